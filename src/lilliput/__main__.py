@@ -1,0 +1,5 @@
+"""`python -m lilliput` is the `lilliput` command."""
+
+from lilliput.cli.main import main
+
+main()

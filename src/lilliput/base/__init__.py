@@ -1,0 +1,1 @@
+"""Leaves that every other room stands on: config, registry, errors, console, seeds, files, machine."""

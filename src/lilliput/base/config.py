@@ -1,0 +1,147 @@
+"""Typed configuration: frozen, no unknown keys, YAML in, `section.key=value` overrides, errors that name the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lilliput.base.errors import ConfigError, nearest
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every section of a recipe. Values cannot be changed; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def differences(self) -> dict[str, Any]:
+        """The values that differ from the defaults, nested as in YAML."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def validate(kind: type[C], values: Mapping[str, Any], where: str) -> C:
+    """Build `kind` from plain values. Raises ConfigError naming the key, the value and the nearest known key;
+    `where` says whose values they are (a file, the command line)."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(kind, problem) for problem in error.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+
+
+def _explain(kind: type[BaseModel], problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        section, _, key = path.rpartition(".")
+        known = _keys(kind, problem["loc"][:-1])
+        place = f" in '{section}'" if section else ""
+        return f"unknown key '{key}'{place}{nearest(key, known)}" + (f"; known: {', '.join(known)}" if known else "")
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = f" (given {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"'{path}': {message}{shown}" if path else f"{message}"
+
+
+def _keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
+    """Field names of the section at `path`, through nested Config fields."""
+    for part in path:
+        field = kind.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            kind = annotation
+        elif field is not None:
+            return []
+    return list(kind.model_fields)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError on a missing file, bad YAML or another kind of value."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds a {type(values).__name__}; a recipe is a mapping such as 'name: my-run'")
+    return values
+
+
+def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of `values` with each 'section.key=value' applied; values are read as YAML (`1e-3`, `true`, `[a, b]`).
+    Raises ConfigError for an assignment without '=' or through a value that is not a section."""
+    result = _copy(values)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"'{assignment}' is not an override", "write section.key=value, such as train.steps=500")
+        section: Any = result
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {}) if isinstance(section, dict) else _entry(section, parent, key)
+            if not isinstance(section, dict | list):
+                raise ConfigError(f"cannot set '{key}': '{parent}' is a value, not a section")
+        if isinstance(section, list):
+            _entry(section, last, key)
+            section[int(last)] = parse_value(text)
+        else:
+            section[last] = parse_value(text)
+    return result
+
+
+def _entry(entries: list[Any], number: str, key: str) -> Any:
+    """Entry `number` (from 0) of a list inside a recipe, as in 'data.sources.0.separator'."""
+    if not number.isdecimal() or int(number) >= len(entries):
+        raise ConfigError(f"cannot set '{key}': '{number}' is not one of the {len(entries)} entries, counted from 0")
+    return entries[int(number)]
+
+
+def parse_value(text: str) -> Any:
+    """One value as YAML reads it, and also `1e-3`, which YAML 1.1 would leave a string."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `change` laid over it, section by section; lists are replaced whole."""
+    result = _copy(base)
+    for key, value in change.items():
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{'train.steps': 500, ...}: dotted keys for comparing and printing."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy_value(value) for key, value in values.items()}
+
+
+def _copy_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _copy(value)
+    return [_copy_value(entry) for entry in value] if isinstance(value, list) else value

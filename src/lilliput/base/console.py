@@ -1,0 +1,187 @@
+"""What a person or a program reads: one console, the JSON mode, numbers for people, and progress of long work.
+
+In JSON mode (`--json`) standard output carries one JSON object and nothing else; all other words go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePath
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+
+console = Console(highlight=False)
+_json = False
+
+
+def use_json(on: bool = True) -> None:
+    """Turn JSON mode on or off; a command that reports calls this first, with its `--json`."""
+    global _json
+    _json = on
+    console.stderr = on
+
+
+def json_mode() -> bool:
+    """Whether standard output is kept for one JSON object."""
+    return _json
+
+
+def is_terminal() -> bool:
+    """Whether a person watches: the console is a terminal that can redraw, and not one that calls itself dumb."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """Print a line as it is: brackets are not markup, and a pipe gets it unwrapped. In JSON mode, on standard error."""
+    console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def emit(result: Mapping[str, Any]) -> None:
+    """Print the command's result as one JSON object on standard output. Numbers that JSON lacks (NaN) become null;
+    paths become text, and NumPy and torch scalars numbers. Raises TypeError for anything else."""
+    print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, PurePath):
+        return os.fspath(value)
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    raise TypeError(f"{type(value).__name__} has no place in JSON: {value!r}")
+
+
+# ---------------------------------------------------------------------------- numbers for people
+
+
+def number(value: float) -> str:
+    """Three significant digits with a suffix: 950, 1.23k, 1.2M, 8.03B, 1.4T."""
+    return _scaled(value, ("", "k", "M", "B", "T"), "")
+
+
+def size(count: float) -> str:
+    """Bytes in powers of 1,000: '512 B', '1.5 MB'."""
+    return _scaled(count, ("B", "kB", "MB", "GB", "TB", "PB"), " ")
+
+
+def flops(count: float) -> str:
+    """Floating-point operations with SI prefixes: '162 GFLOP', '3.1 PFLOP'."""
+    return _scaled(count, tuple(f"{prefix}FLOP" for prefix in ("", "k", "M", "G", "T", "P", "E", "Z")), " ")
+
+
+def _scaled(value: float, units: tuple[str, ...], gap: str) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    place = 0
+    # 999.5 and more would print as 1000 of the smaller unit
+    while abs(value) >= 999.5 and place < len(units) - 1:
+        value /= 1000
+        place += 1
+    digits = f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+    return f"{digits}{gap}{units[place]}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Time in its two largest units: '0.4s', '42s', '3m 10s', '2h 05m', '3d 4h'."""
+    if not math.isfinite(seconds):
+        return "?"
+    if 0 < abs(seconds) < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if days:
+        return f"{days}d {hours % 24}h"
+    if hours:
+        return f"{hours}h {minutes % 60:02d}m"
+    return f"{minutes}m {whole % 60:02d}s" if minutes else f"{whole}s"
+
+
+# ---------------------------------------------------------------------------- progress of long work
+
+
+class Progress:
+    """How far one piece of work is: on a terminal a bar, elsewhere a line of key=value pairs every `interval` s."""
+
+    def __init__(self, description: str, total: float | None, bar: Any, task: Any, interval: float):
+        self.description, self.total, self.done = description, total, 0.0
+        self._bar, self._task, self._interval = bar, task, interval
+        self._began = self._printed = monotonic()
+
+    def advance(self, amount: float = 1) -> None:
+        """`amount` more is done."""
+        self.update(self.done + amount)
+
+    def update(self, done: float, total: float | None = None) -> None:
+        """`done` in all, of `total` where that became known."""
+        self.done, self.total = done, self.total if total is None else total
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=self.total)
+        elif monotonic() - self._printed >= self._interval:
+            self._line()
+
+    def close(self) -> None:
+        """The last line, for work that was long enough to have an earlier one."""
+        if self._bar is None and self._printed > self._began:
+            self._line()
+
+    def _line(self) -> None:
+        self._printed = monotonic()
+        seconds = self._printed - self._began
+        parts = [f"progress={json.dumps(self.description)}", f"done={self.done:.0f}"]
+        if self.total:
+            parts += [f"total={self.total:.0f}", f"percent={100 * self.done / self.total:.1f}"]
+        say(" ".join([*parts, f"seconds={seconds:.1f}", f"per_second={self.done / max(seconds, 1e-9):.1f}"]))
+
+
+@contextmanager
+def progress(
+    description: str, total: float | None = None, unit: str = "", *, interval: float = 10.0
+) -> Iterator[Progress]:
+    """Progress of one piece of work of `total` steps (None: unknown). The bar is erased when the work is over.
+
+    >>> with progress("tokenising", len(documents), "documents") as bar:
+    ...     for document in documents:
+    ...         bar.advance()
+    """
+    bar = _bar(unit) if is_terminal() else None
+    task = bar.add_task(description, total=total) if bar else None
+    report = Progress(description, total, bar, task, interval)
+    if bar:
+        with bar:
+            yield report
+    else:
+        yield report
+        report.close()
+
+
+def _bar(unit: str) -> Any:
+    from rich import progress as parts
+
+    class Amount(parts.ProgressColumn):
+        """'1.2M of 3.4M documents, 45k a second'."""
+
+        def render(self, task: parts.Task) -> str:
+            of = f" of {number(task.total)}" if task.total else ""
+            speed = f", {number(task.speed)}/s" if task.speed else ""
+            return " ".join(filter(None, [f"{number(task.completed)}{of}", unit])) + speed
+
+    columns = (
+        parts.TextColumn("{task.description}", markup=False),
+        parts.BarColumn(bar_width=None),
+        Amount(),
+        parts.TimeRemainingColumn(compact=True),
+    )
+    return parts.Progress(*columns, console=console, transient=True, refresh_per_second=4, expand=True)

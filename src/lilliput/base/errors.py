@@ -1,0 +1,60 @@
+"""Errors a person can act on: what happened, with the numbers, and what to type next.
+
+    LilliputError               anything Lilliput says about its input; the command exits with 2 and no traceback
+    ├── ConfigError             a recipe, option or override that cannot be used
+    ├── DataError               a source, document, tokenizer or shard that cannot be read
+    ├── ModelError              a shape that cannot be built, or weights that do not fit it
+    ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
+    ├── TrainingError           training that cannot go on (diverged, disk full)
+    └── MissingExtra            an optional dependency that is not installed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LilliputError(Exception):
+    """`message` says what happened; `hint` says what to do or type next (shown on its own line)."""
+
+    def __init__(self, message: str, hint: str | None = None):
+        super().__init__(message if hint is None else f"{message}\n  {hint}")
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(LilliputError):
+    """A recipe, option or override that cannot be used."""
+
+
+class DataError(LilliputError):
+    """A source, document, tokenizer or shard that cannot be read."""
+
+
+class ModelError(LilliputError):
+    """A shape that cannot be built, or weights that do not fit it."""
+
+
+class CheckpointError(LilliputError):
+    """A run or checkpoint that is missing, damaged or of another recipe."""
+
+
+class TrainingError(LilliputError):
+    """Training that cannot go on."""
+
+
+class MissingExtra(LilliputError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed.",
+            f"install it with: pip install 'lilliput[{extra}]'",
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean 'x'?)' for the closest known name, or '' when nothing is close."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean '{match[0]}'?)" if match else ""

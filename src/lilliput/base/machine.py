@@ -1,0 +1,300 @@
+"""What machine this is: usable cores and memory, its device, the measured peak of matrix products, the precision."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from lilliput.base.errors import ConfigError
+from lilliput.base.files import cache_folder, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+PROC = Path("/proc")
+SYS = Path("/sys")
+BF16_GAIN = 1.3
+MEASURE_SECONDS = 1.0
+ACCELERATOR_NAMES = {"cuda": "CUDA", "mps": "MPS"}
+
+
+# ---------------------------------------------------------------------------- processor and memory
+
+
+def cores() -> int:
+    """Logical processors this process may use: its affinity, cut by the control group's CPU quota; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def physical_cores() -> int:
+    """Usable cores with hyper-threads counted once: two threads of one core share its multiply-add units, so
+    matrix products gain nothing from the second."""
+    if not hasattr(os, "sched_getaffinity"):
+        return cores()
+    pairs = set()
+    for number in os.sched_getaffinity(0):
+        siblings = SYS / f"devices/system/cpu/cpu{number}/topology/thread_siblings_list"
+        pairs.add(siblings.read_text().strip() if siblings.exists() else str(number))
+    return min(cores(), len(pairs))
+
+
+def memory() -> int:
+    """Bytes of memory this process may use: the machine's, or less where a control group sets a limit."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in _control_group("memory", "memory.max", "memory.limit_in_bytes"):
+        if limit.isdigit():
+            total = min(total, int(limit))
+    return total
+
+
+@cache
+def cpu_name() -> str:
+    """The processor as it calls itself, such as 'AMD EPYC 7763 64-Core Processor'."""
+    found = _cpuinfo().get("model name")
+    if found is None and platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return found or platform.processor() or platform.machine()
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's block of /proc/cpuinfo; empty where there is none."""
+    path = PROC / "cpuinfo"
+    if not path.exists():
+        return {}
+    block = path.read_text(errors="replace").split("\n\n", 1)[0]
+    pairs = (line.split(":", 1) for line in block.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _cpu_quota() -> float | None:
+    """Processors' worth of time the control group grants, or None without a limit."""
+    quotas = []
+    for text in _control_group("cpu", "cpu.max", "cpu.cfs_quota_us"):
+        quota, _, period = text.partition(" ")
+        if quota.isdigit():
+            quotas.append(int(quota) / int(period or 100_000))
+    return min(quotas, default=None)
+
+
+def _control_group(controller: str, unified: str, legacy: str) -> Iterator[str]:
+    """The text of a limit's file in every group from this process's own up to the root, versions 2 and 1."""
+    membership = PROC / "self/cgroup"
+    if not membership.exists():
+        return
+    for line in membership.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, name = SYS / "fs/cgroup", unified
+        elif controller in controllers.split(","):
+            root, name = SYS / "fs/cgroup" / controller, legacy
+        else:
+            continue
+        group = Path(path.lstrip("/"))
+        for folder in (group, *group.parents):
+            if (root / folder / name).exists():
+                yield (root / folder / name).read_text().strip()
+
+
+def configure_threads(asked: int | None = None) -> int:
+    """Set and return torch's threads: `asked`, else $OMP_NUM_THREADS, else one for each usable physical core.
+
+    Raises ConfigError below 1."""
+    import torch
+
+    if asked is not None and asked < 1:
+        raise ConfigError(f"{asked} threads cannot compute anything", "give 1 or more, or leave it out")
+    environment = os.environ.get("OMP_NUM_THREADS", "")
+    fallback = int(environment) if environment.isdigit() and int(environment) else physical_cores()
+    torch.set_num_threads(asked or fallback)
+    return torch.get_num_threads()
+
+
+# ---------------------------------------------------------------------------- device
+
+
+def devices() -> list[str]:
+    """Devices that torch can compute on here, best first; 'cpu' is always the last."""
+    import torch
+
+    found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_device(asked: str = "auto") -> torch.device:
+    """The device to compute on: the best there is for 'auto', else the one asked for ('cpu', 'cuda', 'cuda:1', 'mps').
+
+    Raises ConfigError, naming what exists, when that device is not here."""
+    import torch
+
+    here = devices()
+    if asked == "auto":
+        return torch.device(here[0])
+    wanted = "cuda:0" if asked == "cuda" else asked
+    if wanted in here:
+        return torch.device(wanted)
+    kind = asked.partition(":")[0]
+    reason = (
+        f"this torch ({torch.__version__}) finds no such {ACCELERATOR_NAMES[kind]} device"
+        if kind in ACCELERATOR_NAMES
+        else "it is not one of auto, cpu, cuda, cuda:N, mps"
+    )
+    raise ConfigError(f"device '{asked}' cannot be used: {reason}", f"here there is: {', '.join(here)}")
+
+
+def device_name(device: torch.device) -> str:
+    """The device's own name: the processor's, or the accelerator's."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+# ---------------------------------------------------------------------------- matmul peak and precision
+
+
+def matmul_peak(
+    device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None, *, refresh: bool = False
+) -> float:
+    """FLOP/s of the fastest square matrix product (n, n) x (n, n) here, at 2 n^3 FLOPs; 0.0 where the dtype is not
+    supported. Takes about a second, once a machine: the best figure ever measured is kept in the cache folder, and
+    `refresh` measures again. `dtype` is float32, `threads` torch's present number, unless given."""
+    import torch
+
+    dtype = dtype or torch.float32
+    threads = threads or torch.get_num_threads()
+    key = _peak_key(device, dtype, threads)
+    path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", "-".join(key)) + ".json")
+    known = _read_peak(path)
+    if known is not None and not refresh:
+        return known
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        peak = max(_measure_peak(device, dtype), known or 0.0)
+    finally:
+        torch.set_num_threads(before)
+    with suppress(OSError):  # a cache that cannot be written only means measuring again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"machine": key, "flops_per_second": peak})
+    return peak
+
+
+def _peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
+    """What a measured peak depends on. Virtual machines hide the processor's generation behind one name ('AMD EPYC'),
+    so family and model count too, as does whether float32 products may round to TF32."""
+    import torch
+
+    info = _cpuinfo()
+    cpu = (cpu_name(), info.get("cpu family", ""), info.get("model", ""), f"{threads}of{cores()}")
+    cuda = (device_name(device), str(torch.backends.cuda.matmul.fp32_precision)) if device.type == "cuda" else ()
+    return (*(cuda or cpu), device.type, str(dtype).removeprefix("torch."), torch.__version__)
+
+
+def _read_peak(path: Path) -> float | None:
+    if not path.exists():
+        return None
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["flops_per_second"])
+    except (ValueError, KeyError, TypeError):
+        return None  # a damaged file is measured again and replaced
+
+
+def _measure_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Best rate over repeats and sizes. A small probe comes first: some processors emulate bf16 at a hundredth of
+    fp32's speed, and a size whose single product would not fit the time left is not tried."""
+    try:
+        probe = _product(device, dtype, 256)
+        rate = 2 * 256**3 / min(probe() for _ in range(3))
+    except RuntimeError:
+        return 0.0  # torch has no product of this dtype on this device
+    sizes = (1024, 2048) if device.type == "cpu" else (2048, 4096, 8192)
+    share = MEASURE_SECONDS / len(sizes)
+    for size in sizes:
+        flops = 2 * size**3
+        if 2 * flops / rate > share:
+            break
+        product = _product(device, dtype, size)
+        deadline = perf_counter() + share
+        while perf_counter() < deadline:
+            rate = max(rate, flops / product())
+    return rate
+
+
+def _product(device: torch.device, dtype: torch.dtype, size: int) -> Callable[[], float]:
+    """A function that multiplies two (size, size) matrices and returns the seconds it took; warmed up."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
+    out = torch.empty_like(left)
+    repeats = 1 if device.type == "cpu" else 8  # else an accelerator's launch and wait would count
+
+    def product() -> float:
+        _wait(device)
+        began = perf_counter()
+        for _ in range(repeats):
+            torch.mm(left, right, out=out)
+        _wait(device)
+        return max(perf_counter() - began, 1e-9) / repeats
+
+    product()
+    return product
+
+
+def _wait(device: torch.device) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen and the sentence that says why."""
+
+    dtype: torch.dtype
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """'fp32' or 'bf16', as `train.precision` spells it."""
+        return {"torch.float32": "fp32", "torch.bfloat16": "bf16"}[str(self.dtype)]
+
+
+def choose_precision(asked: str, device: torch.device, threads: int | None = None) -> Choice:
+    """The dtype of the run's matrix products for `asked` = 'auto', 'fp32' or 'bf16'.
+
+    'auto' measures both and takes bf16 only where it is at least 1.3 times as fast: less does not pay for its
+    rounding and casts. Raises ConfigError for another name."""
+    import torch
+
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if asked in named:
+        return Choice(named[asked], f"precision {asked}, as asked for")
+    if asked != "auto":
+        raise ConfigError(f"unknown precision '{asked}'", "known: auto, fp32, bf16")
+    full = matmul_peak(device, torch.float32, threads)
+    half = matmul_peak(device, torch.bfloat16, threads)
+    chosen = "bf16" if half >= BF16_GAIN * full else "fp32"
+    reason = (
+        f"precision {chosen}: matrix products run at {full / 1e9:,.0f} GFLOP/s in fp32 and {half / 1e9:,.0f} in bf16 "
+        f"({half / full:.2f}x; bf16 is taken from {BF16_GAIN}x)"
+    )
+    return Choice(named[chosen], reason)

@@ -1,0 +1,54 @@
+"""OneOf: a config field that holds one class of a registry, chosen by the value's `kind`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from lilliput.base.config import Config, validate
+from lilliput.base.errors import ConfigError
+from lilliput.base.registry import Registry
+
+
+class OneOf:
+    """Annotation that makes a field accept any registered class, in YAML as `{kind: NAME, ...}` or just `NAME`:
+
+        sources: tuple[Annotated[Source, OneOf(SOURCES)], ...]
+
+    The values are checked by the class that `kind` names; a dump gives the same YAML back, and the JSON schema is the
+    choice between all registered classes. An unknown kind or key is a ConfigError with the nearest known one.
+    """
+
+    def __init__(self, registry: Registry[Any]):
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.build, serialization=core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(self.registry[name].__pydantic_core_schema__) for name in self.registry]}
+
+    def build(self, value: Any) -> Config:
+        """The instance for a mapping with `kind`, or for the bare name of a kind. Raises ValueError."""
+        if isinstance(value, Config):
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+            known = ", ".join(self.registry)
+            raise ValueError(f"a {self.registry.what} is written '{{kind: NAME, ...}}' with NAME one of {known}")
+        try:
+            return validate(self.registry[value["kind"]], value, f"{self.registry.what} '{value['kind']}'")
+        except ConfigError as error:
+            # As a ValueError, so that pydantic puts the place in the recipe before it.
+            raise ValueError("; ".join(filter(None, (error.message, error.hint)))) from None
+
+
+def _dump(value: Config, info: core_schema.SerializationInfo) -> dict[str, Any]:
+    values = value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
+    return {"kind": getattr(value, "kind", None), **values}
