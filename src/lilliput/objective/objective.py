@@ -1,0 +1,118 @@
+"""The contract of every objective: Batch, Loss and the three moments at which an objective acts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lilliput.base.config import Config
+from lilliput.base.registry import Registry
+from lilliput.data.document import Document
+from lilliput.data.rows import Encoded, Rows
+
+if TYPE_CHECKING:
+    import torch
+
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.transformer import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows for any supervised objective; R rows of T positions.
+
+    tokens    (R, T) int64    what the model reads
+    targets   (R, T) int64    what it should say at each position
+    weights   (R, T) float32  how much each position counts; 0 where nothing is learned (padding, prompts)
+    segments  (R, T) int64    positions see only their own segment; None when a row is one segment
+    source    (R, S) int64    an encoder's input; None without an encoder
+    """
+
+    tokens: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    segments: torch.Tensor | None = None
+    source: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`, copied without waiting where the memory is pinned."""
+        moved = {name: getattr(self, name) for name in ("tokens", "targets", "weights", "segments", "source")}
+        return Batch(**{k: v if v is None else v.to(device, non_blocking=True) for k, v in moved.items()})
+
+    def split(self, rows: int) -> list[Batch]:
+        """Micro-batches of at most `rows` rows, in order."""
+        names = ("tokens", "targets", "weights", "segments", "source")
+        count = self.tokens.shape[0]
+        return [
+            replace(self, **{n: None if (v := getattr(self, n)) is None else v[i : i + rows] for n in names})
+            for i in range(0, count, rows)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`total` is a sum over what is learned (nats, float32 scalar), not a mean: the trainer divides by the weight
+    of the whole batch, so that micro-batches of unequal weight add up exactly. `metrics` are further sums."""
+
+    total: torch.Tensor
+    metrics: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids to continue from, and how to read what comes back.
+
+    `forbidden` are ids that may not come first (they would grow into a neighbouring word of the prompt)."""
+
+    ids: list[int]
+    forbidden: list[int] = field(default_factory=list)
+
+
+class Objective(Config):
+    """What a row is and what its loss is. Subclass, give `kind` a Literal, register it; the trainer needs no edit.
+
+    The base class is the causal language model's view of text: subclasses override what differs.
+    """
+
+    kind: Any = None
+
+    def view(self, text: str) -> str:
+        """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
+        return text
+
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
+        """Documents to token ids with the story bounds in place, once, when data is prepared."""
+        bos, eos = [tokenizer.bos_id], [tokenizer.eos_id]
+        texts = tokenizer.encode_batch([self.view(document.text) for document in documents])
+        return [Encoded(ids=bos + ids + eos) for ids in texts]
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        """Rows of T + 1 ids to a Batch, each step, pure and vectorised; `rng` depends on (seed, position) only."""
+        raise NotImplementedError
+
+    def weight(self, batch: Batch) -> float:
+        """What the loss's total is a sum over: the divisor of the batch (valid tokens; pairs for a preference)."""
+        return float(batch.weights.sum())
+
+    def prepare(self, model: Model, batch: Batch) -> Batch:
+        """Before the loss and without gradient: reference log-probabilities, rollouts. Most objectives need none."""
+        return batch
+
+    def loss(self, model: Model, batch: Batch) -> Loss:
+        """The summed loss of a batch, differentiable in the model's parameters."""
+        raise NotImplementedError
+
+    def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
+        """The ids to continue from for a text that is to start with `opening` or to end with `ending`.
+        Raises ConfigError when this objective cannot start from that side."""
+        raise NotImplementedError
+
+    def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
+        """The whole text in reading order from the prompt's side and the generated `ids` (no bounds)."""
+        raise NotImplementedError
+
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", "lilliput.objective")
