@@ -1,0 +1,134 @@
+"""Checkpoints: a stock Hugging Face folder plus trainer state, written whole or not at all, verified when read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lilliput.base.errors import CheckpointError, TrainingError
+from lilliput.base.files import read_json, sha256, sync, write_json
+from lilliput.train.run_folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerState:
+    """What training needs beyond the weights: `tensors` (optimizer moments) and `values` (counters, callbacks)."""
+
+    tensors: dict[str, Any]
+    values: dict[str, Any]
+
+
+def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
+    """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
+    checkpoints as they were and raises TrainingError."""
+    final = run.checkpoint(step)
+    partial = final.with_name(final.name + ".tmp")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "trainer").mkdir(parents=True)
+        write_model(partial / "model")
+        save_file(state.tensors, partial / "trainer" / "optimizer.safetensors")
+        write_json(partial / "trainer" / "state.json", state.values)
+        _seal(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(partial, final)
+        sync(final.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise _cannot_write(run, final, error) from error
+    return final
+
+
+def _seal(folder: Path) -> None:
+    """Hash every file into manifest.json and force all of it to the disk."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        sync(path)
+    write_json(
+        folder / "manifest.json",
+        {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files},
+    )
+    for path in [*(p for p in folder.rglob("*") if p.is_dir()), folder]:
+        sync(path)
+
+
+def _cannot_write(run: RunFolder, final: Path, error: Exception) -> TrainingError:
+    kept = run.steps()
+    rest = f"the last good checkpoint is step {kept[-1]:,}" if kept else "there is no earlier checkpoint"
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    free = shutil.disk_usage(run.path).free if run.path.exists() else 0
+    what = f"the disk is full ({free / 1e6:,.0f} MB free)" if full else str(error)
+    return TrainingError(
+        f"cannot write {final}: {what}; {rest}", "free some space, then type the same command again to go on"
+    )
+
+
+def verify(folder: Path) -> None:
+    """Raises CheckpointError when a file of the checkpoint is missing, of another size, or of another hash."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise CheckpointError(f"{folder} has no manifest.json")
+    for name, expected in read_json(manifest).items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing")
+        if path.stat().st_size != expected["bytes"]:
+            raise CheckpointError(f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}")
+        if sha256(path) != expected["sha256"]:
+            raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in manifest.json")
+
+
+def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = False) -> Path | None:
+    """The newest checkpoint that verifies, or None when there is none at all. Damaged ones are reported through
+    `say`; `move_aside` renames them to *.damaged, so that training can write their steps again (nothing is ever
+    deleted for being damaged). Raises CheckpointError when all are damaged."""
+    steps = run.steps()
+    for step in reversed(steps):
+        folder = run.checkpoint(step)
+        try:
+            verify(folder)
+            return folder
+        except CheckpointError as error:
+            aside = _aside(folder) if move_aside else ""
+            say(f"{error.message}{aside}; falling back to the checkpoint before it")
+    if steps:
+        again = "type the same command again to train from the start" if move_aside else "train it again"
+        raise CheckpointError(f"all {len(steps)} checkpoints of {run.path} are damaged", again)
+    return None
+
+
+def _aside(folder: Path) -> str:
+    number, aside = 1, folder.with_name(folder.name + ".damaged")
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}.damaged{number}")
+    os.replace(folder, aside)
+    return f" (moved aside as {aside.name})"
+
+
+def read_state(folder: Path, device: str = "cpu") -> TrainerState:
+    """The trainer state of a verified checkpoint."""
+    trainer = folder / "trainer"
+    return TrainerState(
+        tensors=load_file(trainer / "optimizer.safetensors", device=device),
+        values=read_json(trainer / "state.json"),
+    )
+
+
+def prune(run: RunFolder, keep: int, protected: Callable[[int], bool]) -> None:
+    """Delete all but the newest `keep` checkpoints (at least two), and those that are `protected`, and what an
+    interrupted write left behind."""
+    ordinary = [step for step in run.steps() if not protected(step)]
+    for step in ordinary[: -max(2, keep)]:
+        shutil.rmtree(run.checkpoint(step))
+    for leftover in run.checkpoints.glob("*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)

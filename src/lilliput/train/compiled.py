@@ -1,0 +1,38 @@
+"""Compiled: the model with its forward pass and loss compiled for training; everything else is the model's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lilliput.base.files import cache_folder
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Model
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether this machine has what torch.compile needs: a C++ compiler for the CPU, a CUDA device otherwise."""
+    if device.type == "cpu":
+        return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
+    return device.type == "cuda"
+
+
+class Compiled:
+    """Stands in for `model` in an objective's loss. Evaluation and instruments keep to the plain module, which has
+    the same weights: their shapes vary, and every new shape would be compiled anew."""
+
+    def __init__(self, model: Model):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
+        self._model = model
+        self._forward = torch.compile(model.forward, dynamic=False)
+        self.loss = torch.compile(model.loss, dynamic=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return self._forward(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)

@@ -1,0 +1,86 @@
+"""TrainConfig: the `train` section of a recipe: how long, how fast, how careful."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lilliput.base.config import Config
+
+
+class OptimizerConfig(Config):
+    """`train.optimizer`. With `muon`, matrices inside the blocks take Muon steps and everything else AdamW steps.
+
+    learning_rate       AdamW's peak learning rate
+    muon_learning_rate  Muon's peak learning rate: the spectral norm of a step (Jordan et al. 2024)
+    weight_decay        decoupled, on matrices only; `decay_embeddings` adds the embedding and the head
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    decay_embeddings: bool = False
+    muon_learning_rate: float = Field(0.02, gt=0)
+    muon_momentum: float = Field(0.95, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _betas_are_fractions(self) -> OptimizerConfig:
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must lie in [0, 1), and are {self.betas}")
+        return self
+
+
+class ScheduleConfig(Config):
+    """`train.schedule`: the learning rate as a multiple of its peak, over the run's progress from 0 to 1.
+
+    Warm-up is linear over `warmup_steps`; then `cosine`, `linear`, `constant`, or `wsd` (warm-up, stable, decay:
+    constant until the last `decay_fraction` of the run, then linear) down to `final_fraction` of the peak."""
+
+    kind: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
+    warmup_steps: int = Field(20, ge=0)
+    final_fraction: float = Field(0.0, ge=0, le=1)
+    decay_fraction: float = Field(0.2, gt=0, le=1)
+
+
+class TrainConfig(Config):
+    """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
+    the optimiser, and what is saved.
+
+    A run bounded by `seconds` follows the clock, so it repeats only roughly; the other budgets repeat bit for bit.
+    """
+
+    steps: int | None = Field(None, gt=0)
+    tokens: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0)
+
+    batch_tokens: int = Field(8192, gt=0)
+    micro_batch_tokens: int | None = Field(None, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    threads: int | None = Field(None, gt=0)
+    activation_checkpointing: bool = False
+
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip: float = Field(1.0, gt=0)
+    skip_limit: int = Field(5, gt=0)
+
+    log_steps: int | None = Field(None, gt=0)
+    checkpoint_steps: int | None = Field(None, gt=0)
+    keep_checkpoints: int = Field(3, ge=2)
+    early_checkpoints: bool = False
+    trackers: tuple[str, ...] = ()
+
+    watts: float | None = Field(None, gt=0)
+    dollars_per_hour: float | None = Field(None, ge=0)
+    grams_co2_per_kwh: float | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_budget(self) -> TrainConfig:
+        if self.steps is None and self.tokens is None and self.epochs is None and self.seconds is None:
+            raise ValueError("the run has no end: give one of steps, tokens, epochs or seconds")
+        return self

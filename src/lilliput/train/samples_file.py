@@ -1,0 +1,95 @@
+"""samples.md: what the model wrote for the same prompts through time, readable as Markdown and parsed back exactly.
+
+    ## step 500 (tokens 1,048,576, 42 s)
+
+    **Once upon a time** there was a little girl.
+
+    ---
+
+    **The dog** ran away.
+
+Text keeps its own line breaks. Characters that Markdown or HTML would act on are escaped by a backslash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+SEPARATOR = "\n\n---\n\n"
+HEADING = re.compile(r"^## step (\d+) \(tokens ([\d,]+), ([\d.]+) s\)\n\n", re.MULTILINE)
+ACTIVE = re.compile(r"[\\`*_<>\[\]&$~|]|^[#\-+=]", re.MULTILINE)
+# The end of a section, or the beginning of what was to follow it in a file cut short: text never holds these unescaped.
+END = re.compile(r"\n\n(?:#[^\n]*\n?|-{1,3}\n*)?\Z")
+BLOCK = re.compile(r"((?:[^\\*]|\\.)*)\*\*((?:[^\\*]|\\.)*)\*\*(.*)", re.DOTALL)
+
+
+class Sample(NamedTuple):
+    """A prompt and what was written after it, spaces included; `before` holds text that leads to a prompt at the end
+    (a model trained in reverse)."""
+
+    prompt: str
+    text: str
+    before: str = ""
+
+    @classmethod
+    def of(cls, prompt: str, whole: str) -> Sample:
+        """From a whole text that begins or ends with its prompt; any other text is taken as what follows it."""
+        if whole.startswith(prompt):
+            return cls(prompt, whole.removeprefix(prompt))
+        return cls(prompt, "", whole.removesuffix(prompt)) if whole.endswith(prompt) else cls(prompt, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Every prompt's sample at one moment of a run; `told` may hold plain (prompt, text) pairs. `seconds` are kept to a
+    tenth in the file."""
+
+    step: int
+    tokens: int
+    seconds: float
+    told: Sequence[Sample | tuple[str, str]]
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return tuple(Sample(*sample) for sample in self.told)
+
+
+def format_samples(section: Section) -> str:
+    """One section of samples.md, to append to the file (open it with newline="\\n")."""
+    head = f"## step {section.step} (tokens {section.tokens:,}, {section.seconds:.1f} s)\n\n"
+    blocks = (f"{_escape(s.before)}**{_escape(s.prompt)}**{_escape(s.text)}" for s in section.samples)
+    return head + SEPARATOR.join(blocks) + "\n\n"
+
+
+def parse_samples(markdown: str) -> list[Section]:
+    """The sections of a samples.md in file order. A section that was cut short keeps what is whole of it."""
+    heads = list(HEADING.finditer(markdown))
+    ends = [head.start() for head in heads[1:]] + [len(markdown)]
+    return [
+        Section(
+            step=int(head[1]),
+            tokens=int(head[2].replace(",", "")),
+            seconds=float(head[3]),
+            told=tuple(_blocks(markdown[head.end() : end])),
+        )
+        for head, end in zip(heads, ends, strict=False)
+    ]
+
+
+def _blocks(body: str) -> Iterable[Sample]:
+    for block in END.sub("", body).split(SEPARATOR):
+        if parts := BLOCK.fullmatch(block):
+            before, prompt, text = map(_unescape, parts.groups())
+            yield Sample(prompt, text, before)
+
+
+def _escape(text: str) -> str:
+    # A carriage return would come back as a line feed from any text file.
+    return ACTIVE.sub(lambda match: "\\" + match[0], text).replace("\r", "\\r")
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: "\r" if match[1] == "r" else match[1], text, flags=re.DOTALL)

@@ -1,0 +1,300 @@
+"""The training loop: batches in, steps out; it knows no objective, no model style and no instrument by name."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lilliput.base.errors import TrainingError
+from lilliput.base.seeds import derive, generator
+from lilliput.train import checkpoint, optim, schedule
+from lilliput.train.callbacks import Callback, Record
+from lilliput.train.compiled import Compiled
+from lilliput.train.config import TrainConfig
+from lilliput.train.interrupt import Interrupt
+from lilliput.train.run_folder import RunFolder
+from lilliput.train.settings import Settings
+
+if TYPE_CHECKING:
+    from lilliput.data.loader import Loader
+    from lilliput.model.transformer import Model
+    from lilliput.objective.objective import Batch, Objective
+
+ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (train.clip) or try train.precision=fp32"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Where a run stands. `position` counts rows drawn from the loader's endless stream; `seconds` is wall time
+    over all processes that worked on the run, `training_seconds` the part of it spent in steps."""
+
+    step: int = 0
+    position: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    training_seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_row: int = 0
+    rollbacks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """One step's numbers; `loss` is nats a learned token."""
+
+    loss: float
+    grad_norm: float
+    metrics: dict[str, float]
+    applied: bool
+
+
+class Trainer:
+    """Trains `model` on rows of `loader` by `objective` into `run`.
+
+    bytes_per_target    UTF-8 bytes of text a learned token stands for, over the training split: turns nats a token
+                        into bits a byte for display (evaluation counts exactly)
+    resume_from         a verified checkpoint to go on from (`checkpoint.newest_good`)
+    write_model         writes the stock folder of the weights as they are: `write_model(folder)`
+    read_model          puts the weights of such a folder into `model`
+    say                 shows one line to the person
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        loader: Loader,
+        config: TrainConfig,
+        run: RunFolder,
+        settings: Settings,
+        *,
+        seed: int,
+        bytes_per_target: float,
+        write_model: Callable[[Path], None],
+        read_model: Callable[[Path], None],
+        resume_from: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        say: Callable[[str], None] = print,
+    ):
+        self.model, self.objective, self.loader = model, objective, loader
+        self.config, self.run, self.settings, self.seed = config, run, settings, seed
+        self.callbacks, self.say = list(callbacks), say
+        self.write_model, self.read_model = write_model, read_model
+        self.bytes_per_target = bytes_per_target
+        self.device = next(model.parameters()).device
+        self.optimizers = optim.build(model, config.optimizer)
+        self.counters = Counters()
+        self.context_length = loader.context_length
+        self.rows = max(1, config.batch_tokens // self.context_length)
+        self.step_tokens = self.rows * self.context_length
+        self.budget = schedule.Budget.of(config, self.rows, self.step_tokens, loader.rows_per_epoch)
+        self.log_steps = config.log_steps or max(1, (self.budget.steps or 2000) // 200)
+        self.stopped: str | None = None
+        self._tenths, self._tenth_passed = 0, False
+        self._view = Compiled(model) if settings.compile else model
+        self._resume_from, self._saved_step = resume_from, -1
+        self._clock = time.perf_counter()
+
+    # ------------------------------------------------------------------ what callbacks may ask and say
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.counters.step
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of the run so far, earlier processes included."""
+        return self.counters.seconds + time.perf_counter() - self._clock
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget used, 0 to 1."""
+        return self.budget.progress(self.step, self.seconds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further step follows."""
+        return self.stopped is not None or self.progress >= 1.0
+
+    def due(self, every: int | None) -> bool:
+        """Whether what happens every `every` steps happens after this one; None is ten times a run."""
+        if every is None and self.budget.steps is not None:
+            every = math.ceil(self.budget.steps / 10)
+        return self.step % every == 0 if every else self._tenth_passed
+
+    def stop(self, reason: str) -> None:
+        """End the run after this step; the first reason given is kept."""
+        self.stopped = self.stopped or reason
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of this run for a forward pass."""
+        if self.settings.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    # ------------------------------------------------------------------ the run
+
+    def train(self) -> str:
+        """Train to the end of the budget, a stop or an interrupt; returns why it ended ('finished', ...)."""
+        self._resume()
+        self._clock = time.perf_counter()
+        with Interrupt() as interrupt, ThreadPoolExecutor(1, "batches") as pool:
+            for callback in self.callbacks:
+                callback.on_start(self)
+            pending = pool.submit(self._make_batch, self.counters.position)
+            while not self.finished:
+                pending = self._one_step(pending, pool)
+                if interrupt.name:
+                    self.stop(f"interrupted by {interrupt.name}")
+                if self.due(self.config.checkpoint_steps) or self._is_early(self.step):
+                    self.save()
+            pending.cancel()
+        if self._saved_step != self.step:
+            self.save()
+        self.counters.seconds, self._clock = self.seconds, time.perf_counter()
+        for callback in self.callbacks:
+            callback.on_end(self)
+        return self.stopped or "finished"
+
+    def _one_step(self, pending: Future[Batch], pool: ThreadPoolExecutor) -> Future[Batch]:
+        """One step on the pending batch; returns the next one, made while this step computes."""
+        began = time.perf_counter()
+        batch = pending.result()
+        at = self.counters.position
+        following = pool.submit(self._make_batch, at + self.rows)
+        self.counters.position = at + self.rows
+        factor = schedule.factor(self.config.schedule, self.step, self.progress)
+        outcome = self._update(batch, factor)
+        spent = time.perf_counter() - began
+        self.counters.training_seconds += spent
+        self.counters.step += 1
+        self.counters.tokens += self.step_tokens
+        tenths = int(self.progress * 10)
+        self._tenth_passed, self._tenths = tenths > self._tenths, tenths
+        if not outcome.applied:
+            self._skipped(at, outcome)
+            return following
+        self.counters.skipped_in_row = 0
+        self._report(outcome, spent)
+        return following
+
+    def _make_batch(self, position: int) -> Batch:
+        rows = self.loader.take(position, self.rows)
+        return self.objective.batch(rows, generator(self.seed, "batch", position))
+
+    def _update(self, batch: Batch, factor: float) -> StepOutcome:
+        """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing."""
+        torch.manual_seed(derive(self.seed, "dropout", self.step) % 2**63)
+        self.model.train()
+        batch = self.objective.prepare(self.model, batch)
+        weight = max(self.objective.weight(batch), 1e-9)
+        sums = {"loss": torch.zeros((), device=self.device)}
+        for part in batch.split(self.settings.micro_batch_rows):
+            with self.autocast():
+                loss = self.objective.loss(self._view, part.to(self.device))
+            (loss.total / weight).backward()
+            for name, value in {"loss": loss.total, **loss.metrics}.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
+        *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
+        metrics = dict(zip(sums, means, strict=True))
+        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
+        if applied:
+            self.optimizers.set_factor(factor)
+            self.optimizers.step()
+        self.optimizers.zero_grad()
+        return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
+
+    def _report(self, outcome: StepOutcome, seconds: float) -> None:
+        record: Record = {
+            "step": self.step,
+            "tokens": self.counters.tokens,
+            "seconds": round(self.seconds, 3),
+            "loss": outcome.loss,
+            "bits_per_byte": outcome.loss / math.log(2) / self.bytes_per_target,
+            "learning_rate": self.optimizers.learning_rate,
+            "grad_norm": outcome.grad_norm,
+            "tokens_per_second": self.step_tokens / max(seconds, 1e-9),
+            "step_tokens": self.step_tokens,
+            "step_seconds": seconds,
+            **outcome.metrics,
+        }
+        for callback in self.callbacks:
+            callback.on_step(self, record)
+
+    # ------------------------------------------------------------------ when numbers stop being finite
+
+    def _skipped(self, position: int, outcome: StepOutcome) -> None:
+        """Name the documents of a batch whose step was skipped; too many in a row roll back, and then stop."""
+        self.counters.skipped += 1
+        self.counters.skipped_in_row += 1
+        names = self.loader.document_ids(self.loader.take(position, self.rows))
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        self.say(
+            f"step {self.step} skipped: loss {outcome.loss:.4g}, gradient norm {outcome.grad_norm:.4g}; "
+            f"its documents: {shown}"
+        )
+        if self.counters.skipped_in_row >= self.config.skip_limit:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Go back to the last good checkpoint and on past the data that failed; the second time, stop."""
+        folder = checkpoint.newest_good(self.run, self.say, move_aside=True)
+        count = self.counters.skipped_in_row
+        if folder is None or self.counters.rollbacks:
+            kept = f"the last good checkpoint is {folder}" if folder else "no checkpoint was reached"
+            raise TrainingError(f"training diverged: {count} steps in a row were not finite; {kept}", ADVICE)
+        failed = self.counters
+        self._load(folder)
+        self.counters.position = failed.position
+        self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
+        self.run.rewind(self.step)
+        self.say(f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed")
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _is_early(self, step: int) -> bool:
+        """One of the steps 1, 2, 4 ... 512 that `train.early_checkpoints` keeps, since most is learnt early."""
+        return self.config.early_checkpoints and step <= 512 and step & (step - 1) == 0
+
+    def save(self) -> Path:
+        """Write a checkpoint of this moment and delete those no longer kept."""
+        values = {
+            "counters": {**asdict(self.counters), "seconds": self.seconds},
+            "settings": asdict(self.settings),
+            "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks},
+        }
+        state = checkpoint.TrainerState(self.optimizers.state(), values)
+        folder = checkpoint.write(self.run, self.step, self.write_model, state)
+        self._saved_step = self.step
+        checkpoint.prune(self.run, self.config.keep_checkpoints, self._is_early)
+        for callback in self.callbacks:
+            callback.on_checkpoint(self, folder)
+        return folder
+
+    def _resume(self) -> None:
+        """Go on from the given checkpoint; what an earlier process logged beyond it is forgotten."""
+        if self._resume_from is not None:
+            self._load(self._resume_from)
+            self._saved_step = self.step
+            self.say(f"resumed {self.run.path} at step {self.step:,}")
+        self.run.rewind(self.step if self._resume_from else -1)
+
+    def _load(self, folder: Path) -> None:
+        self.read_model(folder / "model")
+        state = checkpoint.read_state(folder)
+        self.optimizers.load_state(state.tensors)
+        self.counters = Counters(**state.values["counters"])
+        self._clock = time.perf_counter()
+        for callback in self.callbacks:
+            callback.load_state(state.values["callbacks"].get(type(callback).__name__, {}))

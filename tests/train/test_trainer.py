@@ -1,0 +1,256 @@
+"""The loop on a small real model: it learns, resumes bit for bit, survives numbers that are not finite, and stops."""
+
+import math
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lilliput.base.errors import TrainingError
+from lilliput.data.rows import Rows
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
+from lilliput.objective.causal import Causal
+from lilliput.objective.objective import Batch, Loss
+from lilliput.train import checkpoint
+from lilliput.train.callbacks import Callback, Metrics, Record
+from lilliput.train.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from lilliput.train.run_folder import RunFolder
+from lilliput.train.settings import Settings
+from lilliput.train.trainer import Trainer
+
+SHAPE = ModelConfig(d_model=32, n_layers=1, n_heads=2, d_mlp=32, vocab_size=16, context_length=8)
+
+
+class CountingLoader:
+    """Rows that count upwards from a start that depends on the row's position alone."""
+
+    context_length = 8
+    rows_per_epoch = 50
+
+    def take(self, position: int, count: int) -> Rows:
+        starts = (np.arange(position, position + count) % self.rows_per_epoch * 5) % 16
+        tokens = (starts[:, None] + np.arange(9)) % 16
+        learn = np.ones(tokens.shape, dtype=np.float32)
+        learn[:, 0] = 0
+        documents = [(int(p), int(p)) for p in range(position, position + count)]
+        return Rows(tokens.astype(np.int64), learn, None, documents)
+
+    def document_ids(self, rows: Rows) -> list[str]:
+        return [f"document {first}" for first, _ in rows.documents]
+
+
+class Poisoned(Causal):
+    """A loss of NaN for the batches that hold a poisoned row."""
+
+    bad: tuple[int, ...] = ()
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        batch = super().batch(rows, rng)
+        if any(first in self.bad for first, _ in rows.documents):
+            batch.weights[:] = math.nan
+        return batch
+
+    def weight(self, batch: Batch) -> float:
+        return float(batch.tokens.numel())
+
+
+def trainer(path: Path, resume: bool = False, objective: Causal | None = None, **options: Any) -> Trainer:
+    run = RunFolder(path)
+    run.path.mkdir(parents=True, exist_ok=True)
+    model = Model(SHAPE.model_copy(update={"dropout": options.pop("dropout", 0.0)}), seed=0)
+    callbacks = [*options.pop("callbacks", []), Metrics()]
+    settings = Settings("fp32", False, options.pop("micro_batch_rows", 4), torch.get_num_threads())
+    optimizer = OptimizerConfig(kind="muon", learning_rate=0.01)
+    config = {"steps": 12, "batch_tokens": 32, "checkpoint_steps": 4, "log_steps": 1, **options}
+
+    def write_model(folder: Path) -> None:
+        folder.mkdir()
+        save_file(model.state_dict(), folder / "model.safetensors")
+
+    return Trainer(
+        model,
+        objective or Causal(),
+        CountingLoader(),  # type: ignore[arg-type]
+        TrainConfig(optimizer=optimizer, schedule=ScheduleConfig(warmup_steps=2), **config),
+        run,
+        settings,
+        seed=3,
+        bytes_per_target=2.0,
+        write_model=write_model,
+        read_model=lambda folder: model.load_state_dict(load_file(folder / "model.safetensors")) and None,
+        resume_from=checkpoint.newest_good(run, print, move_aside=True) if resume else None,
+        callbacks=callbacks,
+        say=lambda text: said.append(text),
+    )
+
+
+said: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_before() -> None:
+    said.clear()
+
+
+def weights(t: Trainer) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in t.model.parameters()]
+
+
+def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+class StopAt(Callback):
+    def __init__(self, step: int, act: Any = None):
+        self.at, self.act = step, act
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.step == self.at:
+            (self.act or (lambda t: t.stop("enough")))(trainer)
+
+
+def test_it_learns_and_logs(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=40)
+    assert t.train() == "finished"
+    records = t.run.read_metrics()
+    assert [record["step"] for record in records] == list(range(1, 41))
+    assert records[0]["loss"] == pytest.approx(math.log(16), abs=0.3)
+    assert records[-1]["loss"] < 0.5 * records[0]["loss"]
+    assert records[-1]["tokens"] == 40 * 32
+    assert records[0]["bits_per_byte"] == pytest.approx(records[0]["loss"] / math.log(2) / 2)
+    assert {"seconds", "learning_rate", "grad_norm", "tokens_per_second"} <= records[0].keys()
+    assert "step_seconds" not in records[0]
+
+
+@pytest.mark.parametrize("stop", [4, 5, 11])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
+    whole = trainer(tmp_path / "whole", dropout=0.1)
+    whole.train()
+    part = trainer(tmp_path / "part", dropout=0.1, callbacks=[StopAt(stop)])
+    assert part.train() == "enough"
+    rest = trainer(tmp_path / "part", dropout=0.1, resume=True)
+    assert rest.train() == "finished"
+    assert equal(weights(whole), weights(rest))
+    same = ("step", "tokens", "loss", "grad_norm", "learning_rate")
+    lines = [[{k: r[k] for k in same} for r in t.run.read_metrics()] for t in (whole, rest)]
+    assert lines[0] == lines[1]
+
+
+def test_a_killed_run_repeats_what_came_after_its_checkpoint(tmp_path: Path) -> None:
+    def die(t: Trainer) -> None:
+        raise KeyboardInterrupt  # as SIGKILL would: nothing is saved after step 4
+
+    whole = trainer(tmp_path / "whole")
+    whole.train()
+    killed = trainer(tmp_path / "part", callbacks=[StopAt(7, die)])
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    assert killed.run.steps() == [4]
+    rest = trainer(tmp_path / "part", resume=True)
+    rest.train()
+    assert equal(weights(whole), weights(rest))
+    assert [record["step"] for record in rest.run.read_metrics()] == list(range(1, 13))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_and_saves(tmp_path: Path, number: signal.Signals) -> None:
+    t = trainer(tmp_path, callbacks=[StopAt(5, lambda t: os.kill(os.getpid(), number))])
+    assert t.train() == f"interrupted by {number.name}"
+    assert t.run.steps()[-1] == 5
+
+
+def test_micro_batches_do_not_change_the_gradient(tmp_path: Path) -> None:
+    ends = []
+    for rows in (1, 3, 4):
+        t = trainer(tmp_path / str(rows), micro_batch_rows=rows, steps=1)
+        t.train()
+        ends.append((t.run.read_metrics()[0]["loss"], t.run.read_metrics()[0]["grad_norm"]))
+    assert ends[1] == pytest.approx(ends[0], rel=1e-5)
+    assert ends[2] == pytest.approx(ends[0], rel=1e-5)
+
+
+def test_a_bad_batch_is_skipped_and_its_documents_named(tmp_path: Path) -> None:
+    t = trainer(tmp_path, objective=Poisoned(bad=(9,)))
+    assert t.train() == "finished"
+    assert t.counters.skipped == 1
+    assert "step 3 skipped" in said[0]
+    assert "document 8, document 9, document 10, document 11" in said[0]
+    assert all(torch.isfinite(parameter).all() for parameter in t.model.parameters())
+
+
+def test_too_many_bad_batches_roll_back_and_go_on_past_them(tmp_path: Path) -> None:
+    t = trainer(tmp_path, objective=Poisoned(bad=(20, 24)), skip_limit=2)
+    assert t.train() == "finished"
+    assert any("rolled back to step 4" in line for line in said)
+    assert t.counters.rollbacks == 1
+    assert t.counters.position == (12 + 3) * 4  # steps 5 to 7 were taken back, their rows are not read again
+    assert [record["step"] for record in t.run.read_metrics()] == list(range(1, 13))
+
+
+def test_diverging_again_stops_with_advice_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    t = trainer(tmp_path, objective=Poisoned(bad=tuple(range(20, 200))), skip_limit=2)
+    with pytest.raises(TrainingError, match="diverged: 2 steps in a row") as caught:
+        t.train()
+    assert "learning_rate" in (caught.value.hint or "")
+    assert t.run.steps() == [4]
+    checkpoint.verify(t.run.checkpoint(4))
+
+
+def test_checkpoints_regular_and_early(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=24, early_checkpoints=True, keep_checkpoints=2)
+    t.train()
+    assert t.run.steps() == [1, 2, 4, 8, 16, 20, 24]
+
+
+def test_a_clock_ends_a_run(tmp_path: Path) -> None:
+    t = trainer(tmp_path, steps=None, seconds=0.3, checkpoint_steps=None)
+    assert t.train() == "finished"
+    assert t.seconds >= 0.3
+    assert t.step >= 1
+    assert t.run.steps()
+
+
+def test_callbacks_keep_their_state_and_see_each_moment(tmp_path: Path) -> None:
+    class Diary(Callback):
+        def __init__(self) -> None:
+            self.days: list[str] = []
+
+        def on_start(self, trainer: Trainer) -> None:
+            self.days.append("start")
+
+        def on_checkpoint(self, trainer: Trainer, folder: Path) -> None:
+            self.days.append(folder.name)
+
+        def on_end(self, trainer: Trainer) -> None:
+            self.days.append("end")
+
+        def state(self) -> dict[str, Any]:
+            return {"days": self.days}
+
+        def load_state(self, state: dict[str, Any]) -> None:
+            self.days = state["days"]
+
+    diary = Diary()
+    trainer(tmp_path, callbacks=[diary, StopAt(4)]).train()
+    assert diary.days == ["start", "step-0000004", "end"]
+    diary = Diary()
+    trainer(tmp_path, resume=True, callbacks=[diary], steps=8).train()
+    assert diary.days == ["start", "start", "step-0000008", "end"]
+
+
+def test_an_objectives_metrics_are_means_over_its_weight(tmp_path: Path) -> None:
+    class Counting(Causal):
+        def loss(self, model: Any, batch: Batch) -> Loss:
+            plain = super().loss(model, batch)
+            return Loss(plain.total, {"double": 2 * plain.total})
+
+    t = trainer(tmp_path, objective=Counting(), steps=1, micro_batch_rows=1)
+    t.train()
+    record = t.run.read_metrics()[0]
+    assert record["double"] == pytest.approx(2 * record["loss"])
