@@ -1,0 +1,89 @@
+"""What is measured and told while a run goes on: validation loss, samples through time, early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lilliput.evaluate.bits_per_byte import Score
+from lilliput.evaluate.config import EvaluateConfig
+from lilliput.evaluate.verdict import Point, verdict
+from lilliput.train.callbacks import Callback, Record
+from lilliput.train.samples_file import Sample, Section, format_samples
+
+if TYPE_CHECKING:
+    from lilliput.train.trainer import Trainer
+
+
+class Evaluation(Callback):
+    """Scores a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
+    improves. `score()` measures the model as it stands."""
+
+    def __init__(self, config: EvaluateConfig, score: Callable[[], Score]):
+        self.config, self.score = config, score
+        self.points: list[Point] = []
+        self.best: float | None = None
+        self.waited = 0
+
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0:
+            record: Record = {"step": 0, "tokens": 0, "seconds": round(trainer.seconds, 3)}
+            self._evaluate(trainer, record)
+            trainer.run.append_metrics(record)
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.due(self.config.steps) or trainer.finished:
+            self._evaluate(trainer, record)
+
+    def _evaluate(self, trainer: Trainer, record: Record) -> None:
+        with trainer.autocast():
+            score = self.score()
+        record["val_loss"] = score.nats_per_token
+        record["val_bits_per_byte"] = score.bits_per_byte
+        record["val_perplexity"] = score.perplexity
+        self.points.append(Point(record["step"], score.bits_per_byte, record.get("bits_per_byte")))
+        improved = self.best is None or score.bits_per_byte < self.best - self.config.min_improvement
+        self.best = score.bits_per_byte if improved else self.best
+        self.waited = 0 if improved else self.waited + 1
+        if self.config.patience and self.waited >= self.config.patience:
+            trainer.stop(
+                f"early stopping: no improvement in {self.waited} evaluations ({verdict(self.points)})"
+            )
+
+    def verdict(self) -> str:
+        """Over- or underfit, from the evaluations so far."""
+        return verdict(self.points)
+
+    def state(self) -> dict[str, Any]:
+        points = [[p.step, p.validation, p.train] for p in self.points]
+        return {"points": points, "best": self.best, "waited": self.waited}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        if state:
+            self.points = [Point(*values) for values in state["points"]]
+            self.best, self.waited = state["best"], state["waited"]
+
+
+class SamplesThroughTime(Callback):
+    """Tells from the same prompts through time into samples.md. `tell(prompt)` is one sample of the model as it
+    stands; `show` receives the first of them, for the terminal."""
+
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        prompts: Sequence[str],
+        tell: Callable[[str], Sample],
+        show: Callable[[Sample], None],
+    ):
+        self.config, self.prompts, self.tell, self.show = config, list(prompts), tell, show
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        every = self.config.steps if self.config.samples is None else self.config.samples
+        if self.config.samples == 0 or not (trainer.due(every) or trainer.finished):
+            return
+        with trainer.autocast():
+            told = [self.tell(prompt) for prompt in self.prompts]
+        section = Section(trainer.step, record["tokens"], trainer.seconds, told)
+        with open(trainer.run.samples, "a", encoding="utf-8", newline="\n") as file:
+            file.write(format_samples(section))
+        self.show(told[0])

@@ -1,0 +1,31 @@
+"""EvaluateConfig: the `evaluate` section of a recipe: what is measured and told during a run."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lilliput.base.config import Config
+
+
+class EvaluateConfig(Config):
+    """`evaluate`.
+
+    steps         every how many steps; None is ten times a run
+    tokens        size of the fixed set that is scored during the run, in tokens
+    final_tokens  the same at the end; None is the whole validation split
+    baselines     orders of the n-gram models counted on the same tokens for comparison
+    samples       every how many steps the prompts are continued; None is at every evaluation, 0 never
+    prompts       openings (endings, for a model trained in reverse); empty means the story world's own
+    patience      evaluations without an improvement of `min_improvement` bits a byte after which the run ends
+    """
+
+    steps: int | None = Field(None, gt=0)
+    tokens: int = Field(32768, gt=0)
+    final_tokens: int | None = Field(None, gt=0)
+    baselines: tuple[int, ...] = (1, 2, 3)
+    samples: int | None = Field(None, ge=0)
+    prompts: tuple[str, ...] = ()
+    sample_tokens: int = Field(160, gt=0)
+    sample_temperature: float = Field(0.7, ge=0, le=2)
+    patience: int | None = Field(None, gt=0)
+    min_improvement: float = Field(0.0, ge=0)

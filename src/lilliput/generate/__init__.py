@@ -1,0 +1,1 @@
+"""Telling: the key-value cache, sampling from logits, and the loop that turns prompts into token ids."""

@@ -1,0 +1,29 @@
+"""inference: run a model without gradient and without dropout, and leave it as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and `torch.inference_mode` for the block; afterwards every submodule is in the mode
+    that it was in, so that a model can be sampled or scored in the middle of its training.
+
+    >>> with inference(model):
+    ...     logits = model.logits(model(tokens))
+    """
+    # Walking the modules costs about as much as a layer of a tiny model: only a model in training needs it.
+    modes = [(module, module.training) for module in model.modules()] if model.training else []
+    for module, _ in modes:
+        module.training = False
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
