@@ -53,6 +53,12 @@ def test_say_prints_the_text_itself(capsys):
     assert capsys.readouterr().out == text + "\n"
 
 
+def test_what_a_model_made_up_cannot_move_the_cursor_or_break_the_output(capsys):
+    say("a\x1b[2Jb\rc\x07\td é")
+    assert capsys.readouterr().out == "a\ufffd[2Jb\ufffdc\ufffd\td é\n".expandtabs()
+    assert console.printable("é \x1b", "ascii") == "? ?"
+
+
 def test_json_mode_keeps_standard_output_for_one_object(capsys, json_mode):
     say("working")
     with progress("work", 2, interval=0) as bar:

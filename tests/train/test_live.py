@@ -151,10 +151,20 @@ def test_without_unicode_the_view_is_drawn_in_ascii():
     )
     view = LiveView(50, "story", console)
     run(view)
-    view.sample("Once", " upon a time " * 60)
+    view.sample("Once", " upon a café " * 60)
+    view.note("é")
     view.close()
     assert written(console).isascii()
     assert "*" in written(console)
+
+
+def test_a_sample_cannot_move_the_cursor():
+    view = LiveView(50, "story", terminal())
+    run(view)
+    view.sample("Once", " upon\x1b[2J\x1b[31m a time")
+    lines = rendered(view)
+    view.close()
+    assert "\x1b" not in lines[-1]
 
 
 def test_drawing_is_limited(monkeypatch):

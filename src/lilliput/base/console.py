@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -39,7 +40,15 @@ def is_terminal() -> bool:
 
 def say(text: str = "", style: str | None = None) -> None:
     """Print a line as it is: brackets are not markup, and a pipe gets it unwrapped. In JSON mode, on standard error."""
+    text = printable(text, console.encoding)
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def printable(text: str, encoding: str) -> str:
+    """`text` with what an output of `encoding` cannot show, and control characters but tab and newline, replaced: a
+    text that a model made up must neither end the program nor move the cursor."""
+    shown = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+    return shown.encode(encoding, "replace").decode(encoding)
 
 
 def emit(result: Mapping[str, Any]) -> None:

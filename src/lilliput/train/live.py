@@ -105,7 +105,8 @@ class LiveView:
         self.close()
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        shown = output.printable(text, self.console.encoding)
+        self.console.print(shown, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     # ------------------------------------------------------------------ without a terminal
 
@@ -169,15 +170,15 @@ class LiveView:
         canvas.draw(self.val_curve, 1)
         labels = {0: f"{top:5.2f} ", CURVE_ROWS - 1: f"{low:5.2f} "}
         axis = "|" if self._ascii else "│"
-        rows = [
+        return [
             Text(labels.get(row, " " * 6) + axis, QUIET, no_wrap=True).append(canvas.row(row, self._ascii))
             for row in range(CURVE_ROWS)
         ]
-        return rows
 
     def _sample(self, width: int) -> list[Text]:
         """The fresh sample, wrapped to at most six lines."""
-        text = Text.assemble((" ".join(self.prompt.split()), "bold"), _joined(self.text), style="italic")
+        prompt, told = (output.printable(text, self.console.encoding) for text in (self.prompt, self.text))
+        text = Text.assemble((" ".join(prompt.split()), "bold"), _joined(told), style="italic")
         lines = list(text.wrap(self.console, width - 2))
         shown = lines[:SAMPLE_ROWS]
         if len(lines) > SAMPLE_ROWS:

@@ -1,0 +1,177 @@
+"""Assembly: one run's dataset, model, objective, callbacks and trainer, built from its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from lilliput.api.storyteller import Storyteller
+from lilliput.base.machine import choose_device, configure_threads
+from lilliput.base.seeds import generator
+from lilliput.data.dataset import Dataset, prepare
+from lilliput.data.loader import Loader
+from lilliput.data.storybook.openings import ENDINGS, OPENINGS
+from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
+from lilliput.evaluate.callbacks import Evaluation, SamplesThroughTime
+from lilliput.lab.report import write_report
+from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.transformer import Model
+from lilliput.plan.energy import EnergyMeter
+from lilliput.recipe import Recipe
+from lilliput.train import checkpoint, settings
+from lilliput.train.callbacks import Callback, Metrics
+from lilliput.train.card import model_card
+from lilliput.train.progress import LiveRun
+from lilliput.train.run_folder import RunFolder
+from lilliput.train.samples_file import Sample
+from lilliput.train.schedule import Budget
+from lilliput.train.settings import Settings
+from lilliput.train.trackers import TRACKERS
+from lilliput.train.trainer import Trainer
+
+
+def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
+    """The recipe's documents as token shards: from the cache, or made now."""
+    objective = recipe.objective
+    return prepare(
+        recipe.data,
+        recipe.tokenizer,
+        encode=objective.encode,
+        view=objective.view,
+        view_key=objective.model_dump_json(),
+        seed=recipe.seed,
+        say=say,
+    )
+
+
+class Assembly:
+    """The parts of one run. Raises LilliputError for a recipe whose parts do not fit together."""
+
+    def __init__(self, recipe: Recipe, run: RunFolder, say: Callable[[str], None]):
+        self.recipe, self.run, self.say = recipe, run, say
+        self.device = choose_device(recipe.device)
+        configure_threads(recipe.train.threads)
+        self.dataset = dataset(recipe, say)
+        self.train_split = self.dataset.split("train")
+        self.validation_split = self.dataset.split("validation")
+        self.tokenizer = self.dataset.tokenizer
+        self.model = Model(self._model_config(), seed=recipe.seed).to(self.device)
+        self.model.recompute = recipe.train.activation_checkpointing
+        self.objective = recipe.objective
+        self._fixed_sets: dict[int | None, FixedSet] = {}
+        self.storyteller = Storyteller(self.model, self.tokenizer, self.objective)
+
+    def _model_config(self) -> ModelConfig:
+        return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
+
+    @cached_property
+    def loader(self) -> Loader:
+        return self.dataset.loader("train", self.model.config.context_length)
+
+    @cached_property
+    def prompts(self) -> list[str]:
+        """The recipe's prompts, else the story world's own openings or endings."""
+        own = OPENINGS if self.storyteller.reads_forwards else ENDINGS
+        return list(self.recipe.evaluate.prompts or own)
+
+    @cached_property
+    def live(self) -> LiveRun:
+        return LiveRun(self.recipe.name)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        limit = self.recipe.evaluate.tokens
+        return Evaluation(self.recipe.evaluate, lambda: self.score(limit))
+
+    @cached_property
+    def energy(self) -> EnergyMeter:
+        return EnergyMeter()
+
+    def fixed_set(self, max_tokens: int | None) -> FixedSet:
+        """The same part of the validation split every time; all of it for None."""
+        if max_tokens not in self._fixed_sets:
+            sizes = self.tokenizer.token_bytes()
+            self._fixed_sets[max_tokens] = fixed_set(self.validation_split, sizes, max_tokens)
+        return self._fixed_sets[max_tokens]
+
+    def score(self, max_tokens: int | None) -> Score:
+        """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
+        return bits_per_byte(self.model, self.fixed_set(max_tokens))
+
+    def tell(self, prompt: str, seed: int = 0) -> Sample:
+        """One text from a prompt of samples.md, with the recipe's sampling."""
+        config = self.recipe.evaluate
+        sampling = {
+            "temperature": config.sample_temperature,
+            "max_tokens": config.sample_tokens,
+            "seed": seed,
+        }
+        side = "opening" if self.storyteller.reads_forwards else "ending"
+        (text,) = self.storyteller.tell(**{side: prompt}, window=True, **sampling)
+        return Sample.of(prompt, text)
+
+    def write_model(self, folder: Path) -> None:
+        """The stock Hugging Face folder of the weights as they stand."""
+        kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
+        to_huggingface(
+            self.model,
+            folder,
+            bos_token_id=self.tokenizer.bos_id,
+            eos_token_id=self.tokenizer.eos_id,
+            pad_token_id=self.tokenizer.pad_id,
+            extra=kept,
+        )
+        self.tokenizer.save(folder)
+        (folder / "README.md").write_text(model_card(self.recipe.name, self.model, self.run), encoding="utf-8")
+
+    def read_model(self, folder: Path) -> None:
+        """Put the weights of such a folder into the model."""
+        self.model.load_state_dict(from_huggingface(folder).state_dict())
+
+    def trainer(self, resume_from: Path | None) -> Trainer:
+        """The trainer, ready to go on from `resume_from` with the settings that its run began with."""
+        recipe = self.recipe
+        return Trainer(
+            self.model,
+            self.objective,
+            self.loader,
+            recipe.train,
+            self.run,
+            self._settings(resume_from),
+            seed=recipe.seed,
+            bytes_per_target=self.train_split.text_bytes / self.train_split.learned,
+            write_model=self.write_model,
+            read_model=self.read_model,
+            resume_from=resume_from,
+            callbacks=self._callbacks(),
+            say=self.live.note,
+        )
+
+    def _settings(self, resume_from: Path | None) -> Settings:
+        if resume_from is not None:
+            chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
+            configure_threads(chosen.threads)
+            return chosen
+        train = self.recipe.train
+        rows = max(1, train.batch_tokens // self.loader.context_length)
+        tokens = rows * self.loader.context_length
+        return settings.choose(
+            train,
+            self.model,
+            self.objective,
+            lambda: self.objective.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
+            Budget.of(train, rows, tokens, self.loader.rows_per_epoch),
+            self.say,
+        )
+
+    def _callbacks(self) -> list[Callback]:
+        """In the order in which they see a step: what measures, what writes it down, what shows it."""
+        samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
+        trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
+        return [self.energy, self.evaluation, Metrics(), self.live, samples, *trackers]
+
+    def report(self) -> Path:
+        """Write report.html from what stands in the run folder."""
+        return write_report(self.run.path)

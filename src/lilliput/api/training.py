@@ -1,0 +1,99 @@
+"""train and evaluate: the rooms put together for one run, from recipe to summary and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lilliput import recipe as recipes
+from lilliput.api.assembly import Assembly, dataset
+from lilliput.api.ending import conclude
+from lilliput.api.run import RUNS, Run, recipe_of
+from lilliput.api.storyteller import load
+from lilliput.base.console import say as print_line
+from lilliput.base.files import write_json
+from lilliput.data.infer import infer_sources
+from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
+from lilliput.recipe import Recipe
+from lilliput.train import checkpoint
+from lilliput.train.run_folder import RunFolder
+
+
+def train(
+    recipe: str | Path | Recipe = "story",
+    overrides: Sequence[str] = (),
+    *,
+    data: str | Sequence[str] = (),
+    name: str | None = None,
+    steps: int | None = None,
+    tokens: int | None = None,
+    epochs: float | None = None,
+    seconds: float | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+    **sections: Mapping[str, Any],
+) -> Run:
+    """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
+
+    `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
+    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. The same call again resumes a run that was
+    interrupted and returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
+    """
+    changes = {key: dict(value) for key, value in sections.items()}
+    budget = {"steps": steps, "tokens": tokens, "epochs": epochs, "seconds": seconds}
+    if any(value is not None for value in budget.values()):
+        changes["train"] = {**budget, **changes.get("train", {})}
+    changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
+    paths = [data] if isinstance(data, str) else list(data)
+    resolved = recipes.load(recipe, overrides, changes, paths, name)
+    folder = RunFolder(Path(runs) / resolved.name)
+    with folder.locked():
+        recipes.check_same(resolved, folder)
+        if not folder.summary.exists():
+            _train(resolved, folder, say)
+        else:
+            say(f"{folder.path} is finished already; train another with --name NEW")
+    return Run(folder.path)
+
+
+def _train(recipe: Recipe, folder: RunFolder, say: Callable[[str], None]) -> None:
+    recipes.write(recipe, folder)
+    resume_from = checkpoint.newest_good(folder, say, move_aside=True)
+    assembly = Assembly(recipe, folder, say)
+    trainer = assembly.trainer(resume_from)
+    reason = trainer.train()
+    if reason.startswith("interrupted"):
+        say(f"{reason}: saved at step {trainer.step:,}; to go on: lilliput train {folder.recipe}")
+        return
+    write_json(folder.summary, conclude(assembly, trainer, reason))
+    assembly.report()
+
+
+def evaluate(
+    path: str | Path,
+    data: str | Sequence[str] = (),
+    *,
+    device: str = "auto",
+    max_tokens: int | None = None,
+    say: Callable[[str], None] = print_line,
+) -> Score:
+    """Bits per byte of the model at `path` (a run, a checkpoint, a Hugging Face folder): on the validation split of the
+    run's own data, or on all documents in `data`. Raises ConfigError when a folder of another origin comes without
+    data."""
+    teller = load(path, device, say)
+    if data:
+        paths = [data] if isinstance(data, str) else list(data)
+        sources = infer_sources(paths)
+        documents = [document for source in sources for document in source.documents() if document.text]
+        encoded = teller.objective.encode(documents, teller.tokenizer)
+        arrays = [np.array(row.ids, dtype=np.int64) for row in encoded]
+        validation = FixedSet(arrays, sum(len(document.text.encode()) for document in documents))
+    else:
+        split = dataset(recipe_of(path), say).split("validation")
+        validation = fixed_set(split, teller.tokenizer.token_bytes(), max_tokens)
+    return bits_per_byte(teller.model, validation)

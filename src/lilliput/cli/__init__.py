@@ -1,0 +1,1 @@
+"""The command: one thin file a group; heavy imports wait until a command runs."""

@@ -1,0 +1,52 @@
+"""`lilliput data`: look at what sources yield before anything is trained on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look at data: what a source holds, how it is split into documents.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(
+    data: Annotated[list[str], typer.Option(help="Files, folders, globs or hf:NAME; 'story' for the built-in world.")],
+    max_documents: Annotated[int | None, typer.Option(help="Read at most this many documents.")] = None,
+    errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Read sources to the end: what each is, how many documents, what is dropped and why, and one as a sample."""
+    from lilliput.base import console
+    from lilliput.base.config import validate
+    from lilliput.data.config import DataConfig
+    from lilliput.data.curation import Curation, source_report
+    from lilliput.data.infer import infer_sources
+
+    console.use_json(json)
+    values = {"sources": infer_sources(data), "max_documents": max_documents, "errors": errors}
+    config = validate(DataConfig, values, "the command line")
+    curation = Curation(config)
+    sample = None
+    with console.progress("reading", unit="documents") as bar:
+        for item in curation:
+            sample = sample or item.document
+            bar.advance()
+    curation.check()
+    assert sample is not None  # check() refuses data without documents
+    reports = [source_report(source, counts) for source, counts in zip(config.sources, curation.by_source, strict=True)]
+    if json:
+        shown = {"id": sample.id, "text": sample.text}
+        console.emit(
+            {"sources": reports, "splits": dict(curation.documents), "drops": dict(curation.drops), "sample": shown}
+        )
+        return
+    for report in reports:
+        console.say(str(report["describe"]))
+        console.say(
+            f"  {report['documents']:,} documents, {report['text_bytes']:,} bytes, {report['dropped']:,} dropped"
+        )
+    for reason, count in curation.drops.items():
+        console.say(f"dropped: {count:,} {reason}")
+    console.say(", ".join(f"{name} {count:,}" for name, count in sorted(curation.documents.items())) + " documents")
+    console.say(f"\n{sample.id}:\n{sample.text[:600]}{' ...' if len(sample.text) > 600 else ''}")

@@ -1,0 +1,70 @@
+"""`lilliput`: the command, its groups, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from lilliput import __version__
+from lilliput.base.errors import LilliputError
+from lilliput.cli import data, evaluate, generate, model, recipe, report, tokenizer, train, wtac
+
+app = typer.Typer(
+    name="lilliput",
+    help="Grow tiny language models from raw text to a told story. Start with: lilliput train story",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("generate")(generate.generate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("wtac")(wtac.wtac)
+app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
+app.add_typer(recipe.app, name="recipe")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lilliput {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """Run the command. An error that a person can act on ends with exit code 2 and no traceback."""
+    try:
+        app()
+    except LilliputError as error:
+        _complain(error.message, error.hint)
+    except BrokenPipeError:
+        # The reader of a pipe has left (`| head`): nobody is there to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}", "check the path, its permissions and the free disk space")
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        sys.exit(130)
+
+
+def _complain(message: str, hint: str | None) -> None:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    if hint:
+        sys.stderr.write(f"  {hint}\n")
+    sys.exit(2)

@@ -1,0 +1,56 @@
+"""`lilliput recipe`: the shipped recipes, what one resolves to, and the JSON schema that editors complete from."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Recipes: list them, show what one resolves to, print their JSON schema.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_recipes(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """The recipes that come with Lilliput."""
+    from lilliput.base import console
+    from lilliput.recipe import shipped
+
+    console.use_json(json)
+    first_lines = {name: path.read_text(encoding="utf-8").split("\n")[0] for name, path in shipped().items()}
+    described = {name: line.removeprefix("#").strip() for name, line in first_lines.items()}
+    if json:
+        console.emit(described)
+        return
+    for name, line in described.items():
+        console.say(f"{name:20} {line}")
+
+
+@app.command()
+def show(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Every value that a recipe resolves to."""
+    import yaml
+
+    from lilliput.base import console
+    from lilliput.recipe import load
+
+    console.use_json(json)
+    values = load(recipe, overrides or []).model_dump(mode="json")
+    if json:
+        console.emit(values)
+    else:
+        console.say(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@app.command()
+def schema() -> None:
+    """The JSON schema of a recipe. Point an editor's YAML plug-in at it to complete and check recipes."""
+    from lilliput.recipe import Recipe
+
+    print(jsonlib.dumps(Recipe.model_json_schema(), indent=2))

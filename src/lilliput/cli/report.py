@@ -1,0 +1,36 @@
+"""`lilliput report RUN`: one offline HTML page about a run, and on request a picture of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="A run's name (runs/NAME) or its folder, finished or not.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the loss curve with samples into this SVG file.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write RUN/report.html from what stands in the run's folder, and print its path."""
+    from lilliput.api.run import find
+    from lilliput.base import console
+    from lilliput.lab.picture import run_picture
+    from lilliput.lab.report import write_report
+
+    console.use_json(json)
+    folder = find(run)
+    page = write_report(folder)
+    drawn = run_picture(folder, picture) if picture else None
+    if json:
+        console.emit({"report": page, "picture": drawn})
+    else:
+        console.say(str(page))
+        if drawn:
+            console.say(str(drawn))
+    if show:
+        typer.launch(str(page))

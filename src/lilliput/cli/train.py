@@ -1,0 +1,99 @@
+"""`lilliput train RECIPE`: grow a model, then tell what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lilliput.api import Run
+
+INTERRUPTED = 130
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (lilliput recipe list) or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500 model.n_layers=6")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Text of your own: files, folders, globs, or hf:NAME. More paths may follow the first."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name: runs/NAME.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Train a model by a recipe. The same command again goes on with an interrupted run."""
+    from lilliput import api
+    from lilliput.base import console
+
+    console.use_json(json)
+    assignments, paths = _sort(overrides or [], data or [])
+    run = api.train(recipe, assignments, data=paths, name=name)
+    if not run.summary:
+        if json:
+            console.emit({"run": run.path, "finished": False})
+        raise typer.Exit(INTERRUPTED)
+    if json:
+        console.emit({"run": run.path, "finished": True, **run.summary})
+    else:
+        tell_what_came_out(run)
+
+
+def _sort(words: list[str], data: list[str]) -> tuple[list[str], list[str]]:
+    """Overrides and data paths: a shell spells `--data *.txt` out, so that all files but the first come as plain
+    words; with --data, a word without '=' is one more path."""
+    paths = [word for word in words if data and "=" not in word]
+    return [word for word in words if word not in paths], [*data, *paths]
+
+
+def tell_what_came_out(run: Run) -> None:
+    """The story, the loss beside its baselines, speed and cost, where the report is, and what to try next."""
+    from lilliput.base import console
+
+    summary, path = run.summary, run.path
+    story = summary["story"]
+    console.say()
+    console.say(story["text"].strip())
+    console.say()
+    console.say(f"validation  {_against(summary)}")
+    console.say(f"speed       {_speed(summary)}")
+    console.say(f"cost        {_cost(summary['cost'])}")
+    console.say(f"verdict     {summary['verdict']}")
+    console.say(f"report      {run.folder.report}")
+    console.say()
+    console.say("next:")
+    for command in _next(path, backwards=summary["objective"]["kind"] == "reversed"):
+        console.say(f"  {command}")
+
+
+def _against(summary: dict[str, Any]) -> str:
+    others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
+    return f"{summary['val_bits_per_byte']:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
+
+
+def _speed(summary: dict[str, Any]) -> str:
+    from lilliput.base.console import duration, number
+
+    return (
+        f"{summary['tokens_per_second']:,.0f} tokens/s, {summary['utilisation']:.0%} of the machine's matmul peak; "
+        f"{number(summary['tokens'])} tokens in {duration(summary['seconds'])}, "
+        f"{number(summary['parameters'])} parameters"
+    )
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    dollars = "" if cost["dollars"] is None else f", {cost['dollars']:.4f} dollars"
+    return f"{cost['kwh'] * 1000:.2g} Wh, {cost['co2_grams']:.2g} g CO2{dollars} ({cost['basis']})"
+
+
+def _next(path: Path, backwards: bool) -> list[str]:
+    prompt = '--ending "They were happy."' if backwards else '"One day, Tom"'
+    return [
+        f"lilliput generate {path} {prompt}",
+        f"lilliput report {path}",
+        f'lilliput tokenizer show "Once upon a time" --tokenizer {path}',
+        "lilliput train story --data YOUR_FILES",
+    ]

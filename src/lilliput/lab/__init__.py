@@ -1,0 +1,1 @@
+"""Many runs and one: charts, and the report of a run."""

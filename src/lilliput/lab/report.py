@@ -1,0 +1,294 @@
+"""report.html: one offline page about one run, from its folder alone, on a phone or a desk, by day or by night."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.console import duration, flops, number
+from lilliput.base.files import write_text
+from lilliput.lab.chart import STYLE, Chart, Level, Series
+from lilliput.lab.html import as_html, escape, fact_list, table
+from lilliput.lab.run_record import RunRecord, as_number, spread
+from lilliput.train.run_folder import RunFolder
+from lilliput.train.samples_file import Sample
+
+SHOWN_MOMENTS = 6
+# Nothing on the page may run or load anything, whatever a sample says.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_report(run: Path) -> Path:
+    """Write `run`/report.html whole and return its path. A run that has not ended, or was cut off, gets a report of
+    what there is. Raises CheckpointError where there is no run."""
+    record = RunRecord.read(run)
+    target = RunFolder(run).report
+    write_text(target, page(record))
+    return target
+
+
+def page(record: RunRecord) -> str:
+    """The whole page as HTML."""
+    sections = (_head, _tiles, _story, _baselines, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
+    body = "\n".join(filter(None, (section(record) for section in sections)))
+    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{escape(record.name)} - Lilliput</title>
+<style>
+{css}{STYLE}</style>
+</head>
+<body>
+<main>
+{body}
+<footer>Made by Lilliput from <code>{escape(record.path)}</code>: recipe.yaml, metrics.jsonl, summary.json and
+samples.md. Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare.
+</footer>
+</main>
+</body>
+</html>
+"""
+
+
+# ---------------------------------------------------------------------------- the top of the page
+
+
+def _head(record: RunRecord) -> str:
+    model = record.summary.get("model") or _section(record, "model").get("style")
+    parameters = record.number("parameters")
+    steps = record.number("steps") or record.number("step")
+    facts = (
+        model,
+        parameters and f"{number(parameters)} parameters",
+        steps and f"{steps:,.0f} steps",
+        record.summary.get("device"),
+        record.summary.get("precision"),
+        record.summary.get("stopped"),
+    )
+    parts = [
+        '<header><div class="eyebrow">Lilliput run</div>',
+        f"<h1>{escape(record.name)}</h1>",
+        f'<p class="facts">{" · ".join(escape(fact) for fact in facts if fact)}</p>',
+    ]
+    if record.summary.get("verdict"):
+        parts.append(f'<p class="verdict">{escape(record.summary["verdict"])}</p>')
+    if record.problems:
+        parts.append(f'<div class="problems">{"<br>".join(map(escape, record.problems))}</div>')
+    return "\n".join([*parts, "</header>"])
+
+
+def _tiles(record: RunRecord) -> str:
+    validation, trigram = record.number("val_bits_per_byte"), dict(record.baselines()).get("trigram")
+    gain = 1 - validation / trigram if validation is not None and trigram else None
+    seconds, tokens, speed = (record.number(key) for key in ("seconds", "tokens", "tokens_per_second"))
+    utilisation = record.number("utilisation")
+    tiles = [
+        ("validation bits per byte", validation and f"{validation:.3f}"),
+        ("below a trigram" if (gain or 0) >= 0 else "above a trigram", gain is not None and f"{abs(gain):.0%}"),
+        ("tokens learnt from", tokens and number(tokens)),
+        ("wall time", seconds and duration(seconds)),
+        ("tokens a second", speed and number(speed)),
+        ("of the matmul peak", utilisation and f"{utilisation:.0%}"),
+    ]
+    shown = [(label, value) for label, value in tiles if value]
+    cells = (
+        f'<div class="tile{" first" if i == 0 else ""}"><b>{escape(value)}</b><span>{label}</span></div>'
+        for i, (label, value) in enumerate(shown)
+    )
+    return f'<div class="tiles">{"".join(cells)}</div>' if shown else ""
+
+
+def _story(record: RunRecord) -> str:
+    story = record.summary.get("story")
+    if not isinstance(story, Mapping) or not story.get("text"):
+        return ""
+    sample = Sample.of(str(story.get("prompt") or ""), str(story["text"]))
+    return f'<blockquote class="story">{_told(sample)}</blockquote>'
+
+
+def _told(sample: Sample) -> str:
+    return f'{escape(sample.before)}<span class="prompt">{escape(sample.prompt)}</span>{escape(sample.text)}'
+
+
+def _baselines(record: RunRecord) -> str:
+    baselines, ours = record.baselines(), record.number("val_bits_per_byte")
+    if not baselines:
+        return ""
+    rows = [(name, value, "") for name, value in baselines]
+    if ours is not None:
+        rows.append(("this model", ours, ' class="ours"'))
+    longest = max(value for _, value, _ in rows) or 1.0
+    lines = (
+        f'<tr{kind}><th scope="row">{escape(name)}</th>'
+        f'<td><span class="bar" style="width:{100 * max(value, 0) / longest:.1f}%"></span></td>'
+        f'<td class="value">{value:.3f}</td></tr>'
+        for name, value, kind in sorted(rows, key=lambda row: -row[1])
+    )
+    return (
+        "<h2>Against counting</h2>"
+        '<p class="quiet">Bits per byte on the same validation text: n-gram models, counted on the training text, '
+        "beside this one. Shorter is better.</p>"
+        f'<table class="bars">{"".join(lines)}</table>'
+    )
+
+
+# ---------------------------------------------------------------------------- curves
+
+
+def _curves(record: RunRecord) -> str:
+    main = _loss_charts(record)
+    small = [
+        _small(record, "Learning rate", "learning_rate", 2),
+        _small(record, "Gradient norm", "grad_norm", 3),
+        _small(record, "Tokens a second", "tokens_per_second", 1),
+    ]
+    if not main and not any(small):
+        return ""
+    return f'<h2>How it learnt</h2>{main}<div class="trio">{"".join(small)}</div>'
+
+
+def _loss_charts(record: RunRecord) -> str:
+    """The same chart twice, for a wide and a narrow screen: scaling one down would make its text too small to read."""
+    series = (
+        Series("training", record.points("tokens", "bits_per_byte"), colour=1, thin=True),
+        Series("validation", record.points("tokens", "val_bits_per_byte"), colour=0, dots=True),
+    )
+    shown = [one for one in series if one.points]
+    if not shown:
+        return ""
+    levels = [Level(name, value) for name, value in record.baselines()]
+    charts = (
+        Chart("Bits per byte", shown, "tokens", levels, width=width, height=height).svg().replace(
+            'class="chart"', f'class="chart {kind}"', 1
+        )
+        for kind, width, height in (("wide", 920, 380), ("narrow", 350, 320))
+    )  # fmt: skip
+    return f"<figure>{''.join(charts)}</figure>"
+
+
+def _small(record: RunRecord, title: str, key: str, colour: int) -> str:
+    points = record.points("tokens", key)
+    if len(points) < 2:
+        return ""
+    values = [value for _, value in points]
+    positive = [value for value in values if value > 0]
+    # One spike must not flatten the rest of the curve.
+    spiky = key == "grad_norm" and len(positive) == len(values) and max(values) > 20 * sorted(values)[len(values) // 2]
+    chart = Chart(title, [Series(title, points, colour, thin=True)], "tokens", log_y=spiky, width=320, height=200)
+    return f"<figure>{chart.svg()}</figure>"
+
+
+# ---------------------------------------------------------------------------- samples
+
+
+def _samples(record: RunRecord) -> str:
+    prompts = list(dict.fromkeys(sample.prompt for section in record.samples for sample in section.samples))
+    if not prompts:
+        return ""
+    moments = spread(record.samples, SHOWN_MOMENTS)
+    parts = ["<h2>Samples through time</h2>"]
+    if len(moments) < len(record.samples):
+        parts.append(f'<p class="quiet">{len(moments)} of {len(record.samples)} moments; samples.md has them all.</p>')
+    for index, prompt in enumerate(prompts):
+        items = []
+        for section in moments:
+            told = next((sample for sample in section.samples if sample.prompt == prompt), None)
+            if told is not None:
+                items.append(
+                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{_told(told)}</p></li>'
+                )
+        timeline = f'<ol class="timeline">{"".join(items)}</ol>'
+        folded = f"<details><summary>{escape(prompt) or 'no prompt'}</summary>{timeline}</details>"
+        parts.append(folded if index else timeline)
+    return "\n".join(parts)
+
+
+def _when(record: RunRecord, section: Any) -> str:
+    score = record.validation_at(section.step)
+    parts = [f"step {section.step:,}", f"{number(section.tokens)} tokens", duration(section.seconds)]
+    return " · ".join(parts + ([f"{score:.3f} bits per byte"] if score is not None else []))
+
+
+# ---------------------------------------------------------------------------- facts
+
+
+def _data(record: RunRecord) -> str:
+    data = record.summary.get("data") or _section(record, "data")
+    if not data:
+        return ""
+    if not isinstance(data, Mapping):
+        return f"<h2>Data</h2>{as_html(data)}"
+    splits = {key: value for key, value in data.items() if isinstance(value, Mapping)}
+    rest = {key: value for key, value in data.items() if key not in splits}
+    return f"<h2>Data</h2>{table(splits)}{as_html(rest)}"
+
+
+def _model(record: RunRecord) -> str:
+    summary = record.summary
+    objective, perplexity = summary.get("objective"), as_number(summary.get("val_perplexity"))
+    facts = {
+        "style": summary.get("model"),
+        **{key: value for key, value in _section(record, "model").items() if key != "style"},
+        "parameters": summary.get("parameters"),
+        "of these embeddings": summary.get("parameters_embedding"),
+        "objective": objective.get("kind") if isinstance(objective, Mapping) else objective,
+        "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
+        "SHA-256 of the weights": summary.get("sha256"),
+    }
+    return fact_list("Model", facts)
+
+
+def _machine(record: RunRecord) -> str:
+    summary = record.summary
+    total, peak = as_number(summary.get("flops")), as_number(summary.get("matmul_peak_flops"))
+    used = as_number(summary.get("utilisation"))
+    facts = {
+        "device": summary.get("device"),
+        "threads": summary.get("threads"),
+        "precision": summary.get("precision"),
+        "compiled": summary.get("compiled"),
+        "work": None if total is None else flops(total),
+        "matmul peak, measured": None if peak is None else f"{flops(peak)}/s",
+        "utilisation of it": None if used is None else f"{used:.1%}",
+    }
+    return fact_list("Machine", facts)
+
+
+def _cost(record: RunRecord) -> str:
+    cost = record.summary.get("cost")
+    if not isinstance(cost, Mapping):
+        return ""
+    kwh, grams, dollars = (as_number(cost.get(key)) for key in ("kwh", "co2_grams", "dollars"))
+    facts = {
+        "energy": None if kwh is None else f"{kwh:.3g} kWh" if kwh >= 0.1 else f"{1000 * kwh:.3g} Wh",
+        "CO2": None if grams is None else f"{grams:.3g} g" if grams < 1000 else f"{grams / 1000:.3g} kg",
+        "money": None if dollars is None else f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3g}",
+        "based on": cost.get("basis"),
+    }
+    return fact_list("Cost", facts)
+
+
+def _repeat(record: RunRecord) -> str:
+    if not record.recipe_text:
+        return ""
+    again = shlex.quote(f"{record.name}-again")
+    command = f"lilliput train {shlex.quote(str(record.path / 'recipe.yaml'))} --name {again}"
+    tell = f'lilliput generate {shlex.quote(str(record.path))} "Once upon a time"'
+    return f"<h2>How to repeat it</h2><pre><code>{escape(command)}\n{escape(tell)}</code></pre>"
+
+
+def _recipe(record: RunRecord) -> str:
+    if not record.recipe_text:
+        return ""
+    return f"<details><summary>The whole recipe</summary><pre><code>{escape(record.recipe_text)}</code></pre></details>"
+
+
+def _section(record: RunRecord, key: str) -> dict[str, Any]:
+    value = record.recipe.get(key)
+    return value if isinstance(value, dict) else {}

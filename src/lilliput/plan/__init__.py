@@ -1,0 +1,1 @@
+"""What to train before training it: cost and energy; later scaling laws and pilots."""

@@ -1,0 +1,127 @@
+"""Recipe: the one YAML file that says everything about a run, as typed config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, model_validator
+
+from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
+from lilliput.base.errors import CheckpointError, ConfigError, nearest
+from lilliput.base.files import write_text
+from lilliput.base.registered import OneOf
+from lilliput.data.config import DataConfig, TokenizerConfig
+from lilliput.data.infer import infer_sources
+from lilliput.evaluate.config import EvaluateConfig
+from lilliput.model.config import ModelConfig
+from lilliput.objective.causal import Causal
+from lilliput.objective.objective import OBJECTIVES, Objective
+from lilliput.train.config import TrainConfig
+from lilliput.train.run_folder import RunFolder
+
+
+class Recipe(Config):
+    """A whole run. A recipe file holds only what differs from these defaults."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(1, ge=0)
+    device: str = "auto"
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Causal()
+    train: TrainConfig = TrainConfig(steps=1000)
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_vocabulary(cls, values: Any) -> Any:
+        """The model's vocabulary is the tokenizer's: it is filled in, and another number is refused."""
+        if not isinstance(values, Mapping):
+            return values
+        tokenizer, model = values.get("tokenizer") or {}, values.get("model") or {}
+        if not isinstance(tokenizer, Mapping) or not isinstance(model, Mapping) or tokenizer.get("path"):
+            return values
+        size = tokenizer.get("vocab_size", TokenizerConfig().vocab_size)
+        given = model.get("vocab_size", size)
+        if given != size:
+            raise ValueError(
+                f"model.vocab_size is {given} and tokenizer.vocab_size is {size}; give tokenizer.vocab_size alone"
+            )
+        return {**values, "model": {**model, "vocab_size": size}}
+
+
+def shipped() -> dict[str, Path]:
+    """Names and files of the recipes that come with Lilliput."""
+    folder = Path(str(resources.files("lilliput") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(
+    source: str | Path | Recipe,
+    overrides: Iterable[str] = (),
+    changes: dict[str, Any] | None = None,
+    data: Sequence[str] = (),
+    name: str | None = None,
+) -> Recipe:
+    """The recipe from a shipped name, a YAML path or a Recipe, with `changes` (nested values), then
+    `section.key=value` overrides, then `--data` paths laid over it. Without `name`, data of one's own gives
+    'recipe-file'. Raises ConfigError."""
+    if isinstance(source, Recipe):
+        values, where = source.model_dump(mode="json"), "the recipe"
+    else:
+        path = _find(str(source))
+        values, where = {"name": path.stem, **read_yaml(path)}, str(source)
+    values = override(merge(values, changes or {}), overrides)
+    if data:
+        sources = infer_sources(data)
+        values = merge(values, {"data": {"sources": [source.model_dump(mode="json") for source in sources]}})
+        values["name"] = f"{values['name']}-{_stem(data[0])}"
+    if name:
+        values["name"] = name
+    return validate(Recipe, values, where)
+
+
+def _find(source: str) -> Path:
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    known = shipped()
+    if source not in known:
+        raise ConfigError(
+            f"there is no recipe '{source}'{nearest(source, known)}",
+            f"shipped recipes: {', '.join(known)}; or give the path of a YAML file",
+        )
+    return known[source]
+
+
+def _stem(path: str) -> str:
+    stem = Path(path.removeprefix("hf:")).name.split(".")[0]
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem).strip("-") or "data"
+
+
+def write(recipe: Recipe, run: RunFolder) -> None:
+    """The resolved recipe into the run folder. It holds every value, so that a later version's defaults
+    cannot change what it repeats."""
+    header = f"# lilliput train {run.recipe} --name NEW repeats this run\n"
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text(run.recipe, header + text)
+
+
+def check_same(recipe: Recipe, run: RunFolder) -> None:
+    """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`."""
+    if not run.recipe.exists():
+        return
+    old = flatten(validate(Recipe, read_yaml(run.recipe), str(run.recipe)).model_dump(mode="json"))
+    new = flatten(recipe.model_dump(mode="json"))
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if keys:
+        listed = "; ".join(f"{key}: {old.get(key)} there, {new.get(key)} now" for key in keys)
+        raise CheckpointError(
+            f"{run.path} holds a run of another recipe ({listed})",
+            f"train under another name (--name NEW), or go on with it as it was: lilliput train {run.recipe}",
+        )

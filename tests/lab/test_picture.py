@@ -1,0 +1,61 @@
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilliput.base.errors import CheckpointError
+from lilliput.lab.picture import LINES, _wrapped, run_picture
+from lilliput.train.samples_file import Sample, Section, format_samples
+
+legible = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), max_size=400)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def words(root: ET.Element) -> str:
+    return " ".join("".join(node.itertext()) for node in root.iter(f"{SVG}text"))
+
+
+def test_the_picture_shows_curve_baselines_and_samples(run, tmp_path):
+    path = run_picture(run, tmp_path / "docs" / "run.svg")
+    root = ET.parse(path).getroot()
+    assert root.attrib["width"] == "900"
+    text = words(root)
+    for expected in ("story", "unigram 2.41", "trigram 1.32", "2m 24s · 0.82 bits/byte", "1.59M parameters"):
+        assert expected in text
+    assert sum(node.attrib.get("class") == "number" for node in root.iter(f"{SVG}circle")) == 4
+    assert "Once upon a time," in words(root)
+
+
+def test_hostile_samples_are_inert_and_the_file_is_well_formed(run, tmp_path):
+    nasty = "<script>x</script> \x00\x1b & ]]> " + "W" * 400
+    sections = [Section(step, step, step / 4, [(nasty, nasty)]) for step in (50, 300, 600)]
+    (run / "samples.md").write_text("".join(map(format_samples, sections)), encoding="utf-8")
+    root = ET.parse(run_picture(run, tmp_path / "x.svg")).getroot()
+    assert not list(root.iter(f"{SVG}script"))
+
+
+def test_a_run_without_samples_or_summary_still_has_a_curve(run, tmp_path):
+    (run / "samples.md").unlink()
+    (run / "summary.json").unlink()
+    root = ET.parse(run_picture(run, tmp_path / "x.svg")).getroot()
+    assert len(list(root.iter(f"{SVG}path"))) == 2
+
+
+def test_a_run_without_validation_is_refused(run, tmp_path):
+    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "tokens": 8, "seconds": 1.0}) + "\n")
+    with pytest.raises(CheckpointError, match="no validation figures"):
+        run_picture(run, tmp_path / "x.svg")
+
+
+@given(legible, legible)
+def test_wrapped_text_keeps_its_words_in_order_and_stays_small(prompt, text):
+    lines = _wrapped(Sample(prompt, text), 200)
+    assert len(lines) <= LINES
+    shown = "".join("".join(ET.fromstring(f"<t>{line}</t>").itertext()) for line in lines)
+    expected = "".join((prompt + text).split())
+    if shown.endswith(" …"):
+        assert expected.startswith("".join(shown[:-2].split()))
+    else:
+        assert "".join(shown.split()) == expected
