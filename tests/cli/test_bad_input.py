@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,7 +62,7 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "unknown section": (words("trian.steps=5"), "unknown key 'trian' (did you mean 'train'?)"),
     "wrong type": (words("train.steps=many"), "'train.steps': Input should be a valid integer"),
     "out of range": (words("train.steps=-5"), "'train.steps': Input should be greater than 0 (given -5)"),
-    "through a value": (words("seed.x=1"), "'seed' is a value, not a section"),
+    "through a value": (words("train.steps.x=1"), "'steps' is a value, not a section"),
     "no override": (words("train.steps"), "'train.steps' is not an override"),
     "no budget": (words("train.steps=null"), "the run has no end"),
     "name a path": (words("name=../elsewhere"), "'name': String should match pattern"),
@@ -151,8 +152,10 @@ def test_another_recipe_in_the_same_run(command: Command, tales: Path) -> None:
     assert "--name NEW" in result.err
 
 
-def test_a_missing_extra_says_what_to_type(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    result = command("train", "story", *TINY, "--data", "hf:roneneldan/TinyStories")
+def test_a_missing_extra_says_what_to_type(
+    command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    result = command("train", "story", *TINY, "--data", f"hf:{tales.parent}")
     assert result.code == 2
     assert "pip install 'lilliput[data]'" in result.err

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cli.conftest import TINY
 
-STEPS, KILLS = 80, 10
+STEPS, KILLS = 200, 10
 
 
 def start(folder: Path, tales: Path, name: str) -> subprocess.Popen[bytes]:
@@ -43,10 +43,10 @@ def test_ten_kills(tmp_path: Path, tales: Path) -> None:
     while killed < KILLS:
         process = start(tmp_path, tales, "killed")
         # Far enough to get on (a checkpoint is 6 steps), then at any moment of a step, an evaluation or a save.
-        goal = STEPS * killed // KILLS + rng.randrange(2, STEPS // KILLS + 4)
+        goal = STEPS * killed // (KILLS + 1) + rng.randrange(2, STEPS // KILLS)
         while process.poll() is None and lines(run) < goal:
             time.sleep(0.002)
-        time.sleep(rng.random() * 0.15)
+        time.sleep(rng.random() * 0.05)
         if process.poll() is not None:
             break  # it finished before its turn came
         process.send_signal(signal.SIGKILL)

@@ -22,7 +22,7 @@ def test_a_run_ends_with_what_the_readme_promises(command: Command, tales: Path)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["steps"] == 12
     assert {"unigram", "bigram", "trigram"} == summary["baselines"].keys()
-    for shown in (summary["story"]["text"].strip(), "bits per byte", "trigram", "tokens/s", "report.html", "next:"):
+    for shown in (summary["story"]["prompt"], "bits per byte", "trigram", "tokens/s", "report.html", "next:"):
         assert shown in result.out
     assert f"{summary['val_bits_per_byte']:.3f} bits per byte" in result.out
 
@@ -148,7 +148,7 @@ def test_shipped_recipes_resolve_and_are_listed(command: Command, recipe: str) -
     assert shown.keys() == schema["properties"].keys()
 
 
-def test_wtac(command: Command, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_wtac(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     def filtered(data: bytes) -> bytes:
         monkeypatch.setattr(sys, "argv", ["lilliput", "wtac"])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))

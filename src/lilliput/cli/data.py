@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lilliput.data.curation import Curation
 
 app = typer.Typer(help="Look at data: what a source holds, how it is split into documents.", no_args_is_help=True)
 
@@ -32,14 +35,15 @@ def show(
         for item in curation:
             sample = sample or item.document
             bar.advance()
-    curation.check()
-    assert sample is not None  # check() refuses data without documents
+    problem = _problem(curation)
+    if sample is None:
+        curation.check()  # raises: there are no documents
+        return
     reports = [source_report(source, counts) for source, counts in zip(config.sources, curation.by_source, strict=True)]
     if json:
         shown = {"id": sample.id, "text": sample.text}
-        console.emit(
-            {"sources": reports, "splits": dict(curation.documents), "drops": dict(curation.drops), "sample": shown}
-        )
+        counts = {"splits": dict(curation.documents), "drops": dict(curation.drops)}
+        console.emit({"sources": reports, **counts, "problem": problem, "sample": shown})
         return
     for report in reports:
         console.say(str(report["describe"]))
@@ -49,4 +53,17 @@ def show(
     for reason, count in curation.drops.items():
         console.say(f"dropped: {count:,} {reason}")
     console.say(", ".join(f"{name} {count:,}" for name, count in sorted(curation.documents.items())) + " documents")
+    if problem:
+        console.say(f"it cannot be trained on yet: {problem}")
     console.say(f"\n{sample.id}:\n{sample.text[:600]}{' ...' if len(sample.text) > 600 else ''}")
+
+
+def _problem(curation: Curation) -> str | None:
+    """Why a run could not use what was read; None when it could."""
+    from lilliput.base.errors import DataError
+
+    try:
+        curation.check()
+    except DataError as error:
+        return str(error)
+    return None

@@ -1,0 +1,123 @@
+"""Interleaved rounds: each contestant loaded once in a process of its own, idle while another runs, taking turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lilliput.base.errors import LilliputError
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One contestant: which interpreter runs which worker script, and what to type where it is not installed."""
+
+    name: str
+    python: str
+    script: Path
+    install: str
+    compile: bool = True
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One order of steps, done: seconds for all of them, and the last step's loss in nats a token."""
+
+    seconds: float
+    loss: float
+
+
+class Absent(Exception):
+    """An arm that cannot run here, and what to do about it."""
+
+
+class Worker:
+    """The benchmark's side of a worker process (workers/protocol.py has the other). Use as a context manager."""
+
+    def __init__(self, arm: Arm, job: dict[str, Any]):
+        self.arm = arm
+        if not Path(arm.python).exists():
+            raise Absent(f"{arm.python} does not exist; {arm.install}")
+        self._log = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [arm.python, str(arm.script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "OMP_NUM_THREADS": str(job["threads"])},
+            text=True,
+        )
+        try:
+            ready = self._ask(job | {"compile": arm.compile})
+            if "absent" in ready:
+                raise Absent(f"{ready['absent']}; {arm.install}")
+        except BaseException:
+            self.close()
+            raise
+        self.parameters: int = ready["parameters"]
+        self.versions: dict[str, str] = ready["versions"]
+
+    def run(self, steps: int) -> Turn:
+        """Train for `steps` more steps."""
+        return Turn(**self._ask({"steps": steps}))
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            code = self._process.wait()
+            self._log.seek(0)
+            raise LilliputError(
+                f"the worker '{self.arm.name}' ended with exit code {code}; its last words:\n{self._log.read()[-2000:]}",
+                f"it was: {self.arm.python} {self.arm.script}",
+            )
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process: it leaves when its input ends, and is made to if it does not."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+
+def interleave(
+    workers: Sequence[Worker], rounds: int, steps: int, report: Callable[[int, Worker, Turn], None]
+) -> dict[str, list[Turn]]:
+    """`rounds` turns of `steps` steps for every worker. Each round starts with the next worker, so that none always runs
+    on the processor that another has heated."""
+    turns: dict[str, list[Turn]] = {worker.arm.name: [] for worker in workers}
+    for number in range(rounds):
+        first = number % len(workers)
+        for worker in (*workers[first:], *workers[:first]):
+            turn = worker.run(steps)
+            turns[worker.arm.name].append(turn)
+            report(number, worker, turn)
+    return turns
+
+
+def ratio(ours: Sequence[Turn], peer: Sequence[Turn]) -> float:
+    """How many times as fast as the peer: the median over rounds of the ratio within a round, where both met the same
+    weather."""
+    return median(theirs.seconds / mine.seconds for mine, theirs in zip(ours, peer, strict=True))

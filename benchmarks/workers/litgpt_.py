@@ -1,0 +1,68 @@
+"""LitGPT's pretraining step: its GPT, loss, first weights and optimiser through Fabric, compiled, as `litgpt pretrain` does."""
+
+# pyright: reportMissingImports=false
+
+import torch
+from protocol import Job, Subject, serve
+
+
+def build(job: Job) -> Subject:
+    """What `litgpt.pretrain.main` builds. It ships with bf16-mixed; for fp32 the same step runs in 32-true."""
+    from lightning import Fabric
+    from litgpt.model import GPT, Config
+    from litgpt.pretrain import initialize_weights
+    from litgpt.utils import chunked_cross_entropy, instantiate_torch_optimizer, num_parameters
+
+    shape = job.model
+    config = Config(
+        block_size=job.context,
+        vocab_size=shape["vocab_size"],
+        padded_vocab_size=shape["vocab_size"],
+        n_layer=shape["n_layers"],
+        n_embd=shape["d_model"],
+        n_head=shape["n_heads"],
+        n_query_groups=shape["n_kv_heads"],
+        head_size=shape["d_head"],
+        intermediate_size=shape["d_mlp"],
+        norm_class_name="RMSNorm",
+        norm_eps=shape["norm_eps"],
+        norm_qk=shape["qk_norm"],
+        mlp_class_name="LLaMAMLP",
+        parallel_residual=False,
+        bias=False,
+        rotary_percentage=1.0,
+        rope_base=int(shape["rope_theta"]),
+    )
+    precision = "bf16-mixed" if job.precision == "bf16" else "32-true"
+    fabric = Fabric(accelerator=job.device.partition(":")[0], devices=1, precision=precision)
+    fabric.seed_everything(0)
+    with fabric.init_module(empty_init=True):
+        model = GPT(config)
+    initialize_weights(fabric, model, n_layer=config.n_layer, n_embd=config.n_embd)
+    if shape["tied_embeddings"]:
+        model.transformer.wte.weight = model.lm_head.weight
+    parameters = num_parameters(model)
+    model = fabric.setup(torch.compile(model))
+    adamw = {"class_path": "torch.optim.AdamW", "init_args": dict(job.adamw)}
+    optimizer = instantiate_torch_optimizer(adamw, model.parameters(), fused=fabric.device.type == "cuda")
+    optimizer = fabric.setup_optimizers(optimizer)
+
+    def step(ids: torch.Tensor) -> torch.Tensor:
+        passes = ids.to(fabric.device).split(job.micro_rows)
+        total = torch.zeros((), device=fabric.device)
+        for number, part in enumerate(passes, 1):
+            with fabric.no_backward_sync(model, enabled=number < len(passes)):
+                logits = model(part[:, :-1].contiguous())
+                loss = chunked_cross_entropy(logits, part[:, 1:].contiguous()) * (len(part) / len(ids))
+                fabric.backward(loss)
+            total += loss.detach()
+        fabric.clip_gradients(model, optimizer, max_norm=job.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        return total
+
+    return Subject(parameters, step, ("litgpt", "lightning"))
+
+
+if __name__ == "__main__":
+    serve(build)

@@ -1,0 +1,44 @@
+"""Lilliput's training step: the trainer's own, on batches handed to it."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import torch
+from protocol import Job, Subject, serve
+
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
+from lilliput.objective.causal import Causal
+from lilliput.objective.objective import Batch
+from lilliput.train.config import OptimizerConfig, TrainConfig
+from lilliput.train.settings import Settings
+from lilliput.train.trainer import Trainer
+
+
+def build(job: Job) -> Subject:
+    """A trainer without a run: only its step is called, so it gets no folder, callbacks or data of its own."""
+    model = Model(ModelConfig(**job.model)).to(job.device)
+    adamw = dict(job.adamw)
+    optimizer = OptimizerConfig(learning_rate=adamw.pop("lr"), **adamw)
+    trainer = Trainer(
+        model,
+        Causal(),
+        cast(Any, SimpleNamespace(context_length=job.context, rows_per_epoch=1)),
+        TrainConfig(steps=10**9, optimizer=optimizer, clip=job.clip),
+        run=cast(Any, None),
+        settings=Settings(job.precision, job.compile, job.micro_rows, job.threads),
+        seed=0,
+        bytes_per_target=1.0,
+        write_model=lambda folder: None,
+        read_model=lambda folder: None,
+    )
+
+    def step(ids: torch.Tensor) -> float:
+        tokens, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+        return trainer._update(Batch(tokens, targets, torch.ones(targets.shape)), 1.0).loss
+
+    return Subject(sum(p.numel() for p in model.parameters()), step, ("lilliput",))
+
+
+if __name__ == "__main__":
+    serve(build)

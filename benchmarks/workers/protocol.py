@@ -1,0 +1,88 @@
+"""A worker's side of a benchmark: a job comes in, then orders to run so many steps; figures go out, one JSON a line.
+
+    in   {"model": {...}, "rows": 16, ...}                  the job, once; see Job
+    out  {"parameters": 15191712, "versions": {...}}        it is built, or {"absent": "why"}
+    in   {"steps": 3}                                       as often as it likes
+    out  {"seconds": 4.1, "loss": 10.38}                    the last step's loss, in nats a token
+
+Between orders a worker waits for input and computes nothing. It ends when its input does. It imports no more of Lilliput
+than it measures, since a peer may live in an environment that has none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a comparison is given, so that all do the same work.
+
+    model       the shape: the fields of Lilliput's ModelConfig
+    batches     path of a .npy file of token ids, (batches, rows, context + 1) int64; each step takes the next
+    micro_rows  rows of one forward and backward pass; gradients add up over a batch's passes
+    precision   'fp32', or 'bf16': matrix products in bf16 by autocast, weights and optimiser in fp32
+    adamw       learning rate, betas, eps and weight decay, as torch.optim.AdamW names them
+    clip        gradients are clipped to this norm
+    compile     for workers that can be run both ways
+    """
+
+    model: dict[str, Any]
+    batches: str
+    context: int
+    micro_rows: int
+    precision: str
+    device: str
+    threads: int
+    adamw: dict[str, Any]
+    clip: float
+    compile: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured. `step` takes a batch of ids (rows, context + 1), trains on it once, and returns the loss."""
+
+    parameters: int
+    step: Callable[[torch.Tensor], torch.Tensor | float]
+    packages: tuple[str, ...]
+
+
+def serve(build: Callable[[Job], Subject]) -> None:
+    """Build the subject of the job and run steps as ordered. Whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(**values: Any) -> None:
+        answers.write(json.dumps(values) + "\n")
+        answers.flush()
+
+    job = Job(**json.loads(sys.stdin.readline()))
+    torch.set_num_threads(job.threads)
+    try:
+        subject = build(job)
+    except ModuleNotFoundError as error:
+        answer(absent=f"{sys.executable} has no module '{error.name}'")
+        return
+    batches = torch.from_numpy(np.load(job.batches))
+    answer(parameters=subject.parameters, versions={name: version(name) for name in ("torch", *subject.packages)})
+    done = 0
+    for line in sys.stdin:
+        steps = json.loads(line)["steps"]
+        loss: torch.Tensor | float = float("nan")
+        began = perf_counter()
+        for number in range(done, done + steps):
+            loss = subject.step(batches[number % len(batches)])
+        loss = float(loss)  # waits for the device
+        answer(seconds=perf_counter() - began, loss=loss)
+        done += steps

@@ -1,0 +1,165 @@
+"""`lilliput model`: the named models, and what one is made of and costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from lilliput.model.config import ModelConfig
+
+app = typer.Typer(help="The named models: what they are made of, and what they cost.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """List every named model with its shape, size and the Hugging Face class it saves as."""
+    from lilliput.base import console
+    from lilliput.model.counts import parameters
+    from lilliput.model.huggingface import huggingface_class
+    from lilliput.model.styles import STYLES, resolve
+
+    console.use_json(json)
+    configs = {name: resolve(name) for name in STYLES}
+    rows = {
+        name: {
+            "parameters": parameters(config).total,
+            "non_embedding": parameters(config).non_embedding,
+            "d_model": config.d_model,
+            "n_layers": config.n_layers,
+            "n_heads": config.n_heads,
+            "vocab_size": config.vocab_size,
+            "context_length": config.context_length,
+            "huggingface_class": huggingface_class(config)[0],
+        }
+        for name, config in configs.items()
+    }
+    if json:
+        console.emit({"models": rows})
+        return
+    wide = max(map(len, rows))
+    console.say(f"{'model':{wide}} {'parameters':>15} {'width':>6} {'layers':>6} {'heads':>5} {'vocab':>7}  saved as")
+    for name, row in rows.items():
+        console.say(
+            f"{name:{wide}} {row['parameters']:>15,} {row['d_model']:>6} {row['n_layers']:>6} {row['n_heads']:>5} "
+            f"{row['vocab_size']:>7}  {row['huggingface_class']}"
+        )
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A name from `lilliput model list`.")],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes, such as d_model=512 qk_norm=false.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a batch, for the memory.")] = 32,
+    context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row; the context length if left out.")] = None,
+    optimizer: Annotated[str, typer.Option(help="adamw or muon, for the memory.")] = "adamw",
+    json: Json = False,
+) -> None:
+    """Show a model's parts and shapes, its parameters, FLOPs a token and memory."""
+    from lilliput.base import console
+    from lilliput.base.config import override
+    from lilliput.base.errors import ConfigError
+    from lilliput.model.styles import resolve
+
+    console.use_json(json)
+    given = override({}, [change.removeprefix("model.") for change in changes or []])
+    if "style" in given:
+        raise ConfigError("style is the NAME, not a change", f"lilliput model show {given['style']}")
+    if optimizer not in ("adamw", "muon"):
+        raise ConfigError(f"--optimizer is adamw or muon, not '{optimizer}'")
+    config = resolve(name, **given)
+    result = _describe(config, rows, context or config.context_length, optimizer)
+    if json:
+        console.emit({"name": name, **result})
+        return
+    console.console.print(_tree(name, config))
+    for line in _lines(result):
+        console.say(line)
+
+
+def _describe(config: ModelConfig, rows: int, context: int, optimizer: Any) -> dict[str, Any]:
+    """Everything that `show` says, as one JSON object."""
+    from dataclasses import asdict
+
+    from lilliput.model.counts import flops_per_token, memory, parameters
+    from lilliput.model.huggingface import huggingface_class
+
+    counts, flops = parameters(config), flops_per_token(config, context)
+    needs = memory(config, rows, context, optimizer)
+    saved_as, reasons = huggingface_class(config)
+    return {
+        "config": config.model_dump(mode="json"),
+        "parameters": {"total": counts.total, "non_embedding": counts.non_embedding, **asdict(counts)},
+        "flops_per_token": {"training": flops.training, "forward": flops.forward, **asdict(flops), "rule": flops.rule},
+        "memory_bytes": {
+            "rows": rows,
+            "context": context,
+            "optimizer": optimizer,
+            "training": {**needs.training, "total": sum(needs.training.values())},
+            "inference": {**needs.inference, "total": sum(needs.inference.values())},
+        },
+        "huggingface_class": saved_as,
+        "no_stock_class": reasons,
+    }
+
+
+def _tree(name: str, config: ModelConfig) -> Tree:
+    """The parts in the order that a token meets them, each with its matrices as inputs → outputs."""
+    import torch
+    from rich.tree import Tree
+
+    from lilliput.model.transformer import Model
+
+    # One block tells all; on the meta device, nothing is allocated however large the model.
+    with torch.device("meta"):
+        state = Model(config.model_copy(update={"n_layers": 1})).state_dict()
+    tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
+    blocks = None
+    for key, tensor in state.items():
+        sizes = tensor.shape if key in ("embed.weight", "position.weight") else reversed(tensor.shape)
+        shape = " → ".join(map(str, sizes))
+        if not key.startswith("blocks."):
+            tree.add(f"{key.removesuffix('.weight')}  [cyan]{shape}[/]")
+            continue
+        blocks = blocks or tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}")
+        blocks.add(f"{key.removeprefix('blocks.0.').removesuffix('.weight')}  [cyan]{shape}[/]")
+    if config.tied_embeddings:
+        tree.add("unembed  [cyan]the embeddings again (tied)[/]")
+    return tree
+
+
+def _attention(config: ModelConfig) -> str:
+    parts = [f"{config.n_heads} heads of {config.d_head}"]
+    if config.n_kv_heads != config.n_heads:
+        parts.append(f"{config.n_kv_heads} key heads")
+    if config.qk_norm:
+        parts.append("QK-norm")
+    if config.window is not None:
+        parts.append(f"window {config.window}")
+    return ", ".join(parts)
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    """The numbers of `_describe` for a person."""
+    from lilliput.base.console import flops, size
+
+    counts, work, needs = result["parameters"], result["flops_per_token"], result["memory_bytes"]
+    lines = [f"{'parameters':16}{counts['total']:>16,}   {counts['non_embedding']:,} of them not embedding or head"]
+    lines += [
+        f"  {part:14}{counts[part]:>16,}" for part in ("embedding", "positions", "attention", "mlp", "norms", "head")
+    ]
+    lines.append(f"{'FLOPs a token':16}{flops(work['training']):>16}   training; {flops(work['forward'])} forward")
+    lines += [f"  {part:14}{flops(work[part]):>16}" for part in ("blocks", "attention", "head")]
+    lines.append(f"  ({work['rule']})")
+    for kind in ("training", "inference"):
+        rows = f"{needs['rows']} rows of {needs['context']} tokens"
+        with_what = f", {needs['optimizer']}" if kind == "training" else ""
+        lines.append(f"{kind + ' memory':16}{size(needs[kind]['total']):>16}   {rows}, fp32{with_what}")
+        lines += [f"  {part:14}{size(count):>16}" for part, count in needs[kind].items() if part != "total"]
+    lines.append(f"{'saved as':16}{result['huggingface_class'] or 'no stock class: only Lilliput loads it':>16}")
+    return lines + [f"  {reason}" for reason in result["no_stock_class"]]

@@ -1,0 +1,1 @@
+"""From raw text to batches of token rows: sources, curation steps, tokenizer, shards, packing, loader."""

@@ -1,0 +1,69 @@
+"""The cache of things that can be made again: found by a key, written whole or not at all, one maker at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lilliput.base.errors import DataError
+
+
+class Notes(list[str]):
+    """Lines that a person should know, kept and shown as they come."""
+
+    def __init__(self, say: Callable[[str], None] | None = None):
+        super().__init__()
+        self._say = say
+
+    def add(self, line: str) -> None:
+        """Keeps the line and shows it."""
+        self.append(line)
+        if self._say:
+            self._say(line)
+
+
+@contextmanager
+def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
+    """Waits until no other process works under `key`. Raises DataError when `root` cannot be written, also for what
+    is written inside the block."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(root / "locks" / f"{key}.lock")
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            notes.add("another process prepares the same data: waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+    except BrokenPipeError:
+        raise  # of a reader who left while progress was shown, not of the cache
+    except OSError as error:
+        raise DataError(
+            f"cannot write the cache in {root}: {error.strerror or error}",
+            "free some space, or choose another folder: LILLIPUT_CACHE=/path lilliput ...",
+        ) from None
+
+
+def publish(folder: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a new folder beside `folder`, then puts it in its place whole. What a killed process left of
+    an earlier try is removed: whoever calls holds the lock."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+        shutil.rmtree(left)
+    place, old = (folder.with_name(f"{folder.name}.{name}.tmp") for name in ("new", "old"))
+    place.mkdir()
+    try:
+        write(place)
+        if folder.exists():
+            folder.rename(old)
+        place.rename(folder)
+    finally:
+        for left in (place, old):
+            shutil.rmtree(left, ignore_errors=True)

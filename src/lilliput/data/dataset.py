@@ -1,0 +1,271 @@
+"""Dataset: sources to tokens, once, in a cache that is found again by what it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lilliput.base import console, files
+from lilliput.base.errors import DataError
+from lilliput.data.cache import Notes, locked, publish
+from lilliput.data.config import DataConfig, TokenizerConfig
+from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_report
+from lilliput.data.document import Document
+from lilliput.data.loader import Loader
+from lilliput.data.rows import Encoded
+from lilliput.data.shards import ShardWriter, dtype_for, problem
+from lilliput.data.source import hash_of
+from lilliput.data.split import Split
+from lilliput.data.tokenizer import Tokenizer
+
+# Raised whenever the code would make other tokens, or other files, of the same text: old caches are then not found.
+FORMAT = 1
+BATCH_BYTES = 2**21
+BATCH_DOCUMENTS = 2048
+
+Encode = Callable[[Sequence[Document], Tokenizer], list[Encoded]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tokenised data: both splits, the tokenizer they were made with, and what is known of them.
+
+    folder     where the shards lie (see shards.py), with the tokenizer and manifest.json
+    manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
+    notes      what a person should know: the cache that was used, or damage that was repaired
+    """
+
+    folder: Path
+    tokenizer: Tokenizer
+    manifest: dict[str, Any]
+    packing: str
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def split(self, name: str) -> Split:
+        """The 'train' or 'validation' side."""
+        return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
+
+    def loader(self, name: str, context_length: int) -> Loader:
+        """Rows of a split in the order of the run's seed, packed as configured."""
+        tokenizer = self.tokenizer
+        return Loader(self.split(name), context_length, self.seed, self.packing, tokenizer.bos_id, tokenizer.pad_id)
+
+
+def prepare(
+    config: DataConfig,
+    tokenizer_config: TokenizerConfig,
+    encode: Encode,
+    view: Callable[[str], str],
+    view_key: str,
+    seed: int,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Dataset:
+    """Trains or loads the tokenizer and tokenises every document, or finds both in the cache.
+
+    `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
+    objective's; `view_key` names them for the cache. `seed` decides the order of rows later, not what is prepared.
+    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
+    `say` gets a line on each source, on what came out, and on a cache that was damaged. Sources are read once: the
+    tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a
+    few batches.
+
+    Two processes that prepare the same data wait for each other (a lock), and a folder appears whole or not at all.
+    Raises DataError for sources, tokenizers and texts that cannot be used, and when the cache cannot be written.
+    """
+    root = files.cache_folder()
+    given = Tokenizer.load(tokenizer_config.path) if tokenizer_config.path else None
+    wanted = given.sha256 if given else tokenizer_config.model_dump(mode="json")
+    key = hash_of(FORMAT, inputs_key(config), config.shard_tokens, wanted, view_key)
+    notes = Notes(say)
+    with locked(root, key[:32], notes):
+        kept = root / "tokenizers" / key[:32]
+        tokenizer = given or _kept_tokenizer(kept, notes)
+        if tokenizer is not None:
+            folder = _folder(root, key, tokenizer)
+            manifest = _kept_tokens(folder, notes)
+            if manifest is not None:
+                return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes))
+        for source in config.sources:
+            notes.add(f"reading {source.describe()}")
+        curation = Curation(config)
+        items: Iterator[Item] = iter(curation)
+        if tokenizer is None:
+            limit = console.size(tokenizer_config.sample_bytes)
+            notes.add(f"training a tokenizer of {tokenizer_config.vocab_size:,} tokens on {limit} of text at most")
+            sample, items = _sample(items, tokenizer_config.sample_bytes, curation)
+            texts = (view(item.document.text) for item in sample if item.split == "train")
+            tokenizer = Tokenizer.train(texts, tokenizer_config)
+            publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
+        folder = _folder(root, key, tokenizer)
+        with _shown(progress) as shown:
+            publish(folder, lambda place: _build(place, config, tokenizer, curation, items, encode, view_key, shown))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        notes.add(summary(manifest))
+    return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes))
+
+
+def summary(manifest: dict[str, Any]) -> str:
+    """One line: documents, tokens and bytes on each side, and how many documents were dropped and why."""
+    sides = (
+        f"{name}: {facts['documents']:,} documents, {facts['tokens']:,} tokens of {facts['text_bytes']:,} bytes"
+        for name, facts in manifest["splits"].items()
+    )
+    drops = ", ".join(f"{count:,} {reason}" for reason, count in manifest["drops"].items())
+    return "; ".join([*sides, *([f"dropped: {drops}"] if drops else [])])
+
+
+@contextmanager
+def _shown(progress: Progress | None) -> Iterator[Progress]:
+    if progress:
+        yield progress
+    else:
+        with console.progress("tokenising", unit="documents") as bar:
+            yield lambda documents, size: bar.update(documents)
+
+
+def _folder(root: Path, key: str, tokenizer: Tokenizer) -> Path:
+    ids = (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id)
+    return root / "tokens" / hash_of(key, tokenizer.sha256, ids)[:32]
+
+
+def _keep_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
+    tokenizer.save(folder)
+    files.write_text(folder / "sha256", tokenizer.sha256)
+
+
+def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
+    """The tokenizer in the cache if it is whole."""
+    if not folder.is_dir():
+        return None
+    try:
+        tokenizer = Tokenizer.load(folder / "tokenizer.json")
+        whole = tokenizer.sha256 == (folder / "sha256").read_text(encoding="utf-8")
+    except (DataError, OSError, UnicodeDecodeError):
+        whole = False
+    if whole:
+        return tokenizer
+    notes.add(f"the tokenizer in the cache was damaged and is trained again ({folder})")
+    return None
+
+
+def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
+    """The manifest of a folder of tokens if all that it lists is there."""
+    if not folder.is_dir():
+        return None
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        wrong = problem(folder, [manifest["splits"][name] for name in SPLITS])
+    except (OSError, ValueError, KeyError) as error:
+        wrong = f"manifest.json cannot be used ({type(error).__name__})"
+    if wrong is None:
+        notes.add(f"tokens were found in the cache ({folder})")
+        return manifest
+    notes.add(f"the tokens in the cache were damaged and are made again: {wrong} ({folder})")
+    return None
+
+
+# ---------------------------------------------------------------------- making it
+
+
+def train_tokenizer(config: DataConfig, tokenizer_config: TokenizerConfig) -> tuple[Tokenizer, int]:
+    """A tokenizer trained on the training side of the data, and how many bytes it saw; nothing is cached."""
+    curation = Curation(config)
+    sample, _ = _sample(iter(curation), tokenizer_config.sample_bytes, curation)
+    chosen = [item for item in sample if item.split == "train"]
+    tokenizer = Tokenizer.train((item.document.text for item in chosen), tokenizer_config)
+    return tokenizer, sum(item.size for item in chosen)
+
+
+def _sample(items: Iterator[Item], size: int, curation: Curation) -> tuple[list[Item], Iterator[Item]]:
+    """The first items with `size` bytes of training text among them, and all items from the start."""
+    sample, read = [], 0
+    for item in items:
+        sample.append(item)
+        read += item.size if item.split == "train" else 0
+        if read >= size:
+            return sample, chain(sample, items)
+    curation.check()  # everything has been read: say what is missing before a tokenizer is trained on it
+    return sample, iter(sample)
+
+
+def _build(
+    folder: Path,
+    config: DataConfig,
+    tokenizer: Tokenizer,
+    curation: Curation,
+    items: Iterator[Item],
+    encode: Encode,
+    view_key: str,
+    progress: Progress,
+) -> None:
+    """Writes shards, manifest and tokenizer into an empty folder."""
+    dtype = dtype_for(tokenizer.vocab_size)
+    documents = size = 0
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(ShardWriter(folder, name, dtype, config.shard_tokens, tokenizer.bos_id))
+            for name in SPLITS
+        }
+        for batch, encoded in _encoded(items, encode, tokenizer):
+            for item, row in zip(batch, encoded, strict=True):
+                if row.ids:
+                    writers[item.split].add(row, item.document.id, item.size)
+                else:
+                    curation.drops["no tokens"] += 1
+            documents += len(batch)
+            size += sum(item.size for item in batch)
+            progress(documents, size)
+        splits = {name: writer.close() for name, writer in writers.items()}
+    curation.check()
+    tokenizer.save(folder)
+    reports = zip(config.sources, curation.by_source, strict=True)
+    files.write_json(
+        folder / "manifest.json",
+        {
+            "format": FORMAT,
+            "dtype": dtype,
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": {"sha256": tokenizer.sha256, "kind": tokenizer.kind, **tokenizer.specials},
+            "view": view_key,
+            "validation_fraction": config.validation_fraction,
+            "splits": splits,
+            "sources": [source_report(source, counts) for source, counts in reports],
+            "drops": dict(curation.drops),
+        },
+    )
+
+
+def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], list[Encoded]]]:
+    """Batches with their tokens, in order. The next batch is read while the last one is encoded: `tokenizers`
+    works on all cores without Python's lock."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending: deque[tuple[list[Item], Future[list[Encoded]]]] = deque()
+        for batch in _batches(items):
+            pending.append((batch, pool.submit(encode, [item.document for item in batch], tokenizer)))
+            if len(pending) > 1:
+                ready, future = pending.popleft()
+                yield ready, future.result()
+        for ready, future in pending:
+            yield ready, future.result()
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    batch, size = [], 0
+    for item in items:
+        batch.append(item)
+        size += item.size
+        if size >= BATCH_BYTES or len(batch) >= BATCH_DOCUMENTS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,232 @@
+"""Files of documents: finding them, opening them through gzip and zstd, decoding them with byte offsets."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from lilliput.base.errors import DataError, MissingExtra, nearest
+from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, Errors, Source, hash_of
+
+COMPRESSIONS = (".gz", ".zst")
+BLOCK_BYTES = 2**20
+GLOB = frozenset("*?[")
+
+
+class FileSource(Source):
+    """A source of files. `paths` are files, folders (searched in depth for files with the kind's suffixes) and
+    globs; each may be compressed with gzip or zstd."""
+
+    paths: tuple[str, ...] = Field(min_length=1)
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    def files(self) -> list[Path]:
+        """Every file, in the order of `paths` and by name within a folder. Raises DataError when there is none."""
+        return expand(self.paths, self.suffixes)
+
+    def fingerprint(self) -> str:
+        """Of the files' names and bytes and of the options that decide how they are read."""
+        options = self.model_dump(mode="json", exclude={"paths", "weight"})
+        return hash_of(options, [(path.name, digest(path)) for path in self.files()])
+
+    def describe(self) -> str:
+        files = self.files()
+        size = sum(path.stat().st_size for path in files)
+        count = f"{files[0]}" if len(files) == 1 else f"{len(files):,} files"
+        return f"{self.kind}: {count}, {megabytes(size)}{self.details(files)} · {self.fingerprint()[:12]}"
+
+    def details(self, files: Sequence[Path]) -> str:
+        """What describe() adds for this kind, starting with a comma; '' for nothing."""
+        return ""
+
+
+def megabytes(size: int) -> str:
+    """'3.5 MB', in units of 10^6 bytes."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
+
+
+def kind_suffix(path: Path) -> str:
+    """The suffix that tells the kind of a file, compression aside: '.jsonl' of 'a.jsonl.gz'."""
+    if path.suffix.lower() in COMPRESSIONS:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
+    """The files that `paths` name. A folder gives its files with one of `suffixes` and a glob all that it matches,
+    hidden and empty ones left out; a file that is named is taken whatever its suffix. Raises DataError for a path
+    that does not exist, an empty file that is named, a folder or glob without files."""
+    files: list[Path] = []
+    for text in paths:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            found = [entry for entry in sorted(path.rglob("*")) if kind_suffix(entry) in suffixes]
+            files += _usable(found, f"the folder {text} holds no readable {', '.join(suffixes)} file", path)
+        elif path.exists():
+            if not path.is_file():
+                raise DataError(
+                    f"{text} is not a regular file, and data is read more than once", "save it to a file first"
+                )
+            if path.stat().st_size == 0:
+                raise DataError(f"{text} is empty (0 bytes)", "give a file with text in it: --data PATH")
+            files.append(path)
+        elif GLOB & set(text):
+            files += _usable(_glob(path), f"no file matches {text}", path)
+        else:
+            raise _missing(text, path)
+    return list(dict.fromkeys(files))
+
+
+def _glob(path: Path) -> list[Path]:
+    parts = path.parts
+    fixed = next(index for index, part in enumerate(parts) if GLOB & set(part))
+    return sorted(Path(*parts[:fixed]).glob(str(Path(*parts[fixed:]))))
+
+
+def _usable(found: list[Path], otherwise: str, root: Path) -> list[Path]:
+    depth = len(root.parts)
+    visible = [path for path in found if path.is_file() and not any(p.startswith(".") for p in path.parts[depth:])]
+    files = [path for path in visible if path.stat().st_size > 0]
+    if not files:
+        empty = f" ({len(visible)} empty)" if visible else ""
+        raise DataError(otherwise + empty, "give files, folders or globs: --data 'texts/*.txt'")
+    return files
+
+
+def _missing(text: str, path: Path) -> DataError:
+    neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    where = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
+    return DataError(f"{text} does not exist{nearest(path.name, neighbours)}{where}", "check the path after --data")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what can go wrong while a file is read into a DataError that names it."""
+    try:
+        yield
+    except PermissionError:
+        raise DataError(f"no permission to read {path}", f"allow it: chmod u+r '{path}'") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        tool = "zstd" if path.suffix.lower() == ".zst" else "gzip"
+        raise DataError(
+            f"{path} is damaged: {error}", f"copy or download it again; check it with: {tool} -t '{path}'"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def byte_blocks(path: Path) -> Iterator[bytes]:
+    """The decompressed bytes of a file in blocks, none of them empty. Raises EOFError for an archive cut short."""
+    if path.suffix.lower() == ".zst":
+        yield from _zstd_blocks(path)
+        return
+    with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+def _zstd_blocks(path: Path) -> Iterator[bytes]:
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingExtra("zstandard", "data", f"reading {path.name}") from None
+    decompressor = zstandard.ZstdDecompressor()
+    frame = None
+    with open(path, "rb") as file:
+        while packed := file.read(min(BLOCK_BYTES, 2**17)):
+            while packed:
+                frame = frame or decompressor.decompressobj()
+                try:
+                    block = frame.decompress(packed)
+                except zstandard.ZstdError as error:
+                    raise EOFError(str(error)) from None
+                if block:
+                    yield block
+                packed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:  # the library's own reader would take this for the end of the text
+        raise EOFError("compressed file ended before the end-of-stream marker was reached")
+
+
+def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
+    """The text of a file in blocks of about 1 MB; a byte order mark at its start is not part of it.
+
+    Raises DataError with the byte offset (of the decompressed bytes) where the file is not UTF-8, or binary."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    offset = 0
+    with reading(path):
+        for block in chain(byte_blocks(path), [b""]):
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                raise not_utf8(path, offset - pending + error.start, error) from None
+            if "\0" in text:
+                raise binary(path, offset + max(block.find(b"\0"), 0))
+            # The mark may take three blocks to arrive; until then there is no text.
+            if offset - pending == 0:
+                text = text.removeprefix("\ufeff")
+            offset += len(block)
+            if text:
+                yield text
+
+
+def not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
+    """The error for bytes that are not UTF-8."""
+    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return DataError(f"{path} is UTF-16, not UTF-8", f"convert it: iconv -f UTF-16 -t UTF-8 '{path}' > utf8.txt")
+    return DataError(
+        f"{path} is not UTF-8 at byte {offset:,} (0x{error.object[error.start]:02x}: {error.reason})",
+        "put a replacement character there and go on with: data.errors=replace",
+    )
+
+
+def binary(path: Path, offset: int) -> DataError:
+    """The error for a file with NUL bytes."""
+    return DataError(
+        f"{path} is a binary file, not text (a NUL byte at byte {offset:,})",
+        "give text (.txt), .jsonl, .csv or .parquet files, plain or compressed with .gz or .zst",
+    )
+
+
+def lines(path: Path, errors: Errors) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line with its newline) for every line. Raises DataError for a line beyond the largest
+    document."""
+    rest, number = "", 0
+    for block in text_blocks(path, errors):
+        parts = (rest + block).split("\n")
+        rest = parts.pop()
+        for part in parts:
+            number += 1
+            yield number, part + "\n"
+        if len(rest) > MAX_DOCUMENT_CHARACTERS:
+            raise DataError(
+                f"{path}: line {number + 1:,} is longer than {MAX_DOCUMENT_CHARACTERS:,} characters, the most that is "
+                "held in memory",
+                "split it into several documents, one a line",
+            )
+    if rest:
+        yield number + 1, rest
+
+
+def digest(path: Path) -> str:
+    """Hex hash of a file's bytes as they are on disk. Raises DataError."""
+    with reading(path):
+        status = path.stat()
+        return _digest(path.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,0 +1,153 @@
+"""Hugging Face datasets as a source: by name, by preset or from a local dataset folder, streamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from lilliput.base.errors import DataError, MissingExtra
+from lilliput.data.document import Document
+from lilliput.data.files import digest
+from lilliput.data.source import SOURCES, Errors, Source, hash_of
+from lilliput.data.tables import document
+
+LOCAL = (
+    "text files and folders, .jsonl, .csv and .parquet files, TinyStories_all_data JSON or the built-in 'story' world"
+)
+
+
+class Preset(NamedTuple):
+    """Where a well-known dataset lies and which column holds its text."""
+
+    name: str
+    config: str | None = None
+    column: str = "text"
+
+
+# By names in lower case without separators, so that fineweb-edu, FineWeb_Edu and FineWebEdu are one.
+PRESETS = {
+    "tinystories": Preset("roneneldan/TinyStories"),
+    "simplestories": Preset("SimpleStories/SimpleStories", column="story"),
+    "finewebedu": Preset("HuggingFaceFW/fineweb-edu", "sample-10BT"),
+    "wikipedia": Preset("wikimedia/wikipedia", "20231101.simple"),
+    "bookcorpus": Preset("rojagtap/bookcorpus"),
+}
+
+
+def preset(name: str) -> Preset | None:
+    """The preset that `name` means, spelled freely; None when there is none."""
+    return PRESETS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+
+
+@SOURCES.add("hub")
+class Hub(Source):
+    """A dataset of the Hugging Face hub, streamed through `datasets` and never downloaded whole.
+
+    `name` is a preset (TinyStories, SimpleStories, FineWeb-Edu, Wikipedia, BookCorpus), a dataset's name on the hub,
+    or a local folder that `datasets` can load. A preset decides `config` and `column` unless they are given. The
+    fingerprint is the commit that `revision` (a branch, tag or commit; main unless given) stands for. Ids are
+    `hf:NAME/SPLIT:row`, counted from 0. Its text is Unicode already: `errors` has nothing to do.
+    """
+
+    kind: Literal["hub"] = "hub"
+    name: str
+    split: str = "train"
+    revision: str | None = None
+    config: str | None = None
+    column: str | None = None
+    keep: tuple[str, ...] = ()
+    max_documents: int | None = Field(default=None, gt=0)
+
+    def documents(self, errors: Errors = "strict") -> Iterator[Document]:
+        place = self._place()
+        column = self.column or place.column
+        for number, row in enumerate(self._stream(place)):
+            if number == self.max_documents:
+                return
+            yield document(row, column, self.keep, f"hf:{place.name}/{self.split}:{number}")
+
+    def fingerprint(self) -> str:
+        place = self._place()
+        options = (place.config, self.column or place.column, self.split, self.keep, self.max_documents)
+        return hash_of("hub", self._content(place), options)
+
+    def describe(self) -> str:
+        place = self._place()
+        name = place.name + (f" ({place.config})" if place.config else "")
+        limit = f"at most {self.max_documents:,} documents" if self.max_documents else "all documents"
+        return f"hub: {name}, split {self.split}, {limit} · {self.fingerprint()[:12]}"
+
+    def _place(self) -> Preset:
+        known = None if Path(self.name).is_dir() else preset(self.name)
+        name, config, column = known or Preset(self.name)
+        return Preset(name, self.config or config, column)
+
+    def _content(self, place: Preset) -> Any:
+        """What tells this version of the dataset from any other: the hub's commit, or the hashes of local files."""
+        folder = Path(place.name)
+        if folder.is_dir():
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            return [(str(path.relative_to(folder)), digest(path)) for path in files]
+        if self.revision and re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            return [place.name, self.revision]
+        return [place.name, self._commit(place.name)]
+
+    def _commit(self, name: str) -> str:
+        """The commit of `revision`, asked of the hub. Raises DataError when it cannot be reached."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            return str(HfApi().dataset_info(name, revision=self.revision, timeout=10).sha)
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            at = f" at revision '{self.revision}'" if self.revision else ""
+            raise DataError(
+                f"the Hugging Face hub has no public dataset '{name}'{at}", "check it at https://hf.co/datasets"
+            ) from None
+        except HFValidationError:
+            raise DataError(
+                f"'{name}' is neither a folder nor a name on the Hugging Face hub",
+                "names look like roneneldan/TinyStories; local files are given without hf:",
+            ) from None
+        except Exception as error:
+            # The hub's client lets the exceptions of its transport through, whose tree differs by version.
+            raise offline(name, error) from None
+
+    def _stream(self, place: Preset) -> Iterator[dict[str, Any]]:
+        try:
+            import datasets
+            from datasets.exceptions import DatasetsError
+        except ImportError:
+            raise MissingExtra("datasets", "data", f"streaming the dataset '{place.name}'") from None
+        # Asked for also because `datasets` would retry for minutes before it says that there is no network.
+        commit = None if Path(place.name).is_dir() else self._commit(place.name)
+        try:
+            stream = datasets.load_dataset(
+                place.name,
+                name=place.config,
+                split=self.split,
+                streaming=True,
+                revision=commit,
+            )
+            yield from stream
+        except (ValueError, RuntimeError, DatasetsError) as error:
+            # A split, config or format that `datasets` does not find; its own message lists those it knows.
+            first = " ".join(str(error).split())[:300]
+            raise DataError(
+                f"the dataset '{place.name}' cannot be read: {first}",
+                "choose with data.sources.0.split=NAME, data.sources.0.config=NAME",
+            ) from None
+        except OSError as error:
+            raise offline(place.name, error) from None
+
+
+def offline(name: str, error: Exception) -> DataError:
+    """The error for a hub that cannot be reached: one line that names what works without it."""
+    return DataError(
+        f"the Hugging Face hub cannot be reached for '{name}' (offline? {type(error).__name__}); "
+        f"--data works without it for {LOCAL}"
+    )

@@ -1,0 +1,65 @@
+"""From what a person types after --data to sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.errors import DataError
+from lilliput.data.files import GLOB, FileSource, expand, kind_suffix, text_blocks
+from lilliput.data.hub import Hub, preset
+from lilliput.data.source import SOURCES, Source
+from lilliput.data.story import Stories
+
+
+def infer_sources(paths: Sequence[str]) -> list[Source]:
+    """Sources for files, folders and globs (the kind by suffix, through .gz and .zst), `hf:NAME` or a preset's name
+    for the Hugging Face hub, and `story` for the built-in world. Neighbouring paths of one kind become one source;
+    a folder may hold several kinds. A file with an unknown suffix is read as text. Raises DataError."""
+    sources: list[Source] = []
+    for text in paths:
+        for source in _infer(text):
+            last = sources[-1] if sources else None
+            if isinstance(source, FileSource) and isinstance(last, FileSource) and last.kind == source.kind:
+                sources[-1] = last.model_copy(update={"paths": (*last.paths, *source.paths)})
+            else:
+                sources.append(source)
+    if not sources:
+        raise DataError("no data is named", "give files, folders or globs: --data 'texts/*.txt'")
+    return sources
+
+
+def _infer(text: str) -> list[Source]:
+    path = Path(text).expanduser()
+    if text.startswith("hf:"):
+        return [Hub(name=text.removeprefix("hf:"))]
+    if not path.exists() and not GLOB & set(text):
+        if text == "story":
+            return [Stories()]
+        if preset(text):
+            return [Hub(name=text)]
+    kinds = {suffix: kind for kind in SOURCES for suffix in getattr(SOURCES[kind], "suffixes", ())}
+    groups: dict[str, list[Path]] = {}
+    for file in expand([text], tuple(kinds)):
+        groups.setdefault(_kind(file, kinds), []).append(file)
+    return [_build(kind, text, files) for kind, files in groups.items()]
+
+
+def _kind(file: Path, kinds: dict[str, str]) -> str:
+    suffix = kind_suffix(file)
+    if suffix == ".json":
+        # Both a list of stories and one object a line are called .json; the first character tells.
+        first = next((block.lstrip() for block in text_blocks(file, "replace")), "")
+        return "tinystories_json" if first.startswith("[") else "jsonl"
+    return kinds.get(suffix, "text")
+
+
+def _build(kind: str, text: str, files: list[Path]) -> Source:
+    """A source of `files`, by the words the person typed where these mean the same files to its kind."""
+    source: Any = SOURCES[kind]
+    try:
+        same = expand([text], source.suffixes) == files
+    except DataError:
+        same = False
+    return source(paths=(text,) if same else tuple(map(str, files)))

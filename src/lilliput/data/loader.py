@@ -1,0 +1,127 @@
+"""Loader: rows of tokens in an order that depends on (seed, epoch, index) and on nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lilliput.base.errors import DataError
+from lilliput.base.seeds import generator
+from lilliput.data.packing import best_fit
+from lilliput.data.rows import Rows
+from lilliput.data.split import Split
+
+
+class Loader:
+    """The endless stream of a split's rows: epoch after epoch, each a new permutation of all rows. It holds no state:
+    `take` is a function of the position.
+
+    contiguous  a row is a window of `context_length` + 1 tokens of all documents end to end, closed to a ring; windows
+                follow each other with one token in common, from a start that each epoch draws anew, so that an epoch
+                has every token as a target once (but for less than one row at the ring's end)
+    best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
+                longer than a row continues in another one after a repeated token
+
+    `learn` is 0 on padding, on a document's opening token if it is `bos_id`, on what the objective leaves out, and on
+    the first token of a segment, which has nothing before it. Raises DataError when the split is smaller than a row.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        context_length: int,
+        seed: int,
+        packing: str = "contiguous",
+        bos_id: int = 0,
+        pad_id: int = 0,
+    ):
+        self.split, self.context_length, self.seed = split, context_length, seed
+        self.packing, self.bos_id, self.pad_id = packing, bos_id, pad_id
+        if split.tokens < context_length + 1:
+            raise DataError(
+                f"the context of {context_length:,} tokens is longer than the whole {split.name} split, "
+                f"which has {split.tokens:,} tokens in {split.documents:,} documents",
+                f"give more text, or a shorter context: model.context_length={_below(split.tokens)}",
+            )
+        self._packed = best_fit(split.ends - split.starts, context_length + 1) if packing == "best_fit" else None
+        self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+
+    @property
+    def rows_per_epoch(self) -> int:
+        """Rows in one pass over the split."""
+        if self._packed is not None:
+            return len(self._packed.first) - 1
+        return self.split.tokens // self.context_length
+
+    def take(self, position: int, count: int) -> Rows:
+        """Rows `position` to `position + count` of the stream; (count, context_length + 1) tokens."""
+        wanted = np.arange(position, position + count)
+        epochs = wanted // self.rows_per_epoch
+        offsets, numbers = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+        for epoch in np.unique(epochs).tolist():
+            offset, order = self._epoch(epoch)
+            inside = epochs == epoch
+            offsets[inside] = offset
+            numbers[inside] = order[wanted[inside] % self.rows_per_epoch]
+        return self._windows(offsets, numbers) if self._packed is None else self._packed_rows(numbers)
+
+    def document_ids(self, rows: Rows) -> list[str]:
+        """The ids of the documents in `rows`, each once, in order."""
+        numbers = dict.fromkeys(number for row in rows.documents for number in row)
+        return [self.split.document_id(number) for number in numbers]
+
+    def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
+        """(where the ring starts, order of the rows) of an epoch; the last two are kept, as rows come in turn."""
+        known = self._epochs.get(epoch)
+        if known is None:
+            offset = int(generator(self.seed, "offset", epoch).integers(self.split.tokens))
+            order = generator(self.seed, "shuffle", epoch).permutation(self.rows_per_epoch)
+            known = offset, order
+            self._epochs = {**dict(list(self._epochs.items())[-1:]), epoch: known}
+        return known
+
+    def _windows(self, offsets: np.ndarray, numbers: np.ndarray) -> Rows:
+        size, length, split = self.split.tokens, self.context_length + 1, self.split
+        begin = (offsets + numbers * self.context_length) % size
+        positions = (begin[:, None] + np.arange(length)) % size
+        tokens = split.stream[positions]
+        learn = np.ones(tokens.shape, np.float32) if split.learn is None else split.learn[positions].astype(np.float32)
+        # Documents are counted on past the ring's end, so that those of a window are always first to last.
+        last = begin + self.context_length
+        low = np.searchsorted(split.ends, begin, side="right")
+        high = np.searchsorted(split.ends, last % size, side="right") + split.documents * (last // size)
+        counts = high - low + 1
+        row = np.repeat(np.arange(len(begin)), counts)
+        document = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + low[row]
+        opening = split.starts[document % split.documents] + size * (document // split.documents) - begin[row]
+        row, opening = row[opening >= 0], opening[opening >= 0]
+        bounds = tokens[row, opening] == self.bos_id
+        learn[row[bounds], opening[bounds]] = 0
+        spans = zip(low.tolist(), high.tolist(), strict=True)
+        documents = [tuple(number % split.documents for number in range(first, stop + 1)) for first, stop in spans]
+        return Rows(tokens, learn, None, documents)
+
+    def _packed_rows(self, numbers: np.ndarray) -> Rows:
+        packed, split, length = self._packed, self.split, self.context_length + 1
+        assert packed is not None
+        counts = packed.first[numbers + 1] - packed.first[numbers]
+        row = np.repeat(np.arange(len(numbers)), counts)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        piece = packed.first[numbers][row] + nth
+        sizes = packed.length[piece]
+        inside = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        target = np.repeat(row * length + packed.column[piece], sizes) + inside
+        origin = np.repeat(split.starts[packed.document[piece]] + packed.start[piece], sizes) + inside
+        shape = (len(numbers), length)
+        tokens = np.full(shape, self.pad_id, dtype=np.int64)
+        segments = np.full(shape, -1, dtype=np.int64)
+        learn = np.zeros(shape, dtype=np.float32)
+        tokens.ravel()[target] = split.stream[origin]
+        segments.ravel()[target] = np.repeat(nth, sizes)
+        learn.ravel()[target] = (inside > 0) if split.learn is None else split.learn[origin] * (inside > 0)
+        documents = [tuple(part.tolist()) for part in np.split(packed.document[piece], np.cumsum(counts)[:-1])]
+        return Rows(tokens, learn, segments, documents)
+
+
+def _below(tokens: int) -> int:
+    """The largest power of two that leaves at least one row, or what there is."""
+    return 1 << max((tokens - 1).bit_length() - 1, 0) if tokens > 1 else 1

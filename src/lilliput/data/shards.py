@@ -1,0 +1,175 @@
+"""Shards: token files in datatrove's format, written in one pass and checked by size and hash.
+
+train-00000.ds         token ids, little-endian uint16 (uint32 from 65,537 ids on), documents end to end
+train-00000.ds.index   uint64 end of each document, in tokens
+train-00000.ds.loss    one byte a token, 1 where it is learned; only where an objective learns less than all
+train-00000.ds.ids     the documents' ids, one a line, zlib
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from lilliput.base import files
+from lilliput.data.rows import Encoded
+
+SMALL_BYTES = 64 * 2**20
+
+
+def dtype_for(vocab_size: int) -> str:
+    """The smallest type datatrove knows that holds every id."""
+    return "uint16" if vocab_size <= 2**16 else "uint32"
+
+
+class ShardWriter:
+    """Writes the documents of one split into shards of about `shard_tokens` tokens. What it holds in memory is
+    8 bytes a document of the current shard. `bos_id` is never learned where it opens a document. As a context
+    manager it closes its files when writing fails."""
+
+    def __init__(self, folder: Path, split: str, dtype: str, shard_tokens: int, bos_id: int):
+        self.folder, self.split, self.dtype = folder, split, np.dtype(dtype).newbyteorder("<")
+        self.shard_tokens, self.bos_id = shard_tokens, bos_id
+        self.shards: list[dict[str, Any]] = []
+        self._open: _OpenShard | None = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            self._open.files.close()
+
+    def add(self, encoded: Encoded, name: str, size: int) -> None:
+        """Appends a document of `size` text bytes; OverflowError when an id does not fit the type."""
+        if self._open is None:
+            self._open = _OpenShard(self.folder / f"{self.split}-{len(self.shards):05d}.ds", self)
+        self._open.add(encoded, name, size)
+        if self._open.tokens >= self.shard_tokens:
+            self._close_shard()
+
+    def _close_shard(self) -> None:
+        if self._open is not None:
+            self.shards.append(self._open.close())
+            self._open = None
+
+    def close(self) -> dict[str, Any]:
+        """What the manifest says of this split."""
+        self._close_shard()
+        if any(_beside(Path(shard["name"]), "loss").name in shard["files"] for shard in self.shards):
+            for shard in self.shards:
+                self._complete_loss(shard)
+        totals = {key: sum(s[key] for s in self.shards) for key in ("tokens", "documents", "text_bytes", "learned")}
+        return {**totals, "shards": self.shards}
+
+    def _complete_loss(self, shard: dict[str, Any]) -> None:
+        """Either all shards of a split say what is learned or none, so that a reader has one rule."""
+        path = self.folder / shard["name"]
+        loss = _beside(path, "loss")
+        if loss.name not in shard["files"]:
+            ends = np.fromfile(_beside(path, "index"), dtype="<u8")
+            loss.write_bytes(bounds_mask(path, self.dtype, ends, self.bos_id).tobytes())
+            shard["files"][loss.name] = _facts(loss)
+
+
+def bounds_mask(path: Path, dtype: np.dtype, ends: np.ndarray, bos_id: int) -> np.ndarray:
+    """(tokens,) uint8: 1 but where a document opens with BOS, for the documents ending at `ends` in a .ds file."""
+    mask = np.ones(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    if len(mask):
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+        ids = np.memmap(path, dtype=dtype, mode="r", shape=mask.shape)
+        mask[starts[ids[starts] == bos_id]] = 0
+    return mask
+
+
+class _OpenShard:
+    """One shard while it is written."""
+
+    def __init__(self, path: Path, writer: ShardWriter):
+        self.path, self.writer = path, writer
+        self.tokens = self.text_bytes = self.learned = 0
+        self._ends = array("Q")
+        self.files = ExitStack()
+        self._tokens = self._file(path)
+        self._names = self._file(_beside(path, "ids"))
+        self._compress = zlib.compressobj()
+        self._loss: IO[bytes] | None = None
+
+    def _file(self, path: Path) -> IO[bytes]:
+        return self.files.enter_context(open(path, "wb", buffering=2**20))
+
+    def add(self, encoded: Encoded, name: str, size: int) -> None:
+        ids = np.asarray(encoded.ids, dtype=self.writer.dtype)
+        opened = int(len(ids) > 0 and encoded.ids[0] == self.writer.bos_id)
+        if encoded.learn is not None or self._loss is not None:
+            mask = np.zeros(len(ids), dtype=np.uint8)
+            for start, stop in [(opened, len(ids))] if encoded.learn is None else encoded.learn:
+                mask[start:stop] = 1
+            if self._loss is None:
+                self._loss = self._begin_loss()
+            self._loss.write(mask.tobytes())
+            self.learned += int(mask.sum())
+        else:
+            self.learned += len(ids) - opened
+        self._tokens.write(ids.tobytes())
+        self._names.write(self._compress.compress((name.replace("\n", " ") + "\n").encode("utf-8", "replace")))
+        self.tokens += len(ids)
+        self.text_bytes += size
+        self._ends.append(self.tokens)
+
+    def _begin_loss(self) -> IO[bytes]:
+        """Opens the file of what is learned and fills it for the documents before, which learn all but BOS."""
+        self._tokens.flush()
+        mask = bounds_mask(self.path, self.writer.dtype, np.array(self._ends, dtype=np.int64), self.writer.bos_id)
+        loss = self._file(_beside(self.path, "loss"))
+        loss.write(mask.tobytes())
+        return loss
+
+    def close(self) -> dict[str, Any]:
+        self._names.write(self._compress.flush())
+        written = [self.path, _beside(self.path, "index"), _beside(self.path, "ids")]
+        self.files.close()
+        written[1].write_bytes(np.array(self._ends, dtype="<u8").tobytes())
+        if self._loss is not None:
+            written.append(_beside(self.path, "loss"))
+        return {
+            "name": self.path.name,
+            "tokens": self.tokens,
+            "documents": len(self._ends),
+            "text_bytes": self.text_bytes,
+            "learned": self.learned,
+            "files": {path.name: _facts(path) for path in written},
+        }
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def problem(folder: Path, splits: Sequence[dict[str, Any]], hashes: bool | None = None) -> str | None:
+    """The first thing that is wrong with the files of a folder, None when all is well. Sizes are always compared;
+    hashes when asked for, or by default where all files together are small (64 MiB)."""
+    listed = {name: facts for split in splits for shard in split["shards"] for name, facts in shard["files"].items()}
+    for name, facts in listed.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != facts["bytes"]:
+            return f"{name} has {path.stat().st_size:,} bytes instead of {facts['bytes']:,}"
+    if hashes is None:
+        hashes = sum(facts["bytes"] for facts in listed.values()) <= SMALL_BYTES
+    if hashes:
+        for name, facts in listed.items():
+            if files.sha256(folder / name) != facts["sha256"]:
+                return f"the content of {name} has changed (SHA-256)"
+    return None

@@ -1,0 +1,100 @@
+"""Split: the tokens of one side of a dataset, memory-mapped."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Stream:
+    """One array whose parts lie in several files. Indexing with a slice (of step 1) or with positions copies."""
+
+    def __init__(self, parts: Sequence[np.ndarray]):
+        self._parts = list(parts)
+        self._bounds = np.cumsum([0, *(len(part) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self._bounds[-1])
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> Any:
+        """A number for a position (from 0); an int64 array for a slice, or for an array of positions of any shape."""
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            return self._slice(start, max(start, stop))
+        positions = np.asarray(index)
+        flat = positions.ravel()
+        if len(self._parts) == 1:
+            values = self._parts[0][flat].astype(np.int64)
+        else:
+            values = np.empty(len(flat), dtype=np.int64)
+            part_of = np.searchsorted(self._bounds, flat, side="right") - 1
+            for part in np.unique(part_of):
+                inside = part_of == part
+                values[inside] = self._parts[part][flat[inside] - self._bounds[part]]
+        return values.reshape(positions.shape) if positions.ndim else int(values[0])
+
+    def _slice(self, start: int, stop: int) -> np.ndarray:
+        pieces = [
+            part[max(start - low, 0) : max(stop - low, 0)]
+            for part, low in zip(self._parts, self._bounds[:-1].tolist(), strict=True)
+            if low < stop and low + len(part) > start
+        ]
+        return np.concatenate(pieces).astype(np.int64) if pieces else np.empty(0, dtype=np.int64)
+
+    def blocks(self, size: int = 2**20) -> Iterator[np.ndarray]:
+        """All of it in order, in int64 arrays of at most `size`."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+class Split:
+    """Documents as token ids, memory-mapped; 16 bytes a document are held in memory.
+
+    tokens      number of token ids, bounds included
+    documents   number of documents
+    text_bytes  UTF-8 bytes of the documents' text: what bits per byte divides by
+    learned     number of tokens that are targets: all but the opening BOS, unless the objective says less
+    stream      all ids end to end
+    learn       1 where a token is learned, as a stream like it; None where all but an opening BOS are
+    ends        (documents,) int64 end of each document in the stream
+    """
+
+    def __init__(self, folder: Path, name: str, facts: dict[str, Any], dtype: str):
+        self.name = name
+        self.tokens, self.documents = int(facts["tokens"]), int(facts["documents"])
+        self.text_bytes, self.learned = int(facts["text_bytes"]), int(facts["learned"])
+        shards = [(folder / shard["name"], shard) for shard in facts["shards"]]
+        self._paths = [path for path, _ in shards]
+        self.stream = Stream([_map(path, np.dtype(dtype).newbyteorder("<"), shard["tokens"]) for path, shard in shards])
+        masks = [path.with_name(f"{path.name}.loss") for path, shard in shards if f"{path.name}.loss" in shard["files"]]
+        self.learn = Stream([_map(path, "u1", path.stat().st_size) for path in masks]) if masks else None
+        offsets = np.cumsum([0, *(shard["tokens"] for _, shard in shards)])
+        ends = [np.fromfile(f"{path}.index", dtype="<u8").astype(np.int64) for path, _ in shards]
+        ends = [part + offset for part, offset in zip(ends, offsets[:-1], strict=True)]
+        self.ends = np.concatenate(ends) if ends else np.empty(0, dtype=np.int64)
+        self.starts = np.concatenate([[0], self.ends[:-1]]).astype(np.int64) if ends else self.ends
+        self._counts = np.cumsum([0, *(shard["documents"] for _, shard in shards)])
+
+    def document(self, number: int) -> np.ndarray:
+        """(length,) int64 ids of a document, bounds included."""
+        return self.stream[int(self.starts[number]) : int(self.ends[number])]
+
+    def document_id(self, number: int) -> str:
+        """The id its source gave the document."""
+        shard = int(np.searchsorted(self._counts, number, side="right")) - 1
+        return _names(self._paths[shard])[number - int(self._counts[shard])]
+
+
+def _map(path: Path, dtype: Any, count: int) -> np.ndarray:
+    return np.memmap(path, dtype=dtype, mode="r", shape=(count,))
+
+
+@lru_cache(maxsize=2)
+def _names(path: Path) -> list[str]:
+    """The document ids of a shard. Cached, since whoever asks for one of a row asks for the others too."""
+    return zlib.decompress(Path(f"{path}.ids").read_bytes()).decode().split("\n")[:-1]

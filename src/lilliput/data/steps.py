@@ -1,0 +1,68 @@
+"""Curation steps: what may happen to a document between its source and the tokenizer; nothing else rewrites text."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lilliput.base.config import Config
+from lilliput.base.registry import Registry
+from lilliput.data.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A document that a step takes out. `reason` is counted in the manifest, so it names no single document."""
+
+    reason: str
+
+
+class Step(Config):
+    """One step. Subclass, give `kind` a Literal, register it with @STEPS.add(NAME)."""
+
+    kind: Any = None
+
+    def apply(self, document: Document) -> Document | Dropped:
+        """The document, a changed one, or the reason why it is dropped. A function of the document alone."""
+        raise NotImplementedError
+
+
+STEPS: Registry[type[Step]] = Registry("curation step", "lilliput.data")
+
+
+def normalised(text: str) -> str:
+    r"""Unicode NFC with every line end (\r\n, \r) as \n."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", text)
+
+
+@STEPS.add("normalise")
+class Normalise(Step):
+    r"""Composes characters (Unicode NFC: e + combining acute becomes é) and makes every line end \n; the default."""
+
+    kind: Literal["normalise"] = "normalise"
+
+    def apply(self, document: Document) -> Document | Dropped:
+        text = normalised(document.text)
+        return document if text == document.text else replace(document, text=text)
+
+
+@STEPS.add("length")
+class Length(Step):
+    """Drops documents with fewer than `min_words` or more than `max_words` words (pieces between white space)."""
+
+    kind: Literal["length"] = "length"
+    min_words: int = Field(default=0, ge=0)
+    max_words: int | None = Field(default=None, gt=0)
+
+    def apply(self, document: Document) -> Document | Dropped:
+        words = len(document.text.split())
+        if words < self.min_words:
+            return Dropped(f"fewer than {self.min_words:,} words")
+        if self.max_words is not None and words > self.max_words:
+            return Dropped(f"more than {self.max_words:,} words")
+        return document

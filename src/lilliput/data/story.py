@@ -1,0 +1,35 @@
+"""The built-in story world as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from lilliput.data.document import Document
+from lilliput.data.source import SOURCES, Errors, Source, hash_of
+
+
+@SOURCES.add("story")
+class Stories(Source):
+    """`stories` stories of the world that `seed` makes, each with its plan as meta. Ids are `story:seed:number`."""
+
+    kind: Literal["story"] = "story"
+    stories: int = Field(default=20_000, gt=0)
+    seed: int = 0
+
+    def documents(self, errors: Errors = "strict") -> Iterator[Document]:
+        from lilliput.data.storybook import story
+
+        for number in range(self.stories):
+            told = story(self.seed, number)
+            yield Document(told.text, f"story:{self.seed}:{number}", told.plan.as_dict())
+
+    def fingerprint(self) -> str:
+        from lilliput.data.storybook import VERSION
+
+        return hash_of("story", VERSION, self.stories, self.seed)
+
+    def describe(self) -> str:
+        return f"story: {self.stories:,} stories of the built-in world, seed {self.seed} · {self.fingerprint()[:12]}"

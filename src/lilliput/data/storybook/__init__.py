@@ -1,0 +1,39 @@
+"""The story world: short stories for children, planned and then told, as many as one likes.
+
+>>> from lilliput.data import storybook
+>>> storybook.story(seed=0, index=0).plan.hero.kind in {"girl", "boy", *storybook.KINDS}
+True
+
+| module | what it holds |
+|---|---|
+| `people`, `scenery`, `barriers` | the world: who lives in it, where and when, what is out of reach |
+| `plots/` | what can happen, one plot a file |
+| `plot` | what a plot is, and the draw of cast, scene and case |
+| `phrases`, `grammar`, `tale` | how a story is told |
+| `plan` | the ground truth that every story carries |
+| `vocabulary`, `consistency` | the words of the world, and scores for what a model tells |
+"""
+
+from lilliput.data.storybook.consistency import Scores, ceiling_and_floor, consistency
+from lilliput.data.storybook.openings import OPENINGS
+from lilliput.data.storybook.people import KINDS
+from lilliput.data.storybook.plan import Character, Plan
+from lilliput.data.storybook.vocabulary import sentences, tokens, word_forms
+from lilliput.data.storybook.world import VERSION, Story, count_plans, story
+
+__all__ = [
+    "KINDS",
+    "OPENINGS",
+    "VERSION",
+    "Character",
+    "Plan",
+    "Scores",
+    "Story",
+    "ceiling_and_floor",
+    "consistency",
+    "count_plans",
+    "sentences",
+    "story",
+    "tokens",
+    "word_forms",
+]

@@ -1,0 +1,23 @@
+"""Fixed beginnings in the world's own words, for samples that show how a model grows."""
+
+from __future__ import annotations
+
+OPENINGS = (
+    "Once upon a time, there was a little girl named Lily. One day, she",
+    "Once upon a time, there was a little boy named Tom. He loved to look at maps. One sunny morning, he",
+    "There once was a curious fox named Pip.",
+    "Anna was a kind girl who lived in a small house by the river.",
+    "There once was a little girl named Nora. She was six years old.",
+    "Once upon a time, there was a funny bear named Coco who liked to eat pancakes. It was a snowy winter day.",
+    "Max was a little boy who loved to blow bubbles. One hot afternoon, Max was on the beach",
+    "Once there was a clever girl of seven named Maya. One windy day,",
+)
+"""Beginnings of stories that the world tells; the first is the one that a person reads first."""
+
+ENDINGS: tuple[str, ...] = (
+    "From then on, Lily remembered that a promise is a promise.",
+    "They were happy.",
+    "Tom was so proud that he danced around.",
+    '"I did it!" Anna cried.',
+)
+"""Ends of stories, for models that tell backwards."""

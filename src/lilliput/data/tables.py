@@ -1,0 +1,208 @@
+"""Rows as a source: JSONL, CSV and Parquet files with a named text column, and llama2.c's lists of stories."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from json import JSONDecodeError, JSONDecoder
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from lilliput.base.errors import DataError, MissingExtra, nearest
+from lilliput.data.document import Document
+from lilliput.data.files import FileSource, lines, reading, text_blocks
+from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
+
+WHITE = " \t\r\n"
+
+
+class Table(FileSource):
+    """Files of rows. The text of a document is the row's `column`; the columns in `keep` become its meta. A row
+    without a text (null) is dropped and counted. A document's id is `FILE:row`, counted from 1."""
+
+    column: str = "text"
+    keep: tuple[str, ...] = ()
+
+    def documents(self, errors: Errors = "strict") -> Iterator[Document]:
+        for path in self.files():
+            for number, row in self.rows(path, errors):
+                yield document(row, self.column, self.keep, f"{path}:{number}")
+
+    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """(row number from 1, values by column) of one file."""
+        raise NotImplementedError
+
+
+def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: str) -> Document:
+    """The document in a row. Raises DataError when a column is missing or the text is not text."""
+    for wanted in (column, *keep):
+        if wanted not in row:
+            raise missing_column(wanted, list(row), name)
+    text = row[column]
+    if not isinstance(text, str | None):
+        raise DataError(
+            f"{name}: the column '{column}' holds {type(text).__name__} values, not text", others(row, column)
+        )
+    return Document(text or "", name, {key: row[key] for key in keep})
+
+
+def missing_column(column: str, known: list[str], name: str) -> DataError:
+    """The error for a column that is not there; it lists those that are."""
+    return DataError(
+        f"{name}: no column '{column}'{nearest(column, known)}; the columns are: {', '.join(known) or 'none'}",
+        f"name the column with the text: data.sources.0.column={known[0] if known else 'text'}",
+    )
+
+
+def others(row: Mapping[str, Any], column: str) -> str:
+    """A hint naming the columns that do hold text."""
+    texts = [key for key, value in row.items() if isinstance(value, str) and key != column]
+    return f"columns with text: {', '.join(texts) or 'none'}; choose with data.sources.0.column=NAME"
+
+
+@SOURCES.add("jsonl")
+class Jsonl(Table):
+    """JSON Lines: one JSON object a line."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+
+    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        for number, line in lines(path, errors):
+            if line.isspace():
+                continue
+            try:
+                row = json.loads(line)
+            except JSONDecodeError as error:
+                raise DataError(f"{path}:{number} is not JSON: {error.msg} at column {error.colno}") from None
+            if not isinstance(row, dict):
+                raise DataError(
+                    f"{path}:{number} is a JSON {type(row).__name__}, not an object",
+                    'each line is to be an object such as {"text": "Once upon a time ..."}',
+                )
+            yield number, row
+
+
+@SOURCES.add("csv")
+class Csv(Table):
+    """CSV with a header line, and TSV; `delimiter` is a tab in .tsv files and a comma elsewhere unless given."""
+
+    kind: Literal["csv"] = "csv"
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
+
+    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        csv.field_size_limit(MAX_DOCUMENT_CHARACTERS)
+        delimiter = self.delimiter or ("\t" if ".tsv" in path.suffixes else ",")
+        reader = csv.DictReader((line for _, line in lines(path, errors)), delimiter=delimiter)
+        number = 0
+        try:
+            for number, row in enumerate(reader, start=1):
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"{path}:{number}: the row has {'more' if None in row else 'fewer'} fields than the header",
+                        "quote fields that hold the delimiter, or name it: data.sources.0.delimiter=';'",
+                    )
+                yield number, row
+        except csv.Error as error:
+            raise DataError(f"{path}:{number + 1}: {error}", "quote fields that span lines") from None
+
+
+@SOURCES.add("parquet")
+class Parquet(Table):
+    """Parquet, read in batches of rows and only in the columns that are asked for."""
+
+    kind: Literal["parquet"] = "parquet"
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
+
+    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise MissingExtra("pyarrow", "data", "reading Parquet") from None
+        with reading(path):
+            try:
+                with pq.ParquetFile(path) as file:
+                    known = file.schema_arrow.names
+                    for column in (self.column, *self.keep):
+                        if column not in known:
+                            raise missing_column(column, known, str(path))
+                    number = 0
+                    for batch in file.iter_batches(batch_size=256, columns=[self.column, *self.keep]):
+                        texts = batch.column(self.column)
+                        if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
+                            texts = texts.cast(pa.large_binary())  # decoded below, where a bad row can be named
+                        kept = batch.select(self.keep).to_pylist() if self.keep else [{}] * len(texts)
+                        for text, rest in zip(texts.to_pylist(), kept, strict=True):
+                            number += 1
+                            yield number, {**rest, self.column: _decoded(text, errors, f"{path}:{number}")}
+            except pa.ArrowInvalid as error:
+                raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _decoded(value: Any, errors: Errors, name: str) -> Any:
+    """A Parquet string from its bytes; other values as they are."""
+    try:
+        return value.decode("utf-8", errors) if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name}: the text is not UTF-8 at its byte {error.start:,} ({error.reason})",
+            "put a replacement character there and go on with: data.errors=replace",
+        ) from None
+
+
+@SOURCES.add("tinystories_json")
+class TinyStoriesJson(Table):
+    """llama2.c's `TinyStories_all_data`: files that hold one list of objects with a "story"."""
+
+    kind: Literal["tinystories_json"] = "tinystories_json"
+    column: str = "story"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        for number, row in enumerate(_list_entries(path, errors), start=1):
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{number}: the list holds a {type(row).__name__}, not an object")
+            yield number, row
+
+
+def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
+    """The entries of a file that is one JSON list, one by one, so that a file of any size can be read."""
+    decoder, rest, begun, ended = JSONDecoder(), "", False, False
+    for block in text_blocks(path, errors):
+        rest = (rest + block).lstrip(WHITE)
+        if not begun:
+            if not rest:
+                continue
+            if rest[0] != "[":
+                raise DataError(f"{path} is not a JSON list", "read a file with one object a line as kind: jsonl")
+            rest, begun = rest[1:], True
+        position = 0
+        while not ended:
+            position = _skip(rest, position)
+            if rest[position : position + 1] == "]":
+                ended = True
+                break
+            try:
+                entry, position = decoder.raw_decode(rest, position)
+            except JSONDecodeError:
+                break  # the entry goes on in the next block, or the file is damaged: seen at its end
+            yield entry
+        rest = rest[position:]
+        if len(rest) > 2 * MAX_DOCUMENT_CHARACTERS:
+            raise DataError(
+                f"{path}: an entry of the list is longer than {MAX_DOCUMENT_CHARACTERS:,} characters, or broken"
+            )
+    if not ended:
+        raise DataError(f"{path} ends in the middle of its JSON list", "copy or download it again")
+
+
+def _skip(text: str, position: int) -> int:
+    """The next position that holds neither white space nor a comma."""
+    while position < len(text) and text[position] in WHITE + ",":
+        position += 1
+    return position

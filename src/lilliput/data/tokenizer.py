@@ -1,0 +1,372 @@
+"""Tokenizer: text and bytes to ids and back, without loss, in the files that every other tool loads."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lilliput.base.errors import DataError
+from lilliput.base.files import write_json, write_text
+from lilliput.data.config import TokenizerConfig
+from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
+# Names that tokenizers give to the roles, most specific first.
+COMMON = {
+    "bos": ("<|begin_of_text|>", "<s>", "<bos>", "<|startoftext|>", "[CLS]", "<|endoftext|>"),
+    "eos": ("<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>", "[SEP]"),
+    "pad": ("<|pad|>", "<pad>", "<|finetune_right_pad_id|>", "[PAD]", "<|endoftext|>"),
+    "unk": ("<unk>", "[UNK]"),
+    "im_start": ("<|im_start|>",),
+    "im_end": ("<|im_end|>",),
+    "fim_prefix": ("<|fim_prefix|>",),
+    "fim_middle": ("<|fim_middle|>",),
+    "fim_suffix": ("<|fim_suffix|>",),
+}
+
+# Texts longer than this many characters are encoded in parts, cut where a word ends and another one follows.
+LONG = 2**20
+WORD_END = re.compile(r"[A-Za-z](?= [A-Za-z])")
+
+
+class Tokenizer:
+    """Text to ids and back. Made by `train`, `load` or from the JSON of a `tokenizer.json`.
+
+    kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
+                bytes exactly; "other" is a loaded tokenizer that does what it does
+    specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk where present
+    vocab_size  one more than the largest id
+    sha256      of the content of tokenizer.json
+
+    A text that spells a special token is encoded as plain text. No bounds are added by encode. `continuing` says
+    that a text goes on from another one: the SentencePiece-style kind then puts no mark for a space before it, and
+    takes none off when decoding.
+    """
+
+    def __init__(self, content: str, names: Mapping[str, str] | None = None):
+        """`content` is the text of a tokenizer.json, `names` the special token of some roles. Raises DataError."""
+        from tokenizers import Tokenizer as Backend
+
+        try:
+            self.backend: Backend = Backend.from_str(content)
+        except Exception as error:  # `tokenizers` raises bare Exception
+            raise DataError(f"not a tokenizer.json that 'tokenizers' can read: {error}") from None
+        self.content = content
+        self.sha256 = hashlib.sha256(content.encode()).hexdigest()
+        self._spec = json.loads(content)
+        self.kind: Literal["bpe", "sentencepiece", "other"] = _kind(self._spec)
+        if self.kind == "sentencepiece":
+            from tokenizers.normalizers import Replace
+
+            # The space before a text is put there by encode, so that a text can also be continued.
+            self.backend.normalizer = Replace(" ", MARK)
+        self.backend.encode_special_tokens = True
+        self.backend.no_padding()
+        self.backend.no_truncation()
+        self.specials = self._roles(names or {})
+        self.bos_id, self.eos_id, self.pad_id = (self.specials[role] for role in ("bos", "eos", "pad"))
+
+    # ------------------------------------------------------------------ making and keeping
+
+    @classmethod
+    def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+        """A tokenizer learned from `texts`, the same for the same texts. Raises DataError when the vocabulary is
+        larger than the texts allow, with the size that was reached."""
+        from lilliput.data.tokenizer_training import train_backend
+
+        return cls(train_backend(texts, config).to_str(pretty=True))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """From a tokenizer.json, a folder with one (a checkpoint, a run, a Hugging Face model), GPT-2's vocab.json
+        and merges.txt, or a SentencePiece or llama2.c model. Raises DataError."""
+        from lilliput.data.tokenizer_files import read
+
+        return cls(*read(Path(path)))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes tokenizer.json and tokenizer_config.json, which transformers.AutoTokenizer loads."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "tokenizer.json", self.content)
+        named = {
+            role: self.token(self.specials[role]) for role in ("bos", "eos", "pad", "unk") if role in self.specials
+        }
+        settings: dict[str, Any] = {f"{role}_token": token for role, token in named.items()}
+        settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+        write_json(folder / "tokenizer_config.json", settings)
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest id, so that every id fits a table of this size."""
+        return len(self._pieces)
+
+    @cached_property
+    def pattern(self) -> str | None:
+        """The published pattern it splits by (qwen2, llama-bpe, gpt-2), None when it is none of them."""
+        from tokenizers import Tokenizer, models
+
+        for name in PATTERNS:
+            probe = Tokenizer(models.BPE())
+            probe.pre_tokenizer = byte_level(name)
+            if json.loads(probe.to_str())["pre_tokenizer"] == self._spec["pre_tokenizer"]:
+                return name
+        return None
+
+    @cached_property
+    def _cuts(self) -> bool:
+        """Whether it parts text between a letter and a space before a letter, whatever else the text holds."""
+        from tokenizers import Tokenizer, models
+
+        probe = Tokenizer(models.BPE())
+        probe.pre_tokenizer = words()
+        return self.pattern is not None or self._spec["pre_tokenizer"] == json.loads(probe.to_str())["pre_tokenizer"]
+
+    def token(self, number: int) -> str:
+        """The token as the tokenizer file spells it."""
+        return self.backend.id_to_token(number) or ""
+
+    def token_bytes(self) -> np.ndarray:
+        """(vocab_size,) int64: how many bytes of text each id stands for; 0 for special tokens."""
+        return np.array([len(piece) for piece in self._pieces], dtype=np.int64)
+
+    def scores(self) -> np.ndarray:
+        """(vocab_size,) float32 scores of a SentencePiece-style vocabulary, as SentencePiece numbers BPE pieces: 0
+        for the first 259 ids, then -0, -1, -2 ... Merging the neighbours whose union scores best gives encode's ids.
+        """
+        return -np.maximum(np.arange(self.vocab_size, dtype=np.float32) - 259, 0)
+
+    # ------------------------------------------------------------------ text to ids
+
+    def encode(self, text: str, continuing: bool = False) -> list[int]:
+        """Ids of a text, without bounds. Raises DataError for a text that has no UTF-8 form (a lone surrogate)."""
+        return self.encode_batch([text], continuing)[0]
+
+    def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:
+        """Ids of each text, on all cores and without Python's lock."""
+        if self.kind != "sentencepiece":
+            return self._encode(texts)
+        before = "" if continuing else " "
+        return _partly(
+            texts,
+            lambda text: MARK in text,
+            lambda text: self._encode_marks(text, continuing),
+            lambda rest: self._encode([before + text if text else text for text in rest]),
+        )
+
+    def encode_bytes(self, data: bytes, continuing: bool = False) -> list[int]:
+        """Ids of any bytes: text where they are UTF-8, byte tokens elsewhere; `decode_bytes` gives them back."""
+        ids: list[int] = []
+        for run in _runs(data):
+            if isinstance(run, str):
+                ids += self.encode(run, continuing or bool(ids))
+            else:
+                ids += [] if continuing or ids else self._prefix
+                ids += [self._byte_ids[byte] for byte in run]
+        return ids
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return _partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
+
+    def _encode_long(self, text: str) -> list[int]:
+        """A text of any length in parts: what `tokenizers` keeps of it while it works is 100 times its size, and
+        parts can be shared out among the cores. No token spans the cuts, so the ids are the same."""
+        ids: list[int] = []
+        start = 0
+        while start < len(text):
+            parts = []
+            while start < len(text) and len(parts) < 8:
+                cut = WORD_END.search(text, start + LONG // 4)
+                stop = cut.end() if cut else len(text)
+                parts.append(text[start:stop])
+                start = stop
+            for encoded in self._encode_whole(parts):
+                ids += encoded
+        return ids
+
+    def _encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        try:
+            encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        except TypeError:  # what `tokenizers` says of half a surrogate pair
+            for text in texts:
+                _check_unicode(text)
+            raise
+        return [encoding.ids for encoding in encodings]
+
+    def _encode_marks(self, text: str, continuing: bool) -> list[int]:
+        """A text in which U+2581 itself may occur: it is spelled in bytes, since the piece means a space."""
+        ids: list[int] = []
+        for place, part in enumerate(text.split(MARK)):
+            if place:
+                ids += [] if continuing or ids else self._prefix
+                ids += [self._byte_ids[byte] for byte in MARK.encode()]
+            before = "" if continuing or ids or not part else " "
+            ids += self._encode([before + part])[0]
+        return ids
+
+    # ------------------------------------------------------------------ ids to text
+
+    def decode(self, ids: Sequence[int], continuing: bool = False) -> str:
+        """Text of ids, special tokens left out; U+FFFD where the bytes are not UTF-8."""
+        if self.kind == "other":
+            return self.backend.decode(list(ids), skip_special_tokens=True)
+        return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
+        """The exact bytes of ids, special tokens left out."""
+        if self.kind == "other":
+            return self.decode(list(ids)).encode()
+        data = b"".join([self._pieces[number] for number in ids])
+        return data if continuing or not self._prefix else data.removeprefix(b" ")
+
+    def stream(self, continuing: bool = False) -> TokenStream:
+        """A decoder for ids that come one at a time."""
+        return TokenStream(self, continuing)
+
+    # ------------------------------------------------------------------ tables
+
+    def _roles(self, names: Mapping[str, str]) -> dict[str, int]:
+        """Ids by role. A tokenizer with only one of beginning and end uses it for both, as GPT-2 does; padding is
+        never learned, so any token will do for it."""
+        roles = {}
+        for role, common in COMMON.items():
+            found = (self.backend.token_to_id(name) for name in (names.get(role), *common) if name)
+            number = next((number for number in found if number is not None), None)
+            if number is not None:
+                roles[role] = number
+        if "bos" not in roles and "eos" not in roles:
+            known = ", ".join(token["content"] for token in self._spec["added_tokens"][:8]) or "none"
+            raise DataError(
+                f"the tokenizer has no special token for the beginning or end of a text (it has: {known})",
+                'name them beside it in tokenizer_config.json: {"bos_token": "...", "eos_token": "..."}',
+            )
+        roles.setdefault("eos", roles.get("bos", 0))
+        roles.setdefault("bos", roles["eos"])
+        roles.setdefault("pad", roles["eos"])
+        return roles
+
+    @cached_property
+    def _pieces(self) -> list[bytes]:
+        """The bytes that each id stands for; b'' for special tokens and for ids without a token."""
+        vocabulary = self.backend.get_vocab(with_added_tokens=True)
+        added = {token["id"]: token for token in self._spec["added_tokens"]}
+        special = {number for number, token in added.items() if token["special"]} | set(self.specials.values())
+        alphabet = byte_characters() if self.kind == "bpe" else {}
+        pieces = [b""] * (max(vocabulary.values()) + 1)
+        for token, number in vocabulary.items():
+            if number in special:
+                continue
+            if number in added:
+                pieces[number] = token.encode()
+            elif self.kind == "bpe":
+                pieces[number] = bytes(alphabet[character] for character in token)
+            elif self.kind == "sentencepiece":
+                byte = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
+                pieces[number] = bytes.fromhex(token[3:5]) if byte else token.replace(MARK, " ").encode()
+            else:
+                pieces[number] = token.removeprefix("##").replace(MARK, " ").encode()
+        return pieces
+
+    @cached_property
+    def _byte_ids(self) -> list[int]:
+        """The id of each single byte. Raises DataError for a tokenizer without all of them."""
+        byte_of = {byte: character for character, byte in byte_characters().items()}
+        names = (byte_of[byte] if self.kind == "bpe" else f"<0x{byte:02X}>" for byte in range(256))
+        ids = [number for name in names if (number := self.backend.token_to_id(name)) is not None]
+        if len(ids) < 256:
+            raise DataError("this tokenizer has no token for every byte, so it cannot encode what is not text")
+        return ids
+
+    @cached_property
+    def _prefix(self) -> list[int]:
+        """Ids of the space that the SentencePiece-style kind puts before a text."""
+        return self._encode([" "])[0] if self.kind == "sentencepiece" else []
+
+
+class TokenStream:
+    """Text of ids that come one at a time: what is complete so far, holding back the start of a UTF-8 character."""
+
+    def __init__(self, tokenizer: Tokenizer, continuing: bool):
+        self._tokenizer, self._continuing = tokenizer, continuing
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._ids: list[int] = []
+        self._shown = 0
+
+    def push(self, number: int) -> str:
+        """The text that this id completes; often one word, "" in the middle of a character."""
+        if self._tokenizer.kind == "other":
+            # Such a tokenizer may join tokens in ways of its own: the whole text is decoded and the new end shown.
+            self._ids.append(number)
+            text = self._tokenizer.decode(self._ids).rstrip("\ufffd")
+            new, self._shown = text[self._shown :], max(self._shown, len(text))
+            return new
+        data = self._tokenizer.decode_bytes([number], self._continuing)
+        self._continuing = self._continuing or bool(self._tokenizer._pieces[number])
+        return self._decoder.decode(data)
+
+    def flush(self) -> str:
+        """What was held back, as U+FFFD."""
+        return self._decoder.decode(b"", final=True)
+
+
+def _partly(
+    texts: Sequence[str],
+    special: Callable[[str], bool],
+    one: Callable[[str], list[int]],
+    many: Callable[[Sequence[str]], list[list[int]]],
+) -> list[list[int]]:
+    """Ids of each text: by `one` for those that are `special`, by `many` for the rest together."""
+    flags = [special(text) for text in texts]
+    rest = iter(many([text for text, flag in zip(texts, flags, strict=True) if not flag]))
+    return [one(text) if flag else next(rest) for text, flag in zip(texts, flags, strict=True)]
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"a text has no UTF-8 form: {error.reason} at character {error.start:,}") from None
+
+
+def _kind(spec: Mapping[str, Any]) -> Literal["bpe", "sentencepiece", "other"]:
+    """What a tokenizer.json describes, by its parts."""
+    if spec["model"].get("type") != "BPE":
+        return "other"
+    if "ByteLevel" in _types(spec["pre_tokenizer"]) and "Metaspace" not in _types(spec["pre_tokenizer"]):
+        return "bpe"
+    normalizers = (spec["normalizer"] or {}).get("normalizers", [])
+    marks = [{"type": "Prepend", "prepend": MARK}, {"type": "Replace", "pattern": {"String": " "}, "content": MARK}]
+    return "sentencepiece" if normalizers == marks and spec["model"].get("byte_fallback") else "other"
+
+
+def _types(part: Any) -> set[str]:
+    """The types of a pre-tokenizer and of those inside it."""
+    if not part:
+        return set()
+    return {part["type"]}.union(*(_types(inner) for inner in part.get("pretokenizers", [])))
+
+
+def _runs(data: bytes) -> Iterator[str | bytes]:
+    """Bytes as runs of text and runs that are not UTF-8."""
+    start = 0
+    while start < len(data):
+        try:
+            yield data[start:].decode()
+            return
+        except UnicodeDecodeError as error:
+            if error.start:
+                yield data[start : start + error.start].decode()
+            yield data[start + error.start : start + error.end]
+            start += error.end

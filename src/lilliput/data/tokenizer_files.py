@@ -1,0 +1,163 @@
+"""Tokenizer files of others: finding tokenizer.json, and reading GPT-2's, SentencePiece's and llama2.c's formats."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.errors import DataError
+from lilliput.data.files import reading
+from lilliput.data.patterns import MARK
+
+NORMAL = 1  # SentencePiece's type of an ordinary piece
+
+
+def read(path: Path) -> tuple[str, dict[str, str]]:
+    """The text of a tokenizer.json and the special tokens by role named beside it. Raises DataError."""
+    file = find(path)
+    with reading(file):
+        if file.name.endswith("vocab.json"):
+            return read_gpt2(file), {}
+        if file.suffix == ".model":
+            return read_sentencepiece(file.read_bytes(), file), {}
+        if file.suffix == ".bin":
+            return read_llama2c(file.read_bytes(), file), {}
+        content = file.read_bytes()
+    try:
+        text = content.decode()
+        values = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {error}") from None
+    if not isinstance(values, dict) or "model" not in values or "added_tokens" not in values:
+        raise DataError(f"{file} is not a tokenizer.json: it has no 'model'", "make one: lilliput tokenizer train")
+    return text, _names(file.with_name("tokenizer_config.json"))
+
+
+def find(path: Path) -> Path:
+    """The tokenizer file that a path means: itself, or one in the folder (a checkpoint, a run, a run's name)."""
+    path = path.expanduser()
+    if not path.exists() and (Path("runs") / path).is_dir():
+        path = Path("runs") / path
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(
+            f"there is no tokenizer at {path}", "make one: lilliput tokenizer train --data FILES --out FOLDER"
+        )
+    for folder in (path, path / "model", *sorted(path.glob("checkpoints/step-*/model"), reverse=True)):
+        for pattern in ("tokenizer.json", "*vocab.json", "tokenizer.model", "tokenizer.bin"):
+            for file in sorted(folder.glob(pattern)):
+                return file
+    raise DataError(f"the folder {path} holds no tokenizer.json", "make one: lilliput tokenizer train --out FOLDER")
+
+
+def _names(file: Path) -> dict[str, str]:
+    """Special tokens by role from a tokenizer_config.json; none when there is no such file."""
+    if not file.is_file():
+        return {}
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {error}") from None
+    names = {}
+    for role in ("bos", "eos", "pad", "unk"):
+        value = settings.get(f"{role}_token")
+        value = value.get("content") if isinstance(value, dict) else value
+        if isinstance(value, str):
+            names[role] = value
+    return names
+
+
+def read_gpt2(file: Path) -> str:
+    """GPT-2's pair of files, NAMEvocab.json and NAMEmerges.txt, as a tokenizer.json with its pattern."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models
+
+    from lilliput.data.patterns import byte_level
+
+    merges = file.with_name(file.name.removesuffix("vocab.json") + "merges.txt")
+    if not merges.is_file():
+        raise DataError(f"{file} needs {merges.name} beside it, which is not there")
+    try:
+        model = models.BPE.from_file(str(file), str(merges))
+    except Exception as error:  # `tokenizers` raises bare Exception
+        raise DataError(f"{file} and {merges.name} are not a vocabulary and its merges: {error}") from None
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = byte_level("gpt-2")
+    backend.decoder = decoders.ByteLevel()
+    if backend.token_to_id("<|endoftext|>") is not None:
+        backend.add_special_tokens([AddedToken("<|endoftext|>", special=True, normalized=False)])
+    return backend.to_str(pretty=True)
+
+
+def read_sentencepiece(data: bytes, file: Path) -> str:
+    """A SentencePiece BPE model with byte fallback (its ModelProto, field 1: piece, score, type)."""
+    try:
+        pieces = [_piece(value) for field, value in _fields(data) if field == 1]
+    except (IndexError, struct.error, UnicodeDecodeError, TypeError):
+        raise DataError(f"{file} is not a SentencePiece model") from None
+    return _from_scores([piece for piece, _, _ in pieces], [s if t == NORMAL else None for _, s, t in pieces], file)
+
+
+def _piece(data: bytes) -> tuple[str, float, int]:
+    fields = {1: b"", 2: b"\0\0\0\0", 3: NORMAL} | dict(_fields(data))
+    return fields[1].decode(), struct.unpack("<f", fields[2])[0], fields[3]
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """(number, value) of each field of a protobuf message."""
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        if tag & 7 == 0:
+            value, position = _varint(data, position)
+        else:
+            size, position = (
+                (4, position) if tag & 7 == 5 else (8, position) if tag & 7 == 1 else _varint(data, position)
+            )
+            value, position = data[position : position + size], position + size
+        yield tag >> 3, value
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        value |= (byte & 127) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 128:
+            return value, position
+
+
+def read_llama2c(data: bytes, file: Path) -> str:
+    """llama2.c's tokenizer.bin: int32 longest piece, then float32 score, int32 length and bytes of each piece. The
+    first pieces are unknown, beginning, end and 256 bytes; spaces are written as spaces."""
+    pieces: list[str] = []
+    scores: list[float | None] = []
+    position = 4
+    try:
+        while position < len(data):
+            score, size = struct.unpack_from("<fi", data, position)
+            position += 8 + size
+            pieces.append(data[position - size : position].decode().replace(" ", MARK))
+            scores.append(score if len(pieces) > 259 else None)
+    except (struct.error, UnicodeDecodeError):
+        raise DataError(f"{file} is not a llama2.c tokenizer") from None
+    # Its writer pads the two bounds with newlines, so that they show when printed.
+    return _from_scores(
+        [piece.strip("\n") if place in (1, 2) else piece for place, piece in enumerate(pieces)], scores, file
+    )
+
+
+def _from_scores(pieces: Sequence[str], scores: Sequence[float | None], file: Path) -> str:
+    """A tokenizer.json from pieces and their scores; None marks bounds and bytes, which no merge makes."""
+    from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
+
+    if list(pieces[: 3 + BYTES]) != byte_pieces():
+        raise DataError(f"{file}: only vocabularies that begin with <unk> <s> </s> and 256 bytes can be read")
+    ordinary = [(score, piece) for piece, score in zip(pieces, scores, strict=True) if score is not None]
+    ranked = [piece for _, piece in sorted(ordinary, key=lambda entry: -entry[0])]
+    backend = sentencepiece_backend(pieces, ranked, [], None)
+    return backend.to_str(pretty=True)

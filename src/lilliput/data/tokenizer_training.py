@@ -1,0 +1,174 @@
+"""Training tokenizers: byte-level BPE and the SentencePiece-style kind, as `tokenizers` objects that save anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from lilliput.base.errors import DataError
+from lilliput.data.config import TokenizerConfig
+from lilliput.data.patterns import MARK, byte_level, words
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
+# Roles that every trained tokenizer has from the start, so that a model of stories can later learn chat and filling in.
+SPECIALS = {
+    "bos": "<|begin_of_text|>",
+    "eos": "<|end_of_text|>",
+    "pad": "<|pad|>",
+    "im_start": "<|im_start|>",
+    "im_end": "<|im_end|>",
+    "fim_prefix": "<|fim_prefix|>",
+    "fim_middle": "<|fim_middle|>",
+    "fim_suffix": "<|fim_suffix|>",
+}
+# The first three ids of SentencePiece's Llama vocabulary; llama2.c and llama.cpp count on them.
+UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
+RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos", "eos")}
+BYTES = 256
+# Characters rarer than this share of the sample are left to the byte pieces (SentencePiece's character_coverage).
+COVERAGE = 0.9999
+
+
+def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:
+    """A trained `tokenizers` tokenizer of exactly `config.vocab_size` ids; the same texts give the same one.
+    Raises DataError when the size is too small for the kind, or larger than the texts allow."""
+    backend = train_byte_level(texts, config) if config.kind == "bpe" else train_sentencepiece(list(texts), config)
+    reached = backend.get_vocab_size()
+    if reached < config.vocab_size:
+        raise DataError(
+            f"a vocabulary of {config.vocab_size:,} is larger than the text allows: it was used up at {reached:,}",
+            f"give more text, or tokenizer.vocab_size={reached}",
+        )
+    return backend
+
+
+def _check_size(size: int, least: int, what: str) -> None:
+    if size < least:
+        raise DataError(
+            f"a vocabulary of {size:,} is too small: {what} take {least:,} ids", f"tokenizer.vocab_size={least} or more"
+        )
+
+
+def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
+    """Byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). Ids: special tokens, 256 bytes, merges."""
+    from tokenizers import AddedToken, Tokenizer
+    from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+
+    _check_size(config.vocab_size, len(SPECIALS) + BYTES, "256 bytes and the special tokens")
+    backend = Tokenizer(BPE())
+    backend.pre_tokenizer = byte_level(config.pattern)
+    backend.decoder = ByteLevelDecoder()
+    trainer = BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=2,
+        initial_alphabet=sorted(ByteLevel.alphabet()),
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIALS.values()],
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    return backend
+
+
+def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backend:
+    """BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's: no piece crosses
+    a word (see patterns.WORDS), and characters without a piece fall back to bytes. Ids: `<unk> <s> </s>`, 256 bytes,
+    pieces in the order they were learned, single characters, reserved special tokens."""
+    fixed = 3 + BYTES + len(RESERVED)
+    _check_size(config.vocab_size, fixed + 2, "256 bytes, the special tokens and a first character")
+    room = config.vocab_size - fixed
+    characters = _characters(texts, room)
+    learned = _learn(texts, characters, room)
+    pieces = [piece for piece in learned if len(piece) > 1]
+    return sentencepiece_backend([*byte_pieces(), *pieces, *characters], pieces, list(RESERVED.values()), words())
+
+
+def _characters(texts: Sequence[str], room: int) -> list[str]:
+    """Characters that get a piece of their own: the most frequent ones, the space mark first."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    for blank in (" ", MARK):
+        counts.pop(blank, None)
+    total, covered = counts.total(), 0
+    chosen = [MARK]
+    for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if covered >= COVERAGE * total or len(chosen) > room // 2:
+            break
+        chosen.append(character)
+        covered += count
+    return chosen
+
+
+def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
+    """At most `room` pieces: `characters`, and merges in the order in which they were learned."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.trainers import BpeTrainer
+
+    backend = Tokenizer(BPE())
+    backend.normalizer = _marks(begin=True)
+    backend.pre_tokenizer = words()
+    trainer = BpeTrainer(
+        vocab_size=room,
+        min_frequency=2,
+        initial_alphabet=characters,
+        limit_alphabet=len(characters),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    vocabulary = backend.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def _marks(begin: bool):
+    """The normalizer that writes marks for spaces, with a further one before the text when `begin`."""
+    from tokenizers.normalizers import Prepend, Replace, Sequence
+
+    return Sequence([Prepend(MARK), Replace(" ", MARK)]) if begin else Replace(" ", MARK)
+
+
+def byte_pieces() -> list[str]:
+    """The first 259 pieces of a SentencePiece vocabulary with byte fallback."""
+    return [UNKNOWN, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(BYTES))]
+
+
+def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved: Sequence[str], split) -> Backend:
+    """A tokenizer with the ids of `pieces` and then `reserved`. It merges the neighbours whose union comes first in
+    `ranked`, whichever way that union was first made: SentencePiece's and llama2.c's rule with score = -rank."""
+    from tokenizers import AddedToken, Tokenizer, decoders
+    from tokenizers.models import BPE
+
+    vocabulary = {piece: number for number, piece in enumerate([*pieces, *reserved])}
+    model = BPE(
+        vocab=vocabulary,
+        merges=merges(ranked, set(pieces[3 + BYTES :])),
+        unk_token=UNKNOWN,
+        byte_fallback=True,
+        fuse_unk=True,
+    )
+    backend = Tokenizer(model)
+    backend.normalizer = _marks(begin=True)
+    if split is not None:
+        backend.pre_tokenizer = split
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    names = [*pieces[:3], *reserved]
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+    return backend
+
+
+def merges(ranked: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
+    """Every pair of known pieces that makes a piece of `ranked`, in that order."""
+    return [
+        (piece[:cut], piece[cut:])
+        for piece in ranked
+        for cut in range(1, len(piece))
+        if piece[:cut] in known and piece[cut:] in known
+    ]

@@ -1,0 +1,130 @@
+"""Causal self-attention: heads, grouped keys and values, QK-norm, a window, segments and a cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lilliput.model.norms import RMSNorm
+from lilliput.model.parts import HookPoint, Linear
+
+if TYPE_CHECKING:
+    from lilliput.model.config import ModelConfig
+    from lilliput.model.positions import Position, Tables
+
+
+class Cache(Protocol):
+    """Keys and values of the positions so far. `update` appends those of T new positions to a layer, (B, n_kv_heads, T,
+    d_head) each, and returns all of them; the caller advances `length` once every layer has been updated. `start`
+    (B,) int64 is the first valid position of each left-padded row, or None."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def start(self) -> torch.Tensor | None: ...
+
+    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+def visible(
+    new: int, past: int, device: torch.device, window: int | None, segments: Any = None, start: Any = None
+) -> torch.Tensor:
+    """Which of `past + new` positions each of the `new` last ones sees: (1 or B, 1, new, past + new) bool.
+
+    A position sees itself and earlier ones: the last `window`, of its own segment (segments (B, new)), not before its
+    row's `start` (B,). Every position sees itself, so that no row of a softmax is empty.
+    """
+    at = torch.arange(past, past + new, device=device)[:, None]
+    seen = torch.arange(past + new, device=device)[None, :]
+    mask = seen <= at
+    if window is not None:
+        mask = mask & (seen > at - window)
+    mask = mask[None]
+    if segments is not None:
+        mask = mask & (segments[:, :, None] == segments[:, None, :])
+    if start is not None:
+        mask = mask & ((seen >= start[:, None, None]) | (seen == at))
+    return mask[:, None]
+
+
+class Attention(nn.Module):
+    """Queries, keys and values from one matrix, softmax(q k / sqrt(d_head)) v, and one matrix back (arXiv:1706.03762).
+
+    Hook points, in TransformerLens' shapes: `hook_q`, `hook_k`, `hook_v`, `hook_rot_q`, `hook_rot_k`, `hook_z` are
+    (B, T, heads, d_head), q and k before QK-norm and position, rot_* after; `hook_attn_scores` and `hook_pattern` are
+    (B, heads, T, T). The fused kernel has no pattern, so it is spelled out only while one of those two is hooked.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
+        self.heads, self.shared, self.width = heads, shared, width
+        self.dropout = config.dropout
+        self.qkv = Linear(config.d_model, (heads + 2 * shared) * width, bias=config.bias)
+        self.out = Linear(heads * width, config.d_model, bias=config.bias)
+        self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
+        self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
+        self.hook_q, self.hook_k, self.hook_v = HookPoint(), HookPoint(), HookPoint()
+        self.hook_rot_q, self.hook_rot_k = HookPoint(), HookPoint()
+        self.hook_attn_scores, self.hook_pattern, self.hook_z = HookPoint(), HookPoint(), HookPoint()
+
+    @staticmethod
+    def parameters_of(config: ModelConfig) -> int:
+        """Closed-form number of parameters."""
+        inner, fused = config.n_heads * config.d_head, (config.n_heads + 2 * config.n_kv_heads) * config.d_head
+        biases = fused + config.d_model if config.bias else 0
+        norms = 2 * RMSNorm.parameters_of(config.d_head) if config.qk_norm else 0
+        return config.d_model * (fused + inner) + biases + norms
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        position: Position,
+        tables: Tables,
+        mask: torch.Tensor | None,
+        cache: Cache | None,
+        layer: int,
+    ) -> torch.Tensor:
+        """x (B, T, d_model) -> (B, T, d_model). Without a mask, positions see all earlier ones."""
+        rows, new, _ = x.shape
+        qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
+        q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
+        q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = self.hook_rot_q(position.turn(q, tables)), self.hook_rot_k(position.turn(k, tables))
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if cache is not None:
+            k, v = cache.update(layer, k, v)
+        probability = self.dropout if self.training else 0.0
+        if self.hook_pattern.active or self.hook_attn_scores.active:
+            z = self._spelled_out(q, k, v, mask, probability)
+        else:
+            z = F.scaled_dot_product_attention(
+                q,
+                k,
+                v,
+                attn_mask=mask,
+                dropout_p=probability,
+                is_causal=mask is None and new > 1,
+                enable_gqa=self.shared != self.heads,
+            )
+        z = self.hook_z(z.transpose(1, 2))
+        return self.out(z.reshape(rows, new, self.heads * self.width))
+
+    def _spelled_out(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, probability: float
+    ) -> torch.Tensor:
+        """The same as the fused kernel, with scores and pattern passing through their hook points."""
+        groups = self.heads // self.shared
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+        scores = q @ k.transpose(-2, -1) * self.width**-0.5
+        if mask is None:
+            mask = visible(q.shape[2], k.shape[2] - q.shape[2], q.device, None)
+        scores = self.hook_attn_scores(scores.masked_fill(~mask, float("-inf")))
+        pattern = self.hook_pattern(scores.softmax(-1, dtype=torch.float32))
+        return F.dropout(pattern, probability, probability > 0).to(v.dtype) @ v

@@ -1,0 +1,144 @@
+"""ModelConfig: one transformer, described by its parts and its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from lilliput.base.config import Config
+from lilliput.base.errors import ConfigError, nearest
+from lilliput.base.registry import Registry
+from lilliput.model.parts import MLPS, NORMS, POSITIONS
+from lilliput.model.styles import STYLES
+
+DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
+"""Sizes that follow from the others where they are not given."""
+
+
+def _part(registry: Registry[Any]) -> Callable[[str], str]:
+    def known(name: str) -> str:
+        try:
+            registry[name]
+        except ConfigError as error:
+            raise ValueError(" ".join(filter(None, (error.message + ";", error.hint)))) from None
+        return name
+
+    return known
+
+
+class ModelConfig(Config):
+    """The parts and sizes of one transformer. The defaults are our own shape at about 2M parameters: Llama's parts
+    with QK-norm, which is Hugging Face's Qwen3.
+
+    A `style` (see styles.py) fills in whatever is not given. Sizes left at 0 follow from the others: heads of 64
+    channels where d_model allows it, else 32; as many key heads as query heads; an MLP of 4 d_model, or of 8/3 d_model
+    rounded up to a multiple of 32 where it is gated.
+    """
+
+    style: str | None = Field(
+        default=None, description="a named row (`lilliput model list`) that fills in what is not given"
+    )
+    d_model: int = Field(default=160, ge=1, description="width of the residual stream")
+    n_layers: int = Field(default=4, ge=1, description="blocks")
+    n_heads: int = Field(default=0, ge=0, description="query heads; 0: from d_model")
+    n_kv_heads: int = Field(
+        default=0, ge=0, description="key and value heads, shared by groups of query heads; 0: n_heads"
+    )
+    d_head: int = Field(default=0, ge=0, description="channels of a head; 0: d_model / n_heads")
+    d_mlp: int = Field(default=0, ge=0, description="inner width of the MLP; 0: from d_model")
+    vocab_size: int = Field(default=2048, ge=2, description="token ids that the model knows")
+    context_length: int = Field(default=256, ge=1, description="tokens that the model sees at once")
+    norm: Annotated[str, AfterValidator(_part(NORMS))] = Field(default="rms", description="rms or layer")
+    norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
+    position: Annotated[str, AfterValidator(_part(POSITIONS))] = Field(
+        default="rotary", description="rotary or learned"
+    )
+    rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
+    rotary_fraction: float = Field(default=1.0, gt=0, le=1, description="part of each head that rotary turns")
+    mlp: Annotated[str, AfterValidator(_part(MLPS))] = Field(
+        default="swiglu", description="swiglu, gelu, gelu_tanh or relu2"
+    )
+    qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
+    window: int | None = Field(
+        default=None, ge=1, description="a position sees this many last positions, itself included"
+    )
+    residual: Literal["sequential", "parallel"] = Field(default="sequential", description="parallel: as GPT-NeoX")
+    bias: bool = Field(default=False, description="biases in attention and MLP; norms have what their kind has")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="of embeddings, attention patterns and both block outputs"
+    )
+    tied_embeddings: bool = Field(default=False, description="one matrix reads tokens in and out")
+    init: Literal["normal", "scaled", "zero_out"] = Field(
+        default="zero_out", description="normal: N(0, 0.02); scaled: GPT-2's; zero_out: block outputs start at zero"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        """Lay the given values over the style's row, then derive the sizes that are still open."""
+        if not isinstance(values, Mapping):
+            return values
+        filled = {key: value for key, value in values.items() if value is not None or key == "window"}
+        style = filled.get("style")
+        if style is not None:
+            if not isinstance(style, str) or style not in STYLES:
+                raise ValueError(
+                    f"unknown model style '{style}'{nearest(str(style), STYLES)}; `lilliput model list` shows them all"
+                )
+            filled = {**STYLES[style], **filled}
+        return {**filled, **_sizes(filled)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelConfig:
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
+        if self.position == "rotary" and (rotated := int(self.d_head * self.rotary_fraction)) % 2 + (rotated < 2):
+            raise ValueError(
+                f"rotary turns pairs of channels, but rotary_fraction {self.rotary_fraction} of d_head "
+                f"{self.d_head} is {rotated} channels; it has to be even and at least 2"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialise(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Where defaults are left out, the style's row stands for them, so that reading back gives this config."""
+        if not info.exclude_defaults:
+            return handler(self)
+        plain = ModelConfig(style=self.style)
+        style = {} if self.style is None else {"style": self.style}
+        if self == plain:
+            return style
+        changed = {name for name in type(self).model_fields if getattr(self, name) != getattr(plain, name)}
+        return style | {name: getattr(self, name) for name in type(self).model_fields if name in changed | {*DERIVED}}
+
+
+def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
+    """The derived sizes that are not given, or nothing where their base is not a usable number (validation says so)."""
+
+    def size(name: str) -> int:
+        value = given.get(name, ModelConfig.model_fields[name].default)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    d_model, heads, d_head = size("d_model"), size("n_heads"), size("d_head")
+    if not d_model or any(isinstance(given.get(name), int) and given[name] < 0 for name in DERIVED):
+        return {}
+    d_head = d_head or (d_model // heads if heads else 64 if d_model % 64 == 0 else min(32, d_model))
+    heads = heads or d_model // d_head
+    if not size("d_head") and heads * d_head != d_model:
+        raise ValueError(
+            f"d_model {d_model} is not a multiple of n_heads {heads}"
+            if size("n_heads")
+            else f"d_model {d_model} is not a multiple of 32, so n_heads or d_head has to be given"
+        )
+    gated = given.get("mlp", ModelConfig.model_fields["mlp"].default) == "swiglu"
+    d_mlp = size("d_mlp") or (-(-8 * d_model // 96) * 32 if gated else 4 * d_model)
+    return {"n_heads": heads, "n_kv_heads": size("n_kv_heads") or heads, "d_head": d_head, "d_mlp": d_mlp}

@@ -1,0 +1,318 @@
+"""Stock Hugging Face folders, both ways, without transformers. The maps are data: a line a part, a row a class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lilliput.base.config import validate
+from lilliput.base.errors import ModelError
+from lilliput.base.files import write_json
+from lilliput.model.config import ModelConfig
+from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
+from lilliput.model.stock import Stock
+from lilliput.model.transformer import Model
+from lilliput.model.weights import read_tensors, tensor_shapes, write_tensors
+
+OWN = "lilliput"
+"""The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
+
+_GATED = {"swiglu": "silu"}
+_PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
+"""Our MLPs by the name of their activation there."""
+
+_LLAMA_NAMES = places(
+    {
+        "embed.weight": "model.embed_tokens.weight",
+        "blocks.#.ln1.weight": "model.layers.#.input_layernorm.weight",
+        "blocks.#.attn.qkv.weight": Split("model.layers.#.self_attn.{}_proj.weight", ("q", "k", "v")),
+        "blocks.#.attn.qkv.bias": Split("model.layers.#.self_attn.{}_proj.bias", ("q", "k", "v")),
+        "blocks.#.attn.out.weight": "model.layers.#.self_attn.o_proj.weight",
+        "blocks.#.attn.out.bias": "model.layers.#.self_attn.o_proj.bias",
+        "blocks.#.attn.q_norm.weight": "model.layers.#.self_attn.q_norm.weight",
+        "blocks.#.attn.k_norm.weight": "model.layers.#.self_attn.k_norm.weight",
+        "blocks.#.ln2.weight": "model.layers.#.post_attention_layernorm.weight",
+        "blocks.#.mlp.gate_up.weight": Split("model.layers.#.mlp.{}_proj.weight", ("gate", "up")),
+        "blocks.#.mlp.gate_up.bias": Split("model.layers.#.mlp.{}_proj.bias", ("gate", "up")),
+        "blocks.#.mlp.down.weight": "model.layers.#.mlp.down_proj.weight",
+        "blocks.#.mlp.down.bias": "model.layers.#.mlp.down_proj.bias",
+        "ln_final.weight": "model.norm.weight",
+        "unembed.weight": "lm_head.weight",
+    }
+)
+_NEOX_NAMES = places(
+    {
+        "embed.weight": "gpt_neox.embed_in.weight",
+        "blocks.#.ln1.weight": "gpt_neox.layers.#.input_layernorm.weight",
+        "blocks.#.ln1.bias": "gpt_neox.layers.#.input_layernorm.bias",
+        "blocks.#.attn.qkv.weight": ByHead("gpt_neox.layers.#.attention.query_key_value.weight"),
+        "blocks.#.attn.qkv.bias": ByHead("gpt_neox.layers.#.attention.query_key_value.bias"),
+        "blocks.#.attn.out.weight": "gpt_neox.layers.#.attention.dense.weight",
+        "blocks.#.attn.out.bias": "gpt_neox.layers.#.attention.dense.bias",
+        "blocks.#.ln2.weight": "gpt_neox.layers.#.post_attention_layernorm.weight",
+        "blocks.#.ln2.bias": "gpt_neox.layers.#.post_attention_layernorm.bias",
+        "blocks.#.mlp.up.weight": "gpt_neox.layers.#.mlp.dense_h_to_4h.weight",
+        "blocks.#.mlp.up.bias": "gpt_neox.layers.#.mlp.dense_h_to_4h.bias",
+        "blocks.#.mlp.down.weight": "gpt_neox.layers.#.mlp.dense_4h_to_h.weight",
+        "blocks.#.mlp.down.bias": "gpt_neox.layers.#.mlp.dense_4h_to_h.bias",
+        "ln_final.weight": "gpt_neox.final_layer_norm.weight",
+        "ln_final.bias": "gpt_neox.final_layer_norm.bias",
+        "unembed.weight": "embed_out.weight",
+    }
+)
+_GPT2_NAMES = places(
+    {
+        "embed.weight": "transformer.wte.weight",
+        "position.weight": "transformer.wpe.weight",
+        "blocks.#.ln1.weight": "transformer.h.#.ln_1.weight",
+        "blocks.#.ln1.bias": "transformer.h.#.ln_1.bias",
+        "blocks.#.attn.qkv.weight": Turned("transformer.h.#.attn.c_attn.weight"),
+        "blocks.#.attn.qkv.bias": "transformer.h.#.attn.c_attn.bias",
+        "blocks.#.attn.out.weight": Turned("transformer.h.#.attn.c_proj.weight"),
+        "blocks.#.attn.out.bias": "transformer.h.#.attn.c_proj.bias",
+        "blocks.#.ln2.weight": "transformer.h.#.ln_2.weight",
+        "blocks.#.ln2.bias": "transformer.h.#.ln_2.bias",
+        "blocks.#.mlp.up.weight": Turned("transformer.h.#.mlp.c_fc.weight"),
+        "blocks.#.mlp.up.bias": "transformer.h.#.mlp.c_fc.bias",
+        "blocks.#.mlp.down.weight": Turned("transformer.h.#.mlp.c_proj.weight"),
+        "blocks.#.mlp.down.bias": "transformer.h.#.mlp.c_proj.bias",
+        "ln_final.weight": "transformer.ln_f.weight",
+        "ln_final.bias": "transformer.ln_f.bias",
+        "unembed.weight": "lm_head.weight",
+    }
+)
+
+_LLAMA_KEYS = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "num_key_value_heads": "n_kv_heads",
+    "head_dim": "d_head",
+    "intermediate_size": "d_mlp",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "context_length",
+    "rms_norm_eps": "norm_eps",
+    "attention_dropout": "dropout",
+    "tie_word_embeddings": "tied_embeddings",
+}
+_NEOX_KEYS = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "d_mlp",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "context_length",
+    "layer_norm_eps": "norm_eps",
+    "attention_dropout": "dropout",
+    "hidden_dropout": "dropout",
+    "tie_word_embeddings": "tied_embeddings",
+}
+_GPT2_KEYS = {
+    "n_embd": "d_model",
+    "n_layer": "n_layers",
+    "n_head": "n_heads",
+    "n_inner": "d_mlp",
+    "vocab_size": "vocab_size",
+    "n_positions": "context_length",
+    "layer_norm_epsilon": "norm_eps",
+    "attn_pdrop": "dropout",
+    "resid_pdrop": "dropout",
+    "embd_pdrop": "dropout",
+    "tie_word_embeddings": "tied_embeddings",
+}
+_LLAMA_PARTS: dict[str, tuple[Any, ...]] = {
+    "norm": ("rms",),
+    "position": ("rotary",),
+    "residual": ("sequential",),
+    "rotary_fraction": (1.0,),
+}
+_GPT_PARTS: dict[str, tuple[Any, ...]] = {"norm": ("layer",), "qk_norm": (False,), "window": (None,)}
+
+STOCK = (
+    Stock(
+        architecture="LlamaForCausalLM",
+        model_type="llama",
+        parts={**_LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
+        activations=_GATED,
+        names=_LLAMA_NAMES,
+        keys={**_LLAMA_KEYS, "attention_bias": "bias", "mlp_bias": "bias"},
+    ),
+    Stock(
+        architecture="Qwen3ForCausalLM",
+        model_type="qwen3",
+        parts={**_LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
+        activations=_GATED,
+        names=_LLAMA_NAMES,
+        keys=_LLAMA_KEYS,
+        fixed={"attention_bias": False},
+    ),
+    Stock(
+        architecture="MistralForCausalLM",
+        model_type="mistral",
+        parts={**_LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
+        activations=_GATED,
+        names=_LLAMA_NAMES,
+        keys={**_LLAMA_KEYS, "sliding_window": "window"},
+    ),
+    Stock(
+        architecture="GPTNeoXForCausalLM",
+        model_type="gpt_neox",
+        parts={**_GPT_PARTS, "position": ("rotary",)},
+        activations=_PLAIN,
+        names=_NEOX_NAMES,
+        keys=_NEOX_KEYS,
+        fixed={"attention_bias": True},
+        base="gpt_neox.",
+        always_biased=True,
+        even=True,
+        aliases={"lm_head.weight": "embed_out.weight"},
+    ),
+    Stock(
+        architecture="GPT2LMHeadModel",
+        model_type="gpt2",
+        parts={**_GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
+        activations=_PLAIN,
+        activation_key="activation_function",
+        names=_GPT2_NAMES,
+        keys=_GPT2_KEYS,
+        fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
+        base="transformer.",
+        tied_by_default=True,
+        always_biased=True,
+        even=True,
+    ),
+)
+
+
+def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
+    """The stock class that computes exactly this config, or None and for every class what stands in the way."""
+    stock = _stock_of(config)
+    if stock is not None:
+        return stock.architecture, []
+    return None, [f"{stock.architecture}: {', '.join(stock.misfits(config))}" for stock in STOCK]
+
+
+def _stock_of(config: ModelConfig) -> Stock | None:
+    return next((stock for stock in STOCK if not stock.misfits(config)), None)
+
+
+def to_huggingface(
+    model: Model,
+    folder: Path | str,
+    *,
+    bos_token_id: int | None = None,
+    eos_token_id: int | None = None,
+    pad_token_id: int | None = None,
+    extra: dict[str, Any] | None = None,
+) -> None:
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be.
+
+    The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
+    no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config, stock = model.config, _stock_of(model.config)
+    ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
+    own = {"config": config.model_dump(mode="json"), **(extra or {})}
+    dtype = str(model.embed.weight.dtype).removeprefix("torch.")
+    state = dict(model.state_dict())
+    if stock is None:
+        _, reasons = huggingface_class(config)
+        own["no_stock_class"] = reasons
+        head = {"architectures": ["LilliputModel"], "model_type": OWN}
+    else:
+        head = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
+        state = to_theirs(_with_zero_biases(state) if stock.always_biased else state, stock.names, config)
+    write_tensors(folder, state)
+    write_json(folder / "config.json", {**head, **ids, "use_cache": True, "dtype": dtype, OWN: own})
+    write_json(folder / "generation_config.json", ids)
+
+
+def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state with a bias of zeros beside every matrix of the blocks that has none."""
+    padded = dict(state)
+    for name, tensor in state.items():
+        if name.startswith("blocks.") and tensor.dim() == 2:
+            padded.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(tensor.shape[0]))
+    return padded
+
+
+def from_huggingface(folder: Path | str) -> Model:
+    """The model in a folder of a stock class, or of our own, in fp32 and eval mode.
+
+    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. Raises
+    ModelError for another class, a feature without a part, damaged files, and tensors missing, unknown or misshapen.
+    """
+    folder = Path(folder)
+    where = str(folder / "config.json")
+    try:
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"cannot read {where}: {error.strerror}", "give a folder in Hugging Face's layout") from None
+    except ValueError as error:
+        raise ModelError(f"{where} is not valid JSON: {error}") from None
+    own = raw.get(OWN) if isinstance(raw.get(OWN), dict) else {}
+    if raw.get("model_type") == OWN:
+        return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None)
+    stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
+    if stock is None:
+        raise ModelError(
+            f"{where} describes a '{raw.get('model_type')}' model ({', '.join(raw.get('architectures') or ['?'])})",
+            f"supported: {', '.join(stock.architecture for stock in STOCK)}",
+        )
+    config = stock.read(raw, where)
+    if own.get("config"):
+        config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
+    return _load(folder, config, stock)
+
+
+def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
+    """Our own config where it still says the same as the stock keys: it also knows what those cannot say."""
+    silent = {"style", "init", "dropout"} | ({"bias"} if stock.always_biased else set())
+    agree = all(getattr(read, name) == getattr(ours, name) for name in ModelConfig.model_fields if name not in silent)
+    return ours if agree else read
+
+
+def _load(folder: Path, config: ModelConfig, stock: Stock | None) -> Model:
+    """Build, check every shape against the files' headers, then fill."""
+    full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
+    with torch.device("meta"):
+        blank = Model(full, seed=None).state_dict()
+    shapes = blank if stock is None else to_theirs(blank, stock.names, config)
+    found = tensor_shapes(folder)
+    names = {(name if stock is None else stock.known_as(name, found)): name for name in found}
+    _check(
+        folder, {name: tuple(t.shape) for name, t in shapes.items()}, {n: found[f][1] for n, f in names.items()}, stock
+    )
+    places_ = {names[name]: name for name in shapes}
+    theirs = {places_[name]: tensor.float() for name, tensor in read_tensors((f, found[f][0]) for f in places_)}
+    state = theirs if stock is None else to_ours(theirs, blank, stock.names, config)
+    if full.bias and not config.bias:
+        biases = [name for name in state if name.endswith((".attn.qkv.bias", ".out.bias", ".up.bias", ".down.bias"))]
+        if any(bool(state[name].any()) for name in biases):
+            config = full
+        else:
+            state = {name: tensor for name, tensor in state.items() if name not in biases}
+    model = Model(config, seed=None)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
+    """Raise ModelError, with numbers, unless the tensors are those of the config."""
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
+    if missing or unknown:
+        parts = [
+            f"{len(names)} {what} (first {names[0]})"
+            for names, what in ((missing, "missing"), (unknown, "unknown"))
+            if names
+        ]
+        raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, " + ", ".join(parts))
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise ModelError(f"{folder}: {name} is {list(found[name])}, but config.json asks for {list(shape)}")

@@ -1,0 +1,36 @@
+"""First weights: a function of (seed, parameter name) only, so that adding a part changes no other part's weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from lilliput.base.seeds import derive
+
+STD = 0.02
+"""Standard deviation of GPT-2's first weights, and Hugging Face's `initializer_range`."""
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
+    """Fill every parameter. Norms become the identity and biases 0; matrices follow `init`:
+
+    normal    N(0, 0.02)
+    scaled    the same, and the two matrices of each block that write to the residual stream divided by
+              sqrt(2 n_layers), so that the stream does not grow with depth (GPT-2)
+    zero_out  N(0, 1 / inputs) for matrices, and those two of each block 0: every block starts as the identity
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 1:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+            continue
+        std = STD
+        writes = name.endswith(("attn.out.weight", "mlp.down.weight"))
+        if init == "zero_out" and name.startswith("blocks."):
+            std = 0.0 if writes else parameter.shape[1] ** -0.5
+        elif init == "scaled" and writes:
+            std = STD / math.sqrt(2 * n_layers)
+        generator = torch.Generator(parameter.device).manual_seed(derive(seed, "init", name))
+        parameter.normal_(0.0, std, generator=generator)

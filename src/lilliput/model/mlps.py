@@ -1,0 +1,94 @@
+"""The feed-forward half of a block: SwiGLU (arXiv:2002.05202), GELU (arXiv:1606.08415), squared ReLU (2109.08668)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lilliput.model.parts import MLPS, HookPoint, Linear
+
+if TYPE_CHECKING:
+    from lilliput.model.config import ModelConfig
+
+
+class MLP(nn.Module):
+    """Two projections round an activation; a plain MLP overrides `activate` only, another shape all of it.
+
+    `projections` counts the (d_model, d_mlp) matrices. `kept` counts the d_mlp-wide activations that the backward
+    pass needs, for the estimate of memory. `up` is the name of the matrix that reads the residual stream.
+    Hook points: `hook_pre` (B, T, d_mlp) before the activation, `hook_post` after it.
+    """
+
+    projections = 2
+    kept = 2
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.up = Linear(config.d_model, config.d_mlp, bias=config.bias)
+        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
+        self.hook_pre = HookPoint()
+        self.hook_post = HookPoint()
+
+    @classmethod
+    def parameters_of(cls, config: ModelConfig) -> int:
+        """Closed-form number of parameters."""
+        biases = (cls.projections - 1) * config.d_mlp + config.d_model if config.bias else 0
+        return cls.projections * config.d_model * config.d_mlp + biases
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        """The activation, (B, T, d_mlp) -> (B, T, d_mlp)."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (B, T, d_model) -> (B, T, d_model)."""
+        return self.down(self.hook_post(self.activate(self.hook_pre(self.up(x)))))
+
+
+@MLPS.add("gelu")
+class Gelu(MLP):
+    """The exact GELU, x Φ(x)."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.gelu(x)
+
+
+@MLPS.add("gelu_tanh")
+class GeluTanh(MLP):
+    """GELU by its tanh approximation, as GPT-2 computes it."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.gelu(x, approximate="tanh")
+
+
+@MLPS.add("relu2")
+class Relu2(MLP):
+    """max(x, 0)²."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(x).square()
+
+
+@MLPS.add("swiglu")
+class SwiGLU(MLP):
+    """down(silu(gate(x)) * up(x)); gate and up are one matrix here and two on disk.
+
+    Hook points: `hook_pre` the gate's side before SiLU, `hook_pre_linear` the other side, `hook_post` their product.
+    """
+
+    projections = 3
+    kept = 4
+
+    def __init__(self, config: ModelConfig):
+        nn.Module.__init__(self)
+        self.gate_up = Linear(config.d_model, 2 * config.d_mlp, bias=config.bias)
+        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
+        self.hook_pre = HookPoint()
+        self.hook_pre_linear = HookPoint()
+        self.hook_post = HookPoint()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(self.hook_post(F.silu(self.hook_pre(gate)) * self.hook_pre_linear(up)))

@@ -1,0 +1,48 @@
+"""What every part of the model is made of: the registries of parts, bare weights, and named points to look in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from lilliput.base.registry import Registry
+
+if TYPE_CHECKING:
+    from lilliput.model.mlps import MLP
+    from lilliput.model.norms import Norm
+    from lilliput.model.positions import Position
+
+NORMS: Registry[type[Norm]] = Registry("norm", "lilliput.model")
+POSITIONS: Registry[type[Position]] = Registry("position", "lilliput.model")
+MLPS: Registry[type[MLP]] = Registry("mlp", "lilliput.model")
+
+
+class Linear(nn.Linear):
+    """nn.Linear whose weights start unset: `initialise` or a checkpoint fills them, and nothing is drawn twice."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class Embedding(nn.Embedding):
+    """nn.Embedding whose weights start unset, as in `Linear`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class HookPoint(nn.Identity):
+    """A named activation. Passes its input through; a forward hook on it reads the activation, or replaces it by
+    returning another tensor. Names follow TransformerLens, so its recipes carry over."""
+
+    @property
+    def active(self) -> bool:
+        """Whether anyone looks: what costs extra to compute is computed only then."""
+        return len(self._forward_hooks) > 0
+
+
+def dropout(x: torch.Tensor, probability: float, training: bool) -> torch.Tensor:
+    """Dropout that costs no call where the probability is 0."""
+    return nn.functional.dropout(x, probability, True) if training and probability > 0 else x

@@ -1,0 +1,109 @@
+"""Where one of our tensors lives in another naming: under one name or several, as it is or rearranged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from lilliput.model.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Their tensor is ours. `name` holds `#` where the layer's number stands."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names for our one tensor."""
+        return (self.name,)
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        """Our tensor as theirs, one for each of `names`."""
+        return [tensor]
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        """Theirs as ours: undoes `out`."""
+        return tensors[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Same):
+    """Our rows are those of several of their tensors, one under the other: q, k, v or gate, up; `{}` in the name."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.name.format(part) for part in self.parts)
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        if len(self.parts) == 2:
+            return list(tensor.chunk(2))
+        query, key = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+        return list(tensor.split((query, key, key)))
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        return torch.cat(tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class Turned(Same):
+    """Their matrix is ours transposed (GPT-2's Conv1D)."""
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        return [tensor.T]
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        return tensors[0].T
+
+
+@dataclass(frozen=True, slots=True)
+class ByHead(Same):
+    """Their rows run (head, q|k|v, channel) where ours run (q|k|v, head, channel) (GPT-NeoX)."""
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        return [tensor.unflatten(0, (3, config.n_heads, config.d_head)).transpose(0, 1).flatten(0, 2)]
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        return tensors[0].unflatten(0, (config.n_heads, 3, config.d_head)).transpose(0, 1).flatten(0, 2)
+
+
+Places = dict[str, Same]
+_BLOCK = re.compile(r"^blocks\.(\d+)\.")
+
+
+def places(table: Mapping[str, str | Same]) -> Places:
+    """A table in which a bare name stands for `Same(name)`."""
+    return {ours: Same(place) if isinstance(place, str) else place for ours, place in table.items()}
+
+
+def find(ours: str, table: Places) -> tuple[Same, tuple[str, ...]]:
+    """The place of one of our names, and their names with the layer's number filled in."""
+    match = _BLOCK.match(ours)
+    place = table[_BLOCK.sub("blocks.#.", ours)]
+    return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names)
+
+
+def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelConfig) -> dict[str, torch.Tensor]:
+    """Our state under their names. Works on the meta device too, where it gives the shapes to expect."""
+    theirs = {}
+    for ours, tensor in state.items():
+        place, names = find(ours, table)
+        theirs.update(zip(names, place.out(tensor, config), strict=True))
+    return theirs
+
+
+def to_ours(
+    theirs: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], table: Places, config: ModelConfig
+) -> dict[str, torch.Tensor]:
+    """Their tensors under our names, for every name in `wanted`."""
+    state = {}
+    for ours in wanted:
+        place, names = find(ours, table)
+        state[ours] = place.back([theirs[name] for name in names], config)
+    return state

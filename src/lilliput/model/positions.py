@@ -1,0 +1,107 @@
+"""How the model knows where a token stands: rotary (RoPE, arXiv:2104.09864) or learned vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from lilliput.base.errors import ModelError
+from lilliput.model.parts import POSITIONS
+
+if TYPE_CHECKING:
+    from lilliput.model.config import ModelConfig
+
+Where = slice | torch.Tensor
+"""Positions of the tokens: a slice for a whole batch at once, or (B, T) int64 where rows differ."""
+Tables = tuple[torch.Tensor, torch.Tensor] | None
+
+
+class Position(nn.Module):
+    """One of two things: something added to the embeddings, or something done to queries and keys."""
+
+    relative = False
+    """Whether only distances matter, so that segments need no positions of their own."""
+
+    @staticmethod
+    def parameters_of(config: ModelConfig) -> int:
+        """Closed-form number of parameters."""
+        return 0
+
+    def vectors(self, where: Where, end: int) -> torch.Tensor | None:
+        """What is added to the embeddings, (T, d_model) or (B, T, d_model). No position reaches `end`."""
+        return None
+
+    def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
+        """What `turn` needs, computed once for all layers."""
+        return None
+
+    def turn(self, x: torch.Tensor, tables: Tables) -> torch.Tensor:
+        """Queries or keys (B, T, heads, d_head) with the position in them."""
+        return x
+
+
+@POSITIONS.add("learned")
+class Learned(Position):
+    """One learned vector a position, added to the token's embedding."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.context_length, config.d_model))
+
+    @staticmethod
+    def parameters_of(config: ModelConfig) -> int:
+        return config.context_length * config.d_model
+
+    def vectors(self, where: Where, end: int) -> torch.Tensor | None:
+        if end > len(self.weight):
+            raise ModelError(
+                f"position {end - 1} is asked for, but the model learned {len(self.weight)} positions",
+                "shorten the text, or train with a larger model.context_length",
+            )
+        return self.weight[where]
+
+
+@POSITIONS.add("rotary")
+class Rotary(Position):
+    """Turns pairs of channels of queries and keys by an angle that grows with the position.
+
+    Channel i is paired with channel i + rotated / 2 (the 'halves' convention of Hugging Face). The first
+    `rotary_fraction` of each head is turned, the rest left alone (GPT-NeoX).
+    """
+
+    relative = True
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.rotated = int(config.d_head * config.rotary_fraction)
+        self.theta = config.rope_theta
+        cos, sin = self._angles(torch.arange(config.context_length))
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def _angles(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """cos and sin of position * theta^(-2i / rotated), each (..., rotated / 2) fp32."""
+        steps = torch.arange(0, self.rotated, 2, device=positions.device).float() / self.rotated
+        angles = positions.float().unsqueeze(-1) * (1.0 / self.theta**steps)
+        return angles.cos(), angles.sin()
+
+    def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
+        """cos and sin, (T, 1, rotated / 2) or (B, T, 1, rotated / 2); past the context they are computed anew."""
+        assert isinstance(self.cos, torch.Tensor)
+        assert isinstance(self.sin, torch.Tensor)
+        if end <= len(self.cos):
+            cos, sin = self.cos[where], self.sin[where]
+        else:
+            range_ = torch.arange(end, device=self.cos.device)
+            cos, sin = self._angles(range_[where] if isinstance(where, slice) else where)
+        return cos.unsqueeze(-2).to(dtype), sin.unsqueeze(-2).to(dtype)
+
+    def turn(self, x: torch.Tensor, tables: Tables) -> torch.Tensor:
+        assert tables is not None
+        cos, sin = tables
+        half = self.rotated // 2
+        # One split, because two slices would each pad their gradient with zeros and add them up.
+        first, second, *rest = x.split([half, half] + [x.shape[-1] - self.rotated] * (self.rotated < x.shape[-1]), -1)
+        return torch.cat([first * cos - second * sin, second * cos + first * sin, *rest], dim=-1)

@@ -1,0 +1,88 @@
+"""Named styles and sizes as data: one row each. A row gives what differs from ModelConfig's defaults.
+
+llama_*, gpt_*      the same three shapes in two styles; at equal MLP width GPT is smaller, and in a `_matched`
+                    row it is as large as LLaMA but for d_model parameters (288, 768, 1024), the least possible
+gpt_51m, gpt2_*     GPT-2's parts: learned positions, biases (arXiv and code of GPT-2; nanoGPT)
+tinystories_w*_d*   the grid of widths and depths of TinyStories (arXiv:2305.07759), in GPT-2's parts with its 10,000
+                    tokens, 512 positions and 16 heads
+llama2c_*           the models that llama2.c publishes
+pythia_70m ...      shapes known from the literature; the last two are for counting
+story_*             our own, sized for a CPU
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lilliput.base.config import validate
+
+if TYPE_CHECKING:
+    from lilliput.model.config import ModelConfig
+
+Row = dict[str, Any]
+
+_LLAMA: Row = {"qk_norm": False, "init": "normal"}
+_GPT: Row = {"norm": "layer", "mlp": "gelu", "qk_norm": False, "init": "scaled"}
+_GPT2: Row = {**_GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True, "tied_embeddings": True}
+_NEOX: Row = {**_GPT, "rotary_fraction": 0.25, "bias": True, "residual": "parallel"}
+
+
+def _shape(d_model: int, n_layers: int, n_heads: int, d_mlp: int, vocab_size: int, context_length: int) -> Row:
+    return {
+        "d_model": d_model,
+        "n_layers": n_layers,
+        "n_heads": n_heads,
+        "d_mlp": d_mlp,
+        "vocab_size": vocab_size,
+        "context_length": context_length,
+    }
+
+
+_TIED: Row = {"tied_embeddings": True}
+_LLAMA3: Row = {**_LLAMA, "n_kv_heads": 8, "rope_theta": 500_000.0}
+
+STYLES: dict[str, Row] = {
+    "llama_6L_6H_288D": {**_LLAMA, **_TIED, **_shape(288, 6, 6, 768, 32_000, 1024)},
+    "llama_8L_8H_768D": {**_LLAMA, **_TIED, **_shape(768, 8, 8, 3072, 32_000, 1024)},
+    "llama_12L_8H_1024D": {**_LLAMA, **_TIED, **_shape(1024, 12, 8, 4096, 32_000, 1024)},
+    "gpt_6L_6H_288D": {**_GPT, **_TIED, **_shape(288, 6, 6, 768, 32_000, 1024)},
+    "gpt_8L_8H_768D": {**_GPT, **_TIED, **_shape(768, 8, 8, 3072, 32_000, 1024)},
+    "gpt_12L_8H_1024D": {**_GPT, **_TIED, **_shape(1024, 12, 8, 4096, 32_000, 1024)},
+    "gpt_6L_6H_288D_matched": {**_GPT, **_TIED, **_shape(288, 6, 6, 1151, 32_000, 1024)},
+    "gpt_8L_8H_768D_matched": {**_GPT, **_TIED, **_shape(768, 8, 8, 4607, 32_000, 1024)},
+    "gpt_12L_8H_1024D_matched": {**_GPT, **_TIED, **_shape(1024, 12, 8, 6143, 32_000, 1024)},
+    "gpt_51m": {**_GPT2, **_shape(512, 8, 8, 2048, 50_304, 1024)},
+    "gpt2_124m": {**_GPT2, **_shape(768, 12, 12, 3072, 50_257, 1024)},
+    "gpt2_350m": {**_GPT2, **_shape(1024, 24, 16, 4096, 50_257, 1024)},
+    **{
+        f"tinystories_w{width}_d{depth}": {**_GPT2, **_shape(width, depth, 16, 4 * width, 10_000, 512)}
+        for width in (64, 128, 256, 512, 768, 1024)
+        for depth in (1, 2, 4, 8, 12)
+    },
+    "llama2c_260k": {**_LLAMA, **_TIED, **_shape(64, 5, 8, 172, 512, 512), "n_kv_heads": 4},
+    "llama2c_15m": {**_LLAMA, **_TIED, **_shape(288, 6, 6, 768, 32_000, 256)},
+    "llama2c_42m": {**_LLAMA, **_TIED, **_shape(512, 8, 8, 1376, 32_000, 1024)},
+    "llama2c_110m": {**_LLAMA, **_TIED, **_shape(768, 12, 12, 2048, 32_000, 1024)},
+    "pythia_70m": {**_NEOX, **_shape(512, 6, 8, 2048, 50_304, 2048)},
+    "micro_llama_300m": {**_LLAMA, **_shape(1024, 12, 16, 5632, 32_000, 2048), "n_kv_heads": 4},
+    "tinyllama_1b": {**_LLAMA, **_shape(2048, 22, 32, 5632, 32_000, 2048), "n_kv_heads": 4},
+    "llama3_8b": {**_LLAMA3, **_shape(4096, 32, 32, 14_336, 128_256, 8192)},
+    "llama3_70b": {**_LLAMA3, **_shape(8192, 80, 64, 28_672, 128_256, 8192)},
+    # Heads and MLP follow from the width, so that `d_model=` alone gives a sound neighbour of any of these.
+    "story_1m": {"d_model": 128, "n_layers": 3, "vocab_size": 2048, "context_length": 256},
+    "story_2m": {"d_model": 160, "n_layers": 4, "vocab_size": 2048, "context_length": 256},
+    "story_3m": {"d_model": 192, "n_layers": 5, "vocab_size": 2048, "context_length": 256},
+    "story_5m": {"d_model": 256, "n_layers": 4, "vocab_size": 4096, "context_length": 256},
+    "story_7m": {"d_model": 256, "n_layers": 6, "vocab_size": 4096, "context_length": 256},
+    "story_10m": {"d_model": 320, "n_layers": 6, "vocab_size": 4096, "context_length": 512},
+    "story_15m": {"d_model": 384, "n_layers": 7, "vocab_size": 4096, "context_length": 512},
+    "story_20m": {"d_model": 448, "n_layers": 7, "vocab_size": 4096, "context_length": 512},
+    "story_30m": {"d_model": 512, "n_layers": 8, "vocab_size": 4096, "context_length": 512},
+}
+
+
+def resolve(name: str, **changes: Any) -> ModelConfig:
+    """The config of a named style, with changes laid over it. Raises ConfigError for an unknown name, key or value."""
+    from lilliput.model.config import ModelConfig
+
+    return validate(ModelConfig, {"style": name, **changes}, f"model {name}")

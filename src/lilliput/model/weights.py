@@ -1,0 +1,65 @@
+"""Tensors on disk: safetensors files, whole or in shards with an index. The same tensors always give the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lilliput.base.errors import ModelError
+
+FILE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write model.safetensors. Tensors that share memory are written apart."""
+    own = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    save_file(own, folder / FILE, metadata={"format": "pt"})
+
+
+def tensor_shapes(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    """Every tensor's file and shape, from the headers alone. Raises ModelError for files missing or damaged."""
+    found = {}
+    for file in _files(folder):
+        try:
+            with safe_open(file, framework="pt") as opened:
+                for name in sorted(opened.keys()):
+                    found[name] = (file, tuple(opened.get_slice(name).get_shape()))
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file} cannot be read ({error})", "take the file from its source again") from None
+    return found
+
+
+def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The named tensors, one after the other, on the CPU and in the dtype of the file."""
+    files: dict[Path, list[str]] = {}
+    for name, file in places:
+        files.setdefault(file, []).append(name)
+    for file, names in files.items():
+        with safe_open(file, framework="pt") as opened:
+            for name in names:
+                yield name, opened.get_tensor(name)
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / FILE).is_file():
+        return [folder / FILE]
+    if (folder / INDEX).is_file():
+        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        missing = [name for name in shards if not (folder / name).is_file()]
+        if missing:
+            raise ModelError(
+                f"{folder} lacks {len(missing)} of the {len(shards)} files that {INDEX} names, first {missing[0]}"
+            )
+        return [folder / name for name in shards]
+    if (folder / "pytorch_model.bin").is_file():
+        raise ModelError(
+            f"{folder} holds pickled weights (pytorch_model.bin), which are never loaded: a pickle can run code",
+            "write it again as safetensors: model.save_pretrained(folder, safe_serialization=True)",
+        )
+    raise ModelError(f"{folder} has neither {FILE} nor {INDEX}")

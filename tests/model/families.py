@@ -1,0 +1,49 @@
+"""One small model a family of styles: a row here, and every contract test runs on it."""
+
+from typing import Any
+
+import torch
+
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
+
+SIZE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 80, "vocab_size": 61, "context_length": 24}
+GPT = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
+FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "story": ("Qwen3ForCausalLM", {}),
+    "story_grouped": ("Qwen3ForCausalLM", {"n_kv_heads": 2, "d_head": 16}),
+    "story_window": ("Qwen3ForCausalLM", {"window": 5}),
+    "llama": ("LlamaForCausalLM", {"qk_norm": False}),
+    "llama_grouped_biased": ("LlamaForCausalLM", {"qk_norm": False, "n_kv_heads": 1, "bias": True}),
+    "mistral": ("MistralForCausalLM", {"qk_norm": False, "window": 5, "n_kv_heads": 2}),
+    "mistral_odd_heads": ("MistralForCausalLM", {"qk_norm": False, "n_heads": 5, "d_head": 8}),
+    "gpt": ("GPTNeoXForCausalLM", {**GPT, "init": "scaled"}),
+    "pythia": ("GPTNeoXForCausalLM", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
+    "gpt2": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True}),
+    "gpt2_unbiased": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "relu2"}),
+    "own": (None, {"mlp": "relu2", "residual": "parallel", "window": 7, "n_kv_heads": 2, "bias": True}),
+}
+
+
+def config(family: str, **changes: Any) -> ModelConfig:
+    """The family's small config."""
+    return ModelConfig(**{**SIZE, **FAMILIES[family][1], **changes})
+
+
+def stirred(family: str, seed: int = 0, **changes: Any) -> Model:
+    """A model whose every parameter, norms and biases too, is away from where it starts; in eval mode."""
+    return stir(Model(config(family, **changes)), seed)
+
+
+def stir(model: Any, seed: int = 0) -> Any:
+    """Move every parameter of a module off its first value."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def tokens(rows: int = 2, length: int = 20, vocabulary: int = 61, seed: int = 1) -> torch.Tensor:
+    """(rows, length) random ids."""
+    return torch.randint(0, vocabulary, (rows, length), generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,254 @@
+"""What every style promises: shapes, no look into the future, learning, saving, caching, segments, names of its taps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lilliput.base.errors import ModelError
+from lilliput.base.files import sha256
+from lilliput.generate.cache import KVCache
+from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.transformer import Model
+from tests.model.families import FAMILIES, config, stirred, tokens
+
+families = pytest.mark.parametrize("family", FAMILIES)
+
+
+@families
+def test_shapes(family):
+    model, ids = stirred(family), tokens()
+    hidden = model(ids)
+    assert hidden.shape == (2, 20, 48)
+    logits = model.logits(hidden)
+    assert logits.shape == (2, 20, 61)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+    assert model.loss(hidden, ids, torch.ones(2, 20)).shape == ()
+
+
+@families
+def test_no_look_into_the_future(family):
+    model, seen = stirred(family), []
+    model.hook_embed.register_forward_hook(lambda _m, _i, x: seen.append(x) or x.retain_grad())
+    model(tokens())[0, 9].sum().backward()
+    reach = seen[0].grad.abs().sum(-1)
+    assert (reach[1] == 0).all()
+    assert (reach[0, 10:] == 0).all()
+    assert (reach[0, 9:10] > 0).all()
+    # Each layer looks back window - 1 positions further.
+    first = 0 if model.config.window is None else max(0, 9 - model.config.n_layers * (model.config.window - 1))
+    assert (reach[0, :first] == 0).all()
+    assert (reach[0, first:10] > 0).all()
+
+
+@families
+def test_overfits_one_batch(family):
+    model, ids = Model(config(family), seed=1), tokens(2, 16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = model.loss(model(ids[:, :-1]), ids[:, 1:], torch.ones(2, 15)) / 30
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    # Drawn evenly from 61 ids, the first guess costs about ln 61 = 4.1 nats.
+    assert 3 < losses[0] < 6
+    assert losses[-1] < 0.2
+
+
+@families
+@pytest.mark.parametrize("tied", [False, True])
+def test_saved_and_loaded_is_the_same(family, tied, tmp_path):
+    model = stirred(family, tied_embeddings=tied)
+    to_huggingface(model, tmp_path / "a")
+    loaded = from_huggingface(tmp_path / "a")
+    assert loaded.config == model.config
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    to_huggingface(loaded, tmp_path / "b")
+    for file in ("config.json", "generation_config.json", "model.safetensors"):
+        assert sha256(tmp_path / "a" / file) == sha256(tmp_path / "b" / file)
+
+
+@families
+def test_cached_equals_uncached(family):
+    model, ids = stirred(family), tokens(2, 20)
+    whole = model(ids)
+    cache, parts = KVCache(model.config, 2, 20), []
+    for start, stop in ((0, 7), (7, 8), (8, 13), *((i, i + 1) for i in range(13, 20))):
+        parts.append(model(ids[:, start:stop], cache=cache))
+        cache.advance(stop - start)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=1e-5)
+
+
+@families
+def test_left_padding_changes_nothing(family):
+    model, ids = stirred(family), tokens(1, 12)
+    padded = torch.cat([torch.zeros(1, 5, dtype=torch.int64), ids], 1)
+    batch = torch.cat([padded, tokens(1, 17, seed=3)])
+    cache = KVCache(model.config, 2, 17, start=torch.tensor([5, 0]))
+    first = model(batch[:, :9], cache=cache)
+    cache.advance(9)
+    both = torch.cat([first, model(batch[:, 9:], cache=cache)], 1)
+    assert torch.isfinite(both).all()
+    torch.testing.assert_close(both[0, 5:], model(ids)[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(both[1], model(batch[1:])[0], atol=1e-5, rtol=1e-5)
+
+
+@families
+def test_segments_equal_separate_documents(family):
+    model, ids = stirred(family), tokens(2, 20)
+    segments = torch.tensor([[0] * 6 + [1] * 9 + [-1] * 5, [3] * 20])
+    packed = model(ids, segments=segments)
+    torch.testing.assert_close(packed[0, :6], model(ids[:1, :6])[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(packed[0, 6:15], model(ids[:1, 6:15])[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(packed[1], model(ids[1:])[0], atol=1e-5, rtol=1e-5)
+    assert torch.isfinite(packed).all()
+
+
+@families
+def test_taps_have_their_names_and_shapes(family):
+    model, ids, seen = stirred(family), tokens(), {}
+    for name, hook in model.hooks.items():
+        hook.register_forward_hook(lambda _m, _i, x, name=name: seen.__setitem__(name, tuple(x.shape)))
+    model(ids)
+    c = model.config
+    each, shared, square = (2, 20, c.n_heads, c.d_head), (2, 20, c.n_kv_heads, c.d_head), (2, c.n_heads, 20, 20)
+    attention = {"q": each, "k": shared, "v": shared, "rot_q": each, "rot_k": shared, "z": each}
+    expected = {f"attn.hook_{name}": shape for name, shape in attention.items()}
+    expected |= {"attn.hook_attn_scores": square, "attn.hook_pattern": square}
+    expected |= {"mlp.hook_pre": (2, 20, c.d_mlp), "mlp.hook_post": (2, 20, c.d_mlp)}
+    names = ("resid_pre", "attn_out", "mlp_out", "resid_post") + (("resid_mid",) if c.residual == "sequential" else ())
+    expected |= {f"hook_{name}": (2, 20, 48) for name in names}
+    expected |= {
+        f"{ln}.hook_{what}": (2, 20, n) for ln in ("ln1", "ln2") for what, n in (("scale", 1), ("normalized", 48))
+    }
+    if c.mlp == "swiglu":
+        expected["mlp.hook_pre_linear"] = (2, 20, c.d_mlp)
+    if c.qk_norm:
+        expected |= {f"attn.{x}_norm.hook_scale": (2, 20, h, 1) for x, h in (("q", c.n_heads), ("k", c.n_kv_heads))}
+        expected |= {f"attn.{x}_norm.hook_normalized": s for x, s in (("q", each), ("k", shared))}
+    whole = {f"blocks.{i}.{name}": shape for i in range(2) for name, shape in expected.items()}
+    whole |= {"hook_embed": (2, 20, 48), "ln_final.hook_scale": (2, 20, 1), "ln_final.hook_normalized": (2, 20, 48)}
+    if c.position == "learned":
+        whole["hook_pos_embed"] = (2, 20, 48)
+    assert seen == whole
+
+
+@families
+def test_looking_changes_nothing(family):
+    model, ids = stirred(family), tokens()
+    plain, patterns = model(ids), []
+    for hook in model.hooks.values():
+        hook.register_forward_hook(lambda *_: None)
+    model.blocks[0].attn.hook_pattern.register_forward_hook(lambda _m, _i, x: patterns.append(x))
+    torch.testing.assert_close(model(ids), plain, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(patterns[0].sum(-1), torch.ones(2, model.config.n_heads, 20))
+    assert (patterns[0].triu(1) == 0).all()
+
+
+@families
+def test_recomputing_gives_the_same_gradient(family):
+    model, ids = stirred(family).train(), tokens()
+
+    def gradients(recompute: bool) -> list[torch.Tensor]:
+        model.recompute = recompute
+        model.zero_grad()
+        model.loss(model(ids), ids, torch.ones(2, 20)).backward()
+        return [parameter.grad for parameter in model.parameters()]
+
+    for with_, without in zip(gradients(True), gradients(False), strict=True):
+        torch.testing.assert_close(with_, without)
+
+
+# Inductor itself still imports what torch.jit deprecates.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(("family", "backend"), [("story", "inductor"), ("gpt2", "aot_eager")])
+def test_compiled_equals_eager(family, backend):
+    model, ids = stirred(family, n_layers=1).train(), tokens()
+    weights = torch.ones(2, 20)
+
+    def loss(ids: torch.Tensor) -> torch.Tensor:
+        return model.loss(model(ids), ids, weights)
+
+    def gradients(compute) -> list[torch.Tensor]:
+        model.zero_grad()
+        total = compute(ids)
+        total.backward()
+        return [total.detach(), *(parameter.grad for parameter in model.parameters())]
+
+    compiled = torch.compile(loss, fullgraph=True, backend=backend)
+    for one, other in zip(gradients(compiled), gradients(loss), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-4)
+
+
+def test_a_hook_may_replace_what_it_sees():
+    model, ids = stirred("story"), tokens()
+    handle = model.blocks[1].hook_resid_post.register_forward_hook(lambda _m, _i, x: torch.zeros_like(x))
+    assert (model(ids) == 0).all()
+    handle.remove()
+    assert (model(ids) != 0).any()
+
+
+def test_rotary_reaches_past_the_context_and_learned_says_so():
+    ids = tokens(1, 30)
+    assert torch.isfinite(stirred("story")(ids)).all()
+    longer = stirred("story", context_length=64)
+    torch.testing.assert_close(stirred("story")(ids), longer(ids))
+    with pytest.raises(ModelError, match="position 29 .* learned 24"):
+        stirred("gpt2")(ids)
+
+
+def test_segments_and_a_cache_exclude_each_other():
+    model, ids = stirred("story"), tokens()
+    with pytest.raises(ModelError, match="together"):
+        model(ids, segments=torch.zeros_like(ids), cache=KVCache(model.config, 2, 20))
+
+
+def test_dropout_acts_in_training_only():
+    model, ids = stirred("story", dropout=0.5), tokens()
+    assert torch.equal(model(ids), model(ids))
+    model.train()
+    assert not torch.equal(model(ids), model(ids))
+
+
+def test_bf16_autocast_stays_close():
+    model, ids = stirred("story").train(), tokens()
+    exact = model.loss(model(ids), ids, torch.ones(2, 20))
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model(ids)
+        rough = model.loss(hidden, ids, torch.ones(2, 20))
+    rough.backward()
+    assert rough.dtype == torch.float32
+    assert abs(rough.item() / exact.item() - 1) < 0.02
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+
+
+def test_first_weights_depend_on_seed_and_name_only():
+    one, same, other = Model(config("story"), 1), Model(config("story"), 1), Model(config("story"), 2)
+    deeper = Model(config("story", n_layers=3), 1)
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, same.state_dict()[name])
+        assert torch.equal(tensor, deeper.state_dict()[name])
+    assert not torch.equal(one.embed.weight, other.embed.weight)
+
+
+def test_inits():
+    zero = Model(config("story", init="zero_out"))
+    ids = tokens()
+    # Every block starts as the identity: depth does not matter yet.
+    torch.testing.assert_close(zero(ids), zero.ln_final(zero.embed(ids)))
+    scaled = Model(config("gpt2", init="scaled", d_model=256, n_heads=4, n_layers=8, d_mlp=512))
+    assert scaled.blocks[0].attn.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert scaled.blocks[0].attn.out.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)
+    normal = Model(config("gpt2", init="normal", d_model=256, n_heads=4, d_mlp=512))
+    assert normal.blocks[0].mlp.down.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_built_on_meta_without_memory(tmp_path: Path):
+    with torch.device("meta"):
+        model = Model(config("story"))
+    assert all(parameter.is_meta for parameter in model.parameters())

@@ -1,0 +1,64 @@
+"""FLOPs by the stated rule, and memory against what a model really holds."""
+
+import pytest
+import torch
+
+from lilliput.model.counts import flops_per_token, memory, parameters
+from lilliput.model.styles import resolve
+from lilliput.model.transformer import Model
+from tests.model.families import config
+
+
+def test_flops_follow_the_rule():
+    chosen = resolve("llama_6L_6H_288D")
+    counts, flops = parameters(chosen), flops_per_token(chosen, 512)
+    assert flops.training == 6 * counts.non_embedding + 12 * 6 * 288 * 512 + 6 * 32_000 * 288
+    assert flops.training == 3 * flops.forward
+    assert flops_per_token(chosen) == flops_per_token(chosen, 1024)
+
+
+def test_a_window_bounds_attention():
+    narrow, wide = flops_per_token(config("story_window"), 24), flops_per_token(config("story"), 24)
+    assert narrow.attention * 24 == wide.attention * 5
+    assert narrow.blocks == wide.blocks
+
+
+def test_flops_equal_those_that_pytorch_counts():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, ids = Model(config("story", n_kv_heads=2)), torch.zeros(1, 24, dtype=torch.int64)
+    for name, hook in model.hooks.items():
+        if name.endswith("hook_pattern"):
+            # PyTorch's counter does not know the fused kernel; a spelled-out pattern it counts.
+            hook.register_forward_hook(lambda *_: None)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.logits(model(ids))
+    counts = parameters(model.config)
+    vectors = counts.norms + 2 * 2 * model.config.d_head
+    assert counter.get_total_flops() == 24 * (flops_per_token(model.config, 24).forward - 2 * vectors)
+
+
+@pytest.mark.parametrize("family", ["story", "llama_grouped_biased", "gpt", "pythia", "gpt2", "gpt2_unbiased"])
+def test_activations_are_estimated_well(family):
+    chosen = config(family, d_model=128, n_heads=4, d_mlp=320, n_layers=4, context_length=64)
+    model, kept = Model(chosen).train(), {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(torch.zeros(8, 64, dtype=torch.int64))
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    measured = sum(size for pointer, (size, _) in kept.items() if pointer not in own)
+    assert memory(chosen, rows=8).training["activations"] == pytest.approx(measured, rel=0.15)
+
+
+def test_optimizer_states():
+    chosen, total = config("llama"), parameters(config("llama")).total
+    model = Model(chosen)
+    matrices = sum(p.numel() for name, p in model.named_parameters() if name.startswith("blocks") and p.dim() == 2)
+    assert memory(chosen).training["optimizer"] == 4 * 2 * total
+    assert memory(chosen, optimizer="muon").training["optimizer"] == 4 * (2 * total - matrices)
+    assert memory(chosen, rows=3, context=10).inference["cache"] == 3 * 10 * 2 * 2 * 48 * 4

@@ -1,0 +1,107 @@
+"""The chunked loss equals the plain one, in value and gradient, whatever the chunks, weights and dtype."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.model import cross_entropy
+from lilliput.model.cross_entropy import chunk_rows, linear_cross_entropy
+from tests.model.families import stirred, tokens
+
+
+def _problem(rows: int, vocabulary: int, seed: int, zeros: float = 0.0):
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(rows, 8, generator=generator, requires_grad=True)
+    matrix = (3 * torch.randn(vocabulary, 8, generator=generator)).requires_grad_()
+    targets = torch.randint(0, vocabulary, (rows,), generator=generator)
+    weights = torch.rand(rows, generator=generator)
+    weights[torch.rand(rows, generator=generator) < zeros] = 0
+    return hidden, matrix, targets, weights
+
+
+def _naive(hidden, matrix, targets, weights):
+    return (F.cross_entropy(F.linear(hidden, matrix), targets, reduction="none") * weights).sum()
+
+
+def _loss_and_gradients(compute, hidden, matrix, targets, weights):
+    loss = compute(hidden, matrix, targets, weights)
+    return loss.detach(), *torch.autograd.grad(7 * loss, (hidden, matrix))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(2, 50), st.integers(0, 99), st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 50))
+def test_equals_the_plain_loss(rows, vocabulary, seed, zeros, size):
+    problem = _problem(rows, vocabulary, seed, zeros)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_entropy, "chunk_rows", lambda *_: size)
+        ours = _loss_and_gradients(linear_cross_entropy, *problem)
+    for one, other in zip(ours, _loss_and_gradients(_naive, *problem), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_without_gradient_it_is_the_same_number():
+    problem = _problem(30, 20, 0, 0.3)
+    with torch.inference_mode():
+        loss = linear_cross_entropy(*problem)
+    torch.testing.assert_close(loss, _naive(*problem).detach())
+
+
+def test_rows_that_count_nothing_are_not_computed():
+    hidden, matrix, targets, weights = _problem(6, 20, 0)
+    weights[2:] = 0
+    with torch.no_grad():
+        hidden[2:] = float("nan")
+    loss, hidden_grad, matrix_grad = _loss_and_gradients(linear_cross_entropy, hidden, matrix, targets, weights)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(matrix_grad).all()
+    assert (hidden_grad[2:] == 0).all()
+
+
+def test_far_apart_logits_stay_finite():
+    hidden, matrix, targets, weights = _problem(6, 20, 0)
+    with torch.no_grad():
+        hidden *= 1e4
+    ours = _loss_and_gradients(linear_cross_entropy, hidden, matrix, targets, weights)
+    for one, other in zip(ours, _loss_and_gradients(_naive, hidden, matrix, targets, weights), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_whole_model_gradients(tied):
+    model, ids = stirred("story", tied_embeddings=tied).train(), tokens()
+    weights = torch.rand(2, 20, generator=torch.Generator().manual_seed(0)).round()
+
+    def gradients(compute):
+        model.zero_grad()
+        compute(model(ids)).backward()
+        return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+    ours = gradients(lambda hidden: model.loss(hidden, ids, weights))
+    plain = gradients(
+        lambda hidden: (
+            F.cross_entropy(model.logits(hidden).flatten(0, 1), ids.flatten(), reduction="none") * weights.flatten()
+        ).sum()
+    )
+    for name in plain:
+        torch.testing.assert_close(ours[name], plain[name], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("vocabulary", [100, 4096, 50_304, 10_000_000])
+def test_logits_are_never_whole(device, vocabulary):
+    rows = chunk_rows(65_536, vocabulary, device)
+    budget = cross_entropy.CHUNK_BYTES.get(device, cross_entropy.CHUNK_BYTES_ELSEWHERE)
+    assert 1 <= rows <= max(cross_entropy.CHUNK_ROWS, budget // (4 * vocabulary))
+    assert chunk_rows(0, vocabulary, device) == 1
+
+
+def test_the_operator_is_sound():
+    hidden, matrix, targets, weights = _problem(10, 20, 0, 0.3)
+    arguments = (hidden, matrix, targets, weights, torch.float32, True)
+    torch.library.opcheck(
+        cross_entropy._loss_and_gradients,
+        arguments,
+        test_utils=("test_schema", "test_faketensor", "test_autograd_registration"),
+    )
