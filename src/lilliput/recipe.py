@@ -27,8 +27,8 @@ from lilliput.train.run_folder import RunFolder
 class Recipe(Config):
     """A whole run. A recipe file holds only what differs from these defaults."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(1, ge=0)
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(default=1, ge=0)
     device: str = "auto"
     data: DataConfig = DataConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -69,18 +69,18 @@ def load(
     name: str | None = None,
 ) -> Recipe:
     """The recipe from a shipped name, a YAML path or a Recipe, with `changes` (nested values), then
-    `section.key=value` overrides, then `--data` paths laid over it. Without `name`, data of one's own gives
+    `--data` paths, then `section.key=value` overrides laid over it. Without `name`, data of one's own gives
     'recipe-file'. Raises ConfigError."""
     if isinstance(source, Recipe):
         values, where = source.model_dump(mode="json"), "the recipe"
     else:
         path = _find(str(source))
         values, where = {"name": path.stem, **read_yaml(path)}, str(source)
-    values = override(merge(values, changes or {}), overrides)
+    values = merge(values, changes or {})
     if data:
-        sources = infer_sources(data)
-        values = merge(values, {"data": {"sources": [source.model_dump(mode="json") for source in sources]}})
-        values["name"] = f"{values['name']}-{_stem(data[0])}"
+        sources = [source.model_dump(mode="json") for source in infer_sources(data)]
+        values = merge(values, {"data": {"sources": sources}, "name": f"{values['name']}-{_stem(data[0])}"})
+    values = override(values, overrides)
     if name:
         values["name"] = name
     return validate(Recipe, values, where)

@@ -1,10 +1,13 @@
 """One small model a family of styles: a row here, and every contract test runs on it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from lilliput.model.config import ModelConfig
+from lilliput.model.parts import HookPoint
 from lilliput.model.transformer import Model
 
 SIZE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 80, "vocab_size": 61, "context_length": 24}
@@ -42,6 +45,22 @@ def stir(model: Any, seed: int = 0) -> Any:
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
+
+
+def gradients(model: Model) -> list[torch.Tensor]:
+    """The gradient of every parameter, all of which have one."""
+    found = [parameter.grad for parameter in model.parameters()]
+    assert all(grad is not None for grad in found)
+    return [grad for grad in found if grad is not None]
+
+
+def on(point: HookPoint, act: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
+    """Call `act` with every activation that passes `point`; what it returns takes the activation's place."""
+
+    def hook(_module: torch.nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor | None:
+        return act(output)
+
+    return point.register_forward_hook(hook)
 
 
 def tokens(rows: int = 2, length: int = 20, vocabulary: int = 61, seed: int = 1) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What every style promises: shapes, no look into the future, learning, saving, caching, segments, names of its taps."""
+"""What every style promises: shapes, no look ahead, learning, saving, caching, segments, the names of its taps."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from lilliput.base.files import sha256
 from lilliput.generate.cache import KVCache
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
-from tests.model.families import FAMILIES, config, stirred, tokens
+from tests.model.families import FAMILIES, config, gradients, on, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -30,7 +30,7 @@ def test_shapes(family):
 @families
 def test_no_look_into_the_future(family):
     model, seen = stirred(family), []
-    model.hook_embed.register_forward_hook(lambda _m, _i, x: seen.append(x) or x.retain_grad())
+    on(model.hook_embed, lambda x: seen.append(x) or x.retain_grad())
     model(tokens())[0, 9].sum().backward()
     reach = seen[0].grad.abs().sum(-1)
     assert (reach[1] == 0).all()
@@ -111,9 +111,10 @@ def test_segments_equal_separate_documents(family):
 
 @families
 def test_taps_have_their_names_and_shapes(family):
-    model, ids, seen = stirred(family), tokens(), {}
+    model, ids = stirred(family), tokens()
+    seen: dict[str, tuple[int, ...]] = {}
     for name, hook in model.hooks.items():
-        hook.register_forward_hook(lambda _m, _i, x, name=name: seen.__setitem__(name, tuple(x.shape)))
+        on(hook, lambda x, name=name: seen.__setitem__(name, tuple(x.shape)))
     model(ids)
     c = model.config
     each, shared, square = (2, 20, c.n_heads, c.d_head), (2, 20, c.n_kv_heads, c.d_head), (2, c.n_heads, 20, 20)
@@ -143,8 +144,8 @@ def test_looking_changes_nothing(family):
     model, ids = stirred(family), tokens()
     plain, patterns = model(ids), []
     for hook in model.hooks.values():
-        hook.register_forward_hook(lambda *_: None)
-    model.blocks[0].attn.hook_pattern.register_forward_hook(lambda _m, _i, x: patterns.append(x))
+        on(hook, lambda _: None)
+    on(model.hooks["blocks.0.attn.hook_pattern"], patterns.append)
     torch.testing.assert_close(model(ids), plain, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(patterns[0].sum(-1), torch.ones(2, model.config.n_heads, 20))
     assert (patterns[0].triu(1) == 0).all()
@@ -154,13 +155,13 @@ def test_looking_changes_nothing(family):
 def test_recomputing_gives_the_same_gradient(family):
     model, ids = stirred(family).train(), tokens()
 
-    def gradients(recompute: bool) -> list[torch.Tensor]:
+    def step(recompute: bool) -> list[torch.Tensor]:
         model.recompute = recompute
         model.zero_grad()
         model.loss(model(ids), ids, torch.ones(2, 20)).backward()
-        return [parameter.grad for parameter in model.parameters()]
+        return gradients(model)
 
-    for with_, without in zip(gradients(True), gradients(False), strict=True):
+    for with_, without in zip(step(True), step(False), strict=True):
         torch.testing.assert_close(with_, without)
 
 
@@ -174,20 +175,20 @@ def test_compiled_equals_eager(family, backend):
     def loss(ids: torch.Tensor) -> torch.Tensor:
         return model.loss(model(ids), ids, weights)
 
-    def gradients(compute) -> list[torch.Tensor]:
+    def step(compute) -> list[torch.Tensor]:
         model.zero_grad()
         total = compute(ids)
         total.backward()
-        return [total.detach(), *(parameter.grad for parameter in model.parameters())]
+        return [total.detach(), *gradients(model)]
 
     compiled = torch.compile(loss, fullgraph=True, backend=backend)
-    for one, other in zip(gradients(compiled), gradients(loss), strict=True):
+    for one, other in zip(step(compiled), step(loss), strict=True):
         torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-4)
 
 
 def test_a_hook_may_replace_what_it_sees():
     model, ids = stirred("story"), tokens()
-    handle = model.blocks[1].hook_resid_post.register_forward_hook(lambda _m, _i, x: torch.zeros_like(x))
+    handle = on(model.hooks["blocks.1.hook_resid_post"], torch.zeros_like)
     assert (model(ids) == 0).all()
     handle.remove()
     assert (model(ids) != 0).any()
@@ -198,7 +199,7 @@ def test_rotary_reaches_past_the_context_and_learned_says_so():
     assert torch.isfinite(stirred("story")(ids)).all()
     longer = stirred("story", context_length=64)
     torch.testing.assert_close(stirred("story")(ids), longer(ids))
-    with pytest.raises(ModelError, match="position 29 .* learned 24"):
+    with pytest.raises(ModelError, match=r"position 29 .* learned 24"):
         stirred("gpt2")(ids)
 
 
@@ -224,7 +225,7 @@ def test_bf16_autocast_stays_close():
     rough.backward()
     assert rough.dtype == torch.float32
     assert abs(rough.item() / exact.item() - 1) < 0.02
-    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+    assert all(torch.isfinite(grad).all() for grad in gradients(model))
 
 
 def test_first_weights_depend_on_seed_and_name_only():
@@ -236,16 +237,20 @@ def test_first_weights_depend_on_seed_and_name_only():
     assert not torch.equal(one.embed.weight, other.embed.weight)
 
 
+def _std(model: Model, name: str) -> float:
+    return model.get_parameter(name).std().item()
+
+
 def test_inits():
     zero = Model(config("story", init="zero_out"))
     ids = tokens()
     # Every block starts as the identity: depth does not matter yet.
     torch.testing.assert_close(zero(ids), zero.ln_final(zero.embed(ids)))
     scaled = Model(config("gpt2", init="scaled", d_model=256, n_heads=4, n_layers=8, d_mlp=512))
-    assert scaled.blocks[0].attn.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    assert scaled.blocks[0].attn.out.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)
+    assert _std(scaled, "blocks.0.attn.qkv.weight") == pytest.approx(0.02, rel=0.05)
+    assert _std(scaled, "blocks.0.attn.out.weight") == pytest.approx(0.02 / 4, rel=0.05)
     normal = Model(config("gpt2", init="normal", d_model=256, n_heads=4, d_mlp=512))
-    assert normal.blocks[0].mlp.down.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert _std(normal, "blocks.0.mlp.down.weight") == pytest.approx(0.02, rel=0.05)
 
 
 def test_built_on_meta_without_memory(tmp_path: Path):

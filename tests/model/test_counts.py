@@ -6,7 +6,7 @@ import torch
 from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.model.styles import resolve
 from lilliput.model.transformer import Model
-from tests.model.families import config
+from tests.model.families import config, on
 
 
 def test_flops_follow_the_rule():
@@ -30,7 +30,7 @@ def test_flops_equal_those_that_pytorch_counts():
     for name, hook in model.hooks.items():
         if name.endswith("hook_pattern"):
             # PyTorch's counter does not know the fused kernel; a spelled-out pattern it counts.
-            hook.register_forward_hook(lambda *_: None)
+            on(hook, lambda _: None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.logits(model(ids))
     counts = parameters(model.config)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lilliput.model import cross_entropy
 from lilliput.model.cross_entropy import chunk_rows, linear_cross_entropy
-from tests.model.families import stirred, tokens
+from tests.model.families import gradients, stirred, tokens
 
 
 def _problem(rows: int, vocabulary: int, seed: int, zeros: float = 0.0):
@@ -73,19 +73,19 @@ def test_whole_model_gradients(tied):
     model, ids = stirred("story", tied_embeddings=tied).train(), tokens()
     weights = torch.rand(2, 20, generator=torch.Generator().manual_seed(0)).round()
 
-    def gradients(compute):
+    def step(compute):
         model.zero_grad()
         compute(model(ids)).backward()
-        return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+        return gradients(model)
 
-    ours = gradients(lambda hidden: model.loss(hidden, ids, weights))
-    plain = gradients(
+    ours = step(lambda hidden: model.loss(hidden, ids, weights))
+    plain = step(
         lambda hidden: (
             F.cross_entropy(model.logits(hidden).flatten(0, 1), ids.flatten(), reduction="none") * weights.flatten()
         ).sum()
     )
-    for name in plain:
-        torch.testing.assert_close(ours[name], plain[name], atol=1e-4, rtol=1e-4)
+    for one, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

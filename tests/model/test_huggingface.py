@@ -191,22 +191,22 @@ def test_what_cannot_be_loaded_says_so(changes, said, tmp_path):
 
 
 def test_damaged_and_missing_files(tmp_path):
-    with pytest.raises(ModelError, match="cannot read .*config.json: No such file"):
+    with pytest.raises(ModelError, match=r"cannot read .*config\.json: No such file"):
         from_huggingface(tmp_path)
     to_huggingface(stirred("story"), tmp_path)
     weights = tmp_path / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match="model.safetensors cannot be read"):
+    with pytest.raises(ModelError, match=r"model\.safetensors cannot be read"):
         from_huggingface(tmp_path)
     weights.unlink()
-    with pytest.raises(ModelError, match="neither model.safetensors nor"):
+    with pytest.raises(ModelError, match=r"neither model\.safetensors nor"):
         from_huggingface(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(ModelError, match="pickle"):
         from_huggingface(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "one.safetensors"}}')
-    with pytest.raises(ModelError, match="lacks 1 of the 1 files .* one.safetensors"):
+    with pytest.raises(ModelError, match=r"lacks 1 of the 1 files .* one\.safetensors"):
         from_huggingface(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="not valid JSON"):

@@ -46,9 +46,7 @@ class Evaluation(Callback):
         self.best = score.bits_per_byte if improved else self.best
         self.waited = 0 if improved else self.waited + 1
         if self.config.patience and self.waited >= self.config.patience:
-            trainer.stop(
-                f"early stopping: no improvement in {self.waited} evaluations ({verdict(self.points)})"
-            )
+            trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({verdict(self.points)})")
 
     def verdict(self) -> str:
         """Over- or underfit, from the evaluations so far."""

@@ -19,13 +19,13 @@ class EvaluateConfig(Config):
     patience      evaluations without an improvement of `min_improvement` bits a byte after which the run ends
     """
 
-    steps: int | None = Field(None, gt=0)
-    tokens: int = Field(32768, gt=0)
-    final_tokens: int | None = Field(None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    tokens: int = Field(default=32768, gt=0)
+    final_tokens: int | None = Field(default=None, gt=0)
     baselines: tuple[int, ...] = (1, 2, 3)
-    samples: int | None = Field(None, ge=0)
+    samples: int | None = Field(default=None, ge=0)
     prompts: tuple[str, ...] = ()
-    sample_tokens: int = Field(160, gt=0)
-    sample_temperature: float = Field(0.7, ge=0, le=2)
-    patience: int | None = Field(None, gt=0)
-    min_improvement: float = Field(0.0, ge=0)
+    sample_tokens: int = Field(default=160, gt=0)
+    sample_temperature: float = Field(default=0.7, ge=0, le=2)
+    patience: int | None = Field(default=None, gt=0)
+    min_improvement: float = Field(default=0.0, ge=0)

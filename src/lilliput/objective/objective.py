@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,17 +39,16 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`, copied without waiting where the memory is pinned."""
-        moved = {name: getattr(self, name) for name in ("tokens", "targets", "weights", "segments", "source")}
-        return Batch(**{k: v if v is None else v.to(device, non_blocking=True) for k, v in moved.items()})
+        return self._each(lambda part: part.to(device, non_blocking=True))
 
     def split(self, rows: int) -> list[Batch]:
         """Micro-batches of at most `rows` rows, in order."""
-        names = ("tokens", "targets", "weights", "segments", "source")
-        count = self.tokens.shape[0]
-        return [
-            replace(self, **{n: None if (v := getattr(self, n)) is None else v[i : i + rows] for n in names})
-            for i in range(0, count, rows)
-        ]
+        return [self._each(lambda part, i=i: part[i : i + rows]) for i in range(0, len(self.tokens), rows)]
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        segments = None if self.segments is None else change(self.segments)
+        source = None if self.source is None else change(self.source)
+        return Batch(change(self.tokens), change(self.targets), change(self.weights), segments, source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ class OptimizerConfig(Config):
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.1, ge=0)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     decay_embeddings: bool = False
-    muon_learning_rate: float = Field(0.02, gt=0)
-    muon_momentum: float = Field(0.95, ge=0, lt=1)
+    muon_learning_rate: float = Field(default=0.02, gt=0)
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _betas_are_fractions(self) -> OptimizerConfig:
@@ -40,9 +40,9 @@ class ScheduleConfig(Config):
     constant until the last `decay_fraction` of the run, then linear) down to `final_fraction` of the peak."""
 
     kind: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
-    warmup_steps: int = Field(20, ge=0)
-    final_fraction: float = Field(0.0, ge=0, le=1)
-    decay_fraction: float = Field(0.2, gt=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
+    final_fraction: float = Field(default=0.0, ge=0, le=1)
+    decay_fraction: float = Field(default=0.2, gt=0, le=1)
 
 
 class TrainConfig(Config):
@@ -52,32 +52,32 @@ class TrainConfig(Config):
     A run bounded by `seconds` follows the clock, so it repeats only roughly; the other budgets repeat bit for bit.
     """
 
-    steps: int | None = Field(None, gt=0)
-    tokens: int | None = Field(None, gt=0)
-    epochs: float | None = Field(None, gt=0)
-    seconds: float | None = Field(None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
 
-    batch_tokens: int = Field(8192, gt=0)
-    micro_batch_tokens: int | None = Field(None, gt=0)
+    batch_tokens: int = Field(default=8192, gt=0)
+    micro_batch_tokens: int | None = Field(default=None, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool | Literal["auto"] = "auto"
-    threads: int | None = Field(None, gt=0)
+    threads: int | None = Field(default=None, gt=0)
     activation_checkpointing: bool = False
 
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    clip: float = Field(1.0, gt=0)
-    skip_limit: int = Field(5, gt=0)
+    clip: float = Field(default=1.0, gt=0)
+    skip_limit: int = Field(default=5, gt=0)
 
-    log_steps: int | None = Field(None, gt=0)
-    checkpoint_steps: int | None = Field(None, gt=0)
-    keep_checkpoints: int = Field(3, ge=2)
+    log_steps: int | None = Field(default=None, gt=0)
+    checkpoint_steps: int | None = Field(default=None, gt=0)
+    keep_checkpoints: int = Field(default=3, ge=2)
     early_checkpoints: bool = False
     trackers: tuple[str, ...] = ()
 
-    watts: float | None = Field(None, gt=0)
-    dollars_per_hour: float | None = Field(None, ge=0)
-    grams_co2_per_kwh: float | None = Field(None, ge=0)
+    watts: float | None = Field(default=None, gt=0)
+    dollars_per_hour: float | None = Field(default=None, ge=0)
+    grams_co2_per_kwh: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> TrainConfig:

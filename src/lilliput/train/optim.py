@@ -17,7 +17,7 @@ class Optimizers:
     """The optimisers of a run as one. Every group keeps its peak in `peak`; `set_factor` scales all of them."""
 
     optimizers: list[torch.optim.Optimizer]
-    names: dict[nn.Parameter, str]
+    names: dict[torch.Tensor, str]
 
     def set_factor(self, factor: float) -> None:
         """Set every learning rate to `factor` times its peak."""

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -99,7 +99,7 @@ class Trainer:
         self.log_steps = config.log_steps or max(1, (self.budget.steps or 2000) // 200)
         self.stopped: str | None = None
         self._tenths, self._tenth_passed = 0, False
-        self._view = Compiled(model) if settings.compile else model
+        self._view = cast("Model", Compiled(model)) if settings.compile else model
         self._resume_from, self._saved_step = resume_from, -1
         self._clock = time.perf_counter()
 

@@ -15,13 +15,14 @@ True
 """
 
 from lilliput.data.storybook.consistency import Scores, ceiling_and_floor, consistency
-from lilliput.data.storybook.openings import OPENINGS
+from lilliput.data.storybook.openings import ENDINGS, OPENINGS
 from lilliput.data.storybook.people import KINDS
 from lilliput.data.storybook.plan import Character, Plan
 from lilliput.data.storybook.vocabulary import sentences, tokens, word_forms
 from lilliput.data.storybook.world import VERSION, Story, count_plans, story
 
 __all__ = [
+    "ENDINGS",
     "KINDS",
     "OPENINGS",
     "VERSION",

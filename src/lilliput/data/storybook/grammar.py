@@ -32,11 +32,13 @@ def capital(phrase: str) -> str:
 
 class Noun(str):
     """A common noun, perhaps with an adjective: `{kite}` kite, `{kite.full}` red kite, `{kite.a}` a red kite,
-    `{kite.the}` the kite, `{kite.The}` at the start of a sentence."""
+    `{kite.one}` a kite, `{kite.the}` the kite; `One` and `The` begin a sentence."""
 
     adj: str
     full: str
     a: str
+    one: str
+    One: str
     the: str
     The: str
 
@@ -45,6 +47,8 @@ class Noun(str):
         self.adj = adj
         self.full = f"{adj} {name}" if adj else name
         self.a = f"{article(self.full)} {self.full}"
+        self.one = f"{article(name)} {name}"
+        self.One = capital(self.one)
         self.the = f"the {name}"
         self.The = f"The {name}"
         return self

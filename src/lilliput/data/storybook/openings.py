@@ -1,4 +1,4 @@
-"""Fixed beginnings in the world's own words, for samples that show how a model grows."""
+"""Fixed beginnings and ends in the world's own words, for samples that show how a model grows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OPENINGS = (
 )
 """Beginnings of stories that the world tells; the first is the one that a person reads first."""
 
-ENDINGS: tuple[str, ...] = (
+ENDINGS = (
     "From then on, Lily remembered that a promise is a promise.",
-    "They were happy.",
     "Tom was so proud that he danced around.",
-    '"I did it!" Anna cried.',
+    "Anna never forgot that it is good to say sorry.",
+    '"See you again, little friend," she said.',
 )
 """Ends of stories, for models that tell backwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -28,8 +29,18 @@ T = TypeVar("T")
 PLOTS = Registry[type["Plot"]]("plot", "lilliput.data.storybook.plots")
 """Every plot; a new one is one new file in `plots/`."""
 SHARE_OF_CHILDREN = 0.75
-SHARE_OF_BRIEF = 0.35
 SHARE_WITHOUT_WEATHER = 0.25
+
+
+class Length(IntEnum):
+    """How much of a plot is told: without what it can do without, with some of it, with all of it."""
+
+    SHORT = 0
+    MEDIUM = 1
+    LONG = 2
+
+
+LENGTHS = (Length.SHORT,) * 3 + (Length.MEDIUM,) * 6 + (Length.LONG,) * 11
 
 
 @dataclass(frozen=True)
@@ -72,8 +83,7 @@ class Sketch:
     random: Random
     case: Any
     ending: str
-    brief: bool
-    """Whether to leave out what the story can do without."""
+    length: Length
     slots: dict[str, Any] = field(default_factory=dict)
     people: list[tuple[str, Person]] = field(default_factory=list)
 
@@ -103,8 +113,8 @@ class Sketch:
             self.slots[name] = phrase.format_map(self.slots) if "{" in phrase else phrase
 
     def attempts(self, first: str, second: str) -> tuple[str, ...]:
-        """What is tried: only the first in a brief story."""
-        return (first,) if self.brief else (first, second)
+        """What is tried: nothing in a short story, only the first in a medium one."""
+        return (first, second)[: self.length]
 
 
 class Plot:
@@ -153,7 +163,7 @@ class Plot:
 
 def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
     """Draw the cast, the scene and the case of one story, and let `plot` decide what happens."""
-    sketch = Sketch(random, None, "", random.random() < SHARE_OF_BRIEF)
+    sketch = Sketch(random, None, "", LENGTHS[int(random.random() * len(LENGTHS))])
     pick, slots = sketch.pick, sketch.slots
     sketch.case = case = pick(plot.cases)
     end = pick(plot.likely_ends)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lilliput.data.storybook import phrases
 from lilliput.data.storybook.grammar import Ways, article, capital
-from lilliput.data.storybook.plot import Sketch
+from lilliput.data.storybook.plot import Length, Sketch
 
 ONE_PARAGRAPH = 0.08
 """Share of stories that are told in one paragraph."""
@@ -13,14 +13,14 @@ ONE_PARAGRAPH = 0.08
 class Tale:
     """Says things about a sketch. Every choice of words is drawn from the sketch's random numbers."""
 
-    __slots__ = ("_paragraphs", "_random", "_sentences", "brief", "case", "ending", "sketch", "slots")
+    __slots__ = ("_paragraphs", "_random", "_sentences", "case", "ending", "length", "sketch", "slots")
 
     def __init__(self, sketch: Sketch):
         self.sketch = sketch
         self.slots = sketch.slots
         self.case = sketch.case
         self.ending = sketch.ending
-        self.brief = sketch.brief
+        self.length = sketch.length
         self._random = sketch.random.random
         self._sentences: list[str] = []
         self._paragraphs: list[str] = []
@@ -39,9 +39,14 @@ class Tale:
         """Say each thing in one of its ways, in order."""
         self._sentences += [self.phrase(ways) for ways in things]
 
+    def unless_short(self, *things: Ways) -> None:
+        """Say all of it, but for a short story nothing."""
+        if self.length is not Length.SHORT:
+            self.say(*things)
+
     def more(self, *things: Ways, chance: float = 1.0) -> None:
-        """Say all of it, or by chance nothing; in a brief story nothing."""
-        if not self.brief and self._random() < chance:
+        """Say all of it in a long story, or by chance nothing."""
+        if self.length is Length.LONG and self._random() < chance:
             self.say(*things)
 
     def paragraph(self) -> None:
@@ -85,7 +90,7 @@ class Tale:
         if self.chance(0.3):
             lesson = phrases.SAID_BY_ELDER if elder_knows else phrases.TOLD_AT_HOME
         shape = self._random()
-        if self.brief:
+        if self.length is not Length.LONG:
             shape = 0.0 if shape < 0.5 else 1.0
         if shape < 0.3:
             self.say(feel, lesson)

@@ -37,7 +37,7 @@ IDEA = ways("""
 AGREE = ways("""
     "[Yes|Good idea], let us begin [right away|at once]!" said {friend}.
     "How do we [start|begin]?" asked {friend}. "I know how," {hero} said.
-    {friend} [clapped {friend.his} {hands}|jumped up and down]. "A {thing} of our own!" {friend.he} said.
+    {friend} [clapped {friend.his} {hands}|jumped up and down]. "{thing.One} of our own!" {friend.he} said.
     "It will be the best {thing} in the world," said {hero}.
 """)
 FIRST = ways("""

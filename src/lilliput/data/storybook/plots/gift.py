@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lilliput.data.storybook import scenery
 from lilliput.data.storybook.grammar import lines, noun, ways
-from lilliput.data.storybook.plot import PLOTS, Case, End, Outline, Plot, Sketch
+from lilliput.data.storybook.plot import PLOTS, Case, End, Length, Outline, Plot, Sketch
 from lilliput.data.storybook.tale import Tale
 
 REASONS = (
@@ -352,7 +352,7 @@ class MakeGift(Plot):
             thing=thing,
             want=f"to {case.make} {thing.a} for {slots['friend']}",
             obstacle=f"there was no {case.need}",
-            attempts=sketch.attempts(slots["did"], f"tried it without {case.need}"),
+            attempts=(slots["did"], f"tried it without {case.need}")[: 1 + (sketch.length is Length.LONG)],
             resolution=slots["finish"] if happy else f"{slots['friend']} was not at home",
             objects=(case.need,),
             helper=str(keeper),

@@ -115,7 +115,7 @@ EMPTY = ways("""
 """)
 COMFORT = ways("""
     "I am sorry, {hero}," said {elder}. "We looked as well as we could."
-    {elder} held {hero} in {elder.his} arms. "It is hard to lose a {thing}," {elder.he} said.
+    {elder} held {hero} in {elder.his} arms. "It is hard to lose {thing.one}," {elder.he} said.
     "[Perhaps|Maybe] another child [will find it|has it now] and will love it too," said {elder}.
 """)
 AFTER = ways("""
@@ -306,7 +306,7 @@ class Search(Plot):
         tale.scene()
         tale.say(BUSY, GONE, WANT)
         tale.paragraph()
-        tale.say(LOOK)
+        tale.unless_short(LOOK)
         tale.more(LOOK_ON)
         tale.more(UPSET, chance=0.5)
         tale.paragraph()

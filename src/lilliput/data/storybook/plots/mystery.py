@@ -72,7 +72,7 @@ SOLVED = ways("""
     {hero} told {elder}, and they {solved}.
     So {hero} and {elder} {solved}.
     {elder} [laughed|smiled] when {elder.he} heard it. Together they {solved}.
-    Nobody was angry. {hero} and {elder} {solved}.
+    Now that they knew it, {hero} and {elder} {solved}.
 """)
 AFTER = ways("""
     From then on, everybody came to {hero} with their riddles.
@@ -305,7 +305,7 @@ class Mystery(Plot):
         tale.scene()
         tale.say(ODD, WANT)
         tale.paragraph()
-        tale.say(ASK1)
+        tale.unless_short(ASK1)
         tale.more(ASK2)
         tale.more(STUCK, chance=0.5)
         tale.paragraph()

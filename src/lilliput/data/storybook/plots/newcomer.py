@@ -64,10 +64,10 @@ ADVICE = ways("""
     {elder} had seen it. "{Since}," {elder.he} said. "Try it without words."
 """)
 OFFER = ways("""
-    So {hero} {offer} and said nothing at all.
+    So {hero} {offer}, and {he} said nothing at all.
     {hero} thought about it. Then {he} {offer}.
     Then {hero} had an idea. {He} {offer}.
-    {hero} [came back|sat down], {offer}, and [smiled|waited].
+    {hero} {offer}. Then {he} [smiled|waited] and did not say a word.
 """)
 REPLY = ways("""
     The {friend.kind} [looked up|came closer]. Then {friend.he} {reply}.
@@ -83,8 +83,8 @@ NAME = ways("""
 """)
 JOY = ways("""
     Then {hero} and {his} new friend {joy}.
-    Soon {hero} and {his} new friend {joy}, and both of them laughed.
-    {hero} and {his} new friend {joy} until [it was time to go|{elder} called].
+    Soon {hero} and {his} new friend {joy}, and both of them were happy.
+    {hero} and {his} new friend {joy}. They did not stop until [it was time to go|{elder} called].
     So {hero} had a new friend. They {joy}, and {friend} talked and talked.
 """)
 SHY = ways("""
@@ -211,7 +211,7 @@ class Newcome(Plot):
             alone="looked through the hedge",
             offer="picked a handful of berries and held them out through the hedge",
             reply="ate one and made a face, because it was so sour",
-            joy="ate berries until their lips were blue",
+            joy="ate berries and laughed at each other's blue lips",
         ),
         Newcomer(
             scenery.STREET,

@@ -13,7 +13,8 @@ from lilliput.data.storybook.tale import Tale
 @dataclass(frozen=True)
 class Promise(Case):
     """`task` is what was promised, `duty` the same in short, and `need` why it matters; `call` what the
-    friend wants to show; `kept` what the hero did and `reward` what came of it; `broken` what happened instead and `amends` what the hero did then."""
+    friend wants to show; `kept` what the hero did and `reward` what came of it; `broken` what happened instead and
+    `amends` what the hero did then."""
 
     thing: str
     task: str

@@ -60,7 +60,7 @@ ALONE = ways("""
     {hero} kicked the ground. {He} did not feel good at all.
     Now it was very quiet. {hero} [looked at|thought about] {friend} and {his} anger [went away|grew small].
     {hero} went home and told {elder}. "What is worth more, {thing.a} or a friend?" {elder} asked.
-    {elder} had [heard|seen] it. "A {thing} cannot laugh with you, but {friend} can," {elder.he} said to
+    {elder} had [heard|seen] it. "{thing.One} cannot laugh with you, but {friend} can," {elder.he} said to
         {hero}.
 """)
 SORRY = ways("""

@@ -104,7 +104,7 @@ WHY = ways("""
     "[Thank you|You came back for me]," {friend} [whispered|said], and {friend.his} eyes were wet.
 """)
 FINISH = ways("""
-    In the end, {finish}. There was no {thing} for them, but nobody got [louder|longer] cheers than they did.
+    In the end, {finish}. There was no {thing} for them, but nobody got [louder|longer|warmer] cheers than they did.
     Then {finish}. Somebody else got {thing.the}, and they [laughed|smiled] all the same.
     At last, {finish}. {thing.The} was gone, but [the crowd called their names|people shouted their
         names|they did not mind].
@@ -295,7 +295,7 @@ class Race(Plot):
         case: Contest = sketch.case
         thing = sketch.slots["thing"] = noun(*sketch.pick(PRIZES))
         trained = sketch.pick(TRAINING)
-        sketch.let(race_a=f"a {case.race}", race_the=f"the {case.race}", start=case.start, trouble=case.trouble)
+        sketch.let(race_a=noun(case.race).a, race_the=f"the {case.race}", start=case.start, trouble=case.trouble)
         sketch.let(help=case.help, finish=case.finish, trained=trained)
         slots, helps = sketch.slots, sketch.ending == "happy"
         return Outline(

@@ -314,7 +314,8 @@ class Reach(Plot):
         tale.scene()
         tale.say(START)
         tale.paragraph()
-        tale.say(WANT, FIRST)
+        tale.say(WANT)
+        tale.unless_short(FIRST)
         tale.more(SECOND)
         if tale.ending == "sad":
             tale.say(GONE)
@@ -324,7 +325,10 @@ class Reach(Plot):
             return
         tale.more(SIT, chance=0.6)
         tale.paragraph()
-        tale.say(ARRIVE, ASK, ANSWER)
+        tale.say(ARRIVE)
+        tale.unless_short(ASK)
+        tale.say(ANSWER)
         tale.paragraph()
-        tale.say(ACT, THANKS)
+        tale.say(ACT)
+        tale.unless_short(THANKS)
         tale.close(AFTER)

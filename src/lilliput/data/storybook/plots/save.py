@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lilliput.data.storybook import scenery
 from lilliput.data.storybook.grammar import capital, lines, noun, ways, words
-from lilliput.data.storybook.plot import PLOTS, Case, End, Outline, Plot, Sketch
+from lilliput.data.storybook.plot import PLOTS, Case, End, Length, Outline, Plot, Sketch
 from lilliput.data.storybook.tale import Tale
 
 NUMBERS = words("zero one two three four five six seven eight nine ten eleven twelve")
@@ -198,14 +198,15 @@ class Save(Plot):
             obstacle=f"it cost {price} coins",
             attempts=(f"{job1} for {NUMBERS[first]} coins", f"{job2} for {NUMBERS[second]} coins"),
             resolution=f"bought {thing.the}" if happy else f"{thing.the} had been sold",
-            objects=() if sketch.brief else (treat.partition(" ")[2],),
+            objects=(treat.partition(" ")[2],) if sketch.length is Length.LONG else (),
             words=(price, case.look),
         )
 
     def tell(self, tale: Tale) -> None:
         tale.open()
         tale.scene()
-        tale.say(SEE, PRICE, PLAN)
+        tale.say(SEE, PRICE)
+        tale.unless_short(PLAN)
         tale.paragraph()
         tale.say(FIRST)
         tale.more(TEMPT)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lilliput.data.storybook import scenery
 from lilliput.data.storybook.grammar import lines, noun, ways
-from lilliput.data.storybook.plot import PLOTS, Case, End, Outline, Plot, Sketch
+from lilliput.data.storybook.plot import PLOTS, Case, End, Length, Outline, Plot, Sketch
 from lilliput.data.storybook.tale import Tale
 
 HURRY = (
@@ -105,12 +105,14 @@ FEAST = ways("""
 """)
 EATEN = ways("""
     But [one night|that night], a [rabbit|deer|goat] came and ate it all, down to the ground.
-    But then there was a cold night with [frost|hail], and in the morning the little plant was brown and limp.
+    But then there was a [bad night|storm] with [hail|heavy rain], and in the morning the little plant was
+        brown and limp.
 """)
 ONCE_MORE = ways("""
     {hero} stood there for a long time. Then {elder} [opened {elder.his} hand|came]. "There is one more
         {seed}," {elder.he} said.
-    "Poor plant," said {hero}. "[I will plant another one|May I try it again]," {he} said to {elder} after a
+    "Poor plant," said {hero}. "[I will plant another one|I want to try it again]," {he} said to {elder}
+        after a
         while.
 """)
 AFTER = ways("""
@@ -266,7 +268,7 @@ class Grow(Plot):
         case: Seed = sketch.case
         thing = sketch.slots["thing"] = noun(case.thing)
         (try1, fail1, why1), (try2, fail2, why2) = sketch.two(HURRY)
-        if sketch.brief:
+        if sketch.length is not Length.LONG:
             why2 = why1
         sketch.let(seed=case.seed, seed_a=f"a {case.seed}", why=case.why, sprout=case.sprout, grown=case.grown)
         sketch.let(feast=case.feast, try1=try1, fail1=fail1, why1=why1, try2=try2, fail2=fail2, why2=why2)
@@ -275,7 +277,7 @@ class Grow(Plot):
             thing=thing,
             want=f"{thing.a} {case.why}",
             obstacle="it takes time to grow",
-            attempts=sketch.attempts(try1, try2),
+            attempts=(try1, try2) if sketch.length is Length.LONG else (try1,),
             resolution=sketch.slots["grown"] if happy else "the plant died",
             helper=str(sketch.slots["elder"]),
             words=(case.seed,),

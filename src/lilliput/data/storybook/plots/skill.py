@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lilliput.data.storybook import scenery
 from lilliput.data.storybook.grammar import lines, ways
-from lilliput.data.storybook.plot import PLOTS, Case, End, Outline, Plot, Sketch
+from lilliput.data.storybook.plot import PLOTS, Case, End, Length, Outline, Plot, Sketch
 from lilliput.data.storybook.tale import Tale
 
 
@@ -317,7 +317,7 @@ class Learn(Plot):
             thing=case.thing,
             want=f"to {case.do}",
             obstacle=slots["why1"],
-            attempts=sketch.attempts(slots["fail1"], slots["fail2"]),
+            attempts=(slots["fail1"], slots["fail2"])[: 1 + (sketch.length is Length.LONG)],
             resolution=slots["can"] if happy else f"still could not {case.do}",
             helper=str(slots["elder"]),
             words=(case.do.split()[0],),

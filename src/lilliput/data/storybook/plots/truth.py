@@ -83,7 +83,8 @@ FORGIVE = ways("""
         "Thank you for
         telling me," {elder.he} said.
     "I am sad about the {thing}," said {elder}, "but [I am glad|it is good] that you told [the truth|me]."
-    {elder} [sat down|knelt down]. "A {thing} is only a thing," {elder.he} said. "But your word is gold."
+    {elder} [sat down|knelt down]. "{thing.One} is only a thing," {elder.he} [said|told {him}]. "[But your word
+        is gold|The truth is worth more]."
     "That was [hard|not easy] to say," said {elder}. "I am not angry any more."
 """)
 MEND = ways("""
