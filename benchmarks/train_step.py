@@ -39,14 +39,20 @@ HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
 SIZES = ("llama_6L_6H_288D", "story_7m")
 BATCH_TOKENS = {"llama_6L_6H_288D": 4096, "story_7m": 8192}
-COMPARED = {"norm": "rms", "mlp": "swiglu", "position": "rotary", "residual": "sequential", "bias": False, "window": None}
+COMPARED = {
+    "norm": "rms",
+    "mlp": "swiglu",
+    "position": "rotary",
+    "residual": "sequential",
+    "bias": False,
+    "window": None,
+}
 """The parts that all contestants build alike: Llama's, with or without QK-norm (Qwen3)."""
 BATCHES = 8
 OURS = ("ours", "ours_compiled")
 PEERS = ("transformers", "litgpt")
 LOSS_TOLERANCE = 1.0
 """Nats a token between an untrained model's loss and ln V: libraries differ in first weights, not in knowing nothing."""
-COUNTED = "6 x non-embedding parameters + attention + output head"
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,9 @@ def same_work(case: Case, parameters: dict[str, int], first: dict[str, Turn]) ->
     expected = math.log(case.model.vocab_size)
     for arm, turn in first.items():
         if not abs(turn.loss - expected) < LOSS_TOLERANCE:
-            raise LilliputError(f"{case.name}: {arm} starts at {turn.loss:.3f} nats a token, not near ln V = {expected:.3f}")
+            raise LilliputError(
+                f"{case.name}: {arm} starts at {turn.loss:.3f} nats a token, not near ln V = {expected:.3f}"
+            )
 
 
 # ---------------------------------------------------------------------------- telling
@@ -204,7 +212,8 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
     """The figures of one comparison: medians of tokens/s by arm (null where absent), utilisation of the better of our two
     ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
     case = outcome.case
-    cost = flops_per_token(case.model, case.context).training
+    flops = flops_per_token(case.model, case.context)
+    cost = flops.training
     rates = {arm: outcome.rate(arm) for arm in (*OURS, *PEERS)}
     fractions = {arm: rate * cost / peak for arm, rate in rates.items() if rate is not None}
     return {
@@ -218,7 +227,7 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
         "steps_per_round": outcome.steps,
         "parameters": outcome.parameters,
         "flops_per_token": cost,
-        "flops_count": COUNTED,
+        "flops_rule": flops.rule,
         "rounds": {arm: outcome.rates(arm) for arm in outcome.turns},
         "first_loss": {arm: turn.loss for arm, turn in outcome.first.items()},
         "last_loss": {arm: turns[-1].loss for arm, turns in outcome.turns.items()},
@@ -228,31 +237,42 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
     }
 
 
-def table(name: str, figures: dict[str, Any], machine_figures: dict[str, Any]) -> Table:
+def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
     """One comparison as a table for people."""
     made = Table(
-        title=f"{name}: {figures['parameters']:,} parameters, {figures['rows']} x {figures['context']} tokens a step, "
-        f"{machine_figures['precision']}, {machine_figures['threads']} threads",
-        caption=f"medians of {len(next(iter(figures['rounds'].values())))} rounds of {figures['steps_per_round']} steps; "
-        f"ratios are medians within rounds; matmul counts {figures['flops_count']} = "
-        f"{number(figures['flops_per_token'])} FLOPs a token against {number(machine_figures['matmul_flops_per_second'])}FLOP/s",
+        title=f"{name}: {number(figures['parameters'])} parameters, {figures['rows']} x {figures['context']} tokens a "
+        f"step, {facts['precision']}, {facts['threads']} threads",
+        title_justify="left",
     )
-    made.add_column("")
-    for heading in ("tokens/s", "slowest to fastest", "ours, times", "compiled, times", "of matmul", "loss"):
-        made.add_column(heading, justify="right")
+    made.add_column("", no_wrap=True)
+    for heading in ("tokens/s", "of rounds", "ours /", "compiled /", "matmul", "nats a token"):
+        made.add_column(heading, justify="right", no_wrap=True)
     for arm, rates in figures["rounds"].items():
         ratios = [figures["ratios"].get(f"{ours}/{arm}") for ours in OURS]
         made.add_row(
             arm,
             f"{figures[arm]:,.0f}",
-            f"{min(rates):,.0f} to {max(rates):,.0f}",
+            f"{min(rates):,.0f}-{max(rates):,.0f}",
             *("" if value is None else f"{value:.2f}" for value in ratios),
             f"{figures['matmul_fractions'][arm]:.0%}",
-            f"{figures['first_loss'][arm]:.2f} to {figures['last_loss'][arm]:.2f}",
+            f"{figures['first_loss'][arm]:.2f} > {figures['last_loss'][arm]:.2f}",
         )
-    for arm, reason in figures["absent"].items():
-        made.add_row(arm, "absent", reason)
+    for arm in figures["absent"]:
+        made.add_row(arm, "absent")
     return made
+
+
+def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    """What the table's figures mean."""
+    rounds = len(next(iter(figures["rounds"].values())))
+    peak = facts["matmul_flops_per_second"] / 1e9
+    return [
+        f"medians of {rounds} rounds of {figures['steps_per_round']} steps; 'ours /' and 'compiled /': how many times as "
+        "fast as that row, median of the ratio within a round",
+        f"matmul: {figures['flops_per_token'] / 1e6:.1f} MFLOP a token against {peak:,.0f} GFLOP/s, the fastest square "
+        f"product here; {figures['flops_rule']}",
+        *(f"{arm} is absent: {reason}" for arm, reason in figures["absent"].items()),
+    ]
 
 
 # ---------------------------------------------------------------------------- the command
@@ -263,17 +283,23 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="named model styles of Llama's or Qwen3's parts")
+    parser.add_argument(
+        "--sizes", nargs="+", default=list(SIZES), help="named model styles of Llama's or Qwen3's parts"
+    )
     parser.add_argument("--contexts", nargs="+", type=int, default=[256], help="tokens in a row")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, help="rows of a batch; else 4,096 tokens' worth (story_7m: 8,192)")
-    parser.add_argument("--micro-rows", type=int, help="rows of one pass, for every arm; else what Lilliput trains with")
+    parser.add_argument(
+        "--micro-rows", type=int, help="rows of one pass, for every arm; else what Lilliput trains with"
+    )
     parser.add_argument("--threads", type=int, help="else one for each physical core")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--seconds", type=float, default=10.0, help="of the slowest arm in a round; at least 2 steps")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N")
     parser.add_argument("--litgpt-python", type=Path, default=PEERS_PYTHON, help="an interpreter that has litgpt")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and all other words on standard error")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and all other words on standard error"
+    )
     asked = parser.parse_args(arguments)
     for name in ("rounds", "rows", "micro_rows", "seconds"):
         if (value := getattr(asked, name)) is not None and not value > 0:
@@ -327,10 +353,14 @@ def main() -> None:
     contestants, absent = arms(asked.device, asked.litgpt_python)
     sizes = {}
     for name, case in comparisons.items():
-        say(f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; first steps may compile a minute")
+        say(
+            f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; first steps may compile a minute"
+        )
         sizes[name] = as_json(compare(case, contestants, absent, asked.rounds, asked.seconds), peak)
         if not asked.json:
             console.print(table(name, sizes[name], facts))
+            for note in notes(sizes[name], facts):
+                say(note)
     if asked.json:
         emit({"sizes": sizes, "machine": facts})
 

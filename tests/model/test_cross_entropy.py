@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lilliput.model import cross_entropy
 from lilliput.model.cross_entropy import chunk_rows, linear_cross_entropy
@@ -97,11 +99,30 @@ def test_logits_are_never_whole(device, vocabulary):
     assert chunk_rows(0, vocabulary, device) == 1
 
 
+class _Largest(TorchDispatchMode):
+    """Records the size of the largest tensor that anything inside makes."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        self.numbers = max([self.numbers, *(x.numel() for x in tree_leaves(made) if isinstance(x, torch.Tensor))])
+        return made
+
+
+def test_no_tensor_is_larger_than_a_chunk(monkeypatch):
+    monkeypatch.setitem(cross_entropy.CHUNK_BYTES, "cpu", 4 * 256 * 1000)
+    hidden, matrix, targets, weights = _problem(2048, 1000, 0)
+    with _Largest() as largest, torch.no_grad():
+        cross_entropy.loss_and_gradients(hidden, matrix, targets, weights, torch.float32, True)
+    assert largest.numbers == 256 * 1000
+
+
 def test_the_operator_is_sound():
     hidden, matrix, targets, weights = _problem(10, 20, 0, 0.3)
     arguments = (hidden, matrix, targets, weights, torch.float32, True)
     torch.library.opcheck(
-        cross_entropy._loss_and_gradients,
+        cross_entropy._operator,
         arguments,
         test_utils=("test_schema", "test_faketensor", "test_autograd_registration"),
     )

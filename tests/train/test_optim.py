@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from lilliput.base.errors import CheckpointError
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
 from lilliput.train import optim
 from lilliput.train.config import OptimizerConfig
 from lilliput.train.muon import Muon, orthogonalise
@@ -116,8 +118,19 @@ def test_foreign_state_is_refused() -> None:
 
 
 def test_factor_scales_every_group() -> None:
-    built = optim.build(tiny_model(), OptimizerConfig(kind="muon", learning_rate=0.4, muon_learning_rate=0.2))
+    config = OptimizerConfig(kind="muon", learning_rate=0.4, embedding_learning_rate=0.8, muon_learning_rate=0.2)
+    built = optim.build(tiny_model(), config)
     built.set_factor(0.5)
-    rates = [group["lr"] for o in built.optimizers for group in o.param_groups]
-    assert rates == [0.2, 0.2, 0.1]
-    assert built.learning_rate == 0.2
+    rates = {name: g["lr"] for o in built.optimizers for g in o.param_groups for name in names(built, g)}
+    assert rates["embed.weight"] == 0.4
+    assert rates["blocks.0.bias"] == 0.2
+    assert rates["blocks.0.weight"] == 0.1
+    assert built.learning_rate == 0.1
+
+
+def test_fused_matrices_of_the_model_say_what_they_hold() -> None:
+    config = ModelConfig(d_model=32, n_layers=1, n_heads=4, n_kv_heads=2, d_mlp=48, vocab_size=16)
+    block = Model(config).blocks[0]
+    assert block.attn.qkv.weight.parts == (32, 16, 16)  # type: ignore[union-attr]
+    assert block.mlp.gate_up.weight.parts == (48, 48)  # type: ignore[union-attr]
+    assert block.attn.out.weight.parts == (32,)  # type: ignore[union-attr]

@@ -64,7 +64,8 @@ class Attention(nn.Module):
         heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
         self.heads, self.shared, self.width = heads, shared, width
         self.dropout = config.dropout
-        self.qkv = Linear(config.d_model, (heads + 2 * shared) * width, bias=config.bias)
+        stacked = (heads * width, shared * width, shared * width)
+        self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
         self.out = Linear(heads * width, config.d_model, bias=config.bias)
         self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None

@@ -101,7 +101,8 @@ class ModelConfig(Config):
     def _consistent(self) -> ModelConfig:
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
-        if self.position == "rotary" and (rotated := int(self.d_head * self.rotary_fraction)) % 2 + (rotated < 2):
+        rotated = int(self.d_head * self.rotary_fraction)
+        if self.position == "rotary" and (rotated < 2 or rotated % 2):
             raise ValueError(
                 f"rotary turns pairs of channels, but rotary_fraction {self.rotary_fraction} of d_head "
                 f"{self.d_head} is {rotated} channels; it has to be even and at least 2"
@@ -139,6 +140,7 @@ def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
             if size("n_heads")
             else f"d_model {d_model} is not a multiple of 32, so n_heads or d_head has to be given"
         )
-    gated = given.get("mlp", ModelConfig.model_fields["mlp"].default) == "swiglu"
+    mlp = given.get("mlp", ModelConfig.model_fields["mlp"].default)
+    gated = isinstance(mlp, str) and mlp in MLPS and MLPS[mlp].projections > 2
     d_mlp = size("d_mlp") or (-(-8 * d_model // 96) * 32 if gated else 4 * d_model)
     return {"n_heads": heads, "n_kv_heads": size("n_kv_heads") or heads, "d_head": d_head, "d_mlp": d_mlp}

@@ -32,11 +32,10 @@ def linear_cross_entropy(
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     gradients = torch.is_grad_enabled() and (hidden.requires_grad or matrix.requires_grad)
-    return _loss_and_gradients(hidden, matrix, targets, weights, dtype, gradients)[0]
+    return _operator(hidden, matrix, targets, weights, dtype, gradients)[0]
 
 
-@torch.library.custom_op("lilliput::linear_cross_entropy", mutates_args=())
-def _loss_and_gradients(
+def loss_and_gradients(
     hidden: torch.Tensor,
     matrix: torch.Tensor,
     targets: torch.Tensor,
@@ -79,7 +78,10 @@ def _loss_and_gradients(
     return total, hidden_grad, matrix_grad.to(matrix.dtype)
 
 
-@_loss_and_gradients.register_fake
+_operator = torch.library.custom_op("lilliput::linear_cross_entropy", loss_and_gradients, mutates_args=())
+
+
+@_operator.register_fake
 def _shapes(hidden, matrix, targets, weights, dtype, gradients):
     total = hidden.new_empty((), dtype=torch.float32)
     if not gradients:
@@ -97,4 +99,4 @@ def _scale(ctx: Any, grad: torch.Tensor, _hidden: Any, _matrix: Any) -> tuple[An
     return hidden_grad * grad.to(hidden_grad.dtype), matrix_grad * grad.to(matrix_grad.dtype), None, None, None, None
 
 
-_loss_and_gradients.register_autograd(_scale, setup_context=_keep)
+_operator.register_autograd(_scale, setup_context=_keep)

@@ -217,7 +217,7 @@ def to_huggingface(
     folder.mkdir(parents=True, exist_ok=True)
     config, stock = model.config, _stock_of(model.config)
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
-    own = {"config": config.model_dump(mode="json"), **(extra or {})}
+    own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
     state = dict(model.state_dict())
     if stock is None:

@@ -18,7 +18,7 @@ class MLP(nn.Module):
     """Two projections round an activation; a plain MLP overrides `activate` only, another shape all of it.
 
     `projections` counts the (d_model, d_mlp) matrices. `kept` counts the d_mlp-wide activations that the backward
-    pass needs, for the estimate of memory. `up` is the name of the matrix that reads the residual stream.
+    pass needs, for the estimate of memory.
     Hook points: `hook_pre` (B, T, d_mlp) before the activation, `hook_post` after it.
     """
 
@@ -83,12 +83,17 @@ class SwiGLU(MLP):
 
     def __init__(self, config: ModelConfig):
         nn.Module.__init__(self)
-        self.gate_up = Linear(config.d_model, 2 * config.d_mlp, bias=config.bias)
+        self.gate_up = Linear(
+            config.d_model, 2 * config.d_mlp, bias=config.bias, stacked=(config.d_mlp, config.d_mlp)
+        )
         self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
         self.hook_pre = HookPoint()
         self.hook_pre_linear = HookPoint()
         self.hook_post = HookPoint()
 
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.silu(x)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(self.hook_post(F.silu(self.hook_pre(gate)) * self.hook_pre_linear(up)))
+        return self.down(self.hook_post(self.activate(self.hook_pre(gate)) * self.hook_pre_linear(up)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,15 @@ MLPS: Registry[type[MLP]] = Registry("mlp", "lilliput.model")
 
 
 class Linear(nn.Linear):
-    """nn.Linear whose weights start unset: `initialise` or a checkpoint fills them, and nothing is drawn twice."""
+    """nn.Linear whose weights start unset: `initialise` or a checkpoint fills them, and nothing is drawn twice.
+
+    `stacked` are the row counts of matrices that are stored as one for speed (queries, keys, values). An optimiser
+    that steps whole matrices finds them as `weight.parts`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool, stacked: Sequence[int] = ()):
+        super().__init__(inputs, outputs, bias)
+        self.weight.parts = tuple(stacked) or (outputs,)  # pyright: ignore[reportAttributeAccessIssue]
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""

@@ -113,13 +113,13 @@ class Model(nn.Module):
         """Positions, counted from each segment's or each row's first valid token. Where only distances matter,
         segments need no count of their own."""
         new = tokens.shape[1]
+        if start is None and (segments is None or self.position.relative):
+            return slice(past, past + new)
         steps = torch.arange(past, past + new, device=tokens.device)
-        if segments is not None and not self.position.relative:
-            begins = F.pad(segments[:, 1:] != segments[:, :-1], (1, 0), value=True)
-            return steps - torch.where(begins, steps, 0).cummax(1).values
         if start is not None:
             return (steps - start[:, None]).clamp(min=0)
-        return slice(past, past + new)
+        begins = F.pad(segments[:, 1:] != segments[:, :-1], (1, 0), value=True)
+        return steps - torch.where(begins, steps, 0).cummax(1).values
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""

@@ -13,12 +13,15 @@ class OptimizerConfig(Config):
     """`train.optimizer`. With `muon`, matrices inside the blocks take Muon steps and everything else AdamW steps.
 
     learning_rate       AdamW's peak learning rate
+    embedding_learning_rate  the same for the token embedding; None: as the rest. A row is updated only when its
+                        token occurs, so it can take far larger steps
     muon_learning_rate  Muon's peak learning rate: the spectral norm of a step (Jordan et al. 2024)
     weight_decay        decoupled, on matrices only; `decay_embeddings` adds the embedding and the head
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
+    embedding_learning_rate: float | None = Field(default=None, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)

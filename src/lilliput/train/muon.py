@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
         by_shape: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = defaultdict(list)
         for p, update in zip(params, updates, strict=True):
-            parts = getattr(p, "parts", None) or [p.shape[0]]
+            parts = getattr(p, "parts", (p.shape[0],))
             for weight, matrix in zip(p.split(parts), update.split(parts), strict=True):
                 by_shape[weight.shape].append((weight, matrix))
         for shape, pairs in by_shape.items():

@@ -26,8 +26,8 @@ class Optimizers:
 
     @property
     def learning_rate(self) -> float:
-        """The first group's learning rate now: the one that logs show."""
-        return self._groups()[0]["lr"]
+        """The last group's learning rate now (Muon's, or that of AdamW's plain part): the one that logs show."""
+        return self._groups()[-1]["lr"]
 
     def step(self) -> None:
         for optimizer in self.optimizers:
@@ -69,21 +69,33 @@ def build(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
     with Muon, the matrices of the blocks leave AdamW."""
     names = {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    matrices, tables, vectors = [], [], []
+    matrices, embedding, tables, vectors = [], [], [], []
     for parameter, name in names.items():
         in_block = name.startswith("blocks.")
-        (vectors if parameter.ndim < 2 else matrices if in_block else tables).append(parameter)
+        place = (
+            vectors
+            if parameter.ndim < 2
+            else matrices
+            if in_block
+            else embedding
+            if name.startswith("embed.")
+            else tables
+        )
+        place.append(parameter)
 
-    decay = config.weight_decay
-    adamw = [(tables, decay if config.decay_embeddings else 0.0), (vectors, 0.0)]
+    rate, decay = config.learning_rate, config.weight_decay
+    table_decay = decay if config.decay_embeddings else 0.0
+    plain = [
+        (embedding, table_decay, config.embedding_learning_rate or rate),
+        (tables, table_decay, rate),
+        (vectors, 0.0, rate),
+    ]
     optimizers: list[torch.optim.Optimizer] = []
     if config.kind == "adamw":
-        adamw.insert(0, (matrices, decay))
-    groups = [{"params": params, "weight_decay": wd} for params, wd in adamw if params]
+        plain.insert(0, (matrices, decay, rate))
+    groups = [{"params": params, "weight_decay": wd, "lr": lr} for params, wd, lr in plain if params]
     if groups:
-        optimizers.append(
-            torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True)
-        )
+        optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
     if config.kind == "muon" and matrices:
         optimizers.append(
             Muon(matrices, lr=config.muon_learning_rate, momentum=config.muon_momentum, weight_decay=decay)

@@ -53,8 +53,12 @@ class LiveRun(Callback):
 
     def sample(self, sample: Sample) -> None:
         """Show a fresh text."""
-        if self.view is not None:
-            self.view.sample(sample.before + sample.prompt, sample.text)
+        if self.view is None:
+            return
+        if sample.before:
+            self.view.sample("", sample.before + sample.prompt)
+        else:
+            self.view.sample(sample.prompt, sample.text)
 
     def note(self, text: str) -> None:
         """Say one line without disturbing the view."""

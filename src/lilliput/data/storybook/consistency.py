@@ -95,7 +95,7 @@ def _first_name(told: list[str]) -> str:
 
 def _keeps_name(told: list[str], hero: str) -> float:
     """1 if the hero is named in the second half, shared among all heroes' names where there are more than two."""
-    if not hero or not any(hero in _NAME.findall(sentence) for sentence in told[len(told) // 2 :][-len(told) + 1 :]):
+    if not hero or not any(hero in _NAME.findall(sentence) for sentence in told[max(1, len(told) // 2) :]):
         return 0.0
     crowd = set().union(*map(_names, told))
     return min(1.0, 2 / len(crowd | {hero}))

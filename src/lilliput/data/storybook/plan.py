@@ -24,7 +24,8 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ground truth of one story. Phrases are in the story's own words; '' or () is what the story does not have."""
+    """The ground truth of one story. Phrases are in the story's own words; '' or () is what the story does not have.
+    Everything is told but, in some stories, the obstacle in so many words, the time of day and the season."""
 
     plot: str
     characters: tuple[Character, ...]

@@ -125,8 +125,6 @@ class Plot:
     ends: ClassVar[tuple[End, ...]]
     friend: ClassVar[bool] = False
     """Whether a friend of the hero takes part."""
-    animals: ClassVar[bool] = True
-    """Whether the hero may be an animal that lives as people do."""
     unfit: ClassVar[frozenset[str]] = frozenset()
     """Natures that would contradict the plot."""
 
@@ -151,8 +149,6 @@ class Plot:
         that the plan records, summed over cases and endings. What `plan` draws further is not counted."""
         casts = 0
         for people, details in ((CHILDREN, CHILD_DETAILS), (ANIMALS, ANIMAL_DETAILS)):
-            if people is ANIMALS and not self.animals:
-                continue
             friends = len({str(person) for person in people}) - 1 if self.friend else 1
             casts += len(set(people)) * len(set(details)) * friends
         casts *= len(set(self.natures))
@@ -169,7 +165,7 @@ def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
     end = pick(plot.likely_ends)
     sketch.ending = end.kind
 
-    child = not plot.animals or random.random() < SHARE_OF_CHILDREN
+    child = random.random() < SHARE_OF_CHILDREN
     people = CHILDREN if child else ANIMALS
     hero = sketch.cast("hero", pick(people))
     slots.update(hero.forms)

@@ -13,10 +13,9 @@ ONE_PARAGRAPH = 0.08
 class Tale:
     """Says things about a sketch. Every choice of words is drawn from the sketch's random numbers."""
 
-    __slots__ = ("_paragraphs", "_random", "_sentences", "case", "ending", "length", "sketch", "slots")
+    __slots__ = ("_paragraphs", "_random", "_sentences", "case", "ending", "length", "slots")
 
     def __init__(self, sketch: Sketch):
-        self.sketch = sketch
         self.slots = sketch.slots
         self.case = sketch.case
         self.ending = sketch.ending

@@ -43,7 +43,7 @@ GIVE = ways("""
     {when}, {elder} gave {hero} {seed_a}. "[One day, it will|Some day it will|It can] be {thing.a},"
         {elder.he} said. {hero} wanted {thing.a} {why}.
     {when}, {he} found {seed_a} in an old tin. {hero} wanted to grow {thing.a} from it, {why}.
-    {when}, {hero} got {seed_a} from {elder}. {He} wanted it to be {thing.a} [at once|soon], {why}.
+    {when}, {hero} got {seed_a} from {elder}. {hero} wanted it to be {thing.a} [at once|soon], {why}.
 """)
 PLANT = ways("""
     {He} [dug|made] a [little|small|deep] hole {place.at} and [put|laid|dropped] the {seed} [inside|into it].
@@ -183,7 +183,7 @@ class Grow(Plot):
             (
                 scenery.YARD,
                 "bean",
-                "bean",
+                "seed",
                 "to climb up to the clouds",
                 "a green hook came out of the ground",
                 "the bean had climbed to the top of its pole",
