@@ -46,7 +46,7 @@ class Worker:
         self.arm = arm
         if not Path(arm.python).exists():
             raise Absent(f"{arm.python} does not exist; {arm.install}")
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process, closed with it
         self._process = subprocess.Popen(
             [arm.python, str(arm.script)],
             stdin=subprocess.PIPE,
@@ -81,8 +81,9 @@ class Worker:
         if not line:
             code = self._process.wait()
             self._log.seek(0)
+            last_words = self._log.read()[-2000:]
             raise LilliputError(
-                f"the worker '{self.arm.name}' ended with exit code {code}; its last words:\n{self._log.read()[-2000:]}",
+                f"the worker '{self.arm.name}' ended with exit code {code}; its last words:\n{last_words}",
                 f"it was: {self.arm.python} {self.arm.script}",
             )
         return json.loads(line)
@@ -105,8 +106,8 @@ class Worker:
 def interleave(
     workers: Sequence[Worker], rounds: int, steps: int, report: Callable[[int, Worker, Turn], None]
 ) -> dict[str, list[Turn]]:
-    """`rounds` turns of `steps` steps for every worker. Each round starts with the next worker, so that none always runs
-    on the processor that another has heated."""
+    """`rounds` turns of `steps` steps for every worker. Each round starts with the next worker, so that none always
+    runs on the processor that the same other has heated. `report(round, worker, turn)` is told of each turn."""
     turns: dict[str, list[Turn]] = {worker.arm.name: [] for worker in workers}
     for number in range(rounds):
         first = number % len(workers)

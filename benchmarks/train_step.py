@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.table import Table
-from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
 from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
@@ -34,6 +33,7 @@ from lilliput.model.styles import resolve
 from lilliput.train.compiled import can_compile
 from lilliput.train.config import TrainConfig
 from lilliput.train.settings import MICRO_TOKENS
+from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
@@ -52,7 +52,7 @@ BATCHES = 8
 OURS = ("ours", "ours_compiled")
 PEERS = ("transformers", "litgpt")
 LOSS_TOLERANCE = 1.0
-"""Nats a token between an untrained model's loss and ln V: libraries differ in first weights, not in knowing nothing."""
+"""Nats a token between an untrained model's loss and ln V: libraries differ in first weights only."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison measured. `turns`, `first` and `versions` are by arm; `absent` says why an arm is not among them."""
+    """What a comparison measured, by arm; `absent` says why an arm is not in the others. `first` is the first step."""
 
     case: Case
     parameters: int
@@ -209,8 +209,8 @@ def same_work(case: Case, parameters: dict[str, int], first: dict[str, Turn]) ->
 
 
 def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
-    """The figures of one comparison: medians of tokens/s by arm (null where absent), utilisation of the better of our two
-    ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
+    """The figures of one comparison: medians of tokens/s by arm (null where absent), utilisation of the better of our
+    two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
     case = outcome.case
     flops = flops_per_token(case.model, case.context)
     cost = flops.training
@@ -267,8 +267,8 @@ def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     rounds = len(next(iter(figures["rounds"].values())))
     peak = facts["matmul_flops_per_second"] / 1e9
     return [
-        f"medians of {rounds} rounds of {figures['steps_per_round']} steps; 'ours /' and 'compiled /': how many times as "
-        "fast as that row, median of the ratio within a round",
+        f"medians of {rounds} rounds of {figures['steps_per_round']} steps; 'ours /' and 'compiled /': how many times "
+        "as fast as that row, median of the ratio within a round",
         f"matmul: {figures['flops_per_token'] / 1e6:.1f} MFLOP a token against {peak:,.0f} GFLOP/s, the fastest square "
         f"product here; {figures['flops_rule']}",
         *(f"{arm} is absent: {reason}" for arm, reason in figures["absent"].items()),
@@ -353,9 +353,7 @@ def main() -> None:
     contestants, absent = arms(asked.device, asked.litgpt_python)
     sizes = {}
     for name, case in comparisons.items():
-        say(
-            f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; first steps may compile a minute"
-        )
+        say(f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; compiling may take a minute")
         sizes[name] = as_json(compare(case, contestants, absent, asked.rounds, asked.seconds), peak)
         if not asked.json:
             console.print(table(name, sizes[name], facts))

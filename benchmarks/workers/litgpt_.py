@@ -1,4 +1,4 @@
-"""LitGPT's pretraining step: its GPT, loss, first weights and optimiser through Fabric, compiled, as `litgpt pretrain` does."""
+"""LitGPT's step, as `litgpt pretrain` has it: its GPT, first weights, loss and AdamW, through Fabric, compiled."""
 
 # pyright: reportMissingImports=false
 

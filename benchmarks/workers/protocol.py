@@ -5,8 +5,8 @@
     in   {"steps": 3}                                       as often as it likes
     out  {"seconds": 4.1, "loss": 10.38}                    the last step's loss, in nats a token
 
-Between orders a worker waits for input and computes nothing. It ends when its input does. It imports no more of Lilliput
-than it measures, since a peer may live in an environment that has none of it.
+Between orders a worker waits for input and computes nothing. It ends when its input does. This file needs only torch
+and NumPy, since a peer may live in an environment without Lilliput.
 """
 
 from __future__ import annotations

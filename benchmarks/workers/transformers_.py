@@ -1,4 +1,4 @@
-"""transformers, as its user trains: the stock class in eager mode, its own loss, and the Trainer's default AdamW (fused)."""
+"""transformers, as its user trains: the stock class, eager, its own loss, the Trainer's default AdamW (fused)."""
 
 from contextlib import nullcontext
 

@@ -28,7 +28,7 @@ from lilliput.data.storybook.scenery import FOREST, SUMMER
 from lilliput.data.storybook.world import plots
 
 STORIES = 5_000
-DIGESTS = {1: "886023e4d52872c4"}
+DIGESTS = {1: "600357168d2659e8"}
 """Of the first 1,000 stories of seed 0, by VERSION."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -130,8 +130,9 @@ class Assembly:
         """Put the weights of such a folder into the model."""
         self.model.load_state_dict(from_huggingface(folder).state_dict())
 
-    def trainer(self, resume_from: Path | None) -> Trainer:
-        """The trainer, ready to go on from `resume_from` with the settings that its run began with."""
+    def trainer(self, resume_from: Path | None, callbacks: Sequence[Callback] = ()) -> Trainer:
+        """The trainer, ready to go on from `resume_from` with the settings that its run began with; `callbacks` come
+        after the built-in ones."""
         recipe = self.recipe
         return Trainer(
             self.model,
@@ -145,7 +146,7 @@ class Assembly:
             write_model=self.write_model,
             read_model=self.read_model,
             resume_from=resume_from,
-            callbacks=self._callbacks(),
+            callbacks=[*self._callbacks(), *callbacks],
             say=self.live.note,
         )
 

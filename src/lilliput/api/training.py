@@ -19,6 +19,7 @@ from lilliput.data.infer import infer_sources
 from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.recipe import Recipe
 from lilliput.train import checkpoint
+from lilliput.train.callbacks import Callback
 from lilliput.train.run_folder import RunFolder
 
 
@@ -34,6 +35,7 @@ def train(
     seconds: float | None = None,
     seed: int | None = None,
     device: str | None = None,
+    callbacks: Sequence[Callback] = (),
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
     **sections: Mapping[str, Any],
@@ -41,7 +43,8 @@ def train(
     """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
 
     `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
-    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. The same call again resumes a run that was
+    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run after the built-in
+    ones (see train/callbacks.py). The same call again resumes a run that was
     interrupted and returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
     """
     changes = {key: dict(value) for key, value in sections.items()}
@@ -55,17 +58,17 @@ def train(
     with folder.locked():
         recipes.check_same(resolved, folder)
         if not folder.summary.exists():
-            _train(resolved, folder, say)
+            _train(resolved, folder, callbacks, say)
         else:
             say(f"{folder.path} is finished already; train another with --name NEW")
     return Run(folder.path)
 
 
-def _train(recipe: Recipe, folder: RunFolder, say: Callable[[str], None]) -> None:
+def _train(recipe: Recipe, folder: RunFolder, callbacks: Sequence[Callback], say: Callable[[str], None]) -> None:
     recipes.write(recipe, folder)
     resume_from = checkpoint.newest_good(folder, say, move_aside=True)
     assembly = Assembly(recipe, folder, say)
-    trainer = assembly.trainer(resume_from)
+    trainer = assembly.trainer(resume_from, callbacks)
     reason = trainer.train()
     if reason.startswith("interrupted"):
         say(f"{reason}: saved at step {trainer.step:,}; to go on: lilliput train {folder.recipe}")

@@ -54,7 +54,7 @@ FELL = ways("""
 """)
 UPSET = ways("""
     "All that work for nothing!" [cried|said] {friend}.
-    {friend} wanted to [give up|go home], but {hero} [did not|looked at {thing.the}].
+    {friend} wanted to [give up|go home], but {hero} [did not|thought hard|shook {his} head].
     They [looked at each other|sat down and sighed].
     {hero} kicked a stone. "It is no use," {he} said.
 """)

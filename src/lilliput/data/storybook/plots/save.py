@@ -91,7 +91,7 @@ SUM = ways("""
 """)
 BUY = ways("""
     {hero} ran to the {shop} and put [down all {his} coins|the coins on the table]. [Now {thing.the} belonged
-        to {him}|{thing.The} was {his} at last]!
+        to {him}|{thing.The} was in {his} {hands} at last]!
     {He} carried the coins to the {shop} and came out with {thing.the}.
     At the {shop}, {hero} gave away {price} coins and got {thing.the}.
     "One {thing}, please!" {he} said at the {shop}, and {he} put down {price} coins.

@@ -313,8 +313,7 @@ class Trade(Plot):
         tale.scene()
         tale.say(SEE)
         tale.paragraph()
-        tale.unless_short(ASK)
-        tale.say(TERMS, OTHER, TERMS2)
+        tale.say(ASK, TERMS, OTHER, TERMS2)
         tale.paragraph()
         tale.say(WORK)
         if tale.ending == "happy":
