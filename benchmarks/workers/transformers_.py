@@ -8,11 +8,11 @@ from protocol import Job, Subject, serve
 
 def build(job: Job) -> Subject:
     """LlamaForCausalLM, or Qwen3ForCausalLM where heads have QK-norm."""
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     shape = job.model
-    kinds = (Qwen3Config, Qwen3ForCausalLM) if shape["qk_norm"] else (LlamaConfig, LlamaForCausalLM)
-    config = kinds[0](
+    config = AutoConfig.for_model(
+        "qwen3" if shape["qk_norm"] else "llama",
         vocab_size=shape["vocab_size"],
         hidden_size=shape["d_model"],
         intermediate_size=shape["d_mlp"],
@@ -27,7 +27,7 @@ def build(job: Job) -> Subject:
         use_cache=False,
     )
     torch.manual_seed(0)
-    model = kinds[1](config).to(job.device).train()
+    model = AutoModelForCausalLM.from_config(config).to(job.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **job.adamw)
 
     def step(ids: torch.Tensor) -> torch.Tensor:

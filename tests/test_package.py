@@ -1,0 +1,37 @@
+"""`import lilliput` is light, and its verbs can be called whether or not their rooms were imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+IMPORTS = {
+    "nothing else": "",
+    "a room": "import lilliput.train.schedule, lilliput.generate.sampling, lilliput.evaluate.verdict",
+    "the API": "from lilliput import api",
+}
+
+
+@pytest.mark.parametrize("imported", IMPORTS)
+def test_verbs_are_callable(imported: str) -> None:
+    code = f"""
+import lilliput
+{IMPORTS[imported]}
+from lilliput.base.errors import LilliputError
+for verb, words in (("train", ["no-such-recipe"]), ("generate", ["no-such-run"]), ("evaluate", ["no-such-run"])):
+    try:
+        getattr(lilliput, verb)(*words)
+    except LilliputError as error:
+        print(error.message)
+import lilliput.train.schedule as schedule
+print(schedule.Budget.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("there is no") == 3
+    assert "Budget" in done.stdout
+
+
+def test_the_command_and_the_package_do_not_import_torch() -> None:
+    code = "import sys, lilliput, lilliput.cli.main; print(sorted({'torch', 'tokenizers', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
