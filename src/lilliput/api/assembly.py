@@ -73,7 +73,7 @@ class Assembly:
     @cached_property
     def prompts(self) -> list[str]:
         """The recipe's prompts, else the story world's own openings or endings."""
-        own = OPENINGS if self.storyteller.reads_forwards else ENDINGS
+        own = OPENINGS if self.objective.reads_forwards else ENDINGS
         return list(self.recipe.evaluate.prompts or own)
 
     @cached_property
@@ -108,7 +108,7 @@ class Assembly:
             "max_tokens": config.sample_tokens,
             "seed": seed,
         }
-        side = "opening" if self.storyteller.reads_forwards else "ending"
+        side = "opening" if self.objective.reads_forwards else "ending"
         (text,) = self.storyteller.tell(**{side: prompt}, window=True, **sampling)
         return Sample.of(prompt, text)
 

@@ -16,7 +16,6 @@ from lilliput.generate.decode import Step, stream
 from lilliput.generate.decode import generate as decode
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.huggingface import from_huggingface
-from lilliput.objective.causal import Causal
 from lilliput.objective.objective import OBJECTIVES, Objective
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ class Storyteller:
 
     def __init__(self, model: Model, tokenizer: Tokenizer, objective: Objective):
         self.model, self.tokenizer, self.objective = model, tokenizer, objective
-
-    @property
-    def reads_forwards(self) -> bool:
-        """Whether text comes out in reading order, so that it can be shown as it is told."""
-        return type(self.objective) is Causal
 
     def tell(
         self, opening: str | None = None, ending: str | None = None, window: bool = False, **sampling: Any

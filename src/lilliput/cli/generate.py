@@ -42,7 +42,7 @@ def generate(
         "seed": seed,
         "max_tokens": max_tokens,
     }
-    if json or n != 1 or not teller.reads_forwards:
+    if json or n != 1 or not teller.objective.reads_forwards:
         texts = teller.tell(opening, ending, window, **sampling, n=n)
         if json:
             console.emit({"model": model, "opening": opening, "ending": ending, "texts": texts})

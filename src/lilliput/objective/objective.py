@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -77,6 +77,8 @@ class Objective(Config):
     """
 
     kind: Any = None
+    reads_forwards: ClassVar[bool] = True
+    """Whether text comes out in reading order, from an opening; else it leads to an ending."""
 
     def view(self, text: str) -> str:
         """The text as the tokenizer is to see it (a reversed objective turns it round here)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
@@ -26,6 +26,7 @@ class Reversed(Causal):
 
     kind: Literal["reversed"] = "reversed"
     by: Literal["word", "token"] = "word"
+    reads_forwards: ClassVar[bool] = False
 
     def view(self, text: str) -> str:
         return reverse_words(text) if self.by == "word" else text
