@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lilliput.api.run import model_folder
 from lilliput.base.config import validate
@@ -63,7 +63,7 @@ def load(path: str | Path, device: str = "auto", say: Callable[[str], None] = pr
     folder = model_folder(path, say)
     model = from_huggingface(folder).to(choose_device(device)).eval()
     kept = read_json(folder / "config.json").get("lilliput", {})
-    objective = OneOf(OBJECTIVES).build(kept.get("objective", "causal"))
+    objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     return Storyteller(model, Tokenizer.load(folder), objective)
 
 

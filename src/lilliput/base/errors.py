@@ -1,12 +1,12 @@
 """Errors a person can act on: what happened, with the numbers, and what to type next.
 
-    LilliputError               anything Lilliput says about its input; the command exits with 2 and no traceback
-    ├── ConfigError             a recipe, option or override that cannot be used
-    ├── DataError               a source, document, tokenizer or shard that cannot be read
-    ├── ModelError              a shape that cannot be built, or weights that do not fit it
-    ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
-    ├── TrainingError           training that cannot go on (diverged, disk full)
-    └── MissingExtra            an optional dependency that is not installed
+LilliputError               anything Lilliput says about its input; the command exits with 2 and no traceback
+├── ConfigError             a recipe, option or override that cannot be used
+├── DataError               a source, document, tokenizer or shard that cannot be read
+├── ModelError              a shape that cannot be built, or weights that do not fit it
+├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
+├── TrainingError           training that cannot go on (diverged, disk full)
+└── MissingExtra            an optional dependency that is not installed
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def generate(
     from lilliput.base import console
 
     console.use_json(json)
-    teller = api.load(model, device, say=lambda text: sys.stderr.write(text + "\n"))
+    teller = api.load(model, device, say=lambda text: print(text, file=sys.stderr))
     sampling: dict[str, Any] = {
         "temperature": temperature,
         "top_k": top_k,

@@ -83,9 +83,7 @@ class SwiGLU(MLP):
 
     def __init__(self, config: ModelConfig):
         nn.Module.__init__(self)
-        self.gate_up = Linear(
-            config.d_model, 2 * config.d_mlp, bias=config.bias, stacked=(config.d_mlp, config.d_mlp)
-        )
+        self.gate_up = Linear(config.d_model, 2 * config.d_mlp, bias=config.bias, stacked=(config.d_mlp, config.d_mlp))
         self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
         self.hook_pre = HookPoint()
         self.hook_pre_linear = HookPoint()

@@ -68,7 +68,9 @@ class Optimizers:
 def build(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
     with Muon, the matrices of the blocks leave AdamW."""
-    names = {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    names: dict[torch.Tensor, str] = {
+        parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
     matrices, embedding, tables, vectors = [], [], [], []
     for parameter, name in names.items():
         in_block = name.startswith("blocks.")
