@@ -14,6 +14,7 @@ from lilliput.data import dataset as module
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.dataset import Dataset, prepare, train_tokenizer
 from lilliput.data.rows import Encoded
+from lilliput.data.source import Errors
 from lilliput.data.text import Text
 
 from .conftest import encode, sentences
@@ -213,7 +214,7 @@ def test_sources_are_read_once(corpus, prepared, monkeypatch):
     reads = []
     original = Text.documents
 
-    def counting(self, errors="strict"):
+    def counting(self, errors: Errors = "strict"):
         reads.append(1)
         return original(self, errors)
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from lilliput.base.errors import ConfigError, nearest
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
@@ -27,10 +28,10 @@ class Registry(Generic[T]):
         self._entries: dict[str, Any] = {}
         self._searched = False
 
-    def add(self, name: str) -> Callable[[type], type]:
+    def add(self, name: str) -> Callable[[C], C]:
         """Class decorator that registers the class as `name`. Raises ValueError when the name is taken."""
 
-        def register(entry: type) -> type:
+        def register(entry: C) -> C:
             if name in self._entries:
                 raise ValueError(f"the {self.what} '{name}' is registered twice: {self._entries[name]} and {entry}")
             self._entries[name] = entry
