@@ -25,6 +25,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.core
 
+# LitGPT holds huggingface-hub back, so it lives apart; the benchmark starts it there.
+$(VENV)-bench/.peers: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the peers to measure against into $(VENV)-bench ..."
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e '.[bench]'
+	@touch $@
+
 install: $(VENV)/.core  ## install Lilliput into .venv
 dev: $(VENV)/.dev  ## install the development tools as well
 
@@ -40,6 +47,9 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/pyright
+
+bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside transformers and LitGPT: 15 minutes, alone
+	$(BIN)/python benchmarks/train_step.py
 
 check: lint types test  ## what to run before a commit: lint, types, tests
 

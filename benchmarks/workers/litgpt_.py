@@ -34,7 +34,8 @@ def build(job: Job) -> Subject:
         rope_base=int(shape["rope_theta"]),
     )
     precision = "bf16-mixed" if job.precision == "bf16" else "32-true"
-    fabric = Fabric(accelerator=job.device.partition(":")[0], devices=1, precision=precision)
+    device = torch.device(job.device)
+    fabric = Fabric(accelerator=device.type, devices=1 if device.index is None else [device.index], precision=precision)
     fabric.seed_everything(0)
     with fabric.init_module(empty_init=True):
         model = GPT(config)

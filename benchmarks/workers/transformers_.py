@@ -35,7 +35,7 @@ def build(job: Job) -> Subject:
         total = torch.zeros((), device=job.device)
         for part in passes:
             targets = part[:, 1:].contiguous()
-            with torch.autocast(job.device, torch.bfloat16) if job.precision == "bf16" else nullcontext():
+            with torch.autocast(model.device.type, torch.bfloat16) if job.precision == "bf16" else nullcontext():
                 loss = model(part[:, :-1], labels=targets, shift_labels=targets).loss
             loss = loss * (len(part) / len(ids))
             loss.backward()

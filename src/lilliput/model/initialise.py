@@ -20,7 +20,8 @@ def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
     normal    N(0, 0.02)
     scaled    the same, and the two matrices of each block that write to the residual stream divided by
               sqrt(2 n_layers), so that the stream does not grow with depth (GPT-2)
-    zero_out  N(0, 1 / inputs) for matrices, and those two of each block 0: every block starts as the identity
+    zero_out  N(0, 0.02), and those two of each block 0: every block starts as the identity. (With N(0, 1 / inputs)
+              for the rest, story_2m under Muon stood at 0.95 bits per byte where this stood at 0.71; 614k tokens.)
     """
     for name, parameter in model.named_parameters():
         if parameter.dim() == 1:
@@ -28,8 +29,8 @@ def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
             continue
         std = STD
         writes = name.endswith(("attn.out.weight", "mlp.down.weight"))
-        if init == "zero_out" and name.startswith("blocks."):
-            std = 0.0 if writes else parameter.shape[1] ** -0.5
+        if init == "zero_out" and writes:
+            std = 0.0
         elif init == "scaled" and writes:
             std = STD / math.sqrt(2 * n_layers)
         generator = torch.Generator(parameter.device).manual_seed(derive(seed, "init", name))
