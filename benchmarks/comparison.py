@@ -224,8 +224,8 @@ def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     rounds = len(next(iter(figures["rounds"].values())))
     peak = facts["matmul_flops_per_second"] / 1e9
     return [
-        f"medians over {rounds} x {figures['steps_per_round']} steps; 'ours /' and 'comp /': how many times as fast as that "
-        "row ours is, eager and compiled, within a round; nats a token of the first step and the last",
+        f"medians over {rounds} x {figures['steps_per_round']} steps; 'ours /' and 'comp /': how many times as fast as "
+        "that row ours is, eager and compiled, within a round; nats a token of the first step and the last",
         f"matmul: {figures['flops_per_token'] / 1e6:.1f} MFLOP a token against {peak:,.0f} GFLOP/s, the fastest square "
         f"product here; {figures['flops_rule']}",
         *(f"{arm} is absent: {reason}" for arm, reason in figures["absent"].items()),

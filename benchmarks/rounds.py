@@ -40,7 +40,10 @@ class Absent(Exception):
 
 
 class Worker:
-    """The benchmark's side of a worker process (workers/protocol.py has the other). Use as a context manager."""
+    """The benchmark's side of a worker process (workers/protocol.py has the other). Loaded when made; `close` ends it.
+
+    Raises Absent where the arm is not installed, LilliputError with its last words where the process ends by itself.
+    """
 
     def __init__(self, arm: Arm, job: dict[str, Any]):
         self.arm = arm
