@@ -36,7 +36,7 @@ def test_a_style_fills_in_what_is_not_given():
         ({"position": "alibi"}, "known: learned, rotary"),
         ({"d_model": 100}, "d_model 100 is not a multiple of 32"),
         ({"d_model": 128, "n_heads": 3}, "d_model 128 is not a multiple of n_heads 3"),
-        ({"n_heads": 5, "n_kv_heads": 2}, "n_heads 5 is not a multiple of n_kv_heads 2"),
+        ({"n_heads": 4, "n_kv_heads": 3}, "n_heads 4 is not a multiple of n_kv_heads 3"),
         ({"d_head": 33, "n_heads": 4}, "rotary_fraction 1.0 of d_head 33 is 33 channels"),
         ({"d_model": -4}, "'d_model': .*greater than or equal to 1 .given -4"),
         ({"n_heads": -1}, "'n_heads': .*greater than or equal to 0"),

@@ -47,8 +47,8 @@ class ModelConfig(Config):
     style: str | None = Field(
         default=None, description="a named row (`lilliput model list`) that fills in what is not given"
     )
-    d_model: int = Field(default=160, ge=1, description="width of the residual stream")
-    n_layers: int = Field(default=4, ge=1, description="blocks")
+    d_model: int = Field(default=192, ge=1, description="width of the residual stream")
+    n_layers: int = Field(default=3, ge=1, description="blocks")
     n_heads: int = Field(default=0, ge=0, description="query heads; 0: from d_model")
     n_kv_heads: int = Field(
         default=0, ge=0, description="key and value heads, shared by groups of query heads; 0: n_heads"
