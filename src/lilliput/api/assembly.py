@@ -74,7 +74,7 @@ class Assembly:
     def prompts(self) -> list[str]:
         """The recipe's prompts, else the story world's own openings or endings."""
         own = OPENINGS if self.objective.reads_forwards else ENDINGS
-        return list(self.recipe.evaluate.prompts or own)
+        return list(self.recipe.evaluate.prompts or own[:4])
 
     @cached_property
     def live(self) -> LiveRun:
@@ -100,17 +100,13 @@ class Assembly:
         """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
         return bits_per_byte(self.model, self.fixed_set(max_tokens))
 
-    def tell(self, prompt: str, seed: int = 0) -> Sample:
-        """One text from a prompt of samples.md, with the recipe's sampling."""
+    def tell(self, prompts: Sequence[str]) -> list[Sample]:
+        """One text from each prompt with the model as it stands and the recipe's sampling."""
         config = self.recipe.evaluate
-        sampling = {
-            "temperature": config.sample_temperature,
-            "max_tokens": config.sample_tokens,
-            "seed": seed,
-        }
-        side = "opening" if self.objective.reads_forwards else "ending"
-        (text,) = self.storyteller.tell(**{side: prompt}, window=True, **sampling)
-        return Sample.of(prompt, text)
+        texts = self.storyteller.tell_each(
+            prompts, window=True, temperature=config.sample_temperature, max_tokens=config.sample_tokens
+        )
+        return [Sample.of(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
 
     def write_model(self, folder: Path) -> None:
         """The stock Hugging Face folder of the weights as they stand."""

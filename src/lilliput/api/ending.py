@@ -23,7 +23,7 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
     recipe = assembly.recipe
     with trainer.autocast():
         score = assembly.score(recipe.evaluate.final_tokens)
-        story = assembly.tell(assembly.prompts[0])
+        (story,) = assembly.tell(assembly.prompts[:1])
     return {
         "name": recipe.name,
         "lilliput": __version__,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +38,16 @@ class Storyteller:
         stops = {self.tokenizer.eos_id}
         rows = decode(self.model, [prompt.ids], config, stops, prompt.forbidden, window)
         return [self.objective.told(self.tokenizer, opening, ending, ids) for ids in rows]
+
+    def tell_each(self, prompts: Sequence[str], window: bool = False, **sampling: Any) -> list[str]:
+        """One text from each opening (to each ending, for a reversed model), told side by side in one batch."""
+        config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
+        sides = [(text, None) if self.objective.reads_forwards else (None, text) for text in prompts]
+        made = [self.objective.prompt(self.tokenizer, *side) for side in sides]
+        forbidden = sorted({number for prompt in made for number in prompt.forbidden})
+        ids = [prompt.ids for prompt in made]
+        rows = decode(self.model, ids, config, {self.tokenizer.eos_id}, forbidden, window)
+        return [self.objective.told(self.tokenizer, *side, row) for side, row in zip(sides, rows, strict=True)]
 
     def stream(
         self, opening: str | None = None, ending: str | None = None, window: bool = False, **sampling: Any

@@ -63,14 +63,14 @@ class Evaluation(Callback):
 
 
 class SamplesThroughTime(Callback):
-    """Tells from the same prompts through time into samples.md. `tell(prompt)` is one sample of the model as it
-    stands; `show` receives the first of them, for the terminal."""
+    """Tells from the same prompts through time into samples.md. `tell(prompts)` tells one text from each with the
+    model as it stands; `show` receives the first of them, for the terminal."""
 
     def __init__(
         self,
         config: EvaluateConfig,
         prompts: Sequence[str],
-        tell: Callable[[str], Sample],
+        tell: Callable[[Sequence[str]], list[Sample]],
         show: Callable[[Sample], None],
     ):
         self.config, self.prompts, self.tell, self.show = config, list(prompts), tell, show
@@ -80,7 +80,7 @@ class SamplesThroughTime(Callback):
         if self.config.samples == 0 or not (trainer.due(every) or trainer.finished):
             return
         with trainer.autocast():
-            told = [self.tell(prompt) for prompt in self.prompts]
+            told = self.tell(self.prompts)
         section = Section(trainer.step, record["tokens"], trainer.seconds, told)
         with open(trainer.run.samples, "a", encoding="utf-8", newline="\n") as file:
             file.write(format_samples(section))
