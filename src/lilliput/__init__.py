@@ -1,7 +1,7 @@
 """Lilliput grows tiny language models from raw text to a told story.
 
 >>> import lilliput
->>> run = lilliput.train("story", steps=400)
+>>> run = lilliput.train("story", steps=500, name="short")
 >>> print(run.tell("Once upon a time"))
 """
 
