@@ -35,7 +35,7 @@ def build(job: Job) -> Subject:
 
     def step(ids: torch.Tensor) -> float:
         tokens, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
-        return trainer._update(Batch(tokens, targets, torch.ones(targets.shape)), 1.0).loss
+        return trainer.update(Batch(tokens, targets, torch.ones(targets.shape)), 1.0).loss
 
     return Subject(sum(p.numel() for p in model.parameters()), step, ("lilliput",))
 

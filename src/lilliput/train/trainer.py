@@ -173,7 +173,7 @@ class Trainer:
         following = pool.submit(self._make_batch, at + self.rows)
         self.counters.position = at + self.rows
         factor = schedule.factor(self.config.schedule, self.step, self.progress)
-        outcome = self._update(batch, factor)
+        outcome = self.update(batch, factor)
         spent = time.perf_counter() - began
         self.counters.training_seconds += spent
         self.counters.step += 1
@@ -191,7 +191,7 @@ class Trainer:
         rows = self.loader.take(position, self.rows)
         return self.objective.batch(rows, generator(self.seed, "batch", position))
 
-    def _update(self, batch: Batch, factor: float) -> StepOutcome:
+    def update(self, batch: Batch, factor: float) -> StepOutcome:
         """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing."""
         torch.manual_seed(derive(self.seed, "dropout", self.step) % 2**63)
         self.model.train()

@@ -1,0 +1,77 @@
+"""Options of a recipe act: each leaves a trace that is not there without it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lilliput import api
+from tests.cli.conftest import TINY
+
+
+def train(tales: Path, folder: Path, *options: str) -> api.Run:
+    return api.train("story", [*TINY, *options], data=str(tales), name="run", runs=folder, say=lambda text: None)
+
+
+def test_cost_precision_prompts_trackers_and_early_checkpoints(tales: Path, tmp_path: Path) -> None:
+    run = train(
+        tales,
+        tmp_path,
+        "train.precision=bf16",
+        "train.watts=50",
+        "train.dollars_per_hour=3600",
+        "train.grams_co2_per_kwh=100",
+        "train.trackers=[tensorboard]",
+        "train.early_checkpoints=true",
+        "train.checkpoint_steps=12",
+        "evaluate.prompts=[A dog, The cat]",
+        "evaluate.baselines=[2]",
+    )
+    summary = run.summary
+    assert summary["precision"] == "bf16"
+    assert summary["cost"]["kwh"] == pytest.approx(50 * summary["seconds"] / 3.6e6, rel=0.01)
+    assert summary["cost"]["dollars"] == pytest.approx(summary["seconds"], rel=0.01)
+    assert summary["cost"]["co2_grams"] == pytest.approx(100 * summary["cost"]["kwh"])
+    assert list((run.path / "tensorboard").iterdir())
+    assert [path.name for path in run.checkpoints] == [f"step-{step:07d}" for step in (1, 2, 4, 8, 12)]
+    assert "**A dog**" in run.folder.samples.read_text()
+    assert list(summary["baselines"]) == ["bigram"]
+
+
+def test_recomputing_activations_changes_no_bit(tales: Path, tmp_path: Path) -> None:
+    plain = train(tales, tmp_path / "plain")
+    recomputed = train(tales, tmp_path / "recomputed", "train.activation_checkpointing=true")
+    assert plain.summary["sha256"] == recomputed.summary["sha256"]
+
+
+def test_early_stopping_gives_its_reason(tales: Path, tmp_path: Path) -> None:
+    run = train(tales, tmp_path, "evaluate.patience=2", "evaluate.min_improvement=9", "evaluate.steps=2")
+    assert run.summary["stopped"].startswith("early stopping: no improvement in 2 evaluations")
+    assert run.summary["steps"] == 4
+
+
+def test_no_samples_when_none_are_asked_for(tales: Path, tmp_path: Path) -> None:
+    assert not train(tales, tmp_path, "evaluate.samples=0").folder.samples.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        (["train.tokens=1024"], 4),
+        (["train.steps=null", "train.epochs=0.2"], None),
+        (["data.packing=best_fit", "train.steps=3"], 3),
+        (["data.max_documents=150", "train.steps=2", "train.optimizer.kind=adamw", "tokenizer.vocab_size=290"], 2),
+    ],
+)
+def test_budgets_and_packing(tales: Path, tmp_path: Path, options: list[str], steps: int | None) -> None:
+    summary = train(tales, tmp_path, *options).summary
+    if steps is None:
+        assert summary["epochs"] == pytest.approx(0.2, abs=0.05)
+    else:
+        assert summary["steps"] == steps
+
+
+def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: Path) -> None:
+    runs = [train(tales, tmp_path / seed, f"seed={seed}", "train.steps=1") for seed in "12"]
+    assert runs[0].summary["sha256"] != runs[1].summary["sha256"]
+    assert json.dumps(runs[0].summary["data"]) == json.dumps(runs[1].summary["data"])
