@@ -19,6 +19,7 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Batch, Loss
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback, Metrics, Record
+from lilliput.train.compiled import can_compile
 from lilliput.train.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import Settings
@@ -65,7 +66,9 @@ def trainer(path: Path, resume: bool = False, objective: Causal | None = None, *
     run.path.mkdir(parents=True, exist_ok=True)
     model = Model(SHAPE.model_copy(update={"dropout": options.pop("dropout", 0.0)}), seed=0)
     callbacks = [*options.pop("callbacks", []), Metrics()]
-    settings = Settings("fp32", False, options.pop("micro_batch_rows", 4), torch.get_num_threads())
+    settings = Settings(
+        "fp32", options.pop("compile", False), options.pop("micro_batch_rows", 4), torch.get_num_threads()
+    )
     optimizer = OptimizerConfig(kind="muon", learning_rate=0.01)
     config = {"steps": 12, "batch_tokens": 32, "checkpoint_steps": 4, "log_steps": 1, **options}
 
@@ -254,3 +257,13 @@ def test_an_objectives_metrics_are_means_over_its_weight(tmp_path: Path) -> None
     t.train()
     record = t.run.read_metrics()[0]
     assert record["double"] == pytest.approx(2 * record["loss"])
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+def test_compiled_steps_are_the_eager_steps(tmp_path: Path) -> None:
+    losses = []
+    for compiled in (False, True):
+        t = trainer(tmp_path / str(compiled), compile=compiled, steps=4)
+        t.train()
+        losses.append([record["loss"] for record in t.run.read_metrics()])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -1,4 +1,4 @@
-"""Compiled: the model with its forward pass and loss compiled for training; everything else is the model's own."""
+"""Compiled: the model with its forward pass compiled for training; everything else is the model's own."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def can_compile(device: torch.device) -> bool:
 
 class Compiled:
     """Stands in for `model` in an objective's loss. Evaluation and instruments keep to the plain module, which has
-    the same weights: their shapes vary, and every new shape would be compiled anew."""
+    the same weights: their shapes vary, and every new shape would be compiled anew. The loss is one operator that
+    computes its gradient on the way, which leaves a compiler nothing to do."""
 
     def __init__(self, model: Model):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         self._model = model
         self._forward = torch.compile(model.forward, dynamic=False)
-        self.loss = torch.compile(model.loss, dynamic=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         return self._forward(*args, **kwargs)
