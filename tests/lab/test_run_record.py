@@ -32,7 +32,8 @@ def test_any_file_may_be_missing_or_damaged(run, name, content):
         (run / name).unlink()
     else:
         (run / name).write_bytes(content)
-    RunRecord.read(run)
+    record = RunRecord.read(run)
+    assert record.name
 
 
 @pytest.mark.parametrize("name", ["recipe.yaml", "metrics.jsonl", "summary.json"])
