@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lilliput.api.storyteller import Storyteller
+from lilliput.base import allocator
 from lilliput.base.machine import choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
@@ -147,6 +148,7 @@ class Assembly:
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
+        self.say(allocator.keep())
         if resume_from is not None:
             chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
             configure_threads(chosen.threads)
