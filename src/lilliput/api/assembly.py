@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilliput.api.storyteller import Storyteller
 from lilliput.base import allocator
-from lilliput.base.machine import choose_device, configure_threads
+from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.loader import Loader
@@ -54,6 +54,7 @@ class Assembly:
         self.recipe, self.run, self.say = recipe, run, say
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
+        allow_tf32(self.device)
         self.dataset = dataset(recipe, say)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")

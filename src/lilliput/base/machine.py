@@ -132,6 +132,15 @@ def configure_threads(asked: int | None = None) -> int:
 # ---------------------------------------------------------------------------- device
 
 
+def allow_tf32(device: torch.device) -> None:
+    """On a GPU, let float32 products round their inputs to TF32's 10 bits: what stays in fp32 beside bf16 (the
+    optimiser's products) is several times as fast on tensor cores."""
+    import torch
+
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
 def devices() -> list[str]:
     """Devices that torch can compute on here, best first; 'cpu' is always the last."""
     import torch
