@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from lilliput.base.console import duration
+from lilliput.base.errors import TrainingError
 from lilliput.base.machine import choose_precision, configure_threads
 from lilliput.train.compiled import can_compile
 from lilliput.train.config import TrainConfig
@@ -54,13 +55,37 @@ def choose(
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
     settings = Settings(precision.name, False, rows, threads)
+    if device.type == "cuda" and config.micro_batch_tokens is None:
+        settings = _fitting(model, objective, sample(), settings)
+        say(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
     if config.compile is True and not can_compile(device):
         say("train.compile=true, but this machine has no compiler for it (install g++); training goes on eagerly")
     if config.compile is False or not can_compile(device):
         return settings
-    if config.compile is True:
-        return Settings(precision.name, True, rows, threads)
-    return Settings(precision.name, _repays(model, objective, sample(), settings, budget, say), rows, threads)
+    compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, say)
+    return replace(settings, compile=compile_it)
+
+
+def _fitting(model: Model, objective: Objective, batch: Batch, settings: Settings) -> Settings:
+    """The settings with as many rows a pass, halved and halved again, as memory holds beside the optimiser's state,
+    which does not exist yet: two moments of four bytes a parameter. Raises TrainingError where not one row fits."""
+    rows = settings.micro_batch_rows
+    while rows:
+        settings = replace(settings, micro_batch_rows=rows)
+        try:
+            moments = [torch.empty_like(p, dtype=torch.float32) for p in model.parameters() for _ in range(2)]
+            _eager_seconds(model, objective, batch, settings)
+        except torch.OutOfMemoryError:
+            model.zero_grad(set_to_none=True)
+            moments = []
+            rows //= 2
+        else:
+            del moments
+            return settings
+    raise TrainingError(
+        f"not even one row of {batch.tokens.shape[1]} tokens fits into the device's memory",
+        "try train.activation_checkpointing=true, a shorter model.context_length or a smaller model.style",
+    )
 
 
 def _repays(
