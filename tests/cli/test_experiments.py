@@ -50,7 +50,7 @@ def test_a_queue_is_trained_to_its_end(command: Command, tmp_path: Path, tales: 
 def test_what_cannot_be_done_is_one_line(command: Command, tmp_path: Path) -> None:
     missing = command("experiments", "list")
     assert (missing.code, missing.out) == (2, "")
-    assert missing.err.startswith("error: there is no experiments.yaml")
+    assert missing.err.startswith(f"error: there is no {tmp_path / 'experiments.yaml'}\n")
     (tmp_path / "experiments.yaml").write_text("- {name: a, config: x}\n")
     unknown = command("experiments", "run", "b")
     assert (unknown.code, unknown.err.split("\n")[0]) == (2, "error: experiments.yaml has no experiment 'b'")
