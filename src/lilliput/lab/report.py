@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lilliput.base.chart import STYLE, Chart, Level, Series
 from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
-from lilliput.lab.chart import STYLE, Chart, Level, Series
-from lilliput.lab.html import as_html, escape, fact_list, table
+from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.lab.run_record import RunRecord, as_number, spread
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
 
 SHOWN_MOMENTS = 6
-# Nothing on the page may run or load anything, whatever a sample says.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_report(run: Path) -> Path:
@@ -33,27 +31,10 @@ def page(record: RunRecord) -> str:
     """The whole page as HTML."""
     sections = (_head, _tiles, _story, _baselines, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
     body = "\n".join(filter(None, (section(record) for section in sections)))
-    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(record.name)} - Lilliput</title>
-<style>
-{css}{STYLE}</style>
-</head>
-<body>
-<main>
-{body}
-<footer>Made by Lilliput from <code>{escape(record.path)}</code>: recipe.yaml, metrics.jsonl, summary.json and
-samples.md. Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare.
-</footer>
-</main>
-</body>
-</html>
-"""
+    made_from = "recipe.yaml, metrics.jsonl, summary.json and samples.md"
+    unit = "Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare."
+    footer = f"<footer>Made by Lilliput from <code>{escape(record.path)}</code>: {made_from}. {unit}</footer>"
+    return document(record.name, f"{body}\n{footer}", STYLE)
 
 
 # ---------------------------------------------------------------------------- the top of the page
