@@ -32,11 +32,15 @@ STYLE = """
 .chart .s1 { stroke: var(--s1, #c2711c); } .chart .f1 { fill: var(--s1, #c2711c); }
 .chart .s2 { stroke: var(--s2, #4f5fb8); } .chart .f2 { fill: var(--s2, #4f5fb8); }
 .chart .s3 { stroke: var(--s3, #a8456a); } .chart .f3 { fill: var(--s3, #a8456a); }
+.chart .s4 { stroke: var(--s4, #5b7f2b); } .chart .f4 { fill: var(--s4, #5b7f2b); }
+.chart .s5 { stroke: var(--s5, #8a5a9e); } .chart .f5 { fill: var(--s5, #8a5a9e); }
+.chart .s6 { stroke: var(--s6, #2b7fa8); } .chart .f6 { fill: var(--s6, #2b7fa8); }
+.chart .s7 { stroke: var(--s7, #8c6d1f); } .chart .f7 { fill: var(--s7, #8c6d1f); }
 .chart .mark { stroke: var(--paper, #fffdf8); stroke-width: 2; }
 .chart .star { stroke: var(--paper, #fffdf8); stroke-width: 1.2; }
 .chart .badge { font-weight: 700; font-size: 11px; fill: var(--paper, #fffdf8); }
 """
-COLOURS = 4
+COLOURS = 8
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (222, 194, 38))
 """RGB stops of a scale from dark violet to yellow that rises evenly in lightness (after viridis)."""
 DRAWN_POINTS = 400
@@ -98,6 +102,15 @@ class Chart:
     def svg(self) -> str:
         """The chart as one <svg> element, without STYLE."""
         return _Drawing(self).svg()
+
+
+def figure(chart: Chart, narrow_height: int = 320) -> str:
+    """The chart as a page's figure, drawn twice: for a wide and a narrow screen, since scaled down its text would be
+    too small to read. The page's style shows the one that fits."""
+    narrow = replace(chart, width=350, height=narrow_height)
+    pair = (("wide", chart), ("narrow", narrow))
+    drawn = (one.svg().replace('class="chart"', f'class="chart {kind}"', 1) for kind, one in pair)
+    return f"<figure>{''.join(drawn)}</figure>"
 
 
 def thin_out(points: Sequence[Point], limit: int = DRAWN_POINTS) -> list[Point]:
