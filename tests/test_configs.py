@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from lilliput.lab.queue_file import QueueFile
+from lilliput.model.config import ModelConfig
 from lilliput.model.counts import parameters
 from lilliput.model.transformer import Model
-from lilliput.recipe import Recipe, load
+from lilliput.recipe import load
 from lilliput.train.optim import build
 from lilliput.train.schedule import Budget, factor
 
@@ -68,10 +69,8 @@ def test_the_settings_are_the_roadmaps(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FULL + SMALL, ids=stem)
 def test_the_optimiser_is_the_one_that_is_written(path: Path) -> None:
-    recipe: Recipe = load(str(path))
-    config = recipe.train.optimizer
-    small = recipe.model.model_copy(update={"n_layers": 1, "vocab_size": 64})
-    (optimizer,) = build(Model(small, seed=0), config).optimizers
+    small = ModelConfig(d_model=32, n_layers=1, vocab_size=64)
+    (optimizer,) = build(Model(small, seed=0), load(str(path)).train.optimizer).optimizers
     assert type(optimizer).__name__ == "AdamW"
     assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.95)}
     assert {group["lr"] for group in optimizer.param_groups} == {0.0005 if path in FULL else 0.002}

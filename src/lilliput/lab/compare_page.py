@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.chart import STYLE, Chart, Point, Series, figure
+from lilliput.base.chart import COLOURS, STYLE, Chart, Point, Series, figure
 from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape
 from lilliput.lab import compare_table
 from lilliput.lab.comparison import Compared, Comparison, Group
+from lilliput.lab.report import as_told
 from lilliput.train.samples_file import Sample
 
 AXES = (("tokens", "tokens"), ("flops", "training FLOPs"), ("seconds", "wall time"))
@@ -43,7 +44,7 @@ def page(comparison: Comparison) -> str:
     """The whole page as HTML."""
     sections = (_head, _scores, _curves, _convergence, _samples, _settings, _repeat)
     body = "\n".join(filter(None, (section(comparison) for section in sections)))
-    colours = "".join(f".swatch.c{i} {{ background: var(--s{i}); }}\n" for i in range(8))
+    colours = "".join(f".swatch.c{i} {{ background: var(--s{i}); }}\n" for i in range(COLOURS))
     footer = "<footer>Made by Lilliput from the runs' folders. Bits per byte: lower is better.</footer>"
     return document(f"{len(comparison.runs)} runs", f"{body}\n{footer}", STYLE + OWN_STYLE + colours)
 
@@ -97,7 +98,7 @@ def _table(groups: Sequence[Group] | None, head: list[str], rows: Iterable[list[
 
 
 def _swatch(number: int) -> str:
-    return f'<span class="swatch c{number % 8}"></span>'
+    return f'<span class="swatch c{number % COLOURS}"></span>'
 
 
 # ---------------------------------------------------------------------------- curves
@@ -169,7 +170,7 @@ def _samples(comparison: Comparison) -> str:
         parts.append('<p class="quiet">Of each group, its first run.</p>')
     for index, prompt in enumerate(prompts):
         cards = "".join(
-            f"<div><h3>{_swatch(number)}{escape(name)}</h3><p>{_told(samples[prompt])}</p></div>"
+            f"<div><h3>{_swatch(number)}{escape(name)}</h3><p>{as_told(samples[prompt])}</p></div>"
             for number, name, samples in told
             if prompt in samples
         )
@@ -181,10 +182,6 @@ def _samples(comparison: Comparison) -> str:
 def _last_samples(run: Compared) -> dict[str, Sample]:
     sections = run.record.samples
     return {sample.prompt: sample for sample in sections[-1].samples} if sections else {}
-
-
-def _told(sample: Sample) -> str:
-    return f'{escape(sample.before)}<span class="prompt">{escape(sample.prompt)}</span>{escape(sample.text)}'
 
 
 def _settings(comparison: Comparison) -> str:

@@ -127,7 +127,8 @@ class Comparison:
     @cached_property
     def notes(self) -> list[str]:
         """What makes these runs less comparable than they look."""
-        return [note for note in (self._texts(), self._tokens(), self._machines(), self._ends()) if note]
+        doubts = [note for note in (self._texts(), self._tokens(), self._machines()) if note]
+        return [*doubts, *(f"{run.label}: {problem}." for run in self.runs for problem in run.record.problems)]
 
     def _levels(self) -> list[float]:
         """Losses on the way from where the runs begin to the best end: shares of that distance, rounded up to 0.01."""
@@ -156,10 +157,6 @@ class Comparison:
             if (summary := run.record.summary).get("device")
         }
         return f"Speed and wall time are of {' and of '.join(sorted(machines))}." if len(machines) > 1 else None
-
-    def _ends(self) -> str | None:
-        names = [run.label for run in self.runs if not run.record.summary]
-        return f"Not ended: {', '.join(names)}; the score is the last evaluation's." if names else None
 
 
 def _labelled(records: list[RunRecord]) -> list[Compared]:

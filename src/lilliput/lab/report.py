@@ -103,10 +103,11 @@ def _story(record: RunRecord) -> str:
     if not isinstance(story, Mapping) or not story.get("text"):
         return ""
     sample = Sample.of(str(story.get("prompt") or ""), str(story["text"]))
-    return f'<blockquote class="story">{_told(sample)}</blockquote>'
+    return f'<blockquote class="story">{as_told(sample)}</blockquote>'
 
 
-def _told(sample: Sample) -> str:
+def as_told(sample: Sample) -> str:
+    """A sample as HTML, its prompt set off."""
     return f'{escape(sample.before)}<span class="prompt">{escape(sample.prompt)}</span>{escape(sample.text)}'
 
 
@@ -203,7 +204,7 @@ def _samples(record: RunRecord) -> str:
             told = next((sample for sample in section.samples if sample.prompt == prompt), None)
             if told is not None:
                 items.append(
-                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{_told(told)}</p></li>'
+                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{as_told(told)}</p></li>'
                 )
         timeline = f'<ol class="timeline">{"".join(items)}</ol>'
         folded = f"<details><summary>{escape(prompt) or 'no prompt'}</summary>{timeline}</details>"
