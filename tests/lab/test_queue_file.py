@@ -109,6 +109,7 @@ def test_numbers_in_the_environment_become_words(tmp_path):
         ("- {name: a, config: x, status: finished}", "finished"),
         ("- {name: a, config: x, devices: 2}", "one device"),
         ("- {name: a, config: x, devices: [0, 1]}", "one device"),
+        ("- {name: a, config: x, devices: true}", "one device"),
         ("- {name: a, config: x, environment: {A: yes}}", "quotes"),
         ("- {name: a, config: x}\n- {name: a, config: y}", "twice"),
         ("- {name: a, config: x", "not valid YAML"),

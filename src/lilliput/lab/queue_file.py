@@ -26,7 +26,7 @@ def _words(values: Any) -> Any:
 
 
 def _one_device(value: Any) -> Any:
-    if value == 1:
+    if value == 1 and not isinstance(value, bool):
         return "auto"
     if isinstance(value, int | list):
         raise ValueError("a run trains on one device: auto, cpu, mps, cuda or cuda:N")

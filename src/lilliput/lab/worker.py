@@ -103,13 +103,14 @@ class _Signals:
     def pass_to(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         for number in self.came:
-            self._send(number)
+            _send(process, number)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self.came.append(number)
         if self._process is not None:
-            self._send(number)
+            _send(self._process, number)
 
-    def _send(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
+
+def _send(process: subprocess.Popen[bytes], number: int) -> None:
+    """Training knows Ctrl-C and SIGTERM; a terminal that closes is told as the latter."""
+    process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
