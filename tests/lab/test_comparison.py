@@ -68,6 +68,11 @@ def test_a_difference_within_the_spread_of_seeds_is_not_claimed(tmp_path):
     assert "chance between seeds may give" in verdict(Comparison(runs))
 
 
+def test_seeds_of_one_recipe_alone_are_told_with_their_spread(seeds):
+    told = verdict(Comparison([seeds[1], seeds[2]]))
+    assert told.startswith("narrow: 1.122 ± 0.064 (2 seeds) bits per byte")
+
+
 def test_single_seeds_are_not_tested(tmp_path):
     comparison = Comparison([made(tmp_path, "a"), made(tmp_path, "b", width=64, shift=0.1)])
     assert comparison.differences == []
@@ -185,6 +190,13 @@ def test_the_page_holds_it_all_and_is_inert(seeds, tmp_path):
     assert not {"script", "img", "link"} & set(read.tags)
     assert read.links == []
     assert read.tags.count("svg") == 6
+
+
+def test_every_run_is_seen_in_every_chart_however_bad_it_is(seeds, tmp_path):
+    bad = made(tmp_path, "bad", 1, 64, 20.0)
+    text = page(Comparison([*seeds, bad]))
+    # in each of three charts, drawn for two widths: a dot of the run's own colour, the third
+    assert text.count('<circle class="f2"') >= 6
 
 
 @pytest.mark.parametrize("width", WIDTHS)

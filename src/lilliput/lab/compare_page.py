@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ OWN_STYLE = """
 figure { margin-bottom: 12px; }
 .numbers td, .numbers th { white-space: nowrap; }
 .values td, .values th { text-align: left; vertical-align: top; }
+.values td { white-space: normal; max-width: 260px; }
 """
 
 
@@ -64,14 +66,12 @@ def _head(comparison: Comparison) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """One sentence: which is best, by how much over the next, and whether that is known."""
-    scored = [group for group in comparison.groups if group.estimate is not None]
+    scored = [(group, found) for group in comparison.groups if (found := group.estimate)]
     if len(scored) < 2:
-        return f"Only {scored[0].name if scored else 'none'} has a score yet."
-    best, second = scored[:2]
-    assert best.estimate is not None
-    assert second.estimate is not None
-    gap = second.estimate.mean - best.estimate.mean
-    told = f"{best.name} is best, {best.estimate.mean:.3f} bits per byte: {gap:.3f} below {second.name}"
+        ((only, estimate),) = scored
+        return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to set beside it."
+    (best, least), (second, more) = scored[:2]
+    told = f"{best.name} is best, {least.mean:.3f} bits per byte: {more.mean - least.mean:.3f} below {second.name}"
     found = next((one for worse, better, one in comparison.differences if (better, worse) == (best, second)), None)
     if found is None:
         return f"{told}. Whether that is more than chance is not known: it takes two seeds of each."
@@ -108,7 +108,7 @@ def _curves(comparison: Comparison) -> str:
     charts = "".join(_chart(comparison, x, label) for x, label in AXES)
     seeds = " Thin lines are seeds, the thick one their mean." if _has_seeds(comparison) else ""
     return (
-        '<h2>How they learnt</h2><p class="quiet">Validation bits per byte; the steep beginning is cut off.'
+        '<h2>How they learnt</h2><p class="quiet">Validation bits per byte; a steep beginning is cut off.'
         f"{seeds}</p>{charts}"
     )
 
@@ -118,8 +118,7 @@ def _has_seeds(comparison: Comparison) -> bool:
 
 
 def _chart(comparison: Comparison, x: str, label: str) -> str:
-    every = [bits for run in comparison.runs for _, bits in run.curve("tokens")]
-    ceiling = min(every) + SHOWN_RANGE * (max(every) - min(every))
+    ceiling = _ceiling(comparison)
     farthest = max((place for run in comparison.runs for place, _ in run.curve(x)), default=0.0)
     scale, unit = _unit(farthest) if x == "flops" else (1.0, label)
     series = []
@@ -133,6 +132,13 @@ def _chart(comparison: Comparison, x: str, label: str) -> str:
     if not any(one.points for one in series):
         return ""
     return figure(Chart(f"Against {label}", series, unit, time_x=x == "seconds", width=920, height=340), 340)
+
+
+def _ceiling(comparison: Comparison) -> float:
+    """The highest loss that is drawn: every run's best is."""
+    curves = [[bits for _, bits in run.curve("tokens")] for run in comparison.runs]
+    best = [min(curve) for curve in curves if curve]
+    return max(*best, min(best) + SHOWN_RANGE * (max(max(curve) for curve in curves if curve) - min(best)))
 
 
 def _unit(most: float) -> tuple[float, str]:
@@ -199,7 +205,7 @@ def _settings(comparison: Comparison) -> str:
 
 
 def _value(value: Any) -> str:
-    return as_html("-" if value is None else value)
+    return as_html("-" if value is None else json.dumps(value) if isinstance(value, list | dict) else value)
 
 
 def _repeat(comparison: Comparison) -> str:

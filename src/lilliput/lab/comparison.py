@@ -141,8 +141,8 @@ class Comparison:
         return f"Not the same validation text: {' and '.join(sorted(map(str, sizes)))}." if len(sizes) > 1 else None
 
     def _tokens(self) -> str | None:
-        tokenizers = {_data(run.record).get("tokenizer") for run in self.runs} - {None}
-        parts = [(run.record.recipe.get("evaluate") or {}).get("final_tokens") for run in self.runs]
+        tokenizers = {str(found) for run in self.runs if (found := _data(run.record).get("tokenizer"))}
+        parts = [flatten(run.record.recipe).get("evaluate.final_tokens") for run in self.runs]
         if len(tokenizers) < 2 or not any(parts):
             return None
         return (
