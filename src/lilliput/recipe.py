@@ -113,8 +113,9 @@ def write(recipe: Recipe, run: RunFolder) -> None:
 
 
 def check_same(recipe: Recipe, run: RunFolder) -> None:
-    """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`."""
-    if not run.recipe.exists():
+    """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`. What failed
+    before it trained is no run yet: it may be begun again by a recipe that was put right."""
+    if not run.recipe.exists() or not (run.metrics.exists() or run.steps()):
         return
     old = flatten(validate(Recipe, read_yaml(run.recipe), str(run.recipe)).model_dump(mode="json"))
     new = flatten(recipe.model_dump(mode="json"))

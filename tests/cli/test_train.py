@@ -49,6 +49,16 @@ def test_a_recipe_repeats_its_run(command: Command, trained: Path, tmp_path: Pat
     assert summaries[0]["sha256"] == summaries[1]["sha256"]
 
 
+def test_what_failed_before_it_trained_is_begun_again_by_another_recipe(command: Command, tales: Path) -> None:
+    words = ("train", "story", *TINY, "--data", str(tales), "--name", "again")
+    failed = command(*words, "tokenizer.vocab_size=32000")
+    assert (failed.code, "larger than the text allows" in failed.err) == (2, True)
+    assert Path("runs/again/recipe.yaml").exists()
+    assert command(*words).code == 0
+    other = command(*words, "seed=5")
+    assert (other.code, "seed: 1 there, 5 now" in other.err) == (2, True)
+
+
 def test_more_files_after_the_first_are_data_too(command: Command, tales: Path, tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(tales.read_bytes().replace(b"old", name[:1].encode() * 3))

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,3 +11,33 @@ from tests.lab.made_run import make_run
 def run(tmp_path: Path) -> Path:
     """A finished run, made up."""
     return make_run(tmp_path / "runs" / "story")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A headless Chromium that is on this machine already; nothing is downloaded for it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+WIDTHS = (390, 1280)
+
+
+def visit(browser, path: Path, width: int):
+    """The page at that width, which must fit into it, ask for nothing and print no error."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.resolve().as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert asked == [path.resolve().as_uri()]
+    assert errors == []
+    return page

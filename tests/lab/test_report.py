@@ -1,7 +1,4 @@
 import json
-import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +6,7 @@ import pytest
 
 from lilliput.lab.report import write_report
 from lilliput.train.samples_file import Section, format_samples
+from tests.lab.conftest import WIDTHS, visit
 
 HOSTILE = (
     "</p></main><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> & \x00\x1b[31m"
@@ -53,6 +51,7 @@ def test_the_report_holds_everything_the_run_says(run):
     page = read(run)
     for expected in (
         "story", "0.817", "unigram", "2.412", "trigram", "38%", "2m 24s", "1,594,624", "4be1c09a77d2", "0.96 Wh",
+        "Cost and energy", "0.817 bits per byte", "0.817 at step 600", "n_layers",
         "0.46 g", "Green Algorithms", "Still improving", "Once upon a time,", "A kind duck", "step 300",
         "learning rate",         "lilliput train", "batch_tokens: 8192", "3,210,441", "9f86d081884c7d65",
     ):  # fmt: skip
@@ -120,40 +119,13 @@ def test_a_model_worse_than_a_trigram_is_not_praised(run):
     assert "below a trigram" not in text
 
 
-def chromium_dom(page: str, tmp_path: Path) -> str:
-    """The page's DOM after a headless browser has run it."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    flags = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --dump-dom"
-    )
-    command = [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path / 'page.html'}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
-def test_a_browser_fits_it_on_a_phone_and_a_desk_and_runs_nothing(run, tmp_path):
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_browser_fits_it_on_a_phone_and_a_desk_and_runs_nothing(run, browser, width):
     section = Section(700, 10, 200.0, [(HOSTILE, HOSTILE + "x" * 500)])
     with open(run / "samples.md", "a", encoding="utf-8") as file:
         file.write(format_samples(section))
-    report = json.dumps(write_report(run).read_text(encoding="utf-8")).replace("</", "<\\/")
-    measure = """<body><script>
-        const found = [];
-        for (const width of [390, 1200]) {
-            const frame = document.createElement("iframe");
-            frame.style.width = width + "px";
-            frame.srcdoc = REPORT;
-            frame.onload = () => {
-                const page = frame.contentDocument;
-                found.push([page.title.includes("owned"), page.documentElement.scrollWidth <= width]);
-                if (found.length === 2) document.body.innerHTML = "<p id=found>" + JSON.stringify(found) + "<\\/p>";
-            };
-            document.body.append(frame);
-        }
-    </script>""".replace("REPORT", report)
-    dom = chromium_dom(measure, tmp_path)
-    found = re.search(r'<p id="found">(.*?)</p>', dom)
-    assert found is not None
-    assert json.loads(found[1]) == [[False, True], [False, True]]
+    page = visit(browser, write_report(run), width)
+    assert page.title() == "story - Lilliput"
+    shown = [kind for kind in ("wide", "narrow") if page.locator(f"svg.chart.{kind}").first.is_visible()]
+    assert shown == ["narrow" if width == 390 else "wide"]
+    page.close()

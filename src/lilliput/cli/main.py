@@ -13,7 +13,20 @@ import typer
 from lilliput import __version__
 from lilliput.base import allocator
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, doctor, evaluate, generate, model, recipe, report, tokenizer, train, wtac
+from lilliput.cli import (
+    compare,
+    data,
+    doctor,
+    evaluate,
+    experiments,
+    generate,
+    model,
+    recipe,
+    report,
+    tokenizer,
+    train,
+    wtac,
+)
 
 app = typer.Typer(
     name="lilliput",
@@ -26,12 +39,14 @@ app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(experiments.app, name="experiments")
 
 
 def _version(asked: bool) -> None:

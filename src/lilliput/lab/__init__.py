@@ -1,1 +1,1 @@
-"""Many runs and one: charts, and the report of a run."""
+"""Many runs and one: the queue of experiments, their comparison, the report and the picture of a run."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilliput.base.chart import STYLE, Chart, Level, Mark, Series
 from lilliput.base.console import duration, number
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
-from lilliput.lab.chart import STYLE, Chart, Level, Mark, Series
-from lilliput.lab.html import escape
+from lilliput.base.html import escape
 from lilliput.lab.run_record import RunRecord, spread
 from lilliput.train.samples_file import Sample, Section
 

@@ -7,17 +7,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lilliput.base.chart import STYLE, Chart, Level, Series, figure
 from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
-from lilliput.lab.chart import STYLE, Chart, Level, Series
-from lilliput.lab.html import as_html, escape, fact_list, table
+from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.lab.run_record import RunRecord, as_number, spread
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
 
 SHOWN_MOMENTS = 6
-# Nothing on the page may run or load anything, whatever a sample says.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+SHAPE = (
+    "d_model",
+    "n_layers",
+    "n_heads",
+    "n_kv_heads",
+    "d_mlp",
+    "vocab_size",
+    "context_length",
+    "norm",
+    "position",
+    "mlp",
+)
+"""What is told of the model's shape; the recipe has the rest."""
 
 
 def write_report(run: Path) -> Path:
@@ -31,29 +42,12 @@ def write_report(run: Path) -> Path:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    sections = (_head, _tiles, _story, _baselines, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
+    sections = (_head, _tiles, _story, _evaluation, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
     body = "\n".join(filter(None, (section(record) for section in sections)))
-    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(record.name)} - Lilliput</title>
-<style>
-{css}{STYLE}</style>
-</head>
-<body>
-<main>
-{body}
-<footer>Made by Lilliput from <code>{escape(record.path)}</code>: recipe.yaml, metrics.jsonl, summary.json and
-samples.md. Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare.
-</footer>
-</main>
-</body>
-</html>
-"""
+    made_from = "recipe.yaml, metrics.jsonl, summary.json and samples.md"
+    unit = "Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare."
+    footer = f"<footer>Made by Lilliput from <code>{escape(record.path)}</code>: {made_from}. {unit}</footer>"
+    return document(record.name, f"{body}\n{footer}", STYLE)
 
 
 # ---------------------------------------------------------------------------- the top of the page
@@ -109,14 +103,33 @@ def _story(record: RunRecord) -> str:
     if not isinstance(story, Mapping) or not story.get("text"):
         return ""
     sample = Sample.of(str(story.get("prompt") or ""), str(story["text"]))
-    return f'<blockquote class="story">{_told(sample)}</blockquote>'
+    return f'<blockquote class="story">{as_told(sample)}</blockquote>'
 
 
-def _told(sample: Sample) -> str:
+def as_told(sample: Sample) -> str:
+    """A sample as HTML, its prompt set off."""
     return f'{escape(sample.before)}<span class="prompt">{escape(sample.prompt)}</span>{escape(sample.text)}'
 
 
+def _evaluation(record: RunRecord) -> str:
+    curve = record.points("step", "val_bits_per_byte")
+    best = min(curve, key=lambda point: point[1]) if curve else None
+    ours, trained = (record.number(key) for key in ("val_bits_per_byte", "bits_per_byte"))
+    tokens, perplexity = (as_number(record.summary.get(key)) for key in ("val_tokens", "val_perplexity"))
+    facts = {
+        "validation": None
+        if ours is None
+        else f"{ours:.3f} bits per byte" + (f", {tokens:,.0f} tokens" if tokens else ""),
+        "best on the way": best and f"{best[1]:.3f} at step {best[0]:,.0f}",
+        "training, at the end": None if trained is None else f"{trained:.3f} bits per byte",
+        "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
+    }
+    known = {key: value for key, value in facts.items() if value is not None}
+    return f"<h2>Evaluation</h2>{_baselines(record)}{as_html(known)}" if known else ""
+
+
 def _baselines(record: RunRecord) -> str:
+    """Bars of the n-gram models and this one."""
     baselines, ours = record.baselines(), record.number("val_bits_per_byte")
     if not baselines:
         return ""
@@ -131,7 +144,6 @@ def _baselines(record: RunRecord) -> str:
         for name, value, kind in sorted(rows, key=lambda row: -row[1])
     )
     return (
-        "<h2>Against counting</h2>"
         '<p class="quiet">Bits per byte on the same validation text: n-gram models, counted on the training text, '
         "beside this one. Shorter is better.</p>"
         f'<table class="bars">{"".join(lines)}</table>'
@@ -142,7 +154,7 @@ def _baselines(record: RunRecord) -> str:
 
 
 def _curves(record: RunRecord) -> str:
-    main = _loss_charts(record)
+    main = _loss_chart(record)
     small = [
         _small(record, "Learning rate", "learning_rate", 2),
         _small(record, "Gradient norm", "grad_norm", 3),
@@ -153,23 +165,14 @@ def _curves(record: RunRecord) -> str:
     return f'<h2>How it learnt</h2>{main}<div class="trio">{"".join(small)}</div>'
 
 
-def _loss_charts(record: RunRecord) -> str:
-    """The same chart twice, for a wide and a narrow screen: scaling one down would make its text too small to read."""
+def _loss_chart(record: RunRecord) -> str:
     series = (
         Series("training", record.points("tokens", "bits_per_byte"), colour=1, thin=True),
         Series("validation", record.points("tokens", "val_bits_per_byte"), colour=0, dots=True),
     )
     shown = [one for one in series if one.points]
-    if not shown:
-        return ""
     levels = [Level(name, value) for name, value in record.baselines()]
-    charts = (
-        Chart("Bits per byte", shown, "tokens", levels, width=width, height=height).svg().replace(
-            'class="chart"', f'class="chart {kind}"', 1
-        )
-        for kind, width, height in (("wide", 920, 380), ("narrow", 350, 320))
-    )  # fmt: skip
-    return f"<figure>{''.join(charts)}</figure>"
+    return figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380)) if shown else ""
 
 
 def _small(record: RunRecord, title: str, key: str, colour: int) -> str:
@@ -201,7 +204,7 @@ def _samples(record: RunRecord) -> str:
             told = next((sample for sample in section.samples if sample.prompt == prompt), None)
             if told is not None:
                 items.append(
-                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{_told(told)}</p></li>'
+                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{as_told(told)}</p></li>'
                 )
         timeline = f'<ol class="timeline">{"".join(items)}</ol>'
         folded = f"<details><summary>{escape(prompt) or 'no prompt'}</summary>{timeline}</details>"
@@ -225,20 +228,21 @@ def _data(record: RunRecord) -> str:
     if not isinstance(data, Mapping):
         return f"<h2>Data</h2>{as_html(data)}"
     splits = {key: value for key, value in data.items() if isinstance(value, Mapping)}
-    rest = {key: value for key, value in data.items() if key not in splits}
-    return f"<h2>Data</h2>{table(splits)}{as_html(rest)}"
+    rest = {key: value for key, value in data.items() if key not in splits and key != "sources"}
+    sources = data.get("sources")
+    parts = map(as_html, sources if isinstance(sources, list) else [])
+    return f"<h2>Data</h2>{''.join(f'<div>{part}</div>' for part in parts)}{table(splits)}{as_html(rest)}"
 
 
 def _model(record: RunRecord) -> str:
     summary = record.summary
-    objective, perplexity = summary.get("objective"), as_number(summary.get("val_perplexity"))
+    objective, shape = summary.get("objective"), _section(record, "model")
     facts = {
         "style": summary.get("model"),
-        **{key: value for key, value in _section(record, "model").items() if key != "style"},
         "parameters": summary.get("parameters"),
         "of these embeddings": summary.get("parameters_embedding"),
+        **{key: shape.get(key) for key in SHAPE},
         "objective": objective.get("kind") if isinstance(objective, Mapping) else objective,
-        "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
         "SHA-256 of the weights": summary.get("sha256"),
     }
     return fact_list("Model", facts)
@@ -271,7 +275,7 @@ def _cost(record: RunRecord) -> str:
         "money": None if dollars is None else f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3g}",
         "based on": cost.get("basis"),
     }
-    return fact_list("Cost", facts)
+    return fact_list("Cost and energy", facts)
 
 
 def _repeat(record: RunRecord) -> str:
@@ -280,7 +284,10 @@ def _repeat(record: RunRecord) -> str:
     again = shlex.quote(f"{record.name}-again")
     command = f"lilliput train {shlex.quote(str(record.path / 'recipe.yaml'))} --name {again}"
     tell = f'lilliput generate {shlex.quote(str(record.path))} "Once upon a time"'
-    return f"<h2>How to repeat it</h2><pre><code>{escape(command)}\n{escape(tell)}</code></pre>"
+    version = record.summary.get("lilliput")
+    lines = [f"# made by Lilliput {version}"] if version else []
+    code = escape("\n".join([*lines, command, tell]))
+    return f"<h2>How to repeat it</h2><pre><code>{code}</code></pre>"
 
 
 def _recipe(record: RunRecord) -> str:

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ET
 
-from lilliput.lab.html import as_html, escape, fact_list, table
+from lilliput.base.html import as_html, escape, fact_list, table
 
 
 def test_escape_makes_markup_inert_and_text_legal_in_xml():

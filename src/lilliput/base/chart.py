@@ -1,4 +1,4 @@
-"""A small line chart as SVG: nice ticks, log axes, dashed levels, marked points, a legend; text is always escaped.
+"""A small line chart as SVG: nice ticks, log axes, dashed levels, marks, stars, a legend; text is always escaped.
 
 Colours come from CSS variables, so that a page can have them follow its light or dark mode; `STYLE` holds the rules and
 their light defaults, and belongs once into every page or picture that shows a chart.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from lilliput.base.console import duration, number
-from lilliput.lab.html import escape
+from lilliput.base.html import escape
 
 Point = tuple[float, float]
 
@@ -32,10 +32,17 @@ STYLE = """
 .chart .s1 { stroke: var(--s1, #c2711c); } .chart .f1 { fill: var(--s1, #c2711c); }
 .chart .s2 { stroke: var(--s2, #4f5fb8); } .chart .f2 { fill: var(--s2, #4f5fb8); }
 .chart .s3 { stroke: var(--s3, #a8456a); } .chart .f3 { fill: var(--s3, #a8456a); }
+.chart .s4 { stroke: var(--s4, #5b7f2b); } .chart .f4 { fill: var(--s4, #5b7f2b); }
+.chart .s5 { stroke: var(--s5, #8a5a9e); } .chart .f5 { fill: var(--s5, #8a5a9e); }
+.chart .s6 { stroke: var(--s6, #2b7fa8); } .chart .f6 { fill: var(--s6, #2b7fa8); }
+.chart .s7 { stroke: var(--s7, #8c6d1f); } .chart .f7 { fill: var(--s7, #8c6d1f); }
 .chart .mark { stroke: var(--paper, #fffdf8); stroke-width: 2; }
+.chart .star { stroke: var(--paper, #fffdf8); stroke-width: 1.2; }
 .chart .badge { font-weight: 700; font-size: 11px; fill: var(--paper, #fffdf8); }
 """
-COLOURS = 4
+COLOURS = 8
+RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (222, 194, 38))
+"""RGB stops of a scale from dark violet to yellow that rises evenly in lightness (after viridis)."""
 DRAWN_POINTS = 400
 CHARACTER_WIDTH = 6.4  # of 12 px sans serif, rather more than less
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -43,18 +50,22 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 144
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line. `colour` counts from 0; `thin` draws it quietly; `dots` shows each point."""
+    """One line. `colour` counts from 0; `thin` draws it quietly; `dots` shows each point, `line` joins them. `shade`
+    from 0 to 1 takes the place of `colour` where lines are ordered, such as by budget. Without a name it has no place
+    in the legend."""
 
     name: str
     points: Sequence[Point]
     colour: int = 0
     thin: bool = False
     dots: bool = False
+    line: bool = True
+    shade: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A dashed horizontal line, such as a baseline."""
+    """A dashed line: horizontal, such as a baseline, or vertical at a value of x."""
 
     name: str
     value: float
@@ -62,7 +73,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point worth pointing at, with a short badge ('1') and a longer tooltip."""
+    """A point worth pointing at, with a short badge ('1') and a longer tooltip; a star where the badge is empty."""
 
     x: float
     y: float
@@ -79,6 +90,7 @@ class Chart:
     series: Sequence[Series]
     x_label: str = ""
     levels: Sequence[Level] = ()
+    verticals: Sequence[Level] = ()
     marks: Sequence[Mark] = ()
     log_x: bool = False
     log_y: bool = False
@@ -90,6 +102,15 @@ class Chart:
     def svg(self) -> str:
         """The chart as one <svg> element, without STYLE."""
         return _Drawing(self).svg()
+
+
+def figure(chart: Chart, narrow_height: int = 320) -> str:
+    """The chart as a page's figure, drawn twice: for a wide and a narrow screen, since scaled down its text would be
+    too small to read. The page's style shows the one that fits."""
+    narrow = replace(chart, width=350, height=narrow_height)
+    pair = (("wide", chart), ("narrow", narrow))
+    drawn = (one.svg().replace('class="chart"', f'class="chart {kind}"', 1) for kind, one in pair)
+    return f"<figure>{''.join(drawn)}</figure>"
 
 
 def thin_out(points: Sequence[Point], limit: int = DRAWN_POINTS) -> list[Point]:
@@ -162,12 +183,14 @@ class _Drawing:
         self.series = [replace(series, points=self._known(series.points)) for series in chart.series]
         self.marks = [mark for mark in chart.marks if self._known([(mark.x, mark.y)])]
         self.levels = [level for level in chart.levels if _shows(level.value, chart.log_y)]
+        self.verticals = [level for level in chart.verticals if _shows(level.value, chart.log_x)]
         self.legend, legend_rows = self._legend()
         self.right = chart.width - self.RIGHT
         self.top = 14 + (20 if chart.title else 0) + 18 * legend_rows
         bottom = chart.height - self.BOTTOM - (16 if chart.x_label else 0)
         points = [point for series in self.series for point in series.points] + [(m.x, m.y) for m in self.marks]
-        xs, ys = [x for x, _ in points], [y for _, y in points] + [level.value for level in self.levels]
+        xs = [x for x, _ in points] + [level.value for level in self.verticals]
+        ys = [y for _, y in points] + [level.value for level in self.levels]
         across = max(3, (self.right - self.LEFT) // 90)
         inset = 14 if chart.marks else 0  # a badge at either end must not cover the labels
         ends = (self.LEFT + inset, self.right - inset)
@@ -187,7 +210,7 @@ class _Drawing:
             f'width="{chart.width}" height="{chart.height}" role="img" aria-label="{escape(chart.title)}">'
         )
         parts = [head, *self._frame(), *self._levels(), *map(self._line, self.series), *self._marks()]
-        return "\n".join([*parts, *self._level_names(), "</svg>"])
+        return "\n".join([*parts, *self._level_names(), *self._vertical_names(), "</svg>"])
 
     def _frame(self) -> Iterable[str]:
         chart = self.chart
@@ -209,15 +232,17 @@ class _Drawing:
 
     def _legend(self) -> tuple[list[str], int]:
         """Swatches and names in rows that fit the width; nothing for a single series."""
-        if len(self.series) < 2:
+        named = [series for series in self.series if series.name]
+        if len(self.series) < 2 or not named:
             return [], 0
         parts, x, row = [], self.LEFT, 0
-        for series in self.series:
+        for series in named:
             width = 30 + CHARACTER_WIDTH * len(series.name)
             if x > self.LEFT and x + width > self.chart.width:
                 x, row = self.LEFT, row + 1
             y = (36 if self.chart.title else 16) + 18 * row
-            parts.append(f'<line class="{_classes(series)}" x1="{x}" x2="{x + 16}" y1="{y - 4}" y2="{y - 4}"/>')
+            ends = f'x1="{x}" x2="{x + 16}" y1="{y - 4}" y2="{y - 4}"'
+            parts.append(f'<line class="{_classes(series)}"{_stroke(series)} {ends}/>')
             parts.append(f'<text x="{x + 21}" y="{y}">{escape(series.name)}</text>')
             x += round(width + 12)
         return parts, row + 1
@@ -225,7 +250,8 @@ class _Drawing:
     def _line(self, series: Series) -> str:
         pixels = [(self.x.pixel(x), self.y.pixel(y)) for x, y in series.points]
         path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in pixels)
-        parts = [f'<path class="{_classes(series)}" d="{path}"/>'] if len(pixels) > 1 else []
+        drawn = series.line and len(pixels) > 1
+        parts = [f'<path class="{_classes(series)}"{_stroke(series)} d="{path}"/>'] if drawn else []
         if series.dots or len(pixels) == 1:
             dots = zip(series.points, pixels, strict=True)
             parts += [self._dot(series, point, x, y) for point, (x, y) in dots]
@@ -234,13 +260,16 @@ class _Drawing:
     def _dot(self, series: Series, point: Point, x: float, y: float) -> str:
         where = duration(point[0]) if self.chart.time_x else number(point[0])
         tip = escape(f"{series.name} {point[1]:.4g} at {where}")
-        colour = series.colour % COLOURS
-        return f'<circle class="f{colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"><title>{tip}</title></circle>'
+        fill = f'class="f{series.colour % COLOURS}"' if series.shade is None else f'style="fill:{shade(series.shade)}"'
+        return f'<circle {fill} cx="{x:.1f}" cy="{y:.1f}" r="2.6"><title>{tip}</title></circle>'
 
     def _levels(self) -> Iterable[str]:
         for level in self.levels:
             y = self.y.pixel(level.value)
             yield f'<line class="level" x1="{self.LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        for level in self.verticals:
+            x = self.x.pixel(level.value)
+            yield f'<line class="level" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom:.1f}"/>'
 
     def _level_names(self) -> Iterable[str]:
         """Names above their lines at the right, moved up where two would overlap."""
@@ -251,9 +280,20 @@ class _Drawing:
             text = f"{escape(level.name)} {escape(self.chart.y_text(level.value))}"
             yield f'<text class="halo" x="{self.right - 2}" y="{y:.1f}" text-anchor="end">{text}</text>'
 
+    def _vertical_names(self) -> Iterable[str]:
+        """Names at the head of their lines, on the side that has room."""
+        for level in self.verticals:
+            x = self.x.pixel(level.value)
+            left = x > (self.LEFT + self.right) / 2
+            place = f'x="{x + (-6 if left else 6):.1f}" y="{self.top + 12}" text-anchor="{"end" if left else "start"}"'
+            yield f'<text class="halo" {place}>{escape(level.name)}</text>'
+
     def _marks(self) -> Iterable[str]:
         for mark in self.marks:
             x, y = self.x.pixel(mark.x), self.y.pixel(mark.y)
+            if not mark.badge:
+                yield f'<polygon class="star f1" points="{_star(x, y)}"><title>{escape(mark.tip)}</title></polygon>'
+                continue
             yield (
                 f"<g><title>{escape(mark.tip or mark.badge)}</title>"
                 f'<circle class="mark f0" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'
@@ -268,6 +308,24 @@ def _shows(value: float, log: bool) -> bool:
 
 def _classes(series: Series) -> str:
     return f"line s{series.colour % COLOURS}" + (" thin" if series.thin else "")
+
+
+def _stroke(series: Series) -> str:
+    return "" if series.shade is None else f' style="stroke:{shade(series.shade)}"'
+
+
+def shade(share: float) -> str:
+    """The colour at `share` (0 to 1, cut there) of RAMP, as CSS writes it."""
+    place = min(max(share, 0.0), 1.0) * (len(RAMP) - 1)
+    lower = min(int(place), len(RAMP) - 2)
+    mixed = (round(a + (b - a) * (place - lower)) for a, b in zip(RAMP[lower], RAMP[lower + 1], strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+def _star(x: float, y: float, radius: float = 10) -> str:
+    """The corners of a five-pointed star."""
+    corners = ((radius * (0.42 if i % 2 else 1), math.pi * (i / 5 - 0.5)) for i in range(10))
+    return " ".join(f"{x + r * math.cos(a):.1f},{y + r * math.sin(a):.1f}" for r, a in corners)
 
 
 def _clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilliput.lab.chart import Chart, Level, Mark, Series, log_ticks, nice_ticks, thin_out
+from lilliput.base.chart import Chart, Level, Mark, Series, log_ticks, nice_ticks, thin_out
 
 SVG = "{http://www.w3.org/2000/svg}"
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)

@@ -1,11 +1,42 @@
-"""Pieces of an HTML page: text made inert, and plain values as lists and tables."""
+"""An offline HTML page and its pieces: the shell with its style, text made inert, plain values as lists and tables."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+
+def document(title: str, body: str, style: str = "", script: str = "") -> str:
+    """A whole page around `body` (HTML), with the house's style and `style` (CSS) after it. It loads nothing, and runs
+    nothing but `script`, whatever its texts say: the page's policy names the script by its hash."""
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        body += f"\n<script>{script}</script>"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{escape(title)} - Lilliput</title>
+<style>
+{css}{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
 
 
 def escape(text: object) -> str:

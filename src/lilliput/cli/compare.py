@@ -1,0 +1,34 @@
+"""`lilliput compare RUN RUN...`: several runs on one offline page, and as a Markdown table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Runs' names (runs/NAME) or folders, finished or not.")],
+    output: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
+    level: Annotated[
+        list[float] | None, typer.Option(help="A loss, in bits per byte, to say when each reached it; may be repeated.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Compare runs: loss against tokens, FLOPs and time, speed, samples; seeds of one recipe together, with a test."""
+    from lilliput.api.run import find
+    from lilliput.base import console
+    from lilliput.lab.compare_page import write_page
+    from lilliput.lab.compare_table import markdown, plain
+    from lilliput.lab.comparison import Comparison
+
+    console.use_json(json)
+    comparison = Comparison([find(run) for run in runs], level or [])
+    page = write_page(comparison, output)
+    if json:
+        console.emit({"page": page, **plain(comparison)})
+        return
+    console.say(markdown(comparison))
+    console.say()
+    console.say(str(page))

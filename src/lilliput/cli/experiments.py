@@ -1,0 +1,136 @@
+"""`lilliput experiments`: a queue of runs in one YAML file: list it, work through it, try again what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lilliput.lab.worker import Outcome
+
+app = typer.Typer(help="A queue of runs in one YAML file.", no_args_is_help=True)
+
+FAILED, INTERRUPTED = 1, 130
+File = Annotated[Path, typer.Option(help="The queue.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+QUEUE = Path("experiments.yaml")
+
+
+@app.command("list")
+def list_experiments(file: File = QUEUE, json: Json = False) -> None:
+    """Every experiment with its state: todo, running, interrupted, done or failed."""
+    from lilliput.base import console
+    from lilliput.lab.experiments import Experiments
+
+    console.use_json(json)
+    experiments = Experiments(file)
+    rows = [
+        {
+            "name": one.name,
+            "state": state,
+            "config": one.config,
+            "devices": one.devices,
+            "val_bits_per_byte": experiments.score(one),
+            "last_run": one.last_run.model_dump() if one.last_run else None,
+        }
+        for one, state in experiments.states()
+    ]
+    if json:
+        console.emit({"file": file, "experiments": rows})
+        return
+    wide = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        console.say(f"{row['name']:{wide}}  {row['state']:11}  {_detail(row)}".rstrip())
+
+
+def _detail(row: dict[str, Any]) -> str:
+    run, bits = row["last_run"], row["val_bits_per_byte"]
+    if row["state"] == "running" and run:
+        return f"since {run['started']} on {run['host']}, process {run['pid']}"
+    if row["state"] == "failed" and run and run["reason"]:
+        return run["reason"]
+    return row["config"] if bits is None else f"{bits:.3f} bits per byte"
+
+
+@app.command("run-next")
+def run_next(file: File = QUEUE, json: Json = False) -> None:
+    """Train the first experiment that is to do; one that was interrupted goes on."""
+    _work(file, json, None, count=1)
+
+
+@app.command("run")
+def run(
+    name: Annotated[str, typer.Argument(help="An experiment's name; one that failed is tried again.")],
+    file: File = QUEUE,
+    json: Json = False,
+) -> None:
+    """Train one experiment."""
+    _work(file, json, name, count=1)
+
+
+@app.command("run-all")
+def run_all(file: File = QUEUE, json: Json = False) -> None:
+    """Train everything that is to do, one after another. Any number of these may work on one file at once."""
+    _work(file, json, None, count=None)
+
+
+@app.command("retry")
+def retry(
+    name: Annotated[str | None, typer.Argument(help="One experiment instead of all that failed.")] = None,
+    file: File = QUEUE,
+    json: Json = False,
+) -> None:
+    """Put failed and interrupted experiments back to todo; training will go on from their last checkpoints."""
+    from lilliput.base import console
+    from lilliput.lab.experiments import Experiments
+
+    console.use_json(json)
+    names = Experiments(file).retry(name)
+    if json:
+        console.emit({"file": file, "todo": names})
+    else:
+        console.say("\n".join(f"{name}  todo" for name in names) or "nothing failed")
+
+
+def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
+    """Work on the queue; exit code 1 when an experiment failed, 130 when a person interrupted one."""
+    from lilliput.base import console
+    from lilliput.lab.experiments import Experiments
+    from lilliput.lab.worker import work_on
+
+    console.use_json(json)
+    outcomes = []
+    for outcome in work_on(Experiments(file), name, count):
+        outcomes.append(outcome)
+        console.say(_told(outcome))
+    if json:
+        console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
+    elif not outcomes:
+        console.say("nothing is to do")
+    _exit(outcomes)
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.status == "todo":
+        return f"{outcome.experiment.name}  interrupted; the same command goes on with it"
+    return f"{outcome.experiment.name}  {outcome.status}" + (f": {outcome.reason}" if outcome.reason else "")
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.experiment.name,
+        "status": outcome.status,
+        "exit_code": outcome.exit_code,
+        "reason": outcome.reason,
+    }
+
+
+def _exit(outcomes: Iterable[Outcome]) -> None:
+    ends = {outcome.status for outcome in outcomes}
+    if "todo" in ends:
+        raise typer.Exit(INTERRUPTED)
+    if "failed" in ends:
+        raise typer.Exit(FAILED)

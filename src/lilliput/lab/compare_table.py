@@ -1,0 +1,163 @@
+"""The comparison as Markdown tables and as plain values: for a terminal, a write-up, and `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lilliput.base.console import duration, number
+from lilliput.lab.comparison import Comparison, Group
+from lilliput.lab.statistics import Difference, Estimate
+
+Row = list[str]
+NONE = "-"
+
+
+def markdown(comparison: Comparison) -> str:
+    """Tables of scores and speed, of differences, and of convergence, with the notes that belong to them."""
+    parts = [as_markdown(*scores(comparison))]
+    if comparison.differences:
+        parts += [as_markdown(*differences(comparison)), caveat(comparison)]
+    else:
+        parts.append(caveat(comparison))
+    parts += [as_markdown(*convergence(comparison))]
+    parts += [f"Note: {note}" for note in comparison.notes]
+    return "\n\n".join(parts)
+
+
+def as_markdown(head: Row, rows: Iterable[Row]) -> str:
+    """One table; its first column reads to the left, the others to the right. A bar inside a cell is escaped."""
+    rule = [":--", *("--:" for _ in head[1:])]
+    lines = [head, rule, *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+# ---------------------------------------------------------------------------- the tables, as text
+
+
+def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """A row a group, the best first: score, size, tokens, time, speed, energy."""
+    head = ["model", "bits per byte", "parameters", "tokens", "wall time", "tokens/s", "of matmul peak", "kWh"]
+    columns: list[tuple[str, Callable[[float], str]]] = [
+        ("parameters", lambda value: f"{value:,.0f}"),
+        ("tokens", number),
+        ("seconds", duration),
+        ("tokens_per_second", lambda value: f"{value:,.0f}"),
+        ("utilisation", lambda value: f"{value:.0%}"),
+        ("kwh", lambda value: f"{value:.2g}"),
+    ]
+    rows = [
+        [group.name, told(group.estimate), *(_cell(group.mean(key), text) for key, text in columns)]
+        for group in comparison.groups
+    ]
+    return head, rows
+
+
+def differences(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """A row for each pair of groups that can be tested."""
+    head = ["pair", "difference", "95% interval", "degrees of freedom", "p"]
+    rows = [
+        [
+            f"{worse.name} less {better.name}",
+            f"{found.difference:.4f}",
+            f"{found.difference - found.margin:.4f} to {found.difference + found.margin:.4f}",
+            f"{found.degrees:.1f}",
+            f"{found.p:.2g}",
+        ]
+        for worse, better, found in comparison.differences
+    ]
+    return head, rows
+
+
+def convergence(comparison: Comparison) -> tuple[Row, list[Row]]:
+    """A row a group: tokens and seconds at which its validation loss reached each level."""
+    head = ["model", *(f"to {level:.4g}" for level in comparison.levels)]
+    return head, [[group.name, *(_reached(group, level) for level in comparison.levels)] for group in comparison.groups]
+
+
+def _reached(group: Group, level: float) -> str:
+    tokens, seconds = group.reaches(level, "tokens"), group.reaches(level, "seconds")
+    if tokens is None or seconds is None:
+        return "not reached"
+    return f"{number(tokens)} tokens, {duration(seconds)}"
+
+
+def told(found: Estimate | None) -> str:
+    """'0.817 ± 0.012 (3 seeds)'."""
+    if found is None:
+        return NONE
+    return (
+        f"{found.mean:.3f}" if found.margin is None else f"{found.mean:.3f} ± {found.margin:.3f} ({found.count} seeds)"
+    )
+
+
+def _cell(value: float | None, text: Callable[[float], str]) -> str:
+    return NONE if value is None else text(value)
+
+
+def caveat(comparison: Comparison) -> str:
+    """What the test is and what it cannot show."""
+    if not comparison.differences:
+        return (
+            "No difference could be tested: that takes two models with two or more seeds each. How far apart two seeds "
+            "of one recipe lie is not known here, so no difference above is known to be more than that."
+        )
+    pairs = len(comparison.differences)
+    least = min(min(len(worse.scores), len(better.scores)) for worse, better, _ in comparison.differences)
+    parts = [
+        "± is a 95% interval by Student's t over seeds; p is of Welch's t-test on the final bits per byte, two-sided. "
+        "Both take seeds as draws from a normal distribution."
+    ]
+    if least == 2:
+        parts.append(
+            "With two seeds on a side there are few degrees of freedom: the intervals are wide, only a difference far "
+            "above the spread between seeds can show, and a large p does not say that there is none."
+        )
+    if pairs > 1:
+        parts.append(
+            f"p is not adjusted for {pairs} pairs: to be wrong in 5% of such tables, ask for p < {0.05 / pairs:.2g}."
+        )
+    return " ".join(parts)
+
+
+# ---------------------------------------------------------------------------- plain values
+
+
+def plain(comparison: Comparison) -> dict[str, Any]:
+    """Everything that the tables hold, as numbers."""
+    return {
+        "groups": [_plain_group(group, comparison.levels) for group in comparison.groups],
+        "differences": [
+            {"worse": worse.name, "better": better.name, **_plain_difference(found)}
+            for worse, better, found in comparison.differences
+        ],
+        "test": "Welch's t-test, two-sided, on final validation bits per byte",
+        "settings": comparison.settings,
+        "notes": comparison.notes,
+    }
+
+
+def _plain_group(group: Group, levels: Sequence[float]) -> dict[str, Any]:
+    estimate = group.estimate
+    return {
+        "name": group.name,
+        "val_bits_per_byte": estimate and {"mean": estimate.mean, "margin": estimate.margin, "seeds": estimate.count},
+        **{
+            key: group.mean(key)
+            for key in ("parameters", "tokens", "seconds", "tokens_per_second", "utilisation", "kwh")
+        },
+        "reaches": [
+            {"val_bits_per_byte": level, **{x: group.reaches(level, x) for x in ("tokens", "flops", "seconds")}}
+            for level in levels
+        ],
+        "runs": [
+            {"run": run.record.path, "seed": run.record.recipe.get("seed"), "val_bits_per_byte": run.score}
+            for run in group.runs
+        ],
+    }
+
+
+def _plain_difference(found: Difference) -> dict[str, float]:
+    return {"difference": found.difference, "margin": found.margin, "degrees": found.degrees, "p": found.p}

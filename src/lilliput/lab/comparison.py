@@ -1,0 +1,198 @@
+"""Comparison: several runs side by side as plain numbers: seeds grouped, differences tested, speed of convergence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lilliput.base.chart import Point
+from lilliput.base.config import flatten, validate
+from lilliput.base.errors import CheckpointError, ConfigError
+from lilliput.lab.run_record import RunRecord, as_number
+from lilliput.lab.statistics import Difference, Estimate, estimate, welch
+from lilliput.model.config import ModelConfig
+from lilliput.model.counts import flops_per_token
+
+# What tells two runs of one recipe apart.
+OWN = ("name", "seed")
+LEVEL_SHARES = (0.5, 0.25, 0.1, 0.03)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run: `label` is its name, or its folder where two share a name."""
+
+    record: RunRecord
+    label: str
+
+    @property
+    def score(self) -> float | None:
+        """Validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
+        return self.record.number("val_bits_per_byte")
+
+    @cached_property
+    def flops_per_token(self) -> float | None:
+        """Training FLOPs a token, as the run counted them; before its end, as its recipe's model has them."""
+        flops, tokens = (as_number(self.record.summary.get(key)) for key in ("flops", "tokens"))
+        if flops and tokens:
+            return flops / tokens
+        try:
+            config = validate(ModelConfig, self.record.recipe.get("model") or {}, str(self.record.path))
+        except ConfigError:
+            return None
+        return float(flops_per_token(config).training)
+
+    def curve(self, x: str) -> list[Point]:
+        """Validation bits per byte against 'tokens', 'flops' or 'seconds'."""
+        if x != "flops":
+            return self.record.points(x, "val_bits_per_byte")
+        each = self.flops_per_token
+        return [(tokens * each, bits) for tokens, bits in self.curve("tokens")] if each else []
+
+    def reaches(self, level: float, x: str) -> float | None:
+        """The first place on `x` where the curve is at `level`, on a straight line between evaluations."""
+        for (x0, y0), (x1, y1) in pairwise(self.curve(x)):
+            if y0 > level >= y1:
+                return x0 + (x1 - x0) * (y0 - level) / (y0 - y1)
+        return None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe that differ in their seed alone."""
+
+    name: str
+    runs: tuple[Compared, ...]
+
+    @cached_property
+    def scores(self) -> list[float]:
+        return [run.score for run in self.runs if run.score is not None]
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """Final bits per byte over the seeds."""
+        return estimate(self.scores) if self.scores else None
+
+    def mean(self, key: str) -> float | None:
+        """Mean over the runs of a number of their summaries, None where one lacks it."""
+        known = [value for run in self.runs if (value := run.record.number(key)) is not None]
+        return fmean(known) if len(known) == len(self.runs) else None
+
+    def reaches(self, level: float, x: str) -> float | None:
+        """Mean place where the runs reach `level`; None where one does not."""
+        places = [place for run in self.runs if (place := run.reaches(level, x)) is not None]
+        return fmean(places) if len(places) == len(self.runs) else None
+
+    def mean_curve(self, x: str) -> list[Point]:
+        """The mean over the runs, point by point, up to the end of the shortest."""
+        rows = zip(*(run.curve(x) for run in self.runs), strict=False)
+        return [(fmean(a for a, _ in row), fmean(b for _, b in row)) for row in rows]
+
+
+class Comparison:
+    """Runs in the order given, in groups from the best score to the worst. Raises ConfigError for fewer than two runs
+    or the same one twice, CheckpointError where a folder holds no run or none has been evaluated yet."""
+
+    def __init__(self, paths: Sequence[Path], levels: Sequence[float] = ()):
+        folders = [path.resolve() for path in paths]
+        if len(folders) < 2 or len(set(folders)) < len(folders):
+            raise ConfigError(f"{len(set(folders))} different runs to compare", "give two or more runs, each once")
+        self.runs = _labelled([RunRecord.read(path) for path in paths])
+        if not any(run.curve("tokens") for run in self.runs):
+            raise CheckpointError("none of the runs has been evaluated yet: there is nothing to compare")
+        self.groups = sorted(_groups(self.runs), key=lambda group: _or_last(group.estimate))
+        self.levels = sorted(levels, reverse=True) if levels else self._levels()
+
+    @cached_property
+    def differences(self) -> list[tuple[Group, Group, Difference]]:
+        """Every pair of groups for which Welch's test can be made, the worse first."""
+        tested = ((worse, better, welch(worse.scores, better.scores)) for better, worse in combinations(self.groups, 2))
+        return [(worse, better, found) for worse, better, found in tested if found is not None]
+
+    @cached_property
+    def settings(self) -> dict[str, list[Any]]:
+        """Recipe keys in which the runs differ, each with the value of every run in order."""
+        recipes = [flatten(run.record.recipe) for run in self.runs]
+        keys = dict.fromkeys(key for recipe in recipes for key in recipe if key != "name")
+        values = {key: [recipe.get(key) for recipe in recipes] for key in keys}
+        return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What makes these runs less comparable than they look."""
+        doubts = [note for note in (self._texts(), self._tokens(), self._machines()) if note]
+        return [*doubts, *(f"{run.label}: {problem}." for run in self.runs for problem in run.record.problems)]
+
+    def _levels(self) -> list[float]:
+        """Losses on the way from where the runs begin to the best end: shares of that distance, rounded up to 0.01."""
+        curves = [[bits for _, bits in run.curve("tokens")] for run in self.runs]
+        start, best = min(max(curve) for curve in curves if curve), min(min(curve) for curve in curves if curve)
+        return sorted({round(best + share * (start - best) + 0.005, 2) for share in LEVEL_SHARES}, reverse=True)
+
+    def _texts(self) -> str | None:
+        sizes = {_size(run.record, "validation") for run in self.runs} - {None}
+        return f"Not the same validation text: {' and '.join(sorted(map(str, sizes)))}." if len(sizes) > 1 else None
+
+    def _tokens(self) -> str | None:
+        tokenizers = {str(found) for run in self.runs if (found := _data(run.record).get("tokenizer"))}
+        parts = [flatten(run.record.recipe).get("evaluate.final_tokens") for run in self.runs]
+        if len(tokenizers) < 2 or not any(parts):
+            return None
+        return (
+            "Different tokenizers, and a score on a part of the validation text that is cut by tokens: not the same "
+            "text. Train with evaluate.final_tokens=null."
+        )
+
+    def _machines(self) -> str | None:
+        machines = {
+            f"{summary['device']}, {summary.get('threads')} threads"
+            for run in self.runs
+            if (summary := run.record.summary).get("device")
+        }
+        return f"Speed and wall time are of {' and of '.join(sorted(machines))}." if len(machines) > 1 else None
+
+
+def _labelled(records: list[RunRecord]) -> list[Compared]:
+    names = [record.name for record in records]
+    return [Compared(record, record.name if names.count(record.name) == 1 else str(record.path)) for record in records]
+
+
+def _groups(runs: list[Compared]) -> list[Group]:
+    """Runs by recipe; a run without one is a group of its own."""
+    found: dict[str, list[Compared]] = {}
+    for run in runs:
+        recipe = {key: value for key, value in run.record.recipe.items() if key not in OWN}
+        found.setdefault(json.dumps(recipe, sort_keys=True, default=str) if recipe else run.label, []).append(run)
+    names = [_common([run.label for run in members]) for members in found.values()]
+    return [
+        Group(name if name and names.count(name) == 1 else members[0].label, tuple(members))
+        for name, members in zip(names, found.values(), strict=True)
+    ]
+
+
+def _common(labels: list[str]) -> str:
+    """What the labels begin with, less a trailing 'seed'; a single label is left as it is."""
+    first, last = min(labels), max(labels)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first if first == last else re.sub(r"[-_. ]*(seed|s)?[-_. ]*$", "", first[:same])
+
+
+def _or_last(found: Estimate | None) -> float:
+    return float("inf") if found is None else found.mean
+
+
+def _data(record: RunRecord) -> dict[str, Any]:
+    data = record.summary.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _size(record: RunRecord, split: str) -> str | None:
+    size = _data(record).get(split)
+    return f"{size.get('documents')} documents of {size.get('bytes')} bytes" if isinstance(size, dict) else None

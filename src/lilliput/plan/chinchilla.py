@@ -1,0 +1,143 @@
+"""Compute-optimal training after Hoffmann et al. 2022 ("Chinchilla", arXiv:2203.15556): the law, its optimum, and the
+other ways to choose a size.
+
+N is parameters, D training tokens, C = 6 N D training FLOPs, L nats a token on Chinchilla's own data and tokenizer: the
+law's losses are not those of another corpus. Its optimum is a starting point there, too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lilliput.base.console import number
+from lilliput.base.errors import ConfigError
+
+FLOPS_PER_PARAMETER = 6.0
+"""Training FLOPs for each parameter and token: two forward, four backward (Kaplan et al. 2020, arXiv:2001.08361)."""
+TOKENS_PER_PARAMETER = 20.0
+"""The rule of thumb that Chinchilla itself (70B parameters, 1.4T tokens) stands for."""
+CHINCHILLA_FLOPS = 5.76e23
+"""The budget of Gopher and Chinchilla."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """What to train with `flops`: N `parameters` on D `tokens`; `loss` is None where a method predicts none."""
+
+    flops: float
+    parameters: float
+    tokens: float
+    loss: float | None = None
+
+    @property
+    def tokens_per_parameter(self) -> float:
+        return self.tokens / self.parameters
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "tokens_per_parameter": self.tokens_per_parameter}
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """L(N, D) = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022, equation 2)."""
+
+    E: float
+    A: float
+    B: float
+    alpha: float
+    beta: float
+
+    def loss(self, parameters: float, tokens: float) -> float:
+        """L(N, D). Raises ConfigError unless both are above 0."""
+        _positive(parameters=parameters, tokens=tokens)
+        return self.E + self.A / parameters**self.alpha + self.B / tokens**self.beta
+
+    def optimum(self, flops: float) -> Optimum:
+        """The least loss at C = 6 N D, in closed form (equation 4): N = G (C/6)^a and D = (C/6)^b / G with
+        a = beta / (alpha + beta), b = 1 - a and G = (alpha A / (beta B))^(1 / (alpha + beta))."""
+        _positive(flops=flops)
+        total = self.alpha + self.beta
+        scale = (self.alpha * self.A / (self.beta * self.B)) ** (1 / total)
+        products = flops / FLOPS_PER_PARAMETER
+        parameters = scale * products ** (self.beta / total)
+        tokens = products / parameters
+        return Optimum(flops, parameters, tokens, self.loss(parameters, tokens))
+
+    def loss_at(self, parameters: float, flops: float) -> float:
+        """The loss of N `parameters` trained on all the tokens that `flops` pay for."""
+        return self.loss(parameters, flops / FLOPS_PER_PARAMETER / parameters)
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+CHINCHILLA = Law(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
+"""The constants as the paper prints them (appendix D.3). They are rounded, and that moves the optimum."""
+REPLICATION = Law(E=1.82, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
+"""The same law fitted again to the paper's figures by Besiroglu et al. 2024 (arXiv:2404.10102), who find the paper's
+own fit stopped early and its constants rounded too far."""
+
+# (parameters, tokens) that the paper's first two approaches call optimal: its tables 3 and A3.
+APPROACH_1 = (
+    (400e6, 8.0e9), (1e9, 20.2e9), (10e9, 205.1e9), (67e9, 1.5e12), (175e9, 3.7e12), (280e9, 5.9e12), (520e9, 11.0e12),
+    (1e12, 21.2e12), (10e12, 216.2e12),
+)  # fmt: skip
+APPROACH_2 = (
+    (400e6, 7.7e9), (1e9, 20.0e9), (10e9, 219.5e9), (67e9, 1.7e12), (175e9, 4.3e12), (280e9, 7.1e12), (520e9, 13.4e12),
+    (1e12, 26.5e12), (10e12, 292.0e12),
+)  # fmt: skip
+
+
+def rule_of_20(flops: float) -> Optimum:
+    """Twenty tokens a parameter: N = sqrt(C / 120)."""
+    _positive(flops=flops)
+    parameters = math.sqrt(flops / (FLOPS_PER_PARAMETER * TOKENS_PER_PARAMETER))
+    return Optimum(flops, parameters, TOKENS_PER_PARAMETER * parameters)
+
+
+def along(table: tuple[tuple[float, float], ...], flops: float) -> Optimum:
+    """The optimum on the straight line, in logarithms, through a published table of (N, D); outside the table it is
+    drawn on."""
+    _positive(flops=flops)
+    work = [math.log(FLOPS_PER_PARAMETER * n * d) for n, d in table]
+    slope, intercept = line(work, [math.log(n) for n, _ in table])
+    parameters = math.exp(intercept + slope * math.log(flops))
+    return Optimum(flops, parameters, flops / FLOPS_PER_PARAMETER / parameters)
+
+
+def line(xs: list[float], ys: list[float]) -> tuple[float, float]:
+    """Slope and intercept of least squares. Raises ConfigError for fewer than two different xs."""
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((x - mean_x) ** 2 for x in xs)
+    if not spread:
+        raise ConfigError(f"a line needs two different points, and all {len(xs)} lie at {mean_x:g}")
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread
+    return slope, mean_y - slope * mean_x
+
+
+def methods(flops: float) -> dict[str, Optimum]:
+    """Every way to spend `flops`, side by side, by name."""
+    return {
+        "approach 1: envelope of training curves": along(APPROACH_1, flops),
+        "approach 2: IsoFLOP minima": along(APPROACH_2, flops),
+        "approach 3: the law, rounded constants": CHINCHILLA.optimum(flops),
+        "approach 3, fitted again (Besiroglu 2024)": REPLICATION.optimum(flops),
+        "rule of 20 tokens a parameter": rule_of_20(flops),
+    }
+
+
+def disagreement(found: dict[str, Optimum]) -> str:
+    """One sentence: the smallest and largest size that the methods name, and their ratio."""
+    least, most = (pick(found.items(), key=lambda pair: pair[1].parameters) for pick in (min, max))
+    return (
+        f"they disagree by {most[1].parameters / least[1].parameters:.2g} times: {number(least[1].parameters)} "
+        f"parameters by {least[0].partition(':')[0]}, {number(most[1].parameters)} by {most[0].partition(':')[0]}"
+    )
+
+
+def _positive(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not value > 0 or not math.isfinite(value):
+            raise ConfigError(f"{name} has to be above 0 and finite, and is {value:g}")
