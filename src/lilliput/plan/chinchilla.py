@@ -120,20 +120,21 @@ def line(xs: list[float], ys: list[float]) -> tuple[float, float]:
 def methods(flops: float) -> dict[str, Optimum]:
     """Every way to spend `flops`, side by side, by name."""
     return {
-        "approach 1: envelope of training curves": along(APPROACH_1, flops),
-        "approach 2: IsoFLOP minima": along(APPROACH_2, flops),
-        "approach 3: the law, rounded constants": CHINCHILLA.optimum(flops),
-        "approach 3, fitted again (Besiroglu 2024)": REPLICATION.optimum(flops),
-        "rule of 20 tokens a parameter": rule_of_20(flops),
+        "approach 1, envelope of curves": along(APPROACH_1, flops),
+        "approach 2, IsoFLOP minima": along(APPROACH_2, flops),
+        "approach 3, rounded constants": CHINCHILLA.optimum(flops),
+        "approach 3, fitted again": REPLICATION.optimum(flops),
+        "20 tokens a parameter": rule_of_20(flops),
     }
 
 
 def disagreement(found: dict[str, Optimum]) -> str:
     """One sentence: the smallest and largest size that the methods name, and their ratio."""
     least, most = (pick(found.items(), key=lambda pair: pair[1].parameters) for pick in (min, max))
+    ratio = most[1].parameters / least[1].parameters
     return (
-        f"they disagree by {most[1].parameters / least[1].parameters:.2g} times: {number(least[1].parameters)} "
-        f"parameters by {least[0].partition(':')[0]}, {number(most[1].parameters)} by {most[0].partition(':')[0]}"
+        f"{ratio:.2g} times between the smallest and the largest: {number(least[1].parameters)} parameters "
+        f"({least[0]}) and {number(most[1].parameters)} ({most[0]})"
     )
 
 
