@@ -10,7 +10,7 @@ import typer
 
 from lilliput import __version__
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, evaluate, generate, model, recipe, report, tokenizer, train, wtac
+from lilliput.cli import data, evaluate, generate, model, plan, recipe, report, tokenizer, train, wtac
 
 app = typer.Typer(
     name="lilliput",
@@ -27,6 +27,7 @@ app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(plan.app, name="plan")
 app.add_typer(recipe.app, name="recipe")
 
 

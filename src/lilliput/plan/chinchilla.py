@@ -142,3 +142,18 @@ def _positive(**numbers: float) -> None:
     for name, value in numbers.items():
         if not value > 0 or not math.isfinite(value):
             raise ConfigError(f"{name} has to be above 0 and finite, and is {value:g}")
+
+
+def chosen_model(flops: float | None, parameters: float | None, tokens: float | None) -> Optimum:
+    """The model that two of the three numbers describe, or with a budget alone (10^17.5 FLOPs where nothing is given:
+    the 51M model of a $50 run) the law's best. Raises ConfigError for three numbers, or for tokens without a size."""
+    if flops is not None and parameters is not None and tokens is not None:
+        raise ConfigError("flops, parameters and tokens are tied by C = 6 N D; give two of them")
+    if tokens is not None and parameters is None:
+        raise ConfigError("tokens alone leave the size open", "give parameters as well")
+    if parameters is None:
+        return CHINCHILLA.optimum(10**17.5 if flops is None else flops)
+    _positive(parameters=parameters)
+    if tokens is None:
+        tokens = (10**17.5 if flops is None else flops) / FLOPS_PER_PARAMETER / parameters
+    return Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens, CHINCHILLA.loss(parameters, tokens))

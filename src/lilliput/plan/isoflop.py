@@ -14,7 +14,6 @@ from lilliput.base.html import document, escape
 from lilliput.plan.chinchilla import (
     APPROACH_1,
     APPROACH_2,
-    CHINCHILLA,
     CHINCHILLA_FLOPS,
     FLOPS_PER_PARAMETER,
     REPLICATION,
@@ -90,7 +89,7 @@ def page(law: Law, chosen: Optimum) -> str:
     )
     body = f"""<header><div class="eyebrow">Lilliput plan</div>
 <h1>What to train with a budget</h1>
-<p class="facts">Each curve spends the same FLOPs on models of every size: the smaller the model, the more text it reads.
+<p class="facts">Each curve spends the same FLOPs on models of every size: the smaller it is, the more text it reads.
 Violet is the smallest budget, yellow the largest. The star is the model chosen: move it.</p></header>
 <figure id="isoflop" data-facts="{escape(json.dumps(facts))}">{"".join(charts)}</figure>
 <div class="dials">
@@ -145,8 +144,3 @@ def _line(table: tuple[tuple[float, float], ...]) -> list[float]:
     """log10 N = slope x log10 C + intercept of a published table, from two points of its line."""
     low, high = (math.log10(along(table, flops).parameters) for flops in (1.0, 10.0))
     return [high - low, low]
-
-
-def default_model(flops: float = 10**17.5) -> Optimum:
-    """The law's optimum for a budget; at the default, the 51M model of a $50 run."""
-    return CHINCHILLA.optimum(flops)

@@ -141,8 +141,8 @@ def model_cells(row: Training) -> dict[str, str]:
     return {
         "parameters": number(row.parameters),
         "tokens": number(row.tokens),
-        "tokens a parameter": f"{row.tokens_per_parameter:.3g}",
-        "of the rule of 20": f"{row.share_of_rule:.2g}x",
+        "tokens a parameter": number(row.tokens_per_parameter),
+        "of the rule of 20": f"{number(row.share_of_rule)}x",
         "training": flops_text(row.flops),
         "law's loss": f"{row.law_loss:.3f}",
     }
