@@ -9,10 +9,11 @@ import click
 import typer
 from typer.core import TyperGroup
 
+from lilliput.cli.plan_runs import Data, Json, Overrides, batch_size, learning_rate, sweep
+
 if TYPE_CHECKING:
     from lilliput.api.planning import Plan
     from lilliput.plan.chinchilla import Optimum
-    from lilliput.plan.study import Findings
 
 
 class RecipeOrCommand(TyperGroup):
@@ -30,9 +31,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500")]
-Data = Annotated[list[str] | None, typer.Option(help="Text of your own: files, folders, globs, or hf:NAME.")]
+app.command("sweep")(sweep)
+app.command("learning-rate")(learning_rate)
+app.command("batch-size")(batch_size)
 
 
 @app.command("recipe")
@@ -146,82 +147,61 @@ def _methods(found: dict[str, Optimum]) -> list[str]:
     ]
 
 
-@app.command("sweep")
-def sweep(
-    recipe: Annotated[str, typer.Argument(help="Data, tokenizer, batch and optimizer of every run.")] = "story",
-    overrides: Overrides = None,
-    data: Data = None,
-    budgets: Annotated[str, typer.Option(help="Budgets in FLOPs, three or more.")] = "3e11,1e12,3e12",
-    held_out: Annotated[str, typer.Option(help="A larger budget that the fits do not see, or 'none'.")] = "1e13",
-    per_budget: Annotated[int, typer.Option(min=3, help="Sizes of a budget to begin with.")] = 5,
-    sizes: Annotated[str, typer.Option(help="These sizes at every budget instead, such as w64-d1,w96-d2.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 1,
-    tokens_per_parameter: Annotated[float, typer.Option(help="The guess that sizes are chosen around.")] = 20.0,
-    name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
+@app.command("tables")
+def tables(
+    parameters: Annotated[float | None, typer.Option(help="Your model's size, with --tokens: 51e6.")] = None,
+    tokens: Annotated[float | None, typer.Option(help="Training tokens, or an amount of text.")] = None,
+    words: Annotated[float | None, typer.Option(help="An amount of text in words.")] = None,
+    novels: Annotated[float | None, typer.Option(help="An amount of text in novels.")] = None,
+    gpu_hours: Annotated[float | None, typer.Option(help="GPU hours, as energy and CO2.")] = None,
+    watts: Annotated[float, typer.Option(help="Of a GPU.")] = 700.0,
+    grams_co2_per_kwh: Annotated[float, typer.Option(help="Of the grid.")] = 480.0,
+    page: Annotated[Path | None, typer.Option(help="Write the tables as an offline page with calculators.")] = None,
     json: Json = False,
 ) -> None:
-    """An IsoFLOP study of real runs: fits with intervals, and a test on a larger budget. Again: goes on."""
-    from lilliput.api.sweep import Settings
-    from lilliput.api.sweep import sweep as run_sweep
+    """Known models' sizes, tokens as words and novels, GPU hours as energy; with numbers of your own, their rows."""
+    from dataclasses import asdict
+
     from lilliput.base import console
-    from lilliput.cli.train import INTERRUPTED, sort_words
+    from lilliput.base.errors import ConfigError
+    from lilliput.base.files import write_text
+    from lilliput.plan import tables as reference
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
-    settings = Settings(
-        tuple(_numbers(budgets, "--budgets")),
-        None if held_out == "none" else _numbers(held_out, "--held-out")[0],
-        per_budget,
-        tuple(filter(None, sizes.split(","))),
-        seeds,
-        tokens_per_parameter,
-    )
-    done = run_sweep(recipe, assignments, data=paths, name=name, settings=settings)
+    shown, values = reference.cells(), reference.as_dict()
+    if parameters is not None and tokens is None:
+        raise ConfigError("--parameters says nothing without training tokens", "give --tokens as well")
+    own: dict[str, Any] = {}
+    if parameters is not None and tokens is not None:
+        own["models"] = reference.training(parameters, tokens)
+        shown["models"] = {"yours": reference.model_cells(own["models"]), **shown["models"]}
+    if tokens is not None or words is not None or novels is not None:
+        own["texts"] = reference.text(tokens=tokens, words=words, novels=novels)
+        shown["text"] = {"yours": reference.text_cells(own["texts"]), **shown["text"]}
+    if gpu_hours is not None:
+        own["energy"] = reference.energy(gpu_hours, watts, grams_co2_per_kwh)
+        shown["energy"] = {"yours": reference.energy_cells(own["energy"]), **shown["energy"]}
+    if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, reference.page())
     if json:
-        console.emit(done.as_dict())
-    elif done.findings is None:
-        console.say(f"interrupted after {len(done.trials)} runs; the same command again goes on")
-    else:
-        for line in _findings(done.findings):
+        console.emit({**values, "yours": {kind: asdict(row) for kind, row in own.items()}, "page": page})
+        return
+    for rows in shown.values():
+        for line in _table(rows):
             console.say(line)
-        console.say(f"report      {done.files['page']}")
-    if done.findings is None:
-        raise typer.Exit(INTERRUPTED)
+        console.say()
+    if page:
+        console.say(str(page))
 
 
-def _findings(found: Findings) -> list[str]:
-    """The study for a person."""
-    from lilliput.base.console import number
-    from lilliput.plan.study_page import sized, with_interval
-
-    lines = []
-    for curve in found.curves:
-        best = "no minimum" if curve.best is None else f"best size {sized(curve.best, curve.interval)}"
-        loss = "" if curve.loss is None else f" on {number(curve.tokens or 0)} tokens, {curve.loss:.4f} bits per byte"
-        lines.append(f"{curve.budget:<10.3g}  {best}{loss}")
-    lines.append(f"exponent    {with_interval(found.exponent, found.exponent_interval, '{:.3f}')} of size in budget by "
-                 f"approach 2, {found.law_exponent:.3f} by the law")  # fmt: skip
-    constants = (with_interval(v, found.law_intervals[n], "{:.3g}") for n, v in found.law.as_dict().items())
-    lines.append(
-        "law         " + ", ".join(f"{n} {text}" for n, text in zip(found.law.as_dict(), constants, strict=True))
-    )
-    if test := found.held_out:
-        size = "no minimum" if test.curve.best is None else sized(test.curve.best, test.curve.interval)
-        lines.append(
-            f"held out    best size {size}; foretold {sized(test.size_by_line, test.size_by_line_interval)} by "
-            f"approach 2, {sized(test.size_by_law, test.size_by_law_interval)} by the law"
-        )
-        lines.append(
-            f"            the law's losses are off by {test.mean_error:.1%} on average, {test.worst:+.1%} at worst"
-        )
-    return lines + [f"doubt       {doubt}" for doubt in found.doubts]
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    """Comma-separated numbers. Raises ConfigError."""
-    from lilliput.base.errors import ConfigError
-
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise ConfigError(f"{option} '{text}' is not a list of numbers", f"such as {option} 1e12,3e12") from None
+def _table(rows: dict[str, dict[str, str]]) -> list[str]:
+    """Rows of cells in columns that fit."""
+    columns = list(next(iter(rows.values())))
+    first = max(map(len, rows))
+    widths = [max(len(column), *(len(row[column]) for row in rows.values())) for column in columns]
+    lines = [("", columns), *((name, list(row.values())) for name, row in rows.items())]
+    return [
+        f"{name:{first}}  " + "  ".join(f"{cell:>{wide}}" for cell, wide in zip(cells, widths, strict=True))
+        for name, cells in lines
+    ]

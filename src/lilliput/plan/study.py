@@ -103,7 +103,9 @@ def analyse(trials: Sequence[Trial], held_out: float | None) -> Findings:
     fewer than two budgets with a minimum or too few runs."""
     inside = [trial for trial in trials if trial.budget != held_out]
     curves = tuple(fit_curve([t for t in inside if t.budget == budget]) for budget in _budgets(inside))
-    usable = [curve for curve in curves if curve.best is not None]
+    minima = [curve for curve in curves if curve.best is not None]
+    enclosed = [curve for curve in minima if curve.enclosed]
+    usable = enclosed if len(enclosed) >= 2 else minima
     if len(usable) < 2:
         raise ConfigError(
             f"{len(usable)} of {len(curves)} budgets have a best size inside, and a line through them needs two",
@@ -222,7 +224,10 @@ def _doubts(trials: Sequence[Trial], curves: Sequence[Curve], law: Law) -> list[
                 f"at {curve.budget:.3g} FLOPs the losses have no minimum: this budget is left out of the line"
             )
         elif not curve.enclosed:
-            doubts.append(f"at {curve.budget:.3g} FLOPs the best size lies beyond the sizes that were run: a guess")
+            doubts.append(
+                f"at {curve.budget:.3g} FLOPs the best size lies beyond the sizes that were run: a guess, and left "
+                "out of the line where two others are not"
+            )
     repeated = [trial for trial in trials if trial.epochs > MANY_EPOCHS]
     if repeated:
         most = max(trial.epochs for trial in repeated)
