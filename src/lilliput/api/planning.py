@@ -105,7 +105,7 @@ class _Stopwatch(Callback):
 def _pilot(assembly: Assembly, seconds: float) -> Pilot:
     """Train for `seconds`, then time one evaluation and one telling of the samples."""
     trainer, watch = assembly.trainer(None), _Stopwatch(seconds)
-    trainer.callbacks = [watch]
+    trainer.callbacks[:] = [watch]
     trainer.train()
     evaluation = assembly.recipe.evaluate
     with trainer.autocast():

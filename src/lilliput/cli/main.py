@@ -10,7 +10,7 @@ import typer
 
 from lilliput import __version__
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, evaluate, generate, model, plan, recipe, report, tokenizer, train, wtac
+from lilliput.cli import data, evaluate, generate, init, model, plan, recipe, report, tokenizer, train, wtac
 
 app = typer.Typer(
     name="lilliput",
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
