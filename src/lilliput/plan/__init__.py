@@ -1,1 +1,1 @@
-"""What to train before training it: scaling laws, forecasts from a pilot, studies, reference tables, cost and energy."""
+"""What to train before training it: scaling laws, forecasts, studies, reference tables, cost and energy."""

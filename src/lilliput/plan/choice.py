@@ -178,7 +178,7 @@ def _reasons(
         f"parameter{left}",
         "train.batch_tokens": f"{batch:,}: many small steps beat few large ones as long as the run is short "
         "(docs/studies/speed.md)",
-        "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M parameters: "
-        "lilliput plan learning-rate tries others",
+        "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
+        "parameters: lilliput plan learning-rate tries others",
         "train.schedule": "linear to zero: the whole length of the run is known",
     }
