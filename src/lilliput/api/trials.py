@@ -70,7 +70,7 @@ def learning_rates(
         rates = {key: rate * factor for key, rate in learning_rates_of(base).items()}
         changes = [f"train.optimizer.{key}={rate!r}" for key, rate in rates.items()]
         changes += [f"train.steps={steps}", "train.tokens=null", f"evaluate.steps={max(1, steps // 5)}"]
-        trials[factor] = _short(base, f"x{factor:.6g}", changes)
+        trials[factor] = _short(base, f"x{factor:.6g}".replace("+", ""), changes)
     folder = Path(runs) / name
     found = _all(trials, folder, base, say, _in_process)
     judged = None if found is None else judge_rates(found)
