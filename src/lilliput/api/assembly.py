@@ -48,10 +48,11 @@ def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
 
 
 class Assembly:
-    """The parts of one run. Raises LilliputError for a recipe whose parts do not fit together."""
+    """The parts of one run; with `live` it is shown in the terminal as it goes on. Raises LilliputError for a recipe
+    whose parts do not fit together."""
 
-    def __init__(self, recipe: Recipe, run: RunFolder, say: Callable[[str], None]):
-        self.recipe, self.run, self.say = recipe, run, say
+    def __init__(self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True):
+        self.recipe, self.run, self.say, self.shows = recipe, run, say, live
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
@@ -145,7 +146,7 @@ class Assembly:
             read_model=self.read_model,
             resume_from=resume_from,
             callbacks=[*self._callbacks(), *callbacks],
-            say=self.live.note,
+            say=self.live.note if self.shows else self.say,
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
@@ -170,7 +171,8 @@ class Assembly:
         """In the order in which they see a step: what measures, what writes it down, what shows it."""
         samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
-        return [self.energy, self.evaluation, Metrics(), self.live, samples, *trackers]
+        shown = [self.live] if self.shows else []
+        return [self.energy, self.evaluation, Metrics(), *shown, samples, *trackers]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -164,6 +164,10 @@ class _Axis:
             low, high = (ticks[0], ticks[-1]) if whole else (low, high)
         self.low, self.high = self._scale(low), self._scale(high)
 
+    def __str__(self) -> str:
+        """The scale as a page's script can read it: two pixels, and what stands there (its log10 on a log axis)."""
+        return f"{self.pixels[0]:g} {self.pixels[1]:g} {self.low:.9g} {self.high:.9g}"
+
     def _scale(self, value: float) -> float:
         return math.log10(value) if self.log else value
 
@@ -207,7 +211,8 @@ class _Drawing:
         chart = self.chart
         head = (
             f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {chart.width} {chart.height}" '
-            f'width="{chart.width}" height="{chart.height}" role="img" aria-label="{escape(chart.title)}">'
+            f'width="{chart.width}" height="{chart.height}" role="img" aria-label="{escape(chart.title)}" '
+            f'data-x="{self.x}" data-y="{self.y}">'
         )
         parts = [head, *self._frame(), *self._levels(), *map(self._line, self.series), *self._marks()]
         return "\n".join([*parts, *self._level_names(), *self._vertical_names(), "</svg>"])
@@ -286,7 +291,7 @@ class _Drawing:
             x = self.x.pixel(level.value)
             left = x > (self.LEFT + self.right) / 2
             place = f'x="{x + (-6 if left else 6):.1f}" y="{self.top + 12}" text-anchor="{"end" if left else "start"}"'
-            yield f'<text class="halo" {place}>{escape(level.name)}</text>'
+            yield f'<text class="halo level-name" {place}>{escape(level.name)}</text>'
 
     def _marks(self) -> Iterable[str]:
         for mark in self.marks:

@@ -141,6 +141,12 @@ class Progress:
         elif monotonic() - self._printed >= self._interval:
             self._line()
 
+    def describe(self, description: str) -> None:
+        """Name the part that is being worked on now."""
+        self.description = description
+        if self._bar is not None:
+            self._bar.update(self._task, description=description)
+
     def close(self) -> None:
         """The last line, for work that was long enough to have an earlier one."""
         if self._bar is None and self._printed > self._began:

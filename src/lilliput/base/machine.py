@@ -59,6 +59,19 @@ def memory() -> int:
     return total
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that this process has held so far on `device`: PyTorch's tensors on CUDA, the whole process on a CPU
+    (Linux); None where it is not counted."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = PROC / "self/status"
+    # not getrusage: a child process begins there with its parent's peak
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M) if status.exists() else None
+    return int(found[1]) * 1024 if device.type == "cpu" and found else None
+
+
 @cache
 def cpu_name() -> str:
     """The processor as it calls itself, such as 'AMD EPYC 7763 64-Core Processor'."""

@@ -20,7 +20,9 @@ from lilliput.cli import (
     evaluate,
     experiments,
     generate,
+    init,
     model,
+    plan,
     recipe,
     report,
     tokenizer,
@@ -35,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
@@ -45,6 +48,7 @@ app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(plan.app, name="plan")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(experiments.app, name="experiments")
 

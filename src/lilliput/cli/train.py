@@ -30,7 +30,7 @@ def train(
     from lilliput.base import console
 
     console.use_json(json)
-    assignments, paths = _sort(overrides or [], data or [])
+    assignments, paths = sort_words(overrides or [], data or [])
     run = api.train(recipe, assignments, data=paths, name=name)
     if not run.summary:
         if json:
@@ -42,7 +42,7 @@ def train(
         tell_what_came_out(run)
 
 
-def _sort(words: list[str], data: list[str]) -> tuple[list[str], list[str]]:
+def sort_words(words: list[str], data: list[str]) -> tuple[list[str], list[str]]:
     """Overrides and data paths: a shell spells `--data *.txt` out, so that all files but the first come as plain
     words; with --data, a word without '=' is one more path."""
     paths = [word for word in words if data and "=" not in word]

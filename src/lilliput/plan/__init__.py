@@ -1,1 +1,1 @@
-"""What to train before training it: cost and energy; later scaling laws and pilots."""
+"""What to train before training it: scaling laws, forecasts, studies, reference tables, cost and energy."""

@@ -120,20 +120,21 @@ def line(xs: list[float], ys: list[float]) -> tuple[float, float]:
 def methods(flops: float) -> dict[str, Optimum]:
     """Every way to spend `flops`, side by side, by name."""
     return {
-        "approach 1: envelope of training curves": along(APPROACH_1, flops),
-        "approach 2: IsoFLOP minima": along(APPROACH_2, flops),
-        "approach 3: the law, rounded constants": CHINCHILLA.optimum(flops),
-        "approach 3, fitted again (Besiroglu 2024)": REPLICATION.optimum(flops),
-        "rule of 20 tokens a parameter": rule_of_20(flops),
+        "approach 1, envelope of curves": along(APPROACH_1, flops),
+        "approach 2, IsoFLOP minima": along(APPROACH_2, flops),
+        "approach 3, rounded constants": CHINCHILLA.optimum(flops),
+        "approach 3, fitted again": REPLICATION.optimum(flops),
+        "20 tokens a parameter": rule_of_20(flops),
     }
 
 
 def disagreement(found: dict[str, Optimum]) -> str:
     """One sentence: the smallest and largest size that the methods name, and their ratio."""
     least, most = (pick(found.items(), key=lambda pair: pair[1].parameters) for pick in (min, max))
+    ratio = most[1].parameters / least[1].parameters
     return (
-        f"they disagree by {most[1].parameters / least[1].parameters:.2g} times: {number(least[1].parameters)} "
-        f"parameters by {least[0].partition(':')[0]}, {number(most[1].parameters)} by {most[0].partition(':')[0]}"
+        f"{ratio:.2g} times between the smallest and the largest: {number(least[1].parameters)} parameters "
+        f"({least[0]}) and {number(most[1].parameters)} ({most[0]})"
     )
 
 
@@ -141,3 +142,18 @@ def _positive(**numbers: float) -> None:
     for name, value in numbers.items():
         if not value > 0 or not math.isfinite(value):
             raise ConfigError(f"{name} has to be above 0 and finite, and is {value:g}")
+
+
+def chosen_model(flops: float | None, parameters: float | None, tokens: float | None) -> Optimum:
+    """The model that two of the three numbers describe, or with a budget alone (10^17.5 FLOPs where nothing is given:
+    the 51M model of a $50 run) the law's best. Raises ConfigError for three numbers, or for tokens without a size."""
+    if flops is not None and parameters is not None and tokens is not None:
+        raise ConfigError("flops, parameters and tokens are tied by C = 6 N D; give two of them")
+    if tokens is not None and parameters is None:
+        raise ConfigError("tokens alone leave the size open", "give parameters as well")
+    if parameters is None:
+        return CHINCHILLA.optimum(10**17.5 if flops is None else flops)
+    _positive(parameters=parameters)
+    if tokens is None:
+        tokens = (10**17.5 if flops is None else flops) / FLOPS_PER_PARAMETER / parameters
+    return Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens, CHINCHILLA.loss(parameters, tokens))

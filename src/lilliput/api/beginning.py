@@ -1,0 +1,121 @@
+"""begin: a commented recipe for a purpose, a text, a machine and a time, with the reasons in it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lilliput.base.config import validate
+from lilliput.base.console import size
+from lilliput.base.errors import ConfigError, DataError, nearest
+from lilliput.base.files import write_text
+from lilliput.base.machine import choose_device, choose_precision, configure_threads, device_name, matmul_peak
+from lilliput.data.infer import infer_sources
+from lilliput.data.story import Stories
+from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
+from lilliput.recipe import Recipe
+
+READ_BYTES = 1_000_000_000
+"""Text is counted up to here; a source that goes on is taken to have this much."""
+
+
+def begin(
+    path: str | Path,
+    *,
+    purpose: str = "stories",
+    data: Sequence[str] = (),
+    machine: str = "this",
+    seconds: float = 180.0,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> Choice:
+    """Write the recipe to `path` (YAML). `machine` is 'this' (measured), one of MACHINES, or FLOP/s as a number.
+    Raises ConfigError where the file exists (unless `force`), where the text is of no use, or the time too short."""
+    target = Path(path)
+    if target.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"a recipe is a YAML file, and '{path}' is not one", f"give {target.stem or 'own'}.yaml")
+    if target.exists() and not force:
+        raise ConfigError(f"{target} is there already", "name another file, or --force to write over it")
+    if purpose == "text" and not data:
+        raise ConfigError("the purpose 'text' needs a text", "name it: --data FILES")
+    sources, count = _text(data, say)
+    peak, called = _speed(machine)
+    chosen = choose(Needs(purpose, sources, count, peak, called, seconds))
+    validate(Recipe, {"name": "check", **chosen.values}, "the chosen recipe")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, commented(chosen, purpose, target))
+    return chosen
+
+
+def _text(data: Sequence[str], say: Callable[[str], None]) -> tuple[tuple[dict[str, Any], ...], int | None]:
+    """The sources as a recipe holds them, and the bytes of their text; None for the built-in world."""
+    if not data:
+        return (), None
+    sources = infer_sources(data)
+    if all(isinstance(source, Stories) for source in sources):
+        return (), None
+    total = 0
+    for source in sources:
+        say(f"reading {source.describe()}")
+        for document in source.documents():
+            total += len(document.text.encode())
+            if total >= READ_BYTES:
+                say(f"there is at least {size(READ_BYTES)} of text; it is counted no further")
+                break
+    if not total:
+        raise DataError("there is no text in the data", "name files that hold text: --data FILES")
+    dumped = tuple({"kind": source.kind, **source.differences()} for source in sources)  # pyright: ignore[reportAttributeAccessIssue]
+    return dumped, total
+
+
+def _speed(machine: str) -> tuple[float, str]:
+    """FLOP/s, and what the machine is called."""
+    if machine == "this":
+        device = choose_device()
+        threads = configure_threads()
+        precision = choose_precision("auto", device, threads)
+        where = f"{threads} threads of {device_name(device)}" if device.type == "cpu" else device_name(device)
+        return matmul_peak(device, precision.dtype, threads), where
+    if machine in MACHINES:
+        return MACHINES[machine], machine
+    try:
+        return float(machine), "the machine"
+    except ValueError:
+        raise ConfigError(
+            f"unknown machine '{machine}'{nearest(machine, MACHINES)}",
+            f"known: this, {', '.join(MACHINES)}; or its matmul speed in FLOP/s, such as 2e11",
+        ) from None
+
+
+def commented(chosen: Choice, purpose: str, path: Path) -> str:
+    """The YAML with the reason for each value on a line of its own above it."""
+    lines = [f"# {PURPOSES[purpose]}", f"# lilliput plan {path} forecasts it, lilliput train {path} trains it"]
+    for line, key in _keyed(yaml.safe_dump(chosen.values, sort_keys=False, allow_unicode=True)):
+        indent = " " * (len(line) - len(line.lstrip()))
+        if key in chosen.reasons:
+            lines += [f"{indent}# {part}" for part in _wrapped(chosen.reasons[key], 112 - len(indent))]
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _keyed(text: str) -> list[tuple[str, str | None]]:
+    """Each line of YAML in block style with the dotted key that begins on it; None inside lists."""
+    path: list[str] = []
+    found: list[tuple[str, str | None]] = []
+    for line in text.splitlines():
+        bare = line.lstrip()
+        depth = (len(line) - len(bare)) // 2
+        if bare.startswith("- ") or depth > len(path):
+            found.append((line, None))
+            continue
+        path = [*path[:depth], bare.partition(":")[0]]
+        found.append((line, ".".join(path)))
+    return found
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)

@@ -1,0 +1,184 @@
+"""Choice: from purpose, text, machine and time to a recipe's values, each with the sentence that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lilliput.base.console import duration, number, size
+from lilliput.base.console import flops as flops_text
+from lilliput.base.errors import ConfigError, nearest
+from lilliput.model.counts import flops_per_token, parameters
+from lilliput.model.styles import resolve
+from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER
+from lilliput.plan.forecast import MANY_EPOCHS
+
+PURPOSES = {
+    "stories": "to tell stories from an opening",
+    "endings": "to tell the story that leads to a given ending: it learns every text reversed by word",
+    "text": "to write on in the manner of a text of your own",
+}
+MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
+"""Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
+UTILISATION = 0.3
+"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 29% on two cores)."""
+SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
+         "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
+BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
+"""UTF-8 bytes of English prose a token stands for, roughly, by vocabulary."""
+VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
+"""Up to so many bytes of text, that vocabulary; beyond, 8,192."""
+BATCHES = ((4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
+"""Up to so many training tokens, that many tokens a step; beyond, 131,072."""
+MANY_STORIES = 200_000
+"""More of the built-in world's stories hardly teach more: its words and plots are few."""
+STORY_BYTES = 805.0
+"""UTF-8 bytes of one story of the built-in world, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a person said, in numbers. `text_bytes` is None for the built-in world, which makes as much as is wanted;
+    `peak` is the machine's FLOP/s."""
+
+    purpose: str
+    sources: tuple[Mapping[str, Any], ...]
+    text_bytes: int | None
+    peak: float
+    machine: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A recipe's values, and by dotted key the reason for each that was chosen."""
+
+    values: dict[str, Any]
+    reasons: dict[str, str]
+    flops: float
+    parameters: int
+    tokens: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "recipe": self.values, "reasons": self.reasons, "flops": self.flops, "parameters": self.parameters,
+            "tokens": self.tokens,
+        }  # fmt: skip
+
+
+def choose(needs: Needs) -> Choice:
+    """Raises ConfigError for an unknown purpose, and for time or text that are too little for any model."""
+    if needs.purpose not in PURPOSES:
+        raise ConfigError(
+            f"unknown purpose '{needs.purpose}'{nearest(needs.purpose, PURPOSES)}", f"known: {', '.join(PURPOSES)}"
+        )
+    if not needs.seconds > 0 or not needs.peak > 0:
+        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds:g} s and {needs.peak:g} FLOP/s)")
+    budget = needs.peak * UTILISATION * needs.seconds
+    vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
+    limit = None if needs.text_bytes is None else MANY_EPOCHS * needs.text_bytes / BYTES_PER_TOKEN[vocabulary]
+    style, why_style = _style(budget, vocabulary, limit)
+    model = resolve(style, vocab_size=vocabulary)
+    afforded = budget / flops_per_token(model).training
+    tokens = int(afforded if limit is None else min(afforded, limit))
+    batch = next((batch for most, batch in BATCHES if tokens <= most), 131_072)
+    batch = max(batch, model.context_length)
+    steps = tokens // batch
+    if steps < 100:
+        raise ConfigError(
+            f"{duration(needs.seconds)} on {needs.machine} are {flops_text(budget)}: {tokens:,} tokens for the "
+            f"smallest model, only {steps} steps",
+            "give more time (--time), more text (--data), or a faster machine",
+        )
+    return Choice(
+        _values(needs, style, vocabulary, steps, batch, tokens),
+        _reasons(needs, budget, why_style, why_vocabulary, tokens, afforded, batch, parameters(model).total),
+        budget,
+        parameters(model).total,
+        steps * batch,
+    )
+
+
+def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
+    if text_bytes is None:
+        return 2048, "the built-in world has some 2,000 word forms"
+    chosen = next((entries for most, entries in VOCABULARIES if text_bytes <= most), 8192)
+    return chosen, f"{size(text_bytes)} of text: rows of the embedding that are seldom read are seldom learnt"
+
+
+def _style(budget: float, vocabulary: int, limit: float | None) -> tuple[str, str]:
+    """The largest named size that the budget gives 20 tokens a parameter (or the text, where that is less); with little
+    text, a larger one, since the FLOPs are there and the text is not."""
+    ideal = (budget / FLOPS_PER_PARAMETER / TOKENS_PER_PARAMETER) ** 0.5
+    rule = f"20 tokens a parameter would be {number(ideal)} parameters"
+    if limit is not None and limit < TOKENS_PER_PARAMETER * ideal:
+        # All the text for MANY_EPOCHS is what the rule's size would not use up; still no more parameters than tokens.
+        ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
+        rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for the rule of 20: the size " \
+            f"that spends the time on them, and no more parameters than tokens, is {number(ideal)}"  # fmt: skip
+    fits = [name for name in SIZES if parameters(resolve(name, vocab_size=vocabulary)).total <= ideal]
+    chosen = fits[-1] if fits else SIZES[0]
+    where = "the largest named size under that" if fits else "the smallest named size is above that"
+    return chosen, f"{rule}; {where}"
+
+
+def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, tokens: int) -> dict[str, Any]:
+    sources = [dict(source) for source in needs.sources]
+    if needs.text_bytes is None:
+        sources = [{"kind": "story", "stories": _stories(tokens, vocabulary)}]
+    objective = {"objective": {"kind": "reversed", "by": "word"}} if needs.purpose == "endings" else {}
+    return {
+        "data": {"sources": sources},
+        "tokenizer": {"vocab_size": vocabulary},
+        "model": {"style": style},
+        **objective,
+        "train": {
+            "steps": steps,
+            "batch_tokens": batch,
+            "optimizer": {
+                "kind": "muon",
+                "learning_rate": 0.005,
+                "embedding_learning_rate": 0.03,
+                "muon_learning_rate": 0.02,
+            },
+            "schedule": {"kind": "linear", "warmup_steps": 20},
+        },
+    }
+
+
+def _stories(tokens: int, vocabulary: int) -> int:
+    """Stories of the built-in world that hold so many training tokens, those kept for validation besides."""
+    return max(2000, int(1.06 * tokens * BYTES_PER_TOKEN[vocabulary] / STORY_BYTES))
+
+
+def _reasons(
+    needs: Needs,
+    budget: float,
+    style: str,
+    vocabulary: str,
+    tokens: int,
+    afforded: float,
+    batch: int,
+    count: int,
+) -> dict[str, str]:
+    left = "" if tokens >= afforded * 0.99 else (
+        f"; the time would pay for {number(afforded)}, and the text gives no more at {MANY_EPOCHS:g} epochs"
+    )  # fmt: skip
+    text = "enough stories that none is read twice" if needs.text_bytes is None else f"{size(needs.text_bytes)} of text"
+    if needs.text_bytes is None and _stories(tokens, 2048) > MANY_STORIES:
+        text += "; but its words and plots are few: so long a run repays text of your own (--data)"
+    return {
+        "data.sources": text,
+        "tokenizer.vocab_size": vocabulary,
+        "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
+        **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),
+        "train.steps": f"{duration(needs.seconds)} on {needs.machine} at {UTILISATION:.0%} of its matmul peak "
+        f"({flops_text(needs.peak)}/s) are {flops_text(budget)}: {number(tokens)} tokens, {tokens / count:.3g} a "
+        f"parameter{left}",
+        "train.batch_tokens": f"{batch:,}: many small steps beat few large ones as long as the run is short "
+        "(docs/studies/speed.md)",
+        "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
+        "parameters: lilliput plan learning-rate tries others",
+        "train.schedule": "linear to zero: the whole length of the run is known",
+    }

@@ -1,0 +1,198 @@
+"""What short runs at several batch sizes or learning rates say: which are stable, fast and good; their pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lilliput.base.chart import STYLE, Chart, Series
+from lilliput.base.console import number, size
+from lilliput.base.html import document, escape, table
+
+ROSE_AGAIN = 1.1
+"""A run whose last validation loss is this many times its lowest has diverged, though its numbers are finite."""
+AS_GOOD = 1.02
+"""Losses up to here times the best count as good: one seed and a short run cannot tell them apart."""
+VERDICTS = ("too low", "good", "too high", "divergent")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one short run ended. `value` is what was varied; the three losses are validation bits per byte at the start,
+    at the lowest and at the end, None where the run did not get there; `failed` says why, where it stopped."""
+
+    value: float
+    steps: int
+    tokens: int
+    first: float | None
+    lowest: float | None
+    last: float | None
+    tokens_per_second: float | None
+    peak_bytes: int | None
+    failed: str | None = None
+
+    @property
+    def unstable(self) -> str | None:
+        """Why this run did not learn steadily; None where it did."""
+        if self.failed is not None or self.last is None or self.first is None or self.lowest is None:
+            return self.failed or "no loss was measured"
+        if not math.isfinite(self.last):
+            return "the loss is not finite"
+        if self.last > AS_GOOD * self.first:
+            return f"ended at {self.last:.3f} bits per byte, above where it began ({self.first:.3f})"
+        if self.last > ROSE_AGAIN * self.lowest:
+            return f"rose again from {self.lowest:.3f} to {self.last:.3f} bits per byte"
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "unstable": self.unstable}
+
+
+# ---------------------------------------------------------------------------- learning rates
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Outcomes by multiple of the recipe's learning rates, rising, with a verdict each; `best` is the multiple with the
+    lowest loss, None where every run diverged."""
+
+    outcomes: tuple[Outcome, ...]
+    verdicts: tuple[str, ...]
+    best: float | None
+    doubts: tuple[str, ...]
+
+
+def judge_rates(outcomes: Sequence[Outcome]) -> Rates:
+    """'good' within AS_GOOD of the lowest loss, 'too low' and 'too high' on either side, else 'divergent'."""
+    rising = tuple(sorted(outcomes, key=lambda outcome: outcome.value))
+    stable = [outcome for outcome in rising if outcome.unstable is None]
+    best = min(stable, key=lambda outcome: outcome.last or math.inf, default=None)
+    doubts = []
+    if best is None:
+        doubts.append("every rate diverged: try smaller ones (--factors)")
+    else:
+        if best.value == rising[0].value:
+            doubts.append("the best is the smallest that was tried: try smaller ones (--factors)")
+        if best.value == stable[-1].value == rising[-1].value:
+            doubts.append("the best is the largest that was tried: try larger ones (--factors)")
+        if len(stable) == len(rising):
+            doubts.append(f"none diverged, up to {rising[-1].value:g} times the recipe's rates")
+    verdicts = tuple(_verdict(outcome, best) for outcome in rising)
+    return Rates(rising, verdicts, best.value if best else None, tuple(doubts))
+
+
+def _verdict(outcome: Outcome, best: Outcome | None) -> str:
+    if outcome.unstable is not None or best is None or outcome.last is None or best.last is None:
+        return "divergent"
+    if outcome.last <= AS_GOOD * best.last:
+        return "good"
+    return "too low" if outcome.value < best.value else "too high"
+
+
+def rates_page(name: str, rates: Rates) -> str:
+    """The sweep as one offline page."""
+    shown = [
+        Series(kind, _points(rates, kind), colour=(2, 0, 1, 3)[i], dots=True, line=False)
+        for i, kind in enumerate(VERDICTS)
+    ]
+    joined = Series("", [(o.value, o.last) for o in rates.outcomes if o.last is not None and o.unstable is None],
+                    thin=True)  # fmt: skip
+    series = [joined, *(one for one in shown if one.points)]
+    rows = {
+        f"x {outcome.value:g}": {
+            "verdict": verdict,
+            "bits per byte": "-" if outcome.last is None else f"{outcome.last:.4f}",
+            "why": outcome.unstable or "",
+        }
+        for outcome, verdict in zip(rates.outcomes, rates.verdicts, strict=True)
+    }
+    charts = [("Validation bits per byte by multiple of the learning rates", series)]
+    return _page(name, "Learning rates", "multiple of the recipe's rates", charts, rows, rates.doubts)
+
+
+def _points(rates: Rates, kind: str) -> list[tuple[float, float]]:
+    pairs = zip(rates.outcomes, rates.verdicts, strict=True)
+    return [(o.value, o.last) for o, verdict in pairs if verdict == kind and o.last is not None]
+
+
+# ---------------------------------------------------------------------------- batch sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Outcomes by batch size in tokens, rising, all at the same number of tokens; the three choices are sizes."""
+
+    outcomes: tuple[Outcome, ...]
+    largest_stable: float | None
+    fastest: float | None
+    best: float | None
+    doubts: tuple[str, ...]
+
+
+def judge_batches(outcomes: Sequence[Outcome]) -> Batches:
+    """The largest stable batch, the fastest, and the one with the lowest loss after the same tokens."""
+    rising = tuple(sorted(outcomes, key=lambda outcome: outcome.value))
+    stable = [outcome for outcome in rising if outcome.unstable is None]
+    fastest = max(stable, key=lambda outcome: outcome.tokens_per_second or 0.0, default=None)
+    best = min(stable, key=lambda outcome: outcome.last or math.inf, default=None)
+    doubts = []
+    if stable and len(stable) == len(rising):
+        doubts.append(f"all were stable: the largest stable batch may be over {rising[-1].value:,.0f} tokens (--sizes)")
+    doubts.append("learning rates were those of the recipe at every size; larger batches often want larger ones")
+    return Batches(
+        rising,
+        stable[-1].value if stable else None,
+        fastest.value if fastest else None,
+        best.value if best else None,
+        tuple(doubts),
+    )
+
+
+def batch_cells(outcome: Outcome) -> dict[str, str]:
+    """One row for people."""
+    return {
+        "steps": f"{outcome.steps:,}",
+        "tokens/s": "-" if outcome.tokens_per_second is None else f"{outcome.tokens_per_second:,.0f}",
+        "memory": "-" if outcome.peak_bytes is None else size(outcome.peak_bytes),
+        "bits per byte": "-" if outcome.last is None else f"{outcome.last:.4f}",
+        "": outcome.unstable or "stable",
+    }
+
+
+def batches_page(name: str, batches: Batches) -> str:
+    """The table and its curves as one offline page."""
+    known = [outcome for outcome in batches.outcomes if outcome.unstable is None]
+    measures = {
+        "Validation bits per byte after the same tokens": [(o.value, o.last) for o in known],
+        "Tokens a second": [(o.value, o.tokens_per_second) for o in known],
+        "Peak memory of the process, bytes": [(o.value, o.peak_bytes) for o in known],
+    }
+    charts = [
+        (title, [Series(title, [(x, float(y)) for x, y in points if y is not None], colour=i, dots=True)])
+        for i, (title, points) in enumerate(measures.items())
+    ]
+    rows = {f"{outcome.value:,.0f} tokens": batch_cells(outcome) for outcome in batches.outcomes}
+    return _page(name, "Batch sizes", "tokens a step", charts, rows, batches.doubts)
+
+
+def _page(
+    name: str,
+    title: str,
+    x_label: str,
+    charts: Sequence[tuple[str, Sequence[Series]]],
+    rows: dict[str, dict[str, str]],
+    doubts: Sequence[str],
+) -> str:
+    drawn = [
+        f"<figure>{Chart(caption, series, x_label, log_x=True, width=350, height=280, y_text=number).svg()}</figure>"
+        for caption, series in charts
+        if any(one.points for one in series)
+    ]
+    noted = f'<div class="problems">{"<br>".join(map(escape, doubts))}</div>' if doubts else ""
+    body = f"""<header><div class="eyebrow">Lilliput plan</div><h1>{escape(title)}</h1>
+<p class="facts">{escape(name)}: short real runs</p>{noted}</header>
+<div class="trio">{"".join(drawn)}</div>
+<h2>Runs</h2>{table(rows)}"""
+    return document(name, body, STYLE)
