@@ -7,18 +7,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
 
 from lilliput.base import seeds
-from lilliput.base.errors import ConfigError, ModelError
+from lilliput.base.errors import ConfigError
 from lilliput.generate.cache import KVCache
-from lilliput.generate.inference import inference
+from lilliput.generate.inference import damaged, inference
 from lilliput.generate.sampling import SamplingConfig, sample
 
 if TYPE_CHECKING:
+    from lilliput.generate.compiled import Compiled
     from lilliput.generate.constrained import Constraint
     from lilliput.model.transformer import Model
 
@@ -135,9 +136,9 @@ class Engine:
     capacity  positions kept of each text; the model's context where it is None
     """
 
-    def __init__(self, model: Model, slots: int = 32, capacity: int | None = None):
+    def __init__(self, model: Model | Compiled, slots: int = 32, capacity: int | None = None):
         context = model.config.context_length
-        self.model, self.slots = model, slots
+        self.model, self.slots = cast("Model", model), slots
         self.capacity = context if capacity is None else min(capacity, context)
         if slots < 1 or self.capacity < 1:
             raise ConfigError(f"an engine needs a slot and a position at least, and got {slots} and {capacity}")
@@ -364,10 +365,7 @@ def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list
     numbers = torch.tensor(ids, device=logits.device)[:, None]
     own = (logits.gather(-1, numbers)[:, 0] - log_total).tolist()
     if not all(map(math.isfinite, own)):
-        raise ModelError(
-            "the model's logits are not finite: its weights are damaged or its training diverged",
-            "generate from an earlier checkpoint of the run",
-        )
+        raise damaged()
     if not alternatives:
         return [Token(number, score) for number, score in zip(ids, own, strict=True)]
     best, places = logits.topk(alternatives, dim=-1)
