@@ -1,9 +1,9 @@
-"""Compiled: a model whose one-token steps are compiled, for decoding without Python between its hundred small parts."""
+"""compiled: a model whose one-token steps are compiled, for decoding without Python between its hundred small parts."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
 
-class Compiled:
-    """Stands in for `model` in an Engine. Its steps have fixed shapes: one row, or all that the cache has room for
-    (rows without a text are computed and left aside), each looking at the whole capacity. So two compilations at
-    most serve any mix of lengths; prompts and everything else go to the plain model."""
+def compiled(model: Model) -> Model:
+    """What stands in for `model` wherever it is told with a KVCache.
 
+    Steps have fixed shapes: one row, or all that the cache has room for (rows without a text are computed and left
+    aside), each looking at the whole capacity. So two compilations at most serve any mix of lengths under one cache;
+    prompts and everything else go to the plain model.
+    """
+    return cast("Model", _Compiled(model))
+
+
+class _Compiled:
     def __init__(self, model: Model):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         self._model = model

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from lilliput.generate.inference import damaged, inference
 from lilliput.generate.sampling import SamplingConfig, sample
 
 if TYPE_CHECKING:
-    from lilliput.generate.compiled import Compiled
     from lilliput.generate.constrained import Constraint
     from lilliput.model.transformer import Model
 
@@ -136,9 +135,9 @@ class Engine:
     capacity  positions kept of each text; the model's context where it is None
     """
 
-    def __init__(self, model: Model | Compiled, slots: int = 32, capacity: int | None = None):
+    def __init__(self, model: Model, slots: int = 32, capacity: int | None = None):
         context = model.config.context_length
-        self.model, self.slots = cast("Model", model), slots
+        self.model, self.slots = model, slots
         self.capacity = context if capacity is None else min(capacity, context)
         if slots < 1 or self.capacity < 1:
             raise ConfigError(f"an engine needs a slot and a position at least, and got {slots} and {capacity}")

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Speculation:
-    """One text told with a draft. `ids` leaves the stop id out; `passes` are the large model's, the prompt included."""
+    """One text told with a draft.
+
+    ids       new ids, a stop id left out
+    passes    forward passes of the large model, the one over the prompt included
+    drafted   tokens of the draft that were judged: those after a refused one are not
+    accepted  those of them that stood
+    """
 
     ids: list[int]
     finish: Finish | None = None
@@ -71,8 +77,8 @@ def speculate(
             beliefs.append(q[0])
         judged = large.next(drafted, len(drafted) + 1, sampling, [] if told.ids else forbidden)
         told.passes += 1
-        told.drafted += len(drafted)
-        for number, accepted in _judge(drafted, beliefs, judged, generator):
+        for place, (number, accepted) in enumerate(_judge(drafted, beliefs, judged, generator)):
+            told.drafted += place < len(drafted)
             told.accepted += accepted
             if number in stop_ids:
                 told.finish = "stop"

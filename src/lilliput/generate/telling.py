@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,3 +57,8 @@ def tell(
             elif token.finish:
                 text.text += stops[row].flush()
         yield told
+
+
+def finished(steps: Iterator[list[Telling]]) -> list[Telling]:
+    """The texts of `tell` when all have ended."""
+    return next(iter(deque(steps, maxlen=1)), [])
