@@ -8,10 +8,11 @@ from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.parts import Linear
 
 
+@pytest.mark.parametrize("inputs", [64, 172, 13])
 @pytest.mark.parametrize("rows", [1, 3, 40, 100])
-def test_a_product_is_within_rounding_of_the_exact_one(rows):
+def test_a_product_is_within_rounding_of_the_exact_one(rows, inputs):
     torch.manual_seed(0)
-    weight, x, bias = torch.randn(96, 64), torch.randn(2, rows, 64), torch.randn(96)
+    weight, x, bias = torch.randn(97, inputs), torch.randn(2, rows, inputs), torch.randn(97)
     exact = torch.nn.functional.linear(x, weight, bias)
     y = Int8Linear(weight, bias)(x)
     assert y.shape == exact.shape

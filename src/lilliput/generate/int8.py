@@ -30,7 +30,9 @@ class Int8Linear(nn.Module):
         # The scale is rounded first, so that rounding it costs nothing.
         scale = (weight.abs().amax(1).clamp(min=1e-12) / 127).bfloat16()
         rounded = (weight / scale.float()[:, None]).round().clamp(-127, 127)
-        self.register_buffer("weight", rounded.to(torch.int8))
+        # The kernel reads 8 weights at a time, beyond the last one too (seen to crash with 172 inputs).
+        self.inputs, self.spare = weight.shape[1], -weight.shape[1] % 32
+        self.register_buffer("weight", F.pad(rounded, (0, self.spare)).to(torch.int8))
         self.register_buffer("scale", scale)
         self.bias = bias
 
@@ -39,7 +41,8 @@ class Int8Linear(nn.Module):
         weight, scale = cast(torch.Tensor, self.weight), cast(torch.Tensor, self.scale)
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) >= DEQUANTISE_ROWS:
-            return F.linear(x, weight.to(x.dtype) * scale.to(x.dtype)[:, None], self.bias)
+            return F.linear(x, weight[:, : self.inputs].to(x.dtype) * scale.to(x.dtype)[:, None], self.bias)
+        rows = F.pad(rows, (0, self.spare)) if self.spare else rows
         y = torch._weight_int8pack_mm(rows.bfloat16(), weight, scale).to(x.dtype)
         return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
 
