@@ -51,16 +51,38 @@ class Job:
 
 
 @dataclass(frozen=True)
+class TellingJob:
+    """What every worker that tells (tell_*.py) is given.
+
+    model       path of the model: a Hugging Face folder, or for llama.cpp a GGUF file
+    weights     what it computes with, where a worker can do several: 'f32' or 'int8'
+    batches     path of a .npy file of token ids, (batches, rows, prompt) int64; each step continues the next
+    new_tokens  ids said after each prompt, greedily, whatever they are
+    compile     for workers that can be run both ways
+    """
+
+    model: str
+    weights: str
+    batches: str
+    new_tokens: int
+    device: str
+    threads: int
+    compile: bool
+
+
+@dataclass(frozen=True)
 class Subject:
-    """What is measured. `step` takes a batch of ids (rows, context + 1), trains on it once, and returns the loss."""
+    """What is measured. `step` takes a batch of ids, trains on it once (or tells on from it), and returns the loss (or
+    the mean of the ids that were told, by which two workers can be seen to say the same)."""
 
     parameters: int
     step: Callable[[torch.Tensor], torch.Tensor | float]
     packages: tuple[str, ...]
 
 
-def serve(build: Callable[[Job], Subject]) -> None:
-    """Build the subject of the job and run steps as ordered. Whatever libraries print goes to standard error."""
+def serve(build: Callable[[Any], Subject], kind: type[Job] | type[TellingJob] = Job) -> None:
+    """Build the subject of the job, of which `kind` says the fields, and run steps as ordered. Whatever libraries print
+    goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -68,7 +90,7 @@ def serve(build: Callable[[Job], Subject]) -> None:
         answers.write(json.dumps(values) + "\n")
         answers.flush()
 
-    job = Job(**json.loads(sys.stdin.readline()))
+    job = kind(**json.loads(sys.stdin.readline()))
     torch.set_num_threads(job.threads)
     try:
         subject = build(job)
