@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lilliput.api import Run, Storyteller, evaluate, generate, load, train
+    from lilliput.api import Run, Storyteller, evaluate, export, generate, import_file, load, pull, push, train
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Storyteller", "evaluate", "generate", "load", "train"]
+__all__ = ["Run", "Storyteller", "evaluate", "export", "generate", "import_file", "load", "pull", "push", "train"]
 
 
 def __getattr__(name: str) -> Any:

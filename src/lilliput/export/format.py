@@ -45,6 +45,10 @@ class Format:
         part for."""
         raise NotImplementedError
 
+    def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The tokenizer as the format's own models use it."""
+        return tokenizer
+
     def misfits(self, source: Source, kind: str) -> list[str]:
         """What of the source the format cannot say, stored as `kind`; empty when it can say all of it."""
         raise NotImplementedError

@@ -111,7 +111,7 @@ def _byte_level(pieces: list[str], merges: list[str], pattern: str) -> Any:
     from tokenizers import Tokenizer as Backend
     from tokenizers import decoders, models
 
-    pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
     backend = Backend(models.BPE(vocab={piece: number for number, piece in enumerate(pieces)}, merges=pairs))
     backend.pre_tokenizer = byte_level(pattern)
     backend.decoder = decoders.ByteLevel()

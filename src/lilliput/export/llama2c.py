@@ -13,6 +13,7 @@ import torch
 
 from lilliput.base.config import validate
 from lilliput.base.errors import ExportError
+from lilliput.data.tokenizer import Tokenizer
 from lilliput.export import llama2c_tokenizer as vocabulary
 from lilliput.export.format import FORMATS, Content, Format
 from lilliput.export.rotary import Paired
@@ -97,6 +98,10 @@ class Llama2c(Format):
         config = _config(tuple(numbers), bool(tied), file)
         return _content(config, _read_int8(file, config, group), file)
 
+    def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
+        # Its models are trained on texts with the beginning mark between them, and say that mark at a text's end.
+        return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)})
+
     def misfits(self, source: Source, kind: str) -> list[str]:
         config = source.model.config
         found = [
@@ -150,7 +155,7 @@ def _content(config: ModelConfig, tensors: dict[str, torch.Tensor], file: Path) 
     beside = _tokenizer_beside(file)
     # A vocabulary that had to be renumbered is not one that can be read: its merges are not SentencePiece's.
     readable = beside.is_file() and vocabulary.readable(beside)
-    return Content(filled(config, NAMES, tensors, file), vocabulary.read(beside) if readable else None)
+    return Content(filled(config, NAMES, tensors, file), Tokenizer.load(beside) if readable else None)
 
 
 def _tokenizer_beside(file: Path) -> Path:

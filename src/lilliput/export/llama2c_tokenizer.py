@@ -24,7 +24,7 @@ def misfits(tokenizer: Tokenizer) -> list[str]:
 
 def order(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
     """Our id of each of the file's ids: the beginning at 1 and bytes from 3 on, the rest as they stood."""
-    bytes_ = [tokenizer.backend.token_to_id(name) for name in _byte_names(tokenizer)]
+    bytes_ = [number for name in _byte_names(tokenizer) if (number := tokenizer.backend.token_to_id(name)) is not None]
     fixed = {tokenizer.bos_id, *bytes_}
     rest = [number for number in range(vocab_size) if number not in fixed]
     return [rest[0], tokenizer.bos_id, rest[1], *bytes_, *rest[2:]]
@@ -44,13 +44,6 @@ def readable(file: Path) -> bool:
     """Whether the file holds a vocabulary that can be read: one that begins with <unk>."""
     with open(file, "rb") as opened:
         return opened.read(17)[12:] == b"<unk>"
-
-
-def read(file: Path) -> Tokenizer:
-    """The tokenizer of a file. Models of llama2.c are trained on texts with `<s>` between them, and say that mark at
-    a text's end: it is taken for the end, too."""
-    loaded = Tokenizer.load(file)
-    return Tokenizer(loaded.content, {"eos": loaded.token(loaded.bos_id)})
 
 
 def _byte_names(tokenizer: Tokenizer) -> list[str]:

@@ -11,7 +11,8 @@ from lilliput.data.tokenizer import Tokenizer
 def merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     """The merges in their order; older files of `tokenizers` spell one as a string."""
     merges = json.loads(tokenizer.content)["model"]["merges"]
-    return [tuple(merge.split(" ", 1)) if isinstance(merge, str) else tuple(merge) for merge in merges]
+    pairs = (merge.split(" ", 1) if isinstance(merge, str) else merge for merge in merges)
+    return [(left, right) for left, right in pairs]
 
 
 def scores_of(tokenizer: Tokenizer, pieces: Iterable[str]) -> list[float]:

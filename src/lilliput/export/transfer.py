@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +87,8 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
     ExportError for a file of no known format, and where no tokenizer is to be had."""
     if not file.is_file():
         raise ExportError(f"there is no file {file}", "folders need no import: every command takes them as they are")
-    content = _format_of(file)().read(file)
+    format_ = _format_of(file)()
+    content = format_.read(file)
     chosen = Tokenizer.load(tokenizer) if tokenizer else content.tokenizer
     if chosen is None:
         raise ExportError(
@@ -99,7 +99,7 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
             f"the tokenizer has {chosen.vocab_size:,} ids, and the model in {file} {content.model.config.vocab_size:,}",
             "name the one that it was trained with: --tokenizer FILE",
         )
-    return Content(content.model, chosen)
+    return Content(content.model, format_.adopted(chosen))
 
 
 def _format_of(file: Path) -> type[Format]:
@@ -110,16 +110,10 @@ def _format_of(file: Path) -> type[Format]:
     raise ExportError(f"{file} is of no format that can be read, or is cut short", f"known: {known}")
 
 
-def keep(content: Content, folder: Path, card: Callable[[Content], str]) -> None:
-    """Write what was read as a stock Hugging Face folder, which is made."""
+def keep(content: Content, folder: Path) -> None:
+    """Write what `read` gave as a stock Hugging Face folder, which is made."""
     tokenizer = content.tokenizer
     assert tokenizer is not None, "read() sees to it"
-    to_huggingface(
-        content.model,
-        folder,
-        bos_token_id=tokenizer.bos_id,
-        eos_token_id=tokenizer.eos_id,
-        pad_token_id=tokenizer.pad_id,
-    )
+    bos, eos, pad = tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id
+    to_huggingface(content.model, folder, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad)
     tokenizer.save(folder)
-    (folder / "README.md").write_text(card(content), encoding="utf-8")
