@@ -90,8 +90,8 @@ def _download(repo: str, folder: Path, revision: str | None) -> str:
     from huggingface_hub import HfApi, hf_hub_download
 
     with _asking(repo):
-        commit = str(HfApi().model_info(repo, revision=revision).sha)
-        listed = HfApi().list_repo_files(repo, revision=commit)
+        info = HfApi().model_info(repo, revision=revision)
+    commit, listed = str(info.sha), [sibling.rfilename for sibling in info.siblings or []]
     names = sorted(name for name in listed if KNOWN.fullmatch(name))
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
         shown = ", ".join(sorted(listed)[:8]) or "nothing"

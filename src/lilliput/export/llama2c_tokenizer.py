@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lilliput.data.patterns import MARK, byte_characters
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.data.tokenizer_training import BYTES, byte_pieces
+from lilliput.data.tokenizer_training import BEGIN, BYTES, END, byte_pieces
 from lilliput.export.merges import scores_of
 
 FIRST_BYTE = 3
@@ -56,7 +56,7 @@ def _byte_names(tokenizer: Tokenizer) -> list[str]:
 def _piece(tokenizer: Tokenizer, number: int) -> bytes:
     """The bytes that the programs print for an id, and merge prompts by. None may be empty there."""
     token = tokenizer.token(number)
-    if number in (tokenizer.bos_id, tokenizer.eos_id):
+    if number in (tokenizer.bos_id, tokenizer.eos_id) or token in (BEGIN, END):
         return f"\n{token}\n".encode()
     if not token or number in tokenizer.specials.values():
         return (token or f"<unused {number}>").encode()

@@ -82,7 +82,9 @@ def _same_ids(source: Source, content: Content, tokens: torch.Tensor) -> int | N
     """How many texts were encoded by both. Raises ExportError for the first that gets other ids."""
     if content.tokenizer is None:
         return None
-    texts = [*(source.tokenizer.decode(row) for row in tokens.tolist()), *AWKWARD]
+    known = source.tokenizer.vocab_size
+    texts = [source.tokenizer.decode([number for number in row if number < known]) for row in tokens.tolist()]
+    texts += AWKWARD
     theirs = content.tokenizer.encode_batch(texts)
     for text, ours, again in zip(texts, source.tokenizer.encode_batch(texts), theirs, strict=True):
         if ours != again:

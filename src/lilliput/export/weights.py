@@ -21,12 +21,11 @@ def expected(config: ModelConfig, table: Places) -> dict[str, tuple[int, ...]]:
 def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:
     """The model of `config` in fp32 and eval mode. Raises ExportError for tensors missing, unknown or misshapen."""
     wanted = expected(config, table)
-    missing, unknown = [n for n in wanted if n not in tensors], [n for n in tensors if n not in wanted]
-    for names, what in ((missing, "lacks"), (unknown, "has, and no part of ours uses,")):
+    missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
+    for names, what in ((missing, "missing"), (unknown, "unknown")):
         if names:
-            raise ExportError(
-                f"{file} {what} {len(names)} tensors, first {names[0]}; its settings ask for {len(wanted)}"
-            )
+            first = min(names)
+            raise ExportError(f"{file}: of the {len(wanted)} tensors of its settings, {len(names)} {what} (as {first})")
     for name, shape in wanted.items():
         if tuple(tensors[name].shape) != shape:
             raise ExportError(f"{file}: {name} is {list(tensors[name].shape)}, but its settings ask for {list(shape)}")
