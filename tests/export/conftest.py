@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +15,9 @@ from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 
-SIZE = {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_mlp": 96, "context_length": 48}
-GPT = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
-FAMILIES: dict[str, tuple[str, dict]] = {
+SIZE: dict[str, Any] = {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_mlp": 96, "context_length": 48}
+GPT: dict[str, Any] = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("qwen2", {}),
     "llama": ("sentencepiece", {"qk_norm": False, "n_kv_heads": 2}),
     "llama_tied": ("sentencepiece", {"qk_norm": False, "tied_embeddings": True}),
@@ -51,7 +52,7 @@ def tokenizers() -> dict[str, Tokenizer]:
     return {name: train(name) for name in ("qwen2", "llama-bpe", "gpt-2", "sentencepiece")}
 
 
-def grow(config: ModelConfig, tokenizer: Tokenizer, steps: int = 120) -> Model:
+def grow(config: ModelConfig, tokenizer: Tokenizer, steps: int = 50) -> Model:
     """A model that has read the tales for a few steps."""
     model = Model(config, seed=1).train()
     ids = [number for text in tales(300) for number in (tokenizer.bos_id, *tokenizer.encode(text), tokenizer.eos_id)]
@@ -82,7 +83,7 @@ def grown(tokenizers: dict[str, Tokenizer]) -> Callable[[str], Source]:
     return get
 
 
-PROMPTS = [text[: 8 + 5 * (number % 9)].strip() for number, text in enumerate(tales(50, seed=7))]
+PROMPTS = [text[: 6 + 3 * (number % 8)].strip() for number, text in enumerate(tales(50, seed=7))]
 
 
 def told(model: Model, tokenizer: Tokenizer, prompts: list[str], count: int = 24) -> list[list[int]]:

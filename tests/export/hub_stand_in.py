@@ -64,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
         elif action == ["preupload"]:
             asked = json.loads(body)["files"]
-            self._send(200, {"files": [{"path": f["path"], "uploadMode": "regular"} for f in asked]})
+            self._send(
+                200, {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in asked]}
+            )
         elif action == ["commit"]:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":

@@ -57,7 +57,7 @@ def test_smaller_types_are_smaller_and_close(kind, nats, grown: Grown, tmp_path)
 
 
 def test_rows_that_q8_0_cannot_part_stay_fp32(tokenizers, tmp_path):
-    shape = {**SIZE, "d_mlp": 72, "vocab_size": 330}
+    shape: dict[str, Any] = {**SIZE, "d_mlp": 72, "vocab_size": 330}
     source = Source(Model(ModelConfig(**shape)), tokenizers["qwen2"], "m")
     file = write(source, "gguf", tmp_path / "m.gguf", "q8_0").files[0]
     stored = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(file).tensors}
@@ -226,7 +226,7 @@ def test_llama_cpp_tokenises_as_we_do(kind: str, shared_data, tmp_path):
     text = (shared_data / "prose" / "tinyshakespeare.txt").read_text()[:60_000] + "".join(tales(20))
     parts = {"kind": kind} if kind == "sentencepiece" else {"kind": "bpe", "pattern": kind}
     tokenizer = Tokenizer.train([text], TokenizerConfig.model_validate({**parts, "vocab_size": 600}))
-    shape = {"d_model": 32, "n_layers": 1, "vocab_size": 600, "context_length": 32}
+    shape: dict[str, Any] = {"d_model": 32, "n_layers": 1, "vocab_size": 600, "context_length": 32}
     source = Source(Model(ModelConfig(**shape)), tokenizer, "m")
     extra = ["", "  two  spaces", "1,234.5 — “Où?”\n\n\tnaïve 東京 🦊 it's I'LL", "a\r\nb  \n  c"]
     with running(source, "f16", tmp_path) as program:

@@ -46,7 +46,7 @@ class Format:
         raise NotImplementedError
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
-        """The tokenizer as the format's own models use it."""
+        """A tokenizer that was named for a file of another program, as that program's models use it."""
         return tokenizer
 
     def misfits(self, source: Source, kind: str) -> list[str]:

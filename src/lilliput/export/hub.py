@@ -24,6 +24,9 @@ KNOWN = re.compile(
 )
 
 
+TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What would go to a repository: files by their names there, as places on disk or as bytes."""
@@ -115,31 +118,34 @@ def _check_name(repo: str) -> None:
 @contextmanager
 def _asking(repo: str) -> Iterator[None]:
     """What can go wrong with the hub, in a line."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import errors
 
     try:
         yield
-    except RevisionNotFoundError:
+    except errors.RevisionNotFoundError:
         raise ExportError(
             f"{repo} has no such revision", f"branches and tags: https://hf.co/{repo}/tree/main"
         ) from None
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise ExportError(
             f"the Hugging Face hub has no model '{repo}', or it is private",
             "check it at https://hf.co/models; for a private one log in first: hf auth login",
         ) from None
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         raise ExportError(f"'{repo}' is not a name on the Hugging Face hub: {error}") from None
-    except HfHubHTTPError as error:
+    except errors.EntryNotFoundError:
+        raise ExportError(f"a file of {repo} could not be brought here", "try again") from None
+    except errors.HfHubHTTPError as error:
         status = error.response.status_code
         hint = "log in with a token that may write: hf auth login" if status in (401, 403) else "try again later"
         raise ExportError(
             f"the Hugging Face hub answered {status} for '{repo}': {error.server_message}", hint
         ) from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
-            raise  # the disk's, not the hub's
-        # The hub's client lets the exceptions of its transport through, whose tree differs by version.
+        # The hub's client lets the exceptions of its transport through, whose package differs by version.
+        package = type(error).__module__.partition(".")[0]
+        if package not in TRANSPORTS and not isinstance(error, ConnectionError | TimeoutError):
+            raise
         raise ExportError(
             f"the Hugging Face hub cannot be reached for '{repo}' (offline? {type(error).__name__})",
             "check the network; HF_ENDPOINT names another hub",

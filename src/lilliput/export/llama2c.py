@@ -159,7 +159,7 @@ def _content(config: ModelConfig, tensors: dict[str, torch.Tensor], file: Path) 
 
 
 def _tokenizer_beside(file: Path) -> Path:
-    return file.with_name(f"{file.name.removesuffix('.tmp').removesuffix('.bin')}-tokenizer.bin")
+    return file.with_name(f"{file.name.removesuffix('.bin')}-tokenizer.bin")
 
 
 def _stacked(shapes: dict[str, tuple[int, ...]], kinds: tuple[str, ...]) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lilliput.base.errors import ConfigError, ExportError
 from lilliput.data.tokenizer import Tokenizer
@@ -29,7 +29,7 @@ class Exported:
 def write(source: Source, format_name: str, file: Path | None = None, kind: str | None = None) -> Exported:
     """Write `source` as a file of a format, `NAME.suffix` here unless `file` is given, and compare what is read back.
 
-    The file takes its name only once it was found to say the same model. Raises ExportError, with the reason and what
+    Nothing stands there before the file was found to say the same model. Raises ExportError, with the reason and what
     could be trained instead, for a model that the format cannot say.
     """
     format_ = FORMATS[format_name]()
@@ -42,14 +42,10 @@ def write(source: Source, format_name: str, file: Path | None = None, kind: str 
         )
     file = file or Path(source.name + format_.suffix)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".tmp")
-    try:
-        written = format_.write(source, partial, kind)
-        parity = compare(source, format_.read(partial), format_.order(source), kind)
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
-    files = [file, *written[1:]]
+    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as place:
+        written = format_.write(source, Path(place) / file.name, kind)
+        parity = compare(source, format_.read(written[0]), format_.order(source), kind)
+        files = [path.replace(file.parent / path.name) for path in written]
     return Exported(files, kind, parity, [*format_.notes(source), *_backwards(source)], format_.use(files, kind))
 
 
@@ -89,7 +85,7 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
         raise ExportError(f"there is no file {file}", "folders need no import: every command takes them as they are")
     format_ = _format_of(file)()
     content = format_.read(file)
-    chosen = Tokenizer.load(tokenizer) if tokenizer else content.tokenizer
+    chosen = format_.adopted(Tokenizer.load(tokenizer)) if tokenizer else content.tokenizer
     if chosen is None:
         raise ExportError(
             f"{file} comes without a tokenizer", "name it: --tokenizer FILE (tokenizer.bin, tokenizer.json, vocab.json)"
@@ -99,7 +95,7 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
             f"the tokenizer has {chosen.vocab_size:,} ids, and the model in {file} {content.model.config.vocab_size:,}",
             "name the one that it was trained with: --tokenizer FILE",
         )
-    return Content(content.model, format_.adopted(chosen))
+    return Content(content.model, chosen)
 
 
 def _format_of(file: Path) -> type[Format]:
