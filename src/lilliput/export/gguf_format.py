@@ -166,7 +166,7 @@ class Gguf(Format):
         return []
 
     def use(self, files: list[Path], kind: str) -> str:
-        return f'llama-completion -m {files[0]} -no-cnv -p "Once upon a time"'
+        return f"llama-server -m {files[0]}"
 
 
 def _package() -> Any:

@@ -22,8 +22,7 @@ KNOWN = re.compile(
     r"|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|tokenizer\.model"
     r"|vocab\.json|merges\.txt|README\.md"
 )
-
-
+# The packages that the hub's client, in one version or another, speaks HTTP with; it lets their exceptions through.
 TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
 
 
@@ -46,12 +45,18 @@ class Parcel:
 
 def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
     """The files of a model folder with a card made from its run, and the run's recipe and summary beside them. A folder
-    of no run keeps the card it has. Raises ExportError for a name that the hub does not allow."""
+    of no run keeps the card it has. Raises ExportError for a name that the hub does not allow, and for a licence that
+    would have to be written into a card of the folder's own."""
     _check_name(repo)
     told = Told.of(folder.resolve())
     source = Source.load(folder, told.run.path.name if told else folder.resolve().name)
     files: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if KNOWN.fullmatch(p.name)}
-    if told or licence or "README.md" not in files:
+    own = told is None and "README.md" in files
+    if own and licence:
+        raise ExportError(
+            f"{folder} has a card of its own, which is sent as it is", f"write 'license: {licence}' into its README.md"
+        )
+    if not own:
         files["README.md"] = model_card(source, told, repo, licence).encode()
     if told:
         files |= {file.name: file for file in (told.run.recipe, told.run.summary) if file.is_file()}
@@ -142,7 +147,6 @@ def _asking(repo: str) -> Iterator[None]:
             f"the Hugging Face hub answered {status} for '{repo}': {error.server_message}", hint
         ) from None
     except Exception as error:
-        # The hub's client lets the exceptions of its transport through, whose package differs by version.
         package = type(error).__module__.partition(".")[0]
         if package not in TRANSPORTS and not isinstance(error, ConnectionError | TimeoutError):
             raise
