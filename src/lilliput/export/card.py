@@ -13,7 +13,7 @@ from lilliput.base.files import read_json
 from lilliput.export.source import Source
 from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
-from lilliput.train.run_folder import RunFolder
+from lilliput.train.run_folder import STEP, RunFolder
 from lilliput.train.samples_file import Section, parse_samples
 
 USE = """```python
@@ -43,9 +43,10 @@ class Told:
     @classmethod
     def of(cls, folder: Path) -> Told | None:
         """Of the checkpoint whose model folder this is; None for a folder that lies in no run."""
-        if folder.parents[1].name != "checkpoints" or not folder.parent.name.startswith("step-"):
+        checkpoints, step_of = folder.parent.parent, STEP.match(folder.parent.name)
+        if checkpoints.name != "checkpoints" or step_of is None:
             return None
-        run, step = RunFolder(folder.parents[2]), int(folder.parent.name.removeprefix("step-"))
+        run, step = RunFolder(checkpoints.parent), int(step_of[1])
         records = [record for record in run.read_metrics() if record["step"] <= step]
         scored = [record for record in records if "val_bits_per_byte" in record]
         text = run.samples.read_text(encoding="utf-8") if run.samples.is_file() else ""
