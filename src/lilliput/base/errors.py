@@ -6,6 +6,7 @@ LilliputError               anything Lilliput says about its input; the command 
 ├── ModelError              a shape that cannot be built, or weights that do not fit it
 ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
 ├── TrainingError           training that cannot go on (diverged, disk full)
+├── ExportError             a model that a file format cannot say, or a file that cannot be read
 └── MissingExtra            an optional dependency that is not installed
 """
 
@@ -42,6 +43,10 @@ class CheckpointError(LilliputError):
 
 class TrainingError(LilliputError):
     """Training that cannot go on."""
+
+
+class ExportError(LilliputError):
+    """A model that a file format cannot say, or a file of such a format that cannot be read."""
 
 
 class MissingExtra(LilliputError):

@@ -18,6 +18,7 @@ from lilliput.cli import (
     data,
     doctor,
     evaluate,
+    exchange,
     experiments,
     generate,
     init,
@@ -44,6 +45,10 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
+app.command("export")(exchange.export)
+app.command("import")(exchange.import_)
+app.command("push")(exchange.push)
+app.command("pull")(exchange.pull)
 app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,114 @@
+"""`lilliput export`, `import`, `push`, `pull`: models out of the house and in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def export(
+    run: Run,
+    format: Annotated[str, typer.Argument(help="gguf (llama.cpp) or llama2c (run.c, runq.c).")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The file; NAME.gguf or NAME.bin here if left out.")
+    ] = None,
+    type: Annotated[
+        str | None, typer.Option(help="How numbers are stored: f16, f32, q8_0 (gguf); f32, int8 (llama2c).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a model as a file that another program runs. It is read back and compared before it gets its name."""
+    from dataclasses import asdict
+
+    from lilliput import api
+    from lilliput.base import console
+
+    console.use_json(json)
+    written = api.export(run, format, out, type=type, say=_aside)
+    if json:
+        console.emit({"run": run, "format": format, **asdict(written)})
+        return
+    for file in written.files:
+        console.say(f"{file}  {console.size(file.stat().st_size)}")
+    console.say(f"parity ({written.kind}): {written.parity}")
+    for note in written.notes:
+        console.say(f"note: {note}")
+    console.say(f"next: {written.use}")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A .bin of llama2.c or llm.c, a .gguf, a nanoGPT checkpoint.")],
+    name: Annotated[str, typer.Argument(help="What to call it here: runs/NAME.")],
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Where none comes with it: a tokenizer.bin, tokenizer.json or vocab.json."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read another program's model. It becomes a stock Hugging Face folder that every command takes."""
+    from lilliput import api
+    from lilliput.base import console
+
+    console.use_json(json)
+    folder = api.import_file(file, name, tokenizer=tokenizer)
+    if json:
+        console.emit({"file": file, "folder": folder})
+    else:
+        console.say(str(folder))
+        console.say(f'next: lilliput generate {name} "Once upon a time"')
+
+
+def push(
+    run: Run,
+    repo: Annotated[str, typer.Argument(help="The model's name on the Hugging Face hub: user/name.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    licence: Annotated[str | None, typer.Option(help="As the hub calls it, such as apache-2.0.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; nothing is sent.")] = False,
+    json: Json = False,
+) -> None:
+    """Upload a checkpoint to the Hugging Face hub, with a model card made from its run."""
+    from lilliput import api
+    from lilliput.base import console
+
+    console.use_json(json)
+    parcel, address = api.push(run, repo, private=private, licence=licence, dry_run=dry_run, say=_aside)
+    sizes, card = parcel.sizes(), parcel.card()
+    if json:
+        console.emit({"repo": repo, "files": sizes, "card": card, "commit": address})
+        return
+    for file, count in sizes.items():
+        console.say(f"{file:28} {console.size(count):>9}")
+    if dry_run:
+        console.say(f"\n{card}")
+        console.say(f"nothing was sent; the recipe names your data's places. To send: lilliput push {run} {repo}")
+    else:
+        console.say(str(address))
+
+
+def pull(
+    repo: Annotated[str, typer.Argument(help="A model on the Hugging Face hub: user/name.")],
+    name: Annotated[str | None, typer.Argument(help="What to call it here: runs/NAME; by default as there.")] = None,
+    revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
+    json: Json = False,
+) -> None:
+    """Bring a model of the Hugging Face hub here (Llama, Qwen3, Mistral, GPT-NeoX, GPT-2)."""
+    from lilliput import api
+    from lilliput.base import console
+
+    console.use_json(json)
+    folder, commit = api.pull(repo, name, revision=revision)
+    if json:
+        console.emit({"repo": repo, "folder": folder, "commit": commit})
+    else:
+        console.say(f"{folder}  {repo} at {commit[:12]}")
+        console.say(f'next: lilliput generate {folder.name} "Once upon a time"')
+
+
+def _aside(text: str) -> None:
+    print(text, file=sys.stderr)

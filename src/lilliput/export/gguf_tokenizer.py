@@ -1,0 +1,118 @@
+"""GGUF's tokenizer keys: writing ours with its pre-split named, and making a tokenizer of those in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lilliput.base.errors import ExportError
+from lilliput.data.patterns import PATTERNS, byte_level
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
+from lilliput.export.merges import merges_of, scores_of
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
+"""gguf.TokenType, which needs the package."""
+
+BYTE_PIECES = frozenset(byte_pieces()[-BYTES:])
+
+ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+"""Our roles by GGUF's words, as in tokenizer.ggml.bos_token_id."""
+
+
+def misfits(tokenizer: Tokenizer) -> list[str]:
+    """What of a tokenizer GGUF cannot say."""
+    if tokenizer.kind == "other":
+        return ["a tokenizer that is neither SentencePiece-style nor byte-level BPE"]
+    if tokenizer.kind == "bpe" and tokenizer.pattern is None:
+        return [f"a tokenizer whose pre-split llama.cpp has no name for (named: {', '.join(PATTERNS)})"]
+    return []
+
+
+def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_template: str | None) -> None:
+    """All keys under tokenizer; ids that the model has and the tokenizer lacks are filled up as unused."""
+    byte_level_ = tokenizer.kind == "bpe"
+    writer.add_tokenizer_model("gpt2" if byte_level_ else "llama")
+    writer.add_tokenizer_pre(str(tokenizer.pattern) if byte_level_ else "default")
+    tokens = [tokenizer.token(number) or f"<unused {number}>" for number in range(vocab_size)]
+    writer.add_token_list(tokens)
+    writer.add_token_types(_types(tokenizer, vocab_size))
+    if byte_level_:
+        writer.add_token_merges([" ".join(merge) for merge in merges_of(tokenizer)])
+    else:
+        writer.add_token_scores(scores_of(tokenizer, tokens))
+        writer.add_add_space_prefix(True)
+    for role, word in ROLES.items():
+        if role in tokenizer.specials:
+            writer.add_uint32(f"tokenizer.ggml.{word}_token_id", tokenizer.specials[role])
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
+
+
+def _types(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
+    added = json.loads(tokenizer.content)["added_tokens"]
+    special = {token["id"] for token in added if token["special"]} | set(tokenizer.specials.values())
+    plain = {token["id"] for token in added} - special
+    types = []
+    for number in range(vocab_size):
+        token = tokenizer.token(number)
+        if not token:
+            types.append(UNUSED)
+        elif number == tokenizer.specials.get("unk"):
+            types.append(UNKNOWN)
+        elif number in special:
+            types.append(CONTROL)
+        elif number in plain:
+            types.append(USER_DEFINED)
+        elif tokenizer.kind == "sentencepiece" and token in BYTE_PIECES:
+            types.append(BYTE)
+        else:
+            types.append(NORMAL)
+    return types
+
+
+def read(keys: dict[str, Any], file: Path) -> Tokenizer | None:
+    """The tokenizer in a GGUF file's keys; None where it holds none. Raises ExportError for one of another kind."""
+    model, pre = keys.get("tokenizer.ggml.model"), keys.get("tokenizer.ggml.pre", "default")
+    if model is None:
+        return None
+    pieces = keys["tokenizer.ggml.tokens"]
+    types = keys.get("tokenizer.ggml.token_type") or [NORMAL] * len(pieces)
+    while types and types[-1] == UNUSED:
+        pieces, types = pieces[:-1], types[:-1]
+    if model == "gpt2" and pre in PATTERNS:
+        backend = _byte_level(pieces, keys["tokenizer.ggml.merges"], pre)
+    elif model == "llama" and pieces[: 3 + BYTES] == byte_pieces():
+        scores = keys["tokenizer.ggml.scores"]
+        normal = [place for place, type_ in enumerate(types) if type_ == NORMAL]
+        ranked = [pieces[place] for place in sorted(normal, key=lambda place: -scores[place])]
+        backend = sentencepiece_backend(pieces, ranked, [], None)
+    else:
+        raise ExportError(
+            f"{file} holds a '{model}' tokenizer with the pre-split '{pre}'",
+            f"read are: llama (SentencePiece with byte fallback), and gpt2 with {', '.join(PATTERNS)}",
+        )
+    from tokenizers import AddedToken
+
+    control = [piece for piece, type_ in zip(pieces, types, strict=True) if type_ in (CONTROL, UNKNOWN)]
+    backend.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in control])
+    ids = {role: keys.get(f"tokenizer.ggml.{word}_token_id") for role, word in ROLES.items()}
+    names = {role: pieces[number] for role, number in ids.items() if number is not None and number < len(pieces)}
+    return Tokenizer(backend.to_str(pretty=True), names)
+
+
+def _byte_level(pieces: list[str], merges: list[str], pattern: str) -> Any:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models
+
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
+    backend = Backend(models.BPE(vocab={piece: number for number, piece in enumerate(pieces)}, merges=pairs))
+    backend.pre_tokenizer = byte_level(pattern)
+    backend.decoder = decoders.ByteLevel()
+    return backend

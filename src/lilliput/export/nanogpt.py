@@ -1,0 +1,95 @@
+"""nanoGPT's checkpoints (ckpt.pt), read: GPT-2's parts with exact GELU, biases or none."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lilliput.base.config import validate
+from lilliput.base.errors import ExportError
+from lilliput.export.format import FORMATS, Content, Format
+from lilliput.export.weights import filled
+from lilliput.model.config import ModelConfig
+from lilliput.model.places import places
+
+NAMES = places(
+    {
+        "embed.weight": "transformer.wte.weight",
+        "position.weight": "transformer.wpe.weight",
+        "blocks.#.ln1.weight": "transformer.h.#.ln_1.weight",
+        "blocks.#.ln1.bias": "transformer.h.#.ln_1.bias",
+        "blocks.#.attn.qkv.weight": "transformer.h.#.attn.c_attn.weight",
+        "blocks.#.attn.qkv.bias": "transformer.h.#.attn.c_attn.bias",
+        "blocks.#.attn.out.weight": "transformer.h.#.attn.c_proj.weight",
+        "blocks.#.attn.out.bias": "transformer.h.#.attn.c_proj.bias",
+        "blocks.#.ln2.weight": "transformer.h.#.ln_2.weight",
+        "blocks.#.ln2.bias": "transformer.h.#.ln_2.bias",
+        "blocks.#.mlp.up.weight": "transformer.h.#.mlp.c_fc.weight",
+        "blocks.#.mlp.up.bias": "transformer.h.#.mlp.c_fc.bias",
+        "blocks.#.mlp.down.weight": "transformer.h.#.mlp.c_proj.weight",
+        "blocks.#.mlp.down.bias": "transformer.h.#.mlp.c_proj.bias",
+        "ln_final.weight": "transformer.ln_f.weight",
+        "ln_final.bias": "transformer.ln_f.bias",
+        "unembed.weight": "lm_head.weight",
+    }
+)
+KEYS = {
+    "n_layer": "n_layers",
+    "n_head": "n_heads",
+    "n_embd": "d_model",
+    "block_size": "context_length",
+    "vocab_size": "vocab_size",
+    "bias": "bias",
+    "dropout": "dropout",
+}
+PARTS: dict[str, Any] = {
+    "norm": "layer",
+    "position": "learned",
+    "mlp": "gelu",
+    "qk_norm": False,
+    "tied_embeddings": True,
+    "init": "scaled",
+}
+"""GPT-2's parts. The norms' epsilon is our default, 1e-5."""
+
+
+@FORMATS.add("nanogpt")
+class NanoGpt(Format):
+    """A dictionary with `model_args` and `model` that torch.save wrote. Such a file is a pickle: it is read with
+    `weights_only`, which builds tensors, numbers and strings and runs nothing."""
+
+    what = "nanoGPT: .pt checkpoints"
+    suffix = ".pt"
+
+    def recognises(self, file: Path) -> bool:
+        return file.suffix in (".pt", ".pth") and zipfile.is_zipfile(file)
+
+    def read(self, file: Path) -> Content:
+        try:
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            first = str(error).splitlines()[0][:150]
+            raise ExportError(
+                f"{file} cannot be read without running code in it, which is never done: {first}",
+                "save tensors and numbers only: torch.save({'model': ..., 'model_args': ...}, 'ckpt.pt')",
+            ) from None
+        if not isinstance(saved, dict) or not {"model", "model_args"} <= saved.keys():
+            raise ExportError(f"{file} is not a checkpoint of nanoGPT: it has no 'model' and 'model_args'")
+        given = saved["model_args"]
+        lacking = [key for key in KEYS if key not in given and key != "dropout"]
+        if lacking:
+            raise ExportError(f"{file}: its model_args lack {', '.join(lacking)}")
+        values = PARTS | {ours: given[theirs] for theirs, ours in KEYS.items() if theirs in given}
+        config = validate(ModelConfig, values, str(file))
+        tensors = {name.removeprefix("_orig_mod."): tensor for name, tensor in saved["model"].items()}
+        tensors.pop("lm_head.weight", None)  # the embeddings again
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(".attn.bias")}  # a mask
+        if not config.bias:
+            # Without biases its norms have none either; ours always do.
+            norms = [name for name in tensors if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
+            tensors |= {name.replace("weight", "bias"): torch.zeros_like(tensors[name]) for name in norms}
+        return Content(filled(config, NAMES, tensors, file))

@@ -1,0 +1,39 @@
+"""Weights of a file under its own names: expected shapes, and a model filled from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from lilliput.base.errors import ExportError
+from lilliput.model.config import ModelConfig
+from lilliput.model.places import Places, to_ours, to_theirs
+from lilliput.model.transformer import Model
+
+
+def expected(config: ModelConfig, table: Places) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of `config`, by its name in `table`."""
+    return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
+
+
+def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:
+    """The model of `config` in fp32 and eval mode. Raises ExportError for tensors missing, unknown or misshapen."""
+    wanted = expected(config, table)
+    missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
+    for names, what in ((missing, "missing"), (unknown, "unknown")):
+        if names:
+            first = min(names)
+            raise ExportError(f"{file}: of the {len(wanted)} tensors of its settings, {len(names)} {what} (as {first})")
+    for name, shape in wanted.items():
+        if tuple(tensors[name].shape) != shape:
+            raise ExportError(f"{file}: {name} is {list(tensors[name].shape)}, but its settings ask for {list(shape)}")
+    model = Model(config, seed=None)
+    model.load_state_dict(to_ours({n: t.float() for n, t in tensors.items()}, _blank(config), table, config))
+    return model.eval()
+
+
+def _blank(config: ModelConfig) -> dict[str, torch.Tensor]:
+    with torch.device("meta"):
+        return Model(config, seed=None).state_dict()

@@ -1,0 +1,111 @@
+"""`lilliput export`, `import`, `push` and `pull`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command, Result
+from tests.export.hub_stand_in import COMMIT, stand_in
+
+
+@pytest.fixture(scope="session")
+def llama_run(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
+    """A run of Llama's parts with the SentencePiece-style tokenizer; tests must not change it."""
+    from lilliput import api
+
+    folder = tmp_path_factory.mktemp("llama")
+    os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
+    options = [*TINY, "model.qk_norm=false", "tokenizer.kind=sentencepiece", "evaluate.baselines=[]"]
+    try:
+        return api.train("story", options, data=str(tales), name="tiny", runs=folder, say=lambda text: None).path
+    finally:
+        del os.environ["LILLIPUT_CACHE"]
+
+
+def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
+    pytest.importorskip("gguf")
+
+    def told(name: str) -> str:
+        return command("generate", name, "One day", "--temperature", "0", "--max-tokens", "12", "--json").out
+
+    def text(result: str) -> list[str]:
+        return json.loads(result)["texts"]
+
+    ours = text(told(str(llama_run)))
+    for format, file, extra in (("llama2c", "tiny.bin", []), ("gguf", "tiny.gguf", ["--type", "f32"])):
+        result = command("export", str(llama_run), format, *extra)
+        assert result.code == 0, result.err
+        assert f"{file}  " in result.out
+        assert "parity (f32): logits within 0 of the source" in result.out
+        assert Path(file).is_file()
+        assert command("import", file, f"from-{format}").code == 0
+        assert text(told(f"from-{format}")) == ours
+
+
+def test_options_and_json(command: Command, llama_run: Path):
+    result = command("export", str(llama_run), "llama2c", "--type", "int8", "-o", "out/small.bin", "--json")
+    written = json.loads(result.out)
+    assert written["files"] == ["out/small.bin", "out/small-tokenizer.bin"]
+    assert written["kind"] == "int8"
+    assert written["parity"]["log_probability"] < 0.2
+    assert all(Path(file).is_file() for file in written["files"])
+    assert "runq" in written["use"]
+
+
+def test_bad_input_is_one_line(command: Command, trained: Path, tmp_path: Path):
+    (tmp_path / "noise.bin").write_bytes(b"\0" * 999)
+    (tmp_path / "runs" / "there").mkdir(parents=True)
+    cases: list[tuple[list[str], str]] = [
+        (["export", str(trained), "ggml"], "unknown format 'ggml' (did you mean 'gguf'?)"),
+        (["export", str(trained), "llmc"], "llmc is a format that is only read"),
+        (["export", str(trained), "gguf", "--type", "q2"], "gguf stores numbers as f16 or f32 or q8_0, not 'q2'"),
+        (["export", str(trained), "llama2c"], "llama2c cannot say this model: qk_norm=True (needs False)"),
+        (["export", "nowhere", "gguf"], "there is no run or model folder 'nowhere'"),
+        (["import", "noise.bin", "noise"], "is of no format that can be read"),
+        (["import", "none.bin", "none"], "there is no file none.bin"),
+        (["import", "noise.bin", "../noise"], "'../noise' cannot name a folder in runs"),
+        (["import", "noise.bin", "there"], "runs/there is there already"),
+        (["push", str(trained), "no name"], "'no name' is not a name on the Hugging Face hub"),
+        (["pull", "story"], "'story' is not a name on the Hugging Face hub"),
+    ]
+    for words, said in cases:
+        result = command(*words)
+        assert result.code == 2, words
+        assert said in result.err
+        assert "Traceback" not in result.err
+        assert len(result.err.splitlines()) <= 2
+
+
+def test_a_dry_run_shows_the_files_and_the_card(command: Command, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    result = command("push", str(trained), "ada/tiny", "--licence", "mit", "--dry-run")
+    assert result.code == 0, result.err
+    for words in ("model.safetensors", "recipe.yaml", "license: mit", "| trigram |", "nothing was sent"):
+        assert words in result.out
+    shown = json.loads(command("push", str(trained), "ada/tiny", "--dry-run", "--json").out)
+    assert shown["commit"] is None
+    assert shown["files"]["README.md"] == len(shown["card"].encode())
+
+
+def test_push_and_pull_through_the_command(trained: Path, tmp_path: Path):
+    """In processes of their own: the hub's client reads HF_ENDPOINT when it is imported."""
+
+    def run(*words: str) -> Result:
+        command = [sys.executable, "-m", "lilliput", *words, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    with stand_in() as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "hf_test"}
+        pushed = run("push", str(trained), "ada/tiny", "--private")
+        assert pushed.code == 0, pushed.err
+        assert json.loads(pushed.out)["commit"] == f"{hub.address}/ada/tiny/commit/{COMMIT}"
+        assert hub.private["ada/tiny"]
+        pulled = run("pull", "ada/tiny", "mine")
+        assert pulled.code == 0, pulled.err
+        assert json.loads(pulled.out) == {"repo": "ada/tiny", "folder": "runs/mine", "commit": COMMIT}
+    assert (tmp_path / "runs" / "mine" / "model.safetensors").read_bytes() == hub.repos["ada/tiny"]["model.safetensors"]
