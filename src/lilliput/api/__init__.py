@@ -1,7 +1,22 @@
 """The public Python API: train, load, generate, evaluate. It puts the rooms together."""
 
+from lilliput.api.benchmarking import benchmark, overlaps
+from lilliput.api.evaluation import evaluate, score_text
+from lilliput.api.judging import complete, judge
 from lilliput.api.run import Run
 from lilliput.api.storyteller import Storyteller, generate, load
-from lilliput.api.training import evaluate, train
+from lilliput.api.training import train
 
-__all__ = ["Run", "Storyteller", "evaluate", "generate", "load", "train"]
+__all__ = [
+    "Run",
+    "Storyteller",
+    "benchmark",
+    "complete",
+    "evaluate",
+    "generate",
+    "judge",
+    "load",
+    "overlaps",
+    "score_text",
+    "train",
+]

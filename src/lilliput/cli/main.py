@@ -10,7 +10,7 @@ import typer
 
 from lilliput import __version__
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, evaluate, generate, model, recipe, report, tokenizer, train, wtac
+from lilliput.cli import data, evaluate, generate, judge, model, recipe, report, tokenizer, train, wtac
 
 app = typer.Typer(
     name="lilliput",
@@ -22,6 +22,8 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("judge")(judge.judge)
+app.command("complete")(judge.complete)
 app.command("report")(report.report)
 app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")

@@ -10,6 +10,7 @@ from typing import Any
 from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
 from lilliput.lab.chart import STYLE, Chart, Level, Series
+from lilliput.lab.evaluation import evaluation
 from lilliput.lab.html import as_html, escape, fact_list, table
 from lilliput.lab.run_record import RunRecord, as_number, spread
 from lilliput.train.run_folder import RunFolder
@@ -31,8 +32,9 @@ def write_report(run: Path) -> Path:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    sections = (_head, _tiles, _story, _baselines, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
-    body = "\n".join(filter(None, (section(record) for section in sections)))
+    told = (_head, _tiles, _story, _baselines, _curves, evaluation, _samples)
+    facts = (_data, _model, _machine, _cost, _repeat, _recipe)
+    body = "\n".join(filter(None, (section(record) for section in (*told, *facts))))
     css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
