@@ -74,7 +74,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
             if parameter.dim() > 1:
                 parameter.normal_(std=0.3, generator=generator)
     folder = tmp_path_factory.mktemp("tiny")
-    bounds = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
-    to_huggingface(model, folder, **bounds)
+    to_huggingface(
+        model,
+        folder,
+        bos_token_id=tokenizer.bos_id,
+        eos_token_id=tokenizer.eos_id,
+        pad_token_id=tokenizer.pad_id,
+    )
     tokenizer.save(folder)
     return Tiny(model.eval(), tokenizer, folder)

@@ -21,9 +21,10 @@ def test_against_all_runs_of_words(shared_data):
 
 
 def test_what_is_found_and_what_is_too_short():
-    sets = {"a": ["The cat, sat on the MAT.", "the cat sat", "a dog sat on the mat there"], "b":
-    ["nothing like it at all"]} found = overlap(sets, ["So the cat sat on the mat!",
-    "x"], n=5) assert (found["a"].items, found["a"].short, found["a"].found) == (3, 1, 1)
+    items = ["The cat, sat on the MAT.", "the cat sat", "a dog sat on the mat there"]
+    sets = {"a": items, "b": ["nothing like it at all"]}
+    found = overlap(sets, ["So the cat sat on the mat!", "x"], n=5)
+    assert (found["a"].items, found["a"].short, found["a"].found) == (3, 1, 1)
     assert found["a"].as_dict()["share"] == 0.5
     assert found["b"].found == 0
     assert overlap({"a": ["one"]}, [], n=5)["a"].as_dict()["share"] is None

@@ -47,13 +47,13 @@ def test_the_verdict(score, stderr, items, says):
 
 def test_a_guesser_is_told_from_chance_one_time_in_twenty():
     rng = np.random.default_rng(0)
-    found = [estimate(rng.integers(0, 2, 400), [0.5] * 400).verdict for _ in range(400)]
+    found = [estimate(rng.integers(0, 2, 400).tolist(), [0.5] * 400).verdict for _ in range(400)]
     assert 0.02 < sum(verdict != "indistinguishable from chance" for verdict in found) / 400 < 0.09
 
 
 def test_the_bootstrap_interval_covers_the_mean_and_shrinks():
     rng = np.random.default_rng(1)
-    wide, narrow = interval(rng.normal(3, 1, 20)), interval(rng.normal(3, 1, 2000))
+    wide, narrow = interval(rng.normal(3, 1, 20).tolist()), interval(rng.normal(3, 1, 2000).tolist())
     assert wide[0] < 3 < wide[1]
     assert narrow[1] - narrow[0] == pytest.approx(2 * 1.96 / math.sqrt(2000), rel=0.15)
     assert interval([1.0, 2.0, 3.0]) == interval([1.0, 2.0, 3.0])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lilliput.evaluate.benchmarks.answers import compare, f1, last_number, stated
+from lilliput.evaluate.benchmarks.answers import Coqa, Gsm8k, compare, f1, last_number, stated
+from lilliput.evaluate.benchmarks.code import HumanEval
 from lilliput.evaluate.benchmarks.loading import records
 from lilliput.evaluate.benchmarks.measure import measure
 from lilliput.evaluate.benchmarks.task import TASKS, Tools
@@ -25,7 +26,7 @@ GSM = {"question": "How many?", "answer": "48/2 = <<48/2=24>>24\n#### 1,224"}
     ],
 )
 def test_gsm8k(answer, acc, strict):
-    assert TASKS["gsm8k"]().marks(GSM, answer, Tools()) == {"acc": acc, "strict": strict}
+    assert Gsm8k().marks(GSM, answer, Tools()) == {"acc": acc, "strict": strict}
 
 
 def test_numbers():
@@ -56,7 +57,7 @@ def test_coqa_and_fairytaleqa_records(tmp_path):
     answers = [{"input_text": "Tom"}, {"input_text": "home"}]
     raw = {"story": "S", "questions": turns, "answers": answers, "additional_answers": {"0": answers}}
     (record,) = records("coqa", write(tmp_path, "coqa.jsonl", [raw]))
-    assert TASKS["coqa"]().prompt(record) == "S\n\nQ: who?\n\nA: Tom\n\nQ: where?\n\nA:"
+    assert Coqa().prompt(record) == "S\n\nQ: who?\n\nA: Tom\n\nQ: where?\n\nA:"
     assert record["others"] == ["home"]
     by_field = {"story": "S", "questions": {"input_text": ["who?"]}, "answers": {"input_text": ["Tom"]}}
     (hub,) = records("coqa", write(tmp_path, "coqa2.jsonl", [by_field]))
@@ -93,7 +94,7 @@ HUMAN = {
 
 @pytest.mark.parametrize(("body", "passed"), [("    return 2 * x", 1), ("    return x", 0), ("  return (", 0)])
 def test_humaneval(body, passed):
-    task = TASKS["humaneval"]()
+    task = HumanEval()
     try:
         task.check(Tools())
     except SandboxMissing as missing:

@@ -8,7 +8,7 @@ import pytest
 from lilliput.base.errors import ConfigError, DataError
 from lilliput.evaluate.benchmarks.loading import available, find_files, records
 from lilliput.evaluate.benchmarks.measure import measure
-from lilliput.evaluate.benchmarks.task import TASKS, Generation, Item, Likelihood, chance, mark
+from lilliput.evaluate.benchmarks.task import TASKS, Generation, Item, Likelihood, Place, chance, mark
 from lilliput.evaluate.scorer import PairScore
 from tests.evaluate.benchmarks.examples import RECORDS, examples
 
@@ -37,16 +37,22 @@ def test_every_task_measures_its_records(name, tiny, tmp_path):
         assert sum(part.items for part in row.parts.values()) in (0, 8)
 
 
+def question(name, record):
+    task = TASKS[name]()
+    assert isinstance(task, Likelihood)
+    return task.item(record)
+
+
 def test_other_publishers_forms_give_the_same_records(tmp_path):
     foundry = {"query": "Question: Why?", "choices": ["a", "b"], "gold": 1}
     (arc,) = records("arc_easy", write(tmp_path, "arc.jsonl", [foundry]))
-    assert TASKS["arc_easy"]().item(arc) == Item(
+    assert question("arc_easy", arc) == Item(
         (("Question: Why?\nAnswer:", " a"), ("Question: Why?\nAnswer:", " b")), (1,), (1, 1)
     )
     (lambada,) = records("lambada", write(tmp_path, "l.jsonl", [{"context": "he saw the", "continuation": "sun"}]))
-    assert TASKS["lambada"]().item(lambada).pairs == (("he saw the", " sun"),)
+    assert question("lambada", lambada).pairs == (("he saw the", " sun"),)
     (boolq,) = records("boolq", write(tmp_path, "b.jsonl", [{"question": "is it", "passage": "p", "answer": True}]))
-    assert TASKS["boolq"]().item(boolq).right == (1,)
+    assert question("boolq", boolq).right == (1,)
     csv = tmp_path / "TruthfulQA.csv"
     csv.write_text(
         "Question,Best Answer,Correct Answers,Incorrect Answers\nWhy?,Because,Because; So,Never; Always;\n",
@@ -54,7 +60,7 @@ def test_other_publishers_forms_give_the_same_records(tmp_path):
     )
     (truth,) = records("truthfulqa_mc2", csv)
     assert truth["mc1_targets"] == {"choices": ["Because", "Never", "Always"], "labels": [1, 0, 0]}
-    assert TASKS["truthfulqa_mc2"]().item(truth).right == (0, 1)
+    assert question("truthfulqa_mc2", truth).right == (0, 1)
 
 
 def test_folders_are_searched_by_name_and_training_files_come_last(tmp_path):
@@ -102,8 +108,7 @@ def test_what_cannot_be_found(tmp_path):
 def test_from_the_hub_by_way_of_a_local_stand_in(tmp_path, monkeypatch):
     pytest.importorskip("datasets")
     write(tmp_path, "validation.jsonl", examples("piqa", 3))
-    piqa = TASKS["piqa"]
-    monkeypatch.setattr(piqa, "hub", piqa.hub._replace(name=str(tmp_path)))
+    monkeypatch.setattr(TASKS["piqa"], "hub", Place(str(tmp_path), None, "validation"))
     assert [row["goal"] for row in records("piqa", None)] == [row["goal"] for row in examples("piqa", 3)]
 
 

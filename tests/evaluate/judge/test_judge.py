@@ -57,7 +57,7 @@ def test_a_busy_judge_is_asked_again_and_a_refusal_is_not():
     with Server(401) as server:
         with pytest.raises(JudgeError, match="HTTP 401") as caught:
             asked(Judge(server.url, "m"))
-        assert caught.value.hint and "LILLIPUT_JUDGE_KEY" in caught.value.hint
+        assert "LILLIPUT_JUDGE_KEY" in (caught.value.hint or "")
         assert len(server.requests) == 1
     with pytest.raises(JudgeError, match="cannot be reached"):
         asked(Judge(server.url, "m", pause=0.001))
@@ -173,7 +173,7 @@ def test_mt_bench_asks_for_both_turns(mt_bench, tiny):
         sent = [body["messages"][1]["content"] for _, _, body in server.requests]
     assert {row.metric: row.total.score for row in rows} == {"score": 4.75, "turn_1": 3, "turn_2": 6.5}
     assert rows[0].total.chance == 1
-    assert [part for part in rows[0].parts] == ["reasoning", "writing"]
+    assert list(rows[0].parts) == ["reasoning", "writing"]
     assert sent[0].startswith("first Write {a}. ")
     assert "ref REF1" in sent[2]
     assert "ref" not in sent[0]

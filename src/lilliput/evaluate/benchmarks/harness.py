@@ -15,7 +15,7 @@ import yaml
 
 from lilliput.base.console import console
 from lilliput.base.errors import ConfigError, MissingExtra
-from lilliput.evaluate.benchmarks.task import Likelihood, Record, Task
+from lilliput.evaluate.benchmarks.task import Record, Task
 from lilliput.evaluate.statistics import estimate
 
 NAMES = {"acc": "acc", "acc_norm": "acc_norm", "greedy": "acc", "mass": "acc"}
@@ -56,7 +56,7 @@ def _parts(tasks: Mapping[str, tuple[Task, Sequence[Record]]]) -> dict[str, tupl
     parts: dict[str, tuple[str, list[Record]]] = {}
     for name, (task, records) in tasks.items():
         for record in records:
-            known = task.harness_task(record) if isinstance(task, Likelihood) else None
+            known = task.harness_task(record)
             if known is None:
                 raise ConfigError(
                     f"lm-evaluation-harness is not asked for '{name}': it has no task of the same items and marking",

@@ -67,6 +67,10 @@ class Task:
         """The record as one text, to look for in training texts: the question and its answers."""
         raise NotImplementedError
 
+    def harness_task(self, record: Record) -> str | None:
+        """lm-evaluation-harness' task of the same items and marking that holds this record, as FOLDER/NAME."""
+        return None
+
     def group(self, record: Record) -> str:
         """The part of the benchmark (a subject, a paradigm) that the record belongs to; '' where there are none."""
         return ""
@@ -105,7 +109,6 @@ class Likelihood(Task):
         return " ".join(dict.fromkeys(part for pair in item.pairs for part in pair))
 
     def harness_task(self, record: Record) -> str | None:
-        """The harness' task that holds this record, as FOLDER/NAME."""
         return self.harness
 
 
