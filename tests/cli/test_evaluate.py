@@ -77,6 +77,35 @@ def test_benchmarks_with_controls_and_overlap(command: Command, run: Path, tasks
     assert "piqa (acc_norm)" in page
 
 
+def test_the_harness_stands_beside_our_scores(
+    command: Command, run: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lilliput.api import benchmarking
+
+    asked = []
+
+    def through(folder: Path, loaded: dict, device: str) -> dict:
+        asked.append((folder.name, {name: len(rows) for name, (_, rows) in loaded.items()}, device))
+        return {"piqa": {"acc": (0.75, 0.1, 5), "acc_norm": (0.5, 0.1, 5)}}
+
+    monkeypatch.setattr(benchmarking, "through_harness", through)
+    words = (
+        "--tasks",
+        "piqa",
+        "--task-data",
+        str(tasks),
+        "--max-items",
+        "5",
+        "--through",
+        "lm-eval",
+        "--device",
+        "cpu",
+    )
+    rows = found(command("evaluate", str(run), *words, "--json"))["benchmarks"]
+    assert asked == [("model", {"piqa": 5}, "cpu")]
+    assert [row["scores"]["lm-eval"]["score"] for row in rows] == [0.75, 0.5]
+
+
 def test_all_is_what_the_folder_holds(command: Command, run: Path, tasks: Path) -> None:
     words = ("evaluate", str(run), "--tasks", "all", "--task-data", str(tasks), "--no-controls", "--json")
     rows = found(command(*words))["benchmarks"]
@@ -148,3 +177,12 @@ def test_benchmarks_during_a_run(command: Command, tasks: Path, tales: Path) -> 
     written = command("train", "story", *TINY, "evaluate.tasks=[gsm8k]", "--data", str(tales), "--name", "slow")
     assert written.code == 2
     assert "written answers" in written.err
+
+
+def test_a_run_that_reads_backwards_has_no_benchmarks(command: Command, tasks: Path, tales: Path) -> None:
+    from tests.cli.conftest import TINY
+
+    given = ("objective.kind=reversed", "--data", str(tales), "--name", "back")
+    watched = command("train", "story", *TINY, "evaluate.tasks=[piqa]", f"evaluate.task_data={tasks}", *given)
+    assert watched.code == 2
+    assert "reads backwards" in watched.err

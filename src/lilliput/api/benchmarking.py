@@ -58,9 +58,11 @@ def benchmark(
             "bits per byte compare it: lilliput evaluate RUN",
         )
     tools = Tools(judge, allow_code)
+    place = next(teller.model.parameters()).device
+    harness = through_harness(model_folder(path, say), loaded, str(place)) if through else {}
     models = {str(path): (teller.model, teller.tokenizer)}
     if controls:
-        blank = Model(teller.model.config, seed=0).to(next(teller.model.parameters()).device)
+        blank = Model(teller.model.config, seed=0).to(place)
         models[UNTRAINED] = (blank, teller.tokenizer)
     for other in against:
         rival = load(other, device, say)
@@ -72,12 +74,10 @@ def benchmark(
             with progress(f"{task_name}, {name}", len(items), "items") as bar:
                 found[name] += measure(task_name, task, items, model, tokenizer, tools, bar.advance)
     table = _table(found)
-    if through:
-        harness = through_harness(model_folder(path, say), loaded, str(next(teller.model.parameters()).device))
-        for row in table:
-            score, stderr, items = harness[row["task"]][row["metric"]]
-            verdict = Estimate(score, stderr, row["chance"], items).verdict
-            row["scores"][HARNESS] = {"score": score, "stderr": stderr, "verdict": verdict}
+    for row in table if through else ():
+        score, stderr, items = harness[row["task"]][row["metric"]]
+        verdict = Estimate(score, stderr, row["chance"], items).verdict
+        row["scores"][HARNESS] = {"score": score, "stderr": stderr, "verdict": verdict}
     keep(path, "benchmarks", table)
     return table
 

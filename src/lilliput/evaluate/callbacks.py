@@ -71,13 +71,15 @@ class Evaluation(Callback):
 class Benchmarks(Callback):
     """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and what guessing
     would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
-    it there. Raises ConfigError for a task whose answers have to be written."""
+    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
 
     def __init__(self, config: EvaluateConfig, model: Model, tokenizer: Tokenizer):
         self.config, self.model, self.tokenizer = config, model, tokenizer
         self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
+        if self.config.tasks and not trainer.objective.reads_forwards:
+            raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
         for name in self.config.tasks:
             task = TASKS[name]()
             if not isinstance(task, Likelihood):

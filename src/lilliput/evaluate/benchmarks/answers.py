@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lilliput.base.errors import DataError
 from lilliput.evaluate.benchmarks.task import TASKS, Generation, Place, Record, Tools
 
 NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
@@ -32,7 +33,7 @@ class Gsm8k(Generation):
     def marks(self, record: Record, answer: Any, tools: Tools) -> dict[str, float]:
         right = stated(record["answer"])
         if right is None:
-            raise ValueError(f"no number after '####' in {record['answer'][-60:]!r}")
+            raise DataError(f"the right answer has no number after '####': {record['answer'][-60:]!r}")
         said = stated(answer)
         found = said if said is not None else last_number(answer)
         return {"acc": float(found == right), "strict": float(said == right)}
