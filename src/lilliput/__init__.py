@@ -13,14 +13,46 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lilliput.api import Run, Storyteller, evaluate, export, generate, import_file, load, pull, push, train
+    from lilliput.api import (
+        Run,
+        Storyteller,
+        benchmark,
+        complete,
+        evaluate,
+        export,
+        generate,
+        import_file,
+        judge,
+        load,
+        overlaps,
+        pull,
+        push,
+        score_text,
+        train,
+    )
 
 # Read once, when PyTorch is first imported. OpenMP's threads else spin while they wait for each other: beside any other
 # busy process, a step of a small model took thirty times as long (docs/studies/speed.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Storyteller", "evaluate", "export", "generate", "import_file", "load", "pull", "push", "train"]
+__all__ = [
+    "Run",
+    "Storyteller",
+    "benchmark",
+    "complete",
+    "evaluate",
+    "export",
+    "generate",
+    "import_file",
+    "judge",
+    "load",
+    "overlaps",
+    "pull",
+    "push",
+    "score_text",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

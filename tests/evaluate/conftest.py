@@ -1,12 +1,18 @@
-"""A split of token arrays in memory, with the parts of `data.dataset.Split` that evaluation reads."""
+"""A split of token arrays in memory, with the parts of `data.dataset.Split` that evaluation reads; a tiny model with
+its tokenizer, in memory and as a Hugging Face folder."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from lilliput.data.config import TokenizerConfig
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.model.huggingface import to_huggingface
 from lilliput.model.styles import resolve
 from lilliput.model.transformer import Model
 
@@ -46,3 +52,34 @@ def model() -> Model:
             if parameter.dim() > 1:
                 parameter.normal_(std=0.3, generator=generator)
     return built.train()
+
+
+@dataclass
+class Tiny:
+    model: Model
+    tokenizer: Tokenizer
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A model of 96 positions with random weights large enough to have opinions, and a tokenizer of 300 ids."""
+    words = "the cat sat on a mat and saw one dog; Question: Answer: yes no true false red blue kite ball"
+    tokenizer = Tokenizer.train([words] * 20, TokenizerConfig(vocab_size=300))
+    shape = {"d_model": 32, "n_layers": 2, "n_heads": 4, "vocab_size": tokenizer.vocab_size, "context_length": 96}
+    model = Model(resolve("story_1m", **shape))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3, generator=generator)
+    folder = tmp_path_factory.mktemp("tiny")
+    to_huggingface(
+        model,
+        folder,
+        bos_token_id=tokenizer.bos_id,
+        eos_token_id=tokenizer.eos_id,
+        pad_token_id=tokenizer.pad_id,
+    )
+    tokenizer.save(folder)
+    return Tiny(model.eval(), tokenizer, folder)

@@ -14,7 +14,7 @@ from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.loader import Loader
 from lilliput.data.storybook.openings import ENDINGS, OPENINGS
 from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
-from lilliput.evaluate.callbacks import Evaluation, SamplesThroughTime
+from lilliput.evaluate.callbacks import Benchmarks, Evaluation, SamplesThroughTime
 from lilliput.lab.report import write_report
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, to_huggingface
@@ -171,8 +171,9 @@ class Assembly:
         """In the order in which they see a step: what measures, what writes it down, what shows it."""
         samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
+        benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
         shown = [self.live] if self.shows else []
-        return [self.energy, self.evaluation, Metrics(), *shown, samples, *trackers]
+        return [self.energy, self.evaluation, benchmarks, Metrics(), *shown, samples, *trackers]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -1,4 +1,4 @@
-"""train and evaluate: the rooms put together for one run, from recipe to summary and report."""
+"""train: the rooms put together for one run, from recipe to summary and report."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lilliput import recipe as recipes
-from lilliput.api.assembly import Assembly, dataset
+from lilliput.api.assembly import Assembly
 from lilliput.api.ending import conclude
-from lilliput.api.run import RUNS, Run, recipe_of
-from lilliput.api.storyteller import load
+from lilliput.api.run import RUNS, Run
 from lilliput.base.console import say as print_line
 from lilliput.base.files import write_json
-from lilliput.data.infer import infer_sources
-from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.recipe import Recipe
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback
@@ -79,28 +74,3 @@ def _train(
         return
     write_json(folder.summary, conclude(assembly, trainer, reason))
     assembly.report()
-
-
-def evaluate(
-    path: str | Path,
-    data: str | Sequence[str] = (),
-    *,
-    device: str = "auto",
-    max_tokens: int | None = None,
-    say: Callable[[str], None] = print_line,
-) -> Score:
-    """Bits per byte of the model at `path` (a run, a checkpoint, a Hugging Face folder): on the validation split of the
-    run's own data, or on all documents in `data`. Raises ConfigError when a folder of another origin comes without
-    data."""
-    teller = load(path, device, say)
-    if data:
-        paths = [data] if isinstance(data, str) else list(data)
-        sources = infer_sources(paths)
-        documents = [document for source in sources for document in source.documents() if document.text]
-        encoded = teller.objective.encode(documents, teller.tokenizer)
-        arrays = [np.array(row.ids, dtype=np.int64) for row in encoded]
-        validation = FixedSet(arrays, sum(len(document.text.encode()) for document in documents))
-    else:
-        split = dataset(recipe_of(path), say).split("validation")
-        validation = fixed_set(split, teller.tokenizer.token_bytes(), max_tokens)
-    return bits_per_byte(teller.model, validation)

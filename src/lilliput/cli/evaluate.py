@@ -1,32 +1,169 @@
-"""`lilliput evaluate`: bits per byte of a model on held-out text."""
+"""`lilliput evaluate`: bits per byte of a model on held-out text, its scores on benchmarks, and controls beside
+them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from math import isnan
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from lilliput.api.evaluation import TextTable
+    from lilliput.evaluate.judge.endpoint import Judge
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Score these documents instead of the run's own validation split."),
+        typer.Option(help="Score these documents instead of the run's own validation split; a row for each."),
     ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' for those in --task-data.")
+    ] = None,
+    task_data: Annotated[
+        str | None, typer.Option(help="The file or folder that holds them; without it they come from the hub.")
+    ] = None,
+    through: Annotated[str | None, typer.Option(help="lm-eval: also through lm-evaluation-harness.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Another run beside it, such as a second seed.")] = None,
+    controls: Annotated[bool, typer.Option(help="Untrained weights and n-gram models beside it.")] = True,
+    baselines: Annotated[str | None, typer.Option(help="Orders of the n-gram models, such as 1,2,3,4,5.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Tokens by which windows move on; half the context.")] = None,
+    overlap: Annotated[bool, typer.Option(help="Count what the training text gives away.")] = False,
+    overlap_words: Annotated[int, typer.Option(help="Length of a shared run of words.")] = 13,
     max_tokens: Annotated[int | None, typer.Option(help="Score a fixed part of about this many tokens.")] = None,
+    max_items: Annotated[int | None, typer.Option(min=1, help="Score a fixed part of each benchmark.")] = None,
+    judge: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a judge (MT-Bench).")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Its model.")] = None,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run HumanEval's programs without the sandbox; only if you trust them.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a model: bits per byte and perplexity, every document from its start, every token once."""
-    from dataclasses import asdict
-
+    """Score a model: bits per byte, every document from its start, every token once; with --tasks, benchmarks."""
     from lilliput import api
     from lilliput.base import console
 
     console.use_json(json)
-    score = api.evaluate(model, data or [], device=device, max_tokens=max_tokens)
+    names = [name for name in (tasks or "").split(",") if name]
+    result: dict[str, Any] = {"model": model}
+    if data or not names:
+        table = api.score_text(
+            model,
+            data or [],
+            against=against or [],
+            controls=controls,
+            orders=_orders(baselines),
+            stride=stride,
+            device=device,
+            max_tokens=max_tokens,
+            say=console.say,
+        )
+        result |= table.as_dict()
+        _say_text(model, table)
+    if names:
+        result["benchmarks"] = api.benchmark(
+            model,
+            names,
+            task_data,
+            against=against or [],
+            controls=controls,
+            max_items=max_items,
+            judge=make_judge(judge, judge_model),
+            allow_code=allow_code,
+            through=through,
+            device=device,
+            say=console.say,
+        )
+        _say_benchmarks(result["benchmarks"])
+    if overlap:
+        chosen = sorted({row["task"] for row in result["benchmarks"]}) if names else []
+        result["overlap"] = api.overlaps(
+            model, chosen, task_data, data or [], n=overlap_words, max_items=max_items, say=console.say
+        )
+        _say_overlap(result["overlap"])
     if json:
-        console.emit({"model": model, **asdict(score)})
-        return
-    console.say(f"{score.bits_per_byte:.4f} bits per byte, perplexity {score.perplexity:.3f} a token")
-    console.say(f"{score.tokens:,} tokens of {score.bytes:,} bytes in {score.seconds:.1f} s, stride {score.stride}")
+        console.emit(result)
+
+
+def make_judge(url: str | None, model: str | None) -> Judge | None:
+    """The judge that two options name. Raises ConfigError for one without the other."""
+    from lilliput.base.errors import ConfigError
+    from lilliput.evaluate.judge.endpoint import Judge
+
+    if (url is None) != (model is None):
+        raise ConfigError("a judge is an address and a model", "give both: --judge http://HOST:PORT/v1 and its model")
+    return Judge(url, model) if url and model else None
+
+
+def _orders(text: str | None) -> list[int] | None:
+    from lilliput.base.errors import ConfigError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"--baselines {text} is no list of orders", "write --baselines 1,2,3")
+    return [int(part) for part in parts]
+
+
+def _say_text(model: str, table: TextTable) -> None:
+    from lilliput.base import console
+    from lilliput.cli.tables import print_table
+
+    total = table.total
+    console.say(f"{total.bits_per_byte:.4f} bits per byte, perplexity {total.perplexity:.3f} a token")
+    console.say(
+        f"{total.tokens:,} tokens of {total.bytes:,} bytes in {total.seconds:.1f} s; windows of {total.context_length} "
+        f"tokens, stride {total.stride}: past a document's start every token sees at least "
+        f"{total.context_length - total.stride} others"
+    )
+    columns = {model: {name: score.bits_per_byte for name, score in table.sources.items()}} | table.controls
+    columns[model]["total"] = total.bits_per_byte
+    names = [*table.sources, "total"] if len(table.sources) > 1 else ["total"]
+    if len(columns) > 1 or len(names) > 1:
+        cells = [(name, *(f"{scores[name]:.4f}" for scores in columns.values())) for name in names]
+        print_table(("bits per byte", *columns), cells)
+
+
+def _say_benchmarks(rows: list[dict[str, Any]]) -> None:
+    from lilliput.base import console
+    from lilliput.cli.tables import print_table
+
+    lines = []
+    for row in rows:
+        for name, found in row["scores"].items():
+            lines.append(
+                (
+                    row["task"],
+                    row["metric"],
+                    f"{row['items']:,}",
+                    name,
+                    f"{found['score']:.4f}",
+                    "-" if isnan(found["stderr"]) else f"{found['stderr']:.4f}",
+                    f"{row['chance']:.4f}",
+                    found["verdict"],
+                )
+            )
+    print_table(("task", "metric", "items", "model", "score", "std. error", "chance", ""), lines)
+    for row in rows:
+        if row["cut"]:
+            what = f"{row['task']} ({row['metric']})"
+            console.say(f"{what}: {row['cut']:,} texts were longer than the context and lost their beginning")
+
+
+def _say_overlap(table: dict[str, Any]) -> None:
+    from lilliput.cli.tables import print_table
+
+    lines = [
+        (name, f"{one['items']:,}", f"{one['short']:,}", f"{one['found']:,}", _percent(one["share"]))
+        for name, one in table.items()
+    ]
+    n = next(iter(table.values()))["n"]
+    print_table((f"runs of {n} words in the training text", "items", "too short", "found", "share"), lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"

@@ -22,6 +22,7 @@ from lilliput.cli import (
     experiments,
     generate,
     init,
+    judge,
     model,
     plan,
     recipe,
@@ -42,6 +43,8 @@ app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("judge")(judge.judge)
+app.command("complete")(judge.complete)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)

@@ -70,6 +70,10 @@ class Hub(Source):
                 return
             yield document(row, column, self.keep, f"hf:{place.name}/{self.split}:{number}")
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every row with all of its columns: for data sets that are not made of documents."""
+        return self._stream(self._place())
+
     def fingerprint(self) -> str:
         place = self._place()
         options = (place.config, self.column or place.column, self.split, self.keep, self.max_documents)

@@ -1,10 +1,14 @@
-"""What is measured and told while a run goes on: validation loss, samples through time, early stopping."""
+"""What is measured and told while a run goes on: validation loss, benchmarks, samples through time, early stopping."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lilliput.base.errors import ConfigError
+from lilliput.evaluate.benchmarks.loading import records
+from lilliput.evaluate.benchmarks.measure import measure
+from lilliput.evaluate.benchmarks.task import TASKS, Likelihood
 from lilliput.evaluate.bits_per_byte import Score
 from lilliput.evaluate.config import EvaluateConfig
 from lilliput.evaluate.verdict import Point, verdict
@@ -12,6 +16,8 @@ from lilliput.train.callbacks import Callback, Record
 from lilliput.train.samples_file import Sample, Section, format_samples
 
 if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.transformer import Model
     from lilliput.train.trainer import Trainer
 
 
@@ -60,6 +66,38 @@ class Evaluation(Callback):
         if state:
             self.points = [Point(*values) for values in state["points"]]
             self.best, self.waited = state["best"], state["waited"]
+
+
+class Benchmarks(Callback):
+    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and what guessing
+    would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
+    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
+
+    def __init__(self, config: EvaluateConfig, model: Model, tokenizer: Tokenizer):
+        self.config, self.model, self.tokenizer = config, model, tokenizer
+        self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
+
+    def on_start(self, trainer: Trainer) -> None:
+        if self.config.tasks and not trainer.objective.reads_forwards:
+            raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
+        for name in self.config.tasks:
+            task = TASKS[name]()
+            if not isinstance(task, Likelihood):
+                raise ConfigError(
+                    f"'{name}' takes written answers, which are too slow to score during a run",
+                    f"score it afterwards: lilliput evaluate RUN --tasks {name}",
+                )
+            self.loaded[name] = (task, records(name, self.config.task_data, self.config.task_items))
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if not (trainer.due(self.config.steps) or trainer.finished):
+            return
+        for name, (task, items) in self.loaded.items():
+            with trainer.autocast():
+                rows = measure(name, task, items, self.model, self.tokenizer)
+            for row in rows:
+                record[f"{name}_{row.metric}"] = row.total.score
+                record[f"{name}_{row.metric}_chance"] = row.total.chance
 
 
 class SamplesThroughTime(Callback):

@@ -16,6 +16,9 @@ class EvaluateConfig(Config):
     baselines     orders of the n-gram models counted on the same tokens for comparison
     samples       every how many steps the prompts are continued; None is at every evaluation, 0 never
     prompts       openings (endings, for a model trained in reverse); empty means the story world's own
+    tasks         benchmarks by likelihood that are scored during the run as well (see evaluate/benchmarks)
+    task_data     the file or folder that holds them; None is the Hugging Face hub
+    task_items    how many items of each: the same ones every time
     patience      evaluations without an improvement of `min_improvement` bits a byte after which the run ends
     """
 
@@ -27,5 +30,8 @@ class EvaluateConfig(Config):
     prompts: tuple[str, ...] = ()
     sample_tokens: int = Field(default=160, gt=0)
     sample_temperature: float = Field(default=0.7, ge=0, le=2)
+    tasks: tuple[str, ...] = ()
+    task_data: str | None = None
+    task_items: int = Field(default=200, gt=0)
     patience: int | None = Field(default=None, gt=0)
     min_improvement: float = Field(default=0.0, ge=0)

@@ -89,13 +89,20 @@ def baselines(
         return {}
     if not validation.targets or not validation.text_bytes:
         raise DataError(f"nothing to score: {len(validation.documents)} documents hold {validation.targets} targets")
-    seen = packed(_training_documents(train, max_tokens, seed), max(orders), vocab_size)
+    seen = training_ngrams(train, max(orders), vocab_size, max_tokens, seed)
     wanted = packed(validation.documents, max(orders), vocab_size)
     scores: dict[str, float] = {}
     for order in orders:
         bits = -np.log2(KneserNey(seen, order, vocab_size).probabilities(wanted)).sum()
         scores[NAMES.get(order, f"{order}-gram")] = float(bits) / validation.text_bytes
     return scores
+
+
+def training_ngrams(
+    train: Split, order: int, vocab_size: int, max_tokens: int = 20_000_000, seed: int = 0
+) -> np.ndarray:
+    """The packed n-grams of the training split that `baselines` counts. Raises ConfigError as `packed` does."""
+    return packed(_training_documents(train, max_tokens, seed), order, vocab_size)
 
 
 def _training_documents(train: Split, max_tokens: int, seed: int) -> Iterator[np.ndarray]:

@@ -11,6 +11,7 @@ from lilliput.base.chart import STYLE, Chart, Level, Series, figure
 from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape, fact_list, table
+from lilliput.lab.evaluation import evaluation
 from lilliput.lab.run_record import RunRecord, as_number, spread
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
@@ -42,8 +43,9 @@ def write_report(run: Path) -> Path:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    sections = (_head, _tiles, _story, _evaluation, _curves, _samples, _data, _model, _machine, _cost, _repeat, _recipe)
-    body = "\n".join(filter(None, (section(record) for section in sections)))
+    told = (_head, _tiles, _story, _evaluation, _curves, evaluation, _samples)
+    facts = (_data, _model, _machine, _cost, _repeat, _recipe)
+    body = "\n".join(filter(None, (section(record) for section in (*told, *facts))))
     made_from = "recipe.yaml, metrics.jsonl, summary.json and samples.md"
     unit = "Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare."
     footer = f"<footer>Made by Lilliput from <code>{escape(record.path)}</code>: {made_from}. {unit}</footer>"

@@ -29,6 +29,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.samples = path / "samples.md"
         self.report = path / "report.html"
+        self.evaluation = path / "evaluation.json"
         self.checkpoints = path / "checkpoints"
 
     def steps(self) -> list[int]:

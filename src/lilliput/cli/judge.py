@@ -1,0 +1,123 @@
+"""`lilliput judge` and `lilliput complete`: stories of several models side by side, marked or just to read."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+Models = Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")]
+Prompts = Annotated[str | None, typer.Option(help="Beginnings: a YAML list, or a text a line.")]
+Temperature = Annotated[float, typer.Option(help="0 is greedy; at most 2.")]
+MaxTokens = Annotated[int, typer.Option(help="Most tokens of a completion.")]
+Seed = Annotated[int, typer.Option(help="The same seed tells the same stories.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def judge(
+    models: Models,
+    judge: Annotated[str | None, typer.Option(help="OpenAI-compatible address, as http://HOST:PORT/v1.")] = None,
+    judge_model: Annotated[str | None, typer.Option("--model", help="The judge's model.")] = None,
+    prompts: Prompts = None,
+    human: Annotated[
+        list[str] | None, typer.Option(help="Texts by people; else the first run's held-out ones.")
+    ] = None,
+    stories: Annotated[int, typer.Option(help="How many texts by people, and their beginnings.")] = 20,
+    twice: Annotated[float, typer.Option(help="Share that the judge marks a second time.")] = 0.1,
+    referee: Annotated[str | None, typer.Option(help="Model whose bits per byte are a proxy.")] = None,
+    temperature: Temperature = 0.8,
+    max_tokens: MaxTokens = 200,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Mark stories that models complete: by a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
+    by proxies, between shuffled words as floor and human text as ceiling."""
+    from lilliput import api
+    from lilliput.api.judging import read_prompts
+    from lilliput.base import console
+    from lilliput.cli.evaluate import make_judge
+
+    console.use_json(json)
+    result = api.judge(
+        models,
+        make_judge(judge, judge_model),
+        prompts=read_prompts(prompts) if prompts else (),
+        human=human or [],
+        stories=stories,
+        twice=twice,
+        referee=referee,
+        device=device,
+        say=console.say,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    if json:
+        console.emit(result)
+    else:
+        _say(result)
+
+
+def _say(result: dict[str, Any]) -> None:
+    from lilliput.base import console
+    from lilliput.cli.tables import print_table
+    from lilliput.evaluate.judge.proxies import PROXIES
+
+    rows = result["rows"]
+    names = list(next(iter(rows.values()))["scores"])
+    console.say(result["kind"])
+    print_table(
+        ("mean [95% interval]", "stories", *names),
+        [(name, str(row["stories"]), *(_cell(row["scores"][key]) for key in names)) for name, row in rows.items()],
+    )
+    print_table(
+        ("normalised: 0 lowest, 1 best", *names),
+        [(name, *(_number(row["scores"][key]["normalised"]) for key in names)) for name, row in rows.items()],
+    )
+    for name, row in rows.items():
+        if row.get("age_groups"):
+            console.say(f"{name}: age groups " + ", ".join(f"{age} x{n}" for age, n in row["age_groups"].items()))
+    for name, deviation in result["noise"].items():
+        console.say(f"the judge's own noise, {name}: {deviation:.2f}")
+    for name in names:
+        if name in PROXIES:
+            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].says}")
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    if cell["interval"] is None:
+        return _number(cell["mean"])
+    low, high = cell["interval"]
+    return f"{_number(cell['mean'])} [{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def complete(
+    models: Models,
+    prompts: Prompts = None,
+    temperature: Temperature = 0.0,
+    max_tokens: MaxTokens = 60,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Completions of the same beginnings side by side: by default the three of the TinyStories paper's table."""
+    from lilliput import api
+    from lilliput.api.judging import COMPLETIONS, read_prompts
+    from lilliput.base import console
+    from lilliput.cli.tables import print_texts
+
+    console.use_json(json)
+    chosen = read_prompts(prompts) if prompts else COMPLETIONS
+    sampling: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+    rows = api.complete(models, chosen, device=device, say=console.say, **sampling)
+    if json:
+        console.emit({"completions": rows})
+        return
+    print_texts(("beginning", *models), [(row["prompt"], *row["completions"].values()) for row in rows])

@@ -1,0 +1,11 @@
+"""Benchmarks: what each one's records look like, how a record becomes a question, and how answers are marked.
+
+| module | what it holds |
+|---|---|
+| `task` | the contract of a task, and the registry |
+| `science`, `common_sense`, `language`, `reading`, `truth`, `arithmetic` | tasks by likelihood |
+| `answers`, `code`, `conversation` | tasks by generation |
+| `loading` | records from files, folders or the Hugging Face hub |
+| `measure`, `writing` | a model's scores on a task; how it writes its answers |
+| `harness` | the same through lm-evaluation-harness |
+"""

@@ -1,0 +1,9 @@
+"""Marking told stories: by a judge behind an OpenAI-compatible endpoint, or offline by proxies that are called proxies.
+
+| module | what it holds |
+|---|---|
+| `endpoint` | the judge: asks, retries, keeps answers by what was asked |
+| `story` | the marks of the TinyStories paper, their prompt and how an answer is checked |
+| `proxies`, `copied` | what can be counted without a judge |
+| `table` | rows of marks, raw and normalised, with intervals, ceiling and floor |
+"""
