@@ -14,15 +14,17 @@ class Reader:
     """Text of a model that reads forwards: each piece follows those before it.
 
     characters  what the ids so far amount to, in characters, shown or still held back
+
+    A model may know more ids than its tokenizer (its vocabulary was rounded up): those have no text.
     """
 
     def __init__(self, tokenizer: Tokenizer, continuing: bool):
-        self._stream = tokenizer.stream(continuing)
+        self._stream, self._known = tokenizer.stream(continuing), tokenizer.vocab_size
         self.characters = 0
 
     def push(self, number: int) -> str:
         """The text that this id completes, spaces included; "" in the middle of a character."""
-        return self._counted(self._stream.push(number))
+        return self._counted(self._stream.push(number)) if number < self._known else ""
 
     def flush(self) -> str:
         """What was held back, when no more ids come."""
@@ -64,6 +66,8 @@ class TokensBackwards(Reader):
         self._gap = " " if WORD.match(ending) else ""
 
     def push(self, number: int) -> str:
+        if number >= self._known:
+            return ""
         ready, piece = b"", self._tokenizer.decode_bytes([number], continuing=True)
         if self._first_loses_space and _begins_character(self._held):
             ready, self._held = self._held, piece
