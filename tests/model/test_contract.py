@@ -85,17 +85,17 @@ def test_cached_equals_uncached(family):
 
 
 @families
-def test_left_padding_changes_nothing(family):
-    model, ids = stirred(family), tokens(1, 12)
-    padded = torch.cat([torch.zeros(1, 5, dtype=torch.int64), ids], 1)
-    batch = torch.cat([padded, tokens(1, 17, seed=3)])
-    cache = KVCache(model.config, 2, 17, start=torch.tensor([5, 0]))
-    first = model(batch[:, :9], cache=cache)
-    cache.advance(9)
-    both = torch.cat([first, model(batch[:, 9:], cache=cache)], 1)
-    assert torch.isfinite(both).all()
-    torch.testing.assert_close(both[0, 5:], model(ids)[0], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(both[1], model(batch[1:])[0], atol=1e-5, rtol=1e-5)
+def test_rows_of_different_lengths_do_not_see_padding(family):
+    model, ids, more = stirred(family), tokens(2, 17), tokens(2, 4, seed=3)
+    cache = KVCache(model.config, 2, 24)
+    model(ids, cache=cache)
+    cache.advance([5, 17])
+    rest = [model(more[:, :3], cache=cache)]
+    cache.advance(3)
+    rest.append(model(more[:, 3:], cache=cache))
+    for row, length in enumerate((5, 17)):
+        whole = model(torch.cat([ids[row, :length], more[row]])[None])[0, length:]
+        torch.testing.assert_close(torch.cat(rest, 1)[row], whole, atol=1e-5, rtol=1e-5)
 
 
 @families

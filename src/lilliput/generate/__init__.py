@@ -1,1 +1,1 @@
-"""Telling: the key-value cache, sampling from logits, and the loop that turns prompts into token ids."""
+"""Telling: the engine that tells many texts at once, its key-value cache, sampling, stop strings, constraints."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from lilliput.base.errors import ModelError
+from lilliput.model.attention import visible
+from lilliput.model.positions import Where
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
 
 
 class KVCache:
-    """Keys and values of `batch` rows in memory taken once for `capacity` positions.
+    """Keys and values of `batch` texts in memory taken once: `capacity` positions for each of up to `room` texts.
 
-    A forward pass over T new positions calls `update` once a layer; all layers write behind the same
-    `length`, and the caller of the forward pass then calls `advance(T)`.
+    Every row begins at position 0 of its memory and has a length of its own, so that texts come and go without
+    moving the others. A forward pass over T new positions of each row calls `places` once and `update` once a
+    layer; the caller of the forward pass then calls `advance`.
 
-    length  positions held, padding included; the same for every row
-    start   (B,) int64: each row's first position that is not padding, or None when no row is padded.
-            Positions before it are never attended to, and a row's position codes count from it
+    lengths  positions held of each row; `len(lengths)` rows are in use. Lowering one forgets the row's end
     """
 
     def __init__(
@@ -30,52 +32,76 @@ class KVCache:
         capacity: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        start: torch.Tensor | None = None,
+        room: int | None = None,
     ):
-        shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.d_head)
-        self._keys = torch.empty(shape, device=device, dtype=dtype)
-        self._values = torch.empty(shape, device=device, dtype=dtype)
-        self.length = 0
-        self.start = start
+        shape = (config.n_layers, batch if room is None else room, config.n_kv_heads, capacity, config.d_head)
+        # Zeros, because what is not to be looked at still counts 0 times what it is, which must be a number.
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.window = config.window
+        self.lengths = [0] * batch
+        self._at: slice | tuple[torch.Tensor, slice, torch.Tensor] = slice(0, 0)
+        self._end = 0
 
     @property
     def batch(self) -> int:
-        """Rows held."""
-        return self._keys.shape[1]
+        """Rows in use."""
+        return len(self.lengths)
 
     @property
     def capacity(self) -> int:
-        """Positions that there is room for."""
-        return self._keys.shape[3]
+        """Positions that there is room for in each row."""
+        return self.keys.shape[3]
 
-    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store k and v (B, Hkv, T, d) behind the positions held; return views of all of them,
-        (B, Hkv, length + T, d). Raises ModelError when there is no room for T more positions."""
-        end = self.length + k.shape[2]
+    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]:
+        """Where the next `new` positions of every row stand: their positions, one more than the last of them, and
+        what each sees ((1 or B, 1, new, end) bool; None: all earlier ones). Raises ModelError where there is no room.
+        """
+        past, device = max(self.lengths), self.keys.device
+        self._end = end = past + new
         if end > self.capacity:
             raise ModelError(
-                f"the key-value cache is full: it holds {self.length} of {self.capacity} positions "
-                f"and was given {k.shape[2]} more",
+                f"the key-value cache is full: it holds {past} of {self.capacity} positions and was given {new} more",
                 "make the cache with a larger capacity",
             )
-        keys, values = self._keys[layer], self._values[layer]
-        keys[:, :, self.length : end] = k
-        values[:, :, self.length : end] = v
-        return keys[:, :, :end], values[:, :, :end]
+        if min(self.lengths) == past:
+            self._at = slice(past, end)
+            if (new == 1 or past == 0) and (self.window is None or end <= self.window):
+                return self._at, end, None
+            return self._at, end, visible(torch.arange(past, end, device=device)[None], end, self.window)
+        at = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(new, device=device)
+        self._at = (torch.arange(self.batch, device=device)[:, None], slice(None), at)
+        return at, end, visible(at, end, self.window)
 
-    def advance(self, n: int) -> None:
-        """Count n positions as held; called once a forward pass, after every layer has stored them."""
-        self.length += n
+    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store k and v (B, Hkv, T, d) where `places` said; return views of all positions, (B, Hkv, end, d). What a
+        shorter row holds beyond its length is not to be looked at."""
+        keys, values = self.keys[layer, : self.batch], self.values[layer, : self.batch]
+        if isinstance(self._at, slice):
+            keys[:, :, self._at] = k
+            values[:, :, self._at] = v
+        else:
+            keys[self._at] = k.transpose(1, 2).to(keys.dtype)
+            values[self._at] = v.transpose(1, 2).to(values.dtype)
+        return keys[:, :, : self._end], values[:, :, : self._end]
 
-    def select(self, rows: list[int]) -> None:
-        """Keep these rows (one at least) in this order: a row may be left out (it is finished) or repeated
-        (several samples of one prompt). Positions that are padding in every row kept are dropped."""
-        index = torch.tensor(rows, device=self._keys.device)
-        spare = 0
-        if self.start is not None:
-            start = self.start[index]
-            spare = int(start.min())
-            self.start = start - spare if bool((start > spare).any()) else None
-        self._keys = self._keys[:, :, :, spare:].index_select(1, index)
-        self._values = self._values[:, :, :, spare:].index_select(1, index)
-        self.length -= spare
+    def advance(self, new: int | Sequence[int]) -> None:
+        """Count `new` positions as held, for each row or the same for all; called once a forward pass, after every
+        layer has stored them. Fewer than were stored: the others were padding."""
+        each = [new] * self.batch if isinstance(new, int) else new
+        self.lengths = [length + more for length, more in zip(self.lengths, each, strict=True)]
+
+    @torch.inference_mode()
+    def put(self, row: int, other: KVCache, source: int) -> None:
+        """Make row `row` a copy of row `source` of another cache; `row == batch` adds one."""
+        length = other.lengths[source]
+        self.keys[:, row, :, :length] = other.keys[:, source, :, :length]
+        self.values[:, row, :, :length] = other.values[:, source, :, :length]
+        self.lengths[row : row + 1] = [length]
+
+    def drop(self, row: int) -> None:
+        """Give up a row; the last row takes its place."""
+        last = self.batch - 1
+        if row != last:
+            self.put(row, self, last)
+        self.lengths.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,41 +13,30 @@ from lilliput.model.parts import HookPoint, Linear
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
-    from lilliput.model.positions import Position, Tables
+    from lilliput.model.positions import Position, Tables, Where
 
 
 class Cache(Protocol):
-    """Keys and values of the positions so far. `update` appends those of T new positions to a layer, (B, n_kv_heads, T,
-    d_head) each, and returns all of them; the caller advances `length` once every layer has been updated. `start`
-    (B,) int64 is the first valid position of each left-padded row, or None."""
+    """Keys and values of the positions so far. A forward pass over T new positions of each row asks once for their
+    `places`: their positions, one more than the last, and what they see (as `visible` gives it; None: all earlier
+    ones). `update` then stores those of a layer, (B, n_kv_heads, T, d_head) each, and returns all of them."""
 
-    @property
-    def length(self) -> int: ...
-
-    @property
-    def start(self) -> torch.Tensor | None: ...
+    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]: ...
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
-def visible(
-    new: int, past: int, device: torch.device, window: int | None, segments: Any = None, start: Any = None
-) -> torch.Tensor:
-    """Which of `past + new` positions each of the `new` last ones sees: (1 or B, 1, new, past + new) bool.
+def visible(at: torch.Tensor, end: int, window: int | None, segments: torch.Tensor | None = None) -> torch.Tensor:
+    """Which of the first `end` positions are seen from the positions `at` (1 or B, T): (1 or B, 1, T, end) bool.
 
-    A position sees itself and earlier ones: the last `window`, of its own segment (segments (B, new)), not before its
-    row's `start` (B,). Every position sees itself, so that no row of a softmax is empty.
-    """
-    at = torch.arange(past, past + new, device=device)[:, None]
-    seen = torch.arange(past + new, device=device)[None, :]
-    mask = seen <= at
+    A position sees itself and earlier ones: the last `window`, of its own segment (segments (B, T) of positions 0 to
+    T - 1)."""
+    seen = torch.arange(end, device=at.device)
+    mask = seen <= at[..., None]
     if window is not None:
-        mask = mask & (seen > at - window)
-    mask = mask[None]
+        mask = mask & (seen > at[..., None] - window)
     if segments is not None:
         mask = mask & (segments[:, :, None] == segments[:, None, :])
-    if start is not None:
-        mask = mask & ((seen >= start[:, None, None]) | (seen == at))
     return mask[:, None]
 
 
@@ -125,7 +114,8 @@ class Attention(nn.Module):
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = q @ k.transpose(-2, -1) * self.width**-0.5
         if mask is None:
-            mask = visible(q.shape[2], k.shape[2] - q.shape[2], q.device, None)
+            end = k.shape[2]
+            mask = visible(torch.arange(end - q.shape[2], end, device=q.device)[None], end, None)
         scores = self.hook_attn_scores(scores.masked_fill(~mask, float("-inf")))
         pattern = self.hook_pattern(scores.softmax(-1, dtype=torch.float32))
         return F.dropout(pattern, probability, probability > 0).to(v.dtype) @ v

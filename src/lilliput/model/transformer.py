@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -88,20 +88,13 @@ class Model(nn.Module):
         """
         if segments is not None and cache is not None:
             raise ModelError("segments and a cache cannot be used together: a cache holds one document a row")
-        past = 0 if cache is None else cache.length
-        start = None if cache is None else cache.start
-        new = tokens.shape[1]
+        where, end, mask = self._places(tokens, segments) if cache is None else cache.places(tokens.shape[1])
         x = self.hook_embed(self.embed(tokens))
-        where = self._where(tokens, segments, past, start)
-        vectors = self.position.vectors(where, past + new)
+        vectors = self.position.vectors(where, end)
         if vectors is not None:
             x = x + self.hook_pos_embed(vectors.expand_as(x))
         x = dropout(x, self.config.dropout, self.training)
-        tables = self.position.tables(where, past + new, x.dtype)
-        window = self.config.window if self.config.window and self.config.window < past + new else None
-        mask = None
-        if segments is not None or start is not None or window or (past and new > 1):
-            mask = visible(new, past, tokens.device, window, segments, start)
+        tables = self.position.tables(where, end, x.dtype)
         for block in self.blocks:
             if self.recompute and self.training and torch.is_grad_enabled():
                 x = cast(torch.Tensor, checkpoint(block, x, self.position, tables, mask, cache, use_reentrant=False))
@@ -109,17 +102,19 @@ class Model(nn.Module):
                 x = block(x, self.position, tables, mask, cache)
         return self.ln_final(x)
 
-    def _where(self, tokens: torch.Tensor, segments: Any, past: int, start: Any) -> Where:
-        """Positions, counted from each segment's or each row's first valid token. Where only distances matter,
-        segments need no count of their own."""
-        new = tokens.shape[1]
-        if start is None and (segments is None or self.position.relative):
-            return slice(past, past + new)
-        steps = torch.arange(past, past + new, device=tokens.device)
-        if start is not None:
-            return (steps - start[:, None]).clamp(min=0)
+    def _places(self, tokens: torch.Tensor, segments: torch.Tensor | None) -> tuple[Where, int, torch.Tensor | None]:
+        """Positions, counted from each segment's first token, their end, and what each sees. Where only distances
+        matter, segments need no count of their own."""
+        end = tokens.shape[1]
+        window = self.config.window if self.config.window and self.config.window < end else None
+        mask = None
+        if segments is not None or window:
+            mask = visible(torch.arange(end, device=tokens.device)[None], end, window, segments)
+        if segments is None or self.position.relative:
+            return slice(0, end), end, mask
+        steps = torch.arange(end, device=tokens.device)
         begins = F.pad(segments[:, 1:] != segments[:, :-1], (1, 0), value=True)
-        return steps - torch.where(begins, steps, 0).cummax(1).values
+        return steps - torch.where(begins, steps, 0).cummax(1).values, end, mask
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""

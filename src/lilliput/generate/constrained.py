@@ -1,0 +1,124 @@
+"""Constraint: what a text must be (JSON of a schema, a regular expression, one of a few choices), kept token by token.
+
+Grammars and masks are llguidance's (the extra `constrain`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lilliput.base.errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+    from lilliput.data.tokenizer import Tokenizer
+
+
+class Constraint:
+    """What a text must be from its first new token to its last; immutable. `start` gives what follows one text.
+
+    vocab_size  ids that it knows; a model may know more, which are then never said
+    """
+
+    def __init__(self, grammar: str, tokenizer: Tokenizer, what: str):
+        """`grammar` in llguidance's form. Raises ConfigError, with `what` was given, for one that cannot be used."""
+        llguidance = _library()
+        self.vocab_size = tokenizer.vocab_size
+        self.grammar = grammar
+        self._tokens = _tokens(tokenizer)
+        problem = llguidance.LLMatcher.validate_grammar(grammar, self._tokens)
+        if problem and not problem.startswith("WARNING"):
+            raise ConfigError(f"{what} cannot be used: {' '.join(problem.split())}")
+
+    @classmethod
+    def json_schema(cls, schema: dict[str, Any], tokenizer: Tokenizer) -> Constraint:
+        """JSON that satisfies a JSON Schema, with at most one space between its parts: a small model that may write
+        any white space can go on with it for ever."""
+        matcher = _library().LLMatcher
+        try:
+            grammar = matcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_pattern": "[ ]?"})
+        except ValueError as error:
+            raise ConfigError(f"the JSON schema cannot be used: {error}") from None
+        return cls(grammar, tokenizer, "the JSON schema")
+
+    @classmethod
+    def regex(cls, pattern: str, tokenizer: Tokenizer) -> Constraint:
+        """A text that a regular expression (Rust's syntax, without look-around) matches as a whole."""
+        grammar = _library().LLMatcher.grammar_from_regex(pattern)
+        return cls(grammar, tokenizer, f"the regular expression {pattern!r}")
+
+    @classmethod
+    def choice(cls, options: Sequence[str], tokenizer: Tokenizer) -> Constraint:
+        """Exactly one of `options`. Raises ConfigError where there is none, or an empty one."""
+        if not options or not all(options):
+            raise ConfigError("a choice needs options, none of them empty")
+        return cls.regex(
+            "|".join(re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", option) for option in options), tokenizer
+        )
+
+    def start(self) -> Matcher:
+        """A fresh matcher, for one text."""
+        return Matcher(_library().LLMatcher(self._tokens, self.grammar), self.vocab_size)
+
+
+class Matcher:
+    """One text against its constraint: what may come next, told of each token as it is said."""
+
+    def __init__(self, matcher: LLMatcher, vocab_size: int):
+        self._matcher, self._vocab_size = matcher, vocab_size
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing can follow."""
+        return self._matcher.is_stopped()
+
+    def allowed(self) -> torch.Tensor:
+        """(vocab_size,) bool: the ids that may come next; the end-of-text id where the text may end here."""
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        return torch.from_numpy(np.unpackbits(bits, count=self._vocab_size, bitorder="little").astype(bool))
+
+    def push(self, number: int) -> None:
+        """Take a token that was allowed. Raises ConfigError where the grammar is too large to be followed."""
+        if not self._matcher.consume_token(number):
+            raise ConfigError(f"the constraint cannot be followed: {self._matcher.get_error()}")
+
+
+def _library() -> Any:
+    try:
+        import llguidance
+    except ImportError:
+        raise MissingExtra("llguidance", "constrain", "telling under a constraint") from None
+    return llguidance
+
+
+class _Vocabulary:
+    """A tokenizer as llguidance asks for it: the bytes of each id, and a text's ids."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        special = {number for number in range(tokenizer.vocab_size) if not tokenizer.decode_bytes([number], True)}
+        self.eos_token_id, self.bos_token_id = tokenizer.eos_id, tokenizer.bos_id
+        self.special_token_ids = sorted(special)
+        self.tokens = [
+            f"<{number}>".encode() if number in special else tokenizer.decode_bytes([number], True)
+            for number in range(tokenizer.vocab_size)
+        ]
+        self._tokenizer = tokenizer
+
+    def __call__(self, text: bytes | str) -> list[int]:
+        data = text.encode() if isinstance(text, str) else text
+        return self._tokenizer.encode_bytes(data, continuing=True)
+
+
+@lru_cache(maxsize=4)
+def _tokens(tokenizer: Tokenizer) -> LLTokenizer:
+    """llguidance's view of a tokenizer, which takes about a second to build for 100,000 ids."""
+    llguidance = _library()
+    return llguidance.LLTokenizer(llguidance.TokenizerWrapper(_Vocabulary(tokenizer)))
