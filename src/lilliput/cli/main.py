@@ -10,7 +10,7 @@ import typer
 
 from lilliput import __version__
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, evaluate, generate, model, recipe, report, tokenizer, train, wtac
+from lilliput.cli import data, evaluate, generate, model, recipe, report, serve, tokenizer, train, wtac
 
 app = typer.Typer(
     name="lilliput",
@@ -23,6 +23,7 @@ app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")

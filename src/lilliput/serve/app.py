@@ -32,11 +32,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
-PAGE = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-}
+KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 
 def create_app(
@@ -149,7 +145,7 @@ def _tokenizing(service: Service) -> APIRouter:
 
 
 def _page() -> APIRouter:
-    """The page: three files that lie beside this one, read once."""
+    """The page: the files in page/, read once, each at an address of its own."""
     routes = APIRouter(include_in_schema=False)
     headers = {
         "Content-Security-Policy": POLICY,
@@ -157,11 +153,13 @@ def _page() -> APIRouter:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-    for path, (name, kind) in PAGE.items():
-        content = (files("lilliput.serve") / name).read_bytes()
+    for file in (files("lilliput.serve") / "page").iterdir():
+        kind = KINDS.get(file.name.rpartition(".")[2])
+        if kind is None:
+            continue
 
-        def page(content: bytes = content, kind: str = kind) -> Response:
+        def page(content: bytes = file.read_bytes(), kind: str = kind) -> Response:
             return Response(content, media_type=kind, headers=headers)
 
-        routes.add_api_route(path, page, methods=["GET"])
+        routes.add_api_route("/" if file.name == "index.html" else f"/page/{file.name}", page, methods=["GET"])
     return routes

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -95,7 +96,7 @@ def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
         if body.prompt is not None:
             raise ConfigError("the request holds both 'prompt' and 'ending'", "give one of them")
         return [_from_text(served, None, body.ending)]
-    prompt = body.prompt if body.prompt is not None else ""
+    prompt: Any = "" if body.prompt is None else body.prompt
     several = prompt if isinstance(prompt, list) and not isinstance(prompt[0], int) else [prompt]
     return [_from_ids(served, one) if isinstance(one, list) else _from_text(served, one, None) for one in several]
 

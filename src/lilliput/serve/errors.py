@@ -47,18 +47,14 @@ def answer(status: int, message: str, code: str | None = None, headers: Mapping[
 
 def explain(error: Exception) -> tuple[int, str, str | None]:
     """(status, message, code) of an error that our own code raised."""
-    message = (
-        str(error) if not isinstance(error, LilliputError) else ". ".join(filter(None, (error.message, error.hint)))
-    )
+    if not isinstance(error, LilliputError):
+        return 500, "the server failed; its log says how", None
+    message = ". ".join(filter(None, (error.message, error.hint)))
     if isinstance(error, Busy):
         return 429, message, "queue_full"
     if isinstance(error, UnknownModel):
         return 404, message, "model_not_found"
-    if isinstance(error, ModelError):
-        return 500, message, None
-    if isinstance(error, LilliputError):
-        return 400, message, None
-    return 500, "the server failed; its log says how", None
+    return 500 if isinstance(error, ModelError) else 400, message, None
 
 
 def install(app: FastAPI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from lilliput.serve.meters import Meters
 
-OPEN_PATHS = frozenset({"/", "/page.css", "/page.js", "/health"})
+OPEN_PATHS = re.compile(r"/|/health|/page/[a-z]+\.(css|js)")
 """What is answered without a key: the page asks for it, and who keeps the server running need not have it."""
 
 
@@ -64,10 +65,10 @@ class Guard:
         if rules.hosts is not None and host not in rules.hosts:
             return answer(421, f"this server answers to {', '.join(sorted(rules.hosts))}, not to '{host}'")
         key = headers.get("authorization", "").removeprefix("Bearer ")
-        if rules.api_key is not None and path not in OPEN_PATHS:
-            if not secrets.compare_digest(key.encode(), rules.api_key.encode()):
-                message = "the API key is missing or wrong. send it as: Authorization: Bearer KEY"
-                return answer(401, message, "invalid_api_key", {"WWW-Authenticate": "Bearer"})
+        wanted = None if OPEN_PATHS.fullmatch(path) else rules.api_key
+        if wanted is not None and not secrets.compare_digest(key.encode(), wanted.encode()):
+            message = "the API key is missing or wrong. send it as: Authorization: Bearer KEY"
+            return answer(401, message, "invalid_api_key", {"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > rules.body_bytes:
             return answer(413, self._too_large(int(length)))

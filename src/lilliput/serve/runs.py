@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import parse_samples
 
+State = Literal["running", "finished", "stopped"]
 POINTS = 240
 """Points of a curve that are sent at most: more than a small chart shows."""
 
@@ -29,7 +31,7 @@ class RunLine(BaseModel):
     """A run in the list; `seconds` it has trained, `updated` seconds ago it last wrote."""
 
     name: str
-    state: Literal["running", "finished", "stopped"]
+    state: State
     step: int
     seconds: float
     updated: float
@@ -103,13 +105,11 @@ def _line(run: RunFolder) -> RunLine | None:
     )
 
 
-def _state(
-    run: RunFolder, records: Sequence[Mapping[str, Any]], updated: float
-) -> Literal["running", "finished", "stopped"]:
+def _state(run: RunFolder, records: Sequence[Mapping[str, Any]], updated: float) -> State:
     if run.summary.is_file():
         return "finished"
     times = [second for record in records[-20:] if (second := _number(record, "seconds")) is not None]
-    usual = median([later - sooner for sooner, later in zip(times, times[1:], strict=False)] or [0.0])
+    usual = median([later - sooner for sooner, later in pairwise(times)] or [0.0])
     return "running" if updated < max(QUIET_SECONDS, 5 * usual) else "stopped"
 
 
@@ -144,8 +144,7 @@ def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
     used = [
         done / bound
         for key in ("steps", "tokens", "seconds")
-        if (bound := _number(budget, f"{key}" if key != "step" else "steps"))
-        and (done := _number(last, "step" if key == "steps" else key)) is not None
+        if (bound := _number(budget, key)) and (done := _number(last, "step" if key == "steps" else key)) is not None
     ]
     return min(1.0, max(used)) if used else None
 
@@ -157,8 +156,9 @@ def _records(run: RunFolder) -> list[dict[str, Any]]:
 def _number(record: Mapping[str, Any], key: str) -> float | None:
     """A finite number, else None."""
     value = record.get(key)
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _curve(records: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:

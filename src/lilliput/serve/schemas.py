@@ -28,9 +28,7 @@ class StreamOptions(Body):
 class JsonSchema(Body):
     name: str | None = None
     description: str | None = None
-    strict: bool | None = Field(
-        default=None, description="an answer always fits the schema; accepted for OpenAI's sake"
-    )
+    strict: bool | None = Field(default=None, description="an answer fits the schema in any case")
     schema_: dict[str, Any] = Field(alias="schema", description="the JSON Schema that the answer fits")
 
 
@@ -105,7 +103,7 @@ class ChatRequest(Draw):
 
     messages: Annotated[list[Message], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="default: until the context is full"
+        default=None, description="default: as far as the context goes"
     )
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="the same, newer name")
     logprobs: bool | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,25 +70,23 @@ class Telling:
         self._shown = 0  # characters
         self._waiting: deque[tuple[Said, int]] = deque()  # tokens that are not whole, with where they end
 
-    def hear(self, token: Token, scores: Sequence[Token | None] | None) -> Piece:
+    def hear(self, token: Token, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
         """What the engine's next token adds; a piece with a finish is the last. `scores` are the prompt's, where it
         was scored."""
-        piece = Piece()
         if not self._begun:
             self._begun = True
-            piece = self._begin(scores)
-        return piece if piece.finish else piece.joined(self._push(token), self._order.forwards)
+            for piece in self._begin(scores):
+                yield piece
+                if piece.finish:
+                    return
+        yield self._push(token)
 
-    def _begin(self, scores: Sequence[Token | None] | None) -> Piece:
+    def _begin(self, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
         """The part of the prompt that belongs to the text."""
-        prompt, whole = self._order.request.prompt, Piece()
+        prompt = self._order.request.prompt
         for place in range(len(prompt) - self._order.echoed, len(prompt)):
-            token = (scores and scores[place]) or Token(prompt[place], math.nan)
-            added = self._add(token, matched=place >= len(prompt) - self._order.forced)
-            whole = whole.joined(added, self._order.forwards)
-            if whole.finish:
-                break
-        return whole
+            token = (scores[place] if scores else None) or Token(prompt[place], math.nan)
+            yield self._add(token, matched=place >= len(prompt) - self._order.forced)
 
     def _push(self, token: Token) -> Piece:
         if token.id is None:
@@ -160,10 +158,10 @@ async def tell(worker: Worker, orders: Sequence[Order], usage: Usage) -> AsyncGe
             said = event.token.id is not None
             usage.completion_tokens += said
             worker.completion_tokens += said
-            piece = tellings[event.index].hear(event.token, event.job.prompt_scores)
-            if piece.finish:
-                call.cancel(event.index)
-            if piece != Piece():
-                yield event.index, piece
+            for piece in tellings[event.index].hear(event.token, event.job.prompt_scores):
+                if piece.finish:
+                    call.cancel(event.index)
+                if piece != Piece():
+                    yield event.index, piece
     finally:
         call.cancel()

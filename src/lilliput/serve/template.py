@@ -1,4 +1,4 @@
-"""ChatTemplate: messages as the token ids that a chat model was trained on, by the template in its tokenizer's folder."""
+"""ChatTemplate: messages as the ids that a chat model was trained on, by the template in its tokenizer's folder."""
 
 from __future__ import annotations
 
