@@ -34,14 +34,10 @@ CONTEXT = 96
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens, and its app."""
+    """Where a server listens, and OpenAI's own client of it."""
 
     url: str
-    app: object
-
-    @property
-    def client(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
+    client: OpenAI
 
 
 def tiny(tokenizer: Tokenizer, seed: int = 0) -> Model:
@@ -90,10 +86,11 @@ def serving(*models: Served, runs_folder: Path = Path("no-runs"), **settings: ob
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            address = Address(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
-            httpx.get(f"{address.url}/health").raise_for_status()
-            yield address
+            httpx.get(f"{url}/health").raise_for_status()
+            with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+                yield Address(url, client)
         finally:
             server.should_exit = True
             thread.join()

@@ -13,7 +13,7 @@ from lilliput.serve.served import Served
 from tests.serve.conftest import Address, serving
 
 PATIENCE = 20.0  # seconds
-LONG = {"prompt": "One day", "max_tokens": 90, "seed": 0}
+LONG = {"prompt": "One day", "max_tokens": 90, "temperature": 0}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -48,7 +48,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_queue_answers_429(models: dict[str, Served], slow: None) -> None:
     with serving(models["forwards"], slots=1, queue=1) as server:
         stream = server.client.completions.create(model="forwards", **LONG, n=2, stream=True)
-        next(iter(stream))
+        next(stream)
         with pytest.raises(RateLimitError, match="2 texts run or wait, and 1 more do not fit") as full:
             server.client.completions.create(model="forwards", **LONG)
         assert full.value.code == "queue_full"
@@ -61,7 +61,7 @@ def test_a_full_queue_answers_429(models: dict[str, Served], slow: None) -> None
 def test_a_client_that_leaves_a_stream_frees_its_slot(models: dict[str, Served], slow: None) -> None:
     with serving(models["forwards"], slots=2, queue=0) as server:
         stream = server.client.completions.create(model="forwards", **LONG, n=2, stream=True)
-        next(iter(stream))
+        next(stream)
         assert texts(server, "running") == 2
         stream.close()
         wait_for(lambda: texts(server, "running") == 0)
@@ -72,7 +72,7 @@ def test_a_client_that_leaves_a_stream_frees_its_slot(models: dict[str, Served],
 def test_a_client_that_leaves_while_it_waits_frees_its_place(models: dict[str, Served], slow: None, body: dict) -> None:
     with serving(models["forwards"], slots=1, queue=1) as server:
         stream = server.client.completions.create(model="forwards", **LONG, stream=True)
-        next(iter(stream))
+        next(stream)
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{server.url}/v1/completions", json=body, timeout=0.2)
         wait_for(lambda: texts(server, "waiting") == 0)

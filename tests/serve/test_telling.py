@@ -1,5 +1,7 @@
 """Pieces of a text: stop strings and characters in parts, whichever way the model reads, and which tokens they hold."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,5 +112,5 @@ def test_a_word_told_backwards_comes_whole(tokenizer: Tokenizer) -> None:
 def test_offsets_count_from_where_the_text_grows(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("One day Tom saw a kite")
     said = join(tell(tokenizer, Causal(), ids), Causal()).said
-    for one, following in zip(said, said[1:], strict=False):
+    for one, following in pairwise(said):
         assert following.offset - one.offset == len(tokenizer.decode([one.token.id or 0], continuing=True))

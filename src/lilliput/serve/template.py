@@ -37,7 +37,6 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
-        self._error = TemplateError
         try:
             self._template = environment.from_string(source)
         except TemplateError as error:
@@ -82,7 +81,9 @@ class ChatTemplate:
         }
         try:
             return self._template.render(messages=messages, add_generation_prompt=True, **names)
-        except (self._error, TypeError, ValueError, OverflowError) as error:
+        except ConfigError:
+            raise
+        except Exception as error:  # a template is a program, and may fail in any way
             raise ConfigError(f"the chat template does not take these messages: {error}") from None
 
 
