@@ -36,7 +36,7 @@ async function tell() {
   stories.forEach((story) => story.stop());
   stories = wanted().map((model) => new Story(model, open, close));
   at("stories").replaceChildren(...stories.map((story) => story.article));
-  document.querySelector("main").classList.toggle("pair", stories.length > 1);
+  widen();
   at("hint").hidden = false;
   at("again").disabled = false;
   await watch(stories.map((story) => story.tell(asked())));
@@ -52,6 +52,11 @@ async function watch(tellings) {
 function refresh() {
   at("stop").hidden = !stories.some((story) => story.control);
   at("undo").hidden = !stories.some((story) => story.branches.length);
+}
+
+/** Two stories take more of a wide screen. */
+function widen() {
+  document.body.classList.toggle("pair", stories.length > 1 && !at("read").hidden);
 }
 
 async function copyCommand() {
@@ -78,6 +83,7 @@ function view(name) {
     tab.tabIndex = chosen ? 0 : -1;
     at(tab.getAttribute("aria-controls")).hidden = !chosen;
   }
+  widen();
   if (name === "runs") runs.start();
   else runs.stop();
   history.replaceState(null, "", `#${name}`);

@@ -85,7 +85,8 @@ function draw(run) {
 
 /** Training and validation loss against steps, on a scale that the last three quarters fill. */
 function curve(run) {
-  const [width, height, left, bottom, top] = [880, 300, 46, 34, 16];
+  const width = Math.max(300, view.clientWidth);
+  const [height, left, bottom, top] = [Math.round(180 + width / 8), 46, 34, 16];
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img" });
   svg.setAttribute("aria-label", `Loss of ${run.name} in bits per byte against steps`);
   const all = [...run.training, ...run.validation];
@@ -100,12 +101,12 @@ function curve(run) {
     svg.append(shape("line", { class: "grid", x1: left, x2: width - 18, y1: y(loss), y2: y(loss) }));
     svg.append(label(left - 8, y(loss) + 4, "end", +loss.toFixed(3)));
   }
-  for (const step of ticks(0, last, 6)) svg.append(label(x(step), height - 12, "middle", compact(step)));
+  for (const step of ticks(0, last, width / 120)) svg.append(label(x(step), height - 12, "middle", compact(step)));
   const path = (points) => points.map(([step, loss], i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
   svg.append(shape("path", { class: "training", d: path(run.training) }));
   svg.append(shape("path", { class: "validation", d: path(run.validation) }));
   for (const [step, loss] of run.validation.slice(-1)) svg.append(shape("circle", { cx: x(step), cy: y(loss), r: 4.5 }));
-  svg.append(label(width - 20, top + 12, "end", "bits per byte: validation, and training (thin)"));
+  svg.append(label(width - 20, top + 12, "end", "bits per byte; thin: training"));
   return svg;
 }
 

@@ -2,6 +2,7 @@
 
 import { stream } from "./api.js";
 
+const ALTERNATIVES = 6;
 const FULL_HEAT = 9; // bits: a token of one chance in 500 is as warm as it gets
 
 export function element(tag, className, text) {
@@ -16,6 +17,19 @@ export const bits = (logprob) => -logprob / Math.LN2;
 export function percent(logprob) {
   const share = 100 * Math.exp(logprob);
   return share >= 99.95 ? "100%" : share >= 0.1 ? `${share.toFixed(1)}%` : "<0.1%";
+}
+
+/** A span for a piece of text, coloured but for the space before a word; a sign where the text ends. */
+function marked(text, ends) {
+  const mark = element("span", "token");
+  const [, space, ink] = /^( *)([^]*)$/.exec(text);
+  if (ink && space) mark.append(space);
+  mark.append(element("span", "ink", ink || space));
+  if (!text && ends) {
+    mark.classList.add("end");
+    mark.firstChild.textContent = "\u25c6";
+  }
+  return mark;
 }
 
 export class Story {
@@ -41,11 +55,10 @@ export class Story {
   }
 
   /** What the model is asked, as /v1/completions takes it. */
-  request(asked) {
-    const { opening, ending, ...settings } = asked;
+  request({ opening, ending, ...settings }) {
     const side = this.model.reads_forwards ? { prompt: opening } : { ending };
     const forced = this.branches.length ? { forced_token_ids: this.branches.at(-1) } : {};
-    return { model: this.model.id, ...side, ...settings, logprobs: 6, return_token_ids: true, ...forced };
+    return { model: this.model.id, ...side, ...settings, ...forced };
   }
 
   async tell(asked) {
@@ -59,8 +72,9 @@ export class Story {
     this.flow.replaceChildren(element("span", "given", given));
     this.article.classList.add("telling");
     let finish = "";
+    const body = { ...this.request(asked), logprobs: ALTERNATIVES, return_token_ids: true };
     try {
-      for await (const chunk of stream("/v1/completions", this.request(asked), control.signal)) {
+      for await (const chunk of stream("/v1/completions", body, control.signal)) {
         finish = this.add(chunk.choices[0]) ?? finish;
         this.report((performance.now() - began) / 1000);
       }
@@ -91,8 +105,7 @@ export class Story {
     const piece = { text: choice.text, tokens, before: this.pieces.reduce((sum, one) => sum + one.tokens.length, 0) };
     const logprob = tokens.reduce((sum, token) => sum + token.logprob, 0);
     const ends = choice.finish_reason === "stop" && tokens.length > 0;
-    piece.mark = element("span", "token", choice.text);
-    if (!choice.text && ends) Object.assign(piece.mark, { className: "token end", textContent: "\u25c6" });
+    piece.mark = marked(choice.text, ends);
     piece.mark.style.setProperty("--heat", Math.min(1, bits(logprob) / FULL_HEAT).toFixed(3));
     const forced = this.branches.at(-1)?.length ?? 0;
     if (forced && piece.before < forced && piece.before + tokens.length >= forced) piece.mark.classList.add("branch");
@@ -127,7 +140,7 @@ export class Story {
   // ---- looking at tokens
 
   pieceOf(target) {
-    return target.closest?.(".token")?.piece;
+    return target.closest(".token")?.piece;
   }
 
   show(piece, stay) {
