@@ -8,8 +8,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.serve.conftest import Address
 
-EXAMPLES = 12
-"""Of each kind, for each route: the whole takes about ten seconds."""
+EXAMPLES = 8
+"""Of each kind, for each route: the whole takes some ten seconds."""
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)

@@ -21,15 +21,15 @@ export function open(piece, story, stay) {
   if (stay) card.querySelector("button:not(:disabled)")?.focus();
 }
 
-/** Hide the card: soon, or at once. */
+/** Hide the card: soon, unless pointer or keyboard are in it, or at once. */
 export function close(now) {
   clearTimeout(hiding);
-  hiding = setTimeout(hide, now ? 0 : HIDE_AFTER);
+  if (now) hide();
+  else hiding = setTimeout(() => card.matches(":hover") || card.contains(document.activeElement) || hide(), HIDE_AFTER);
 }
 
 function hide() {
-  if (!shown || card.matches(":hover") || card.contains(document.activeElement)) return;
-  shown.piece.mark.classList.remove("open");
+  shown?.piece.mark.classList.remove("open");
   shown = null;
   card.hidden = true;
 }
@@ -66,6 +66,10 @@ function place(mark) {
   const box = mark.getClientRects()[0] ?? mark.getBoundingClientRect();
   const left = Math.min(box.left, document.documentElement.clientWidth - card.offsetWidth - 12);
   const below = box.bottom + 6 + card.offsetHeight < innerHeight;
+  if (getComputedStyle(card).position === "fixed") {
+    scrollBy(0, Math.max(0, box.bottom + 12 - card.getBoundingClientRect().top)); // at the foot of a phone
+    return;
+  }
   card.style.left = `${Math.max(12, left) + scrollX}px`;
   card.style.top = `${(below ? box.bottom + 6 : Math.max(6, box.top - card.offsetHeight - 6)) + scrollY}px`;
 }
@@ -87,7 +91,6 @@ card.addEventListener("keydown", (event) => {
 });
 document.addEventListener("pointerdown", (event) => {
   if (!card.contains(event.target) && !event.target.closest?.(".token")) {
-    card.contains(document.activeElement) && document.activeElement.blur();
     close(true);
   }
 });
