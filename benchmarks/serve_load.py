@@ -59,8 +59,13 @@ def write_model(folder: Path, style: str) -> None:
     config = resolve(style)
     texts = [story(0, number).text for number in range(2000)]
     tokenizer = Tokenizer.train(texts, TokenizerConfig(vocab_size=config.vocab_size))
-    ids = {f"{role}_token_id": tokenizer.specials[role] for role in ("bos", "eos", "pad")}
-    to_huggingface(Model(config, seed=0), folder, **ids)
+    to_huggingface(
+        Model(config, seed=0),
+        folder,
+        bos_token_id=tokenizer.bos_id,
+        eos_token_id=tokenizer.eos_id,
+        pad_token_id=tokenizer.pad_id,
+    )
     tokenizer.save(folder)
 
 

@@ -49,6 +49,7 @@ def tiny(tokenizer: Tokenizer, seed: int = 0) -> Model:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.3, generator=generator)
+        assert model.unembed is not None
         for mark in ("eos", "im_end"):  # so that texts seldom end by themselves
             model.unembed.weight[tokenizer.specials[mark]] = 0
     return model.eval()

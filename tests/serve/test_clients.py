@@ -1,7 +1,5 @@
 """What others send: lm-eval's local-completions, the rest of the API, and the metrics."""
 
-import contextlib
-
 import httpx
 import pytest
 import torch
@@ -21,16 +19,17 @@ def test_lm_eval_scores_by_local_completions(
     served = models["forwards"]
     folder = tmp_path_factory.mktemp("tokenizer")
     served.tokenizer.save(folder)
-    evaluated = LocalCompletionsAPI(
-        model="forwards",
-        base_url=f"{server.url}/v1/completions",
-        tokenizer=str(folder),
-        tokenizer_backend="huggingface",
-        tokenized_requests=True,
-        max_length=CONTEXT,
-        batch_size=2,
-        num_concurrent=1,
-    )
+    settings = {
+        "model": "forwards",
+        "base_url": f"{server.url}/v1/completions",
+        "tokenizer": str(folder),
+        "tokenizer_backend": "huggingface",
+        "tokenized_requests": True,
+        "max_length": CONTEXT,
+        "batch_size": 2,
+        "num_concurrent": 1,
+    }
+    evaluated = LocalCompletionsAPI(**settings)
     pairs = [("One day Tom", " saw a ball."), ("Was it good? They were", " happy"), ("Lily saw a", " crown")]
     asked = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
     found = evaluated.loglikelihood(asked)
@@ -47,8 +46,6 @@ def test_lm_eval_scores_by_local_completions(
     until = Instance("generate_until", {}, ("One day", {"until": ["q"], "max_gen_toks": 12, "temperature": 0}), 0)
     (told,) = evaluated.generate_until([until])
     assert "q" not in told
-    with contextlib.suppress(AttributeError):
-        evaluated.tokenizer.close()
 
 
 def test_models_are_listed_with_what_they_can(server: Address) -> None:

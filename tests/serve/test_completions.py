@@ -40,7 +40,8 @@ def test_the_official_client_reads_an_answer(server: Address) -> None:
 def test_a_stream_says_the_same_as_a_whole_answer(server: Address) -> None:
     asked = {"model": "forwards", "prompt": [PROMPT, "She"], "n": 2, "max_tokens": 30, "seed": 7}
     whole = server.client.completions.create(**asked)
-    texts, reasons, usage = [""] * 4, [None] * 4, None
+    texts, usage = [""] * 4, None
+    reasons: list[str | None] = [None] * 4
     for chunk in server.client.completions.create(**asked, stream=True, stream_options={"include_usage": True}):
         usage = chunk.usage
         for choice in chunk.choices:

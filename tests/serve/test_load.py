@@ -16,5 +16,5 @@ def test_readers_take_turns_and_leave_nothing_behind(server: Address) -> None:
 
 
 def test_a_refusal_is_an_error_in_the_tally(server: Address) -> None:
-    tally, _ = serve_load.measured(server.url, streams=1, seconds=0.01, tokens=0)
+    tally, _ = serve_load.measured(server.url, streams=1, seconds=0.5, tokens=0)
     assert "max_tokens" in tally.errors[0]
