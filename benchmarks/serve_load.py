@@ -73,7 +73,7 @@ def write_model(folder: Path, style: str) -> None:
 def server(path: Path, slots: int, queue: int) -> Iterator[tuple[str, psutil.Process]]:
     """The command on a free port: its address and its process."""
     words = ["-m", "lilliput", "serve", str(path), "--port", "0", "--slots", str(slots), "--queue", str(queue)]
-    with subprocess.Popen([sys.executable, "-u", *words], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             url = process.stdout.readline().rpartition(" at ")[2].strip()

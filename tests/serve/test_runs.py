@@ -47,8 +47,9 @@ def test_a_run_that_has_been_quiet_is_taken_for_stopped(server: Address, fresh: 
     assert (run["state"], run["eta"]) == ("stopped", None)
 
 
-def test_without_a_recipe_there_is_a_curve_and_no_eta(server: Address, fresh: Path) -> None:
-    (fresh / "recipe.yaml").unlink()
+@pytest.mark.parametrize("recipe", [None, "train: []", "train: {epochs: 3}", ": :"])
+def test_without_a_known_budget_there_is_a_curve_and_no_eta(server: Address, fresh: Path, recipe: str | None) -> None:
+    (fresh / "recipe.yaml").unlink() if recipe is None else (fresh / "recipe.yaml").write_text(recipe)
     run = view(server, "fresh")
     assert (run["fraction"], run["eta"]) == (None, None)
     assert run["training"]
@@ -68,9 +69,11 @@ def test_a_finished_run_and_numbers_that_are_none(server: Address, fresh: Path) 
 
 def test_runs_are_listed_and_nothing_else(server: Address, runs_folder: Path, fresh: Path) -> None:
     (runs_folder / "empty").mkdir(exist_ok=True)
+    (runs_folder / "foreign").mkdir(exist_ok=True)
+    (runs_folder / "foreign" / "metrics.jsonl").write_bytes(b"\xff\xfe\n")
     listed = httpx.get(f"{server.url}/runs").json()["runs"]
     assert {run["name"] for run in listed} == {"story", "fresh"}
-    for name in ("empty", "%2e%2e", "..%2Fruns", "%2Fetc", "fresh%2Fcheckpoints", "%00"):
+    for name in ("empty", "foreign", "%2e%2e", "..%2Fruns", "%2Fetc", "fresh%2Fcheckpoints", "%00"):
         answer = httpx.get(f"{server.url}/runs/{name}")
         assert answer.status_code == 404, name
         assert answer.json()["error"]["type"] == "invalid_request_error"

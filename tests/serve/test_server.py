@@ -1,6 +1,5 @@
 """Where the server may listen, what the command says, and that nothing of it is loaded before it is needed."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import ConfigError, MissingExtra
 from lilliput.serve.served import Served
 from lilliput.serve.server import is_loopback, listen, serve
 
@@ -47,8 +46,7 @@ def folder(models: dict[str, Served], tmp_path: Path) -> Path:
 
 def test_the_command_serves_a_folder_and_ends_when_asked(folder: Path) -> None:
     words = [sys.executable, "-m", "lilliput", "serve", str(folder), "--port", "0", "--slots", "2", "--queue", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         found = re.match(r"serving tiny at (http://127\.0\.0\.1:\d+)", first)
@@ -83,6 +81,12 @@ def test_bad_input_is_one_line(
         main()
     assert end.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_without_the_extra_it_says_what_to_install(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[serve\]'"):
+        serve([models["forwards"]])
 
 
 def test_names_tell_runs_and_checkpoints_apart() -> None:

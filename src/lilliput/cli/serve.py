@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +21,10 @@ def serve(
 ) -> None:
     """Serve models on this machine: an API at /v1, and at / a page that shows how they read and write."""
     from lilliput.api.serving import serve as run
-    from lilliput.base.console import say
+    from lilliput.base import console
+
+    def say(text: str) -> None:
+        console.say(text)
+        sys.stdout.flush()  # who reads the address from a pipe gets it at once
 
     run(runs, device, say, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

@@ -89,6 +89,8 @@ class Answer(Protocol):
 
 async def respond(request: Request, draw: Draw, worker: Worker, orders: Sequence[Order], answer: Answer) -> Response:
     """Tell what was ordered, and answer as the request asked: with a stream, or when all is told."""
+    if draw.stream_options is not None and not draw.stream:
+        raise ConfigError("stream_options is for streams", 'add "stream": true, or leave it out')
     usage = Usage()
     pieces = tell(worker, orders, usage)
     if draw.stream:

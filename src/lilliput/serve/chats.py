@@ -42,6 +42,7 @@ def router(service: Service) -> APIRouter:
     )
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         worker = service.worker(body.model)
+        worker.check_room(body.n or 1)
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body))
 

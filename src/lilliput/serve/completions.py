@@ -34,6 +34,7 @@ def router(service: Service) -> APIRouter:
     )
     async def completions(request: Request, body: CompletionRequest) -> Response:
         worker = service.worker(body.model)
+        worker.check_room(len(_several(body.prompt)) * (body.n or 1))  # before anything is made of each of them
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body, orders))
 
@@ -96,9 +97,15 @@ def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
         if body.prompt is not None:
             raise ConfigError("the request holds both 'prompt' and 'ending'", "give one of them")
         return [_from_text(served, None, body.ending)]
-    prompt: Any = "" if body.prompt is None else body.prompt
-    several = prompt if isinstance(prompt, list) and not isinstance(prompt[0], int) else [prompt]
+    several = _several(body.prompt)
     return [_from_ids(served, one) if isinstance(one, list) else _from_text(served, one, None) for one in several]
+
+
+def _several(prompt: Any) -> list[Any]:
+    """The prompts, each a text or a list of ids, of a field that may hold one or several."""
+    if isinstance(prompt, list) and not isinstance(prompt[0], int):
+        return prompt
+    return ["" if prompt is None else prompt]
 
 
 def _from_ids(served: Served, ids: list[int]) -> _Prompt:

@@ -20,6 +20,7 @@ from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import parse_samples
 
 State = Literal["running", "finished", "stopped"]
+Records = Sequence[Mapping[str, Any]]
 POINTS = 240
 """Points of a curve that are sent at most: more than a small chart shows."""
 
@@ -70,16 +71,16 @@ def router(folder: Path) -> APIRouter:
 
     @routes.get("/runs")
     def runs() -> RunList:
-        lines = [line for path in _listed(folder).values() if (line := _line(RunFolder(path)))]
-        return RunList(runs=sorted(lines, key=lambda line: line.updated))
+        found = (_read(path) for path in _listed(folder).values())
+        return RunList(runs=sorted((_line(*run) for run in found if run), key=lambda line: line.updated))
 
     @routes.get("/runs/{name}")
     def run(name: str) -> RunView:
         path = _listed(folder).get(name)  # looked up in the listing, so that a name is never a path
-        view = _view(RunFolder(path)) if path else None
-        if view is None:
+        found = _read(path) if path else None
+        if found is None:
             raise HTTPException(404, f"there is no run of that name in {folder}")
-        return view
+        return _view(*found)
 
     return routes
 
@@ -88,11 +89,18 @@ def _listed(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else {}
 
 
-def _line(run: RunFolder) -> RunLine | None:
-    """The run in short; None before its first line of metrics."""
-    records = _records(run)
-    if not records:
-        return None
+def _read(path: Path) -> tuple[RunFolder, Records] | None:
+    """A run and its metrics; None before the first line, and for a folder that is no run."""
+    run = RunFolder(path)
+    try:
+        records = [record for record in run.read_metrics() if isinstance(record, dict)]
+    except (OSError, UnicodeDecodeError):
+        return None  # it was taken away meanwhile, or another program's file has that name
+    return (run, records) if records else None
+
+
+def _line(run: RunFolder, records: Records) -> RunLine:
+    """The run in short."""
     last, updated = records[-1], max(0.0, time.time() - run.metrics.stat().st_mtime)
     validation = _curve(records, "val_bits_per_byte")
     return RunLine(
@@ -105,7 +113,7 @@ def _line(run: RunFolder) -> RunLine | None:
     )
 
 
-def _state(run: RunFolder, records: Sequence[Mapping[str, Any]], updated: float) -> State:
+def _state(run: RunFolder, records: Records, updated: float) -> State:
     if run.summary.is_file():
         return "finished"
     times = [second for record in records[-20:] if (second := _number(record, "seconds")) is not None]
@@ -113,14 +121,12 @@ def _state(run: RunFolder, records: Sequence[Mapping[str, Any]], updated: float)
     return "running" if updated < max(QUIET_SECONDS, 5 * usual) else "stopped"
 
 
-def _view(run: RunFolder) -> RunView | None:
-    line, records = _line(run), _records(run)
-    if line is None:
-        return None
+def _view(run: RunFolder, records: Records) -> RunView:
+    line = _line(run, records)
     last = records[-1]
     fraction = 1.0 if line.state == "finished" else _fraction(run, last)
     left = line.seconds * (1 - fraction) / fraction if fraction and line.state == "running" else None
-    sections = parse_samples(run.samples.read_text(encoding="utf-8")) if run.samples.is_file() else []
+    sections = parse_samples(run.samples.read_text(encoding="utf-8", errors="replace")) if run.samples.is_file() else []
     newest = sections[-1] if sections else None
     return RunView(
         **line.model_dump(),
@@ -138,19 +144,17 @@ def _view(run: RunFolder) -> RunView | None:
 def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
     """Share of the budget that is used, by the bounds of the recipe that metrics can be held against."""
     try:
-        budget = read_yaml(run.recipe).get("train") or {}
+        budget = read_yaml(run.recipe).get("train")
     except ConfigError:
-        return None  # the recipe is not there yet, or is damaged: the curve is shown without an ETA
+        budget = None  # the recipe is not there yet, or is damaged: the curve is shown without an ETA
+    if not isinstance(budget, dict):
+        return None
     used = [
         done / bound
         for key in ("steps", "tokens", "seconds")
         if (bound := _number(budget, key)) and (done := _number(last, "step" if key == "steps" else key)) is not None
     ]
     return min(1.0, max(used)) if used else None
-
-
-def _records(run: RunFolder) -> list[dict[str, Any]]:
-    return [record for record in run.read_metrics() if isinstance(record, dict)]
 
 
 def _number(record: Mapping[str, Any], key: str) -> float | None:
@@ -161,7 +165,7 @@ def _number(record: Mapping[str, Any], key: str) -> float | None:
     return float(value)
 
 
-def _curve(records: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+def _curve(records: Records, key: str) -> list[tuple[float, float]]:
     pairs = ((_number(record, "step"), _number(record, key)) for record in records)
     return [(step, value) for step, value in pairs if step is not None and value is not None]
 

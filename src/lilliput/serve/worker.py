@@ -104,19 +104,22 @@ class Worker:
         self._tasks.put(None)
         self._thread.join()
 
-    async def submit(self, requests: Sequence[Request]) -> Call:
-        """Queue requests that belong together, all or none. Raises Busy where there is no room for them now, and
-        ConfigError for a request that the engine refuses or for more than there is room for at any time."""
+    def check_room(self, texts: int) -> None:
+        """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now."""
         places = f"{self.slots} slots and a queue of {self.queue_length}"
-        if len(requests) > self.slots + self.queue_length:
+        if texts > self.slots + self.queue_length:
             raise ConfigError(
-                f"{len(requests)} texts are asked for at once; the server has {places}", "ask for fewer at a time"
+                f"{texts} texts are asked for at once; the server has {places}", "ask for fewer at a time"
             )
-        if self.outstanding + len(requests) > self.slots + self.queue_length:
+        if self.outstanding + texts > self.slots + self.queue_length:
             raise Busy(
-                f"{self.outstanding} texts run or wait, and {len(requests)} more do not fit into {places}",
-                "ask again later",
+                f"{self.outstanding} texts run or wait, and {texts} more do not fit into {places}", "ask again later"
             )
+
+    async def submit(self, requests: Sequence[Request]) -> Call:
+        """Queue requests that belong together, all or none. Raises as `check_room` does, and ConfigError for a
+        request that the engine refuses."""
+        self.check_room(len(requests))
         call = Call(self, requests)
         self.outstanding += len(requests)
         self.ask(lambda: self._accept(call))
