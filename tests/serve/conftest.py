@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-import uvicorn
 from openai import OpenAI
 
 from lilliput.data.config import TokenizerConfig
@@ -20,6 +19,7 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Objective
 from lilliput.objective.reversed import Reversed
 from lilliput.serve.app import create_app
+from lilliput.serve.running import Server
 from lilliput.serve.served import Served
 from lilliput.serve.server import LOOPBACK_NAMES, listen
 from lilliput.serve.template import ChatTemplate
@@ -84,7 +84,7 @@ def serving(*models: Served, runs_folder: Path = Path("no-runs"), **settings: ob
     """A running server; it has stopped, and its engines' threads have ended, when the block is left."""
     app = create_app(models, hosts=LOOPBACK_NAMES, runs_folder=runs_folder, **settings)  # type: ignore[arg-type]
     with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        server = Server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,5 +1,6 @@
 """Limits: who is let in, how much is read, what waits, and what happens when a client leaves or the engine fails."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -110,6 +111,17 @@ def test_an_engine_that_fails_says_so_and_goes_on(models: dict[str, Served], mon
             lines = [line for line in response.iter_lines() if line]
         assert "not finite" in lines[-1]
         assert "[DONE]" not in "".join(lines)
+
+
+def test_a_server_that_is_stopped_ends_its_streams(models: dict[str, Served], slow: None) -> None:
+    with contextlib.ExitStack() as stack:
+        with serving(models["forwards"], slots=1, queue=1) as server:
+            response = stack.enter_context(
+                httpx.stream("POST", f"{server.url}/v1/completions", json={**LONG, "stream": True})
+            )
+            lines = response.iter_lines()
+            next(lines)
+        assert "the server is being stopped" in list(lines)[-2]
 
 
 def test_a_key_is_asked_for(models: dict[str, Served]) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from lilliput.base.config import validate
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import ConfigError, LilliputError
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.serve.errors import explain, problem
 from lilliput.serve.schemas import UsageReport
@@ -133,7 +133,8 @@ class EventStream(StreamingResponse):
             async for index, piece in self._pieces:
                 yield _event(answer.chunk(index, piece))
         except Exception as error:
-            log.exception("a stream failed in the middle")
+            if not isinstance(error, LilliputError):
+                log.exception("a stream failed in the middle")
             yield _event(problem(*explain(error)))
             return
         if usage is not None:

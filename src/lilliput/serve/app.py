@@ -74,6 +74,7 @@ def create_app(
         lifespan=lifespan,
         responses=failures,
     )
+    app.state.service = service
     app.add_middleware(Guard, rules=Rules(hosts, api_key, body_bytes), meters=meters)
     errors.install(app)
     for router in (

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from lilliput.base.config import Config, validate
 from lilliput.base.errors import LilliputError, ModelError
 from lilliput.serve.schemas import ErrorBody, Problem
-from lilliput.serve.worker import Busy, UnknownModel
+from lilliput.serve.worker import Busy, Stopping, UnknownModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,8 @@ def explain(error: Exception) -> tuple[int, str, str | None]:
         return 429, message, "queue_full"
     if isinstance(error, UnknownModel):
         return 404, message, "model_not_found"
+    if isinstance(error, Stopping):
+        return 503, message, None
     return 500 if isinstance(error, ModelError) else 400, message, None
 
 

@@ -43,9 +43,8 @@ def serve(
             "give one: --api-key KEY (or LILLIPUT_API_KEY), or leave --host out",
         )
     try:
-        import uvicorn
-
         from lilliput.serve.app import create_app
+        from lilliput.serve.running import Server
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the server") from None
     hosts = LOOPBACK_NAMES | {host} if is_loopback(host) else None
@@ -54,9 +53,8 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     say(f"serving {', '.join(served.name for served in models)} at http://{shown}:{listener.getsockname()[1]}")
     say("API: /v1/completions, /v1/chat/completions; a page to read on at /; Ctrl-C ends it")
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
     with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(app).run(sockets=[listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

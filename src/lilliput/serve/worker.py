@@ -24,6 +24,10 @@ class Busy(LilliputError):
     """All slots are taken and the queue is full; the same request may be served later."""
 
 
+class Stopping(LilliputError):
+    """The server ends before the text does."""
+
+
 class UnknownModel(LilliputError):
     """A name that is none of the served models'."""
 
@@ -99,6 +103,10 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    def give_up(self) -> None:
+        """End every text that is under way, with the error Stopping for who asked for it."""
+        self.ask(lambda: self._fail(Stopping("the server is being stopped")))
+
     def stop(self) -> None:
         """End the thread after its present step."""
         self._tasks.put(None)
@@ -168,16 +176,21 @@ class Worker:
         try:
             events = self.engine.step()
         except Exception as error:
-            log.exception("the engine of '%s' failed; every text that it told is given up", self.served.name)
-            for call in {id(call): call for call, _ in self._calls.values()}.values():
-                self.drop(call, list(call.jobs))
-                self._tell(lambda call=call, error=error: call.hear(error))
+            known = isinstance(error, LilliputError)
+            log.error("the engine of '%s' failed: %s", self.served.name, error, exc_info=None if known else error)
+            self._fail(error)
             return
         said = [(self._calls[id(job)], job, token) for job, token in events]
         for (call, index), job, token in said:
             if token.finish is not None:
                 del self._calls[id(job)], call.jobs[index]
         self._tell(lambda: [call.hear(Event(index, token, job)) for (call, index), job, token in said])
+
+    def _fail(self, error: Exception) -> None:
+        """Give up every text, and say why to each call."""
+        for call in {id(call): call for call, _ in self._calls.values()}.values():
+            self.drop(call, list(call.jobs))
+            self._tell(lambda call=call: call.hear(error))
 
     def _tell(self, task: Callable[[], object]) -> None:
         assert self._loop is not None
