@@ -14,15 +14,15 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from lilliput.base.console import number, say
+from lilliput.base.console import number, say, size
 from lilliput.base.errors import LilliputError
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
 from lilliput.train.config import TrainConfig
 from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
-OURS = ("ours", "ours_compiled")
-PEERS = ("transformers", "litgpt")
+OURS = ("ours_eager", "ours_compiled")
+PEERS = ("transformers", "litgpt", "litgpt_same_allocator")
 BATCHES = 8
 LOSS_TOLERANCE = 1.0
 """Nats a token between an untrained model's loss and ln V: libraries differ in first weights only."""
@@ -89,7 +89,7 @@ class Outcome:
         return median(self.rates(arm)) if arm in self.turns else None
 
     def ratios(self) -> dict[str, float]:
-        """How many times as fast as each peer each of our ways is: {'ours/transformers': ...}."""
+        """How many times as fast as each peer each of our ways is: {'ours_eager/transformers': ...}."""
         return {
             f"{ours}/{peer}": ratio(self.turns[ours], self.turns[peer])
             for ours in OURS
@@ -163,14 +163,15 @@ def same_work(case: Case, parameters: dict[str, int], first: dict[str, Turn]) ->
 
 
 def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
-    """The figures of one comparison: medians of tokens/s by arm (null where absent), utilisation of the better of our
-    two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
+    """The figures of one comparison: medians of tokens/s by arm (null where absent), `ours` and its utilisation those
+    of the better of our two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
     case = outcome.case
     flops = flops_per_token(case.model, case.context)
     cost = flops.training
     rates = {arm: outcome.rate(arm) for arm in (*OURS, *PEERS)}
     fractions = {arm: rate * cost / peak for arm, rate in rates.items() if rate is not None}
     return {
+        "ours": max((rates[arm] or 0.0 for arm in OURS), default=0.0) or None,
         **rates,
         "matmul_fraction": max((fractions[arm] for arm in OURS if arm in fractions), default=None),
         "matmul_fractions": fractions,
@@ -185,6 +186,7 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
         "rounds": {arm: outcome.rates(arm) for arm in outcome.turns},
         "first_loss": {arm: turn.loss for arm, turn in outcome.first.items()},
         "last_loss": {arm: turns[-1].loss for arm, turns in outcome.turns.items()},
+        "peak_bytes": {arm: turns[-1].peak_bytes for arm, turns in outcome.turns.items()},
         "first_step_seconds": {arm: turn.seconds for arm, turn in outcome.first.items()},
         "versions": outcome.versions,
         "absent": outcome.absent,
@@ -202,7 +204,7 @@ def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
         collapse_padding=True,
     )
     made.add_column("", no_wrap=True)
-    for heading in ("tokens/s", "rounds", "ours /", "comp /", "matmul", "nats"):
+    for heading in ("tokens/s", "rounds", "eager /", "comp /", "matmul", "memory", "nats"):
         made.add_column(heading, justify="right", no_wrap=True)
     for arm, rates in figures["rounds"].items():
         ratios = [figures["ratios"].get(f"{ours}/{arm}") for ours in OURS]
@@ -212,6 +214,7 @@ def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
             f"{min(rates):,.0f}-{max(rates):,.0f}",
             *("" if value is None else f"{value:.2f}" for value in ratios),
             f"{figures['matmul_fractions'][arm]:.0%}",
+            size(figures["peak_bytes"][arm]),
             f"{figures['first_loss'][arm]:.2f} > {figures['last_loss'][arm]:.2f}",
         )
     for arm in figures["absent"]:
@@ -224,8 +227,9 @@ def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     rounds = len(next(iter(figures["rounds"].values())))
     peak = facts["matmul_flops_per_second"] / 1e9
     return [
-        f"medians over {rounds} x {figures['steps_per_round']} steps; 'ours /' and 'comp /': how many times as fast as "
-        "that row ours is, eager and compiled, within a round; nats a token of the first step and the last",
+        f"medians over {rounds} x {figures['steps_per_round']} steps; 'eager /' and 'comp /': how many times as fast "
+        "as that row ours is, eager and compiled, within a round; memory: the most held; nats a token of the "
+        "first step and the last",
         f"matmul: {figures['flops_per_token'] / 1e6:.1f} MFLOP a token against {peak:,.0f} GFLOP/s, the fastest square "
         f"product here; {figures['flops_rule']}",
         *(f"{arm} is absent: {reason}" for arm, reason in figures["absent"].items()),

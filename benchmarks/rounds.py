@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,21 +18,25 @@ from lilliput.base.errors import LilliputError
 
 @dataclass(frozen=True)
 class Arm:
-    """One contestant: which interpreter runs which worker script, and what to type where it is not installed."""
+    """One contestant: which interpreter runs which worker script, what to type where it is not installed, and the
+    environment variables that it gets on top."""
 
     name: str
     python: str
     script: Path
     install: str
     compile: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One order of steps, done: seconds for all of them, and the last step's loss in nats a token."""
+    """One order of steps, done: seconds for all of them, the last step's loss in nats a token, and the most memory
+    that the process ever held (on a GPU: that its tensors did)."""
 
     seconds: float
     loss: float
+    peak_bytes: int = 0
 
 
 class Absent(Exception):
@@ -55,7 +59,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "OMP_NUM_THREADS": str(job["threads"])},
+            env={**os.environ, "OMP_NUM_THREADS": str(job["threads"]), **arm.environment},
             text=True,
         )
         try:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from comparison import Case, as_json, compare, notes, table
-from lilliput.base import machine
+from lilliput.base import allocator, machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import ConfigError, LilliputError
 from lilliput.model.styles import resolve
@@ -44,16 +45,27 @@ def arms(device: torch.device, litgpt_python: Path) -> tuple[list[Arm], dict[str
     """The contestants, and those that cannot run for want of a compiler."""
     workers = HERE / "workers"
     here = "install Lilliput into this environment: pip install -e '.[hf]'"
+    kept = same_allocator()
+    litgpt = Arm("litgpt", str(litgpt_python), workers / "litgpt_.py", "type: make bench")
     every = [
-        Arm("ours", sys.executable, workers / "ours.py", here, compile=False),
-        Arm("ours_compiled", sys.executable, workers / "ours.py", here),
+        Arm("ours_eager", sys.executable, workers / "ours.py", here, compile=False, environment=kept),
+        Arm("ours_compiled", sys.executable, workers / "ours.py", here, environment=kept),
         Arm("transformers", sys.executable, workers / "transformers_.py", here, compile=False),
-        Arm("litgpt", str(litgpt_python), workers / "litgpt_.py", "type: make bench"),
+        litgpt,
+        replace(litgpt, name="litgpt_same_allocator", environment=kept),
     ]
     if can_compile(device):
         return every, {}
     reason = "it compiles its step, and no compiler is here; install g++"
     return [arm for arm in every if not arm.compile], {arm.name: reason for arm in every if arm.compile}
+
+
+def same_allocator() -> dict[str, str]:
+    """The variables that give any program the memory allocator that `lilliput train` runs on."""
+    better = allocator.better_environment(os.environ)
+    if better is not None:
+        return {name: value for name, value in better.items() if os.environ.get(name) != value}
+    return {} if allocator.loaded() or allocator.asked() == "system" else dict(allocator.GLIBC_KEEPS)
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -125,11 +137,12 @@ def main(arguments: list[str] | None = None) -> None:
         "precision": choice.name,
         "precision_reason": choice.reason,
         "litgpt_precision": litgpt,
+        "allocator": " ".join(f"{name}={value}" for name, value in same_allocator().items()) or "the system's",
         "matmul_flops_per_second": peak,
         "load_average": os.getloadavg()[0],
     }
     say(f"{facts['name']}, {threads} threads, load {facts['load_average']:.1f}; {choice.reason}")
-    say(f"litgpt runs {facts['litgpt_precision']}")
+    say(f"litgpt runs {facts['litgpt_precision']}; memory of ours and litgpt_same_allocator: {facts['allocator']}")
     contestants, absent = arms(device, asked.litgpt_python)
     sizes = {}
     for name, case in comparisons.items():

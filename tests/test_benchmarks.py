@@ -47,21 +47,21 @@ def fake(tmp_path: Path):
 
 
 def test_figures_are_medians_and_ratios_of_what_the_workers_report(fake):
-    # Two warm-up steps, then 3 rounds of 2 steps: 'ours' takes 0.5 s for each step; 'transformers' 2, 1 and 4.
+    # Two warm-up steps, then 3 rounds of 2 steps: 'ours_eager' takes 0.5 s for each step; 'transformers' 2, 1 and 4.
     slow = fake("transformers", 9.0, 2.0, 2.0, 2.0, 1.0, 1.0, 4.0, 4.0)
-    outcome = compare(CASE, [fake("ours", 0.5), slow], {}, rounds=3, seconds=4.0)
+    outcome = compare(CASE, [fake("ours_eager", 0.5), slow], {}, rounds=3, seconds=4.0)
     figures = as_json(outcome, peak=1e9)
 
     assert figures["steps_per_round"] == 2  # the slowest needs 2 s for its second step
     assert figures["ours"] == pytest.approx(4 * 16 / 0.5)
     assert figures["rounds"]["transformers"] == pytest.approx([32, 64, 16])
     assert figures["transformers"] == pytest.approx(32)
-    assert figures["ratios"] == {"ours/transformers": pytest.approx(4.0)}
+    assert figures["ratios"] == {"ours_eager/transformers": pytest.approx(4.0)}
     assert figures["matmul_fraction"] == pytest.approx(128 * flops_per_token(SMALL, 16).training / 1e9)
     assert figures["ours_compiled"] is None
     assert figures["litgpt"] is None
-    assert figures["first_loss"]["ours"] == pytest.approx(math.log(64) - 0.01)
-    assert figures["last_loss"]["ours"] == pytest.approx(math.log(64) - 0.08)
+    assert figures["first_loss"]["ours_eager"] == pytest.approx(math.log(64) - 0.01)
+    assert figures["last_loss"]["ours_eager"] == pytest.approx(math.log(64) - 0.08)
     json.dumps(figures, allow_nan=False)
 
 
@@ -90,7 +90,7 @@ def test_an_absent_peer_is_named_with_what_to_type(fake, tmp_path: Path):
     says_so = tmp_path / "absent.py"
     says_so.write_text("import json; input(); print(json.dumps({'absent': 'no module litgpt'}))")
     arms = [
-        fake("ours", 1.0),
+        fake("ours_eager", 1.0),
         Arm("transformers", sys.executable, says_so, "pip install transformers"),
         Arm("litgpt", str(tmp_path / "nowhere" / "python"), says_so, "type: make bench"),
     ]
@@ -113,14 +113,14 @@ def test_a_worker_that_dies_gives_its_last_words(fake, tmp_path: Path):
     script = tmp_path / "dies.py"
     script.write_text("input(); raise SystemExit('the disk is full of sand')")
     with pytest.raises(LilliputError, match="full of sand"):
-        compare(CASE, [fake("ours", 1.0), Arm("litgpt", sys.executable, script, "")], {}, rounds=1, seconds=2.0)
+        compare(CASE, [fake("ours_eager", 1.0), Arm("litgpt", sys.executable, script, "")], {}, rounds=1, seconds=2.0)
 
 
 def test_arms_that_do_other_work_are_refused(fake):
     with pytest.raises(LilliputError, match=r"differ in size.*1000.*1001"):
-        compare(CASE, [fake("ours", 1.0), fake("litgpt", 1.0, parameters=1001)], {}, rounds=1, seconds=2.0)
+        compare(CASE, [fake("ours_eager", 1.0), fake("litgpt", 1.0, parameters=1001)], {}, rounds=1, seconds=2.0)
     with pytest.raises(LilliputError, match="litgpt starts at 9"):
-        compare(CASE, [fake("ours", 1.0), fake("litgpt", 1.0, loss=9.5)], {}, rounds=1, seconds=2.0)
+        compare(CASE, [fake("ours_eager", 1.0), fake("litgpt", 1.0, loss=9.5)], {}, rounds=1, seconds=2.0)
 
 
 def test_cases_follow_the_command_line():
@@ -140,7 +140,7 @@ def test_cases_follow_the_command_line():
 
 def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     vocab = math.log(4096)
-    everyone = [fake(name, 1.0, loss=vocab) for name in ("ours", "ours_compiled", "transformers", "litgpt")]
+    everyone = [fake(name, 1.0, loss=vocab) for name in ("ours_eager", "ours_compiled", "transformers", "litgpt")]
     monkeypatch.setattr(train_step, "arms", lambda device, python: (everyone, {}))
     monkeypatch.setattr(train_step.machine, "matmul_peak", lambda *_, **__: 1e12)
     try:
@@ -153,8 +153,8 @@ def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyP
     figures = said["sizes"]["story_7m"]
     assert [figures[name] for name in ("ours", "ours_compiled", "transformers", "litgpt")] == [8192.0] * 4
     assert set(figures["ratios"]) == {
-        "ours/transformers",
-        "ours/litgpt",
+        "ours_eager/transformers",
+        "ours_eager/litgpt",
         "ours_compiled/transformers",
         "ours_compiled/litgpt",
     }
@@ -166,15 +166,17 @@ def test_the_real_workers_train_the_same_model(tmp_path: Path):
     arms, _ = train_step.arms(torch.device("cpu"), Path("none"))
     token_batches(SMALL.vocab_size, CASE.rows, CASE.context, tmp_path / "batches.npy")
     for arm in arms:
-        if arm.name in ("ours", "transformers"):
+        if arm.name in ("ours_eager", "transformers"):
             with closing(Worker(arm, CASE.job(tmp_path / "batches.npy"))) as worker:
                 assert worker.parameters == parameters(SMALL).total
                 first = worker.run(1).loss
                 assert first == pytest.approx(math.log(64), abs=0.2)
-                assert worker.run(79).loss < first - 0.2
+                last = worker.run(79)
+                assert last.loss < first - 0.2
+                assert 50e6 < last.peak_bytes < 20e9
 
 
 def test_a_worker_ends_with_its_input(fake):
-    worker = Worker(fake("ours", 1.0), CASE.job(Path("none")))
+    worker = Worker(fake("ours_eager", 1.0), CASE.job(Path("none")))
     worker.close()
     assert worker._process.returncode == 0

@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from protocol import Job, Subject, serve
 
+from lilliput.base import allocator
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from lilliput.objective.causal import Causal
@@ -17,6 +18,7 @@ from lilliput.train.trainer import Trainer
 
 def build(job: Job) -> Subject:
     """A trainer without a run: only its step is called, so it gets no folder, callbacks or data of its own."""
+    allocator.keep()
     model = Model(ModelConfig(**job.model)).to(job.device)
     adamw = dict(job.adamw)
     optimizer = OptimizerConfig(learning_rate=adamw.pop("lr"), **adamw)

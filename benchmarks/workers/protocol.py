@@ -3,7 +3,7 @@
     in   {"model": {...}, "rows": 16, ...}                  the job, once; see Job
     out  {"parameters": 15191712, "versions": {...}}        it is built, or {"absent": "why"}
     in   {"steps": 3}                                       as often as it likes
-    out  {"seconds": 4.1, "loss": 10.38}                    the last step's loss, in nats a token
+    out  {"seconds": 4.1, "loss": 10.38, "peak_bytes": ...} the last step's loss, in nats a token; most memory held
 
 Between orders a worker waits for input and computes nothing. It ends when its input does. This file needs only torch
 and NumPy, since a peer may live in an environment without Lilliput.
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -84,5 +85,16 @@ def serve(build: Callable[[Job], Subject]) -> None:
         for number in range(done, done + steps):
             loss = subject.step(batches[number % len(batches)])
         loss = float(loss)  # waits for the device
-        answer(seconds=perf_counter() - began, loss=loss)
+        answer(seconds=perf_counter() - began, loss=loss, peak_bytes=peak_bytes(job.device))
         done += steps
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory this process has held: resident, or on a GPU what its tensors took; 0 where unknown."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    # Not getrusage: a child process starts there with the peak of the parent that forked it.
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024

@@ -7,12 +7,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilliput.api import Run, Storyteller, evaluate, generate, load, train
+
+# Read once, when PyTorch is first imported. OpenMP's threads else spin while they wait for each other: beside any other
+# busy process, a step of a small model took thirty times as long (docs/studies/speed.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["Run", "Storyteller", "evaluate", "generate", "load", "train"]

@@ -1,5 +1,5 @@
 """`python -m lilliput` is the `lilliput` command."""
 
-from lilliput.cli.main import main
+from lilliput.cli.main import start
 
-main()
+start()

@@ -98,6 +98,14 @@ def test_auto_takes_the_best_device_there_is(monkeypatch):
     assert machine.choose_device("cpu") == CPU
 
 
+@pytest.mark.parametrize(("device", "said"), [("cuda", ["high"]), ("cpu", [])])
+def test_tf32_is_for_gpus(monkeypatch, device, said):
+    heard = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", heard.append)
+    machine.allow_tf32(torch.device(device))
+    assert heard == said
+
+
 @pytest.mark.parametrize(("asked", "words"), [("cuda", "no such CUDA"), ("mps", "no such MPS"), ("gpu", "not one of")])
 def test_an_absent_device_is_refused_with_what_exists(monkeypatch, asked, words):
     monkeypatch.setattr(machine, "devices", lambda: ["cpu"])

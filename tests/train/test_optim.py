@@ -9,7 +9,7 @@ from torch import nn
 from lilliput.base.errors import CheckpointError
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from lilliput.train import optim
+from lilliput.train import muon, optim
 from lilliput.train.config import OptimizerConfig
 from lilliput.train.muon import Muon, orthogonalise
 
@@ -39,6 +39,15 @@ def test_newton_schulz_keeps_singular_vectors() -> None:
     u, _, vt = torch.linalg.svd(matrix[0])
     core = u.T @ orthogonalise(matrix)[0] @ vt.T
     assert (core - torch.diag(core.diagonal())).abs().max() < 1e-3
+
+
+def test_iterating_on_the_gram_matrix_gives_the_same() -> None:
+    u, _, v = torch.linalg.svd(torch.randn(2, 32, 96, generator=torch.Generator().manual_seed(2)), full_matrices=False)
+    spread = u @ torch.diag_embed(torch.logspace(0, -5, 32).expand(2, 32)) @ v
+    x = spread / spread.norm(dim=(-2, -1), keepdim=True)
+    assert (muon._iterate_gram(x) - muon._iterate(x)).abs().max() < 0.01
+    exact = muon._iterate(x.double()).float()
+    assert (muon._iterate_gram(x) - exact).abs().max() < 0.01
 
 
 def test_muon_equals_torchs_muon() -> None:

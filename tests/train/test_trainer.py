@@ -118,6 +118,16 @@ class StopAt(Callback):
             (self.act or (lambda t: t.stop("enough")))(trainer)
 
 
+def test_a_gpu_gets_its_batches_from_pinned_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(tmp_path / "run", steps=1)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 100)  # needs a GPU: here, a mark
+    plain = made._make_batch(0)
+    made.device = torch.device("cuda")
+    pinned = made._make_batch(0)
+    assert torch.equal(pinned.tokens, plain.tokens + 100)
+    assert torch.equal(pinned.weights, plain.weights + 100)
+
+
 def test_it_learns_and_logs(tmp_path: Path) -> None:
     t = trainer(tmp_path, steps=40)
     assert t.train() == "finished"

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lilliput.api.storyteller import Storyteller
-from lilliput.base.machine import choose_device, configure_threads
+from lilliput.base import allocator
+from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.loader import Loader
@@ -53,6 +54,7 @@ class Assembly:
         self.recipe, self.run, self.say = recipe, run, say
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
+        allow_tf32(self.device)
         self.dataset = dataset(recipe, say)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
@@ -147,6 +149,7 @@ class Assembly:
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
+        self.say(allocator.keep())
         if resume_from is not None:
             chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
             configure_threads(chosen.threads)

@@ -3,78 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lilliput.api.run import model_folder
 from lilliput.base.config import validate
+from lilliput.base.errors import ConfigError
 from lilliput.base.files import read_json
 from lilliput.base.machine import choose_device
 from lilliput.base.registered import OneOf
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.generate.decode import Step, stream
-from lilliput.generate.decode import generate as decode
+from lilliput.generate.beams import Beam, beam_search
+from lilliput.generate.compiled import compiled
+from lilliput.generate.engine import Engine, Request
+from lilliput.generate.int8 import quantised
 from lilliput.generate.sampling import SamplingConfig
+from lilliput.generate.speculative import Speculation, speculate
+from lilliput.generate.telling import Telling, finished, tell
 from lilliput.model.huggingface import from_huggingface
 from lilliput.objective.objective import OBJECTIVES, Objective
+from lilliput.train.compiled import can_compile
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
 
 class Storyteller:
-    """Tells texts with `model`; `objective` knows in which direction the model reads."""
+    """Tells texts with `model`; `objective` knows in which direction the model reads.
+
+    Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
+    are left out of it, `constraint` what its new part must be (both for models that read forwards); `sampling` as in
+    SamplingConfig. ConfigError is raised on a value out of range and on a prompt longer than the context.
+    """
 
     def __init__(self, model: Model, tokenizer: Tokenizer, objective: Objective):
         self.model, self.tokenizer, self.objective = model, tokenizer, objective
 
-    def tell(
-        self, opening: str | None = None, ending: str | None = None, window: bool = False, **sampling: Any
-    ) -> list[str]:
-        """`n` whole texts that start with `opening` or end with `ending`; `sampling` as in SamplingConfig.
-        Raises ConfigError on a value out of range or a prompt longer than the context."""
-        config = validate(SamplingConfig, sampling, "sampling")
-        prompt = self.objective.prompt(self.tokenizer, opening, ending)
-        stops = {self.tokenizer.eos_id}
-        rows = decode(self.model, [prompt.ids], config, stops, prompt.forbidden, window)
-        return [self.objective.told(self.tokenizer, opening, ending, ids) for ids in rows]
+    def tell(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
+        """`n` whole texts that start with `opening` or end with `ending`."""
+        return [self.whole(told, opening, ending) for told in self.tell_in_detail(opening, ending, **options)]
+
+    def tell_in_detail(
+        self, opening: str | None = None, ending: str | None = None, alternatives: int = 0, **options: Any
+    ) -> list[Telling]:
+        """`n` texts token by token, each token with as many `alternatives`; `text` is what follows the opening (in the
+        order in which the model tells)."""
+        return finished(self._telling(opening, ending, alternatives=alternatives, **options))
 
     def tell_each(self, prompts: Sequence[str], window: bool = False, **sampling: Any) -> list[str]:
         """One text from each opening (to each ending, for a reversed model), told side by side in one batch."""
         config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
         sides = [(text, None) if self.objective.reads_forwards else (None, text) for text in prompts]
-        made = [self.objective.prompt(self.tokenizer, *side) for side in sides]
-        forbidden = sorted({number for prompt in made for number in prompt.forbidden})
-        ids = [prompt.ids for prompt in made]
-        rows = decode(self.model, ids, config, {self.tokenizer.eos_id}, forbidden, window)
-        return [self.objective.told(self.tokenizer, *side, row) for side, row in zip(sides, rows, strict=True)]
+        requests = [self._request(*side, config, window=window) for side in sides]
+        told = finished(tell(Engine(self.model, max(1, len(requests))), requests, self.tokenizer))
+        return [self.objective.told(self.tokenizer, *side, text.ids) for side, text in zip(sides, told, strict=True)]
 
-    def stream(
-        self, opening: str | None = None, ending: str | None = None, window: bool = False, **sampling: Any
-    ) -> Iterator[str]:
+    def stream(self, opening: str | None = None, ending: str | None = None, **options: Any) -> Iterator[str]:
         """What follows the opening, piece by piece, as soon as bytes make characters (models that read forwards)."""
-        config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
+        steps = self._telling(opening, ending, **{**options, "n": 1})
+        return self._pieces(steps)
+
+    def search(
+        self, opening: str | None = None, ending: str | None = None, beams: int = 4, max_tokens: int = 512
+    ) -> list[tuple[str, Beam]]:
+        """The `beams` likeliest texts that beam search finds, best first."""
+        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
+        found = beam_search(self.model, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
+        ids = [[number for number in beam.ids if number not in stops] for beam in found]
+        texts = [self.objective.told(self.tokenizer, opening, ending, each) for each in ids]
+        return list(zip(texts, found, strict=True))
+
+    def speculate(
+        self, draft: Storyteller, opening: str | None = None, ending: str | None = None, **sampling: Any
+    ) -> list[tuple[str, Speculation]]:
+        """`n` texts told with a draft: the same distribution in fewer passes. Raises ConfigError for a draft with
+        another tokenizer or direction."""
+        if (draft.tokenizer.sha256, draft.objective) != (self.tokenizer.sha256, self.objective):
+            raise ConfigError(
+                "the draft has another tokenizer or objective than the model",
+                "train the draft on the same data, with the same tokenizer and objective",
+            )
+        config = validate(SamplingConfig, sampling, "sampling")
+        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
+        told = [
+            speculate(self.model, draft.model, prompt.ids, config, stops, prompt.forbidden, sample)
+            for sample in range(config.n)
+        ]
+        return [(self.objective.told(self.tokenizer, opening, ending, each.ids), each) for each in told]
+
+    def whole(self, told: Telling, opening: str | None, ending: str | None) -> str:
+        """The whole text, in reading order."""
+        if self.objective.reads_forwards:
+            return (opening or "") + told.text
+        return self.objective.told(self.tokenizer, opening, ending, told.ids)
+
+    def _telling(
+        self, opening: str | None, ending: str | None, stop: Sequence[str] = (), **options: Any
+    ) -> Iterator[list[Telling]]:
+        own = {name: options.pop(name) for name in ("window", "constraint", "alternatives") if name in options}
+        config = validate(SamplingConfig, options, "sampling")
+        if not self.objective.reads_forwards and (stop or own.get("constraint")):
+            raise ConfigError("stop strings and constraints need a model that reads forwards; this one reads backwards")
+        request = self._request(opening, ending, config, **own)
+        requests = [replace(request, sample=sample) for sample in range(config.n)]
+        return tell(Engine(self.model, config.n), requests, self.tokenizer, stop, continuing=bool(opening))
+
+    def _request(self, opening: str | None, ending: str | None, config: SamplingConfig, **options: Any) -> Request:
         prompt = self.objective.prompt(self.tokenizer, opening, ending)
-        steps = stream(self.model, [prompt.ids], config, {self.tokenizer.eos_id}, prompt.forbidden, window)
-        return self._pieces(steps, continuing=bool(opening))
+        stops, forbidden = frozenset([self.tokenizer.eos_id]), tuple(prompt.forbidden)
+        return Request(tuple(prompt.ids), config, stop_ids=stops, forbidden_first=forbidden, **options)
 
-    def _pieces(self, steps: Iterator[Step], continuing: bool) -> Iterator[str]:
-        decoder = self.tokenizer.stream(continuing)
-        for step in steps:
-            for number in step.said(0):
-                yield decoder.push(number)
-        yield decoder.flush()
+    def _pieces(self, steps: Iterator[list[Telling]]) -> Iterator[str]:
+        shown = 0
+        for (told,) in steps:
+            yield told.text[shown:]
+            shown = len(told.text)
 
 
-def load(path: str | Path, device: str = "auto", say: Callable[[str], None] = print) -> Storyteller:
+def load(
+    path: str | Path,
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+    int8: bool = False,
+    compile: bool = False,
+) -> Storyteller:
     """A Storyteller from a run's name or folder, a checkpoint, or a Hugging Face folder of a supported class.
-    A damaged checkpoint is reported through `say` and the one before it is used. Raises CheckpointError or
-    ModelError."""
+
+    `int8` makes its matrices int8 (CPU only; a text may differ); `compile` compiles its steps, which takes about half
+    a minute the first time and pays for long or many texts. A damaged checkpoint is reported through `say` and the
+    one before it is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
     folder = model_folder(path, say)
     model = from_huggingface(folder).to(choose_device(device)).eval()
     kept = read_json(folder / "config.json").get("lilliput", {})
     objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
-    return Storyteller(model, Tokenizer.load(folder), objective)
+    model = quantised(model) if int8 else model
+    if compile and not can_compile(choose_device(device)):
+        raise ConfigError("this machine has no compiler for --compile", "install g++, or leave --compile out")
+    return Storyteller(compiled(model) if compile else model, Tokenizer.load(folder), objective)
 
 
 def generate(
@@ -82,7 +148,7 @@ def generate(
     opening: str | None = None,
     ending: str | None = None,
     device: str = "auto",
-    **sampling: Any,
+    **options: Any,
 ) -> list[str]:
     """Texts told by the model at `path`; a short form of `load(path).tell(...)`."""
-    return load(path, device).tell(opening, ending, **sampling)
+    return load(path, device).tell(opening, ending, **options)

@@ -10,6 +10,9 @@ import typer
 if TYPE_CHECKING:
     from lilliput.api import Storyteller
 
+CANDIDATES = 5
+"""How many of the likeliest tokens `--explain` shows with each token."""
+
 
 def generate(
     model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
@@ -22,17 +25,41 @@ def generate(
     repetition_penalty: Annotated[float, typer.Option(help="Above 1, repeated tokens become less likely.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed tells the same text.")] = 0,
     max_tokens: Annotated[int, typer.Option(help="At most this many new tokens.")] = 512,
-    n: Annotated[int, typer.Option("-n", help="How many texts.")] = 1,
+    n: Annotated[int, typer.Option("-n", "--n", help="How many texts.")] = 1,
+    stop: Annotated[list[str] | None, typer.Option(help="A text to stop before; may be given again.")] = None,
     window: Annotated[bool, typer.Option("--window", help="Slide on when the context is full.")] = False,
+    beams: Annotated[int, typer.Option(help="Search this many beams for the likeliest texts; 0 draws.")] = 0,
+    json_schema: Annotated[str | None, typer.Option(help="Tell JSON of this schema: a file, or {...}.")] = None,
+    regex: Annotated[str | None, typer.Option(help="Tell what this regular expression matches.")] = None,
+    choice: Annotated[list[str] | None, typer.Option(help="Tell one of these; give it again for each.")] = None,
+    draft: Annotated[str | None, typer.Option(help="A smaller model that drafts tokens for this one.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Tell without the constraint (or draft) too: how often valid, how fast.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show each token with its candidates.")] = False,
+    logprobs: Annotated[bool, typer.Option("--logprobs", help="Show each token's log-probability.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
+    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the steps: faster, after half a minute.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell a text. It streams as it is told, and stops at the end of the story."""
     from lilliput import api
+    from lilliput.api.constrained import constraint
     from lilliput.base import console
 
     console.use_json(json)
-    teller = api.load(model, device, say=lambda text: print(text, file=sys.stderr))
+    shown = {"--explain": explain, "--logprobs": logprobs}
+    given = {"--stop": stop, "--window": window, **shown}
+    made = {"--json-schema": json_schema, "--regex": regex, "--choice": choice}
+    drawn = {"-n": n != 1, "--repetition-penalty": repetition_penalty != 1, "--compare": compare}
+    _apart("--beams", beams, {**given, **made, **drawn, "--draft": draft})
+    _apart("--draft", draft, {**given, **made})
+    if compare and not (draft or any(made.values())):
+        _refuse("--compare tells without a constraint or a draft, and there is neither", "add --regex or --draft")
+    teller = api.load(model, device, lambda text: print(text, file=sys.stderr), int8, compile)
     sampling: dict[str, Any] = {
         "temperature": temperature,
         "top_k": top_k,
@@ -42,22 +69,98 @@ def generate(
         "seed": seed,
         "max_tokens": max_tokens,
     }
-    if json or n != 1 or not teller.objective.reads_forwards:
-        texts = teller.tell(opening, ending, window, **sampling, n=n)
-        if json:
-            console.emit({"model": model, "opening": opening, "ending": ending, "texts": texts})
-        else:
-            console.say("\n\n---\n\n".join(texts))
+    report: dict[str, Any] = {"model": model, "opening": opening, "ending": ending}
+    if beams:
+        _search(teller, report, beams, max_tokens)
+    elif draft:
+        _draft(teller, api.load(draft, device, int8=int8), report, compare, {**sampling, "n": n})
     else:
-        _stream(teller, opening, ending, window, sampling)
+        sampling |= {"constraint": constraint(teller.tokenizer, json_schema, regex, choice or ()), "window": window}
+        if json or n != 1 or not teller.objective.reads_forwards or compare or any(shown.values()):
+            _tell(teller, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
+        else:
+            _stream(teller, opening, ending, {**sampling, "stop": stop or ()})
+            return
+    if json:
+        console.emit(report)
 
 
-def _stream(
-    teller: Storyteller, opening: str | None, ending: str | None, window: bool, sampling: dict[str, Any]
-) -> None:
-    pieces = teller.stream(opening, ending, window, **sampling)
+def _apart(name: str, used: object, others: dict[str, object]) -> None:
+    clash = [other for other, value in others.items() if value]
+    if used and clash:
+        _refuse(f"{name} cannot be used with {' and '.join(clash)}", "leave out one of them")
+
+
+def _refuse(message: str, hint: str) -> None:
+    from lilliput.base.errors import ConfigError
+
+    raise ConfigError(message, hint)
+
+
+def _stream(teller: Storyteller, opening: str | None, ending: str | None, options: dict[str, Any]) -> None:
+    pieces = teller.stream(opening, ending, **options)
     sys.stdout.write(opening or "")
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def _tell(
+    teller: Storyteller, report: dict[str, Any], options: dict[str, Any], explain: bool, logprobs: bool, compare: bool
+) -> None:
+    """Whole texts, with what was asked to be known about each."""
+    from lilliput.api.constrained import without_constraint
+    from lilliput.base import console
+    from lilliput.generate.explain import as_plain, table
+
+    sides = report["opening"], report["ending"]
+    told = teller.tell_in_detail(*sides, **options, alternatives=CANDIDATES if explain else 0)
+    report["texts"] = [teller.whole(text, *sides) for text in told]
+    report["finishes"] = [text.finish for text in told]
+    if explain or logprobs:
+        report["tokens"] = [as_plain(text.tokens, teller.tokenizer) for text in told]
+    if compare:
+        unconstrained = {key: value for key, value in options.items() if key != "constraint"}
+        report["unconstrained"] = without_constraint(teller, options["constraint"], *sides, **unconstrained)
+    if console.json_mode():
+        return
+    for place, (whole, text) in enumerate(zip(report["texts"], told, strict=True)):
+        console.say(("\n\n---\n\n" if place else "") + whole)
+        if explain or logprobs:
+            console.console.print(table(text.tokens, teller.tokenizer))
+    if compare:
+        valid, texts = report["unconstrained"]["valid"], report["unconstrained"]["texts"]
+        ended = sum(finish == "stop" for finish in report["finishes"])
+        console.say(f"\nvalid: {ended} of {len(told)} with the constraint, {valid} of {texts} without it")
+
+
+def _search(teller: Storyteller, report: dict[str, Any], beams: int, max_tokens: int) -> None:
+    from lilliput.base import console
+
+    found = teller.search(report["opening"], report["ending"], beams, max_tokens)
+    report["texts"] = [text for text, _ in found]
+    report["beams"] = [
+        {"log_probability": beam.log_probability, "tokens": len(beam.ids), "score": beam.score} for _, beam in found
+    ]
+    if not console.json_mode():
+        parts = [f"{beam.score:.3f} nats a token, {beam.log_probability:.2f} in all\n{text}" for text, beam in found]
+        console.say("\n\n---\n\n".join(parts))
+
+
+def _draft(
+    teller: Storyteller, drafter: Storyteller, report: dict[str, Any], compare: bool, sampling: dict[str, Any]
+) -> None:
+    from lilliput.api.constrained import with_draft
+    from lilliput.base import console
+
+    sides = report["opening"], report["ending"]
+    report["texts"], figures = with_draft(teller, drafter, *sides, compare, **sampling)
+    report["speculation"] = figures
+    if not console.json_mode():
+        console.say("\n\n---\n\n".join(report["texts"]))
+        line = (
+            f"\n{figures['acceptance']:.0%} of {figures['drafted']} drafted tokens accepted; {figures['tokens']} tokens"
+        )
+        line += f" in {figures['passes']} passes"
+        console.say(line + (f"; {figures['speed_up']:.2f} times as fast as without the draft" if compare else ""))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from lilliput import __version__
+from lilliput.base import allocator
 from lilliput.base.errors import LilliputError
-from lilliput.cli import data, evaluate, generate, model, recipe, report, serve, tokenizer, train, wtac
+from lilliput.cli import data, doctor, evaluate, generate, model, recipe, report, serve, tokenizer, train, wtac
 
 app = typer.Typer(
     name="lilliput",
@@ -24,6 +27,7 @@ app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
 app.command("wtac")(wtac.wtac)
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
@@ -46,10 +50,25 @@ def _main(
     """Options of the command itself."""
 
 
+def start() -> None:
+    """The process's entry: what trains starts again on a better memory allocator where one is installed."""
+    if sys.argv[1:2] == ["train"]:
+        with _one_line_errors():
+            allocator.restart_on_better()
+    main()
+
+
 def main() -> None:
-    """Run the command. An error that a person can act on ends with exit code 2 and no traceback."""
-    try:
+    """Run the command."""
+    with _one_line_errors():
         app()
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """An error that a person can act on ends with exit code 2 and no traceback."""
+    try:
+        yield
     except LilliputError as error:
         _complain(error.message, error.hint)
     except BrokenPipeError:

@@ -22,7 +22,8 @@ class KVCache:
     moving the others. A forward pass over T new positions of each row calls `places` once and `update` once a
     layer; the caller of the forward pass then calls `advance`.
 
-    lengths  positions held of each row; `len(lengths)` rows are in use. Lowering one forgets the row's end
+    keys, values  (room, Hkv, capacity, d_head) for each layer
+    lengths       positions held of each row; `len(lengths)` rows are in use. Lowering one forgets the row's end
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         room: int | None = None,
     ):
-        shape = (config.n_layers, batch if room is None else room, config.n_kv_heads, capacity, config.d_head)
+        self.room = batch if room is None else room
+        self.capacity = capacity
+        shape = (self.room, config.n_kv_heads, capacity, config.d_head)
         # Zeros, because what is not to be looked at still counts 0 times what it is, which must be a number.
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
+        self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
         self.window = config.window
         self.lengths = [0] * batch
         self._at: slice | tuple[torch.Tensor, slice, torch.Tensor] = slice(0, 0)
@@ -48,16 +51,11 @@ class KVCache:
         """Rows in use."""
         return len(self.lengths)
 
-    @property
-    def capacity(self) -> int:
-        """Positions that there is room for in each row."""
-        return self.keys.shape[3]
-
     def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]:
         """Where the next `new` positions of every row stand: their positions, one more than the last of them, and
         what each sees ((1 or B, 1, new, end) bool; None: all earlier ones). Raises ModelError where there is no room.
         """
-        past, device = max(self.lengths), self.keys.device
+        past, device = max(self.lengths), self.keys[0].device
         self._end = end = past + new
         if end > self.capacity:
             raise ModelError(
@@ -76,7 +74,7 @@ class KVCache:
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Store k and v (B, Hkv, T, d) where `places` said; return views of all positions, (B, Hkv, end, d). What a
         shorter row holds beyond its length is not to be looked at."""
-        keys, values = self.keys[layer, : self.batch], self.values[layer, : self.batch]
+        keys, values = self.keys[layer][: self.batch], self.values[layer][: self.batch]
         if isinstance(self._at, slice):
             keys[:, :, self._at] = k
             values[:, :, self._at] = v
@@ -95,9 +93,15 @@ class KVCache:
     def put(self, row: int, other: KVCache, source: int) -> None:
         """Make row `row` a copy of row `source` of another cache; `row == batch` adds one."""
         length = other.lengths[source]
-        self.keys[:, row, :, :length] = other.keys[:, source, :, :length]
-        self.values[:, row, :, :length] = other.values[:, source, :, :length]
+        for ours, theirs in zip(self.keys + self.values, other.keys + other.values, strict=True):
+            ours[row, :, :length] = theirs[source, :, :length]
         self.lengths[row : row + 1] = [length]
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows in this order; a row may be left out or repeated, as far as there is room."""
+        for layer in self.keys + self.values:
+            layer[: len(rows)] = layer[list(rows)]
+        self.lengths = [self.lengths[row] for row in rows]
 
     def drop(self, row: int) -> None:
         """Give up a row; the last row takes its place."""

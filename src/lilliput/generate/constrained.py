@@ -28,11 +28,13 @@ class Constraint:
     vocab_size  ids that it knows; a model may know more, which are then never said
     """
 
-    def __init__(self, grammar: str, tokenizer: Tokenizer, what: str):
-        """`grammar` in llguidance's form. Raises ConfigError, with `what` was given, for one that cannot be used."""
+    def __init__(self, grammar: str, tokenizer: Tokenizer, what: str, json: bool = False):
+        """`grammar` in llguidance's form; `json` where it speaks of JSON. Raises ConfigError, with `what` was
+        given, for one that cannot be used."""
         llguidance = _library()
         self.vocab_size = tokenizer.vocab_size
         self.grammar = grammar
+        self._tokenizer, self._json = tokenizer, json
         self._tokens = _tokens(tokenizer)
         problem = llguidance.LLMatcher.validate_grammar(grammar, self._tokens)
         if problem and not problem.startswith("WARNING"):
@@ -47,7 +49,7 @@ class Constraint:
             grammar = matcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_pattern": "[ ]?"})
         except ValueError as error:
             raise ConfigError(f"the JSON schema cannot be used: {error}") from None
-        return cls(grammar, tokenizer, "the JSON schema")
+        return cls(grammar, tokenizer, "the JSON schema", json=True)
 
     @classmethod
     def regex(cls, pattern: str, tokenizer: Tokenizer) -> Constraint:
@@ -63,6 +65,18 @@ class Constraint:
         return cls.regex(
             "|".join(re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", option) for option in options), tokenizer
         )
+
+    def matches(self, text: str) -> bool:
+        """Whether a text told without the constraint satisfies it. White space between the parts of JSON is left
+        aside; keys have to come in the schema's order, as they do under the constraint."""
+        if self._json:
+            try:
+                text = json.dumps(json.loads(text), ensure_ascii=False)
+            except ValueError:
+                return False
+        ids = self._tokenizer.encode(text, continuing=True)
+        matcher = _library().LLMatcher(self._tokens, self.grammar, log_level=0)
+        return matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
 
     def start(self) -> Matcher:
         """A fresh matcher, for one text."""

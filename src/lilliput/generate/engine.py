@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from lilliput.base import seeds
-from lilliput.base.errors import ConfigError, ModelError
+from lilliput.base.errors import ConfigError
 from lilliput.generate.cache import KVCache
-from lilliput.generate.inference import inference
+from lilliput.generate.inference import damaged, inference
 from lilliput.generate.sampling import SamplingConfig, sample
 
 if TYPE_CHECKING:
@@ -364,10 +364,7 @@ def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list
     numbers = torch.tensor(ids, device=logits.device)[:, None]
     own = (logits.gather(-1, numbers)[:, 0] - log_total).tolist()
     if not all(map(math.isfinite, own)):
-        raise ModelError(
-            "the model's logits are not finite: its weights are damaged or its training diverged",
-            "generate from an earlier checkpoint of the run",
-        )
+        raise damaged()
     if not alternatives:
         return [Token(number, score) for number, score in zip(ids, own, strict=True)]
     best, places = logits.topk(alternatives, dim=-1)

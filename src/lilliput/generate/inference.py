@@ -1,4 +1,4 @@
-"""inference: run a model without gradient and without dropout, and leave it as it was found."""
+"""inference: run a model without gradient and without dropout, and leave it as it was found; damaged ones are said."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+from lilliput.base.errors import ModelError
 
 
 @contextmanager
@@ -27,3 +29,11 @@ def inference(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def damaged() -> ModelError:
+    """What to raise where a model's logits are not finite."""
+    return ModelError(
+        "the model's logits are not finite: its weights are damaged or its training diverged",
+        "generate from an earlier checkpoint of the run",
+    )

@@ -62,7 +62,9 @@ class Model(nn.Module):
         self.position = POSITIONS[config.position](config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.ln_final = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.unembed = None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False)
+        self.unembed: nn.Module | None = (
+            None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False)
+        )
         self.hook_embed = HookPoint()
         self.hook_pos_embed = HookPoint()
         if seed is not None and self.embed.weight.device.type != "meta":
@@ -71,7 +73,7 @@ class Model(nn.Module):
     @property
     def output_matrix(self) -> torch.Tensor:
         """(vocab_size, d_model): what turns hidden states into logits; the embeddings themselves where tied."""
-        return self.embed.weight if self.unembed is None else self.unembed.weight
+        return self.embed.weight if self.unembed is None else cast(torch.Tensor, self.unembed.weight)
 
     @property
     def hooks(self) -> dict[str, HookPoint]:
@@ -118,7 +120,9 @@ class Model(nn.Module):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""
-        return F.linear(hidden, self.output_matrix).float()
+        if self.unembed is None:
+            return F.linear(hidden, self.embed.weight).float()
+        return self.unembed(hidden).float()
 
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.

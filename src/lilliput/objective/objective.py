@@ -42,6 +42,10 @@ class Batch:
         """The same batch on `device`, copied without waiting where the memory is pinned."""
         return self._each(lambda part: part.to(device, non_blocking=True))
 
+    def pinned(self) -> Batch:
+        """The same batch in pinned memory, from which a GPU copies while it computes."""
+        return self._each(lambda part: part.pin_memory())
+
     def split(self, rows: int) -> list[Batch]:
         """Micro-batches of at most `rows` rows, in order."""
         return [self._each(lambda part, i=i: part[i : i + rows]) for i in range(0, len(self.tokens), rows)]

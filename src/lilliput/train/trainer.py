@@ -189,7 +189,8 @@ class Trainer:
 
     def _make_batch(self, position: int) -> Batch:
         rows = self.loader.take(position, self.rows)
-        return self.objective.batch(rows, generator(self.seed, "batch", position))
+        batch = self.objective.batch(rows, generator(self.seed, "batch", position))
+        return batch.pinned() if self.device.type == "cuda" else batch
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
         """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing."""

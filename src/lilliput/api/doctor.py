@@ -1,0 +1,104 @@
+"""What this machine is, what a run would choose on it, and what would make it faster."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from lilliput.base import allocator, machine
+from lilliput.train.compiled import can_compile
+
+EXTRAS = {
+    "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
+    "hf": ("transformers", "the folders that are written, loaded by transformers"),
+    "track": ("tensorboard", "curves in TensorBoard, trackio or Weights & Biases"),
+}
+"""Extras worth naming: a module of each, and what it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `advice`
+    holds sentences, the most useful first."""
+
+    machine: str
+    device: str
+    cores: int
+    physical_cores: int
+    threads: int
+    memory_bytes: int
+    instructions: list[str]
+    fp32_flops_per_second: float
+    bf16_flops_per_second: float
+    precision: str
+    precision_reason: str
+    allocator: str
+    compiler: bool
+    waiting: str
+    torch: str
+    python: str
+    advice: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(device: str = "auto") -> Diagnosis:
+    """Measure the ceilings of `device` (about four seconds) and choose as a run would. Raises ConfigError for a device
+    that is not here."""
+    place = machine.choose_device(device)
+    threads = machine.configure_threads()
+    rates = {
+        dtype: machine.matmul_peak(place, dtype, threads, refresh=True) for dtype in (torch.float32, torch.bfloat16)
+    }
+    choice = machine.choose_precision("auto", place, threads)
+    return Diagnosis(
+        machine=machine.device_name(place),
+        device=str(place),
+        cores=machine.cores(),
+        physical_cores=machine.physical_cores(),
+        threads=threads,
+        memory_bytes=machine.memory(),
+        instructions=machine.instructions(),
+        fp32_flops_per_second=rates[torch.float32],
+        bf16_flops_per_second=rates[torch.bfloat16],
+        precision=choice.name,
+        precision_reason=choice.reason,
+        allocator=_allocator(),
+        compiler=can_compile(place),
+        waiting=os.environ.get("OMP_WAIT_POLICY", "ACTIVE"),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        advice=_advice(place, threads),
+    )
+
+
+def _allocator() -> str:
+    """What `lilliput train` would run on, in words."""
+    environment = allocator.better_environment(os.environ)
+    if environment is None:
+        return allocator.keep()
+    return f"{environment['LD_PRELOAD']}, preloaded by lilliput train ({allocator.VARIABLE}=system turns it off)"
+
+
+def _advice(device: torch.device, threads: int) -> list[str]:
+    found = []
+    if device.type == "cpu" and allocator.asked() == "auto" and not (allocator.installed() or allocator.loaded()):
+        packages = " or ".join(allocator.PACKAGES.values())
+        found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
+    if not can_compile(device):
+        found.append("install a C++ compiler, so that long runs can be compiled (Debian, Ubuntu: apt install g++)")
+    if device.type == "cpu" and threads < machine.physical_cores():
+        found.append(f"{threads} threads on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.5 * machine.cores():
+        found.append(f"the machine is busy (load {load:.1f}): what was measured here may be too low")
+    found += [
+        f"pip install 'lilliput[{name}]' for {use}" for name, (module, use) in EXTRAS.items() if not find_spec(module)
+    ]
+    return found

@@ -1,0 +1,39 @@
+"""`lilliput doctor`: this machine, its ceilings, what a run chooses here, and what to install to go faster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what this machine can do, what a run would choose on it, and what would make it faster."""
+    from lilliput.api.doctor import examine
+    from lilliput.base import console
+
+    console.use_json(json)
+    found = examine(device)
+    if json:
+        console.emit(found.as_dict())
+        return
+    lines = {
+        "machine": f"{found.machine}, {console.size(found.memory_bytes)} of memory",
+        "cores": f"{found.physical_cores}; {found.cores} with hyper-threads",
+        "instructions": ", ".join(found.instructions) or "unknown",
+        "products": f"{found.fp32_flops_per_second / 1e9:,.0f} GFLOP/s in fp32, "
+        f"{found.bf16_flops_per_second / 1e9:,.0f} in bf16, with train.threads={found.threads}, on {found.device}",
+        "precision": found.precision,
+        "allocator": found.allocator,
+        "compiler": "found: runs long enough to repay it are compiled" if found.compiler else "none: runs stay eager",
+        "threads wait": "asleep" if found.waiting == "PASSIVE" else "spinning (OMP_WAIT_POLICY)",
+        "software": f"torch {found.torch}, Python {found.python}",
+    }
+    for name, text in lines.items():
+        console.say(f"{name:<13} {text}")
+    console.say()
+    for sentence in found.advice or ["nothing here would make it faster"]:
+        console.say(f"- {sentence}")

@@ -1,0 +1,62 @@
+"""quantised: a model whose matrices are int8, for a CPU that reads a token's weights faster than it computes with them.
+
+One token at a time, decoding waits for the weights to come from memory; int8 is a quarter of fp32. Weights only: each
+row of a matrix has one scale, and activations stay as they are but for their rounding to bf16 inside the product.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lilliput.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Model
+
+DEQUANTISE_ROWS = 64
+"""From this many rows on (prompts) a product is faster when its matrix is turned back into fp32 first."""
+
+
+class Int8Linear(nn.Module):
+    """A linear map with int8 weights (outputs, inputs) and a scale a row: y = x (scale * weight)^T + bias."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
+        super().__init__()
+        # The scale is rounded first, so that rounding it costs nothing.
+        scale = (weight.abs().amax(1).clamp(min=1e-12) / 127).bfloat16()
+        rounded = (weight / scale.float()[:, None]).round().clamp(-127, 127)
+        self.register_buffer("weight", rounded.to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.bias = bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (..., inputs) -> (..., outputs) in x's dtype."""
+        weight, scale = cast(torch.Tensor, self.weight), cast(torch.Tensor, self.scale)
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) >= DEQUANTISE_ROWS:
+            return F.linear(x, weight.to(x.dtype) * scale.to(x.dtype)[:, None], self.bias)
+        y = torch._weight_int8pack_mm(rows.bfloat16(), weight, scale).to(x.dtype)
+        return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
+
+
+def quantised(model: Model) -> Model:
+    """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
+    shared with the original. Raises ConfigError for another device."""
+    device = next(model.parameters()).device
+    if device.type != "cpu":
+        raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    made = copy.deepcopy(model, shared)
+    with torch.no_grad():
+        for module in list(made.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.Linear):
+                    setattr(module, name, Int8Linear(child.weight, child.bias))
+        if made.unembed is None:
+            made.unembed = Int8Linear(made.embed.weight, None)
+    return made
