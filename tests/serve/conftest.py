@@ -51,7 +51,7 @@ def tiny(tokenizer: Tokenizer, seed: int = 0) -> Model:
                 parameter.normal_(std=0.3, generator=generator)
         assert model.unembed is not None
         for mark in ("eos", "im_end"):  # so that texts seldom end by themselves
-            model.unembed.weight[tokenizer.specials[mark]] = 0
+            model.unembed.get_parameter("weight")[tokenizer.specials[mark]] = 0
     return model.eval()
 
 

@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from lilliput.base.config import Config, validate
 from lilliput.base.errors import LilliputError, ModelError
 from lilliput.serve.schemas import ErrorBody, Problem
-from lilliput.serve.worker import Busy, Stopping, UnknownModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +24,18 @@ log = logging.getLogger("lilliput.serve")
 
 TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 RETRY_SECONDS = 1
+
+
+class Busy(LilliputError):
+    """All slots are taken and the queue is full; the same request may be served later."""
+
+
+class Stopping(LilliputError):
+    """The server ends before the text does."""
+
+
+class UnknownModel(LilliputError):
+    """A name that is none of the served models'."""
 
 
 class AsciiJSON(JSONResponse):

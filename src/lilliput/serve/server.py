@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     say(f"serving {', '.join(served.name for served in models)} at http://{shown}:{listener.getsockname()[1]}")
     say("API: /v1/completions, /v1/chat/completions; a page to read on at /; Ctrl-C ends it")
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once all has ended
         Server(app).run(sockets=[listener])
 
 

@@ -10,7 +10,8 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from lilliput.base.errors import nearest
-from lilliput.serve.worker import UnknownModel, Worker
+from lilliput.serve.errors import UnknownModel
+from lilliput.serve.worker import Worker
 
 if TYPE_CHECKING:
     from lilliput.serve.served import Served

@@ -96,9 +96,9 @@ class Telling:
             piece = self._end("stop")
             return Piece(piece.text, (*piece.said, last), "stop")
         piece = self._add(token, matched=True)
-        return (
-            piece if piece.finish or not token.finish else piece.joined(self._end(token.finish), self._order.forwards)
-        )
+        if piece.finish or token.finish is None:
+            return piece
+        return piece.joined(self._end(token.finish), self._order.forwards)
 
     def _add(self, token: Token, matched: bool) -> Piece:
         assert token.id is not None

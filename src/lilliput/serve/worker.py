@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING
 
 from lilliput.base.errors import ConfigError, LilliputError
 from lilliput.generate.engine import Engine
+from lilliput.serve.errors import Busy, Stopping
 
 if TYPE_CHECKING:
     from lilliput.generate.engine import Job, Request, Token
     from lilliput.serve.served import Served
 
 log = logging.getLogger("lilliput.serve")
-
-
-class Busy(LilliputError):
-    """All slots are taken and the queue is full; the same request may be served later."""
-
-
-class Stopping(LilliputError):
-    """The server ends before the text does."""
-
-
-class UnknownModel(LilliputError):
-    """A name that is none of the served models'."""
 
 
 @dataclass(frozen=True, slots=True)
