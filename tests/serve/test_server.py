@@ -85,8 +85,9 @@ def test_bad_input_is_one_line(
 
 def test_without_the_extra_it_says_what_to_install(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "lilliput.serve.running", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[serve\]'"):
-        serve([models["forwards"]])
+        serve([models["forwards"]], port=0)
 
 
 def test_names_tell_runs_and_checkpoints_apart() -> None:
