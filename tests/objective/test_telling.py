@@ -11,6 +11,7 @@ from lilliput.data.config import TokenizerConfig
 from lilliput.data.document import Document
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.objective.causal import Causal
+from lilliput.objective.objective import Objective
 from lilliput.objective.reversed import Reversed
 from lilliput.objective.words import WORD, reverse_words
 
@@ -52,6 +53,24 @@ def test_both_reversed_arms_keep_the_bounds_in_reading_order(tokenizer: Tokenize
 def test_a_told_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: list[int], ending: str) -> None:
     objective = Reversed(by=by)  # type: ignore[arg-type]
     assert objective.told(tokenizer, None, ending, ids).endswith(ending)
+
+
+@pytest.mark.parametrize("ending", ["butterfly in the sky.", '"Oh!"', ""])
+@pytest.mark.parametrize("objective", [Reversed(by="word"), Reversed(by="token"), Causal()], ids=["word", "token", ""])
+@given(ids=st.lists(st.integers(0, SIZE - 1), max_size=24))
+def test_a_reader_gives_piece_by_piece_what_is_told(
+    tokenizer: Tokenizer, objective: Objective, ending: str, ids: list[int]
+) -> None:
+    sides = (ending, None) if objective.reads_forwards else (None, ending)
+    reader = objective.reader(tokenizer, *sides)
+    pieces = [reader.push(number) for number in ids]
+    assert reader.characters >= len("".join(pieces))
+    pieces.append(reader.flush())
+    assert reader.characters == len("".join(pieces))
+    if objective.reads_forwards:
+        assert ending + "".join(pieces) == objective.told(tokenizer, *sides, ids)
+    else:
+        assert "".join(reversed(pieces)) + ending == objective.told(tokenizer, *sides, ids)
 
 
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=12), opening=st.text(max_size=20))

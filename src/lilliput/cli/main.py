@@ -27,6 +27,7 @@ from lilliput.cli import (
     plan,
     recipe,
     report,
+    serve,
     tokenizer,
     train,
     wtac,
@@ -47,6 +48,7 @@ app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("export")(exchange.export)
 app.command("import")(exchange.import_)

@@ -12,6 +12,7 @@ from lilliput.base.config import Config
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded, Rows
+from lilliput.objective.reader import Reader
 
 if TYPE_CHECKING:
     import torch
@@ -118,6 +119,11 @@ class Objective(Config):
     def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         """The whole text in reading order from the prompt's side and the generated `ids` (no bounds)."""
         raise NotImplementedError
+
+    def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
+        """What `told` gives beyond the prompt, piece by piece for ids that come one at a time: each piece goes behind
+        those before it, or in front of them where `reads_forwards` is false."""
+        return Reader(tokenizer, continuing=bool(opening))
 
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective", "lilliput.objective")

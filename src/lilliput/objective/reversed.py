@@ -10,6 +10,7 @@ from lilliput.data.document import Document
 from lilliput.data.rows import Encoded
 from lilliput.objective.causal import Causal
 from lilliput.objective.objective import OBJECTIVES, Prompt
+from lilliput.objective.reader import Reader, TokensBackwards, WordsBackwards
 from lilliput.objective.words import WORD, reverse_words
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Reversed(Causal):
         before = tokenizer.decode(list(reversed(ids)))
         gap = " " if before and WORD.match(ending) else ""
         return before + gap + ending
+
+    def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
+        if self.by == "word":
+            return WordsBackwards(tokenizer, continuing=bool(ending))
+        return TokensBackwards(tokenizer, ending or "")
 
 
 def word_starts(tokenizer: Tokenizer) -> list[int]:

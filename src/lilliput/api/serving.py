@@ -1,0 +1,45 @@
+"""Serving: runs, checkpoints and Hugging Face folders behind one API and one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.api.run import RUNS, model_folder
+from lilliput.api.storyteller import load
+from lilliput.base.errors import ConfigError
+from lilliput.serve.served import Served
+from lilliput.serve.server import serve as run_server
+from lilliput.serve.template import ChatTemplate
+
+
+def serve(
+    paths: Sequence[str | Path], device: str = "auto", say: Callable[[str], None] = print, **settings: Any
+) -> None:
+    """Serve the models at `paths` until interrupted; `settings` as in `lilliput.serve.server.serve`. Raises
+    ConfigError for two models of one name, and as `load` does."""
+    models = [load_served(path, device, say) for path in paths]
+    names = [served.name for served in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"two of the models would be called '{name}'", "requests tell models apart by name: rename a folder"
+            )
+    run_server(models, runs_folder=RUNS, say=say, **settings)
+
+
+def load_served(path: str | Path, device: str = "auto", say: Callable[[str], None] = print) -> Served:
+    """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
+    folder = model_folder(path, say)
+    teller = load(folder, device, say)
+    return Served(_name(path, folder), teller.model, teller.tokenizer, teller.objective, ChatTemplate.find(folder))
+
+
+def _name(path: str | Path, folder: Path) -> str:
+    """`story` for a run, `story/step-0001000` for one of its checkpoints."""
+    asked, folder = Path(path).resolve(), folder.resolve()
+    if folder.parent.parent.name != "checkpoints":
+        return folder.name
+    run, step = folder.parent.parent.parent.name, folder.parent.name
+    return f"{run}/{step}" if asked in (folder, folder.parent) else run

@@ -1,0 +1,30 @@
+"""`lilliput serve`: an OpenAI-compatible API and a page to read on, for one model or several."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    runs: Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")],
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="LILLIPUT_API_KEY", show_envvar=True, help="The key that requests must bear.")
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, help="Texts that each model tells side by side.")] = 32,
+    queue: Annotated[int, typer.Option(min=0, help="Further texts that may wait; beyond them requests get 429.")] = 256,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Serve models on this machine: an API at /v1, and at / a page that shows how they read and write."""
+    from lilliput.api.serving import serve as run
+    from lilliput.base import console
+
+    def say(text: str) -> None:
+        console.say(text)
+        sys.stdout.flush()  # who reads the address from a pipe gets it at once
+
+    run(runs, device, say, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

@@ -1,0 +1,146 @@
+"""What completions and chats share: drawing, constraints, and pieces as one answer or as a stream of events."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from lilliput.base.config import validate
+from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.generate.sampling import SamplingConfig
+from lilliput.serve.errors import explain, problem
+from lilliput.serve.schemas import UsageReport
+from lilliput.serve.service import unless_left
+from lilliput.serve.telling import Order, Piece, Usage, tell
+
+if TYPE_CHECKING:
+    from lilliput.generate.constrained import Constraint
+    from lilliput.serve.schemas import Draw, FinishReason
+    from lilliput.serve.served import Served
+    from lilliput.serve.worker import Worker
+
+log = logging.getLogger("lilliput.serve")
+DRAWN = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
+Pieces = AsyncGenerator[tuple[int, Piece], None]
+
+
+def sampling(draw: Draw, max_tokens: int) -> SamplingConfig:
+    """How a request's tokens are drawn, with OpenAI's defaults."""
+    given = {name: value for name in DRAWN if (value := getattr(draw, name)) is not None}
+    defaults = {"temperature": 1.0, "seed": secrets.randbelow(2**31)}
+    return validate(SamplingConfig, {**defaults, **given, "max_tokens": max_tokens}, "the request")
+
+
+def stops(draw: Draw) -> tuple[str, ...]:
+    """The request's stop strings."""
+    return (draw.stop,) if isinstance(draw.stop, str) else tuple(draw.stop or ())
+
+
+def constraint(draw: Draw, served: Served) -> Constraint | None:
+    """What `response_format` asks for. Raises ConfigError for a schema that cannot be kept, MissingExtra without
+    llguidance."""
+    form = draw.response_format
+    if form is None or form.type == "text":
+        return None
+    if not served.objective.reads_forwards:
+        raise ConfigError(f"'{served.name}' reads backwards, so it cannot keep to a response_format")
+    if form.type == "json_schema" and form.json_schema is None:
+        raise ConfigError("response_format lacks the schema", 'add "json_schema": {"schema": {...}}')
+    from lilliput.generate.constrained import Constraint
+
+    schema = form.json_schema.schema_ if form.json_schema else {"type": "object"}
+    return Constraint.json_schema(schema, served.tokenizer)
+
+
+def finish_reason(piece: Piece) -> FinishReason | None:
+    """The engine's reason in OpenAI's words, where a full context is a length."""
+    return "length" if piece.finish == "context" else piece.finish
+
+
+def report(usage: Usage) -> UsageReport:
+    """The usage of an answer."""
+    read, said = usage.prompt_tokens, usage.completion_tokens
+    return UsageReport(prompt_tokens=read, completion_tokens=said, total_tokens=read + said)
+
+
+class Answer(Protocol):
+    """Puts pieces into the words of one route."""
+
+    def chunk(self, index: int, piece: Piece) -> BaseModel:
+        """One event of a stream."""
+        ...
+
+    def last(self, usage: UsageReport) -> BaseModel:
+        """The event that holds the usage and no piece."""
+        ...
+
+    def whole(self, pieces: Sequence[Piece], usage: UsageReport) -> BaseModel:
+        """Everything at once, from one joined piece a text."""
+        ...
+
+
+async def respond(request: Request, draw: Draw, worker: Worker, orders: Sequence[Order], answer: Answer) -> Response:
+    """Tell what was ordered, and answer as the request asked: with a stream, or when all is told."""
+    if draw.stream_options is not None and not draw.stream:
+        raise ConfigError("stream_options is for streams", 'add "stream": true, or leave it out')
+    usage = Usage()
+    pieces = tell(worker, orders, usage)
+    if draw.stream:
+        first = await unless_left(request, anext(pieces))
+        wanted = draw.stream_options is not None and draw.stream_options.include_usage
+        return EventStream(first, pieces, answer, usage if wanted else None)
+    told = await unless_left(request, _all(pieces, orders))
+    return Response(answer.whole(told, report(usage)).model_dump_json(), media_type="application/json")
+
+
+async def _all(pieces: Pieces, orders: Sequence[Order]) -> list[Piece]:
+    told = [Piece()] * len(orders)
+    async with aclosing(pieces):
+        async for index, piece in pieces:
+            told[index] = told[index].joined(piece, orders[index].forwards)
+    return told
+
+
+def identifier(kind: str) -> str:
+    """A fresh id of an answer, such as cmpl-0123abcd."""
+    return f"{kind}-{secrets.token_hex(12)}"
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events, one a chunk, then [DONE]. `pieces` are closed, which frees their slots, when the last event
+    is sent or the client is gone."""
+
+    def __init__(self, first: tuple[int, Piece], pieces: Pieces, answer: Answer, usage: Usage | None):
+        super().__init__(self._events(first, answer, usage), media_type="text/event-stream")
+        self.headers["Cache-Control"] = "no-store"
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._pieces):
+            await super().__call__(scope, receive, send)
+
+    async def _events(self, first: tuple[int, Piece], answer: Answer, usage: Usage | None) -> AsyncIterator[str]:
+        try:
+            yield _event(answer.chunk(*first))
+            async for index, piece in self._pieces:
+                yield _event(answer.chunk(index, piece))
+        except Exception as error:
+            if not isinstance(error, LilliputError):
+                log.exception("a stream failed in the middle")
+            yield _event(problem(*explain(error)))
+            return
+        if usage is not None:
+            yield _event(answer.last(report(usage)))
+        yield "data: [DONE]\n\n"
+
+
+def _event(value: BaseModel) -> str:
+    return f"data: {value.model_dump_json()}\n\n"

@@ -1,0 +1,141 @@
+// Runs in training, as they stand: progress, the loss curve, and what the model told last.
+
+import { get } from "./api.js";
+import { element } from "./story.js";
+
+const EVERY = 2000; // ms
+const SVG = "http://www.w3.org/2000/svg";
+const list = document.getElementById("run-list");
+const view = document.getElementById("run");
+let chosen = null;
+let timer = 0;
+
+/** Show the runs and keep them fresh, until `stop`. */
+export async function start() {
+  clearTimeout(timer);
+  try {
+    const { runs } = await get("/runs");
+    if (!runs.some((run) => run.name === chosen)) chosen = runs[0]?.name ?? null;
+    drawList(runs);
+    if (chosen) draw(await get(`/runs/${encodeURIComponent(chosen)}`));
+    else view.replaceChildren(element("p", "empty", "No run has begun in the folder runs/. Start one: lilliput train story"));
+  } catch (error) {
+    view.replaceChildren(element("p", "error", error.message));
+  }
+  timer = setTimeout(start, EVERY);
+}
+
+export function stop() {
+  clearTimeout(timer);
+}
+
+function drawList(runs) {
+  const focused = document.activeElement?.dataset?.run;
+  list.replaceChildren(
+    ...runs.map((run) => {
+      const button = element("button");
+      button.type = "button";
+      button.dataset.run = run.name;
+      button.setAttribute("aria-pressed", run.name === chosen);
+      button.append(element("span", `dot ${run.state}`), run.name);
+      button.title = run.state;
+      button.addEventListener("click", () => {
+        chosen = run.name;
+        start();
+      });
+      return button;
+    }),
+  );
+  if (focused) list.querySelector(`[data-run="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function draw(run) {
+  const facts = element("dl", "facts");
+  const bpb = run.val_bits_per_byte;
+  const rows = {
+    "bits per byte": bpb === null ? "\u2013" : bpb.toFixed(3),
+    [run.state === "running" && run.eta !== null ? "left" : "state"]:
+      run.state === "running" && run.eta !== null ? duration(run.eta) : run.state,
+    step: run.step.toLocaleString("en"),
+    tokens: compact(run.tokens),
+    "tokens a second": run.tokens_per_second === null ? "\u2013" : compact(run.tokens_per_second),
+    trained: duration(run.seconds),
+  };
+  for (const [name, value] of Object.entries(rows)) {
+    const pair = element("div");
+    pair.append(element("dt", "", name), element("dd", "", value));
+    facts.append(pair);
+  }
+  const parts = [facts];
+  if (run.fraction !== null) {
+    const bar = element("progress");
+    Object.assign(bar, { max: 1, value: run.fraction });
+    bar.setAttribute("aria-label", `${Math.round(100 * run.fraction)}% of the run`);
+    parts.push(bar);
+  }
+  parts.push(curve(run));
+  if (run.samples.length) parts.push(element("h2", "", `What it told at step ${run.samples_step.toLocaleString("en")}`));
+  for (const sample of run.samples) {
+    const told = element("p", "sample", sample.before);
+    told.append(element("b", "", sample.prompt), sample.text);
+    parts.push(told);
+  }
+  view.replaceChildren(...parts);
+}
+
+/** Training and validation loss against steps, on a scale that the last three quarters fill. */
+function curve(run) {
+  const width = Math.max(300, view.clientWidth);
+  const [height, left, bottom, top] = [Math.round(180 + width / 8), 46, 34, 16];
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img" });
+  svg.setAttribute("aria-label", `Loss of ${run.name} in bits per byte against steps`);
+  const all = [...run.training, ...run.validation];
+  if (!all.length) return element("p", "empty", "No loss yet.");
+  const last = Math.max(...all.map(([step]) => step), 1);
+  const settled = all.filter(([step]) => step >= last * 0.02).map(([, loss]) => loss);
+  const low = Math.min(...settled);
+  const high = Math.max(...settled, low + 1e-3);
+  const x = (step) => left + (step / last) * (width - left - 18);
+  const y = (loss) => height - bottom - ((Math.min(loss, high) - low) / (high - low)) * (height - bottom - top);
+  for (const loss of ticks(low, high, 5)) {
+    svg.append(shape("line", { class: "grid", x1: left, x2: width - 18, y1: y(loss), y2: y(loss) }));
+    svg.append(label(left - 8, y(loss) + 4, "end", +loss.toFixed(3)));
+  }
+  for (const step of ticks(0, last, width / 120)) svg.append(label(x(step), height - 12, "middle", compact(step)));
+  const path = (points) => points.map(([step, loss], i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
+  svg.append(shape("path", { class: "training", d: path(run.training) }));
+  svg.append(shape("path", { class: "validation", d: path(run.validation) }));
+  for (const [step, loss] of run.validation.slice(-1)) svg.append(shape("circle", { cx: x(step), cy: y(loss), r: 4.5 }));
+  svg.append(label(width - 20, top + 12, "end", "bits per byte; thin: training"));
+  return svg;
+}
+
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((size) => size >= rough);
+  const found = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step);
+  return found;
+}
+
+function shape(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+function label(x, y, anchor, text) {
+  const made = shape("text", { x, y, "text-anchor": anchor });
+  made.textContent = text;
+  return made;
+}
+
+const compact = (value) => new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(value);
+
+function duration(seconds) {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  if (hours) return `${hours}h ${minutes}m`;
+  return minutes ? `${minutes}m ${whole % 60}s` : `${whole}s`;
+}

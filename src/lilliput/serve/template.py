@@ -1,0 +1,91 @@
+"""ChatTemplate: messages as the ids that a chat model was trained on, by the template in its tokenizer's folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lilliput.base.errors import ConfigError, DataError, MissingExtra
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+GUARD = "\ufdd0"
+"""A code point that Unicode keeps for a program's own use: it parts what a message spells like a special token."""
+
+
+class ChatTemplate:
+    """Renders Hugging Face's Jinja templates in Jinja's sandbox: a template comes with a model, from anywhere.
+
+    A message that spells a special token (`<|im_end|>`) is plain text to the model, not the end of a turn.
+    """
+
+    def __init__(self, source: str):
+        """Raises MissingExtra without jinja2, and DataError for a template that is not Jinja."""
+        try:
+            from jinja2 import TemplateError
+            from jinja2.sandbox import ImmutableSandboxedEnvironment
+        except ImportError:
+            raise MissingExtra("jinja2", "serve", "a chat template") from None
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+        try:
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise DataError(f"the chat template is not valid Jinja: {error}") from None
+
+    @classmethod
+    def find(cls, folder: Path) -> ChatTemplate | None:
+        """The template of a model's folder: chat_template.jinja, else in tokenizer_config.json; None without one."""
+        if (folder / "chat_template.jinja").is_file():
+            return cls((folder / "chat_template.jinja").read_text(encoding="utf-8"))
+        settings = folder / "tokenizer_config.json"
+        if not settings.is_file():
+            return None
+        source = json.loads(settings.read_text(encoding="utf-8")).get("chat_template")
+        if isinstance(source, list):  # several, by name
+            source = next((entry["template"] for entry in source if entry.get("name") == "default"), None)
+        return cls(source) if source else None
+
+    def ids(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> list[int]:
+        """The prompt that asks for the assistant's next message. Raises ConfigError where the template refuses."""
+        special = {
+            token.content: number
+            for number, token in tokenizer.backend.get_added_tokens_decoder().items()
+            if token.special
+        }
+        known = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"\Z\A")
+        guarded = [
+            {key: known.sub(lambda match: match[0][0] + GUARD + match[0][1:], value) for key, value in message.items()}
+            for message in messages
+        ]
+        ids: list[int] = []
+        for part in re.split(f"({known.pattern})", self._render(guarded, tokenizer)):
+            if part in special:
+                ids.append(special[part])
+            else:
+                ids += tokenizer.encode(part.replace(GUARD, ""), continuing=bool(ids))
+        return ids
+
+    def _render(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> str:
+        names: dict[str, Any] = {
+            f"{role}_token": tokenizer.token(number) for role, number in tokenizer.specials.items()
+        }
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=True, **names)
+        except ConfigError:
+            raise
+        except Exception as error:  # a template is a program, and may fail in any way
+            raise ConfigError(f"the chat template does not take these messages: {error}") from None
+
+
+def _refuse(message: str) -> None:
+    raise ConfigError(f"the chat template refuses these messages: {message}")

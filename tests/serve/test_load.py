@@ -1,0 +1,20 @@
+"""The load benchmark's own arithmetic, on a server that is already there."""
+
+import serve_load
+from tests.serve.conftest import Address
+
+
+def test_readers_take_turns_and_leave_nothing_behind(server: Address) -> None:
+    tally, rate = serve_load.measured(server.url, streams=12, seconds=1.0, tokens=8)
+    assert tally.errors == []
+    assert tally.streams >= 12
+    assert tally.left >= 1
+    assert len(tally.first_seconds) == tally.streams + tally.left
+    assert rate > 0
+    left = serve_load.figures(server.url)
+    assert left['state="waiting"'] == 0
+
+
+def test_a_refusal_is_an_error_in_the_tally(server: Address) -> None:
+    tally, _ = serve_load.measured(server.url, streams=1, seconds=0.5, tokens=0)
+    assert "max_tokens" in tally.errors[0]
