@@ -86,7 +86,7 @@ def rustbpe_trained(texts: Sequence[str], merges: int) -> Any:
         raise MissingExtra("rustbpe", "bench", "measuring beside rustbpe") from None
     from lilliput.data.patterns import PATTERNS
 
-    tokenizer = rustbpe.Tokenizer()
+    tokenizer = rustbpe.Tokenizer()  # pyright: ignore[reportAttributeAccessIssue] - its types are not declared
     tokenizer.train_from_iterator(iter(texts), 256 + merges, pattern=PATTERNS["qwen2"])
     return tokenizer
 
