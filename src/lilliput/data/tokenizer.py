@@ -17,6 +17,7 @@ from lilliput.base.errors import DataError
 from lilliput.base.files import write_json, write_text
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
+from lilliput.data.words import Words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -155,7 +156,8 @@ class Tokenizer:
         return self.encode_batch([text], continuing)[0]
 
     def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:
-        """Ids of each text, on all cores and without Python's lock."""
+        """Ids of each text. Words that were met before are looked up (see words.py); a text for which that cannot be
+        done is encoded by `tokenizers`, on all cores and without Python's lock."""
         if self.kind != "sentencepiece":
             return self._encode(texts)
         before = "" if continuing else " "
@@ -178,6 +180,18 @@ class Tokenizer:
         return ids
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        looked_up = [self._words.ids(text) if self._words else None for text in texts]
+        rest = iter(self._encode_anew([text for text, ids in zip(texts, looked_up, strict=True) if ids is None]))
+        return [next(rest) if ids is None else ids for ids in looked_up]
+
+    @cached_property
+    def _words(self) -> Words | None:
+        """The table of words, where their ids put together are those of the text."""
+        plain = self.kind != "other" and (self.kind == "sentencepiece" or not self._spec["normalizer"])
+        parted = self._cuts and all(token["special"] for token in self._spec["added_tokens"])
+        return Words(lambda piece: self._encode_whole([piece])[0]) if plain and parted else None
+
+    def _encode_anew(self, texts: Sequence[str]) -> list[list[int]]:
         return _partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
 
     def _encode_long(self, text: str) -> list[int]:
