@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench clean
+.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,6 +50,22 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside transformers and LitGPT: 15 minutes, alone
 	$(BIN)/python benchmarks/train_step.py
+
+time-to-loss: $(VENV)/.dev $(VENV)-bench/.peers  ## bits per byte against wall clock beside LitGPT: four hours, alone
+	$(BIN)/python benchmarks/time_to_loss.py --svg docs/time_to_loss.svg
+
+list: $(VENV)/.core  ## list the experiments of experiments.yaml
+	@$(BIN)/lilliput experiments list
+
+run-next: $(VENV)/.core  ## train the next experiment
+	@$(BIN)/lilliput experiments run-next
+
+run-specific: $(VENV)/.core  ## train one experiment: make run-specific MODEL=NAME
+	@test -n "$(MODEL)" || { echo "say which: make run-specific MODEL=NAME (make list shows them)"; exit 2; }
+	@$(BIN)/lilliput experiments run $(MODEL)
+
+run-all: $(VENV)/.core  ## train all experiments, one after another
+	@$(BIN)/lilliput experiments run-all
 
 check: lint types test  ## what to run before a commit: lint, types, tests
 

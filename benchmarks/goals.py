@@ -11,8 +11,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from lilliput.base.chart import Chart, Series
 from lilliput.base.console import duration, number
-from lilliput.lab.chart import Chart, Series
 from pretraining import Outcome
 
 GOAL_TIMES = {"litgpt_shipped": 12.0, "litgpt_tuned": 4.0}

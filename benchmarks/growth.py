@@ -26,9 +26,9 @@ from rich.table import Table
 
 from comparison import Case, token_batches
 from lilliput.base import machine
+from lilliput.base.chart import Chart, Series
 from lilliput.base.console import console, duration, emit, number, say, size, use_json
 from lilliput.base.errors import LilliputError
-from lilliput.lab.chart import Chart, Series
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.styles import resolve
 from lilliput.train.compiled import can_compile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lilliput.base.chart import STYLE, Chart
 from lilliput.base.files import write_text
-from lilliput.lab.chart import STYLE, Chart
 
 
 def write_svg(path: Path, charts: list[Chart]) -> Path:

@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)
     use_json(asked.json)
     text = asked.text.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:

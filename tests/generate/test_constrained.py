@@ -132,3 +132,21 @@ def test_a_constraint_of_another_vocabulary_is_refused(tokenizer):
     small = Model(resolve("story_1m", d_model=32, n_layers=1, vocab_size=100))
     with pytest.raises(ConfigError, match="tokens and the model knows 100"):
         Engine(small).submit(Request((1,), constraint=Constraint.choice(["b"], tokenizer)))
+
+
+def test_a_constraint_that_cannot_be_followed_ends_its_own_text_alone(model, tokenizer, monkeypatch):
+    from lilliput.generate.constrained import Matcher
+
+    def refuse(self, number):
+        raise ConfigError("the constraint cannot be followed: too large")
+
+    monkeypatch.setattr(Matcher, "push", refuse)
+    engine = Engine(model, slots=2)
+    sampling = SamplingConfig(temperature=0, max_tokens=5)
+    bad = engine.submit(Request((tokenizer.bos_id,), sampling, constraint=Constraint.regex("[ab]+", tokenizer)))
+    good = engine.submit(Request((tokenizer.bos_id,), sampling))
+    while not engine.idle:
+        engine.step()
+    assert (bad.finish, good.finish) == ("error", "length")
+    assert "too large" in str(bad.error)
+    assert good.error is None

@@ -182,15 +182,12 @@ def _read_shared(model: Model, batch: list[_Group], ahead: int, device: torch.de
     if not batch[0].shared:
         return None
     prefixes = [group.windows[0].ids[: group.shared] for group in batch]
-    longest = max(map(len, prefixes))
-    start = None
-    if min(map(len, prefixes)) < longest:
-        start = torch.tensor([longest - len(prefix) for prefix in prefixes], device=device)
-    cache = KVCache(model.config, len(batch), longest + ahead, device, _dtype(model, device), start)
-    padded = [[0] * (longest - len(prefix)) + list(prefix) for prefix in prefixes]
-    model(torch.tensor(padded, device=device), cache=cache)
-    cache.advance(longest)
-    cache.select([i for i, group in enumerate(batch) for _ in group.rows])
+    rows = [i for i, group in enumerate(batch) for _ in group.rows]
+    capacity = max(map(len, prefixes)) + ahead
+    cache = KVCache(model.config, len(batch), capacity, device, _dtype(model, device), room=len(rows))
+    model(torch.tensor(_padded(prefixes), device=device), cache=cache)
+    cache.advance([len(prefix) for prefix in prefixes])
+    cache.select(rows)
     return cache
 
 

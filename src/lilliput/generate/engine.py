@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lilliput.generate.constrained import Constraint
     from lilliput.model.transformer import Model
 
-Finish = Literal["stop", "length", "context"]
+Finish = Literal["stop", "length", "context", "error"]
 
 PREFILL_TOKENS = 8192
 """Positions, padding included, that one forward pass over prompts reads at most (one prompt may be longer)."""
@@ -66,7 +66,8 @@ class Token:
     log_probability  nats, under the model itself: before temperature, penalties, filters and constraint
     alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
     finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
-                     "length" (`max_tokens` reached) or "context" (the context is full and `window` is off)
+                     "length" (`max_tokens` reached), "context" (the context is full and `window` is off) or "error"
+                     (`Job.error` says which)
     """
 
     id: int | None
@@ -79,6 +80,7 @@ class Job:
     """A request under way, as `submit` returns it.
 
     finish         why the text ended; None while it runs
+    error          why it could not go on: its constraint is too large to be followed; the other texts do
     prompt_scores  the prompt's tokens as the model saw them come, None where it saw nothing before (the first); None
                    until the prompt is read, and where `prompt_log_probabilities` is off
     """
@@ -86,6 +88,7 @@ class Job:
     def __init__(self, request: Request, generator: np.random.Generator):
         self.request = request
         self.finish: Finish | None = None
+        self.error: ConfigError | None = None
         self.prompt_scores: tuple[Token | None, ...] | None = None
         self._generator = generator
         self._ids = list(request.prompt)
@@ -116,7 +119,11 @@ class Job:
         if number in self.request.stop_ids:
             return "stop"
         if self._matcher is not None:
-            self._matcher.push(number)
+            try:
+                self._matcher.push(number)
+            except ConfigError as error:
+                self.error = error
+                return "error"
             if self._matcher.complete:
                 return None  # this token is part of the text: the next step says that the text ends
         if self.said >= self.request.sampling.max_tokens:

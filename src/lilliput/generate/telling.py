@@ -44,6 +44,8 @@ def tell(
     rows = {engine.submit(request): row for row, request in enumerate(requests)}
     while not engine.idle:
         for job, token in engine.step():
+            if job.error is not None:
+                raise job.error
             row = rows[job]
             text = told[row]
             text.tokens.append(token)

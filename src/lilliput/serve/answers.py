@@ -61,8 +61,10 @@ def constraint(draw: Draw, served: Served) -> Constraint | None:
 
 
 def finish_reason(piece: Piece) -> FinishReason | None:
-    """The engine's reason in OpenAI's words, where a full context is a length."""
-    return "length" if piece.finish == "context" else piece.finish
+    """The engine's reason in OpenAI's words, where a full context is a length; None while the text goes on."""
+    if piece.finish is None:
+        return None
+    return "stop" if piece.finish == "stop" else "length"
 
 
 def report(usage: Usage) -> UsageReport:

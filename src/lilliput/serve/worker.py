@@ -169,11 +169,13 @@ class Worker:
             log.error("the engine of '%s' failed: %s", self.served.name, error, exc_info=None if known else error)
             self._fail(error)
             return
-        said = [(self._calls[id(job)], job, token) for job, token in events]
-        for (call, index), job, token in said:
+        said: list[tuple[Call, Event | Exception]] = []
+        for job, token in events:
+            call, index = self._calls[id(job)]
             if token.finish is not None:
                 del self._calls[id(job)], call.jobs[index]
-        self._tell(lambda: [call.hear(Event(index, token, job)) for (call, index), job, token in said])
+            said.append((call, job.error or Event(index, token, job)))
+        self._tell(lambda: [call.hear(event) for call, event in said])
 
     def _fail(self, error: Exception) -> None:
         """Give up every text, and say why to each call."""
