@@ -1,5 +1,7 @@
 """Fixtures shared by the suite: real text that sits beside the checkout, and a cache of its own for every test."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,17 @@ def shared_data() -> Path:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+# Of a module and no wider: while Playwright runs, no other test of the process can start an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A headless Chromium that is on this machine already; nothing is downloaded for it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

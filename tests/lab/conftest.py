@@ -1,5 +1,3 @@
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +9,6 @@ from tests.lab.made_run import make_run
 def run(tmp_path: Path) -> Path:
     """A finished run, made up."""
     return make_run(tmp_path / "runs" / "story")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """A headless Chromium that is on this machine already; nothing is downloaded for it."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 WIDTHS = (390, 1280)

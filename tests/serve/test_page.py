@@ -10,20 +10,9 @@ import pytest
 
 from tests.serve.conftest import Address, serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium here to look at the page with", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
+pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+from playwright.sync_api import Browser, Page, expect
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ class TokensBackwards(Reader):
         if number >= self._known:
             return ""
         ready, piece = b"", self._tokenizer.decode_bytes([number], continuing=True)
+        if not piece:  # a special token: what is held may still be the text's first
+            return ""
         if self._first_loses_space and _begins_character(self._held):
             ready, self._held = self._held, piece
         else:
