@@ -46,7 +46,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 
 bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside transformers and LitGPT: 15 minutes, alone
 	$(BIN)/python benchmarks/train_step.py
