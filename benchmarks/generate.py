@@ -26,6 +26,7 @@ from rich.table import Table
 from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
+from lilliput.cli.main import one_line_errors
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.model.huggingface import to_huggingface
 from lilliput.model.styles import resolve
@@ -179,11 +180,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)

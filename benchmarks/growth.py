@@ -28,7 +28,7 @@ from comparison import Case, token_batches
 from lilliput.base import machine
 from lilliput.base.chart import Chart, Series
 from lilliput.base.console import console, duration, emit, number, say, size, use_json
-from lilliput.base.errors import LilliputError
+from lilliput.cli.main import one_line_errors
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.styles import resolve
 from lilliput.train.compiled import can_compile
@@ -203,11 +203,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)

@@ -9,7 +9,6 @@ Runs the real trainer on the story recipe, unchanged; methods of its parts are t
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -26,7 +25,7 @@ from lilliput import recipe as recipes
 from lilliput.api.assembly import Assembly
 from lilliput.base import allocator
 from lilliput.base.console import console, emit, say, use_json
-from lilliput.base.errors import LilliputError
+from lilliput.cli.main import one_line_errors
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.trainer import Trainer
 
@@ -155,11 +154,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 if __name__ == "__main__":
     allocator.restart_on_better()
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)

@@ -18,6 +18,7 @@ from lilliput import api
 from lilliput.api.planning import plan
 from lilliput.base import machine
 from lilliput.base.console import emit, say, use_json
+from lilliput.cli.main import one_line_errors
 from lilliput.plan.forecast import check
 from lilliput.recipe import load
 
@@ -75,4 +76,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

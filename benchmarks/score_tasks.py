@@ -21,6 +21,7 @@ import torch
 from lilliput import api
 from lilliput.api.run import model_folder
 from lilliput.base.errors import MissingExtra
+from lilliput.cli.main import one_line_errors
 from lilliput.evaluate.benchmarks.loading import records
 from lilliput.evaluate.benchmarks.task import TASKS, Item, Likelihood
 from lilliput.evaluate.scorer import score_pairs
@@ -107,4 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 
 from lilliput import api
 from lilliput.base.console import emit, say, use_json
-from lilliput.base.errors import LilliputError
+from lilliput.cli.main import one_line_errors
 from lilliput.evaluate.bits_per_byte import FixedSet, bits_per_byte
 
 BYTES_AND_SPECIALS = 264
@@ -112,8 +111,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)

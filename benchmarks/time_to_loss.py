@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,8 @@ import torch
 import goals
 from lilliput.base import machine
 from lilliput.base.console import console, emit, say, use_json
-from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.base.errors import ConfigError
+from lilliput.cli.main import one_line_errors
 from lilliput.train.settings import MICRO_TOKENS
 from pictures import write_svg
 from pretraining import SHIPPED_BATCH, SHIPPED_RATE, Bench, Outcome, Task, on_edge, search
@@ -235,11 +235,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the same command goes on where this one stopped\n")
-        sys.exit(130)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rich.table import Table
 
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import LilliputError, MissingExtra
+from lilliput.cli.main import one_line_errors
 from prepare_memory import write_documents
 
 if TYPE_CHECKING:
@@ -245,11 +245,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)

@@ -20,7 +20,8 @@ import torch
 from comparison import Case, as_json, compare, notes, table
 from lilliput.base import allocator, machine
 from lilliput.base.console import console, emit, say, use_json
-from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.base.errors import ConfigError
+from lilliput.cli.main import one_line_errors
 from lilliput.model.styles import resolve
 from lilliput.train.compiled import can_compile
 from lilliput.train.settings import MICRO_TOKENS
@@ -157,11 +158,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors():
         main()
-    except LilliputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)

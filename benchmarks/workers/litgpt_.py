@@ -3,36 +3,18 @@
 # pyright: reportMissingImports=false
 
 import torch
+from litgpt_config import litgpt_config
 from protocol import Job, Subject, serve
 
 
 def build(job: Job) -> Subject:
     """What `litgpt.pretrain.main` builds. It ships with bf16-mixed; for fp32 the same step runs in 32-true."""
     from lightning import Fabric
-    from litgpt.model import GPT, Config
+    from litgpt.model import GPT
     from litgpt.pretrain import initialize_weights
     from litgpt.utils import chunked_cross_entropy, instantiate_torch_optimizer, num_parameters
 
-    shape = job.model
-    config = Config(
-        block_size=job.context,
-        vocab_size=shape["vocab_size"],
-        padded_vocab_size=shape["vocab_size"],
-        n_layer=shape["n_layers"],
-        n_embd=shape["d_model"],
-        n_head=shape["n_heads"],
-        n_query_groups=shape["n_kv_heads"],
-        head_size=shape["d_head"],
-        intermediate_size=shape["d_mlp"],
-        norm_class_name="RMSNorm",
-        norm_eps=shape["norm_eps"],
-        norm_qk=shape["qk_norm"],
-        mlp_class_name="LLaMAMLP",
-        parallel_residual=False,
-        bias=False,
-        rotary_percentage=1.0,
-        rope_base=int(shape["rope_theta"]),
-    )
+    config = litgpt_config(job.model, job.context)
     precision = "bf16-mixed" if job.precision == "bf16" else "32-true"
     device = torch.device(job.device)
     fabric = Fabric(accelerator=device.type, devices=1 if device.index is None else [device.index], precision=precision)
@@ -40,7 +22,7 @@ def build(job: Job) -> Subject:
     with fabric.init_module(empty_init=True):
         model = GPT(config)
     initialize_weights(fabric, model, n_layer=config.n_layer, n_embd=config.n_embd)
-    if shape["tied_embeddings"]:
+    if job.model["tied_embeddings"]:
         model.transformer.wte.weight = model.lm_head.weight
     parameters = num_parameters(model)
     model = fabric.setup(torch.compile(model))

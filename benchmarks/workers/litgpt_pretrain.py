@@ -89,33 +89,6 @@ def clock(times: list[float]) -> tuple[float, float]:
     return rest + min(first, mean), max(0.0, first - mean)
 
 
-def litgpt_config(job: Job) -> Any:
-    """LitGPT's name for the same shape: Llama's parts, with QK-norm where ours has it."""
-    from litgpt.model import Config
-
-    shape = job.model
-    return Config(
-        name="lilliput-benchmark",
-        block_size=job.context,
-        vocab_size=shape["vocab_size"],
-        padded_vocab_size=shape["vocab_size"],
-        n_layer=shape["n_layers"],
-        n_embd=shape["d_model"],
-        n_head=shape["n_heads"],
-        n_query_groups=shape["n_kv_heads"],
-        head_size=shape["d_head"],
-        intermediate_size=shape["d_mlp"],
-        norm_class_name="RMSNorm",
-        norm_eps=shape["norm_eps"],
-        norm_qk=shape["qk_norm"],
-        mlp_class_name="LLaMAMLP",
-        parallel_residual=False,
-        bias=False,
-        rotary_percentage=1.0,
-        rope_base=int(shape["rope_theta"]),
-    )
-
-
 def pretrain(
     job: Job, rows: int, micro_rows: int, steps: int, warmup_steps: int
 ) -> tuple[list[float], dict[str, torch.Tensor]]:
@@ -123,6 +96,7 @@ def pretrain(
     import litgpt.pretrain
     from litgpt.args import EvalArgs, TrainArgs
     from litgpt.data import DataModule
+    from litgpt_config import litgpt_config
 
     # The weights at the end are handed over as they are: its checkpoint is a pickle, and would lie on the clock.
     weights: dict[str, torch.Tensor] = {}
@@ -143,7 +117,7 @@ def pretrain(
     with tempfile.TemporaryDirectory() as scratch:
         litgpt.pretrain.setup(
             model_name="lilliput-benchmark",
-            model_config=litgpt_config(job),
+            model_config=litgpt_config(job.model, job.context),
             out_dir=Path(scratch),
             precision="bf16-mixed" if job.precision == "bf16" else "32-true",
             data=TokenFile(),
@@ -199,10 +173,11 @@ def run(job: Job, folder: Path) -> dict[str, Any]:
 def keep(job: Job, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Write the weights, and the logits that LitGPT's own model gives with them."""
     from litgpt.model import GPT
+    from litgpt_config import litgpt_config
     from safetensors.torch import save_file
 
     named = {name.replace("_orig_mod.", ""): tensor.float().clone() for name, tensor in weights.items()}
-    model = GPT(litgpt_config(job))
+    model = GPT(litgpt_config(job.model, job.context))
     model.load_state_dict(named)
     with torch.no_grad():
         np.save(folder / "logits.npy", model.eval()(torch.from_numpy(np.load(job.probe))).numpy())

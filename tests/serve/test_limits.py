@@ -82,7 +82,10 @@ def test_a_client_that_leaves_while_it_waits_frees_its_place(models: dict[str, S
 
 
 def test_a_stop_string_frees_the_slot(server: Address) -> None:
-    httpx.post(f"{server.url}/v1/completions", json={**LONG, "stop": [chr(n) for n in range(97, 113)]}).json()
+    letters = [chr(n) for n in range(97, 113)]
+    answer = httpx.post(f"{server.url}/v1/completions", json={**LONG, "stop": letters}).json()
+    assert answer["choices"][0]["finish_reason"] == "stop"
+    assert answer["usage"]["completion_tokens"] < LONG["max_tokens"]
     wait_for(lambda: texts(server, "running") == 0)
 
 

@@ -81,20 +81,20 @@ def _main(
 def start() -> None:
     """The process's entry: what trains starts again on a better memory allocator where one is installed."""
     if sys.argv[1:2] == ["train"]:
-        with _one_line_errors():
+        with one_line_errors():
             allocator.restart_on_better()
     main()
 
 
 def main() -> None:
     """Run the command."""
-    with _one_line_errors():
+    with one_line_errors():
         app()
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """An error that a person can act on ends with exit code 2 and no traceback."""
+def one_line_errors() -> Iterator[None]:
+    """An error that a person can act on ends with exit code 2 and no traceback; the benchmarks' commands end so too."""
     try:
         yield
     except LilliputError as error:
