@@ -12,6 +12,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lilliput.base.threads import waiting_environment
+
 if TYPE_CHECKING:
     from lilliput.api import (
         Run,
@@ -31,9 +33,8 @@ if TYPE_CHECKING:
         train,
     )
 
-# Read once, when PyTorch is first imported. OpenMP's threads else spin while they wait for each other: beside any other
-# busy process, a step of a small model took thirty times as long (docs/studies/speed.md).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read once, when PyTorch is first imported.
+os.environ.update(waiting_environment(os.environ))
 
 __version__ = "0.1.0"
 __all__ = [

@@ -309,3 +309,14 @@ def test_real_stories(shared_data: Path, prepared):
     train, validation = dataset.split("train"), dataset.split("validation")
     assert train.documents + validation.documents == 7222
     assert 0.03 < validation.documents / 7222 < 0.07
+
+
+def test_short_documents_are_packed_whole_and_long_ones_run_on(corpus, prepared):
+    dataset = prepared(corpus)
+    split = dataset.split("train")
+    average = split.tokens // split.documents
+    assert dataset.packing == "auto"
+    assert dataset.loader("train", 8 * average).packing == "best_fit"
+    assert dataset.loader("train", 2 * average).packing == "contiguous"
+    chosen = prepared(corpus, packing="contiguous")
+    assert chosen.loader("train", 8 * average).packing == "contiguous"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from lilliput.base import allocator, machine
+from lilliput.base.threads import waiting
 from lilliput.train.compiled import can_compile
 
 EXTRAS = {
@@ -71,7 +72,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision_reason=choice.reason,
         allocator=_allocator(),
         compiler=can_compile(place),
-        waiting=os.environ.get("OMP_WAIT_POLICY", "ACTIVE"),
+        waiting=waiting(os.environ),
         torch=torch.__version__,
         python=platform.python_version(),
         advice=_advice(place, threads),

@@ -29,7 +29,7 @@ def doctor(
         "precision": found.precision,
         "allocator": found.allocator,
         "compiler": "found: runs long enough to repay it are compiled" if found.compiler else "none: runs stay eager",
-        "threads wait": "asleep" if found.waiting == "PASSIVE" else "spinning (OMP_WAIT_POLICY)",
+        "threads wait": found.waiting,
         "software": f"torch {found.torch}, Python {found.python}",
     }
     for name, text in lines.items():

@@ -29,6 +29,7 @@ from lilliput.data.tokenizer import Tokenizer
 FORMAT = 1
 BATCH_BYTES = 2**21
 BATCH_DOCUMENTS = 2048
+MANY_IN_A_ROW = 4
 
 Encode = Callable[[Sequence[Document], Tokenizer], list[Encoded]]
 Progress = Callable[[int, int], None]
@@ -56,8 +57,17 @@ class Dataset:
 
     def loader(self, name: str, context_length: int) -> Loader:
         """Rows of a split in the order of the run's seed, packed as configured."""
-        tokenizer = self.tokenizer
-        return Loader(self.split(name), context_length, self.seed, self.packing, tokenizer.bos_id, tokenizer.pad_id)
+        split, tokenizer = self.split(name), self.tokenizer
+        packing = fitting(split, context_length) if self.packing == "auto" else self.packing
+        return Loader(split, context_length, self.seed, packing, tokenizer.bos_id, tokenizer.pad_id)
+
+
+def fitting(split: Split, context_length: int) -> str:
+    """The packing for documents of this length. Where a row would run across many, a model learns to lean on what it
+    will not have when a document is told or scored from its own beginning: Tiny Shakespeare by speeches stood at 1.90
+    bits per byte with windows and 1.87 with whole documents, stories at 0.347 and 0.357."""
+    average = split.tokens / max(1, split.documents)
+    return "best_fit" if average < context_length / MANY_IN_A_ROW else "contiguous"
 
 
 def prepare(

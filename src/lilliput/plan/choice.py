@@ -22,7 +22,7 @@ PURPOSES = {
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
 UTILISATION = 0.3
-"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 29% on two cores)."""
+"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
          "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
 BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}

@@ -1,0 +1,39 @@
+"""Threads: how long OpenMP's spin while they wait for each other, before they fall asleep. Set before PyTorch loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+SPINS_ALONE = 16_000
+SPINS_BESIDE_OTHERS = 1_000
+"""Turns of libgomp's waiting loop. A step of a small model waits thousands of times, for microseconds each: asleep at
+once, it ran at 0.63 of the speed that it has at 16,000 turns. Beside another busy process those turns are taken from the
+very processor that the last thread needs, and 1,000 are best (docs/studies/speed.md)."""
+LOAD = Path("/proc/loadavg")
+
+
+def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> dict[str, str]:
+    """What to add to the environment: nothing where the person has set how threads wait."""
+    if "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment:
+        return {}
+    turns = SPINS_BESIDE_OTHERS if others_run(load) else SPINS_ALONE
+    return {"GOMP_SPINCOUNT": str(turns)}
+
+
+def others_run(load: Path = LOAD) -> bool:
+    """Whether a thread besides this one is running or ready to, at this very moment; False where that is not told."""
+    try:
+        running = load.read_text().split()[3].split("/")[0]
+    except (OSError, IndexError):
+        return False
+    return int(running) > 1
+
+
+def waiting(environment: Mapping[str, str]) -> str:
+    """How threads wait, in words."""
+    if "GOMP_SPINCOUNT" in environment:
+        return f"{environment['GOMP_SPINCOUNT']} turns of a loop, then asleep (GOMP_SPINCOUNT)"
+    policy = environment.get("OMP_WAIT_POLICY", "").lower()
+    return {"passive": "asleep", "active": "in a loop"}.get(policy, "as OpenMP does") + " (OMP_WAIT_POLICY)"
