@@ -20,6 +20,7 @@ from lilliput.evaluate.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.objective.causal import Causal
 from lilliput.objective.objective import OBJECTIVES, Objective
+from lilliput.plan import dial
 from lilliput.train.config import TrainConfig
 from lilliput.train.run_folder import RunFolder
 
@@ -69,8 +70,8 @@ def load(
     name: str | None = None,
 ) -> Recipe:
     """The recipe from a shipped name, a YAML path or a Recipe, with `changes` (nested values), then
-    `--data` paths, then `section.key=value` overrides laid over it. Without `name`, data of one's own gives
-    'recipe-file'. Raises ConfigError."""
+    `--data` paths, then the dial (`size=5m`, `budget=30m`), then `section.key=value` overrides laid over it. Without
+    `name`, data of one's own gives 'recipe-file' and the dial 'recipe-5m'. Raises ConfigError."""
     if isinstance(source, Recipe):
         values, where = source.model_dump(mode="json"), "the recipe"
     else:
@@ -80,7 +81,11 @@ def load(
     if data:
         sources = [source.model_dump(mode="json") for source in infer_sources(data)]
         values = merge(values, {"data": {"sources": sources}, "name": f"{values['name']}-{_stem(data[0])}"})
-    values = override(values, overrides)
+    dials, assignments = dial.sort_out(overrides)
+    if dials:
+        values = merge(values, dial.turn(dials, validate(DataConfig, values.get("data", {}), where)))
+        values["name"] = dial.name(values["name"], dials)
+    values = override(values, assignments)
     if name:
         values["name"] = name
     return validate(Recipe, values, where)

@@ -11,6 +11,7 @@ import torch
 from lilliput.base.errors import LilliputError, ModelError
 from lilliput.model.huggingface import STOCK, from_huggingface, huggingface_class, to_huggingface
 from lilliput.model.transformer import Model
+from lilliput.model.weights import tensor_shapes
 from tests.model.families import FAMILIES, config, stir, stirred, tokens
 
 transformers = pytest.importorskip("transformers")
@@ -211,3 +212,19 @@ def test_damaged_and_missing_files(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="not valid JSON"):
         from_huggingface(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "no plain file name"),
+        ('{"weight_map": {"a": "/etc/passwd"}}', "no plain file name"),
+        ('{"weight_map": {"a": 7, "b": 8}}', "no plain file name"),
+        ('{"weight_map": ["a"]}', "damaged"),
+        ("{", "damaged"),
+    ],
+)
+def test_an_index_names_files_of_its_own_folder(tmp_path: Path, index: str, said: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ModelError, match=said):
+        tensor_shapes(tmp_path)

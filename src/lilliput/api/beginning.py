@@ -10,18 +10,13 @@ from typing import Any
 import yaml
 
 from lilliput.base.config import validate
-from lilliput.base.console import size
-from lilliput.base.errors import ConfigError, DataError, nearest
+from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.files import write_text
-from lilliput.base.machine import choose_device, choose_precision, configure_threads, device_name, matmul_peak
-from lilliput.data.infer import infer_sources
+from lilliput.base.machine import this_speed
+from lilliput.data.infer import infer_sources, text_bytes
 from lilliput.data.story import Stories
 from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
 from lilliput.recipe import Recipe
-
-READ_BYTES = 1_000_000_000
-"""Text is counted up to here; a source that goes on is taken to have this much."""
-
 
 def begin(
     path: str | Path,
@@ -58,16 +53,7 @@ def _text(data: Sequence[str], say: Callable[[str], None]) -> tuple[tuple[dict[s
     sources = infer_sources(data)
     if all(isinstance(source, Stories) for source in sources):
         return (), None
-    total = 0
-    for source in sources:
-        say(f"reading {source.describe()}")
-        for document in source.documents():
-            total += len(document.text.encode())
-            if total >= READ_BYTES:
-                say(f"there is at least {size(READ_BYTES)} of text; it is counted no further")
-                break
-    if not total:
-        raise DataError("there is no text in the data", "name files that hold text: --data FILES")
+    total = text_bytes(sources, say)
     dumped = tuple({"kind": source.kind, **source.differences()} for source in sources)  # pyright: ignore[reportAttributeAccessIssue]
     return dumped, total
 
@@ -75,11 +61,7 @@ def _text(data: Sequence[str], say: Callable[[str], None]) -> tuple[tuple[dict[s
 def _speed(machine: str) -> tuple[float, str]:
     """FLOP/s, and what the machine is called."""
     if machine == "this":
-        device = choose_device()
-        threads = configure_threads()
-        precision = choose_precision("auto", device, threads)
-        where = f"{threads} threads of {device_name(device)}" if device.type == "cpu" else device_name(device)
-        return matmul_peak(device, precision.dtype, threads), where
+        return this_speed()
     if machine in MACHINES:
         return MACHINES[machine], machine
     try:

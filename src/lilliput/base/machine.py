@@ -326,3 +326,12 @@ def choose_precision(asked: str, device: torch.device, threads: int | None = Non
         f"({half / full:.2f}x; bf16 is taken from {BF16_GAIN}x)"
     )
     return Choice(named[chosen], reason)
+
+
+def this_speed() -> tuple[float, str]:
+    """FLOP/s of matrix products in the precision that a run would choose here, and what computes them."""
+    device = choose_device()
+    threads = configure_threads()
+    precision = choose_precision("auto", device, threads)
+    where = f"{threads} threads of {device_name(device)}" if device.type == "cpu" else device_name(device)
+    return matmul_peak(device, precision.dtype, threads), where

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def init(
@@ -25,14 +22,14 @@ def init(
 ) -> None:
     """Write a commented recipe for a purpose, a text, a machine and a time. What is not given is asked for."""
     from lilliput.api.beginning import begin
-    from lilliput.base import console
+    from lilliput.base import console, units
 
     console.use_json(json)
     asks = sys.stdin.isatty() and not json
     purpose = purpose or _ask(asks, "What for: stories, endings or text", "text" if data else "stories")
     texts = data or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
     machine = machine or _ask(asks, "On what machine: this, t4, rtx4090, a100, h100, or FLOP/s", "this")
-    seconds = _seconds(time or _ask(asks, "For how long", "3m"))
+    seconds = units.seconds(time or _ask(asks, "For how long", "3m"))
     chosen = begin(
         output,
         purpose=purpose,
@@ -52,13 +49,3 @@ def init(
 
 def _ask(asks: bool, question: str, default: str) -> str:
     return typer.prompt(question, default=default) if asks else default
-
-
-def _seconds(text: str) -> float:
-    """'90s', '10m', '2h', '1.5d' or plain seconds. Raises ConfigError."""
-    from lilliput.base.errors import ConfigError
-
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text)
-    if not found or not float(found[1]):
-        raise ConfigError(f"'{text}' is no length of time", "write 90s, 10m, 2h or 1.5d")
-    return float(found[1]) * UNITS[found[2] or "s"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lilliput.base.console import size
 from lilliput.base.errors import DataError
 from lilliput.data.files import GLOB, FileSource, expand, kind_suffix, text_blocks
 from lilliput.data.hub import Hub, preset
 from lilliput.data.source import SOURCES, Source
 from lilliput.data.story import Stories
+
+READ_BYTES = 1_000_000_000
+"""Text is counted up to here; a source that goes on is taken to have this much."""
 
 
 def infer_sources(paths: Sequence[str]) -> list[Source]:
@@ -28,6 +32,23 @@ def infer_sources(paths: Sequence[str]) -> list[Source]:
     if not sources:
         raise DataError("no data is named", "give files, folders or globs: --data 'texts/*.txt'")
     return sources
+
+
+def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None) -> int:
+    """UTF-8 bytes of the sources' text, read to its end or to READ_BYTES. Raises DataError where there is none."""
+    total = 0
+    for source in sources:
+        if say:
+            say(f"reading {source.describe()}")
+        for document in source.documents():
+            total += len(document.text.encode())
+            if total >= READ_BYTES:
+                if say:
+                    say(f"there is at least {size(READ_BYTES)} of text; it is counted no further")
+                return total
+    if not total:
+        raise DataError("there is no text in the data", "name files that hold text: --data FILES")
+    return total
 
 
 def _infer(text: str) -> list[Source]:

@@ -304,7 +304,7 @@ def _check(request: Request, vocabulary: int, capacity: int) -> None:
     if len(ids) > capacity and not request.window:
         raise ConfigError(
             f"the prompt has {len(ids)} tokens and the model's context holds {capacity}",
-            "shorten the prompt, or use --window to go on from its end",
+            "shorten the prompt, or let a window slide over it: lilliput generate --window",
         )
     if forbidden and (min(forbidden) < 0 or max(forbidden) >= vocabulary or len(set(forbidden)) >= vocabulary):
         raise ConfigError(f"the forbidden first ids must be some, not all, of 0 to {vocabulary - 1}")

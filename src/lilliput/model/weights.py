@@ -50,7 +50,7 @@ def _files(folder: Path) -> list[Path]:
     if (folder / FILE).is_file():
         return [folder / FILE]
     if (folder / INDEX).is_file():
-        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = _shards(folder / INDEX)
         missing = [name for name in shards if not (folder / name).is_file()]
         if missing:
             raise ModelError(
@@ -63,3 +63,15 @@ def _files(folder: Path) -> list[Path]:
             "write it again as safetensors: model.save_pretrained(folder, safe_serialization=True)",
         )
     raise ModelError(f"{folder} has neither {FILE} nor {INDEX}")
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index names: plain names, so that a downloaded folder cannot name a file outside itself."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"{index} is damaged ({type(error).__name__}: {error})") from None
+    outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+    if outside:
+        raise ModelError(f"{index} names {outside[0]!r}, which is no plain file name of its own folder")
+    return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from lilliput.base.console import flops as flops_text
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.styles import resolve
-from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER
+from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER
 from lilliput.plan.forecast import MANY_EPOCHS
 
 PURPOSES = {
@@ -21,6 +22,9 @@ PURPOSES = {
 }
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
+TOKENS_PER_PARAMETER = 4.0
+"""What our own study of sizes found best on the built-in world, from 3e11 to 1e13 FLOPs (docs/studies/isoflop.md). For
+far larger models on the web's text Chinchilla's rule is 20."""
 UTILISATION = 0.3
 """Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
@@ -40,14 +44,15 @@ STORY_BYTES = 805.0
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a person said, in numbers. `text_bytes` is None for the built-in world, which makes as much as is wanted;
-    `peak` is the machine's FLOP/s."""
+    `peak` is the machine's FLOP/s. Of `seconds` and `parameters` one may be None: it follows from the other."""
 
     purpose: str
     sources: tuple[Mapping[str, Any], ...]
     text_bytes: int | None
     peak: float
     machine: str
-    seconds: float
+    seconds: float | None
+    parameters: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,25 @@ class Choice:
 
 
 def choose(needs: Needs) -> Choice:
-    """Raises ConfigError for an unknown purpose, and for time or text that are too little for any model."""
+    """Raises ConfigError for an unknown purpose, a size far off the named ones, and for time or text that are too
+    little for any model."""
     if needs.purpose not in PURPOSES:
         raise ConfigError(
             f"unknown purpose '{needs.purpose}'{nearest(needs.purpose, PURPOSES)}", f"known: {', '.join(PURPOSES)}"
         )
-    if not needs.seconds > 0 or not needs.peak > 0:
-        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds:g} s and {needs.peak:g} FLOP/s)")
-    budget = needs.peak * UTILISATION * needs.seconds
+    if needs.seconds is needs.parameters is None:
+        raise ConfigError("neither a time nor a size is given")
+    if not (needs.seconds is None or needs.seconds > 0) or not needs.peak > 0:
+        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.peak:g} FLOP/s)")
     vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
     limit = None if needs.text_bytes is None else MANY_EPOCHS * needs.text_bytes / BYTES_PER_TOKEN[vocabulary]
-    style, why_style = _style(budget, vocabulary, limit)
+    if needs.parameters is None:
+        budget = needs.peak * UTILISATION * (needs.seconds or 0)
+        style, why_style = _affordable(budget, vocabulary, limit)
+    else:
+        style, why_style = _nearest(needs.parameters, vocabulary)
+        count = parameters(resolve(style, vocab_size=vocabulary)).total
+        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else best_budget(count)
     model = resolve(style, vocab_size=vocabulary)
     afforded = budget / flops_per_token(model).training
     tokens = int(afforded if limit is None else min(afforded, limit))
@@ -87,8 +100,7 @@ def choose(needs: Needs) -> Choice:
     steps = tokens // batch
     if steps < 100:
         raise ConfigError(
-            f"{duration(needs.seconds)} on {needs.machine} are {flops_text(budget)}: {tokens:,} tokens for the "
-            f"smallest model, only {steps} steps",
+            f"{_why_budget(needs, budget)}: {tokens:,} tokens for {style}, only {steps} steps",
             "give more time (--time), more text (--data), or a faster machine",
         )
     return Choice(
@@ -107,20 +119,37 @@ def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
     return chosen, f"{size(text_bytes)} of text: rows of the embedding that are seldom read are seldom learnt"
 
 
-def _style(budget: float, vocabulary: int, limit: float | None) -> tuple[str, str]:
-    """The largest named size that the budget gives 20 tokens a parameter (or the text, where that is less); with little
+def _affordable(budget: float, vocabulary: int, limit: float | None) -> tuple[str, str]:
+    """The largest named size that the budget gives TOKENS_PER_PARAMETER (or the text, where that is less); with little
     text, a larger one, since the FLOPs are there and the text is not."""
     ideal = (budget / FLOPS_PER_PARAMETER / TOKENS_PER_PARAMETER) ** 0.5
-    rule = f"20 tokens a parameter would be {number(ideal)} parameters"
+    rule = f"{TOKENS_PER_PARAMETER:g} tokens a parameter would be {number(ideal)} parameters"
     if limit is not None and limit < TOKENS_PER_PARAMETER * ideal:
         # All the text for MANY_EPOCHS is what the rule's size would not use up; still no more parameters than tokens.
         ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
-        rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for the rule of 20: the size " \
+        rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for that rule: the size " \
             f"that spends the time on them, and no more parameters than tokens, is {number(ideal)}"  # fmt: skip
     fits = [name for name in SIZES if parameters(resolve(name, vocab_size=vocabulary)).total <= ideal]
     chosen = fits[-1] if fits else SIZES[0]
     where = "the largest named size under that" if fits else "the smallest named size is above that"
     return chosen, f"{rule}; {where}"
+
+
+def best_budget(count: float) -> float:
+    """FLOPs for which so many parameters are the best size."""
+    return FLOPS_PER_PARAMETER * TOKENS_PER_PARAMETER * count**2
+
+
+def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
+    """The named size nearest to the one asked for, by their ratio. Raises ConfigError where none is near."""
+    sizes = {name: parameters(resolve(name, vocab_size=vocabulary)).total for name in SIZES}
+    chosen = min(sizes, key=lambda name: abs(math.log(sizes[name] / wanted)))
+    if not 0.5 <= sizes[chosen] / wanted <= 2:
+        raise ConfigError(
+            f"no named size is near {number(wanted)} parameters: the nearest, {chosen}, has {number(sizes[chosen])}",
+            "give a size from 1m to 1b",
+        )
+    return chosen, f"the named size nearest to {number(wanted)} parameters"
 
 
 def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, tokens: int) -> dict[str, Any]:
@@ -173,12 +202,17 @@ def _reasons(
         "tokenizer.vocab_size": vocabulary,
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),
-        "train.steps": f"{duration(needs.seconds)} on {needs.machine} at {UTILISATION:.0%} of its matmul peak "
-        f"({flops_text(needs.peak)}/s) are {flops_text(budget)}: {number(tokens)} tokens, {tokens / count:.3g} a "
-        f"parameter{left}",
+        "train.steps": f"{_why_budget(needs, budget)}: {number(tokens)} tokens, {tokens / count:.3g} a parameter{left}",
         "train.batch_tokens": f"{batch:,}: many small steps beat few large ones as long as the run is short "
         "(docs/studies/speed.md)",
         "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
         "parameters: lilliput plan learning-rate tries others",
         "train.schedule": "linear to zero: the whole length of the run is known",
     }
+
+
+def _why_budget(needs: Needs, budget: float) -> str:
+    if needs.seconds is None:
+        return f"{flops_text(budget)}, for which this size is the best (docs/studies/isoflop.md)"
+    return f"{duration(needs.seconds)} on {needs.machine} at {UTILISATION:.0%} of its matmul peak " \
+        f"({flops_text(needs.peak)}/s) are {flops_text(budget)}"  # fmt: skip

@@ -1,0 +1,84 @@
+"""Forward beside reversed models: bits per byte of the same text, and 100 stories told by each from one end.
+
+Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the last
+sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py) between
+true stories and shuffled sentences; `kept` is the share of texts that hold the given sentence, to the letter, at its end.
+
+    python benchmarks/direction.py runs/story runs/story-reversed
+    python benchmarks/direction.py RUN... --prompts 100 --temperature 0.5 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.table import Table
+
+from lilliput import api
+from lilliput.base.console import console, emit, number, say, use_json
+from lilliput.cli.main import one_line_errors
+from lilliput.data.storybook import story
+from lilliput.data.storybook.consistency import ceiling_and_floor, consistency
+from lilliput.data.storybook.vocabulary import sentences
+from lilliput.evaluate.statistics import interval
+
+UNSEEN = 10**9
+"""The first number of the stories that give the prompts: no recipe here reads so far."""
+
+
+def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, Any]:
+    """Bits per byte of the run's whole validation text, and what its stories are like."""
+    teller = api.load(run, say=lambda text: None)
+    forwards = teller.objective.reads_forwards
+    ends = [sentences(story(0, UNSEEN + each).text)[0 if forwards else -1] for each in range(prompts)]
+    texts = teller.tell_each(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
+    kept = [text.startswith(end) if forwards else text.endswith(end) for end, text in zip(ends, texts, strict=True)]
+    marks = [consistency(text).as_dict() for text in texts]
+    overall = [mark["overall"] for mark in marks]
+    return {
+        "run": run,
+        "bits_per_byte": api.evaluate(run, say=lambda text: None).bits_per_byte,
+        "kept": sum(kept) / prompts,
+        "consistency": sum(overall) / prompts,
+        "interval": interval(overall),
+        "scores": {name: sum(mark[name] for mark in marks) / prompts for name in marks[0]},
+        "example": texts[0],
+    }
+
+
+def table(found: list[dict[str, Any]], prompts: int) -> Table:
+    ceiling, floor = (scores.overall for scores in ceiling_and_floor(0, prompts))
+    shown = Table(title=f"{prompts} stories each; true stories {ceiling:.3f}, shuffled sentences {floor:.3f}")
+    for name in ("run", "bits per byte", "kept", "consistency", "95%", *found[0]["scores"]):
+        shown.add_column(name)
+    for one in found:
+        low, high = one["interval"]
+        row = (f"{one['bits_per_byte']:.4f}", f"{one['kept']:.0%}", f"{one['consistency']:.3f}", f"{low:.3f}-{high:.3f}")
+        shown.add_row(one["run"], *row, *(f"{value:.2f}" for value in one["scores"].values()))
+    return shown
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure every run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--prompts", type=int, default=100)
+    parser.add_argument("--temperature", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    asked = parser.parse_intermixed_args(arguments)
+    use_json(asked.json)
+    found = []
+    for run in asked.runs:
+        found.append(measure(run, asked.prompts, asked.temperature, asked.seed))
+        say(f"{run}: {number(found[-1]['bits_per_byte'])} bits per byte, consistency {found[-1]['consistency']:.3f}")
+    if asked.json:
+        emit({"prompts": asked.prompts, "runs": found})
+    else:
+        console.print(table(found, asked.prompts))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

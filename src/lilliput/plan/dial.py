@@ -1,0 +1,58 @@
+"""The dial: `size=5m` or `budget=30m`, and the other numbers of a recipe from it, by the rules of choice.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lilliput.base import units
+from lilliput.base.errors import ConfigError
+from lilliput.base.machine import this_speed
+from lilliput.data.config import DataConfig
+from lilliput.data.infer import text_bytes
+from lilliput.data.story import Stories
+from lilliput.plan.choice import Needs, choose
+
+DIALS = ("size", "budget")
+SPARE = 1.5
+"""A run that ends by the clock may see so many times the tokens that were forecast, before stories come round again."""
+
+
+def sort_out(assignments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """What is said of the dial, and the other assignments. Raises ConfigError for a dial that is turned twice."""
+    dials: dict[str, str] = {}
+    rest = []
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or key not in DIALS:
+            rest.append(assignment)
+        elif key in dials:
+            raise ConfigError(f"{key} is given twice: {dials[key]} and {value}")
+        else:
+            dials[key] = value
+    return dials, rest
+
+
+def name(recipe: str, dials: Mapping[str, str]) -> str:
+    """The run's name: story-5m, story-in-30m, story-5m-in-30m."""
+    size = [dials["size"]] if "size" in dials else []
+    return "-".join([recipe, *size, *(["in", dials["budget"]] if "budget" in dials else [])])
+
+
+def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
+    """Values to lay over a recipe that trains on `data`: model, vocabulary, batch, rates and length; and how many
+    stories, where all text is the built-in world's. Reads the text to know its length. Raises ConfigError."""
+    built_in = all(isinstance(source, Stories) for source in data.sources)
+    seconds = units.seconds(dials["budget"]) if "budget" in dials else None
+    parameters = units.count(dials["size"]) if "size" in dials else None
+    peak, machine = this_speed()
+    length = None if built_in else text_bytes(data.sources)
+    chosen = choose(Needs("stories", (), length, peak, machine, seconds, parameters)).values
+    train = chosen["train"]
+    if seconds is not None:
+        train = {**train, "steps": None, "seconds": seconds}
+    values = {"tokenizer": chosen["tokenizer"], "model": chosen["model"], "train": train}
+    if built_in:
+        stories = chosen["data"]["sources"][0]["stories"]
+        values["data"] = {"sources": [{"kind": "story", "stories": int(stories * (SPARE if seconds else 1))}]}
+    return values

@@ -1,0 +1,73 @@
+"""The dial: one size or one time, and the rest of a recipe by rule."""
+
+from pathlib import Path
+
+import pytest
+
+from lilliput.base.errors import ConfigError
+from lilliput.model.counts import parameters
+from lilliput.plan import dial
+from lilliput.recipe import load
+
+
+@pytest.fixture(autouse=True)
+def _this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "this_speed", lambda: (180e9, "2 threads of a CPU"))
+
+
+@pytest.mark.parametrize(("asked", "style"), [("1m", "story_1m"), ("5m", "story_5m"), ("7M", "story_7m")])
+def test_a_size_gives_the_named_shape_nearest_to_it(asked: str, style: str) -> None:
+    recipe = load("story", [f"size={asked}"])
+    assert recipe.model.style == style
+    assert recipe.name == f"story-{asked}"
+
+
+def test_larger_models_see_more_tokens_and_enough_stories() -> None:
+    small, large = load("story", ["size=1m"]), load("story", ["size=10m"])
+    seen = [recipe.train.steps * recipe.train.batch_tokens for recipe in (small, large)]
+    assert seen[1] > 2 * seen[0]
+    assert large.data.sources[0].stories > 2 * small.data.sources[0].stories
+    assert parameters(large.model).total > 5 * parameters(small.model).total
+
+
+def test_a_time_ends_the_run_by_the_clock_and_chooses_the_size() -> None:
+    short, long = load("story", ["budget=3m"]), load("story", ["budget=2d"])
+    assert (short.train.seconds, short.train.steps) == (180, None)
+    assert (long.train.seconds, long.name) == (2 * 86400, "story-in-2d")
+    assert parameters(long.model).total > parameters(short.model).total
+
+
+def test_both_are_kept_and_what_is_said_beside_them_wins() -> None:
+    recipe = load("story", ["size=3m", "budget=10m", "train.batch_tokens=1024", "model.n_layers=2"])
+    assert (recipe.model.style, recipe.train.seconds, recipe.name) == ("story_3m", 600, "story-3m-in-10m")
+    assert (recipe.train.batch_tokens, recipe.model.n_layers) == (1024, 2)
+
+
+def test_text_of_ones_own_stays_and_sets_the_vocabulary_and_the_epochs(tmp_path: Path) -> None:
+    text = tmp_path / "own.txt"
+    text.write_text("A dog ran to the park and sat down.\n\n" * 20_000)
+    recipe = load("story", ["size=1m"], data=[str(text)])
+    assert recipe.data.sources[0].kind == "text"
+    assert recipe.tokenizer.vocab_size == recipe.model.vocab_size == 1024
+    assert recipe.train.steps * recipe.train.batch_tokens <= 4 * text.stat().st_size / 3
+
+
+def test_the_objective_stays() -> None:
+    assert load("story-reversed", ["size=2m"]).objective.kind == "reversed"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "said"),
+    [
+        (["size=huge"], "no number of parameters"),
+        (["size=0"], "no number of parameters"),
+        (["size=1k"], "no named size is near"),
+        (["size=90b"], "no named size is near"),
+        (["budget=soon"], "no length of time"),
+        (["budget=1s"], "only"),
+        (["size=1m", "size=2m"], "twice"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(assignments: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load("story", assignments)
