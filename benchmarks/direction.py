@@ -1,8 +1,8 @@
 """Forward beside reversed models: bits per byte of the same text, and 100 stories told by each from one end.
 
-Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the last
-sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py) between
-true stories and shuffled sentences; `kept` is the share of texts that hold the given sentence, to the letter, at its end.
+Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the
+last sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py)
+between true stories and shuffled sentences; `kept` is the share of texts that hold the given sentence to the letter.
 
     python benchmarks/direction.py runs/story runs/story-reversed
     python benchmarks/direction.py RUN... --prompts 100 --temperature 0.5 --json
@@ -54,7 +54,12 @@ def table(found: list[dict[str, Any]], prompts: int) -> Table:
         shown.add_column(name)
     for one in found:
         low, high = one["interval"]
-        row = (f"{one['bits_per_byte']:.4f}", f"{one['kept']:.0%}", f"{one['consistency']:.3f}", f"{low:.3f}-{high:.3f}")
+        row = (
+            f"{one['bits_per_byte']:.4f}",
+            f"{one['kept']:.0%}",
+            f"{one['consistency']:.3f}",
+            f"{low:.3f}-{high:.3f}",
+        )
         shown.add_row(one["run"], *row, *(f"{value:.2f}" for value in one["scores"].values()))
     return shown
 

@@ -1,7 +1,7 @@
-"""What counting padding does to a loss: one model, one row a story, padded to the context, scored both ways as it learns.
+"""What counting padding does to a loss: one row a story, padded to the context, scored both ways as a model learns.
 
-The loss that is minimised, and the one that is shown, is the mean over every position, padding included: what the default
-data collators do when the padding token is also a target. Beside it the mean over the text alone, from the same logits.
+The loss that is minimised, and the one that is shown, is the mean over every position, padding included: what a data
+collator gives that leaves padding among the targets. Beside it the mean over the text alone, from the same logits.
 
     python benchmarks/padding.py                         # stories of the built-in world; about five minutes
     python benchmarks/padding.py --data FILE --context 1024 --json

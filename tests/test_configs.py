@@ -7,7 +7,7 @@ import pytest
 
 from lilliput.lab.queue_file import QueueFile
 from lilliput.model.config import ModelConfig
-from lilliput.model.counts import parameters
+from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.transformer import Model
 from lilliput.recipe import load
 from lilliput.train.optim import build
@@ -86,3 +86,24 @@ def test_experiments_yaml_lists_each_once() -> None:
     assert sorted(ROOT / one.config for one in experiments) == sorted(FULL + SMALL)
     assert all(one.name == Path(one.config).stem for one in experiments)
     assert {one.devices for one in experiments if "cpu/" in one.config} == {"cpu"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "studies").glob("*.yaml")), ids=stem)
+def test_every_run_of_a_study_resolves(path: Path) -> None:
+    queue = QueueFile(path)
+    assert len(queue.experiments) >= 6
+    assert {one.status for one in queue.experiments} == {"todo"}
+    for one in queue.experiments:
+        config = path.parent / one.config
+        recipe = load(str(config) if config.is_file() else one.config, one.overrides, name=one.name)
+        assert recipe.train.threads == 1
+        assert (recipe.train.steps or 0) * recipe.train.batch_tokens > 100_000 or recipe.train.tokens
+
+
+def test_the_vocabularies_and_contexts_are_compared_at_equal_flops() -> None:
+    spent = []
+    for one in QueueFile(ROOT / "configs" / "studies" / "vocabulary.yaml").experiments:
+        recipe = load(one.config, one.overrides, name=one.name)
+        assert recipe.train.steps is not None
+        spent.append(flops_per_token(recipe.model).training * recipe.train.steps * recipe.train.batch_tokens)
+    assert max(spent) / min(spent) < 1.01

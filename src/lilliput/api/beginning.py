@@ -18,6 +18,7 @@ from lilliput.data.story import Stories
 from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
 from lilliput.recipe import Recipe
 
+
 def begin(
     path: str | Path,
     *,

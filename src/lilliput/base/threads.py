@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 SPINS_ALONE = 16_000
 SPINS_BESIDE_OTHERS = 1_000
 """Turns of libgomp's waiting loop. A step of a small model waits thousands of times, for microseconds each: asleep at
-once, it ran at 0.63 of the speed that it has at 16,000 turns. Beside another busy process those turns are taken from the
-very processor that the last thread needs, and 1,000 are best (docs/studies/speed.md)."""
+once, it ran at 0.63 of the speed that it has at 16,000 turns. Beside another busy process those turns are taken from
+the very processor that the last thread needs, and 1,000 lose little either way (docs/studies/speed.md)."""
 LOAD = Path("/proc/loadavg")
 
 

@@ -16,7 +16,10 @@ INTERRUPTED = 130
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (lilliput recipe list) or a YAML file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500 model.n_layers=6")
+        list[str] | None,
+        typer.Argument(
+            help="section.key=value, such as train.steps=500; size=5m or budget=30m set all that follow from it."
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,
