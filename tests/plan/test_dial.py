@@ -5,14 +5,26 @@ from pathlib import Path
 import pytest
 
 from lilliput.base.errors import ConfigError
+from lilliput.data.story import Stories
 from lilliput.model.counts import parameters
 from lilliput.plan import dial
-from lilliput.recipe import load
+from lilliput.recipe import Recipe, load
 
 
 @pytest.fixture(autouse=True)
 def _this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial, "this_speed", lambda: (180e9, "2 threads of a CPU"))
+
+
+def tokens(recipe: Recipe) -> int:
+    assert recipe.train.steps is not None
+    return recipe.train.steps * recipe.train.batch_tokens
+
+
+def stories(recipe: Recipe) -> int:
+    (source,) = recipe.data.sources
+    assert isinstance(source, Stories)
+    return source.stories
 
 
 @pytest.mark.parametrize(("asked", "style"), [("1m", "story_1m"), ("5m", "story_5m"), ("7M", "story_7m")])
@@ -24,9 +36,8 @@ def test_a_size_gives_the_named_shape_nearest_to_it(asked: str, style: str) -> N
 
 def test_larger_models_see_more_tokens_and_enough_stories() -> None:
     small, large = load("story", ["size=1m"]), load("story", ["size=10m"])
-    seen = [recipe.train.steps * recipe.train.batch_tokens for recipe in (small, large)]
-    assert seen[1] > 2 * seen[0]
-    assert large.data.sources[0].stories > 2 * small.data.sources[0].stories
+    assert tokens(large) > 2 * tokens(small)
+    assert stories(large) > 2 * stories(small)
     assert parameters(large.model).total > 5 * parameters(small.model).total
 
 
@@ -49,7 +60,7 @@ def test_text_of_ones_own_stays_and_sets_the_vocabulary_and_the_epochs(tmp_path:
     recipe = load("story", ["size=1m"], data=[str(text)])
     assert recipe.data.sources[0].kind == "text"
     assert recipe.tokenizer.vocab_size == recipe.model.vocab_size == 1024
-    assert recipe.train.steps * recipe.train.batch_tokens <= 4 * text.stat().st_size / 3
+    assert tokens(recipe) <= 4 * text.stat().st_size / 3
 
 
 def test_the_objective_stays() -> None:
