@@ -1,6 +1,7 @@
 """`lilliput plan` and `lilliput init`: forecasts, figures, and studies of real runs of a second."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path) -> Non
     other = command(*study[:-1], "--seeds", "2")
     assert other.code == 2
     assert "another recipe or other budgets" in other.err
+
+
+def test_a_sweep_misses_its_package_before_it_trains(
+    command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    result = command("plan", "sweep", "story", *SMALL, "--data", str(tales), "--name", "s")
+    assert result.code == 2
+    assert "lilliput[plan]" in result.err
+    assert not Path("runs/s").exists()
 
 
 def test_learning_rates_show_a_divergent_one(command: Command, tales: Path) -> None:

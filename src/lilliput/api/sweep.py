@@ -17,6 +17,7 @@ from lilliput.base.console import say as print_line
 from lilliput.base.errors import CheckpointError, ConfigError, TrainingError
 from lilliput.base.files import read_json, write_json, write_text
 from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER
+from lilliput.plan.fit import scipy_minimise
 from lilliput.plan.shapes import Shape, affordable, beyond, choose, ladder
 from lilliput.plan.study import Findings, Trial, analyse
 from lilliput.plan.study_page import page, picture
@@ -90,6 +91,7 @@ def sweep(
     goes on: finished runs are kept. Raises LilliputError; CheckpointError where runs/<name> is another study."""
     settings = settings or Settings()
     settings.check()
+    scipy_minimise()  # what the fit wants is missed now, not after an hour of runs
     base = recipes.load(recipe, overrides, data=data)
     folder = Path(runs) / name
     study = _Study(base, settings, folder, say)

@@ -22,8 +22,8 @@ PURPOSES = {
 }
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
-TOKENS_PER_PARAMETER = 4.0
-"""What our own study of sizes found best on the built-in world, from 3e11 to 1e13 FLOPs (docs/studies/isoflop.md). For
+TOKENS_PER_PARAMETER = 3.4
+"""Of the best size at 1e13 FLOPs, and 3.2 at 3e12, in our own study on the built-in world (docs/studies/isoflop.md). For
 far larger models on the web's text Chinchilla's rule is 20."""
 UTILISATION = 0.3
 """Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
@@ -90,8 +90,7 @@ def choose(needs: Needs) -> Choice:
         style, why_style = _affordable(budget, vocabulary, limit)
     else:
         style, why_style = _nearest(needs.parameters, vocabulary)
-        count = parameters(resolve(style, vocab_size=vocabulary)).total
-        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else best_budget(count)
+        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else _best_budget(_size(style, vocabulary))
     model = resolve(style, vocab_size=vocabulary)
     afforded = budget / flops_per_token(model).training
     tokens = int(afforded if limit is None else min(afforded, limit))
@@ -129,13 +128,18 @@ def _affordable(budget: float, vocabulary: int, limit: float | None) -> tuple[st
         ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
         rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for that rule: the size " \
             f"that spends the time on them, and no more parameters than tokens, is {number(ideal)}"  # fmt: skip
-    fits = [name for name in SIZES if parameters(resolve(name, vocab_size=vocabulary)).total <= ideal]
+    fits = [name for name in SIZES if _size(name, vocabulary) <= ideal]
     chosen = fits[-1] if fits else SIZES[0]
     where = "the largest named size under that" if fits else "the smallest named size is above that"
     return chosen, f"{rule}; {where}"
 
 
-def best_budget(count: float) -> float:
+def _size(style: str, vocabulary: int) -> float:
+    """Parameters as the study of sizes counts them: training FLOPs a token / 6."""
+    return flops_per_token(resolve(style, vocab_size=vocabulary)).training / FLOPS_PER_PARAMETER
+
+
+def _best_budget(count: float) -> float:
     """FLOPs for which so many parameters are the best size."""
     return FLOPS_PER_PARAMETER * TOKENS_PER_PARAMETER * count**2
 

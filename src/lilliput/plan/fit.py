@@ -67,7 +67,7 @@ def fit_law(parameters: Sequence[float], tokens: Sequence[float], losses: Sequen
     al. 2022, appendix D.2). Raises ConfigError for fewer than six runs: there are five constants. Needs scipy."""
     if len(losses) < 6:
         raise ConfigError(f"the law has five constants and needs six runs at least, and there are {len(losses)}")
-    minimise = _scipy_minimise()
+    minimise = scipy_minimise()
     logs = np.log(np.asarray([parameters, tokens, losses], dtype=float))
     grid = np.asarray(GRID, dtype=float)
     order = np.argsort(_objective(grid.T[:, :, None], logs)[0].sum(axis=-1))[:POLISHED]
@@ -79,7 +79,7 @@ def refit_law(start: Law, parameters: Sequence[float], tokens: Sequence[float], 
     """The same fit from the constants of `start` alone: for draws of a bootstrap, which lie close by."""
     logs = np.log(np.asarray([parameters, tokens, losses], dtype=float))
     theta = np.array([math.log(start.A), math.log(start.B), math.log(start.E), start.alpha, start.beta])
-    return _law(_polish(_scipy_minimise(), theta, logs)[1])
+    return _law(_polish(scipy_minimise(), theta, logs)[1])
 
 
 def _objective(theta: Any, logs: Any) -> tuple[Any, Any, Any]:
@@ -123,7 +123,7 @@ def undetermined(law: Law) -> list[str]:
     return [name for name, value in found.items() if min(abs(value - end) for end in ends[name]) < 1e-6]
 
 
-def _scipy_minimise() -> Any:
+def scipy_minimise() -> Any:
     try:
         from scipy.optimize import minimize
     except ModuleNotFoundError as error:
