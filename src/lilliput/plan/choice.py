@@ -23,7 +23,7 @@ PURPOSES = {
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
 TOKENS_PER_PARAMETER = 3.4
-"""Of the best size at 1e13 FLOPs, and 3.2 at 3e12, in our own study on the built-in world (docs/studies/isoflop.md). For
+"""At the best size for 1e13 FLOPs, and 3.2 for 3e12, in our own study on built-in stories (docs/studies/isoflop.md). For
 far larger models on the web's text Chinchilla's rule is 20."""
 UTILISATION = 0.3
 """Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
