@@ -23,8 +23,8 @@ PURPOSES = {
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
 TOKENS_PER_PARAMETER = 3.4
-"""At the best size for 1e13 FLOPs, and 3.2 for 3e12, in our own study on built-in stories (docs/studies/isoflop.md). For
-far larger models on the web's text Chinchilla's rule is 20."""
+"""At the best size for 1e13 FLOPs, and 3.2 for 3e12, in our own study on built-in stories (docs/studies/isoflop.md).
+For far larger models on the web's text Chinchilla's rule is 20."""
 UTILISATION = 0.3
 """Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
