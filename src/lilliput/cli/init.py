@@ -11,6 +11,7 @@ import typer
 
 def init(
     output: Annotated[Path, typer.Argument(help="The recipe to write.")] = Path("own.yaml"),
+    more: Annotated[list[str] | None, typer.Argument(help="With --data: further paths.", show_default=False)] = None,
     purpose: Annotated[str | None, typer.Option(help="stories, endings or text.")] = None,
     data: Annotated[list[str] | None, typer.Option(help="Text of your own, or 'story' for the built-in world.")] = None,
     machine: Annotated[
@@ -23,11 +24,14 @@ def init(
     """Write a commented recipe for a purpose, a text, a machine and a time. What is not given is asked for."""
     from lilliput.api.beginning import begin
     from lilliput.base import console, units
+    from lilliput.base.errors import ConfigError
 
     console.use_json(json)
     asks = sys.stdin.isatty() and not json
     purpose = purpose or _ask(asks, "What for: stories, endings or text", "text" if data else "stories")
-    texts = data or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
+    if more and not data:
+        raise ConfigError(f"{' '.join(more)}: one recipe is written at a time", "name text with --data")
+    texts = [*(data or ()), *(more or ())] or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
     machine = machine or _ask(asks, "On what machine: this, t4, rtx4090, a100, h100, or FLOP/s", "this")
     seconds = units.seconds(time or _ask(asks, "For how long", "3m"))
     chosen = begin(

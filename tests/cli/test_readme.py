@@ -1,0 +1,61 @@
+"""The README's commands, in its order and in one folder: each does what the page says, on runs of a second."""
+
+import glob
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lilliput.data.storybook import story
+from tests.cli.conftest import TINY, Command
+from tests.evaluate.benchmarks.examples import examples
+from tests.evaluate.benchmarks.test_tasks import write
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+ELSEWHERE = {
+    "lilliput train story --data TinyStories": "needs the network (tests/data/test_hub.py)",
+    "lilliput serve story story-reversed": "does not end (tests/serve)",
+}
+"""Commands that this test leaves out, each with the reason."""
+SMALLER = {"train": TINY, "plan": ("model.style=story_1m", "train.batch_tokens=512")}
+
+
+def commands() -> list[str]:
+    """The indented commands and those that a run prints as next, without their comments."""
+    lines = re.findall(r"^(?:    |  )(lilliput .+)$", README.read_text(), flags=re.MULTILINE)
+    return [re.split(r"\s{2,}#", line)[0].strip() for line in lines]
+
+
+def words(line: str) -> list[str]:
+    """As a shell would hand them over; training is made small."""
+    spelt = [found for word in shlex.split(line)[1:] for found in (sorted(glob.glob(word)) or [word])]
+    return [*spelt, *SMALLER.get(spelt[0], ())]
+
+
+def test_what_is_left_out_is_still_there() -> None:
+    assert set(ELSEWHERE) <= set(commands())
+    assert len(commands()) > 15
+
+
+def test_the_commands_of_the_readme(command: Command) -> None:
+    pytest.importorskip("gguf")
+    folder = Path.cwd()
+    (folder / "my").mkdir()
+    for number, name in enumerate(("my/a.txt", "my/b.txt", "YOUR_FILES")):
+        Path(name).write_text("\n<|endoftext|>\n".join(story(number, each).text for each in range(200)))
+    for task in ("arc_easy", "piqa"):
+        write(folder / "FOLDER", f"{task}.jsonl", examples(task, 12))
+    assert command("train", "story", "--data", "my", "--name", "story", *TINY).code == 0  # what `make story` leaves
+    for line in commands():
+        if line in ELSEWHERE:
+            continue
+        if line.startswith("lilliput import"):  # a file that llama2.c publishes; here the one that was just exported
+            Path("small.bin").rename("stories260K.bin")
+            Path("small-tokenizer.bin").rename("tok512.bin")
+        result = command(*words(line))
+        assert result.code == 0, f"{line}\n{result.err}"
+        if "--ending" in line:
+            assert result.out.rstrip().endswith("in the sky.")
+    assert Path("story.gguf").is_file()
+    assert (folder / "runs" / "story-5m" / "summary.json").is_file()
