@@ -51,6 +51,12 @@ def test_seeds_are_grouped_and_the_best_group_comes_first(seeds):
     assert best.margin == pytest.approx(12.7062 * 0.005, rel=1e-4)
 
 
+@pytest.mark.parametrize("names", [("story_s42", "story_s43"), ("story-41", "story-42"), ("story7", "story70")])
+def test_a_group_is_named_without_its_seeds(tmp_path, names):
+    runs = [made(tmp_path, name, seed) for seed, name in enumerate(names, 1)]
+    assert [group.name for group in Comparison(runs).groups] == ["story"]
+
+
 def test_the_difference_is_tested(seeds):
     comparison = Comparison(seeds)
     ((worse, better, found),) = comparison.differences

@@ -31,7 +31,8 @@ def init(
     purpose = purpose or _ask(asks, "What for: stories, endings or text", "text" if data else "stories")
     if more and not data:
         raise ConfigError(f"{' '.join(more)}: one recipe is written at a time", "name text with --data")
-    texts = [*(data or ()), *(more or ())] or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
+    texts = [*(data or ()), *(more or ())]
+    texts = texts or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
     machine = machine or _ask(asks, "On what machine: this, t4, rtx4090, a100, h100, or FLOP/s", "this")
     seconds = units.seconds(time or _ask(asks, "For how long", "3m"))
     chosen = begin(

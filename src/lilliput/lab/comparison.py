@@ -178,10 +178,12 @@ def _groups(runs: list[Compared]) -> list[Group]:
 
 
 def _common(labels: list[str]) -> str:
-    """What the labels begin with, less a trailing 'seed'; a single label is left as it is."""
+    """What the labels begin with, less a trailing 'seed' and the first digits of its number; a single label is left as
+    it is."""
     first, last = min(labels), max(labels)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first if first == last else re.sub(r"[-_. ]*(seed|s)?[-_. ]*$", "", first[:same])
+    digits = r"\d*" if all(re.match(r"\d*$", label[same:]) for label in labels) else ""
+    return first if first == last else re.sub(rf"[-_. ]*(seed|s)?[-_. ]*{digits}$", "", first[:same])
 
 
 def _or_last(found: Estimate | None) -> float:
