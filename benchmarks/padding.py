@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", default=[], help="text of your own; else built-in stories")
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--rows", type=int, default=4, help="stories a step")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=450)
     parser.add_argument("--validation-rows", type=int, default=48)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
