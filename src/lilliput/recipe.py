@@ -83,7 +83,8 @@ def load(
         values = merge(values, {"data": {"sources": sources}, "name": f"{values['name']}-{_stem(data[0])}"})
     dials, assignments = dial.sort_out(overrides)
     if dials:
-        values = merge(values, dial.turn(dials, validate(DataConfig, values.get("data", {}), where)))
+        data_section = override(values, assignments).get("data", {})
+        values = merge(values, dial.turn(dials, validate(DataConfig, data_section, where)))
         values["name"] = dial.name(values["name"], dials)
     values = override(values, assignments)
     if name:

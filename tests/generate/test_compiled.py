@@ -29,6 +29,7 @@ def test_compiled_steps_tell_the_same_in_any_company(tiny, eager_backend):
     arrivals = [(2 * i, request) for i, request in enumerate(asked)]
     told = run(Engine(compiled(model), slots=3), [], arrivals)
     plain = {job.request: tokens for job, tokens in run(Engine(model, slots=3), [], arrivals).items()}
+    assert len(told) == len(asked)
     for job, tokens in told.items():
         same(tokens, plain[job.request])
 

@@ -63,6 +63,17 @@ def test_text_of_ones_own_stays_and_sets_the_vocabulary_and_the_epochs(tmp_path:
     assert tokens(recipe) <= 4 * text.stat().st_size / 3
 
 
+def test_text_named_by_an_override_counts_too_and_a_storys_seed_stays(tmp_path: Path) -> None:
+    text = tmp_path / "own.txt"
+    text.write_text("A dog ran to the park and sat down.\n\n" * 20_000)
+    recipe = load("story", ["size=1m", f"data.sources=[{{kind: text, paths: [{text}]}}]"])
+    assert recipe.tokenizer.vocab_size == 1024
+    other = load("story", ["size=1m"], changes={"data": {"sources": [{"kind": "story", "seed": 7}]}})
+    (source,) = other.data.sources
+    assert isinstance(source, Stories)
+    assert source.seed == 7
+
+
 def test_the_objective_stays() -> None:
     assert load("story-reversed", ["size=2m"]).objective.kind == "reversed"
 

@@ -12,7 +12,7 @@ from lilliput.base.console import flops as flops_text
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.styles import resolve
-from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER
+from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER
 from lilliput.plan.forecast import MANY_EPOCHS
 
 PURPOSES = {
@@ -22,9 +22,9 @@ PURPOSES = {
 }
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
-TOKENS_PER_PARAMETER = 3.4
-"""At the best size for 1e13 FLOPs, and 3.2 for 3e12, in our own study on built-in stories (docs/studies/isoflop.md).
-For far larger models on the web's text Chinchilla's rule is 20."""
+STORY_TOKENS_PER_PARAMETER = 3.4
+"""On built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text has Chinchilla's 20: what
+was found on a made world says nothing of it."""
 UTILISATION = 0.3
 """Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
@@ -85,12 +85,15 @@ def choose(needs: Needs) -> Choice:
         raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.peak:g} FLOP/s)")
     vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
     limit = None if needs.text_bytes is None else MANY_EPOCHS * needs.text_bytes / BYTES_PER_TOKEN[vocabulary]
+    ratio = STORY_TOKENS_PER_PARAMETER if needs.text_bytes is None else TOKENS_PER_PARAMETER
     if needs.parameters is None:
         budget = needs.peak * UTILISATION * (needs.seconds or 0)
-        style, why_style = _affordable(budget, vocabulary, limit)
+        style, why_style = _affordable(budget, vocabulary, limit, ratio)
     else:
         style, why_style = _nearest(needs.parameters, vocabulary)
-        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else _best_budget(_size(style, vocabulary))
+        budget = (
+            needs.peak * UTILISATION * needs.seconds if needs.seconds else _best_budget(_size(style, vocabulary), ratio)
+        )
     model = resolve(style, vocab_size=vocabulary)
     afforded = budget / flops_per_token(model).training
     tokens = int(afforded if limit is None else min(afforded, limit))
@@ -118,12 +121,12 @@ def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
     return chosen, f"{size(text_bytes)} of text: rows of the embedding that are seldom read are seldom learnt"
 
 
-def _affordable(budget: float, vocabulary: int, limit: float | None) -> tuple[str, str]:
-    """The largest named size that the budget gives TOKENS_PER_PARAMETER (or the text, where that is less); with little
+def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: float) -> tuple[str, str]:
+    """The largest named size that the budget gives `ratio` tokens a parameter (or the text, where that is less); with little
     text, a larger one, since the FLOPs are there and the text is not."""
-    ideal = (budget / FLOPS_PER_PARAMETER / TOKENS_PER_PARAMETER) ** 0.5
-    rule = f"{TOKENS_PER_PARAMETER:g} tokens a parameter would be {number(ideal)} parameters"
-    if limit is not None and limit < TOKENS_PER_PARAMETER * ideal:
+    ideal = (budget / FLOPS_PER_PARAMETER / ratio) ** 0.5
+    rule = f"{ratio:g} tokens a parameter would be {number(ideal)} parameters"
+    if limit is not None and limit < ratio * ideal:
         # All the text for MANY_EPOCHS is what the rule's size would not use up; still no more parameters than tokens.
         ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
         rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for that rule: the size " \
@@ -139,9 +142,9 @@ def _size(style: str, vocabulary: int) -> float:
     return flops_per_token(resolve(style, vocab_size=vocabulary)).training / FLOPS_PER_PARAMETER
 
 
-def _best_budget(count: float) -> float:
+def _best_budget(count: float, ratio: float) -> float:
     """FLOPs for which so many parameters are the best size."""
-    return FLOPS_PER_PARAMETER * TOKENS_PER_PARAMETER * count**2
+    return FLOPS_PER_PARAMETER * ratio * count**2
 
 
 def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
@@ -217,6 +220,6 @@ def _reasons(
 
 def _why_budget(needs: Needs, budget: float) -> str:
     if needs.seconds is None:
-        return f"{flops_text(budget)}, for which this size is the best (docs/studies/isoflop.md)"
+        return f"{flops_text(budget)}, for which this size is the best"
     return f"{duration(needs.seconds)} on {needs.machine} at {UTILISATION:.0%} of its matmul peak " \
         f"({flops_text(needs.peak)}/s) are {flops_text(budget)}"  # fmt: skip

@@ -54,5 +54,6 @@ def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
     values = {"tokenizer": chosen["tokenizer"], "model": chosen["model"], "train": train}
     if built_in:
         stories = chosen["data"]["sources"][0]["stories"]
-        values["data"] = {"sources": [{"kind": "story", "stories": int(stories * (SPARE if seconds else 1))}]}
+        source = data.sources[0].model_dump(mode="json")
+        values["data"] = {"sources": [{**source, "stories": int(stories * (SPARE if seconds else 1))}]}
     return values
