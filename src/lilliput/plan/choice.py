@@ -91,9 +91,8 @@ def choose(needs: Needs) -> Choice:
         style, why_style = _affordable(budget, vocabulary, limit, ratio)
     else:
         style, why_style = _nearest(needs.parameters, vocabulary)
-        budget = (
-            needs.peak * UTILISATION * needs.seconds if needs.seconds else _best_budget(_size(style, vocabulary), ratio)
-        )
+        best = FLOPS_PER_PARAMETER * ratio * _size(style, vocabulary) ** 2
+        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else best
     model = resolve(style, vocab_size=vocabulary)
     afforded = budget / flops_per_token(model).training
     tokens = int(afforded if limit is None else min(afforded, limit))
@@ -122,8 +121,8 @@ def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
 
 
 def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: float) -> tuple[str, str]:
-    """The largest named size that the budget gives `ratio` tokens a parameter (or the text, where that is less); with little
-    text, a larger one, since the FLOPs are there and the text is not."""
+    """The largest named size that the budget gives `ratio` tokens a parameter (or the text, where that is less); with
+    little text, a larger one, since the FLOPs are there and the text is not."""
     ideal = (budget / FLOPS_PER_PARAMETER / ratio) ** 0.5
     rule = f"{ratio:g} tokens a parameter would be {number(ideal)} parameters"
     if limit is not None and limit < ratio * ideal:
@@ -140,11 +139,6 @@ def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: floa
 def _size(style: str, vocabulary: int) -> float:
     """Parameters as the study of sizes counts them: training FLOPs a token / 6."""
     return flops_per_token(resolve(style, vocab_size=vocabulary)).training / FLOPS_PER_PARAMETER
-
-
-def _best_budget(count: float, ratio: float) -> float:
-    """FLOPs for which so many parameters are the best size."""
-    return FLOPS_PER_PARAMETER * ratio * count**2
 
 
 def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
