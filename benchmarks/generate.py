@@ -26,19 +26,18 @@ from rich.table import Table
 from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
+from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.model.huggingface import to_huggingface
 from lilliput.model.styles import resolve
 from lilliput.model.transformer import Model
-from lilliput.train.compiled import can_compile
 from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
 WORKERS = Path(__file__).resolve().parent / "workers"
 PROMPT = 16
 BATCHES = 4
-OURS = {"ours": ("f32", False), "ours_compiled": ("f32", True), "ours_int8": ("int8", False)}
-OURS |= {"ours_int8_compiled": ("int8", True)}
+OURS = {"ours": ("f32", True), "ours_int8": ("int8", True), "ours_eager": ("f32", False)}
 PEERS = ("transformers", "llama_cpp_f32", "llama_cpp_q8_0")
 
 

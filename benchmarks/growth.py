@@ -28,10 +28,10 @@ from comparison import Case, token_batches
 from lilliput.base import machine
 from lilliput.base.chart import Chart, Series
 from lilliput.base.console import console, duration, emit, number, say, size, use_json
+from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.styles import resolve
-from lilliput.train.compiled import can_compile
 from lilliput.train.settings import MICRO_TOKENS
 from pictures import write_svg
 from rounds import Arm, Worker

@@ -21,9 +21,9 @@ from comparison import Case, as_json, compare, notes, table
 from lilliput.base import allocator, machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
 from lilliput.model.styles import resolve
-from lilliput.train.compiled import can_compile
 from lilliput.train.settings import MICRO_TOKENS
 from rounds import Arm
 

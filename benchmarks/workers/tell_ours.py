@@ -3,18 +3,18 @@
 import torch
 from protocol import Subject, TellingJob, serve
 
-from lilliput.generate.compiled import compiled
 from lilliput.generate.engine import Engine, Job, Request
 from lilliput.generate.int8 import quantised
+from lilliput.generate.native import native
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.huggingface import from_huggingface
 
 
 def build(job: TellingJob) -> Subject:
-    """The model in one of its four ways: fp32 or int8, eager or compiled."""
+    """The model in fp32 or int8, with native steps (as it is told by itself) or PyTorch's."""
     plain = from_huggingface(job.model).to(job.device).eval()
     model = quantised(plain) if job.weights == "int8" else plain
-    model = compiled(model) if job.compile else model
+    model = native(model) if job.compile else model
     greedy = SamplingConfig(temperature=0, max_tokens=job.new_tokens)
     engines: dict[int, Engine] = {}
 

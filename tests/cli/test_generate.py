@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from lilliput import api
-from lilliput.train.compiled import can_compile
+from lilliput.api import storyteller
+from lilliput.base.errors import ConfigError
+from lilliput.base.machine import can_compile
+from lilliput.generate.native import native
 from tests.cli.conftest import Command
 
 
@@ -104,12 +107,35 @@ def test_compiled_steps_tell_the_same(command: Command, trained: Path, monkeypat
         pytest.skip("no compiler")
     compile_, used = torch.compile, []
     monkeypatch.setattr(
-        torch, "compile", lambda f, **options: used.append(f) or compile_(f, backend="eager", **options)
+        torch, "compile", lambda f, **options: used.append("torch") or compile_(f, backend="eager", **options)
     )
-    plain = told(command, trained, "--seed", "3")["texts"]
-    assert not used
+    monkeypatch.setattr(storyteller, "native", lambda model: used.append("native") or native(model))
+    plain = told(command, trained, "--seed", "3", "--no-compile")["texts"]
+    assert used == []
+    assert told(command, trained, "--seed", "3")["texts"] == plain
     assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
-    assert used
+    assert used == ["native", "native"]
+    monkeypatch.setattr(storyteller, "why_not", lambda model: "of another part")
+    assert told(command, trained, "--seed", "3")["texts"] == plain
+    assert used == ["native", "native"]
+    assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
+    assert used == ["native", "native", "torch"]
+
+
+def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
+    command: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = told(command, trained, "--seed", "3")["texts"]
+
+    def fails(model: object) -> None:
+        raise ConfigError("g++ failed")
+
+    monkeypatch.setattr(storyteller, "native", fails)
+    monkeypatch.setattr(storyteller, "why_not", lambda model: None)
+    result = command("generate", str(trained), "One day", "--max-tokens", "12", "--seed", "3")
+    assert (result.code, result.out) == (0, plain[0] + "\n")
+    assert "g++ failed; PyTorch's steps are used" in result.err
+    assert "g++ failed" in command("generate", str(trained), "One day", "--compile").err
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from lilliput.base.errors import ModelError
+from lilliput.base.machine import can_compile
 from lilliput.generate.cache import KVCache
 from lilliput.generate.compiled import compiled
 from lilliput.generate.engine import Engine, Request
 from lilliput.generate.int8 import quantised
 from lilliput.generate.sampling import SamplingConfig
-from lilliput.train.compiled import can_compile
 from tests.generate.test_engine import requests, run, same
 
 pytestmark = [

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from lilliput.base.errors import ConfigError, MissingExtra
+from lilliput.generate.int8 import Int8Linear
 from lilliput.serve.served import Served
 from lilliput.serve.server import is_loopback, listen, serve
 
@@ -59,6 +60,20 @@ def test_the_command_serves_a_folder_and_ends_when_asked(folder: Path) -> None:
         assert "Lilliput" in httpx.get(url).text
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_int8_weights_are_served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lilliput.cli.main import main
+
+    kept: list[Served] = []
+    monkeypatch.setattr("lilliput.api.serving.run_server", lambda models, **settings: kept.extend(models))
+    for words in ([], ["--int8"]):
+        monkeypatch.setattr("sys.argv", ["lilliput", "serve", str(folder), *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+    plain, small = (any(isinstance(part, Int8Linear) for part in served.model.modules()) for served in kept)
+    assert (plain, small) == (False, True)
 
 
 @pytest.mark.parametrize(

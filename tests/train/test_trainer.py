@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lilliput.base.errors import TrainingError
+from lilliput.base.machine import can_compile
 from lilliput.data.rows import Rows
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
@@ -19,7 +20,6 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Batch, Loss
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback, Metrics, Record
-from lilliput.train.compiled import can_compile
 from lilliput.train.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import Settings

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from lilliput.base import allocator, machine
+from lilliput.base.machine import can_compile
 from lilliput.base.threads import waiting
-from lilliput.train.compiled import can_compile
 
 EXTRAS = {
     "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
@@ -93,7 +93,7 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        found.append("install a C++ compiler, so that long runs can be compiled (Debian, Ubuntu: apt install g++)")
+        found.append("install a C++ compiler for telling and for long runs (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{threads} threads on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -15,11 +15,10 @@ from lilliput.base.config import override, validate
 from lilliput.base.console import say as print_line
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import read_json
-from lilliput.base.machine import cores, memory, peak_memory
+from lilliput.base.machine import can_compile, cores, memory, peak_memory
 from lilliput.plan.forecast import Forecast, Pilot, check, forecast
 from lilliput.recipe import Recipe
 from lilliput.train.callbacks import Callback, Record
-from lilliput.train.compiled import can_compile
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import REPAYS_SECONDS
 

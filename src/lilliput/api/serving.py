@@ -15,11 +15,15 @@ from lilliput.serve.template import ChatTemplate
 
 
 def serve(
-    paths: Sequence[str | Path], device: str = "auto", say: Callable[[str], None] = print, **settings: Any
+    paths: Sequence[str | Path],
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+    int8: bool = False,
+    **settings: Any,
 ) -> None:
-    """Serve the models at `paths` until interrupted; `settings` as in `lilliput.serve.server.serve`. Raises
-    ConfigError for two models of one name, and as `load` does."""
-    models = [load_served(path, device, say) for path in paths]
+    """Serve the models at `paths` until interrupted; `int8` as in `load`, `settings` as in
+    `lilliput.serve.server.serve`. Raises ConfigError for two models of one name, and as `load` does."""
+    models = [load_served(path, device, say, int8) for path in paths]
     names = [served.name for served in models]
     for name in names:
         if names.count(name) > 1:
@@ -29,11 +33,13 @@ def serve(
     run_server(models, runs_folder=RUNS, say=say, **settings)
 
 
-def load_served(path: str | Path, device: str = "auto", say: Callable[[str], None] = print) -> Served:
+def load_served(
+    path: str | Path, device: str = "auto", say: Callable[[str], None] = print, int8: bool = False
+) -> Served:
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
-    teller = load(folder, device, say)
-    return Served(_name(path, folder), teller.model, teller.tokenizer, teller.objective, ChatTemplate.find(folder))
+    teller = load(folder, device, say, int8)
+    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, ChatTemplate.find(folder))
 
 
 def _name(path: str | Path, folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,34 +12,42 @@ from lilliput.api.run import model_folder
 from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import read_json
-from lilliput.base.machine import choose_device
+from lilliput.base.machine import can_compile, choose_device
 from lilliput.base.registered import OneOf
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generate.beams import Beam, beam_search
 from lilliput.generate.compiled import compiled
 from lilliput.generate.engine import Engine, Request
 from lilliput.generate.int8 import quantised
+from lilliput.generate.native import native, why_not
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.generate.speculative import Speculation, speculate
 from lilliput.generate.telling import Telling, finished, tell
 from lilliput.model.huggingface import from_huggingface
 from lilliput.objective.objective import OBJECTIVES, Objective
-from lilliput.train.compiled import can_compile
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
+Faster = Callable[["Model"], "Model"]
+
 
 class Storyteller:
-    """Tells texts with `model`; `objective` knows in which direction the model reads.
+    """Tells texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for the
+    model that tells the same in less time.
 
     Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
     are left out of it, `constraint` what its new part must be (both for models that read forwards); `sampling` as in
     SamplingConfig. ConfigError is raised on a value out of range and on a prompt longer than the context.
     """
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, objective: Objective):
-        self.model, self.tokenizer, self.objective = model, tokenizer, objective
+    def __init__(self, model: Model, tokenizer: Tokenizer, objective: Objective, faster: Faster | None = None):
+        self.model, self.tokenizer, self.objective, self._faster = model, tokenizer, objective, faster
+
+    @cached_property
+    def decoder(self) -> Model:
+        """What its texts are told with: the model, or the stand-in for it."""
+        return self.model if self._faster is None else self._faster(self.model)
 
     def tell(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
         """`n` whole texts that start with `opening` or end with `ending`."""
@@ -56,7 +65,7 @@ class Storyteller:
         config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
         sides = [(text, None) if self.objective.reads_forwards else (None, text) for text in prompts]
         requests = [self._request(*side, config, window=window) for side in sides]
-        told = finished(tell(Engine(self.model, max(1, len(requests))), requests, self.tokenizer))
+        told = finished(tell(Engine(self.decoder, max(1, len(requests))), requests, self.tokenizer))
         return [self.objective.told(self.tokenizer, *side, text.ids) for side, text in zip(sides, told, strict=True)]
 
     def stream(self, opening: str | None = None, ending: str | None = None, **options: Any) -> Iterator[str]:
@@ -69,7 +78,7 @@ class Storyteller:
     ) -> list[tuple[str, Beam]]:
         """The `beams` likeliest texts that beam search finds, best first."""
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
-        found = beam_search(self.model, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
+        found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
         ids = [[number for number in beam.ids if number not in stops] for beam in found]
         texts = [self.objective.told(self.tokenizer, opening, ending, each) for each in ids]
         return list(zip(texts, found, strict=True))
@@ -87,7 +96,7 @@ class Storyteller:
         config = validate(SamplingConfig, sampling, "sampling")
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
         told = [
-            speculate(self.model, draft.model, prompt.ids, config, stops, prompt.forbidden, sample)
+            speculate(self.decoder, draft.decoder, prompt.ids, config, stops, prompt.forbidden, sample)
             for sample in range(config.n)
         ]
         return [(self.objective.told(self.tokenizer, opening, ending, each.ids), each) for each in told]
@@ -107,7 +116,7 @@ class Storyteller:
             raise ConfigError("stop strings and constraints need a model that reads forwards; this one reads backwards")
         request = self._request(opening, ending, config, **own)
         requests = [replace(request, sample=sample) for sample in range(config.n)]
-        return tell(Engine(self.model, config.n), requests, self.tokenizer, stop, continuing=bool(opening))
+        return tell(Engine(self.decoder, config.n), requests, self.tokenizer, stop, continuing=bool(opening))
 
     def _request(self, opening: str | None, ending: str | None, config: SamplingConfig, **options: Any) -> Request:
         prompt = self.objective.prompt(self.tokenizer, opening, ending)
@@ -126,21 +135,40 @@ def load(
     device: str = "auto",
     say: Callable[[str], None] = print,
     int8: bool = False,
-    compile: bool = False,
+    compile: bool | None = None,
 ) -> Storyteller:
     """A Storyteller from a run's name or folder, a checkpoint, or a Hugging Face folder of a supported class.
 
-    `int8` makes its matrices int8 (CPU only; a text may differ); `compile` compiles its steps, which takes about half
-    a minute the first time and pays for long or many texts. A damaged checkpoint is reported through `say` and the
-    one before it is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
+    `int8` makes its matrices int8 (CPU only; a text may differ). `compile` is about how it tells: True compiles its
+    steps, in C++ on a CPU and by torch.compile elsewhere, where the first text then takes a minute; False leaves them
+    to PyTorch; None takes C++ where that can be. A damaged checkpoint is reported through `say` and the one before it
+    is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
     folder = model_folder(path, say)
     model = from_huggingface(folder).to(choose_device(device)).eval()
     kept = read_json(folder / "config.json").get("lilliput", {})
     objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     model = quantised(model) if int8 else model
-    if compile and not can_compile(choose_device(device)):
-        raise ConfigError("this machine has no compiler for --compile", "install g++, or leave --compile out")
-    return Storyteller(compiled(model) if compile else model, Tokenizer.load(folder), objective)
+    return Storyteller(model, Tokenizer.load(folder), objective, _faster(model, compile, say))
+
+
+def _faster(model: Model, compile: bool | None, say: Callable[[str], None]) -> Faster | None:
+    """How `compile` is done for this model on its device. Raises ConfigError where it cannot be."""
+    reason = why_not(model)
+    if compile and reason and not can_compile(next(model.parameters()).device):
+        raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
+    if compile is False or (reason and not compile):
+        return None
+    if reason:
+        return compiled
+    return native if compile else partial(_native_or_not, say)
+
+
+def _native_or_not(say: Callable[[str], None], model: Model) -> Model:
+    try:
+        return native(model)
+    except ConfigError as error:
+        say(f"{error.message}; PyTorch's steps are used")
+        return model
 
 
 def generate(

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -80,6 +81,19 @@ def cpu_name() -> str:
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return found or platform.processor() or platform.machine()
+
+
+@cache
+def compiler() -> str | None:
+    """Path of the C++ compiler: $CXX, or the first of g++, clang++ and c++ that is there."""
+    named = os.environ.get("CXX")
+    names = (named,) if named else ("g++", "clang++", "c++")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether this machine has what torch.compile needs: a C++ compiler for the CPU, a CUDA device otherwise."""
+    return compiler() is not None if device.type == "cpu" else device.type == "cuda"
 
 
 def instructions() -> list[str]:

@@ -28,7 +28,9 @@ def doctor(
         f"{found.bf16_flops_per_second / 1e9:,.0f} in bf16, with train.threads={found.threads}, on {found.device}",
         "precision": found.precision,
         "allocator": found.allocator,
-        "compiler": "found: runs long enough to repay it are compiled" if found.compiler else "none: runs stay eager",
+        "compiler": "found: telling is compiled, training where it repays"
+        if found.compiler
+        else "none to compile with",
         "threads wait": found.waiting,
         "software": f"torch {found.torch}, Python {found.python}",
     }

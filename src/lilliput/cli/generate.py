@@ -41,7 +41,10 @@ def generate(
     int8: Annotated[
         bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
     ] = False,
-    compile: Annotated[bool, typer.Option("--compile", help="Compile the steps: faster, after half a minute.")] = False,
+    compile: Annotated[
+        bool | None,
+        typer.Option(help="Compiled steps, or PyTorch's. Left out: compiled on a CPU with a C++ compiler."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -73,7 +76,7 @@ def generate(
     if beams:
         _search(teller, report, beams, max_tokens)
     elif draft:
-        _draft(teller, api.load(draft, device, int8=int8), report, compare, {**sampling, "n": n})
+        _draft(teller, api.load(draft, device, int8=int8, compile=compile), report, compare, {**sampling, "n": n})
     else:
         sampling |= {"constraint": constraint(teller.tokenizer, json_schema, regex, choice or ()), "window": window}
         if json or n != 1 or not teller.objective.reads_forwards or compare or any(shown.values()):

@@ -17,6 +17,9 @@ def serve(
     ] = None,
     slots: Annotated[int, typer.Option(min=1, help="Texts that each model tells side by side.")] = 32,
     queue: Annotated[int, typer.Option(min=0, help="Further texts that may wait; beyond them requests get 429.")] = 256,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Serve models on this machine: an API at /v1, and at / a page that shows how they read and write."""
@@ -27,4 +30,4 @@ def serve(
         console.say(text)
         sys.stdout.flush()  # who reads the address from a pipe gets it at once
 
-    run(runs, device, say, host=host, port=port, api_key=api_key, slots=slots, queue=queue)
+    run(runs, device, say, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

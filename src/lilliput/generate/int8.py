@@ -7,7 +7,7 @@ row of a matrix has one scale, and activations stay as they are but for their ro
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,9 @@ DEQUANTISE_ROWS = 64
 class Int8Linear(nn.Module):
     """A linear map with int8 weights (outputs, inputs) and a scale a row: y = x (scale * weight)^T + bias."""
 
+    weight: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
         super().__init__()
         # The scale is rounded first, so that rounding it costs nothing.
@@ -38,12 +41,11 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., inputs) -> (..., outputs) in x's dtype."""
-        weight, scale = cast(torch.Tensor, self.weight), cast(torch.Tensor, self.scale)
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) >= DEQUANTISE_ROWS:
-            return F.linear(x, weight[:, : self.inputs].to(x.dtype) * scale.to(x.dtype)[:, None], self.bias)
+            return F.linear(x, self.weight[:, : self.inputs].to(x.dtype) * self.scale.to(x.dtype)[:, None], self.bias)
         rows = F.pad(rows, (0, self.spare)) if self.spare else rows
-        y = torch._weight_int8pack_mm(rows.bfloat16(), weight, scale).to(x.dtype)
+        y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
         return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,13 +11,6 @@ from lilliput.base.files import cache_folder
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
-
-
-def can_compile(device: torch.device) -> bool:
-    """Whether this machine has what torch.compile needs: a C++ compiler for the CPU, a CUDA device otherwise."""
-    if device.type == "cpu":
-        return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
-    return device.type == "cuda"
 
 
 class Compiled:

@@ -11,8 +11,7 @@ import torch
 
 from lilliput.base.console import duration
 from lilliput.base.errors import TrainingError
-from lilliput.base.machine import choose_precision, configure_threads
-from lilliput.train.compiled import can_compile
+from lilliput.base.machine import can_compile, choose_precision, configure_threads
 from lilliput.train.config import TrainConfig
 from lilliput.train.schedule import Budget
 
