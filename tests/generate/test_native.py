@@ -9,11 +9,10 @@ import torch
 
 from lilliput.base import machine
 from lilliput.base.errors import ConfigError, ModelError
-from lilliput.generate import native as room
 from lilliput.generate.beams import beam_search
 from lilliput.generate.cache import KVCache
 from lilliput.generate.engine import Engine
-from lilliput.generate.int8 import quantised
+from lilliput.generate.int8 import Int8Linear, quantised
 from lilliput.generate.native import native, why_not
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.generate.speculative import speculate
@@ -72,21 +71,30 @@ def test_a_text_does_not_depend_on_its_company_to_the_bit(tiny):
         assert torch.equal(steps(fast, ids[row : row + 1], [1] * 16)[0], together[row])
 
 
-def test_int8_weights_are_those_of_the_quantised_model(tiny):
-    small = quantised(tiny(d_model=52, n_heads=2, d_head=32))
-    exact = quantised(tiny(d_model=52, n_heads=2, d_head=32))
-    for module in exact.modules():  # what the weights stand for, in fp32
+def test_int8_steps_lose_a_tenth_at_most_of_what_int8_weights_lose(tiny):
+    model = tiny(d_model=52, n_heads=2, d_head=33, rotary_fraction=2 / 33)
+    small, wide = quantised(model), quantised(model)
+    for module in wide.modules():  # what the int8 weights stand for, in fp32
         for name, child in list(module.named_children()):
-            if isinstance(child, room.Int8Linear):
-                wide = torch.nn.Linear(child.inputs, len(child.weight), bias=child.bias is not None)
+            if isinstance(child, Int8Linear):
+                linear = torch.nn.Linear(child.inputs, len(child.weight), bias=child.bias is not None)
                 with torch.no_grad():
-                    wide.weight.copy_(child.weight[:, : child.inputs] * child.scale.float()[:, None])
+                    linear.weight.copy_(child.weight[:, : child.inputs] * child.scale.float()[:, None])
                     if child.bias is not None:
-                        wide.bias.copy_(child.bias)
-                setattr(module, name, wide)
-    ids = torch.randint(0, 50, (4, 16), generator=torch.Generator().manual_seed(3))
-    expected = exact.logits(exact(ids)).detach()
-    torch.testing.assert_close(steps(native(small), ids, [1] * 16), expected, atol=2e-4, rtol=1e-4)
+                        linear.bias.copy_(child.bias)
+                setattr(module, name, linear)
+    ids = torch.randint(0, 50, (7, 16), generator=torch.Generator().manual_seed(3))
+    exact, rough = (each.logits(each(ids)).detach() for each in (model, wide))
+    for together in (ids, ids[:1]):
+        lost = (steps(native(small), together, [1] * 16) - rough[: len(together)]).norm()
+        assert 0 < lost < 0.1 * (rough - exact)[: len(together)].norm()
+
+
+def test_damaged_int8_activations_are_not_rounded_away(tiny):
+    small = quantised(tiny())
+    with torch.no_grad():
+        small.embed.weight[3] = torch.nan
+    assert steps(native(small), torch.tensor([[3]]), [1]).isnan().all()
 
 
 def test_changes_to_the_weights_are_seen(tiny):

@@ -225,7 +225,7 @@ class Engine:
         free = self.slots - len(self._running) - len(again)
         joining = again + [self._waiting.popleft() for _ in range(min(len(self._waiting), free))]
         parts += self._join(joining)
-        return torch.cat(parts) if parts else None
+        return torch.cat(parts) if len(parts) > 1 else next(iter(parts), None)
 
     def _go_on(self) -> torch.Tensor:
         """Logits of the running jobs, whose newest token is read."""

@@ -1,8 +1,8 @@
 // The decoding step of a transformer on a CPU: new tokens of several texts in, final hidden states and logits out.
 //
 // native.py builds this file with the machine's own C++ compiler and calls `forward` and `logits`. Numbers are float32;
-// a matrix may be int8 with one scale a row. A row's sums are taken in the same order whatever stands beside it, so a
-// text does not depend on the number of texts. The structs are mirrored in native.py, field by field.
+// a matrix may be int8 with one scale a row. A text's sums are taken in the same order whatever stands beside it, so it
+// does not depend on the number of texts. The structs are mirrored in native.py, field by field.
 
 #include <cmath>
 #include <cstdint>
@@ -21,9 +21,9 @@ static int omp_get_num_threads() { return 1; }
 extern "C" {
 enum Mlp { SWIGLU, GELU, GELU_TANH, RELU2 };
 
-struct Matrix {  // y = x weight^T (times scale a row) + bias; weight is (rows, columns)
+struct Matrix {  // y = x weight^T + bias; weight is (rows, columns) float32, or int8 in groups (see `grouped` below)
     const void* weight;
-    const float* scale;  // null: the weights are float32, else int8
+    const float* scale;  // of each row of int8; null: float32
     const float* bias;   // or null
     int64_t rows, columns;
 };
@@ -50,22 +50,13 @@ struct Model {
 
 namespace {
 typedef float Lanes __attribute__((vector_size(32)));
+typedef int32_t Integers __attribute__((vector_size(32)));
 constexpr int LANES = 8, AHEAD = 8;
 
 inline Lanes lanes(const float* from) {
     Lanes value;
     memcpy(&value, from, sizeof value);
     return value;
-}
-
-inline Lanes lanes(const int8_t* from) {
-#ifdef __AVX2__  // GCC 12 takes the loop apart into single numbers
-    return (Lanes)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)from)));
-#else
-    Lanes value;
-    for (int i = 0; i < LANES; i++) value[i] = from[i];
-    return value;
-#endif
 }
 
 // In the open and not left to the compiler, which fuses here and not there, so that sums would differ.
@@ -81,10 +72,11 @@ inline void add_product(Lanes& sum, Lanes a, Lanes b) {
 
 inline float total(Lanes v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
 
-// Products of R rows of a matrix with B texts at once, so that each number read is used R or B times.
-template <int R, int B, typename T>
-inline void tile(const T* weight, int64_t columns, const float* x, float* y, int64_t rows, const float* scale,
-                 const float* bias, bool add) {
+// ------------------------------------------------------------------ products in float32
+
+// R rows of a matrix with B texts at once, so that each number that is read is used R or B times.
+template <int R, int B>
+inline void tile(const float* weight, int64_t columns, const float* x, float* y, int64_t rows, const float* bias, bool add) {
     Lanes sums[R][B] = {};
     int64_t k = 0;
     for (; k + LANES <= columns; k += LANES) {
@@ -100,40 +92,118 @@ inline void tile(const T* weight, int64_t columns, const float* x, float* y, int
         for (int b = 0; b < B; b++) {
             float sum = total(sums[r][b]);
             for (int64_t rest = k; rest < columns; rest++) sum += weight[r * columns + rest] * x[b * columns + rest];
-            if (scale) sum *= scale[r];
             if (bias) sum += bias[r];
             float& to = y[b * rows + r];
             to = add ? to + sum : sum;
         }
 }
 
-template <int R, typename T>
+template <int R>
 void texts(const Matrix& m, int64_t row, const float* x, float* y, int64_t batch, bool add) {
-    const T* weight = static_cast<const T*>(m.weight) + row * m.columns;
-    const float *scale = m.scale ? m.scale + row : nullptr, *bias = m.bias ? m.bias + row : nullptr;
+    const float* weight = static_cast<const float*>(m.weight) + row * m.columns;
+    const float* bias = m.bias ? m.bias + row : nullptr;
     int64_t b = 0;
     for (; b + 3 <= batch; b += 3)
-        tile<R, 3>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, scale, bias, add);
+        tile<R, 3>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, bias, add);
     for (; b < batch; b++)
-        tile<R, 1>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, scale, bias, add);
+        tile<R, 1>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, bias, add);
 }
 
-// One thread's share of y (batch, rows) = or += x (batch, columns) times the matrix.
-template <typename T>
-void share(const Matrix& m, const float* x, float* y, int64_t batch, bool add, int64_t thread, int64_t threads) {
-    int64_t groups = (m.rows + 3) / 4;
-    int64_t row = groups * thread / threads * 4, end = groups * (thread + 1) / threads * 4;
-    if (end > m.rows) end = m.rows;
-    for (; row + 4 <= end; row += 4) texts<4, T>(m, row, x, y, batch, add);
-    for (; row < end; row++) texts<1, T>(m, row, x, y, batch, add);
+// ------------------------------------------------------------------ products in int8
+
+// What a text is multiplied with int8 weights as: int16 with one scale, small enough that 32 bits hold every sum. That
+// is 12 bits and a sign up to 4,128 columns, 30 times as fine as the weights.
+int64_t even(int64_t columns) { return (columns + 1) / 2 * 2; }
+
+void rounded(const float* x, int64_t columns, int16_t* to, float* scale) {
+    float most = 0, damaged = 0, limit = std::fmin(4095.f, std::floor(2147483647.f / 127 / columns));
+    for (int64_t i = 0; i < columns; i++) {
+        float size = std::fabs(x[i]);
+        most = size > most ? size : most;
+        damaged += x[i] * 0;  // not a number where one of them is not finite
+    }
+    float by = most > 0 ? limit / most : 0;
+    for (int64_t i = 0; i < columns; i++) to[i] = static_cast<int16_t>(static_cast<int32_t>(__builtin_rintf(x[i] * by)));
+    if (columns % 2) to[columns] = 0;
+    *scale = most / limit + damaged;
 }
 
-void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, int64_t thread, int64_t threads) {
-    if (m.scale)
-        share<int8_t>(m, x, y, batch, add, thread, threads);
-    else
-        share<float>(m, x, y, batch, add, thread, threads);
+// int8 weights stand in groups of 8 rows, two columns at a time: (rows / 8, columns / 2, 8, 2), filled up with zeros.
+// G groups with B texts at once; `grouped` points to the first of them.
+template <int G, int B>
+inline void tile(const int8_t* grouped, int64_t columns, const int16_t* x, const float* x_scale, float* y, int64_t rows,
+                 int64_t row, const Matrix& m, bool add) {
+    Integers sums[G][B] = {};
+    for (int64_t k = 0; k < columns; k += 2) {
+#ifdef __AVX2__
+        __m256i left[G];
+        for (int g = 0; g < G; g++)
+            left[g] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(grouped + (g * columns + k) * LANES)));
+        for (int b = 0; b < B; b++) {
+            int32_t two;
+            memcpy(&two, x + b * columns + k, sizeof two);
+            for (int g = 0; g < G; g++)
+                sums[g][b] += (Integers)_mm256_madd_epi16(left[g], _mm256_set1_epi32(two));
+        }
+#else
+        for (int g = 0; g < G; g++)
+            for (int b = 0; b < B; b++)
+                for (int r = 0; r < LANES; r++) {
+                    const int8_t* two = grouped + (g * columns + k) * LANES + 2 * r;
+                    sums[g][b][r] += two[0] * x[b * columns + k] + two[1] * x[b * columns + k + 1];
+                }
+#endif
+    }
+    for (int g = 0; g < G; g++)
+        for (int b = 0; b < B; b++)
+            for (int64_t r = 0; r < LANES && row + g * LANES + r < rows; r++) {
+                int64_t at = row + g * LANES + r;
+                float sum = static_cast<float>(sums[g][b][r]) * (m.scale[at] * x_scale[b]);
+                if (m.bias) sum += m.bias[at];
+                float& to = y[b * rows + at];
+                to = add ? to + sum : sum;
+            }
 }
+
+template <int G>
+void texts(const Matrix& m, int64_t group, const int16_t* x, const float* x_scale, float* y, int64_t batch, bool add) {
+    int64_t columns = even(m.columns), row = group * LANES, b = 0;
+    const int8_t* grouped = static_cast<const int8_t*>(m.weight) + row * columns;
+    for (; b + 4 <= batch; b += 4)
+        tile<G, 4>(grouped, columns, x + b * columns, x_scale + b, y + b * m.rows, m.rows, row, m, add);
+    for (; b < batch; b++)
+        tile<G, 1>(grouped, columns, x + b * columns, x_scale + b, y + b * m.rows, m.rows, row, m, add);
+}
+
+// ------------------------------------------------------------------ either
+
+// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the region that calls it; `room` holds
+// batch * (columns + 3) floats. The threads meet at its end.
+void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, float* room) {
+    int64_t columns = even(m.columns), height = m.scale ? LANES : 4, groups = (m.rows + height - 1) / height;
+    int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    int64_t group = groups * thread / threads, end = groups * (thread + 1) / threads;
+    if (m.scale) {
+        int16_t* small = reinterpret_cast<int16_t*>(room + batch);
+#pragma omp for
+        for (int64_t b = 0; b < batch; b++) rounded(x + b * m.columns, m.columns, small + b * columns, room + b);
+        if (batch == 1)
+            for (; group + 4 <= end; group += 4) texts<4>(m, group, small, room, y, batch, add);
+        for (; group + 2 <= end; group += 2) texts<2>(m, group, small, room, y, batch, add);
+        for (; group < end; group++) texts<1>(m, group, small, room, y, batch, add);
+    } else {
+        for (; group < end; group++) {
+            int64_t row = group * height;
+            if (row + 4 <= m.rows)
+                texts<4>(m, row, x, y, batch, add);
+            else
+                for (; row < m.rows; row++) texts<1>(m, row, x, y, batch, add);
+        }
+    }
+#pragma omp barrier
+}
+
+// ------------------------------------------------------------------ the rest of a block
 
 void normalise(const Norm& norm, const float* x, float* y, int64_t width, float eps) {
     float mean = 0, square = 0;
@@ -201,7 +271,9 @@ extern "C" {
 int64_t scratch_floats(const Model* m, int64_t batch) {
     int64_t inner = m->n_heads * m->d_head, fused = inner + 2 * m->n_kv_heads * m->d_head;
     int64_t wide = m->mlp == SWIGLU ? 2 * m->d_mlp : m->d_mlp;
-    return batch * (2 * m->d_model + fused + inner + wide + m->d_mlp + m->n_heads * m->capacity);
+    int64_t widest = m->d_mlp > inner ? m->d_mlp : inner;
+    widest = m->d_model > widest ? m->d_model : widest;
+    return batch * (2 * m->d_model + fused + inner + wide + m->d_mlp + m->n_heads * m->capacity + widest + 3);
 }
 
 // Read `batch` new tokens, each at its position of the text that stands in its slot of the cache; several of one text
@@ -213,12 +285,12 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
     int64_t fused = inner + 2 * m.n_kv_heads * width, wide = m.mlp == SWIGLU ? 2 * m.d_mlp : m.d_mlp;
     float *x = scratch, *normed = x + batch * d, *qkv = normed + batch * d, *z = qkv + batch * fused;
     float *up = z + batch * inner, *act = up + batch * wide, *scores = act + batch * m.d_mlp;
+    float* room = scores + batch * m.n_heads * m.capacity;
 #pragma omp parallel num_threads(m.threads)
     {
         // One region for all layers: its threads meet at barriers, which cost less than regions.
         auto times = [&](const Matrix& matrix, const float* from, float* to, bool add) {
-            product(matrix, from, to, batch, add, omp_get_thread_num(), omp_get_num_threads());
-#pragma omp barrier
+            product(matrix, from, to, batch, add, room);
         };
         auto norm = [&](const Norm& with, float* to) {
 #pragma omp for
@@ -265,9 +337,9 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
     }
 }
 
-// logits (batch, rows) of hidden (batch, columns).
-void logits(const Matrix* head, int64_t batch, const float* hidden, float* to, int64_t threads) {
+// logits (batch, rows) of hidden (batch, columns); `room` as in `product`.
+void logits(const Matrix* head, int64_t batch, const float* hidden, float* to, float* room, int64_t threads) {
 #pragma omp parallel num_threads(threads)
-    product(*head, hidden, to, batch, false, omp_get_thread_num(), omp_get_num_threads());
+    product(*head, hidden, to, batch, false, room);
 }
 }

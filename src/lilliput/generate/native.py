@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lilliput.base import machine
@@ -37,8 +38,8 @@ WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=na
 """Flags that not every compiler knows, the fastest first: what builds first is taken."""
 MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
 """In the order of native.cpp's enum."""
-MOST_TOKENS = 48
-"""More new tokens than this (prompts) are faster as PyTorch's matrix products."""
+MOST_TOKENS = {"fp32": 128, "int8": 512}
+"""More new tokens than this (long prompts) are faster as PyTorch's matrix products, or take too much memory here."""
 
 
 def native(model: Model) -> Model:
@@ -128,6 +129,7 @@ class _Native:
         self._layers = [self._layer(cast("Block", block)) for block in model.blocks]
         self._shape = self._all_but_layers()
         self._head = self._matrix(model.embed if model.unembed is None else model.unembed)
+        self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
         self._bound: WeakKeyDictionary[KVCache, _Model] = WeakKeyDictionary()
 
     def __call__(
@@ -135,7 +137,7 @@ class _Native:
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
         (batch, new), width = tokens.shape, self._model.config.d_model
-        if cache is None or segments is not None or tokens.numel() > MOST_TOKENS:
+        if cache is None or segments is not None or tokens.numel() > self._most:
             return self._model(tokens, segments=segments, cache=cache)
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self._model.config.context_length):
@@ -155,11 +157,14 @@ class _Native:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size)."""
         rows = hidden.numel() // hidden.shape[-1]
-        if rows > MOST_TOKENS:
+        if rows > self._most:
             return self._model.logits(hidden)
         hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
+        room = torch.empty(rows * (hidden.shape[-1] + 3))
         threads = ctypes.c_int64(torch.get_num_threads())
-        self._library.logits(ctypes.byref(self._head), ctypes.c_int64(rows), _pointer(hidden), _pointer(made), threads)
+        self._library.logits(
+            ctypes.byref(self._head), ctypes.c_int64(rows), *map(_pointer, (hidden, made, room)), threads
+        )
         return made
 
     def __getattr__(self, name: str) -> Any:
@@ -198,8 +203,9 @@ class _Native:
     def _matrix(self, part: Any) -> _Matrix:
         weight, scale = part.weight, None
         if isinstance(part, Int8Linear):
-            weight, scale = part.weight[:, : part.inputs].contiguous(), part.scale.float()
-        return _Matrix(*map(self._place, (weight, scale, getattr(part, "bias", None))), *weight.shape)
+            weight, scale = _grouped(part.weight[:, : part.inputs]), part.scale.float()
+        places = map(self._place, (weight, scale, getattr(part, "bias", None)))
+        return _Matrix(*places, len(part.weight), getattr(part, "inputs", part.weight.shape[1]))
 
     def _norm(self, part: nn.Module | None) -> _Norm:
         return _Norm(*(self._place(getattr(part, name, None)) for name in ("weight", "bias")))
@@ -211,6 +217,13 @@ class _Native:
         assert tensor.is_contiguous()
         self._kept.append(tensor.detach())
         return tensor.data_ptr()
+
+
+def _grouped(weight: torch.Tensor) -> torch.Tensor:
+    """int8 weights (rows, columns) in the order in which native.cpp reads them, (rows / 8, columns / 2, 8, 2)."""
+    rows, columns = weight.shape
+    weight = F.pad(weight, (0, columns % 2, 0, -rows % 8))
+    return weight.view(-(-rows // 8), 8, -1, 2).transpose(1, 2).contiguous()
 
 
 def _pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
