@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from lilliput.api.storyteller import Storyteller
+from lilliput.api.storyteller import Storyteller, faster
 from lilliput.base import allocator
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
@@ -64,7 +64,7 @@ class Assembly:
         self.model.recompute = recipe.train.activation_checkpointing
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
-        self.storyteller = Storyteller(self.model, self.tokenizer, self.objective)
+        self.storyteller = Storyteller(self.model, self.tokenizer, self.objective, faster(self.model, say))
 
     def _model_config(self) -> ModelConfig:
         return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})

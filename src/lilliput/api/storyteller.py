@@ -148,10 +148,10 @@ def load(
     kept = read_json(folder / "config.json").get("lilliput", {})
     objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     model = quantised(model) if int8 else model
-    return Storyteller(model, Tokenizer.load(folder), objective, _faster(model, compile, say))
+    return Storyteller(model, Tokenizer.load(folder), objective, faster(model, say, compile))
 
 
-def _faster(model: Model, compile: bool | None, say: Callable[[str], None]) -> Faster | None:
+def faster(model: Model, say: Callable[[str], None], compile: bool | None = None) -> Faster | None:
     """How `compile` is done for this model on its device. Raises ConfigError where it cannot be."""
     reason = why_not(model)
     if compile and reason and not can_compile(next(model.parameters()).device):

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from lilliput import __version__
-from lilliput.base import allocator
 from lilliput.base.errors import LilliputError
 from lilliput.cli import (
     compare,
@@ -81,6 +80,8 @@ def _main(
 def start() -> None:
     """The process's entry: what trains starts again on a better memory allocator where one is installed."""
     if sys.argv[1:2] == ["train"]:
+        from lilliput.base import allocator
+
         with one_line_errors():
             allocator.restart_on_better()
     main()
