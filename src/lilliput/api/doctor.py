@@ -12,7 +12,7 @@ import torch
 
 from lilliput.base import allocator, machine
 from lilliput.base.machine import can_compile
-from lilliput.base.threads import waiting
+from lilliput.base.threads import counted, waiting
 
 EXTRAS = {
     "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
@@ -95,7 +95,7 @@ def _advice(device: torch.device, threads: int) -> list[str]:
     if not can_compile(device):
         found.append("install a C++ compiler for telling and for long runs (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
-        found.append(f"{threads} threads on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
+        found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * machine.cores():
         found.append(f"the machine is busy (load {load:.1f}): what was measured here may be too low")

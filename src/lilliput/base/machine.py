@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import cache_folder, write_json
+from lilliput.base.threads import counted
 
 if TYPE_CHECKING:
     import torch
@@ -347,5 +348,5 @@ def this_speed() -> tuple[float, str]:
     device = choose_device()
     threads = configure_threads()
     precision = choose_precision("auto", device, threads)
-    where = f"{threads} threads of {device_name(device)}" if device.type == "cpu" else device_name(device)
+    where = f"{counted(threads)} of {device_name(device)}" if device.type == "cpu" else device_name(device)
     return matmul_peak(device, precision.dtype, threads), where

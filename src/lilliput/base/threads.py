@@ -30,6 +30,11 @@ def others_run(load: Path = LOAD) -> bool:
     return int(running) > 1
 
 
+def counted(threads: int) -> str:
+    """'1 thread' or '2 threads'."""
+    return f"{threads} thread" + "s" * (threads != 1)
+
+
 def waiting(environment: Mapping[str, str]) -> str:
     """How threads wait, in words."""
     if "GOMP_SPINCOUNT" in environment:

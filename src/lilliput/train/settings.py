@@ -12,6 +12,7 @@ import torch
 from lilliput.base.console import duration
 from lilliput.base.errors import TrainingError
 from lilliput.base.machine import can_compile, choose_precision, configure_threads
+from lilliput.base.threads import counted
 from lilliput.train.config import TrainConfig
 from lilliput.train.schedule import Budget
 
@@ -49,7 +50,7 @@ def choose(
     device = next(model.parameters()).device
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
-    say(f"{device.type}, {threads} threads, {precision.reason}")
+    say(f"{device.type}, {counted(threads)}, {precision.reason}")
     length = sample().tokens.shape[1]
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
