@@ -124,6 +124,17 @@ def test_a_full_cache_is_said(tiny):
         native(model)(torch.tensor([[1]]), cache=cache)
 
 
+def test_what_native_steps_cannot_read_goes_to_the_model(tiny):
+    model = tiny()
+    fast, half = native(model), KVCache(model.config, 1, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        assert fast(torch.tensor([[1]]), cache=half).shape == (1, 1, 32)
+    assert half.keys[0].count_nonzero()
+    for unknown in (50, -1):
+        with pytest.raises(IndexError):
+            fast(torch.tensor([[unknown]]), cache=KVCache(model.config, 1, 4))
+
+
 def test_it_is_refused_with_the_reason(tiny, monkeypatch):
     assert why_not(tiny()) is None
     assert "bfloat16 on cpu" in str(why_not(tiny().bfloat16()))

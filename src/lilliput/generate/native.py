@@ -137,7 +137,7 @@ class _Native:
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
         (batch, new), width = tokens.shape, self._model.config.d_model
-        if cache is None or segments is not None or tokens.numel() > self._most:
+        if cache is None or segments is not None or tokens.numel() > self._most or not self._can_read(tokens, cache):
             return self._model(tokens, segments=segments, cache=cache)
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self._model.config.context_length):
@@ -153,6 +153,12 @@ class _Native:
         read = (tokens.to(torch.int64).contiguous(), slots, positions)
         self._library.forward(ctypes.byref(bound), count, *map(_pointer, (*read, scratch, hidden)))
         return hidden
+
+    def _can_read(self, tokens: torch.Tensor, cache: KVCache) -> bool:
+        """Whether these ids and this cache are such that native.cpp stays within its memory."""
+        least, most = tokens.aminmax()
+        known = int(least) >= 0 and int(most) < self._model.config.vocab_size
+        return known and len(tokens) == cache.batch and cache.keys[0].dtype == torch.float32
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size)."""
