@@ -130,6 +130,10 @@ def test_what_native_steps_cannot_read_goes_to_the_model(tiny):
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
         assert fast(torch.tensor([[1]]), cache=half).shape == (1, 1, 32)
     assert half.keys[0].count_nonzero()
+    hidden = model(torch.tensor([[1, 2]])).detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, plain = fast.logits(hidden.bfloat16()), model.logits(hidden.bfloat16())
+    assert torch.equal(rough, plain)
     for unknown in (50, -1):
         with pytest.raises(IndexError):
             fast(torch.tensor([[unknown]]), cache=KVCache(model.config, 1, 4))

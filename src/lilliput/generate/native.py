@@ -163,7 +163,7 @@ class _Native:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size)."""
         rows = hidden.numel() // hidden.shape[-1]
-        if rows > self._most:
+        if rows > self._most or hidden.dtype != torch.float32:
             return self._model.logits(hidden)
         hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
         room = torch.empty(rows * (hidden.shape[-1] + 3))
