@@ -1,7 +1,10 @@
 """Words looked up in a table give the ids that the whole text gives, whatever its white space."""
 
 import json
+import re
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,22 +53,47 @@ PIECES = st.sampled_from(BLANKS + SIGNS)
 def test_ids_are_those_of_the_whole_text(tokenizer, pieces):
     text = "".join(pieces)
     before = " " if tokenizer.kind == "sentencepiece" and text else ""
-    assert tokenizer.encode(text) == tokenizer._encode_whole([before + text])[0]
+    whole = tokenizer._encode_whole([before + text])[0].tolist()
+    assert tokenizer.encode_batch([text, TEXT, text]) == [whole, tokenizer.encode(TEXT), whole]
+
+
+def lengths(asked: list[str]):
+    """A tokenizer of one id for each word, its length, that opens with a space where the word stands after one."""
+
+    def encode(pieces: Sequence[str]) -> list[np.ndarray]:
+        asked.extend(pieces)
+        found = [[len(word) + 10 * (word[0] == " ") for word in re.findall(r" ?[^ ]+| $", piece)] for piece in pieces]
+        return [np.array(ids, dtype=np.uint32) for ids in found]
+
+    return encode
+
+
+def told(words: Words, *texts: str) -> list[list[int] | None]:
+    return [None if ids is None else ids.tolist() for ids in words.ids(texts)]
 
 
 def test_a_word_is_asked_for_once_and_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "MOST_WORDS", 2)
+    monkeypatch.setattr(module, "MOST_WORDS", 4)
     asked: list[str] = []
+    words = Words(lengths(asked), np.arange(100) > 10)
+    assert told(words, "a bb bb ccc bb", "a bb ccc") == [[1, 13, 13, 14, 13], [1, 13, 14]]
+    assert asked == [" bb ccc", "a"]
+    asked.clear()
+    assert told(words, "a dddd bb dddd") == told(words, "a dddd bb dddd") == [[1, 15, 13, 15]]
+    assert asked == [" dddd", " dddd"]  # the table has no more place, so it is asked for in every group of texts
 
-    def encode(piece: str) -> list[int]:
-        asked.append(piece)
-        return [len(piece)]
 
-    words = Words(encode)
-    assert words.ids("a bb bb ccc bb dddd dddd") == [1, 3, 3, 4, 3, 5, 5]
-    assert asked == ["a", " bb", " ccc", " dddd", " dddd"]  # the third word of the table no longer has a place
-    assert words.ids("a \n b") is None
-    assert words.ids("a  b") is None
+def test_white_space_that_may_belong_together_is_left_to_the_tokenizer():
+    words = Words(lengths([]), np.arange(100) > 10)
+    for _ in range(2):
+        assert told(words, "a \n b", "a  b", "a bb\n", "a ", " a") == [None, None, [1, 14], [1, 11], [12]]
+
+
+def test_a_vocabulary_without_a_token_for_the_space_is_asked_for_each_word():
+    asked: list[str] = []
+    words = Words(lengths(asked), np.zeros(100, dtype=bool))
+    assert told(words, "a bb ccc") == [[1, 13, 14]]
+    assert asked == [" bb ccc", "a", " bb", " ccc"]
 
 
 def test_a_tokenizer_that_may_join_words_is_not_looked_up(tokenizer):

@@ -35,16 +35,16 @@ def test_encoding_puts_bounds_round_every_story(tokenizer: Tokenizer) -> None:
     (row,) = Causal().encode([Document(TEXT, "a")], tokenizer)
     assert row.ids[0] == tokenizer.bos_id
     assert row.ids[-1] == tokenizer.eos_id
-    assert tokenizer.decode(row.ids[1:-1]) == TEXT
+    assert tokenizer.decode(list(row.ids)[1:-1]) == TEXT
 
 
 def test_both_reversed_arms_keep_the_bounds_in_reading_order(tokenizer: Tokenizer) -> None:
     (forwards,) = Causal().encode([Document(TEXT, "a")], tokenizer)
     (by_token,) = Reversed(by="token").encode([Document(TEXT, "a")], tokenizer)
     (by_word,) = Reversed(by="word").encode([Document(TEXT, "a")], tokenizer)
-    assert by_token.ids == [tokenizer.bos_id, *forwards.ids[1:-1][::-1], tokenizer.eos_id]
+    assert list(by_token.ids) == [tokenizer.bos_id, *forwards.ids[1:-1][::-1], tokenizer.eos_id]
     assert (by_word.ids[0], by_word.ids[-1]) == (tokenizer.bos_id, tokenizer.eos_id)
-    assert reverse_words(tokenizer.decode(by_word.ids[1:-1])) == TEXT
+    assert reverse_words(tokenizer.decode(list(by_word.ids)[1:-1])) == TEXT
 
 
 @pytest.mark.parametrize("by", ["word", "token"])
@@ -85,8 +85,8 @@ def test_the_rest_of_a_story_comes_back_from_its_own_ids(tokenizer: Tokenizer, b
     story = "A cat saw a butterfly. " + ending
     (row,) = objective.encode([Document(story, "a")], tokenizer)
     prompt = objective.prompt(tokenizer, None, ending)
-    assert row.ids[: len(prompt.ids)] == prompt.ids
-    assert objective.told(tokenizer, None, ending, row.ids[len(prompt.ids) : -1]) == story
+    assert list(row.ids[: len(prompt.ids)]) == prompt.ids
+    assert objective.told(tokenizer, None, ending, list(row.ids)[len(prompt.ids) : -1]) == story
 
 
 def test_the_first_new_word_cannot_grow_into_the_ending(tokenizer: Tokenizer) -> None:

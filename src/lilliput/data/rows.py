@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One document as token ids, bounds (beginning and end of story) included. `learn` lists the spans
-    [start, stop) of ids that are targets; None means all of them but an opening BOS."""
+    """One document as token ids (an array, or a list of a few), bounds (beginning and end of story) included. `learn`
+    lists the spans [start, stop) of ids that are targets; None means all of them but an opening BOS."""
 
-    ids: list[int]
+    ids: np.ndarray | list[int]
     learn: list[tuple[int, int]] | None = None
 
 

@@ -21,6 +21,8 @@ from lilliput.base import files
 from lilliput.data.rows import Encoded
 
 SMALL_BYTES = 64 * 2**20
+NAMES = 1024
+"""Names of documents that are compressed together."""
 
 
 def dtype_for(vocab_size: int) -> str:
@@ -35,6 +37,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str, dtype: str, shard_tokens: int, bos_id: int):
         self.folder, self.split, self.dtype = folder, split, np.dtype(dtype).newbyteorder("<")
+        self.largest = np.iinfo(self.dtype).max
         self.shard_tokens, self.bos_id = shard_tokens, bos_id
         self.shards: list[dict[str, Any]] = []
         self._open: _OpenShard | None = None
@@ -98,15 +101,20 @@ class _OpenShard:
         self.files = ExitStack()
         self._tokens = self._file(path)
         self._names = self._file(_beside(path, "ids"))
-        self._compress = zlib.compressobj()
+        self._compress = zlib.compressobj(
+            level=1
+        )  # names differ by a number: a higher level takes longer than the tokens
+        self._waiting: list[str] = []
         self._loss: IO[bytes] | None = None
 
     def _file(self, path: Path) -> IO[bytes]:
         return self.files.enter_context(open(path, "wb", buffering=2**20))
 
     def add(self, encoded: Encoded, name: str, size: int) -> None:
-        ids = np.asarray(encoded.ids, dtype=self.writer.dtype)
-        opened = int(len(ids) > 0 and encoded.ids[0] == self.writer.bos_id)
+        ids = np.asarray(encoded.ids)
+        if len(ids) and ids.max() > self.writer.largest:
+            raise OverflowError(f"id {ids.max()} does not fit {self.writer.dtype}")
+        opened = int(len(ids) > 0 and ids[0] == self.writer.bos_id)
         if encoded.learn is not None or self._loss is not None:
             mask = np.zeros(len(ids), dtype=np.uint8)
             for start, stop in [(opened, len(ids))] if encoded.learn is None else encoded.learn:
@@ -117,11 +125,18 @@ class _OpenShard:
             self.learned += int(mask.sum())
         else:
             self.learned += len(ids) - opened
-        self._tokens.write(ids.tobytes())
-        self._names.write(self._compress.compress((name.replace("\n", " ") + "\n").encode("utf-8", "replace")))
+        self._tokens.write(ids.astype(self.writer.dtype).tobytes())
+        self._waiting.append(name.replace("\n", " "))
+        if len(self._waiting) == NAMES:
+            self._write_names()
         self.tokens += len(ids)
         self.text_bytes += size
         self._ends.append(self.tokens)
+
+    def _write_names(self) -> None:
+        lines = "".join(f"{name}\n" for name in self._waiting)
+        self._names.write(self._compress.compress(lines.encode("utf-8", "replace")))
+        self._waiting.clear()
 
     def _begin_loss(self) -> IO[bytes]:
         """Opens the file of what is learned and fills it for the documents before, which learn all but BOS."""
@@ -132,6 +147,7 @@ class _OpenShard:
         return loss
 
     def close(self) -> dict[str, Any]:
+        self._write_names()
         self._names.write(self._compress.flush())
         written = [self.path, _beside(self.path, "index"), _beside(self.path, "ids")]
         self.files.close()

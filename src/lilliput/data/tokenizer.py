@@ -156,8 +156,12 @@ class Tokenizer:
         return self.encode_batch([text], continuing)[0]
 
     def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:
-        """Ids of each text. Words that were met before are looked up (see words.py); a text for which that cannot be
-        done is encoded by `tokenizers`, on all cores and without Python's lock."""
+        """Ids of each text."""
+        return [ids.tolist() for ids in self.encode_arrays(texts, continuing)]
+
+    def encode_arrays(self, texts: Sequence[str], continuing: bool = False) -> list[np.ndarray]:
+        """Ids of each text as uint32, for many texts. Words that were met before are looked up (see words.py); a text
+        for which that cannot be done is encoded by `tokenizers`, on all cores and without Python's lock."""
         if self.kind != "sentencepiece":
             return self._encode(texts)
         before = "" if continuing else " "
@@ -179,8 +183,8 @@ class Tokenizer:
                 ids += [self._byte_ids[byte] for byte in run]
         return ids
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        looked_up = [self._words.ids(text) if self._words else None for text in texts]
+    def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        looked_up = self._words.ids(texts) if self._words else [None] * len(texts)
         rest = iter(self._encode_anew([text for text, ids in zip(texts, looked_up, strict=True) if ids is None]))
         return [next(rest) if ids is None else ids for ids in looked_up]
 
@@ -189,15 +193,17 @@ class Tokenizer:
         """The table of words, where their ids put together are those of the text."""
         plain = self.kind != "other" and (self.kind == "sentencepiece" or not self._spec["normalizer"])
         parted = self._cuts and all(token["special"] for token in self._spec["added_tokens"])
-        return Words(lambda piece: self._encode_whole([piece])[0]) if plain and parted else None
+        if not plain or not parted:
+            return None
+        return Words(self._encode_whole, np.array([piece.startswith(b" ") for piece in self._pieces]))
 
-    def _encode_anew(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encode_anew(self, texts: Sequence[str]) -> list[np.ndarray]:
         return _partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
 
-    def _encode_long(self, text: str) -> list[int]:
+    def _encode_long(self, text: str) -> np.ndarray:
         """A text of any length in parts: what `tokenizers` keeps of it while it works is 100 times its size, and
         parts can be shared out among the cores. No token spans the cuts, so the ids are the same."""
-        ids: list[int] = []
+        ids: list[np.ndarray] = []
         start = 0
         while start < len(text):
             parts = []
@@ -206,20 +212,19 @@ class Tokenizer:
                 stop = cut.end() if cut else len(text)
                 parts.append(text[start:stop])
                 start = stop
-            for encoded in self._encode_whole(parts):
-                ids += encoded
-        return ids
+            ids += self._encode_whole(parts)
+        return np.concatenate(ids)
 
-    def _encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encode_whole(self, texts: Sequence[str]) -> list[np.ndarray]:
         try:
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
         except TypeError:  # what `tokenizers` says of half a surrogate pair
             for text in texts:
                 _check_unicode(text)
             raise
-        return [encoding.ids for encoding in encodings]
+        return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
-    def _encode_marks(self, text: str, continuing: bool) -> list[int]:
+    def _encode_marks(self, text: str, continuing: bool) -> np.ndarray:
         """A text in which U+2581 itself may occur: it is spelled in bytes, since the piece means a space."""
         ids: list[int] = []
         for place, part in enumerate(text.split(MARK)):
@@ -227,8 +232,8 @@ class Tokenizer:
                 ids += [] if continuing or ids else self._prefix
                 ids += [self._byte_ids[byte] for byte in MARK.encode()]
             before = "" if continuing or ids or not part else " "
-            ids += self._encode([before + part])[0]
-        return ids
+            ids += self._encode([before + part])[0].tolist()
+        return np.array(ids, dtype=np.uint32)
 
     # ------------------------------------------------------------------ ids to text
 
@@ -306,7 +311,7 @@ class Tokenizer:
     @cached_property
     def _prefix(self) -> list[int]:
         """Ids of the space that the SentencePiece-style kind puts before a text."""
-        return self._encode([" "])[0] if self.kind == "sentencepiece" else []
+        return self._encode([" "])[0].tolist() if self.kind == "sentencepiece" else []
 
 
 class TokenStream:
@@ -338,9 +343,9 @@ class TokenStream:
 def _partly(
     texts: Sequence[str],
     special: Callable[[str], bool],
-    one: Callable[[str], list[int]],
-    many: Callable[[Sequence[str]], list[list[int]]],
-) -> list[list[int]]:
+    one: Callable[[str], np.ndarray],
+    many: Callable[[Sequence[str]], list[np.ndarray]],
+) -> list[np.ndarray]:
     """Ids of each text: by `one` for those that are `special`, by `many` for the rest together."""
     flags = [special(text) for text in texts]
     rest = iter(many([text for text, flag in zip(texts, flags, strict=True) if not flag]))

@@ -91,9 +91,9 @@ class Objective(Config):
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
         """Documents to token ids with the story bounds in place, once, when data is prepared."""
-        bos, eos = [tokenizer.bos_id], [tokenizer.eos_id]
-        texts = tokenizer.encode_batch([self.view(document.text) for document in documents])
-        return [Encoded(ids=bos + ids + eos) for ids in texts]
+        bos, eos = np.array([tokenizer.bos_id], np.uint32), np.array([tokenizer.eos_id], np.uint32)
+        texts = tokenizer.encode_arrays([self.view(document.text) for document in documents])
+        return [Encoded(ids=np.concatenate((bos, ids, eos))) for ids in texts]
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """Rows of T + 1 ids to a Batch, each step, pure and vectorised; `rng` depends on (seed, position) only."""

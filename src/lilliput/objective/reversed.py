@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded
@@ -36,7 +38,7 @@ class Reversed(Causal):
         rows = super().encode(documents, tokenizer)
         if self.by == "word":
             return rows
-        return [Encoded(ids=[row.ids[0], *row.ids[-2:0:-1], row.ids[-1]]) for row in rows]
+        return [Encoded(ids=np.concatenate((row.ids[:1], row.ids[-2:0:-1], row.ids[-1:]))) for row in rows]
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         if opening:
