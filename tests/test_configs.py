@@ -59,7 +59,7 @@ def test_the_settings_are_the_roadmaps(path: Path) -> None:
     assert model.context_length == (256 if "288D" in path.stem else 512)
     assert train.batch_tokens == 512 * model.context_length
     assert train.micro_batch_tokens == 128 * model.context_length
-    budget = Budget.of(train, 512, train.batch_tokens, rows_per_epoch=10**9)
+    budget = Budget.of(train, model.context_length, rows_per_epoch=10**9)
     assert budget.steps is not None
     assert budget.steps == -(-9_700_000_000 // train.batch_tokens)
     assert [factor(train.schedule, step, 0) for step in (0, 499, 999)] == pytest.approx([0.001, 0.5, 1])

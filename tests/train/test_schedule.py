@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilliput.train.config import ScheduleConfig, TrainConfig
-from lilliput.train.schedule import Budget, factor
+from lilliput.base.errors import ConfigError
+from lilliput.train.config import GrowthConfig, ScheduleConfig, TrainConfig
+from lilliput.train.schedule import Budget, factor, mean_rows, row_length, step_rows
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,33 @@ def test_never_negative_never_above_the_peak(kind: str, step: int, progress: flo
 
 def test_the_tightest_budget_wins() -> None:
     config = TrainConfig(steps=100, tokens=5000, epochs=2)
-    assert Budget.of(config, rows_per_step=4, tokens_per_step=100, rows_per_epoch=1000).steps == 50
-    assert Budget.of(config, rows_per_step=4, tokens_per_step=10, rows_per_epoch=1000).steps == 100
-    assert Budget.of(config, rows_per_step=40, tokens_per_step=10, rows_per_epoch=1000).steps == 50
+    for batch, steps in ((100, 50), (10, 100), (1000, 5), (2000, 3)):
+        sized = config.model_copy(update={"batch_tokens": batch})
+        assert Budget.of(sized, context_length=10, rows_per_epoch=10**6).steps == steps
+    assert Budget.of(config.model_copy(update={"batch_tokens": 40}), 10, rows_per_epoch=100).steps == 50
+
+
+def test_what_grows_doubles_in_equal_parts_of_the_beginning() -> None:
+    config = TrainConfig(steps=1, batch_tokens=64, growth=GrowthConfig(batch_tokens=16, context=2, fraction=0.4))
+    seen = [(step_rows(config, 8, n / 10), row_length(config, 8, n / 10)) for n in range(11)]
+    assert seen == [(2, 2), (2, 2), (4, 4), (4, 4), *[(8, 8)] * 7]
+    plain = TrainConfig(steps=1, batch_tokens=64)
+    assert (step_rows(plain, 8, 0.0), row_length(plain, 8, 0.0), mean_rows(plain, 8)) == (8, 8, 8)
+
+
+@given(st.integers(1, 6), st.floats(0.1, 1), st.integers(20, 400), st.sampled_from([None, 16, 24, 60, 500]))
+def test_a_budget_in_tokens_is_met_while_the_batch_grows(rows: int, fraction: float, steps: int, first) -> None:
+    growth = GrowthConfig(batch_tokens=first, fraction=fraction)
+    config = TrainConfig(tokens=steps * rows * 8, batch_tokens=rows * 8, growth=growth)
+    taken = Budget.of(config, 8, rows_per_epoch=10**9).steps
+    assert taken is not None
+    tokens = sum(8 * step_rows(config, 8, step / taken) for step in range(taken))
+    assert abs(tokens - steps * rows * 8) <= 8 * rows * 8
+
+
+def test_a_row_that_does_not_double_to_the_context_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"growth.context=3 does not double to the context length of 8"):
+        row_length(TrainConfig(steps=1, growth=GrowthConfig(context=3)), 8)
 
 
 def test_clock_and_steps_together() -> None:

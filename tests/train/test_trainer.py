@@ -20,7 +20,7 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Batch, Loss
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback, Metrics, Record
-from lilliput.train.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from lilliput.train.config import GrowthConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import Settings
 from lilliput.train.trainer import Trainer
@@ -121,9 +121,9 @@ class StopAt(Callback):
 def test_a_gpu_gets_its_batches_from_pinned_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = trainer(tmp_path / "run", steps=1)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 100)  # needs a GPU: here, a mark
-    plain = made._make_batch(0)
+    plain = made._make_batch(0, 0.0).batch
     made.device = torch.device("cuda")
-    pinned = made._make_batch(0)
+    pinned = made._make_batch(0, 0.0).batch
     assert torch.equal(pinned.tokens, plain.tokens + 100)
     assert torch.equal(pinned.weights, plain.weights + 100)
 
@@ -153,6 +153,36 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
     same = ("step", "tokens", "loss", "grad_norm", "learning_rate")
     lines = [[{k: r[k] for k in same} for r in t.run.read_metrics()] for t in (whole, rest)]
     assert lines[0] == lines[1]
+
+
+def test_batch_and_context_grow_and_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    class Seen(Causal):
+        def loss(self, model: Model, batch: Batch) -> Loss:
+            shapes.append(tuple(batch.tokens.shape))
+            return super().loss(model, batch)
+
+    growth = GrowthConfig(batch_tokens=8, context=4, fraction=0.5)
+    whole = trainer(tmp_path / "whole", objective=Seen(), growth=growth)
+    whole.train()
+    # 8 and 16 tokens a step for three steps each, then 32; rows of 4 tokens as long as something grows
+    assert shapes == [(2, 4)] * 3 + [(4, 4)] * 3 + [(4, 8)] * 6
+    assert [record["tokens"] for record in whole.run.read_metrics()][2:7] == [24, 40, 56, 72, 104]
+    trainer(tmp_path / "part", growth=growth, callbacks=[StopAt(4)]).train()
+    rest = trainer(tmp_path / "part", growth=growth, resume=True)
+    rest.train()
+    assert equal(weights(whole), weights(rest))
+
+
+def test_pieces_of_rows_are_learnt_like_rows_of_their_length(tmp_path: Path) -> None:
+    rows = CountingLoader().take(0, 4)
+    batch = Causal().batch(rows, np.random.default_rng(0))
+    pieces = batch.cut(4)
+    assert pieces.tokens.tolist()[:2] == [batch.tokens[0, :4].tolist(), batch.tokens[0, 4:].tolist()]
+    assert pieces.targets.tolist()[1] == batch.targets[0, 4:].tolist()
+    assert float(pieces.weights.sum()) == float(batch.weights.sum())
+    assert batch.cut(8) is batch
 
 
 def test_a_killed_run_repeats_what_came_after_its_checkpoint(tmp_path: Path) -> None:

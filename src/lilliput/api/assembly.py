@@ -27,7 +27,7 @@ from lilliput.train.card import model_card
 from lilliput.train.progress import LiveRun
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
-from lilliput.train.schedule import Budget
+from lilliput.train.schedule import Budget, step_rows
 from lilliput.train.settings import Settings
 from lilliput.train.trackers import TRACKERS
 from lilliput.train.trainer import Trainer
@@ -156,14 +156,13 @@ class Assembly:
             configure_threads(chosen.threads)
             return chosen
         train = self.recipe.train
-        rows = max(1, train.batch_tokens // self.loader.context_length)
-        tokens = rows * self.loader.context_length
+        rows = step_rows(train, self.loader.context_length)
         return settings.choose(
             train,
             self.model,
             self.objective,
             lambda: self.objective.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
-            Budget.of(train, rows, tokens, self.loader.rows_per_epoch),
+            Budget.of(train, self.loader.context_length, self.loader.rows_per_epoch),
             self.say,
         )
 

@@ -73,6 +73,7 @@ def _endless(recipe: Recipe, compiled: bool) -> Recipe:
     never = 10**9
     changes = [
         *(f"train.{bound}=null" for bound in ("tokens", "epochs", "seconds")),
+        *(f"train.growth.{what}=null" for what in ("batch_tokens", "context")),
         f"train.steps={never}",
         f"train.checkpoint_steps={never}",
         f"train.compile={'true' if compiled else 'false'}",

@@ -23,6 +23,7 @@ from lilliput.plan.study import Findings, Trial, analyse
 from lilliput.plan.study_page import page, picture
 from lilliput.recipe import Recipe
 from lilliput.train.callbacks import Callback, Record
+from lilliput.train.schedule import mean_rows
 
 EXTENSIONS = 3
 """How many sizes may be added to a budget whose best run lies at the end of its sizes."""
@@ -134,7 +135,8 @@ class _Study:
     def __init__(self, base: Recipe, settings: Settings, folder: Path, say: Callable[[str], None]):
         self.base, self.settings, self.folder, self.say = base, settings, folder, say
         self.rungs = ladder(base.model)
-        self.step_tokens = max(1, base.train.batch_tokens // base.model.context_length) * base.model.context_length
+        context = base.model.context_length
+        self.step_tokens = round(mean_rows(base.train, context) * context)
         self.trials: list[Trial] = []
         self.failed: list[str] = []
 

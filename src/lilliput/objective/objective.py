@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lilliput.base.config import Config
+from lilliput.base.errors import ConfigError
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded, Rows
@@ -49,6 +50,15 @@ class Batch:
     def split(self, rows: int) -> list[Batch]:
         """Micro-batches of at most `rows` rows, in order."""
         return [self._each(lambda part, i=i: part[i : i + rows]) for i in range(0, len(self.tokens), rows)]
+
+    def cut(self, length: int) -> Batch:
+        """The same positions in rows of `length`, which has to divide T. Raises ConfigError where an encoder reads
+        a row as a whole."""
+        if length == self.tokens.shape[1]:
+            return self
+        if self.source is not None:
+            raise ConfigError("rows that an encoder reads cannot be cut", "leave out train.growth.context")
+        return self._each(lambda part: part.reshape(-1, length))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         segments = None if self.segments is None else change(self.segments)

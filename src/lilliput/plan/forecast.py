@@ -14,7 +14,7 @@ from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER, Optimum, methods
 from lilliput.plan.cost import Cost, estimate
 from lilliput.train.config import TrainConfig
-from lilliput.train.schedule import Budget
+from lilliput.train.schedule import Budget, mean_rows, step_rows
 
 MANY_EPOCHS = 4.0
 """Up to here repeated text teaches nearly as much as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
@@ -80,9 +80,10 @@ def forecast(
     """The run that `train` describes, at the pilot's speed. `rows_per_epoch` rows of the context length are in the
     data; `memory_bytes` is what the machine has (None: unknown)."""
     context = model.context_length
-    rows = max(1, train.batch_tokens // context)
-    step_tokens = rows * context
-    steps, seconds = _length(Budget.of(train, rows, step_tokens, rows_per_epoch), train, evaluation, pilot)
+    rows, mean = step_rows(train, context), mean_rows(train, context)
+    pilot = replace(pilot, step_seconds=pilot.step_seconds * mean / rows)
+    step_tokens = round(mean * context)
+    steps, seconds = _length(Budget.of(train, context, rows_per_epoch), train, evaluation, pilot)
     tokens = steps * step_tokens
     width = 2 if pilot.precision == "bf16" else 4
     counts = parameters(model)
@@ -102,7 +103,7 @@ def forecast(
         steps=steps,
         batch_tokens=step_tokens,
         tokens=tokens,
-        epochs=steps * rows / rows_per_epoch,
+        epochs=steps * mean / rows_per_epoch,
         tokens_per_parameter=tokens / counts.total,
         flops=flops,
         memory=needs,

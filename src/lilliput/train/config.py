@@ -48,6 +48,19 @@ class ScheduleConfig(Config):
     decay_fraction: float = Field(default=0.2, gt=0, le=1)
 
 
+class GrowthConfig(Config):
+    """`train.growth`: what starts small and doubles, in equal parts of the run's first `fraction`, to its full size.
+
+    batch_tokens  tokens a step at first (batch size warm-up)
+    context       tokens of a row at first (sequence length warm-up, Li et al. 2022): rows are cut into pieces, so that
+                  a step has as many tokens as ever. The context length divided by 2, 4, 8 ...
+    """
+
+    batch_tokens: int | None = Field(default=None, gt=0)
+    context: int | None = Field(default=None, gt=0)
+    fraction: float = Field(default=0.3, gt=0, le=1)
+
+
 class TrainConfig(Config):
     """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
     the optimiser, and what is saved.
@@ -61,6 +74,7 @@ class TrainConfig(Config):
     seconds: float | None = Field(default=None, gt=0)
 
     batch_tokens: int = Field(default=8192, gt=0)
+    growth: GrowthConfig = GrowthConfig()
     micro_batch_tokens: int | None = Field(default=None, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool | Literal["auto"] = "auto"

@@ -1,10 +1,11 @@
-"""Learning-rate schedules as pure functions, and the budget that says how far a run has come."""
+"""What changes over a run as pure functions of its progress: learning rate, batch and context; and the run's budget."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from lilliput.base.errors import ConfigError
 from lilliput.train.config import ScheduleConfig, TrainConfig
 
 
@@ -27,6 +28,46 @@ def _decay(config: ScheduleConfig, progress: float) -> float:
     return low + (1 - low) * min(1.0, left)
 
 
+def step_rows(config: TrainConfig, context_length: int, progress: float = 1.0) -> int:
+    """Rows of `context_length` tokens in a step, when `progress` of the run is behind it; at its full size for 1."""
+    tokens = _grown(config.growth.batch_tokens, config.batch_tokens, progress / config.growth.fraction)
+    return max(1, tokens // context_length)
+
+
+def mean_rows(config: TrainConfig, context_length: int) -> float:
+    """The mean of `step_rows` over a run."""
+    parts = _doublings(config.growth.batch_tokens, config.batch_tokens)
+    if not parts:
+        return step_rows(config, context_length)
+    growing = sum(step_rows(config, context_length, config.growth.fraction * (n + 0.5) / parts) for n in range(parts))
+    return config.growth.fraction * growing / parts + (1 - config.growth.fraction) * step_rows(config, context_length)
+
+
+def row_length(config: TrainConfig, context_length: int, progress: float = 1.0) -> int:
+    """Tokens of the pieces into which rows of `context_length` tokens are cut. Raises ConfigError where what they are
+    to be at first is not the context length divided by a power of two."""
+    first = config.growth.context
+    if first is not None and first << _doublings(first, context_length) != context_length:
+        raise ConfigError(
+            f"train.growth.context={first} does not double to the context length of {context_length:,}",
+            f"give the context length divided by 2, 4 or 8: train.growth.context={max(1, context_length // 4)}",
+        )
+    return _grown(first, context_length, progress / config.growth.fraction)
+
+
+def _grown(first: int | None, full: int, share: float) -> int:
+    """`first`, doubled at equal steps of `share`, the part of the growth that is over, until it is `full`."""
+    doublings = _doublings(first, full)
+    if first is None or share >= 1:
+        return full
+    return min(full, first << int(share * doublings))
+
+
+def _doublings(first: int | None, full: int) -> int:
+    """How often `first` has to double to reach `full`; 0 where nothing grows."""
+    return 0 if first is None or first >= full else math.ceil(math.log2(full / first))
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When a run ends. `steps` is the tightest of steps, tokens and epochs; `seconds` is a clock beside it."""
@@ -35,11 +76,14 @@ class Budget:
     seconds: float | None
 
     @staticmethod
-    def of(config: TrainConfig, rows_per_step: int, tokens_per_step: int, rows_per_epoch: int) -> Budget:
+    def of(config: TrainConfig, context_length: int, rows_per_epoch: int) -> Budget:
+        """The budget of a run on rows of `context_length` tokens. Where the batch grows, tokens and epochs are met
+        to within a step of each size."""
+        rows = mean_rows(config, context_length)
         bounds = [
             config.steps,
-            None if config.tokens is None else math.ceil(config.tokens / tokens_per_step),
-            None if config.epochs is None else math.ceil(config.epochs * rows_per_epoch / rows_per_step),
+            None if config.tokens is None else math.ceil(config.tokens / (rows * context_length)),
+            None if config.epochs is None else math.ceil(config.epochs * rows_per_epoch / rows),
         ]
         known = [bound for bound in bounds if bound is not None]
         return Budget(steps=min(known) if known else None, seconds=config.seconds)

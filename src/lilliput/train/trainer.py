@@ -56,6 +56,15 @@ class StepOutcome:
     applied: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch and where it was drawn: `rows` rows of the loader from `position` on."""
+
+    batch: Batch
+    position: int
+    rows: int
+
+
 class Trainer:
     """Trains `model` on rows of `loader` by `objective` into `run`.
 
@@ -93,9 +102,8 @@ class Trainer:
         self.optimizers = optim.build(model, config.optimizer)
         self.counters = Counters()
         self.context_length = loader.context_length
-        self.rows = max(1, config.batch_tokens // self.context_length)
-        self.step_tokens = self.rows * self.context_length
-        self.budget = schedule.Budget.of(config, self.rows, self.step_tokens, loader.rows_per_epoch)
+        schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
+        self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
         self.log_steps = config.log_steps or max(1, (self.budget.steps or 2000) // 200)
         self.stopped: str | None = None
         self._tenths, self._tenth_passed = 0, False
@@ -150,7 +158,7 @@ class Trainer:
         with Interrupt() as interrupt, ThreadPoolExecutor(1, "batches") as pool:
             for callback in self.callbacks:
                 callback.on_start(self)
-            pending = pool.submit(self._make_batch, self.counters.position)
+            pending = pool.submit(self._make_batch, self.counters.position, self.progress)
             while not self.finished:
                 pending = self._one_step(pending, pool)
                 if interrupt.name:
@@ -165,32 +173,35 @@ class Trainer:
             callback.on_end(self)
         return self.stopped or "finished"
 
-    def _one_step(self, pending: Future[Batch], pool: ThreadPoolExecutor) -> Future[Batch]:
+    def _one_step(self, pending: Future[Drawn], pool: ThreadPoolExecutor) -> Future[Drawn]:
         """One step on the pending batch; returns the next one, made while this step computes."""
         began = time.perf_counter()
-        batch = pending.result()
-        at = self.counters.position
-        following = pool.submit(self._make_batch, at + self.rows)
-        self.counters.position = at + self.rows
+        drawn = pending.result()
+        self.counters.position = drawn.position + drawn.rows
+        upcoming = self.budget.progress(self.step + 1, self.seconds)
+        following = pool.submit(self._make_batch, self.counters.position, upcoming)
         factor = schedule.factor(self.config.schedule, self.step, self.progress)
-        outcome = self.update(batch, factor)
+        outcome = self.update(drawn.batch, factor)
         spent = time.perf_counter() - began
         self.counters.training_seconds += spent
         self.counters.step += 1
-        self.counters.tokens += self.step_tokens
+        self.counters.tokens += drawn.rows * self.context_length
         tenths = int(self.progress * 10)
         self._tenth_passed, self._tenths = tenths > self._tenths, tenths
         if not outcome.applied:
-            self._skipped(at, outcome)
+            self._skipped(drawn, outcome)
             return following
         self.counters.skipped_in_row = 0
-        self._report(outcome, spent)
+        self._report(outcome, drawn.rows * self.context_length, spent)
         return following
 
-    def _make_batch(self, position: int) -> Batch:
-        rows = self.loader.take(position, self.rows)
-        batch = self.objective.batch(rows, generator(self.seed, "batch", position))
-        return batch.pinned() if self.device.type == "cuda" else batch
+    def _make_batch(self, position: int, progress: float) -> Drawn:
+        """The batch of a step that begins when `progress` of the run is over."""
+        rows = schedule.step_rows(self.config, self.context_length, progress)
+        batch = self.objective.batch(self.loader.take(position, rows), generator(self.seed, "batch", position))
+        if self.config.growth.context is not None:
+            batch = batch.cut(schedule.row_length(self.config, self.context_length, progress))
+        return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
         """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing."""
@@ -199,7 +210,8 @@ class Trainer:
         batch = self.objective.prepare(self.model, batch)
         weight = max(self.objective.weight(batch), 1e-9)
         sums = {"loss": torch.zeros((), device=self.device)}
-        for part in batch.split(self.settings.micro_batch_rows):
+        pieces = max(1, self.context_length // batch.tokens.shape[1])
+        for part in batch.split(self.settings.micro_batch_rows * pieces):
             with self.autocast():
                 loss = self.objective.loss(self._view, part.to(self.device))
             (loss.total / weight).backward()
@@ -216,7 +228,7 @@ class Trainer:
         self.optimizers.zero_grad()
         return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
 
-    def _report(self, outcome: StepOutcome, seconds: float) -> None:
+    def _report(self, outcome: StepOutcome, tokens: int, seconds: float) -> None:
         record: Record = {
             "step": self.step,
             "tokens": self.counters.tokens,
@@ -225,8 +237,8 @@ class Trainer:
             "bits_per_byte": outcome.loss / math.log(2) / self.bytes_per_target,
             "learning_rate": self.optimizers.learning_rate,
             "grad_norm": outcome.grad_norm,
-            "tokens_per_second": self.step_tokens / max(seconds, 1e-9),
-            "step_tokens": self.step_tokens,
+            "tokens_per_second": tokens / max(seconds, 1e-9),
+            "step_tokens": tokens,
             "step_seconds": seconds,
             **outcome.metrics,
         }
@@ -235,11 +247,11 @@ class Trainer:
 
     # ------------------------------------------------------------------ when numbers stop being finite
 
-    def _skipped(self, position: int, outcome: StepOutcome) -> None:
+    def _skipped(self, drawn: Drawn, outcome: StepOutcome) -> None:
         """Name the documents of a batch whose step was skipped; too many in a row roll back, and then stop."""
         self.counters.skipped += 1
         self.counters.skipped_in_row += 1
-        names = self.loader.document_ids(self.loader.take(position, self.rows))
+        names = self.loader.document_ids(self.loader.take(drawn.position, drawn.rows))
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         self.say(
             f"step {self.step} skipped: loss {outcome.loss:.4g}, gradient norm {outcome.grad_norm:.4g}; "
