@@ -18,6 +18,12 @@ def test_fewer_turns_beside_others(load: Path, running: int, turns: int):
     assert waiting_environment({}, load) == {"GOMP_SPINCOUNT": str(turns)}
 
 
+def test_what_runs_for_a_moment_only_does_not_count(load: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = iter([3, 2, 1])
+    monkeypatch.setattr(Path, "read_text", lambda path: f"0.52 0.40 0.33 {next(seen)}/512 4711\n")
+    assert waiting_environment({}, load) == {"GOMP_SPINCOUNT": str(SPINS_ALONE)}
+
+
 def test_a_system_that_does_not_tell_counts_as_quiet(load: Path):
     assert waiting_environment({}, load) == {"GOMP_SPINCOUNT": str(SPINS_ALONE)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from time import sleep
 
 SPINS_ALONE = 16_000
 SPINS_BESIDE_OTHERS = 1_000
@@ -11,6 +12,7 @@ SPINS_BESIDE_OTHERS = 1_000
 once, it ran at 0.63 of the speed that it has at 16,000 turns. Beside another busy process those turns are taken from
 the very processor that the last thread needs, and 1,000 lose little either way (docs/studies/speed.md)."""
 LOAD = Path("/proc/loadavg")
+LOOKS, PAUSE_SECONDS = 5, 0.002
 
 
 def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> dict[str, str]:
@@ -22,12 +24,17 @@ def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> di
 
 
 def others_run(load: Path = LOAD) -> bool:
-    """Whether a thread besides this one is running or ready to, at this very moment; False where that is not told."""
-    try:
-        running = load.read_text().split()[3].split("/")[0]
-    except (OSError, IndexError):
-        return False
-    return int(running) > 1
+    """Whether a thread besides this one is running or ready to, each time of several within a hundredth of a second:
+    what only starts a command, or reads what it writes, is not. False where that is not told."""
+    for look in range(LOOKS):
+        sleep(PAUSE_SECONDS if look else 0)
+        try:
+            running = load.read_text().split()[3].split("/")[0]
+        except (OSError, IndexError):
+            return False
+        if int(running) <= 1:
+            return False
+    return True
 
 
 def counted(threads: int) -> str:

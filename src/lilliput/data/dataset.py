@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -224,8 +226,7 @@ def _build(
             name: stack.enter_context(ShardWriter(folder, name, dtype, config.shard_tokens, tokenizer.bos_id))
             for name in SPLITS
         }
-        for batch in _batches(items):
-            encoded = encode([item.document for item in batch], tokenizer)
+        for batch, encoded in _encoded(items, encode, tokenizer):
             for item, row in zip(batch, encoded, strict=True):
                 if len(row.ids):
                     writers[item.split].add(row, item.document.id, item.size)
@@ -252,6 +253,20 @@ def _build(
             "drops": dict(curation.drops),
         },
     )
+
+
+def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], list[Encoded]]]:
+    """Batches with their tokens, in order. The next batch is read while the last one is encoded, which `tokenizers`
+    does on all cores without Python's lock."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending: deque[tuple[list[Item], Future[list[Encoded]]]] = deque()
+        for batch in _batches(items):
+            pending.append((batch, pool.submit(encode, [item.document for item in batch], tokenizer)))
+            if len(pending) > 1:
+                ready, future = pending.popleft()
+                yield ready, future.result()
+        for ready, future in pending:
+            yield ready, future.result()
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
