@@ -18,6 +18,7 @@ from lilliput.data.cache import Notes, locked, publish
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_report
 from lilliput.data.document import Document
+from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded
 from lilliput.data.shards import ShardWriter, dtype_for, problem
@@ -30,6 +31,8 @@ FORMAT = 1
 BATCH_BYTES = 2**21
 BATCH_DOCUMENTS = 2048
 MANY_IN_A_ROW = 4
+ENCODERS_FROM = 2**24
+"""Bytes of text after which encoding moves to processes of its own, which take half a second to start."""
 
 Encode = Callable[[Sequence[Document], Tokenizer], list[Encoded]]
 Progress = Callable[[int, int], None]
@@ -256,13 +259,18 @@ def _build(
 
 
 def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], list[Encoded]]]:
-    """Batches with their tokens, in order. The next batch is read while the last one is encoded, which `tokenizers`
-    does on all cores without Python's lock."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    """Batches with their tokens, in order. The next ones are read while the last ones are encoded: by `tokenizers`
+    without Python's lock, and once there is more than a little, in processes of their own."""
+    count, size = encoder_count(), 0
+    most = 1
+    with ThreadPoolExecutor(max_workers=count) as pool, ExitStack() as stack:
         pending: deque[tuple[list[Item], Future[list[Encoded]]]] = deque()
         for batch in _batches(items):
+            size += sum(item.size for item in batch)
+            if size > ENCODERS_FROM and count > 1 and most == 1:
+                tokenizer, most = stack.enter_context(shared(tokenizer, count)), count
             pending.append((batch, pool.submit(encode, [item.document for item in batch], tokenizer)))
-            if len(pending) > 1:
+            if len(pending) > most:
                 ready, future = pending.popleft()
                 yield ready, future.result()
         for ready, future in pending:
