@@ -171,6 +171,7 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, t
                 "learning_rate": 0.005,
                 "embedding_learning_rate": 0.03,
                 "muon_learning_rate": 0.02,
+                "betas": [0.9, 0.99],
             },
             "schedule": {"kind": "linear", "warmup_steps": 20},
         },
