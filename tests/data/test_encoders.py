@@ -1,6 +1,5 @@
 """Processes that encode give the ids that the tokenizer itself gives, and say so when they are ended."""
 
-import json
 import os
 import signal
 from collections.abc import Sequence
@@ -39,11 +38,13 @@ def test_the_ids_are_the_tokenizers_own_from_many_threads(tokenizer: Tokenizer) 
     assert continued[0].tolist() == tokenizer.encode("on", continuing=True)
 
 
-def test_names_of_roles_that_only_a_config_knows_reach_the_processes(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    tokenizer.save(tmp_path)
-    spec = json.loads((tmp_path / "tokenizer.json").read_text())
-    spec["added_tokens"] = [token for token in spec["added_tokens"] if token["id"] != tokenizer.eos_id]
-    named = Tokenizer(json.dumps(spec), {"eos": tokenizer.token(tokenizer.pad_id)})
+def test_names_of_roles_that_only_a_config_knows_reach_the_processes(tokenizer: Tokenizer) -> None:
+    content = tokenizer.content
+    for number in {tokenizer.bos_id, tokenizer.eos_id}:
+        content = content.replace(f'"{tokenizer.token(number)}"', f'"<own {number}>"')
+    with pytest.raises(DataError, match="no special token for the beginning"):
+        Tokenizer(content)
+    named = Tokenizer(content, {"eos": f"<own {tokenizer.eos_id}>"})
     with shared(named, 1) as elsewhere:
         assert elsewhere.encode_arrays(["tiny"])[0].tolist() == named.encode("tiny")
 
