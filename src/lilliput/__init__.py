@@ -12,6 +12,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lilliput.base import mkl
 from lilliput.base.threads import waiting_environment
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
         train,
     )
 
-# Read once, when PyTorch is first imported.
+# Both are read once, when PyTorch is first imported.
 os.environ.update(waiting_environment(os.environ))
+mkl.answer()
 
 __version__ = "0.1.0"
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # PyTorch takes a second to import: only what needs it pays for it.
     if name in __all__:
+        mkl.prepare()
         from lilliput import api
 
         return getattr(api, name)

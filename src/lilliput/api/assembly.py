@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lilliput.api.storyteller import Storyteller, faster
-from lilliput.base import allocator
+from lilliput.base import allocator, mkl
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
@@ -151,6 +151,8 @@ class Assembly:
 
     def _settings(self, resume_from: Path | None) -> Settings:
         self.say(allocator.keep())
+        if self.device.type == "cpu" and (kernels := mkl.state()):
+            self.say(f"products by {kernels}")
         if resume_from is not None:
             chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
             configure_threads(chosen.threads)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lilliput.base import allocator, machine
+from lilliput.base import allocator, machine, mkl
 from lilliput.base.machine import can_compile
 from lilliput.base.threads import counted, waiting
 
@@ -24,8 +24,8 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `advice`
-    holds sentences, the most useful first."""
+    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
+    says whose matrix products they are where that was to be chosen; `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -38,6 +38,7 @@ class Diagnosis:
     bf16_flops_per_second: float
     precision: str
     precision_reason: str
+    kernels: str | None
     allocator: str
     compiler: bool
     waiting: str
@@ -70,6 +71,7 @@ def examine(device: str = "auto") -> Diagnosis:
         bf16_flops_per_second=rates[torch.bfloat16],
         precision=choice.name,
         precision_reason=choice.reason,
+        kernels=mkl.state() if place.type == "cpu" else None,
         allocator=_allocator(),
         compiler=can_compile(place),
         waiting=waiting(os.environ),
@@ -93,7 +95,8 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        found.append("install a C++ compiler for telling and for long runs (Debian, Ubuntu: apt install g++)")
+        what = "matrix products, telling" if mkl.concerned() else "telling"
+        found.append(f"install a C++ compiler for {what} and for long runs (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -11,7 +11,7 @@ def doctor(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what this machine can do, what a run would choose on it, and what would make it faster."""
+    """Say what this machine can do. Also what a run would choose on it, and what would make it faster."""
     from lilliput.api.doctor import examine
     from lilliput.base import console
 
@@ -26,6 +26,7 @@ def doctor(
         "instructions": ", ".join(found.instructions) or "unknown",
         "products": f"{found.fp32_flops_per_second / 1e9:,.0f} GFLOP/s in fp32, "
         f"{found.bf16_flops_per_second / 1e9:,.0f} in bf16, with train.threads={found.threads}, on {found.device}",
+        **({"kernels": found.kernels} if found.kernels else {}),
         "precision": found.precision,
         "allocator": found.allocator,
         "compiler": "found: telling is compiled, training where it repays"

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lilliput import __version__
+from lilliput.base import mkl
 from lilliput.base.errors import LilliputError
 from lilliput.cli import (
     compare,
@@ -36,6 +37,7 @@ app = typer.Typer(
     name="lilliput",
     help="Grow tiny language models from raw text to a told story. Start with: lilliput train story",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help appears in two thirds of the time: a third went into importing what draws boxes
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -75,6 +77,7 @@ def _main(
     ] = False,
 ) -> None:
     """Options of the command itself."""
+    mkl.prepare()
 
 
 def start() -> None:
