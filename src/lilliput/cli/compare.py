@@ -16,7 +16,7 @@ def compare(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Compare runs: loss against tokens, FLOPs and time, speed, samples; seeds of one recipe together, with a test."""
+    """Compare runs on one page. Loss against tokens, FLOPs and time, speed, samples; seeds of one recipe together."""
     from lilliput.api.run import find
     from lilliput.base import console
     from lilliput.lab.compare_page import write_page

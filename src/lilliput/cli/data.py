@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from lilliput.data.curation import Curation
 
-app = typer.Typer(help="Look at data: what a source holds, how it is split into documents.", no_args_is_help=True)
+app = typer.Typer(help="See what a source holds, and how it is split into documents.", no_args_is_help=True)
 
 
 @app.command("show")
@@ -19,7 +19,8 @@ def show(
     errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Read sources to the end: what each is, how many documents, what is dropped and why, and one as a sample."""
+    """Read sources to the end and tell about them. What each is, how many documents, what is dropped and why, and
+    one as a sample."""
     from lilliput.base import console
     from lilliput.base.config import validate
     from lilliput.data.config import DataConfig

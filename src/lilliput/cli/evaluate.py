@@ -42,7 +42,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a model: bits per byte, every document from its start, every token once; with --tasks, benchmarks."""
+    """Score a model on text and benchmarks. Text in bits per byte, every document from its start, every token once."""
     from lilliput import api
     from lilliput.base import console
 

@@ -72,7 +72,7 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; nothing is sent.")] = False,
     json: Json = False,
 ) -> None:
-    """Upload a checkpoint to the Hugging Face hub, with a model card made from its run."""
+    """Upload a checkpoint to the Hugging Face hub. The model card is made from its run."""
     from lilliput import api
     from lilliput.base import console
 
@@ -97,7 +97,7 @@ def pull(
     revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
     json: Json = False,
 ) -> None:
-    """Bring a model of the Hugging Face hub here (Llama, Qwen3, Mistral, GPT-NeoX, GPT-2)."""
+    """Bring a model of the Hugging Face hub here. Llama, Qwen3, Mistral, GPT-NeoX or GPT-2."""
     from lilliput import api
     from lilliput.base import console
 

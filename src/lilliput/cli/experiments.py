@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from lilliput.lab.worker import Outcome
 
-app = typer.Typer(help="A queue of runs in one YAML file.", no_args_is_help=True)
+app = typer.Typer(help="Work through a queue of runs in one YAML file.", no_args_is_help=True)
 
 FAILED, INTERRUPTED = 1, 130
 File = Annotated[Path, typer.Option(help="The queue.")]
@@ -21,7 +21,7 @@ QUEUE = Path("experiments.yaml")
 
 @app.command("list")
 def list_experiments(file: File = QUEUE, json: Json = False) -> None:
-    """Every experiment with its state: todo, running, interrupted, done or failed."""
+    """List every experiment with its state. It is todo, running, interrupted, done or failed."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
 
@@ -57,7 +57,7 @@ def _detail(row: dict[str, Any]) -> str:
 
 @app.command("run-next")
 def run_next(file: File = QUEUE, json: Json = False) -> None:
-    """Train the first experiment that is to do; one that was interrupted goes on."""
+    """Train the first experiment that is to do. One that was interrupted goes on."""
     _work(file, json, None, count=1)
 
 
@@ -83,7 +83,7 @@ def retry(
     file: File = QUEUE,
     json: Json = False,
 ) -> None:
-    """Put failed and interrupted experiments back to todo; training will go on from their last checkpoints."""
+    """Put failed and interrupted experiments back to todo. Training will go on from their last checkpoints."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
 

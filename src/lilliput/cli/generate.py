@@ -48,7 +48,7 @@ def generate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell a text. It streams as it is told, and stops at the end of the story."""
+    """Tell a text with a trained model. It streams as it is told, and stops at the end of the story."""
     from lilliput import api
     from lilliput.api.constrained import constraint
     from lilliput.base import console

@@ -21,7 +21,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and ask nothing.")] = False,
 ) -> None:
-    """Write a commented recipe for a purpose, a text, a machine and a time. What is not given is asked for."""
+    """Write a commented recipe. Purpose, text, machine and time that are not given are asked for."""
     from lilliput.api.beginning import begin
     from lilliput.base import console, units
     from lilliput.base.errors import ConfigError

@@ -33,7 +33,7 @@ def judge(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Mark stories that models complete: by a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
+    """Mark stories that models complete. By a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
     by proxies, between shuffled words as floor and human text as ceiling."""
     from lilliput import api
     from lilliput.api.judging import read_prompts
@@ -107,7 +107,7 @@ def complete(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Completions of the same beginnings side by side: by default the three of the TinyStories paper's table."""
+    """Show completions of the same beginnings side by side. By default the three of the TinyStories paper's table."""
     from lilliput import api
     from lilliput.api.judging import COMPLETIONS, read_prompts
     from lilliput.base import console

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from lilliput.model.config import ModelConfig
 
-app = typer.Typer(help="The named models: what they are made of, and what they cost.", no_args_is_help=True)
+app = typer.Typer(help="See named models: their parts, and what they cost.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list")
 def list_models(json: Json = False) -> None:
-    """List every named model with its shape, size and the Hugging Face class it saves as."""
+    """List every named model. Its shape, size and the Hugging Face class it saves as."""
     from lilliput.base import console
     from lilliput.model.counts import parameters
     from lilliput.model.huggingface import huggingface_class
@@ -60,7 +60,7 @@ def show(
     optimizer: Annotated[str, typer.Option(help="adamw or muon, for the memory.")] = "adamw",
     json: Json = False,
 ) -> None:
-    """Show a model's parts and shapes, its parameters, FLOPs a token and memory."""
+    """Show a model's parts, shapes and costs. Parameters, FLOPs a token, memory."""
     from lilliput.base import console
     from lilliput.base.config import override
     from lilliput.base.errors import ConfigError

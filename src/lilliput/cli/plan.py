@@ -26,7 +26,7 @@ class RecipeOrCommand(TyperGroup):
 
 app = typer.Typer(
     cls=RecipeOrCommand,
-    help="What to train, before training it. `lilliput plan RECIPE` forecasts a run from a pilot of a few seconds.",
+    help="Plan what to train, before training it. `lilliput plan RECIPE` forecasts a run from a short pilot.",
     no_args_is_help=True,
 )
 
@@ -45,7 +45,7 @@ def recipe(
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile in the pilot: up to a minute more.")] = False,
     json: Json = False,
 ) -> None:
-    """Forecast a run: parameters, tokens, FLOPs, memory, time, cost. The same as `lilliput plan RECIPE`."""
+    """Forecast a run. Its parameters, tokens, FLOPs, memory, time and cost; the same as `lilliput plan RECIPE`."""
     from lilliput.api.planning import plan
     from lilliput.base import console
     from lilliput.cli.train import sort_words
@@ -106,7 +106,7 @@ def isoflop(
     page: Annotated[Path | None, typer.Option(help="Write the figure as an offline page that can be moved.")] = None,
     json: Json = False,
 ) -> None:
-    """The best size for a budget, by every method that is known, and the IsoFLOP figure."""
+    """Find the best size for a budget. By every method that is known, with the IsoFLOP figure."""
     from lilliput.base import console
     from lilliput.base.files import write_text
     from lilliput.plan import isoflop as figure
@@ -158,7 +158,8 @@ def tables(
     page: Annotated[Path | None, typer.Option(help="Write the tables as an offline page with calculators.")] = None,
     json: Json = False,
 ) -> None:
-    """Known models' sizes, tokens as words and novels, GPU hours as energy; with numbers of your own, their rows."""
+    """Show reference tables. Known models' sizes, tokens as words and novels, GPU hours as energy; with numbers of your
+    own, their rows."""
     from dataclasses import asdict
 
     from lilliput.base import console

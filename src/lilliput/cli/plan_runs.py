@@ -27,7 +27,7 @@ def sweep(
     name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
     json: Json = False,
 ) -> None:
-    """An IsoFLOP study of real runs: fits with intervals, and a test on a larger budget. Again: goes on."""
+    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
     from lilliput.api.sweep import Settings
     from lilliput.api.sweep import sweep as run_sweep
     from lilliput.base import console
@@ -104,7 +104,7 @@ def learning_rate(
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "learning-rate",
     json: Json = False,
 ) -> None:
-    """Short real runs at several learning rates: too low, good, too high, divergent. Again: goes on."""
+    """Make short real runs at several learning rates. Too low, good, too high, divergent. Again: goes on."""
     from lilliput.api.trials import learning_rates, learning_rates_of
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED, sort_words
@@ -142,7 +142,7 @@ def batch_size(
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "batch-size",
     json: Json = False,
 ) -> None:
-    """Short real runs at several batch sizes: speed, memory, loss, and the largest stable one. Again: goes on."""
+    """Make short real runs at several batch sizes. Speed, memory, loss, and the largest stable one. Again: goes on."""
     from lilliput.api.trials import batch_sizes
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED, sort_words

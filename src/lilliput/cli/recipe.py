@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Recipes: list them, show what one resolves to, print their JSON schema.", no_args_is_help=True)
+app = typer.Typer(help="See recipes: list them, what one resolves to, their schema.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_recipes(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """The recipes that come with Lilliput."""
+    """List the recipes that come with Lilliput."""
     from lilliput.base import console
     from lilliput.recipe import shipped
 
@@ -34,7 +34,7 @@ def show(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Every value that a recipe resolves to."""
+    """Show every value that a recipe resolves to."""
     import yaml
 
     from lilliput.base import console
@@ -50,7 +50,7 @@ def show(
 
 @app.command()
 def schema() -> None:
-    """The JSON schema of a recipe. Point an editor's YAML plug-in at it to complete and check recipes."""
+    """Print the JSON schema of a recipe. Point an editor's YAML plug-in at it to complete and check recipes."""
     from lilliput.recipe import Recipe
 
     print(jsonlib.dumps(Recipe.model_json_schema(), indent=2))

@@ -16,7 +16,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write RUN/report.html from what stands in the run's folder, and print its path."""
+    """Write a run's offline page. RUN/report.html is made from what stands in its folder; the path is printed."""
     from lilliput.api.run import find
     from lilliput.base import console
     from lilliput.lab.picture import run_picture

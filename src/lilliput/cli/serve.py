@@ -22,7 +22,7 @@ def serve(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Serve models on this machine: an API at /v1, and at / a page that shows how they read and write."""
+    """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
     from lilliput.api.serving import serve as run
     from lilliput.base import console
 

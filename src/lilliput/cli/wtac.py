@@ -6,7 +6,7 @@ import sys
 
 
 def wtac() -> None:
-    """Reverse the words of standard input: echo 'butterfly in the sky.' | lilliput wtac prints .sky the in butterfly
+    """Reverse the words of standard input. echo 'butterfly in the sky.' | lilliput wtac prints .sky the in butterfly
 
     The final line break stays at the end, so that the filter applied twice gives its input back."""
     from lilliput.objective.words import reverse_words
