@@ -22,7 +22,10 @@ from lilliput.train.config import TrainConfig
 from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
 OURS = ("ours_eager", "ours_compiled")
-PEERS = ("transformers", "litgpt", "litgpt_same_allocator")
+LITGPT = ("litgpt", "litgpt_same_allocator", "litgpt_same_environment")
+PEERS = ("transformers", *LITGPT)
+CEILING = "products"
+"""No contestant but the step's matrix products and nothing else, in the same rounds: what the step could reach."""
 BATCHES = 8
 LOSS_TOLERANCE = 1.0
 """Nats a token between an untrained model's loss and ln V: libraries differ in first weights only."""
@@ -93,7 +96,7 @@ class Outcome:
         return {
             f"{ours}/{peer}": ratio(self.turns[ours], self.turns[peer])
             for ours in OURS
-            for peer in PEERS
+            for peer in (*PEERS, CEILING)
             if ours in self.turns and peer in self.turns
         }
 
@@ -127,13 +130,18 @@ def compare(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
             workers.append(worker)
             first[arm.name] = turn = worker.run(1)
             pace.append(worker.run(1).seconds)
+            trained = f"{number(worker.parameters)} parameters, first loss {turn.loss:.3f}, "
             say(
-                f"  {arm.name}: {number(worker.parameters)} parameters, first loss {turn.loss:.3f}, first step "
-                f"{turn.seconds:.1f} s, next {pace[-1]:.2f} s"
+                f"  {arm.name}: {trained * (arm.name != CEILING)}first step {turn.seconds:.1f} s, next {pace[-1]:.2f} s"
             )
-        if not workers:
+        trainers = [worker for worker in workers if worker.arm.name != CEILING]
+        if not trainers:
             raise LilliputError("no contestant can run here", next(iter(absent.values()), None))
-        same_work(case, {worker.arm.name: worker.parameters for worker in workers}, first)
+        same_work(
+            case,
+            {worker.arm.name: worker.parameters for worker in trainers},
+            {worker.arm.name: first[worker.arm.name].loss for worker in trainers},
+        )
         steps = max(2, round(seconds / max(pace)))
         turns = interleave(
             workers,
@@ -144,19 +152,17 @@ def compare(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
             ),
         )
         versions = {worker.arm.name: worker.versions for worker in workers}
-    return Outcome(case, workers[0].parameters, steps, turns, first, versions, absent)
+    return Outcome(case, trainers[0].parameters, steps, turns, first, versions, absent)
 
 
-def same_work(case: Case, parameters: dict[str, int], first: dict[str, Turn]) -> None:
+def same_work(case: Case, parameters: dict[str, int], first: dict[str, float]) -> None:
     """Raise LilliputError unless all arms have the same parameters and know as little before their first step."""
     if len(set(parameters.values())) > 1:
         raise LilliputError(f"{case.name}: the arms differ in size: {parameters}")
     expected = math.log(case.model.vocab_size)
-    for arm, turn in first.items():
-        if not abs(turn.loss - expected) < LOSS_TOLERANCE:
-            raise LilliputError(
-                f"{case.name}: {arm} starts at {turn.loss:.3f} nats a token, not near ln V = {expected:.3f}"
-            )
+    for arm, loss in first.items():
+        if not abs(loss - expected) < LOSS_TOLERANCE:
+            raise LilliputError(f"{case.name}: {arm} starts at {loss:.3f} nats a token, not near ln V = {expected:.3f}")
 
 
 # ---------------------------------------------------------------------------- telling
@@ -164,18 +170,22 @@ def same_work(case: Case, parameters: dict[str, int], first: dict[str, Turn]) ->
 
 def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
     """The figures of one comparison: medians of tokens/s by arm (null where absent), `ours` and its utilisation those
-    of the better of our two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s."""
+    of the better of our two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s, that of
+    `matmul_fraction`; `products_fraction` is measured against the step's own products."""
     case = outcome.case
     flops = flops_per_token(case.model, case.context)
     cost = flops.training
-    rates = {arm: outcome.rate(arm) for arm in (*OURS, *PEERS)}
+    rates = {arm: outcome.rate(arm) for arm in (*OURS, *PEERS, CEILING)}
+    ratios = outcome.ratios()
+    trained = [arm for arm in outcome.turns if arm != CEILING]
     fractions = {arm: rate * cost / peak for arm, rate in rates.items() if rate is not None}
     return {
         "ours": max((rates[arm] or 0.0 for arm in OURS), default=0.0) or None,
         **rates,
         "matmul_fraction": max((fractions[arm] for arm in OURS if arm in fractions), default=None),
         "matmul_fractions": fractions,
-        "ratios": outcome.ratios(),
+        "products_fraction": max((ratios[key] for arm in OURS if (key := f"{arm}/{CEILING}") in ratios), default=None),
+        "ratios": ratios,
         "context": case.context,
         "rows": case.rows,
         "micro_rows": case.micro_rows,
@@ -184,8 +194,8 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
         "flops_per_token": cost,
         "flops_rule": flops.rule,
         "rounds": {arm: outcome.rates(arm) for arm in outcome.turns},
-        "first_loss": {arm: turn.loss for arm, turn in outcome.first.items()},
-        "last_loss": {arm: turns[-1].loss for arm, turns in outcome.turns.items()},
+        "first_loss": {arm: outcome.first[arm].loss for arm in trained},
+        "last_loss": {arm: outcome.turns[arm][-1].loss for arm in trained},
         "peak_bytes": {arm: turns[-1].peak_bytes for arm, turns in outcome.turns.items()},
         "first_step_seconds": {arm: turn.seconds for arm, turn in outcome.first.items()},
         "versions": outcome.versions,
@@ -215,7 +225,9 @@ def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
             *("" if value is None else f"{value:.2f}" for value in ratios),
             f"{figures['matmul_fractions'][arm]:.0%}",
             size(figures["peak_bytes"][arm]),
-            f"{figures['first_loss'][arm]:.2f} > {figures['last_loss'][arm]:.2f}",
+            f"{figures['first_loss'][arm]:.2f} > {figures['last_loss'][arm]:.2f}"
+            if arm in figures["last_loss"]
+            else "",
         )
     for arm in figures["absent"]:
         made.add_row(arm, "absent")
@@ -231,6 +243,6 @@ def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
         "as that row ours is, eager and compiled, within a round; memory: the most held; nats a token of the "
         "first step and the last",
         f"matmul: {figures['flops_per_token'] / 1e6:.1f} MFLOP a token against {peak:,.0f} GFLOP/s, the fastest square "
-        f"product here; {figures['flops_rule']}",
+        f"product here; {figures['flops_rule']}; '{CEILING}': the step's own matrix products and nothing else",
         *(f"{arm} is absent: {reason}" for arm, reason in figures["absent"].items()),
     ]

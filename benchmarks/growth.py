@@ -35,7 +35,7 @@ from lilliput.model.styles import resolve
 from lilliput.train.settings import MICRO_TOKENS
 from pictures import write_svg
 from rounds import Arm, Worker
-from train_step import HERE, same_allocator
+from train_step import HERE, our_environment
 
 SIZES = (
     "story_1m",
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     precision = machine.choose_precision(asked.precision, device, threads).name
     compiled = not asked.eager and can_compile(device)
     worker = HERE / "workers" / "ours.py"
-    arm = Arm("ours", sys.executable, worker, "pip install -e .", compile=compiled, environment=same_allocator())
+    arm = Arm("ours", sys.executable, worker, "pip install -e .", compile=compiled, environment=our_environment())
     wanted = {
         "sizes": [(style, asked.context) for style in asked.sizes],
         "contexts": [(asked.size, context) for context in asked.contexts],

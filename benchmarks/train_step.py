@@ -17,12 +17,14 @@ from pathlib import Path
 
 import torch
 
-from comparison import Case, as_json, compare, notes, table
-from lilliput.base import allocator, machine
+from comparison import CEILING, LITGPT, Case, Outcome, as_json, compare, notes, table
+from lilliput.base import allocator, machine, mkl
 from lilliput.base.console import console, emit, say, use_json
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
+from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import stock_of
 from lilliput.model.styles import resolve
 from lilliput.train.settings import MICRO_TOKENS
 from rounds import Arm
@@ -39,26 +41,42 @@ COMPARED = {
     "bias": False,
     "window": None,
 }
-"""The parts that all contestants build alike: Llama's, with or without QK-norm (Qwen3)."""
+"""The parts that LitGPT is set up for here: Llama's, with or without QK-norm (Qwen3)."""
 
 
 def arms(device: torch.device, litgpt_python: Path) -> tuple[list[Arm], dict[str, str]]:
-    """The contestants, and those that cannot run for want of a compiler."""
+    """The contestants with their ceiling, and those that cannot run for want of a compiler."""
     workers = HERE / "workers"
     here = "install Lilliput into this environment: pip install -e '.[hf]'"
-    kept = same_allocator()
+    kept, all_of_it = same_allocator(), our_environment()
     litgpt = Arm("litgpt", str(litgpt_python), workers / "litgpt_.py", "type: make bench")
     every = [
-        Arm("ours_eager", sys.executable, workers / "ours.py", here, compile=False, environment=kept),
-        Arm("ours_compiled", sys.executable, workers / "ours.py", here, environment=kept),
+        Arm("ours_eager", sys.executable, workers / "ours.py", here, compile=False, environment=all_of_it),
+        Arm("ours_compiled", sys.executable, workers / "ours.py", here, environment=all_of_it),
         Arm("transformers", sys.executable, workers / "transformers_.py", here, compile=False),
         litgpt,
         replace(litgpt, name="litgpt_same_allocator", environment=kept),
+        replace(litgpt, name="litgpt_same_environment", environment=all_of_it),
+        Arm(CEILING, sys.executable, workers / "products.py", here, compile=False, environment=all_of_it),
     ]
+    if all_of_it == kept:
+        every = [arm for arm in every if arm.name != "litgpt_same_environment"]
     if can_compile(device):
         return every, {}
     reason = "it compiles its step, and no compiler is here; install g++"
     return [arm for arm in every if not arm.compile], {arm.name: reason for arm in every if arm.compile}
+
+
+def unable(model: ModelConfig) -> dict[str, str]:
+    """The contestants that cannot build this shape, and why."""
+    found = {}
+    stock = stock_of(model)
+    if stock is None or (stock.always_biased and not model.bias):
+        found["transformers"] = "none of its classes has just these parts"
+    other = [f"{key}={value}" for key, plain in COMPARED.items() if (value := getattr(model, key)) != plain]
+    if other:
+        found |= dict.fromkeys(LITGPT, f"it is set up here for Llama's parts, not {', '.join(other)}")
+    return found
 
 
 def same_allocator() -> dict[str, str]:
@@ -69,17 +87,27 @@ def same_allocator() -> dict[str, str]:
     return {} if allocator.loaded() or allocator.asked() == "system" else dict(allocator.GLIBC_KEEPS)
 
 
+def our_environment() -> dict[str, str]:
+    """The variables with which any program has the allocator and the matrix products of `lilliput train`."""
+    variables = same_allocator()
+    library = mkl.prepare()
+    if library is not None:
+        preloaded = variables.get("LD_PRELOAD") or os.environ.get("LD_PRELOAD")
+        variables["LD_PRELOAD"] = ":".join(filter(None, [preloaded, str(library)]))
+    return variables
+
+
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, parsed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument(
-        "--sizes", nargs="+", default=list(SIZES), help="named model styles of Llama's or Qwen3's parts"
-    )
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="named model styles (`lilliput model list`)")
     parser.add_argument("--contexts", nargs="+", type=int, default=[256], help="tokens in a row")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", type=int, help="rows of a batch; else 4,096 tokens' worth (story_7m: 8,192)")
+    parser.add_argument(
+        "--rows", type=int, help="rows of a batch; else 4,096 tokens' worth (story_7m: 8,192; a GPU: 65,536)"
+    )
     parser.add_argument(
         "--micro-rows", type=int, help="rows of one pass, for every arm; else what Lilliput trains with"
     )
@@ -106,16 +134,24 @@ def cases(asked: argparse.Namespace, precision: str, device: torch.device, threa
     for size in asked.sizes:
         for context in asked.contexts:
             model = resolve(size, context_length=context)
-            other = {key: value for key, plain in COMPARED.items() if (value := getattr(model, key)) != plain}
-            if other:
-                raise ConfigError(
-                    f"{size} has parts that the peers are not set up for here: {other}", f"try: {', '.join(SIZES)}"
-                )
-            rows = asked.rows or max(1, BATCH_TOKENS.get(size, 4096) // context)
-            micro = asked.micro_rows or max(1, MICRO_TOKENS[device.type] // context)
+            tokens = MICRO_TOKENS[device.type]
+            rows = asked.rows or max(1, (BATCH_TOKENS.get(size, tokens) if device.type == "cpu" else tokens) // context)
+            micro = asked.micro_rows or max(1, tokens // context)
             name = size if context == asked.contexts[0] else f"{size}@{context}"
             found[name] = Case(name, model, context, rows, min(micro, rows), precision, str(device), threads)
     return found
+
+
+def fitting(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: int, seconds: float) -> Outcome:
+    """The comparison, with passes halved and halved again for all until they fit into everyone's memory on a GPU."""
+    while True:
+        try:
+            return compare(case, contestants, absent, rounds, seconds)
+        except LilliputError as error:
+            if "OutOfMemoryError" not in error.message or case.micro_rows == 1:
+                raise
+        case = replace(case, micro_rows=case.micro_rows // 2)
+        say(f"  that is more than the device's memory holds; again with {case.micro_rows} rows a pass")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -139,16 +175,21 @@ def main(arguments: list[str] | None = None) -> None:
         "precision_reason": choice.reason,
         "litgpt_precision": litgpt,
         "allocator": " ".join(f"{name}={value}" for name, value in same_allocator().items()) or "the system's",
+        "our_environment": our_environment(),
         "matmul_flops_per_second": peak,
         "load_average": os.getloadavg()[0],
     }
     say(f"{facts['name']}, {threads} threads, load {facts['load_average']:.1f}; {choice.reason}")
     say(f"litgpt runs {facts['litgpt_precision']}; memory of ours and litgpt_same_allocator: {facts['allocator']}")
+    if mkl.prepare() is not None:
+        say("products of ours and litgpt_same_environment: MKL's kernels for Intel's processors")
     contestants, absent = arms(device, asked.litgpt_python)
     sizes = {}
     for name, case in comparisons.items():
         say(f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; compiling may take a minute")
-        sizes[name] = as_json(compare(case, contestants, absent, asked.rounds, asked.seconds), peak)
+        left_out = absent | unable(case.model)
+        able = [arm for arm in contestants if arm.name not in left_out]
+        sizes[name] = as_json(fitting(case, able, left_out, asked.rounds, asked.seconds), peak)
         if not asked.json:
             console.print(table(name, sizes[name], facts))
             for note in notes(sizes[name], facts):

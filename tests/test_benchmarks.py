@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,14 +14,17 @@ import torch
 from rich.console import Console
 
 import train_step
-from comparison import Case, as_json, compare, notes, table, token_batches
+from comparison import CEILING, LITGPT, Case, as_json, compare, notes, table, token_batches
 from lilliput.base.console import use_json
-from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.base.errors import LilliputError
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, parameters
+from lilliput.model.styles import resolve
+from products import products
 from rounds import Arm, Turn, Worker, interleave, ratio
 
 SMALL = ModelConfig(d_model=32, n_layers=1, n_heads=2, vocab_size=64, context_length=16)
+GPT2_LIKE = resolve("gpt2_124m", d_model=32, n_layers=1, n_heads=2, d_mlp=128, vocab_size=64, context_length=16)
 CASE = Case("small", SMALL, context=16, rows=4, micro_rows=2, precision="fp32", device="cpu", threads=1)
 
 # A worker that computes nothing: its steps take `paces` seconds in turn, over and over.
@@ -132,10 +136,60 @@ def test_cases_follow_the_command_line():
     assert found["story_7m"].micro_rows == 16
     fixed = train_step.cases(train_step.options(["--rows", "3", "--micro-rows", "8"]), "bf16", torch.device("cpu"), 2)
     assert {(case.rows, case.micro_rows, case.precision) for case in fixed.values()} == {(3, 3, "bf16")}
-    with pytest.raises(ConfigError, match="gpt2_124m"):
-        train_step.cases(train_step.options(["--sizes", "gpt2_124m"]), "fp32", torch.device("cpu"), 2)
+    on_gpu = train_step.cases(train_step.options(["--contexts", "1024"]), "bf16", torch.device("cuda"), 2)
+    assert {(case.rows, case.micro_rows) for case in on_gpu.values()} == {(64, 64)}
     with pytest.raises(SystemExit):
         train_step.options(["--rounds", "0"])
+
+
+def test_who_cannot_build_a_shape_is_left_out_with_the_reason():
+    assert train_step.unable(resolve("story_7m")) == {}
+    gpt2 = train_step.unable(resolve("gpt2_124m"))
+    assert set(gpt2) == set(LITGPT)
+    assert "position=learned" in gpt2["litgpt"]
+    assert "transformers" in train_step.unable(ModelConfig(norm="layer", qk_norm=True))
+    assert "transformers" in train_step.unable(resolve("gpt_6L_6H_288D"))  # GPT-NeoX always has biases
+
+
+def test_a_pass_that_is_too_large_for_someone_is_halved_for_all(fake, tmp_path: Path):
+    greedy = tmp_path / "greedy.py"
+    greedy.write_text(
+        "import json, sys\n"
+        "job = json.loads(input())\n"
+        "if job['micro_rows'] > 1: raise SystemExit('torch.OutOfMemoryError: CUDA out of memory')\n"
+        "print(json.dumps({'parameters': 1000, 'versions': {}}), flush=True)\n"
+        "for line in sys.stdin: print(json.dumps({'seconds': 1.0, 'loss': 4.15}), flush=True)\n"
+    )
+    everyone = [fake("ours_eager", 1.0), Arm("transformers", sys.executable, greedy, "")]
+    outcome = train_step.fitting(CASE, everyone, {}, rounds=1, seconds=2.0)
+    assert CASE.micro_rows > 1
+    assert outcome.case.micro_rows == 1
+    assert set(outcome.turns) == {"ours_eager", "transformers"}
+    greedy.write_text("input(); raise SystemExit('the disk is full of sand')")
+    with pytest.raises(LilliputError, match="full of sand"):
+        train_step.fitting(CASE, everyone, {}, rounds=1, seconds=2.0)
+
+
+def test_the_ceiling_is_measured_beside_the_contestants_and_is_none_of_them(fake):
+    ceiling = fake("products", 0.4, parameters=0, loss=0.0)
+    figures = as_json(compare(CASE, [fake("ours_eager", 0.5), ceiling], {}, rounds=3, seconds=2.0), peak=1e9)
+    assert figures["products_fraction"] == pytest.approx(0.8)
+    assert figures["products"] == pytest.approx(4 * 16 / 0.4)
+    assert figures["parameters"] == 1000
+    assert set(figures["last_loss"]) == {"ours_eager"}
+    facts = {"precision": "fp32", "threads": 1, "matmul_flops_per_second": 1e9}
+    shown = io.StringIO()
+    Console(width=200, file=shown).print(table("small", figures, facts))
+    assert "products" in shown.getvalue()
+
+
+@pytest.mark.parametrize("size", ["story_7m", "gpt2_124m"])
+def test_the_ceiling_counts_the_products_that_the_rule_of_flops_counts(size: str):
+    model = resolve(size, context_length=64)
+    flops = sum(2 * batch * m * k * n for batch, m, k, n in products(model, rows=3, context=64))
+    assert flops == pytest.approx(
+        3 * 64 * flops_per_token(model).training, rel=0.01
+    )  # norms and biases are no products
 
 
 def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -161,19 +215,24 @@ def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyP
     assert 0 < figures["matmul_fraction"] < 1
 
 
-def test_the_real_workers_train_the_same_model(tmp_path: Path):
+@pytest.mark.parametrize("model", [SMALL, GPT2_LIKE], ids=["llama", "gpt2"])
+def test_the_real_workers_train_the_same_model(tmp_path: Path, model: ModelConfig):
     pytest.importorskip("transformers")
+    case = replace(CASE, model=model)
     arms, _ = train_step.arms(torch.device("cpu"), Path("none"))
-    token_batches(SMALL.vocab_size, CASE.rows, CASE.context, tmp_path / "batches.npy")
+    token_batches(model.vocab_size, case.rows, case.context, tmp_path / "batches.npy")
     for arm in arms:
         if arm.name in ("ours_eager", "transformers"):
-            with closing(Worker(arm, CASE.job(tmp_path / "batches.npy"))) as worker:
-                assert worker.parameters == parameters(SMALL).total
+            with closing(Worker(arm, case.job(tmp_path / "batches.npy"))) as worker:
+                assert worker.parameters == parameters(model).total
                 first = worker.run(1).loss
                 assert first == pytest.approx(math.log(64), abs=0.2)
                 last = worker.run(79)
                 assert last.loss < first - 0.2
                 assert 50e6 < last.peak_bytes < 20e9
+        elif arm.name == CEILING and model is SMALL:
+            with closing(Worker(arm, case.job(tmp_path / "batches.npy"))) as worker:
+                assert worker.run(2).seconds > 0
 
 
 def test_a_worker_ends_with_its_input(fake):

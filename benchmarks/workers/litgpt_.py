@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 
 import torch
+
 from litgpt_config import litgpt_config
 from protocol import Job, Subject, serve
 

@@ -96,6 +96,7 @@ def pretrain(
     import litgpt.pretrain
     from litgpt.args import EvalArgs, TrainArgs
     from litgpt.data import DataModule
+
     from litgpt_config import litgpt_config
 
     # The weights at the end are handed over as they are: its checkpoint is a pickle, and would lie on the clock.
@@ -173,8 +174,9 @@ def run(job: Job, folder: Path) -> dict[str, Any]:
 def keep(job: Job, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Write the weights, and the logits that LitGPT's own model gives with them."""
     from litgpt.model import GPT
-    from litgpt_config import litgpt_config
     from safetensors.torch import save_file
+
+    from litgpt_config import litgpt_config
 
     named = {name.replace("_orig_mod.", ""): tensor.float().clone() for name, tensor in weights.items()}
     model = GPT(litgpt_config(job.model, job.context))

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import torch
-from protocol import Job, Subject, serve
 
 from lilliput.base import allocator
 from lilliput.model.config import ModelConfig
@@ -14,6 +13,7 @@ from lilliput.objective.objective import Batch
 from lilliput.train.config import OptimizerConfig, TrainConfig
 from lilliput.train.settings import Settings
 from lilliput.train.trainer import Trainer
+from protocol import Job, Subject, serve
 
 
 def build(job: Job) -> Subject:

@@ -1,13 +1,13 @@
 """Lilliput's decoding: an Engine that keeps its slots from one batch to the next, as a server's does."""
 
 import torch
-from protocol import Subject, TellingJob, serve
 
 from lilliput.generate.engine import Engine, Job, Request
 from lilliput.generate.int8 import quantised
 from lilliput.generate.native import native
 from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.huggingface import from_huggingface
+from protocol import Subject, TellingJob, serve
 
 
 def build(job: TellingJob) -> Subject:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+
 from protocol import Subject, TellingJob, serve
 
 

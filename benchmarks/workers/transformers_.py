@@ -3,29 +3,20 @@
 from contextlib import nullcontext
 
 import torch
+
+from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import stock_of
 from protocol import Job, Subject, serve
 
 
 def build(job: Job) -> Subject:
-    """LlamaForCausalLM, or Qwen3ForCausalLM where heads have QK-norm."""
+    """The stock class that computes the shape: LlamaForCausalLM, Qwen3ForCausalLM with QK-norm, GPT2LMHeadModel, ..."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    shape = job.model
-    config = AutoConfig.for_model(
-        "qwen3" if shape["qk_norm"] else "llama",
-        vocab_size=shape["vocab_size"],
-        hidden_size=shape["d_model"],
-        intermediate_size=shape["d_mlp"],
-        num_hidden_layers=shape["n_layers"],
-        num_attention_heads=shape["n_heads"],
-        num_key_value_heads=shape["n_kv_heads"],
-        head_dim=shape["d_head"],
-        max_position_embeddings=job.context,
-        rms_norm_eps=shape["norm_eps"],
-        rope_theta=shape["rope_theta"],
-        tie_word_embeddings=shape["tied_embeddings"],
-        use_cache=False,
-    )
+    shape = ModelConfig(**job.model)
+    stock = stock_of(shape)
+    assert stock is not None, "train_step.py leaves transformers out of shapes that it has no class for"
+    config = AutoConfig.for_model(stock.model_type, **stock.settings(shape), use_cache=False)
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).to(job.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **job.adamw)

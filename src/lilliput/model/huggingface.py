@@ -189,13 +189,14 @@ STOCK = (
 
 def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
     """The stock class that computes exactly this config, or None and for every class what stands in the way."""
-    stock = _stock_of(config)
+    stock = stock_of(config)
     if stock is not None:
         return stock.architecture, []
     return None, [f"{stock.architecture}: {', '.join(stock.misfits(config))}" for stock in STOCK]
 
 
-def _stock_of(config: ModelConfig) -> Stock | None:
+def stock_of(config: ModelConfig) -> Stock | None:
+    """The first stock class that computes exactly this config, or None."""
     return next((stock for stock in STOCK if not stock.misfits(config)), None)
 
 
@@ -215,7 +216,7 @@ def to_huggingface(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config, stock = model.config, _stock_of(model.config)
+    config, stock = model.config, stock_of(model.config)
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
