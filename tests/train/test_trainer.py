@@ -20,6 +20,7 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Batch, Loss
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback, Metrics, Record
+from lilliput.train.compiled import Compiled
 from lilliput.train.config import GrowthConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import Settings
@@ -307,3 +308,24 @@ def test_compiled_steps_are_the_eager_steps(tmp_path: Path) -> None:
         t.train()
         losses.append([record["loss"] for record in t.run.read_metrics()])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+@pytest.mark.parametrize("position", ["rotary", "learned"])
+def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
+    model = Model(ModelConfig(d_model=128, n_layers=1, vocab_size=200, context_length=256, position=position))
+    tokens = torch.randint(0, 200, (2, 256), generator=torch.Generator().manual_seed(0))
+    segments = (torch.arange(256) >= 40).long().expand(2, 256)
+    view, weights = Compiled(model), torch.ones(2, 256)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = []
+        for _ in range(20):
+            model.zero_grad(set_to_none=True)
+            view.loss(view(tokens, segments), tokens, weights).backward()
+            found.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    finally:
+        torch.set_num_threads(before)
+    for gradients in found[1:]:
+        assert all(torch.equal(gradients[name], first) for name, first in found[0].items())
