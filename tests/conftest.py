@@ -1,5 +1,6 @@
 """Fixtures shared by the suite: real text that sits beside the checkout, and a cache of its own for every test."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_compilations(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What torch.compile makes is kept for the session and no longer."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("inductor"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,21 @@
 """`import lilliput` is light, and its verbs can be called whether or not their rooms were imported."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from lilliput.base.files import cache_folder
 
 IMPORTS = {
     "nothing else": "",
     "a room": "import lilliput.train.schedule, lilliput.generate.sampling, lilliput.evaluate.verdict",
     "the API": "from lilliput import api",
 }
+
+
+TOLD = {"TORCHINDUCTOR_CACHE_DIR": "/somewhere/else"}
 
 
 @pytest.mark.parametrize("imported", IMPORTS)
@@ -35,3 +41,14 @@ def test_the_command_and_the_package_do_not_import_torch() -> None:
     code = "import sys, lilliput, lilliput.cli.main; print(sorted({'torch', 'tokenizers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_is_compiled_is_kept_in_the_cache_unless_told_otherwise() -> None:
+    code = "import os, lilliput, torch._dynamo; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    plain = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
+    for environment, kept in (
+        (plain, str(cache_folder() / "inductor")),
+        (plain | TOLD, TOLD["TORCHINDUCTOR_CACHE_DIR"]),
+    ):
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == kept

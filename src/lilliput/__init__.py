@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base import mkl
+from lilliput.base.files import cache_folder
 from lilliput.base.threads import waiting_environment
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
         train,
     )
 
-# Both are read once, when PyTorch is first imported.
+# All three have to be there when PyTorch is first imported. It would keep what it compiles where a restart deletes it.
 os.environ.update(waiting_environment(os.environ))
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
 mkl.answer()
 
 __version__ = "0.1.0"

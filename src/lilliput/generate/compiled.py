@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from lilliput.base.errors import ModelError
-from lilliput.base.files import cache_folder
 from lilliput.generate.cache import KVCache
 from lilliput.model.attention import visible
 from lilliput.model.positions import Where
@@ -29,7 +27,6 @@ def compiled(model: Model) -> Model:
 
 class _Compiled:
     def __init__(self, model: Model):
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         self._model = model
         self._step = torch.compile(_step, dynamic=False)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from lilliput.base.files import cache_folder
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -19,7 +16,6 @@ class Compiled:
     computes its gradient on the way, which leaves a compiler nothing to do."""
 
     def __init__(self, model: Model):
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         self._model = model
         self._forward = torch.compile(model.forward, dynamic=False)
 
