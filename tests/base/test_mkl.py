@@ -80,6 +80,8 @@ def test_the_library_is_there_before_pytorch_and_products_stay_right(amd: Path):
     assert _run(amd, PRODUCT).startswith("True MKL's kernels for Intel's processors")
     assert mkl.library().exists()
     assert _run(amd, PRODUCT, LILLIPUT_MKL="system") == "False MKL's kernels for other processors (LILLIPUT_MKL=system)"
+    mkl.library().write_bytes(b"damaged")
+    assert _run(amd, PRODUCT).startswith("True")  # built anew
     late = _run(amd, "import torch\n" + PRODUCT)
     assert late.startswith("False MKL's kernels for other processors")
     assert "PyTorch was loaded before Lilliput" in late

@@ -51,19 +51,24 @@ def prepare() -> Path | None:
         raise ConfigError(f"{VARIABLE}={name} is unknown{nearest(name, CHOICES)}", f"known: {', '.join(CHOICES)}")
     if name == "system" or not concerned():
         return None
+    answer()
     if not library().exists():
         _build(library())
-    if not library().exists():
-        return None
-    _load(library())
-    return library()
+        answer()
+    return library() if library().exists() else None
 
 
 def _load(path: Path) -> None:
-    if "torch" not in sys.modules:
-        import ctypes
+    """A file that is damaged, or another machine's, goes away, to be built anew."""
+    if "torch" in sys.modules:
+        return
+    import ctypes
 
+    try:
         ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _build(path: Path) -> None:
@@ -99,4 +104,6 @@ def state() -> str | None:
         return f"MKL's kernels for Intel's processors ({VARIABLE}=system turns it off)"
     if os.environ.get(VARIABLE) == "system":
         return f"MKL's kernels for other processors ({VARIABLE}=system)"
-    return "MKL's kernels for other processors: there is no C++ compiler, or PyTorch was loaded before Lilliput"
+    return (
+        "MKL's kernels for other processors: no C++ compiler built the library, or PyTorch was loaded before Lilliput"
+    )
