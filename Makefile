@@ -39,7 +39,7 @@ story: $(VENV)/.core  ## grow a model that tells a story: two to three minutes
 	@$(BIN)/lilliput train story
 
 test: $(VENV)/.dev  ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -102,8 +102,9 @@ def test_every_run_of_a_study_resolves(path: Path) -> None:
 
 def test_the_vocabularies_and_contexts_are_compared_at_equal_flops() -> None:
     spent = []
-    for one in QueueFile(ROOT / "configs" / "studies" / "vocabulary.yaml").experiments:
-        recipe = load(one.config, one.overrides, name=one.name)
+    studies = ROOT / "configs" / "studies"
+    for one in QueueFile(studies / "vocabulary.yaml").experiments:
+        recipe = load(str(studies / one.config), one.overrides, name=one.name)
         assert recipe.train.steps is not None
         spent.append(flops_per_token(recipe.model).training * recipe.train.steps * recipe.train.batch_tokens)
     assert max(spent) / min(spent) < 1.01

@@ -61,8 +61,8 @@ def choose(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_run_too_short_to_repay_compiling_stays_eager(choose):
     assert not choose(steps=200)[0].compile
-    assert choose(steps=300)[0].compile
-    assert not choose(steps=300, seconds=100.0)[0].compile
+    assert choose(steps=400)[0].compile
+    assert not choose(steps=400, seconds=100.0)[0].compile
 
 
 def test_compiling_as_asked_for(choose):

@@ -25,16 +25,18 @@ MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 STORY_TOKENS_PER_PARAMETER = 3.4
 """On built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text has Chinchilla's 20: what
 was found on a made world says nothing of it."""
-UTILISATION = 0.3
-"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 33% on two cores)."""
+UTILISATION = 0.45
+"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 52% of it in steps of 2,048
+tokens on two cores, evaluation not counted)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
          "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
 BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
 """UTF-8 bytes of English prose a token stands for, roughly, by vocabulary."""
 VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
 """Up to so many bytes of text, that vocabulary; beyond, 8,192."""
-BATCHES = ((4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
-"""Up to so many training tokens, that many tokens a step; beyond, 131,072."""
+BATCHES = ((0.8e6, 512), (1.6e6, 1024), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
+"""Up to so many training tokens, that many tokens a step; beyond, 131,072. Too few steps cost most: 2,048 tokens won
+where that left 1,100 of them, 512 where larger ones left fewer than 800 (docs/studies/speed.md)."""
 MANY_STORIES = 200_000
 """More of the built-in world's stories hardly teach more: its words and plots are few."""
 STORY_BYTES = 805.0
@@ -168,9 +170,9 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, t
             "batch_tokens": batch,
             "optimizer": {
                 "kind": "muon",
-                "learning_rate": 0.005,
-                "embedding_learning_rate": 0.03,
-                "muon_learning_rate": 0.02,
+                "learning_rate": 0.008,
+                "embedding_learning_rate": 0.05,
+                "muon_learning_rate": 0.014,
                 "betas": [0.9, 0.99],
             },
             "schedule": {"kind": "linear", "warmup_steps": 20},
@@ -205,7 +207,7 @@ def _reasons(
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),
         "train.steps": f"{_why_budget(needs, budget)}: {number(tokens)} tokens, {tokens / count:.3g} a parameter{left}",
-        "train.batch_tokens": f"{batch:,}: many small steps beat few large ones as long as the run is short "
+        "train.batch_tokens": f"{batch:,}: as large as leaves about a thousand steps, and larger only in long runs "
         "(docs/studies/speed.md)",
         "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
         "parameters: lilliput plan learning-rate tries others",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from lilliput.model.transformer import Model
     from lilliput.objective.objective import Batch, Objective
 
-# A compile costs 20 to 35 s on two cores and makes a step of a small model about 1.3 times as fast, so that it
-# has paid for itself after some two minutes; twice that leaves no doubt (docs/studies/speed.md).
-REPAYS_SECONDS = 240.0
+# A first compile costs 20 to 30 s on two cores (3 s where the shape is known) and makes a step 1.05 to 1.2 times as
+# fast, so that it has paid for itself after three to eight minutes (docs/studies/speed.md).
+REPAYS_SECONDS = 300.0
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 
 
