@@ -37,6 +37,8 @@ from workers.litgpt_pretrain import plan
 WORKER = Path(__file__).resolve().parent / "workers" / "litgpt_pretrain.py"
 PROBE_WINDOWS = 4
 LOGIT_TOLERANCE = 1e-3
+FOR_LITGPT = ("data", "tokenizer", "model")
+"""The parts of the recipe that LitGPT's runs follow; its training has settings of its own."""
 SHIPPED_BATCH, SHIPPED_RATE = 512 * 256, 5e-4
 ADAMW = {"betas": [0.9, 0.95], "weight_decay": 0.1}
 CLIP = 1.0
@@ -138,11 +140,12 @@ class Bench:
 
     def conditions(self, task: Task) -> dict[str, Any]:
         """All that decides what comes out: a run that is kept under the same is not done again."""
+        recipe = self.resolved.model_dump(mode="json")
         litgpt = {"micro_rows": self.micro_rows, "environment": dict(self.litgpt_environment)}
-        ours = {"ours": list(self.ours) if task.arm == "ours" else []}
+        ours = {"recipe": recipe, "ours": list(self.ours) if task.arm == "ours" else []}
         return {
             "task": asdict(task),
-            "recipe": self.resolved.model_dump(mode="json"),
+            "recipe": {part: recipe[part] for part in FOR_LITGPT},
             "threads": self.threads,
             "precision": self.precision,
             "validation_tokens": self.validation_tokens,

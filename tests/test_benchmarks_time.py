@@ -152,6 +152,22 @@ def test_one_command_gives_every_figure_and_finished_runs_are_not_done_again(
     assert [table.row_count for table in goals.tables(said[0])] == [5, 3, 3, 4]
 
 
+def test_what_only_our_trainer_follows_runs_litgpt_not_again(
+    fake_runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "cache"))
+    words = [*WORDS, "--precision", "fp32", "--folder", str(tmp_path / "kept")]
+    again: list[set[str]] = []
+    try:
+        for change in ("seed=1", "train.optimizer.learning_rate=0.5", "data.validation_fraction=0.1"):
+            fake_runs.clear()
+            time_to_loss.main([change, *words])
+            again.append({task.arm for task in fake_runs})
+    finally:
+        use_json(False)
+    assert again == [set(time_to_loss.ARMS), {"ours", "adamw_llama2c"}, set(time_to_loss.ARMS)]
+
+
 def test_an_absent_litgpt_is_named(fake_runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     def missing(bench: Bench, task: Task) -> Outcome:
         raise Absent("no litgpt; type: make bench")
