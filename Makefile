@@ -35,7 +35,7 @@ $(VENV)-bench/.peers: pyproject.toml constraints.txt | $(BIN)/python
 install: $(VENV)/.core  ## install Lilliput into .venv
 dev: $(VENV)/.dev  ## install the development tools as well
 
-story: $(VENV)/.core  ## grow a model that tells a story: two to three minutes
+story: $(VENV)/.core  ## grow a model that tells a story: two to four minutes
 	@$(BIN)/lilliput train story
 
 test: $(VENV)/.dev  ## run the whole test suite
