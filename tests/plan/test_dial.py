@@ -93,3 +93,9 @@ def test_the_objective_stays() -> None:
 def test_what_makes_no_sense_is_refused(assignments: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load("story", assignments)
+
+
+def test_the_dial_has_the_rates_of_the_recipe_that_it_was_fitted_to() -> None:
+    recipe, chosen = load("story").train, load("story-reversed", ["size=1m"]).train
+    assert chosen.optimizer == recipe.optimizer
+    assert chosen.schedule == recipe.schedule

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lilliput.objective.objective import Batch, Objective
 
 # A first compile costs 20 to 30 s on two cores (3 s where the shape is known) and makes a step 1.05 to 1.2 times as
-# fast, so that it has paid for itself after three to eight minutes (docs/studies/speed.md).
+# fast, so that it has paid for itself after three to nine minutes (docs/studies/speed.md).
 REPAYS_SECONDS = 300.0
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 
