@@ -311,6 +311,27 @@ def test_compiled_steps_are_the_eager_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+@pytest.mark.parametrize("recompute", [False, True])
+def test_one_compiled_block_serves_for_all(recompute: bool) -> None:
+    # More layers than PyTorch's limit of compilations of one function, beyond which it would go on eagerly.
+    model = Model(ModelConfig(d_model=32, n_layers=10, vocab_size=50, context_length=8))
+    model.recompute = recompute
+    tokens, weights = torch.arange(16).view(2, 8), torch.ones(2, 8)
+    model.loss(model(tokens), tokens, weights).backward()
+    eager = {name: parameter.grad for name, parameter in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
+    torch.compiler.reset()
+    counters = torch._dynamo.utils.counters["stats"]
+    before = counters["unique_graphs"]
+    view = Compiled(model)
+    view.loss(view(tokens), tokens, weights).backward()
+    assert counters["unique_graphs"] == before + 1
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        torch.testing.assert_close(parameter.grad, eager[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
 @pytest.mark.parametrize("position", ["rotary", "learned"])
 def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
     model = Model(ModelConfig(d_model=128, n_layers=1, vocab_size=200, context_length=256, position=position))

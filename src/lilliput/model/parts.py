@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -40,50 +40,6 @@ class Embedding(nn.Embedding):
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Token ids (B, T) -> (B, T, width)."""
-        return rows_of(self.weight, input)
-
-
-def rows_of(matrix: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """matrix (N, width), index (...) int64 -> (..., width). Compiled, the gradient would be added up by all threads at
-    once, in an order that changes from run to run; it is left to PyTorch's own operator, whose order does not."""
-    if torch.compiler.is_compiling() and torch.is_grad_enabled():
-        return _rows(matrix, index)
-    return nn.functional.embedding(index, matrix)
-
-
-@torch.library.custom_op("lilliput::rows", mutates_args=())
-def _rows(matrix: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return nn.functional.embedding(index, matrix)
-
-
-@_rows.register_fake
-def _rows_shape(matrix, index):
-    return matrix.new_empty((*index.shape, matrix.shape[1]))
-
-
-@torch.library.custom_op("lilliput::rows_gradient", mutates_args=())
-def _rows_gradient(grad: torch.Tensor, index: torch.Tensor, rows: int) -> torch.Tensor:
-    return torch.ops.aten.embedding_dense_backward(grad, index, rows, -1, False)
-
-
-@_rows_gradient.register_fake
-def _rows_gradient_shape(grad, index, rows):
-    return grad.new_empty((rows, grad.shape[-1]))
-
-
-def _keep_index(ctx: Any, inputs: Any, output: Any) -> None:
-    ctx.save_for_backward(inputs[1])
-    ctx.rows = len(inputs[0])
-
-
-def _rows_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-    return _rows_gradient(grad, ctx.saved_tensors[0], ctx.rows), None
-
-
-_rows.register_autograd(_rows_backward, setup_context=_keep_index)
 
 
 class HookPoint(nn.Identity):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lilliput.base.errors import ModelError
-from lilliput.model.parts import POSITIONS, rows_of
+from lilliput.model.parts import POSITIONS
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
@@ -60,7 +60,7 @@ class Learned(Position):
                 f"position {end - 1} is asked for, but the model learned {len(self.weight)} positions",
                 "shorten the text, or train with a larger model.context_length",
             )
-        return self.weight[where] if isinstance(where, slice) else rows_of(self.weight, where)
+        return self.weight[where] if isinstance(where, slice) else nn.functional.embedding(where, self.weight)
 
 
 @POSITIONS.add("rotary")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -81,12 +82,17 @@ class Model(nn.Module):
         return {name: module for name, module in self.named_modules() if isinstance(module, HookPoint)}
 
     def forward(
-        self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: Cache | None = None
+        self,
+        tokens: torch.Tensor,
+        segments: torch.Tensor | None = None,
+        cache: Cache | None = None,
+        blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
         segments (B, T) int64: runs of equal numbers are documents that do not see each other. cache: positions held
-        by it are seen, and the new ones handed to it. Raises ModelError for both at once, and beyond learned positions.
+        by it are seen, and the new ones handed to it. blocks: what is called in place of the model's own, such as the
+        same ones compiled. Raises ModelError for segments and a cache at once, and beyond learned positions.
         """
         if segments is not None and cache is not None:
             raise ModelError("segments and a cache cannot be used together: a cache holds one document a row")
@@ -97,7 +103,7 @@ class Model(nn.Module):
             x = x + self.hook_pos_embed(vectors.expand_as(x))
         x = dropout(x, self.config.dropout, self.training)
         tables = self.position.tables(where, end, x.dtype)
-        for block in self.blocks:
+        for block in self.blocks if blocks is None else blocks:
             if self.recompute and self.training and torch.is_grad_enabled():
                 x = cast(torch.Tensor, checkpoint(block, x, self.position, tables, mask, cache, use_reentrant=False))
             else:
