@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -89,8 +90,9 @@ class Worker:
             code = self._process.wait()
             self._log.seek(0)
             last_words = self._log.read()[-2000:]
+            why = " (killed, as when memory runs out)" if code == -signal.SIGKILL else ""
             raise LilliputError(
-                f"the worker '{self.arm.name}' ended with exit code {code}; its last words:\n{last_words}",
+                f"the worker '{self.arm.name}' ended with exit code {code}{why}; its last words:\n{last_words}",
                 f"it was: {self.arm.python} {self.arm.script}",
             )
         return json.loads(line)

@@ -5,6 +5,9 @@ the same threads, precision and settings, each in a process and an environment o
 
     python benchmarks/train_step.py                  # or `make bench`, which installs the peers first
     python benchmarks/train_step.py --sizes story_7m --contexts 256 1024 --rounds 9 --json
+    python benchmarks/train_step.py --arms ours_eager transformers --contexts 512 --rows 32 --micro-rows 32
+
+All that take part hold their memory at once: --arms leaves out some.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from comparison import CEILING, LITGPT, Case, Outcome, as_json, compare, notes, table
+from comparison import CEILING, LITGPT, OURS, PEERS, Case, Outcome, as_json, compare, notes, table
 from lilliput.base import allocator, machine, mkl
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import LilliputError
@@ -104,6 +107,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="named model styles (`lilliput model list`)")
     parser.add_argument("--contexts", nargs="+", type=int, default=[256], help="tokens in a row")
+    every = [*OURS, *PEERS, CEILING]
+    parser.add_argument("--arms", nargs="+", choices=every, default=every, help="who takes part")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--rows", type=int, help="rows of a batch; else 4,096 tokens' worth (story_7m: 8,192; a GPU: 65,536)"
@@ -187,8 +192,8 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = {}
     for name, case in comparisons.items():
         say(f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; compiling may take a minute")
-        left_out = absent | unable(case.model)
-        able = [arm for arm in contestants if arm.name not in left_out]
+        left_out = {arm: why for arm, why in (absent | unable(case.model)).items() if arm in asked.arms}
+        able = [arm for arm in contestants if arm.name in asked.arms and arm.name not in left_out]
         sizes[name] = as_json(fitting(case, able, left_out, asked.rounds, asked.seconds), peak)
         if not asked.json:
             console.print(table(name, sizes[name], facts))

@@ -215,6 +215,31 @@ def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyP
     assert 0 < figures["matmul_fraction"] < 1
 
 
+def test_only_the_arms_asked_for_take_part(fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    everyone = [fake(name, 1.0, loss=math.log(4096)) for name in ("ours_eager", "transformers", "litgpt")]
+    monkeypatch.setattr(train_step, "arms", lambda device, python: (everyone, {"ours_compiled": "install g++"}))
+    monkeypatch.setattr(train_step.machine, "matmul_peak", lambda *_, **__: 1e12)
+    asked = ["--sizes", "story_7m", "--rounds", "1", "--precision", "fp32", "--threads", "1", "--json"]
+    try:
+        train_step.main([*asked, "--arms", "ours_eager", "litgpt"])
+    finally:
+        use_json(False)
+    figures = json.loads(capsys.readouterr().out)["sizes"]["story_7m"]
+    assert set(figures["rounds"]) == {"ours_eager", "litgpt"}
+    assert figures["absent"] == {}
+
+
+def test_a_worker_that_was_killed_is_told_from_one_that_failed(tmp_path: Path):
+    for words, ending in (
+        ("killed, as when memory runs out", "os.kill(os.getpid(), 9)"),
+        ("exit code 3;", "os._exit(3)"),
+    ):
+        script = tmp_path / "ends.py"
+        script.write_text(f"import os; input(); {ending}")
+        with pytest.raises(LilliputError, match=words):
+            Worker(Arm("ends", sys.executable, script, ""), {"threads": 1})
+
+
 @pytest.mark.parametrize("model", [SMALL, GPT2_LIKE], ids=["llama", "gpt2"])
 def test_the_real_workers_train_the_same_model(tmp_path: Path, model: ModelConfig):
     pytest.importorskip("transformers")
