@@ -46,6 +46,14 @@ def test_ticks_rise_cover_the_range_and_are_few(low, span, count):
 def test_log_ticks_are_decades_when_there_are_many():
     assert log_ticks(1, 1e6, 4) == [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
     assert log_ticks(1, 8, 5) == [1, 2, 5]
+    assert log_ticks(224, 493, 5) == [300, 400]  # no two of 1, 2, 5 x 10^k
+
+
+def test_what_hardly_changes_looks_flat_on_a_logarithmic_axis():
+    chart = Chart("memory", [Series("", [(1, 940.0), (10, 950.0)])], log_x=True, log_y=True)
+    (line,) = [node for node in ET.fromstring(chart.svg()).iter(f"{SVG}path") if "line" in node.get("class", "")]
+    first, last = (float(point.partition(",")[2]) for point in line.get("d", "").replace("L", "").split(" "))
+    assert 0 < first - last < 10  # pixels
 
 
 def test_a_long_series_is_thinned_to_means_in_order():

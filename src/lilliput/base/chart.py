@@ -137,15 +137,19 @@ def nice_ticks(low: float, high: float, count: int, steps: Sequence[float] | Non
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten inside [low, high], with their 2 and 5 folds where few are there."""
+    """Powers of ten inside [low, high], with their 2 and 5 folds where few are there; any round values where not even
+    two of those lie inside."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [v for e in exponents for m in (1, 2, 5) if low * 0.999 <= (v := m * 10.0**e) <= high * 1.001]
+    if len(inside) < 2:
+        return [value for value in nice_ticks(low, high, count) if low <= value <= high]
     decades = [value for value in inside if round(math.log10(value), 9).is_integer()]
     return inside if len(inside) <= count + 2 or len(decades) < 2 else decades
 
 
 class _Axis:
-    """Maps values to pixels. Where `whole`, a linear axis begins and ends on round values."""
+    """Maps values to pixels. Where `whole`, a linear axis begins and ends on round values, and a logarithmic one spans
+    a doubling at least, so that what hardly changes looks so."""
 
     def __init__(
         self, values: Iterable[float], log: bool, pixels: tuple[float, float], count: int, time: bool, whole: bool
@@ -157,6 +161,9 @@ class _Axis:
         self.log, self.pixels = log, pixels
         if log:
             low, high = (low, high) if high > low else (low / 2, high * 2)
+            if whole and high < 2 * low:
+                middle = math.sqrt(low * high)
+                low, high = middle / math.sqrt(2), middle * math.sqrt(2)
             self.ticks = log_ticks(low, high, count)
         else:
             ticks = nice_ticks(low, high, count, TIME_STEPS if time else None)
