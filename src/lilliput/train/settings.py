@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lilliput.objective.objective import Batch, Objective
 
 # A first compile costs 16 s on two cores (2 s where the shape is known) and makes a step 1.05 to 1.15 times as fast, so
-# that it has paid for itself after two to five minutes (docs/studies/speed.md).
+# that it has paid for itself after two to six minutes (docs/studies/speed.md).
 REPAYS_SECONDS = 300.0
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 
