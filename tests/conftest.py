@@ -27,10 +27,18 @@ def own_compilations(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("inductor"))
 
 
+@pytest.fixture(scope="session")
+def native_builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the C++ compiler makes: for the session, since building takes seconds."""
+    return tmp_path_factory.mktemp("native")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, native_builds: Path) -> None:
     """No test reads or fills the user's cache."""
-    monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "native").symlink_to(native_builds)
+    monkeypatch.setenv("LILLIPUT_CACHE", str(cache))
 
 
 # Of a module and no wider: while Playwright runs, no other test of the process can start an event loop.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-PILOT_WARMUP, PILOT_ITERATIONS = 8, 16
+PILOT_WARMUP, PILOT_ITERATIONS, PILOT_SHARE = 8, 16, 0.05
 MAX_WARMUP_STEPS, WARMUP_SHARE = 1000, 0.1
 
 
@@ -142,6 +143,13 @@ def pretrain(
     return windows.times, weights
 
 
+def speed(train: Callable[..., Any], rows: int, micro_rows: int, context: int, iterations: int) -> float:
+    """Tokens a second over so many iterations of `micro_rows` rows, in steps of `rows`, after a few to warm up."""
+    count = -(-(PILOT_WARMUP + iterations) * micro_rows // rows)
+    times = train(rows=rows, steps=count, warmup_steps=1)[0][PILOT_WARMUP:]
+    return (len(times) - 1) * micro_rows * context / (times[-1] - times[0])
+
+
 def run(job: Job, folder: Path) -> dict[str, Any]:
     """Train as told; what came out, and the files in `folder`."""
     rows = max(1, job.batch_tokens // job.context)
@@ -152,9 +160,11 @@ def run(job: Job, folder: Path) -> dict[str, Any]:
     if tokens is None:
         assert job.seconds is not None
         each = min(rows // micro_rows, 4) * micro_rows  # rows of a pilot's step, which need not be 131,072 tokens
-        count = -(-(PILOT_WARMUP + PILOT_ITERATIONS) * micro_rows // each)
-        times = train(rows=each, steps=count, warmup_steps=1)[0][PILOT_WARMUP:]
-        pilot = (len(times) - 1) * micro_rows * job.context / (times[-1] - times[0])
+        pilot = speed(train, each, micro_rows, job.context, PILOT_ITERATIONS)
+        # A machine has slow moments, and a long run should not be sized by one.
+        iterations = int(PILOT_SHARE * job.seconds * pilot / (micro_rows * job.context))
+        if iterations > PILOT_ITERATIONS:
+            pilot = speed(train, each, micro_rows, job.context, iterations)
         tokens = pilot * job.seconds
     steps, warmup_steps = plan(tokens, batch)
     times, weights = train(rows=rows, steps=steps, warmup_steps=warmup_steps)

@@ -16,6 +16,7 @@ from lilliput.data.storybook.openings import ENDINGS, OPENINGS
 from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluate.callbacks import Benchmarks, Evaluation, SamplesThroughTime
 from lilliput.lab.report import write_report
+from lilliput.model import kernels
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
@@ -151,8 +152,10 @@ class Assembly:
 
     def _settings(self, resume_from: Path | None) -> Settings:
         self.say(allocator.keep())
-        if self.device.type == "cpu" and (kernels := mkl.state()):
-            self.say(f"products by {kernels}")
+        if self.device.type == "cpu":
+            self.say(f"attention and softmax by {kernels.state()}")
+            if products := mkl.state():
+                self.say(f"products by {products}")
         if resume_from is not None:
             chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
             configure_threads(chosen.threads)

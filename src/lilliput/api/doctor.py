@@ -13,6 +13,7 @@ import torch
 from lilliput.base import allocator, machine, mkl
 from lilliput.base.machine import can_compile
 from lilliput.base.threads import counted, waiting
+from lilliput.model import kernels
 
 EXTRAS = {
     "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
@@ -25,7 +26,8 @@ EXTRAS = {
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
-    says whose matrix products they are where that was to be chosen; `advice` holds sentences, the most useful first."""
+    says whose matrix products they are where that was to be chosen, `training` what does a step's attention and softmax
+    on a CPU; `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -39,6 +41,7 @@ class Diagnosis:
     precision: str
     precision_reason: str
     kernels: str | None
+    training: str | None
     allocator: str
     compiler: bool
     waiting: str
@@ -72,6 +75,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision=choice.name,
         precision_reason=choice.reason,
         kernels=mkl.state() if place.type == "cpu" else None,
+        training=f"attention and softmax by {kernels.state()}" if place.type == "cpu" else None,
         allocator=_allocator(),
         compiler=can_compile(place),
         waiting=waiting(os.environ),
@@ -95,8 +99,8 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        what = "matrix products, telling" if mkl.concerned() else "telling"
-        found.append(f"install a C++ compiler for {what} and for long runs (Debian, Ubuntu: apt install g++)")
+        what = "matrix products, training" if mkl.concerned() else "training"
+        found.append(f"install a C++ compiler for {what} and telling (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

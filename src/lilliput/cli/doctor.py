@@ -27,6 +27,7 @@ def doctor(
         "products": f"{found.fp32_flops_per_second / 1e9:,.0f} GFLOP/s in fp32, "
         f"{found.bf16_flops_per_second / 1e9:,.0f} in bf16, with train.threads={found.threads}, on {found.device}",
         **({"kernels": found.kernels} if found.kernels else {}),
+        **({"training": found.training} if found.training else {}),
         "precision": found.precision,
         "allocator": found.allocator,
         "compiler": "found: telling is compiled, training where it repays"

@@ -7,10 +7,6 @@ them. Prompts and everything else go to the model itself.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +18,7 @@ from torch import nn
 
 from lilliput.base import machine
 from lilliput.base.errors import ConfigError, ModelError
-from lilliput.base.files import cache_folder
+from lilliput.base.native import build
 from lilliput.generate.cache import KVCache
 from lilliput.generate.int8 import Int8Linear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
@@ -33,9 +29,6 @@ if TYPE_CHECKING:
     from lilliput.model.transformer import Block, Model
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-ffp-contract=off", "-shared", "-fPIC")
-WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
-"""Flags that not every compiler knows, the fastest first: what builds first is taken."""
 MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
 """In the order of native.cpp's enum."""
 MOST_TOKENS = {"fp32": 128, "int8": 512}
@@ -93,25 +86,8 @@ class _Model(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL:
-    """native.cpp, built for this processor unless an earlier build is kept. Raises ConfigError where that fails."""
-    builder = machine.compiler()
-    if builder is None:
-        raise ConfigError("there is no C++ compiler on this machine", "install g++")
-    version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
-    what = (SOURCE.read_text(), version, machine.cpu_name(), platform.platform(), repr((FLAGS, WAYS)))
-    kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f"{kept.name}.{os.getpid()}")
-        for way in WAYS:
-            command = [builder, *FLAGS, *way, str(SOURCE), "-o", str(partial)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if not done.returncode:
-                break
-        else:
-            raise ConfigError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}", "set CXX to another compiler")
-        os.replace(partial, kept)
-    built = ctypes.CDLL(str(kept))
+    """native.cpp, built for this processor. Raises ConfigError where that fails."""
+    built = build(SOURCE, ("-ffp-contract=off",))
     built.scratch_floats.restype = ctypes.c_int64
     return built
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lilliput.model import kernels
 from lilliput.model.norms import RMSNorm
 from lilliput.model.parts import HookPoint, Linear
 
@@ -87,11 +88,16 @@ class Attention(nn.Module):
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = self.hook_rot_q(position.turn(q, tables)), self.hook_rot_k(position.turn(k, tables))
+        probability = self.dropout if self.training else 0.0
+        spelled_out = self.hook_pattern.active or self.hook_attn_scores.active
+        plain = mask is None and cache is None and not probability and not spelled_out
+        if plain and kernels.can_attend(q, k, v):
+            z = self.hook_z(kernels.causal_attention(q, k, v))
+            return self.out(z.reshape(rows, new, self.heads * self.width))
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(layer, k, v)
-        probability = self.dropout if self.training else 0.0
-        if self.hook_pattern.active or self.hook_attn_scores.active:
+        if spelled_out:
             z = self._spelled_out(q, k, v, mask, probability)
         else:
             z = F.scaled_dot_product_attention(

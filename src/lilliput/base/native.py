@@ -1,0 +1,46 @@
+"""C++ that is built on this machine, for its own processor, in a second or two, and then kept."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import subprocess
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from lilliput.base import machine
+from lilliput.base.errors import ConfigError
+from lilliput.base.files import cache_folder
+
+FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
+WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
+"""Flags that not every compiler knows, the fastest first: what builds first is taken."""
+
+
+@cache
+def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """`source`, built with FLAGS and `flags` unless an earlier build is kept, and loaded. Raises ConfigError where
+    that fails."""
+    builder = machine.compiler()
+    if builder is None:
+        raise ConfigError("there is no C++ compiler on this machine", "install g++")
+    version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
+    what = (source.read_text(), version, machine.cpu_name(), platform.platform(), repr((FLAGS, flags, WAYS)))
+    kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
+    if kept.exists():
+        with suppress(OSError):  # a damaged file is built anew
+            return ctypes.CDLL(str(kept))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_name(f"{kept.name}.{os.getpid()}")
+    for way in WAYS:
+        command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(partial)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            break
+    else:
+        raise ConfigError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}", "set CXX to another compiler")
+    os.replace(partial, kept)
+    return ctypes.CDLL(str(kept))
