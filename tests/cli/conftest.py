@@ -2,7 +2,8 @@
 
 import os
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def tales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
-    """A finished run folder, trained once; tests must not change it."""
+def trained(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Iterator[Path]:
+    """A finished run folder, trained once; tests must not change it (what writes into a run takes `run`)."""
     from lilliput import api
 
     folder = tmp_path_factory.mktemp("trained")
@@ -90,4 +91,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
         os.environ.pop("LILLIPUT_CACHE")
         if before is not None:
             os.environ["LILLIPUT_CACHE"] = before
-    return run.path
+    made = contents(run.path)
+    yield run.path
+    assert contents(run.path) == made, "a test changed the run that all tests of this folder share"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run for a test that writes into it."""
+    return Path(shutil.copytree(trained, tmp_path / "tiny-run"))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}

@@ -1,7 +1,6 @@
 """`lilliput evaluate`, `judge` and `complete` as a person runs them, on one small run."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ from tests.cli.conftest import Command, Result
 from tests.evaluate.benchmarks.examples import examples
 from tests.evaluate.benchmarks.test_tasks import write
 from tests.evaluate.judge.server import GOOD, Server
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the run, since evaluation writes into it."""
-    return Path(shutil.copytree(trained, tmp_path / "tiny-run"))
 
 
 @pytest.fixture

@@ -130,12 +130,12 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(trained: Path, tmp_path: Pa
     assert checkpoint.newest_good(run.folder, said.append) == run.checkpoints[-2]
 
 
-def test_evaluate_repeats_the_summary(command: Command, trained: Path, tales: Path) -> None:
-    result = command("evaluate", str(trained), "--max-tokens", "2000", "--json")
+def test_evaluate_repeats_the_summary(command: Command, run: Path, tales: Path) -> None:
+    result = command("evaluate", str(run), "--max-tokens", "2000", "--json")
     assert result.code == 0, result.err
-    summary = json.loads((trained / "summary.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
     assert json.loads(result.out)["bits_per_byte"] == pytest.approx(summary["val_bits_per_byte"], rel=1e-4)
-    other = command("evaluate", str(trained), "--data", str(tales), "--json")
+    other = command("evaluate", str(run), "--data", str(tales), "--json")
     assert json.loads(other.out)["documents"] == 300
 
 
