@@ -1,13 +1,16 @@
-"""growth, overhead and tokenizing: their arithmetic on known figures, and real runs at a tiny size."""
+"""growth, overhead, step_kernels and tokenizing: their arithmetic on known figures, and real runs at a tiny size."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import growth
 import overhead
+import profiled
+import step_kernels
 import tokenizing
 from lilliput.base.console import use_json
 from lilliput.base.errors import LilliputError
@@ -92,6 +95,42 @@ def test_overhead_of_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert parts["update"]["share"] > 0.3
     assert all(part["milliseconds"] > 0 for part in parts.values())
     assert said["making_batches_milliseconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["aten::mm", "aten::linear"], "matrix products"),
+        (["aten::mm", "GeneratedBackwardFor_lilliput_linear_cross_entropy_default"], "matrix products"),
+        (["aten::exp_", "lilliput::linear_cross_entropy"], "the head's softmax and loss"),
+        (["aten::_scaled_dot_product_flash_attention_for_cpu"], "attention"),
+        (["aten::bmm", "aten::baddbmm", "Optimizer.step#Muon.step"], "Muon's step"),
+        (["aten::_fused_adamw_", "Optimizer.step#AdamW.step"], "AdamW's step"),
+        (["aten::silu", "aten::mul"], "norms, activations, sums, copies"),
+    ],
+)
+def test_an_operation_belongs_to_one_group(names: list[str], expected: str):
+    event = None
+    for name in reversed(names):
+        event = SimpleNamespace(name=name, cpu_parent=event)
+    assert profiled.group(event) == expected
+
+
+def test_the_groups_of_a_real_step_add_up(capsys: pytest.CaptureFixture):
+    words = ["--rows", "1", "--context", "32", "--steps", "2", "--threads", "1", "--precision", "fp32"]
+    threads = torch.get_num_threads()
+    try:
+        step_kernels.main([*words, "--optimizer", "muon", "--eager", "--json"])
+    finally:
+        use_json(False)
+        torch.set_num_threads(threads)
+    said = json.loads(capsys.readouterr().out)
+    groups = said["groups"]
+    assert sum(groups.values()) == pytest.approx(said["profiled_seconds"])
+    everywhere = {"matrix products", "attention", "the head's softmax and loss", "Muon's step", "AdamW's step"}
+    assert everywhere <= groups.keys()
+    assert all(groups[name] > 0 for name in everywhere)
+    assert step_kernels.table("a step", said).row_count == len(groups)
 
 
 def test_rates_are_medians_and_ratios_within_a_round():

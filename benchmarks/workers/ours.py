@@ -1,7 +1,7 @@
 """Lilliput's training step: the trainer's own, on batches handed to it."""
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 
@@ -16,17 +16,17 @@ from lilliput.train.trainer import Trainer
 from protocol import Job, Subject, serve
 
 
-def build(job: Job) -> Subject:
+def build(job: Job, optimizer: Literal["adamw", "muon"] = "adamw") -> Subject:
     """A trainer without a run: only its step is called, so it gets no folder, callbacks or data of its own."""
     allocator.keep()
     model = Model(ModelConfig(**job.model)).to(job.device)
     adamw = dict(job.adamw)
-    optimizer = OptimizerConfig(learning_rate=adamw.pop("lr"), **adamw)
+    settings = OptimizerConfig(kind=optimizer, learning_rate=adamw.pop("lr"), **adamw)
     trainer = Trainer(
         model,
         Causal(),
         cast(Any, SimpleNamespace(context_length=job.context, rows_per_epoch=1)),
-        TrainConfig(steps=10**9, optimizer=optimizer, clip=job.clip),
+        TrainConfig(steps=10**9, optimizer=settings, clip=job.clip),
         run=cast(Any, None),
         settings=Settings(job.precision, job.compile, job.micro_rows, job.threads),
         seed=0,

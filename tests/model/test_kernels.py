@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -13,76 +15,111 @@ from hypothesis import strategies as st
 from lilliput.base.errors import ConfigError
 from lilliput.base.machine import compiler
 from lilliput.model import kernels
+from lilliput.model.kernels import attention, library, rows
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config, gradients, stirred, tokens
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
 
 
-def _heads(rows: int, length: int, heads: int, shared: int, width: int, dtype: torch.dtype, seed: int = 0):
-    """q, k and v as slices of one tensor, as a model has them, and a gradient of the result."""
-    generator = torch.Generator().manual_seed(seed)
-    together = torch.randn(rows, length, heads + 2 * shared, width, generator=generator).to(dtype)
-    q, k, v = together.split((heads, shared, shared), 2)
-    return (
-        q.requires_grad_(),
-        k.requires_grad_(),
-        v.requires_grad_(),
-        torch.randn(rows, length, heads, width, generator=generator).to(dtype),
-    )
+@dataclass
+class Case:
+    """Queries, keys and values as a model has them, what is done to them on the way, and a gradient of the result."""
+
+    qkv: torch.Tensor
+    heads: int
+    shared: int
+    grad: torch.Tensor
+    norms: tuple[torch.Tensor, torch.Tensor] | None = None
+    tables: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def ours(self, dropout: float = 0.0) -> list[torch.Tensor]:
+        """The result, the gradient of qkv, and those of the norms."""
+        out = kernels.causal_attention(
+            self.qkv, self.heads, norms=self.norms, eps=1e-5, tables=self.tables, dropout=dropout
+        )
+        return [out.detach(), *torch.autograd.grad(out, (self.qkv, *(self.norms or ())), self.grad)]
+
+    def plain(self, dtype: torch.dtype = torch.float64, factors: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """The same by PyTorch's operators, with the pattern multiplied by `factors`."""
+        qkv = self.qkv.detach().to(dtype).requires_grad_()
+        norms = [weight.detach().to(dtype).requires_grad_() for weight in self.norms or ()]
+        q, k, v = qkv.split((self.heads, self.shared, self.shared), 2)
+        if norms:
+            q, k = (F.rms_norm(x, x.shape[-1:], weight, 1e-5) for x, weight in zip((q, k), norms, strict=True))
+        if self.tables is not None:
+            cos, sin = (table.to(dtype) for table in self.tables)
+            half = cos.shape[-1]
+            q, k = (
+                torch.cat(
+                    [
+                        x[..., :half] * cos - x[..., half : 2 * half] * sin,
+                        x[..., half : 2 * half] * cos + x[..., :half] * sin,
+                        x[..., 2 * half :],
+                    ],
+                    -1,
+                )
+                for x in (q, k)
+            )
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        if factors is None:
+            out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        else:
+            k, v = (x.repeat_interleave(self.heads // self.shared, 1) for x in (k, v))
+            later = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
+            scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(later, -torch.inf)
+            out = (scores.softmax(-1) * factors) @ v
+        out = out.transpose(1, 2)
+        return [out.detach(), *torch.autograd.grad(out, (qkv, *norms), self.grad.to(dtype))]
 
 
-def _reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True).transpose(1, 2)
-
-
-def _exact(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return (
-        q.detach().double().requires_grad_(),
-        k.detach().double().requires_grad_(),
-        v.detach().double().requires_grad_(),
-    )
-
-
-def _both_ways(attend, q, k, v, grad) -> list[torch.Tensor]:
-    out = attend(q, k, v)
-    return [out.detach(), *torch.autograd.grad(out, (q, k, v), grad)]
+def _case(
+    rows: int, length: int, heads: int, shared: int, width: int, dtype=torch.float32, normed=False, half: int = 0
+) -> Case:
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    norms = tables = None
+    if normed:
+        norms = (1 + 0.3 * draw(width)).requires_grad_(), (1 + 0.3 * draw(width)).requires_grad_()
+    if half:
+        angles = 3 * draw(length, 1, half)
+        tables = angles.cos(), angles.sin()
+    qkv = draw(rows, length, heads + 2 * shared, width).to(dtype).requires_grad_()
+    return Case(qkv, heads, shared, draw(rows, length, heads, width).to(dtype), norms, tables)
 
 
 @needs_compiler
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 150), st.sampled_from([(1, 1), (4, 2), (3, 1)]), st.integers(1, 70))
-def test_attention_and_its_gradients_are_the_plain_ones(rows, length, heads, width):
-    q, k, v, grad = _heads(rows, length, heads[0], heads[1], width, torch.float32)
-    ours = _both_ways(kernels.causal_attention, q, k, v, grad)
-    exact = _both_ways(_reference, *_exact(q, k, v), grad.double())
-    for one, other in zip(ours, exact, strict=True):
-        torch.testing.assert_close(one, other.float(), atol=1e-5, rtol=1e-4)
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 150),
+    st.sampled_from([(1, 1), (4, 2), (3, 1)]),
+    st.integers(1, 70),
+    st.booleans(),
+    st.sampled_from([0, 0.5, 1]),
+)
+def test_attention_and_its_gradients_are_the_plain_ones(rows, length, heads, width, normed, turned):
+    case = _case(rows, length, heads[0], heads[1], width, normed=normed, half=int(width // 2 * turned))
+    for one, other in zip(case.ours(), case.plain(), strict=True):
+        torch.testing.assert_close(one, other.float(), atol=2e-5 * (1 + other.abs().max().item()), rtol=1e-4)
 
 
 @needs_compiler
 def test_attention_in_bf16_is_no_further_off_than_pytorchs():
-    q, k, v, grad = _heads(2, 100, 4, 2, 48, torch.bfloat16)
-    exact = _both_ways(_reference, *_exact(q, k, v), grad.double())
-    ours = _both_ways(kernels.causal_attention, q, k, v, grad)
-    theirs = _both_ways(_reference, q, k, v, grad)
-    for one, other, right in zip(ours, theirs, exact, strict=True):
-        assert one.dtype == torch.bfloat16
+    case = _case(2, 100, 4, 2, 48, torch.bfloat16, normed=True, half=24)
+    for one, other, right in zip(case.ours(), case.plain(torch.bfloat16), case.plain(), strict=True):
+        assert one.dtype == (torch.bfloat16 if one.dim() > 1 else torch.float32)
         assert (one - right).norm() <= 1.05 * (other - right).norm()
-    mixed = kernels.causal_attention(q.float(), k.float(), v)  # as rotary tables in fp32 leave them
-    assert mixed.dtype == torch.bfloat16
-    assert torch.equal(mixed, ours[0])
 
 
 @needs_compiler
 def test_attention_is_the_same_to_the_bit_on_any_number_of_threads():
-    q, k, v, grad = _heads(3, 90, 4, 2, 32, torch.float32)
+    case = _case(3, 90, 4, 2, 32, normed=True, half=8)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(_both_ways(kernels.causal_attention, q, k, v, grad))
+            torch.manual_seed(0)
+            found.append(case.ours(dropout=0.2))
     finally:
         torch.set_num_threads(before)
     for others in found[1:]:
@@ -92,19 +129,82 @@ def test_attention_is_the_same_to_the_bit_on_any_number_of_threads():
 
 @needs_compiler
 def test_attention_is_a_sound_operator():
-    q, k, v, _ = _heads(2, 20, 4, 2, 8, torch.float32)
-    torch.library.opcheck(torch.ops.lilliput.causal_attention.default, (q, k, v))
+    case = _case(2, 20, 4, 2, 8, normed=True, half=2)
+    operator = torch.ops.lilliput.causal_attention.default
+    q_norm, k_norm = case.norms or (None, None)
+    cos, sin = case.tables or (None, None)
+    torch.library.opcheck(operator, (case.qkv, 4, q_norm, k_norm, 1e-5, cos, sin, 0.1, torch.tensor(7)))
+    torch.library.opcheck(operator, (case.qkv, 4, None, None, 0.0, None, None, 0.0, None))
 
 
 @needs_compiler
 def test_attention_does_not_hide_what_is_not_finite():
-    q, k, v, grad = _heads(1, 40, 1, 1, 16, torch.float32)
+    case = _case(1, 40, 1, 1, 16)
     with torch.no_grad():
-        k[0, 20, 0, 3] = float("nan")
-    out = kernels.causal_attention(q, k, v)
+        case.qkv[0, 20, 1, 3] = float("nan")
+    out, grad = case.ours()
     assert torch.isfinite(out[0, :20]).all()
     assert torch.isnan(out[0, 20:]).all()
-    assert torch.isnan(torch.autograd.grad(out, q, grad)[0][0, 20:]).all()
+    assert torch.isnan(grad[0, 20:, 0]).all()
+
+
+@needs_compiler
+def test_dropout_in_attention_is_one_pattern_forwards_and_backwards():
+    case = _case(2, 60, 4, 2, 64, normed=True, half=16)
+    with torch.no_grad():  # the values of position t point along axis t, so that the result is the pattern itself
+        kept = case.qkv[:, :, -2:].clone()
+        case.qkv[:, :, -2:] = torch.eye(60, 64)[None, :, None]
+    pattern = case.ours()[0]
+    torch.manual_seed(3)
+    dropped = case.ours(dropout=0.25)[0]
+    seen = torch.ones(60, 60).tril().bool().repeat(2, 4, 1, 1)
+    factors = (dropped / pattern).transpose(1, 2)[..., :60].where(seen, 1)
+    assert set(factors[seen].mul(3).round().tolist()) == {0.0, 4.0}
+    share = (factors[seen] == 0).float().mean().item()
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / seen.sum().item()) ** 0.5
+    with torch.no_grad():
+        case.qkv[:, :, -2:] = kept
+    torch.manual_seed(3)
+    for one, other in zip(case.ours(dropout=0.25), case.plain(factors=factors.double()), strict=True):
+        torch.testing.assert_close(one, other.float(), atol=1e-4, rtol=1e-3)
+    assert not torch.equal(case.ours(dropout=0.25)[0], case.ours(dropout=0.25)[0])
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_drops_as_many_as_told_and_the_same_backwards(dtype):
+    x = torch.ones(50, 7, 33, dtype=dtype, requires_grad=True)
+    torch.manual_seed(1)
+    out = kernels.dropout(x, 0.2)
+    (grad,) = torch.autograd.grad(out, x, torch.full_like(out, 2))
+    assert set(out.flatten().tolist()) == {0.0, 1.25}
+    assert torch.equal(grad, 2 * out)
+    assert abs((out == 0).float().mean().item() - 0.2) < 4 * (0.2 * 0.8 / out.numel()) ** 0.5
+    lines = (out == 0).float().flatten(0, 1)
+    for along in (lines.mean(0), lines.mean(1)):  # neither a column nor a row is another's copy
+        assert along.std() > 0.5 * (0.2 * 0.8 / (lines.numel() / len(along))) ** 0.5
+    assert not torch.equal(out, kernels.dropout(x, 0.2))
+    torch.manual_seed(1)
+    assert torch.equal(out, kernels.dropout(x, 0.2))
+    torch.library.opcheck(torch.ops.lilliput.dropout.default, (x, 0.2, torch.tensor(5)))
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [1, 16, 37])
+def test_swiglu_and_its_gradient_are_the_plain_ones(dtype, width):
+    generator = torch.Generator().manual_seed(0)
+    x = (4 * torch.randn(3, 5, 2 * width, generator=generator)).to(dtype).requires_grad_()
+    grad = torch.randn(3, 5, width, generator=generator).to(dtype)
+    out = kernels.swiglu(x)
+    (ours,) = torch.autograd.grad(out, x, grad)
+    wide = x.detach().double().requires_grad_()
+    gate, up = wide.chunk(2, -1)
+    right = F.silu(gate) * up
+    (plain,) = torch.autograd.grad(right, wide, grad.double())
+    atol, rtol = (1e-5, 1e-5) if dtype == torch.float32 else (1e-3, 1 / 256)
+    torch.testing.assert_close(out.double(), right, atol=atol, rtol=rtol)
+    torch.testing.assert_close(ours.double(), plain, atol=atol, rtol=rtol)
 
 
 @needs_compiler
@@ -141,6 +241,24 @@ def test_bf16_is_added_to_fp32():
         kernels.add(to, product.T)
 
 
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [1, 16, 37])
+def test_rms_norm_and_its_gradients_are_the_plain_ones(dtype, width):
+    generator = torch.Generator().manual_seed(0)
+    x = (3 * torch.randn(5, 41, width, generator=generator)).to(dtype).requires_grad_()
+    weight = torch.randn(width, generator=generator, requires_grad=True)
+    grad = torch.randn(5, 41, width, generator=generator).to(dtype)
+    out = kernels.rms_norm(x, weight, 0.1)
+    ours = torch.autograd.grad(out, (x, weight), grad)
+    wide, wide_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    right = F.rms_norm(wide, (width,), wide_weight, 0.1)
+    plain = torch.autograd.grad(right, (wide, wide_weight), grad.double())
+    atol, rtol = (1e-4, 1e-4) if dtype == torch.float32 else (0.01, 1 / 128)
+    for one, other in zip((out, *ours), (right, *plain), strict=True):
+        torch.testing.assert_close(one.double(), other, atol=atol, rtol=rtol)
+
+
 def _loss_and_gradients(model: Model, precision: str) -> list[torch.Tensor]:
     ids = tokens(2, 21)
     model.zero_grad(set_to_none=True)
@@ -155,16 +273,20 @@ def _loss_and_gradients(model: Model, precision: str) -> list[torch.Tensor]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch):
     model, calls = stirred(family), []
-    called = kernels._call
-    monkeypatch.setattr(kernels, "_call", lambda name, *rest: calls.append(name) or called(name, *rest))
+    called = library.call
+    for module in (attention, rows):
+        monkeypatch.setattr(module, "call", lambda name, *rest: calls.append(name) or called(name, *rest))
     ours = _loss_and_gradients(model, precision)
     assert ("attention_backward" in calls) == (config(family).window is None)
+    assert ("swiglu_backward" in calls) == (config(family).mlp == "swiglu")
+    assert ("rms_norm_backward" in calls) == (config(family).norm == "rms")
     assert "softmax_gradient" in calls
-    monkeypatch.setattr(kernels, "available", lambda: False)
+    for module in (kernels, library):
+        monkeypatch.setattr(module, "available", lambda: False)
     calls.clear()
     plain = _loss_and_gradients(model, precision)
     assert not calls
-    within = 1e-4 if precision == "fp32" else 0.03
+    within = 1e-4 if precision == "fp32" else 0.05
     for one, other in zip(ours, plain, strict=True):
         assert (one - other).norm() <= within * other.norm() + 1e-6
 
@@ -172,10 +294,10 @@ def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch
 @needs_compiler
 def test_they_are_for_training_alone(monkeypatch):
     model = stirred("story")
-    monkeypatch.setattr(kernels, "_call", lambda *_: pytest.fail("called"))
+    for module in (attention, rows):
+        monkeypatch.setattr(module, "call", lambda *_: pytest.fail("called"))
     with torch.no_grad():
         model.loss(model(tokens()), tokens(), torch.ones(2, 20))
-    stirred("story", dropout=0.1).train()(tokens())
     model.double()(tokens()).sum().backward()
 
 
@@ -219,4 +341,4 @@ def test_a_damaged_build_is_built_anew(tmp_path):
 def test_an_unknown_choice_is_refused(monkeypatch):
     monkeypatch.setenv(kernels.VARIABLE, "sytem")
     with pytest.raises(ConfigError, match="did you mean 'system'"):
-        kernels._library.__wrapped__()
+        library.library.__wrapped__()

@@ -153,7 +153,7 @@ class Assembly:
     def _settings(self, resume_from: Path | None) -> Settings:
         self.say(allocator.keep())
         if self.device.type == "cpu":
-            self.say(f"attention and softmax by {kernels.state()}")
+            self.say(f"attention, activations and softmax by {kernels.state()}")
             if products := mkl.state():
                 self.say(f"products by {products}")
         if resume_from is not None:

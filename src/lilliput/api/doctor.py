@@ -26,8 +26,8 @@ EXTRAS = {
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
-    says whose matrix products they are where that was to be chosen, `training` what does a step's attention and softmax
-    on a CPU; `advice` holds sentences, the most useful first."""
+    says whose matrix products they are where that was to be chosen, `training` what does a step's attention,
+    activations and softmax on a CPU; `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -75,7 +75,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision=choice.name,
         precision_reason=choice.reason,
         kernels=mkl.state() if place.type == "cpu" else None,
-        training=f"attention and softmax by {kernels.state()}" if place.type == "cpu" else None,
+        training=f"attention, activations and softmax by {kernels.state()}" if place.type == "cpu" else None,
         allocator=_allocator(),
         compiler=can_compile(place),
         waiting=waiting(os.environ),

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -17,7 +18,15 @@ from typing import Any
 
 from rich.console import Console
 
-console = Console(highlight=False)
+PIPE_WIDTH = 160
+"""Columns of what is no terminal: Rich would shorten the cells of a table to fit into 80 that nobody has."""
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+
+
+console = Console(highlight=False, width=_width())
 _json = False
 
 

@@ -22,13 +22,14 @@ WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=na
 
 @cache
 def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
-    """`source`, built with FLAGS and `flags` unless an earlier build is kept, and loaded. Raises ConfigError where
-    that fails."""
+    """`source`, which may include headers of its own folder, built with FLAGS and `flags` unless an earlier build is
+    kept, and loaded. Raises ConfigError where that fails."""
     builder = machine.compiler()
     if builder is None:
         raise ConfigError("there is no C++ compiler on this machine", "install g++")
     version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
-    what = (source.read_text(), version, machine.cpu_name(), platform.platform(), repr((FLAGS, flags, WAYS)))
+    text = "".join(file.read_text() for file in (source, *sorted(source.parent.glob("*.h"))))
+    what = (text, version, machine.cpu_name(), platform.platform(), repr((FLAGS, flags, WAYS)))
     kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
     if kept.exists():
         with suppress(OSError):  # a damaged file is built anew

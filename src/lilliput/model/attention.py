@@ -53,7 +53,7 @@ class Attention(nn.Module):
         super().__init__()
         heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
         self.heads, self.shared, self.width = heads, shared, width
-        self.dropout = config.dropout
+        self.dropout, self.eps = config.dropout, config.norm_eps
         stacked = (heads * width, shared * width, shared * width)
         self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
         self.out = Linear(heads * width, config.d_model, bias=config.bias)
@@ -83,17 +83,17 @@ class Attention(nn.Module):
         """x (B, T, d_model) -> (B, T, d_model). Without a mask, positions see all earlier ones."""
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
+        probability = self.dropout if self.training else 0.0
+        spelled_out = self.hook_pattern.active or self.hook_attn_scores.active
+        if mask is None and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
+            norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
+            z = kernels.causal_attention(qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability)
+            return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = self.hook_rot_q(position.turn(q, tables)), self.hook_rot_k(position.turn(k, tables))
-        probability = self.dropout if self.training else 0.0
-        spelled_out = self.hook_pattern.active or self.hook_attn_scores.active
-        plain = mask is None and cache is None and not probability and not spelled_out
-        if plain and kernels.can_attend(q, k, v):
-            z = self.hook_z(kernels.causal_attention(q, k, v))
-            return self.out(z.reshape(rows, new, self.heads * self.width))
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(layer, k, v)
@@ -111,6 +111,13 @@ class Attention(nn.Module):
             )
         z = self.hook_z(z.transpose(1, 2))
         return self.out(z.reshape(rows, new, self.heads * self.width))
+
+    def _plain(self, position: Position) -> bool:
+        """Whether nobody looks between the product and the result, and the position is one that the kernels know."""
+        hooks = (self.hook_q, self.hook_k, self.hook_v, self.hook_rot_q, self.hook_rot_k)
+        looked = any(hook.active for hook in (*hooks, self.hook_pattern, self.hook_attn_scores))
+        normed = any(norm is not None and norm.hooked for norm in (self.q_norm, self.k_norm))
+        return not looked and not normed and position.halves_or_nothing
 
     def _spelled_out(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, probability: float

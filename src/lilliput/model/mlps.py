@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lilliput.model import kernels
 from lilliput.model.parts import MLPS, HookPoint, Linear
 
 if TYPE_CHECKING:
@@ -93,5 +94,8 @@ class SwiGLU(MLP):
         return F.silu(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        gate_up = self.gate_up(x)
+        if not (self.hook_pre.active or self.hook_pre_linear.active) and kernels.can_gate(gate_up):
+            return self.down(self.hook_post(kernels.swiglu(gate_up)))
+        gate, up = gate_up.chunk(2, dim=-1)
         return self.down(self.hook_post(self.activate(self.hook_pre(gate)) * self.hook_pre_linear(up)))

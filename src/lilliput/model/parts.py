@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lilliput.base.registry import Registry
+from lilliput.model import kernels
 
 if TYPE_CHECKING:
     from lilliput.model.mlps import MLP
@@ -54,4 +55,6 @@ class HookPoint(nn.Identity):
 
 def dropout(x: torch.Tensor, probability: float, training: bool) -> torch.Tensor:
     """Dropout that costs no call where the probability is 0."""
-    return nn.functional.dropout(x, probability, True) if training and probability > 0 else x
+    if not training or probability <= 0:
+        return x
+    return kernels.dropout(x, probability) if kernels.can_drop(x) else nn.functional.dropout(x, probability, True)

@@ -23,6 +23,9 @@ class Position(nn.Module):
 
     relative = False
     """Whether only distances matter, so that segments need no positions of their own."""
+    halves_or_nothing = False
+    """Whether `turn` leaves its input alone or does what Rotary's does, so that the kernels can do it. A class that
+    has a `turn` of its own sets this to False again."""
 
     @staticmethod
     def parameters_of(config: ModelConfig) -> int:
@@ -45,6 +48,8 @@ class Position(nn.Module):
 @POSITIONS.add("learned")
 class Learned(Position):
     """One learned vector a position, added to the token's embedding."""
+
+    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -72,6 +77,7 @@ class Rotary(Position):
     """
 
     relative = True
+    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()

@@ -16,13 +16,13 @@ GRAM_FROM = 1.5
 """From this ratio of sides on, iterating on the small Gram matrix takes fewer products than on the matrix itself."""
 
 
-def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
-    """(N, A, B) float32 -> (N, A, B) float32 with the same singular vectors and singular values near 1. On a GPU the
-    iterations run in bf16, as Jordan's do."""
+def orthogonalise(matrices: torch.Tensor, bf16: bool = False) -> torch.Tensor:
+    """(N, A, B) float32 -> (N, A, B) float32 with the same singular vectors and singular values near 1. The iterations
+    run in fp32, or in bf16, as Jordan's do."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
-    if x.is_cuda:
+    if bf16:
         x = _iterate(x.bfloat16()).float()
     else:
         x = _iterate_gram(x) if x.shape[-1] >= GRAM_FROM * x.shape[-2] else _iterate(x)
@@ -59,11 +59,20 @@ class Muon(torch.optim.Optimizer):
 
     A parameter that stores several matrices stacked by rows (fused queries, keys and values) carries their row
     counts in an attribute `parts`; each is orthogonalised on its own, as if it were stored apart. Matrices of
-    one shape share one batched product, which is what makes the iterations cheap on small models.
+    one shape share one batched product, which is what makes the iterations cheap on small models. `bf16`: they run
+    in bf16.
     """
 
-    def __init__(self, params: Iterable[Any], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        bf16: bool = False,
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.bf16 = bf16
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -92,7 +101,7 @@ class Muon(torch.optim.Optimizer):
             for weight, matrix in zip(p.split(parts), update.split(parts), strict=True):
                 by_shape[weight.shape].append((weight, matrix))
         for shape, pairs in by_shape.items():
-            directions = orthogonalise(torch.stack([matrix for _, matrix in pairs]))
+            directions = orthogonalise(torch.stack([matrix for _, matrix in pairs]), self.bf16)
             # A tall matrix takes a larger step, so that its output changes as much as a wide one's does (Jordan).
             scale = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
             torch._foreach_add_([weight for weight, _ in pairs], list(directions.unbind()), alpha=scale)

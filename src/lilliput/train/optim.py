@@ -65,9 +65,9 @@ class Optimizers:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
 
-def build(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices of the blocks leave AdamW."""
+    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }
@@ -99,9 +99,7 @@ def build(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     if groups:
         optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
     if config.kind == "muon" and matrices:
-        optimizers.append(
-            Muon(matrices, lr=config.muon_learning_rate, momentum=config.muon_momentum, weight_decay=decay)
-        )
+        optimizers.append(Muon(matrices, config.muon_learning_rate, config.muon_momentum, decay, bf16))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

@@ -99,7 +99,7 @@ class Trainer:
         self.write_model, self.read_model = write_model, read_model
         self.bytes_per_target = bytes_per_target
         self.device = next(model.parameters()).device
-        self.optimizers = optim.build(model, config.optimizer)
+        self.optimizers = optim.build(model, config.optimizer, bf16=settings.precision == "bf16")
         self.counters = Counters()
         self.context_length = loader.context_length
         schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written

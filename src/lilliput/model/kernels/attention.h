@@ -1,0 +1,224 @@
+// Causal attention, forwards and backwards, from the queries, keys and values of one matrix product: QK-norm, rotary positions,
+// softmax and dropout are done on the way, one head at a time, and no pattern is kept.
+//
+// Each row's head is worked on by one thread from start to end, so results do not depend on the number of threads.
+#pragma once
+
+#include "lanes.h"
+
+extern "C" {
+struct Shape {
+    int64_t rows, length, heads, shared, width, half;  // shared: heads of keys and values; half: pairs that are turned
+    int64_t bf16, threads, seed, below;
+    float scale, eps, kept;
+};
+
+// qkv (rows, length, heads + 2 shared, width) of the model; the rest may be null: weights (width) of the norms of queries
+// and keys, cos and sin (length, half).
+struct Inputs {
+    const void* qkv;
+    const float *q_norm, *k_norm, *cos, *sin;
+};
+}
+
+namespace {
+// What attention does to one head before it is multiplied: RMSNorm, then rotary position.
+struct Head {
+    const Shape& s;
+    const Inputs& in;
+    int64_t row, head;
+    float* norm;  // its weight (padded width), or null
+    float* raw;   // memory for one position (padded width), which `scatter` needs
+    int64_t width;
+
+    int64_t at(int64_t t) const { return ((row * s.length + t) * (s.heads + 2 * s.shared) + head) * s.width; }
+
+    void turn(float* x, int64_t t, float direction) const {
+        const float *cos = in.cos + t * s.half, *sin = in.sin + t * s.half;
+        for (int64_t i = 0; i < s.half; i++) {
+            float a = x[i], b = x[s.half + i], c = cos[i], d = sin[i] * direction;
+            x[i] = a * c - b * d;
+            x[s.half + i] = b * c + a * d;
+        }
+    }
+
+    // As float32 (padded length, padded width), zero where there is nothing.
+    void gather(int64_t length, bool turned, float* to) const {
+        memset(to, 0, length * width * sizeof(float));
+        for (int64_t t = 0; t < s.length; t++, to += width) {
+            read(in.qkv, s.bf16, at(t), s.width, to);
+            if (norm) {
+                float scale = inverse_rms(to, s.width, width, s.eps);
+                for (int64_t d = 0; d < width; d += LANES) store(to + d, lanes(to + d) * lanes(norm + d) * scale);
+            }
+            if (turned && s.half) turn(to, t, 1.f);
+        }
+    }
+
+    // The gradient of what `gather` gave, back to that of what it read; the norm's is added to `norm_grad`.
+    void scatter(float* grad, bool turned, float* norm_grad, void* to) const {
+        for (int64_t t = 0; t < s.length; t++, grad += width) {
+            if (turned && s.half) turn(grad, t, -1.f);
+            if (norm) {
+                read(in.qkv, s.bf16, at(t), s.width, raw);
+                rms_gradient(raw, norm, inverse_rms(raw, s.width, width, s.eps), s.width, width, grad, norm_grad);
+            }
+            write(to, s.bf16, at(t), s.width, grad);
+        }
+    }
+};
+
+// One head of the result or of its gradient, (rows, length, heads, width).
+void gather(const void* from, int64_t row, int64_t head, const Shape& s, int64_t length, int64_t width, float* to) {
+    memset(to, 0, length * width * sizeof(float));
+    for (int64_t t = 0; t < s.length; t++)
+        read(from, s.bf16, ((row * s.length + t) * s.heads + head) * s.width, s.width, to + t * width);
+}
+
+// (length, width) -> panels of PANEL positions, each (width, PANEL), so that a product by the transpose reads on and on.
+void transpose(const float* from, int64_t length, int64_t width, float* to) {
+    for (int64_t p = 0; p < length; p += PANEL)
+        for (int64_t d = 0; d < width; d++)
+            for (int64_t t = 0; t < PANEL; t++) to[p * width + d * PANEL + t] = from[(p + t) * width + d];
+}
+
+// scores (QUERIES, keys) = a (QUERIES, width) times the transpose of what `panels` holds.
+void scores(const float* a, const float* panels, int64_t width, int64_t keys, float* to, int64_t to_row) {
+    for (int64_t p = 0; p < keys; p += PANEL)
+        product<false>(QUERIES, PANEL, width, a, width, 1, panels + p * width, PANEL, to + p, to_row);
+}
+
+// e^(score * scale - shift) for the `seen` first numbers of a row, 0 up to `keys`; returns the sum.
+float exponentials(float* row, int64_t seen, int64_t keys, float scale, float shift) {
+    Lanes sum{};
+    for (int64_t k = 0; k < keys; k += LANES) {
+        Lanes value = exponential(lanes(row + k) * scale - shift);
+        if (k + LANES > seen)
+            for (int i = 0; i < LANES; i++) value[i] = k + i < seen ? value[i] : 0.f;
+        store(row + k, value);
+        sum += value;
+    }
+    return total(sum);
+}
+
+// The factors of one row of the pattern.
+void factors(const Shape& s, int64_t line, int64_t keys, float* to) {
+    Dropout dropout{(uint64_t)s.seed, (uint32_t)s.below, s.kept};
+    uint32_t start = dropout.start(line);
+    for (int64_t k = 0; k < keys; k++) to[k] = dropout.factor(start, k);
+}
+
+float* copied(const float* from, int64_t count, int64_t width, float* to) {
+    if (!from) return nullptr;
+    memset(to, 0, width * sizeof(float));
+    memcpy(to, from, count * sizeof(float));
+    return to;
+}
+
+void attend(const Shape& s, const Inputs& in, void* z, float* lse, int64_t item) {
+    int64_t row = item / s.shared, shared = item % s.shared, group = s.heads / s.shared;
+    int64_t length = padded(s.length, std::max(QUERIES, PANEL)), width = padded(s.width, LANES), ld = length + LANES;
+    float* queries = room.take(length * width * 5 + (QUERIES + 1) * ld + 2 * width);
+    float *keys = queries + length * width, *values = keys + length * width, *panels = values + length * width;
+    float *out = panels + length * width, *block = out + length * width, *chance = block + QUERIES * ld;
+    float *k_norm = copied(in.k_norm, s.width, width, chance + ld), *q_norm = copied(in.q_norm, s.width, width, chance + ld + width);
+    Head{s, in, row, s.heads + shared, k_norm, nullptr, width}.gather(length, true, keys);
+    Head{s, in, row, s.heads + s.shared + shared, nullptr, nullptr, width}.gather(length, false, values);
+    transpose(keys, length, width, panels);
+    for (int64_t head = shared * group; head < (shared + 1) * group; head++) {
+        Head{s, in, row, head, q_norm, nullptr, width}.gather(length, true, queries);
+        for (int64_t from = 0; from < s.length; from += QUERIES) {
+            int64_t count = padded(std::min(from + QUERIES, length), PANEL);
+            scores(queries + from * width, panels, width, count, block, ld);
+            for (int64_t i = 0; i < QUERIES; i++) {
+                float* line = block + i * ld;
+                int64_t seen = std::min(from + i + 1, s.length), number = (row * s.heads + head) * s.length + from + i;
+                float most = largest(line, seen) * s.scale, sum = exponentials(line, seen, count, s.scale, most);
+                for (int64_t t = 0; t < count; t += LANES) store(line + t, lanes(line + t) / sum);
+                if (from + i < s.length) lse[number] = most + std::log(sum);
+                if (s.below) {
+                    factors(s, number, count, chance);
+                    for (int64_t t = 0; t < count; t += LANES) store(line + t, lanes(line + t) * lanes(chance + t));
+                }
+            }
+            product<false>(QUERIES, width, std::min(count, from + QUERIES), block, ld, 1, values, width, out + from * width, width);
+        }
+        for (int64_t t = 0; t < s.length; t++)
+            write(z, s.bf16, ((row * s.length + t) * s.heads + head) * s.width, s.width, out + t * width);
+    }
+}
+
+void attend_back(const Shape& s, const Inputs& in, const void* z, const float* lse, const void* grad, void* qkv_grad,
+                 float* q_norm_grads, float* k_norm_grads, int64_t item) {
+    int64_t row = item / s.shared, shared = item % s.shared, group = s.heads / s.shared;
+    int64_t length = padded(s.length, std::max(QUERIES, PANEL)), width = padded(s.width, LANES), ld = length + LANES;
+    int64_t area = length * width;
+    float* keys = room.take(area * 10 + (2 * QUERIES + 1) * ld + 5 * width);
+    float *values = keys + area, *key_panels = values + area, *value_panels = key_panels + area;
+    float *key_grad = value_panels + area, *value_grad = key_grad + area, *queries = value_grad + area;
+    float *out = queries + area, *out_grad = out + area, *query_grad = out_grad + area;
+    float *pattern = query_grad + area, *pattern_grad = pattern + QUERIES * ld, *chance = pattern_grad + QUERIES * ld;
+    float *raw = chance + ld, *k_norm = copied(in.k_norm, s.width, width, raw + width);
+    float *q_norm = copied(in.q_norm, s.width, width, raw + 2 * width), *norm_grad = raw + 3 * width;
+    Head key{s, in, row, s.heads + shared, k_norm, raw, width};
+    Head value{s, in, row, s.heads + s.shared + shared, nullptr, raw, width};
+    key.gather(length, true, keys);
+    value.gather(length, false, values);
+    transpose(keys, length, width, key_panels);
+    transpose(values, length, width, value_panels);
+    memset(key_grad, 0, 2 * area * sizeof(float));
+    memset(norm_grad, 0, 2 * width * sizeof(float));
+    memset(raw, 0, width * sizeof(float));  // what pads it stays zero
+    for (int64_t t = 0; t < ld; t++) chance[t] = 1.f;
+    for (int64_t head = shared * group; head < (shared + 1) * group; head++) {
+        Head query{s, in, row, head, q_norm, raw, width};
+        query.gather(length, true, queries);
+        gather(z, row, head, s, length, width, out);
+        gather(grad, row, head, s, length, width, out_grad);
+        for (int64_t from = 0; from < s.length; from += QUERIES) {
+            int64_t count = padded(std::min(from + QUERIES, length), PANEL), depth = std::min(count, from + QUERIES);
+            scores(queries + from * width, key_panels, width, count, pattern, ld);
+            scores(out_grad + from * width, value_panels, width, count, pattern_grad, ld);
+            for (int64_t i = 0; i < QUERIES; i++) {
+                float *line = pattern + i * ld, *line_grad = pattern_grad + i * ld;
+                bool real = from + i < s.length;
+                int64_t number = (row * s.heads + head) * s.length + from + i;
+                exponentials(line, real ? from + i + 1 : 0, count, s.scale, real ? lse[number] : 0.f);
+                Lanes sum{};
+                for (int64_t d = 0; d < width; d += LANES)
+                    sum += lanes(out + (from + i) * width + d) * lanes(out_grad + (from + i) * width + d);
+                float mean = total(sum);  // of the pattern's gradients, by the pattern
+                if (s.below) factors(s, number, count, chance);
+                for (int64_t t = 0; t < count; t += LANES) {
+                    Lanes p = lanes(line + t), kept = lanes(chance + t);
+                    store(line_grad + t, p * (lanes(line_grad + t) * kept - mean) * s.scale);
+                    store(line + t, p * kept);
+                }
+            }
+            product<false>(QUERIES, width, depth, pattern_grad, ld, 1, keys, width, query_grad + from * width, width);
+            product<true>(depth, width, QUERIES, pattern_grad, 1, ld, queries + from * width, width, key_grad, width);
+            product<true>(depth, width, QUERIES, pattern, 1, ld, out_grad + from * width, width, value_grad, width);
+        }
+        query.scatter(query_grad, true, norm_grad, qkv_grad);
+    }
+    key.scatter(key_grad, true, norm_grad + width, qkv_grad);
+    value.scatter(value_grad, false, nullptr, qkv_grad);
+    if (q_norm) memcpy(q_norm_grads + item * s.width, norm_grad, s.width * sizeof(float));
+    if (k_norm) memcpy(k_norm_grads + item * s.width, norm_grad + width, s.width * sizeof(float));
+}
+}  // namespace
+
+extern "C" {
+void attention(const Shape* s, const Inputs* in, void* z, float* lse) {
+#pragma omp parallel for schedule(dynamic) num_threads(s->threads)
+    for (int64_t item = 0; item < s->rows * s->shared; item++) attend(*s, *in, z, lse, item);
+}
+
+// Gradients of the norms' weights are one line (width) for each row and head of keys, to be added up.
+void attention_backward(const Shape* s, const Inputs* in, const void* z, const float* lse, const void* grad,
+                        void* qkv_grad, float* q_norm_grads, float* k_norm_grads) {
+#pragma omp parallel for schedule(dynamic) num_threads(s->threads)
+    for (int64_t item = 0; item < s->rows * s->shared; item++)
+        attend_back(*s, *in, z, lse, grad, qkv_grad, q_norm_grads, k_norm_grads, item);
+}
+}

@@ -1,0 +1,153 @@
+"""Causal attention from the queries, keys and values of one product, with QK-norm, rotary positions and dropout."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lilliput.model.kernels.library import call, chance, fits, pointer, seed
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("rows", "length", "heads", "shared", "width", "half", "bf16")]
+    _fields_ += [(name, ctypes.c_int64) for name in ("threads", "seed", "below")]
+    _fields_ += [(name, ctypes.c_float) for name in ("scale", "eps", "kept")]
+
+
+class _Inputs(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin")]
+
+
+def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
+    """Whether `causal_attention` is for this: `tables`, if any, have to be the same for all rows."""
+    return fits(qkv) and (tables is None or tables[0].dim() == 3)
+
+
+def causal_attention(
+    qkv: torch.Tensor,
+    heads: int,
+    *,
+    norms: tuple[torch.Tensor, torch.Tensor] | None = None,
+    eps: float = 0.0,
+    tables: tuple[torch.Tensor, torch.Tensor] | None = None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """softmax(q k' / sqrt(d_head)) v over each position and those before it, in fp32 inside.
+
+    qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
+    `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
+    that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
+    """
+    q_norm, k_norm = (weight.float() for weight in norms) if norms else (None, None)
+    cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
+    drawn = seed() if dropout else None
+    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)[0]
+
+
+@torch.library.custom_op("lilliput::causal_attention", mutates_args=())
+def _attention(
+    qkv: torch.Tensor,
+    heads: int,
+    q_norm: torch.Tensor | None,
+    k_norm: torch.Tensor | None,
+    eps: float,
+    cos: torch.Tensor | None,
+    sin: torch.Tensor | None,
+    dropout: float,
+    drawn: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(the result, log of the summed exponentials (B, n_heads, T))."""
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    out, sums = how.outputs()
+    call("attention", how.shape(), how.inputs(), out, sums)
+    return out, sums
+
+
+@_attention.register_fake
+def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn).outputs()
+
+
+@torch.library.custom_op("lilliput::causal_attention_backward", mutates_args=())
+def _attention_backward(
+    qkv: torch.Tensor,
+    heads: int,
+    q_norm: torch.Tensor | None,
+    k_norm: torch.Tensor | None,
+    eps: float,
+    cos: torch.Tensor | None,
+    sin: torch.Tensor | None,
+    dropout: float,
+    drawn: torch.Tensor | None,
+    out: torch.Tensor,
+    sums: torch.Tensor,
+    grad: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The gradients of qkv and, one line for each row and head of keys, of both norms' weights."""
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    found = how.gradients()
+    call("attention_backward", how.shape(), how.inputs(), out, sums, grad.contiguous(), *found)
+    return found
+
+
+@_attention_backward.register_fake
+def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, out, sums, grad):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn).gradients()
+
+
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn = inputs
+    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, *output)
+
+
+def _backward(ctx: Any, grad: torch.Tensor, _sums: Any) -> tuple[torch.Tensor | None, ...]:
+    qkv, q_norm, k_norm, cos, sin, drawn, *output = ctx.saved_tensors
+    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn)
+    qkv_grad, q_lines, k_lines = _attention_backward(*given, *output, grad)
+    norm_grads = (None, None) if q_norm is None else (q_lines.sum(0), k_lines.sum(0))
+    return qkv_grad, None, *norm_grads, None, None, None, None, None
+
+
+_attention.register_autograd(_backward, setup_context=_keep)
+
+
+@dataclass(frozen=True)
+class How:
+    """What the two operators are given, as attention.h reads it."""
+
+    qkv: torch.Tensor
+    heads: int
+    q_norm: torch.Tensor | None
+    k_norm: torch.Tensor | None
+    eps: float
+    cos: torch.Tensor | None
+    sin: torch.Tensor | None
+    dropout: float
+    drawn: torch.Tensor | None
+
+    def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, length, _, width = self.qkv.shape
+        sums = self.qkv.new_empty((rows, self.heads, length), dtype=torch.float32)
+        return self.qkv.new_empty((rows, length, self.heads, width)), sums
+
+    def gradients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows, _, stacked, width = self.qkv.shape
+        lines = (rows * (stacked - self.heads) // 2 if self.q_norm is not None else 0, width)
+        q_lines, k_lines = (self.qkv.new_empty(lines, dtype=torch.float32) for _ in range(2))
+        return self.qkv.new_empty(self.qkv.shape), q_lines, k_lines
+
+    def shape(self) -> Any:
+        rows, length, stacked, width = self.qkv.shape
+        half = 0 if self.cos is None else self.cos.shape[-1]
+        bf16, threads = self.qkv.dtype == torch.bfloat16, torch.get_num_threads()
+        below, kept = chance(self.dropout)
+        drawn = 0 if self.drawn is None else int(self.drawn)
+        shared = (stacked - self.heads) // 2
+        numbers = (rows, length, self.heads, shared, width, half, bf16, threads, drawn, below)
+        return ctypes.byref(_Shape(*numbers, width**-0.5, self.eps, kept))
+
+    def inputs(self) -> Any:
+        return ctypes.byref(_Inputs(*map(pointer, (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin))))

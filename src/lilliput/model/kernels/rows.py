@@ -1,0 +1,136 @@
+"""What is done row by row: SwiGLU, RMSNorm, dropout, and the softmax of the head with its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lilliput.model.kernels.library import call, chance, fits, seed
+
+NORM_BLOCK = 64
+"""Rows whose part of a norm's weight gradient is added up at once, whatever the number of threads."""
+
+# ---------------------------------------------------------------------------- SwiGLU
+
+
+def can_gate(gate_up: torch.Tensor) -> bool:
+    """Whether `swiglu` is for this: a compiled graph does it in one pass already."""
+    return not torch.compiler.is_compiling() and fits(gate_up)
+
+
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up: (..., 2 d_mlp) -> (..., d_mlp)."""
+    return _SwiGLU.apply(gate_up)  # pyright: ignore[reportReturnType]
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate_up: torch.Tensor) -> torch.Tensor:
+        gate_up = gate_up.contiguous()
+        ctx.save_for_backward(gate_up)
+        out = gate_up.new_empty((*gate_up.shape[:-1], gate_up.shape[-1] // 2))
+        call("swiglu", gate_up, out, *_sizes(out))
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # pyright: ignore
+        (gate_up,) = ctx.saved_tensors
+        found = torch.empty_like(gate_up)
+        call("swiglu_backward", gate_up, grad.contiguous(), found, *_sizes(grad))
+        return found
+
+
+# ---------------------------------------------------------------------------- RMSNorm
+
+
+def can_norm(x: torch.Tensor) -> bool:
+    """Whether `rms_norm` is for this: a compiled graph does it in one pass already."""
+    return not torch.compiler.is_compiling() and fits(x)
+
+
+def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    """x / sqrt(mean(x²) + eps) * weight over the last dimension: (..., width) and (width,) -> (..., width)."""
+    return _RMSNorm.apply(x, weight.float(), eps)  # pyright: ignore[reportReturnType]
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        x = x.contiguous()
+        ctx.save_for_backward(x, weight)
+        ctx.eps = eps
+        out = torch.empty_like(x)
+        call("rms_norm", x, weight, out, *_sizes(x), eps)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # pyright: ignore
+        x, weight = ctx.saved_tensors
+        found, sizes = torch.empty_like(x), _sizes(x)
+        lines = torch.empty(-(-sizes[1] // NORM_BLOCK), sizes[2])
+        call("rms_norm_backward", x, weight, grad.contiguous(), found, lines, NORM_BLOCK, *sizes, ctx.eps)
+        return found, lines.sum(0), None
+
+
+# ---------------------------------------------------------------------------- dropout
+
+
+def can_drop(x: torch.Tensor) -> bool:
+    """Whether `dropout` is for this."""
+    return fits(x)
+
+
+def dropout(x: torch.Tensor, probability: float) -> torch.Tensor:
+    """Each number of x (..., width) is 0 with that probability, and else divided by 1 - probability."""
+    return _dropout(x.contiguous(), probability, seed())
+
+
+@torch.library.custom_op("lilliput::dropout", mutates_args=())
+def _dropout(x: torch.Tensor, probability: float, drawn: torch.Tensor) -> torch.Tensor:
+    out = torch.empty_like(x)
+    bf16, rows, width, threads = _sizes(x)
+    call("dropout", x, out, bf16, rows, width, int(drawn), *chance(probability), threads)
+    return out
+
+
+@_dropout.register_fake
+def _dropout_shape(x, probability, drawn):
+    return torch.empty_like(x)
+
+
+def _keep(ctx: Any, inputs: Any, output: Any) -> None:
+    _, ctx.probability, drawn = inputs
+    ctx.save_for_backward(drawn)
+
+
+def _backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    return _dropout(grad.contiguous(), ctx.probability, *ctx.saved_tensors), None, None
+
+
+_dropout.register_autograd(_backward, setup_context=_keep)
+
+
+def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
+    """Whether in bf16, rows, width, threads."""
+    return x.dtype == torch.bfloat16, x.numel() // x.shape[-1], x.shape[-1], torch.get_num_threads()
+
+
+# ---------------------------------------------------------------------------- the head
+
+
+def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Turns logits (N, V), fp32 or bf16, in place into weights * (softmax(logits) - onehot(targets)). Returns the
+    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. For where `available`."""
+    losses = torch.empty(len(logits))
+    bf16, rows, width, threads = _sizes(logits)
+    call("softmax_gradient", logits, bf16, rows, width, targets, weights, losses, threads)
+    return losses
+
+
+def add(to: torch.Tensor, product: torch.Tensor) -> None:
+    """to += product, fp32 and bf16 of one shape: PyTorch widens the second first, in memory of its own. For where
+    `available`."""
+    call("add", to, product, to.numel(), torch.get_num_threads())
