@@ -232,6 +232,13 @@ def test_the_heads_loss_does_not_hide_what_is_not_finite():
 
 
 @needs_compiler
+@pytest.mark.parametrize("target", [-1, 40])
+def test_a_target_outside_the_vocabulary_is_refused(target):
+    with pytest.raises(IndexError, match="outside the vocabulary of 40"):
+        kernels.softmax_gradient(torch.zeros(2, 40), torch.tensor([3, target]), torch.ones(2))
+
+
+@needs_compiler
 def test_bf16_is_added_to_fp32():
     to, product = torch.randn(9, 5), torch.randn(9, 5).bfloat16()
     expected = to + product

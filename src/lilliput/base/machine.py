@@ -97,9 +97,14 @@ def can_compile(device: torch.device) -> bool:
     return compiler() is not None if device.type == "cpu" else device.type == "cuda"
 
 
+def features() -> list[str]:
+    """All instruction sets of the processor, by Linux's names; empty where unknown."""
+    return (_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split()
+
+
 def instructions() -> list[str]:
     """Which of the instruction sets that decide the speed of matrix products the processor has; empty where unknown."""
-    flags = set((_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split())
+    flags = set(features())
     return [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16") if name in flags]
 
 

@@ -29,7 +29,8 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         raise ConfigError("there is no C++ compiler on this machine", "install g++")
     version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
     text = "".join(file.read_text() for file in (source, *sorted(source.parent.glob("*.h"))))
-    what = (text, version, machine.cpu_name(), platform.platform(), repr((FLAGS, flags, WAYS)))
+    processor = (machine.cpu_name(), *machine.features())  # a cluster's machines may share a name and the cache
+    what = (text, version, *processor, platform.platform(), repr((FLAGS, flags, WAYS)))
     kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
     if kept.exists():
         with suppress(OSError):  # a damaged file is built anew

@@ -123,7 +123,10 @@ def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
 
 def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Turns logits (N, V), fp32 or bf16, in place into weights * (softmax(logits) - onehot(targets)). Returns the
-    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. For where `available`."""
+    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. For where `available`.
+    Raises IndexError for a target outside the vocabulary."""
+    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
+        raise IndexError(f"a target is outside the vocabulary of {logits.shape[-1]:,} ids")
     losses = torch.empty(len(logits))
     bf16, rows, width, threads = _sizes(logits)
     call("softmax_gradient", logits, bf16, rows, width, targets, weights, losses, threads)
