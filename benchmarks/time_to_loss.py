@@ -48,10 +48,12 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", nargs="+", default=[], help="text of your own instead of the recipe's")
     parser.add_argument("--ours", nargs="+", default=[], metavar="KEY=VALUE", help="laid over it for ours alone")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
-    parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 2.5, 5.0, 10.0], help="budgets of ours")
-    parser.add_argument("--shipped-minutes", nargs="+", type=float, default=[10.0, 30.0], help="of litgpt_shipped")
-    parser.add_argument("--tuned-minutes", nargs="+", type=float, default=[10.0], help="of litgpt_tuned")
-    parser.add_argument("--llama2c-minutes", nargs="+", type=float, default=[10.0, 30.0], help="of adamw_llama2c")
+    parser.add_argument(
+        "--minutes", nargs="*", type=float, default=[1.0, 2.5, 5.0, 10.0], help="budgets of ours (a list may be empty)"
+    )
+    parser.add_argument("--shipped-minutes", nargs="*", type=float, default=[10.0, 30.0], help="of litgpt_shipped")
+    parser.add_argument("--tuned-minutes", nargs="*", type=float, default=[10.0], help="of litgpt_tuned")
+    parser.add_argument("--llama2c-minutes", nargs="*", type=float, default=[10.0, 30.0], help="of adamw_llama2c")
     parser.add_argument("--search-minutes", type=float, default=1.0, help="of each run of the search")
     parser.add_argument("--batches", nargs="+", type=int, default=[2048, 4096, 8192, 16384], help="tokens a step tried")
     parser.add_argument("--rates", nargs="+", type=float, default=[5e-4, 1e-3, 2e-3, 4e-3], help="learning rates tried")

@@ -19,6 +19,7 @@ TINY = (
     "model.context_length=32",
     "tokenizer.vocab_size=320",
     "train.steps=12",
+    "train.epochs=null",  # the tales are few
     "train.batch_tokens=256",
     "train.compile=false",
     "evaluate.tokens=512",

@@ -71,6 +71,15 @@ def test_budgets_and_packing(tales: Path, tmp_path: Path, options: list[str], st
         assert summary["steps"] == steps
 
 
+def test_epochs_that_end_a_run_before_its_steps_are_told(tales: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    few = [*TINY, "train.steps=5000", "train.epochs=0.2"]
+    run = api.train("story", few, data=str(tales), name="run", runs=tmp_path, say=said.append)
+    steps = run.summary["steps"]
+    assert steps < 5000
+    assert f"{steps:,} steps in place of 5,000: the text has been read 0.2 times then" in "\n".join(said)
+
+
 def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: Path) -> None:
     runs = [train(tales, tmp_path / seed, f"seed={seed}", "train.steps=1") for seed in "12"]
     assert runs[0].summary["sha256"] != runs[1].summary["sha256"]

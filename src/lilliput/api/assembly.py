@@ -162,12 +162,21 @@ class Assembly:
             return chosen
         train = self.recipe.train
         rows = step_rows(train, self.loader.context_length)
+        budget, endless = (
+            Budget.of(how, self.loader.context_length, self.loader.rows_per_epoch)
+            for how in (train, train.model_copy(update={"epochs": None}))
+        )
+        if budget.steps and endless.steps and budget.steps < endless.steps:
+            self.say(
+                f"{budget.steps:,} steps in place of {endless.steps:,}: the text has been read {train.epochs:g} times "
+                "then (train.epochs=null goes on)"
+            )
         return settings.choose(
             train,
             self.model,
             self.objective,
             lambda: self.objective.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
-            Budget.of(train, self.loader.context_length, self.loader.rows_per_epoch),
+            budget,
             self.say,
         )
 
