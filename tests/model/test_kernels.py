@@ -19,6 +19,7 @@ from lilliput.model.kernels import attention, library, rows
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config, gradients, stirred, tokens
 
+BY = "attention, activations and softmax by "
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
 
 
@@ -300,12 +301,16 @@ def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch
 
 @needs_compiler
 def test_they_are_for_training_alone(monkeypatch):
-    model = stirred("story")
+    model, calls = stirred("story"), []
+    called = library.call
     for module in (attention, rows):
-        monkeypatch.setattr(module, "call", lambda *_: pytest.fail("called"))
+        monkeypatch.setattr(module, "call", lambda name, *rest: calls.append(name) or called(name, *rest))
     with torch.no_grad():
         model.loss(model(tokens()), tokens(), torch.ones(2, 20))
     model.double()(tokens()).sum().backward()
+    assert not calls
+    model.float()(tokens()).sum().backward()
+    assert calls
 
 
 TRAIN = """
@@ -328,21 +333,21 @@ def _state(**environment: str) -> str:
 
 
 def test_without_them_pytorch_does_it_and_says_so(tmp_path):
-    assert _state(LILLIPUT_KERNELS="system") == "PyTorch (LILLIPUT_KERNELS=system)"
+    assert _state(LILLIPUT_KERNELS="system") == f"{BY}PyTorch (LILLIPUT_KERNELS=system)"
     broken = tmp_path / "g++"
     broken.write_text("#!/bin/sh\necho no room >&2; exit 1\n")
     broken.chmod(0o755)
     said = _state(CXX=str(broken), LILLIPUT_CACHE=str(tmp_path / "cache"))
-    assert said.startswith("PyTorch (")
+    assert said.startswith(f"{BY}PyTorch (")
     assert "no room" in said
 
 
 @needs_compiler
 def test_a_damaged_build_is_built_anew(tmp_path):
-    assert _state(LILLIPUT_CACHE=str(tmp_path)) == "C++ (LILLIPUT_KERNELS=system turns it off)"
+    assert _state(LILLIPUT_CACHE=str(tmp_path)) == f"{BY}C++ (LILLIPUT_KERNELS=system turns it off)"
     (kept,) = (tmp_path / "native").glob("*.so")
     kept.write_bytes(b"damaged")
-    assert _state(LILLIPUT_CACHE=str(tmp_path)).startswith("C++")
+    assert _state(LILLIPUT_CACHE=str(tmp_path)).startswith(f"{BY}C++")
 
 
 def test_an_unknown_choice_is_refused(monkeypatch):

@@ -153,7 +153,7 @@ class Assembly:
     def _settings(self, resume_from: Path | None) -> Settings:
         self.say(allocator.keep())
         if self.device.type == "cpu":
-            self.say(f"attention, activations and softmax by {kernels.state()}")
+            self.say(kernels.state())
             if products := mkl.state():
                 self.say(f"products by {products}")
         if resume_from is not None:
@@ -162,15 +162,10 @@ class Assembly:
             return chosen
         train = self.recipe.train
         rows = step_rows(train, self.loader.context_length)
-        budget, endless = (
-            Budget.of(how, self.loader.context_length, self.loader.rows_per_epoch)
-            for how in (train, train.model_copy(update={"epochs": None}))
-        )
-        if budget.steps and endless.steps and budget.steps < endless.steps:
-            self.say(
-                f"{budget.steps:,} steps in place of {endless.steps:,}: the text has been read {train.epochs:g} times "
-                "then (train.epochs=null goes on)"
-            )
+        shape = self.loader.context_length, self.loader.rows_per_epoch
+        budget = Budget.of(train, *shape)
+        if budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps:
+            self.say(f"{budget.steps:,} steps at most: the text is read {train.epochs:g} times then (train.epochs)")
         return settings.choose(
             train,
             self.model,

@@ -75,7 +75,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision=choice.name,
         precision_reason=choice.reason,
         kernels=mkl.state() if place.type == "cpu" else None,
-        training=f"attention, activations and softmax by {kernels.state()}" if place.type == "cpu" else None,
+        training=kernels.state() if place.type == "cpu" else None,
         allocator=_allocator(),
         compiler=can_compile(place),
         waiting=waiting(os.environ),

@@ -84,7 +84,6 @@ class Attention(nn.Module):
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
-        spelled_out = self.hook_pattern.active or self.hook_attn_scores.active
         if mask is None and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
             z = kernels.causal_attention(qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability)
@@ -97,7 +96,7 @@ class Attention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(layer, k, v)
-        if spelled_out:
+        if self.hook_pattern.active or self.hook_attn_scores.active:
             z = self._spelled_out(q, k, v, mask, probability)
         else:
             z = F.scaled_dot_product_attention(

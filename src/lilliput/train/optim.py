@@ -99,7 +99,8 @@ def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Opti
     if groups:
         optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
     if config.kind == "muon" and matrices:
-        optimizers.append(Muon(matrices, config.muon_learning_rate, config.muon_momentum, decay, bf16))
+        rates = {"lr": config.muon_learning_rate, "momentum": config.muon_momentum, "weight_decay": decay}
+        optimizers.append(Muon(matrices, **rates, bf16=bf16))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

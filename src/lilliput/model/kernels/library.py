@@ -35,7 +35,8 @@ def fits(x: torch.Tensor) -> bool:
 def state() -> str:
     """What does the kernels' part of a training step in this process, in words."""
     loaded, reason = library()
-    return f"C++ ({VARIABLE}=system turns it off)" if loaded else f"PyTorch ({reason})"
+    by = f"C++ ({VARIABLE}=system turns it off)" if loaded else f"PyTorch ({reason})"
+    return f"attention, activations and softmax by {by}"
 
 
 @cache
