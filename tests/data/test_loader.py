@@ -12,7 +12,7 @@ from lilliput.data.shards import ShardWriter
 from lilliput.data.split import Split
 
 BOS, EOS, PAD = 0, 1, 2
-PACKINGS = ("contiguous", "best_fit")
+PACKINGS = ("contiguous", "aligned", "best_fit")
 
 
 def make(folder, count=40, shard_tokens=10**9, learn=None, bos=True):
@@ -53,7 +53,7 @@ def test_rows_have_the_shapes_and_types_of_the_contract(split, packing):
     rows = loader(split, packing=packing).take(3, 7)
     assert rows.tokens.shape == rows.learn.shape == (7, 17)
     assert (rows.tokens.dtype, rows.learn.dtype) == (np.int64, np.float32)
-    assert (rows.segments is None) == (packing == "contiguous")
+    assert (rows.segments is None) == (packing != "best_fit")
     assert len(rows.documents) == 7
 
 
@@ -80,7 +80,7 @@ def test_epochs_and_seeds_differ_and_an_epoch_has_every_target_about_once(split,
     for rows in epochs:
         targets = rows.tokens[:, 1:][rows.learn[:, 1:] > 0]
         numbers, counts = np.unique(targets[targets >= 10], return_counts=True)
-        assert (counts == 1).all()
+        assert (counts == 1).all() if packing != "aligned" else set(counts.tolist()) == {1, 2}
         missing = split.tokens - 2 * split.documents - len(numbers)
         assert missing == 0 if packing == "best_fit" else missing <= 16 * 2
 
@@ -90,7 +90,7 @@ def test_what_is_learned_is_all_but_bos_and_padding(split, packing):
     rows = loader(split, packing=packing).take(0, 60)
     assert (rows.learn[(rows.tokens == BOS) | (rows.tokens == PAD)] == 0).all()
     inside = rows.tokens >= 10
-    if packing == "contiguous":
+    if packing != "best_fit":
         assert (rows.learn[inside | (rows.tokens == EOS)] == 1).all()
     else:
         assert rows.segments is not None
@@ -172,3 +172,27 @@ def test_documents_of_rows_are_named_once(split, packing):
     names = first.document_ids(rows)
     assert len(names) == len(set(names))
     assert set(names) == {f"doc:{number}" for row in rows.documents for number in row}
+
+
+@pytest.mark.parametrize("context", [7, 16, 64])
+def test_aligned_rows_begin_with_a_document_and_leave_nothing_out(split, context):
+    """Every text token is different, so rows tell where they come from: the first token of a row is a beginning, or
+    the last target of the row before; over an epoch every token but the first beginning is a target."""
+    whole = loader(split, context, packing="aligned")
+    rows = whole.take(0, whole.rows_per_epoch)
+    begins = rows.tokens[:, 0]
+    continued = begins != BOS
+    assert set(begins[continued].tolist()) <= set(rows.tokens[:, -1].tolist())
+    lengths = split.ends - split.starts
+    assert continued.any() == (lengths.max() > context + 1)
+    assert set(split.stream[1:].tolist()) <= set(rows.tokens[:, 1:].ravel().tolist())
+    assert whole.rows_per_epoch * context < 2 * split.tokens + 2 * context
+
+
+def test_aligned_rows_hold_a_document_whole_that_fits_into_one(split):
+    context = 64
+    rows = loader(split, context, packing="aligned").take(0, 200)
+    for tokens in rows.tokens:
+        length = int(np.argmax(tokens == EOS)) + 1
+        assert tokens[0] == BOS
+        assert np.array_equal(np.diff(tokens[1 : length - 1]), np.ones(length - 3))

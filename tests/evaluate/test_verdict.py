@@ -1,23 +1,51 @@
-"""The verdict: overfit, underfit, settled."""
+"""The verdict: too short, diverged, overfit, underfit, stuck, settled."""
+
+import math
+
+import pytest
 
 from lilliput.evaluate.verdict import Point, verdict
 
+NGRAMS = {"unigram": 2.2, "bigram": 1.5, "trigram": 1.2}
 
-def points(*values: float) -> list[Point]:
-    return [Point(100 * i, value, value - 0.1) for i, value in enumerate(values)]
+
+def points(*values: float, every: int = 100) -> list[Point]:
+    return [Point(every * i, value, value - 0.1) for i, value in enumerate(values)]
 
 
 def test_rising_validation_is_overfit_and_names_the_best_step() -> None:
-    assert verdict(points(3, 2, 1.5, 1.4, 1.5, 1.7)).startswith("overfit: validation was best at step 300")
+    found = verdict(points(3, 2, 1.5, 1.4, 1.5, 1.7), NGRAMS)
+    assert found.startswith("overfit: validation was best at step 300")
+    assert "train.steps=300" in found
 
 
 def test_falling_validation_is_underfit() -> None:
-    assert verdict(points(3, 2, 1.5, 1.3, 1.2, 1.1)).startswith("underfit: validation still fell by 8.3%")
+    found = verdict(points(3, 2, 1.5, 1.3, 1.2, 1.1))
+    assert found.startswith("underfit: validation still fell by 8.3%")
+    assert "train.steps=1000" in found
 
 
-def test_flat_validation_is_settled() -> None:
-    assert verdict(points(3, 2, 1.2, 1.11, 1.103, 1.102)).startswith("settled")
+def test_flat_validation_is_settled_where_it_beats_the_n_grams() -> None:
+    flat = points(3, 2, 1.2, 1.11, 1.103, 1.102)
+    assert verdict(flat).startswith("settled")
+    assert verdict(flat, NGRAMS).startswith("settled")
+
+
+def test_flat_validation_above_an_n_gram_is_stuck_and_names_the_best_one_above_which_it_stands() -> None:
+    assert "above the trigram's 1.200" in verdict(points(3, 2, 1.45, 1.41, 1.403, 1.402), NGRAMS)
+    assert verdict(points(3, 2.5, 2.3, 2.21, 2.203, 2.202), NGRAMS).startswith("stuck")
+
+
+def test_a_handful_of_steps_settles_nothing() -> None:
+    three = points(7.9, 7.8, 7.8, 7.8, every=1)
+    assert verdict(three, NGRAMS) == "too short for a verdict: 3 steps; try train.steps=1000"
+    assert verdict([]) == "too short for a verdict: 0 steps; try train.steps=1000"
 
 
 def test_two_evaluations_are_too_few() -> None:
-    assert verdict(points(3, 2, 1)) == "too few evaluations for a verdict"
+    assert verdict(points(3, 2, 1)).startswith("too few evaluations for a verdict: 2")
+
+
+@pytest.mark.parametrize("end", [3.0, 9.0, math.nan])
+def test_no_better_than_untrained_is_diverged(end: float) -> None:
+    assert verdict(points(3, 2, 2.5, 2.8, end)).startswith("diverged")

@@ -260,6 +260,75 @@ def test_a_clock_ends_a_run(tmp_path: Path) -> None:
     assert t.run.steps()
 
 
+class FakeClock(Callback):
+    """Stands in for the `time` of the trainer's file: only the end of a step makes it later, by `step_seconds`."""
+
+    def __init__(self, step_seconds: float):
+        self.step_seconds, self.now = step_seconds, 100.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        self.now += self.step_seconds
+
+
+class Evaluations(Callback):
+    def __init__(self) -> None:
+        self.at: list[int] = []
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.due(None):
+            self.at.append(trainer.step)
+
+
+def test_what_happens_ten_times_a_run_goes_by_the_clock_where_that_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cap of a thousand steps, and a clock that ends the run after a hundred: killed at 95 of them, it has nine
+    checkpoints to go on from and nine evaluations; resumed, it has the tenth and none twice."""
+    bounds: dict[str, Any] = {"steps": 1000, "seconds": 100.0, "checkpoint_steps": None, "keep_checkpoints": 20}
+
+    def run(clock: FakeClock, *more: Callback, resume: bool = False) -> tuple[Trainer, Evaluations]:
+        monkeypatch.setattr("lilliput.train.trainer.time", clock)
+        seen = Evaluations()
+        return trainer(tmp_path, callbacks=[*more, seen, clock], resume=resume, **bounds), seen
+
+    def die(trainer: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    killed, seen = run(FakeClock(1.0), StopAt(95, die))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    tenths = [11, 21, 31, 41, 51, 61, 71, 81, 91]  # a step sees the seconds of those before it alone
+    assert seen.at == tenths
+    assert killed.run.steps() == tenths
+    resumed, seen = run(FakeClock(1.0), resume=True)
+    assert resumed.train() == "finished"
+    assert resumed.step == 101
+    assert seen.at == [101]
+
+
+def test_a_slow_run_is_saved_every_so_many_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock(30.0)
+    monkeypatch.setattr("lilliput.train.trainer.time", clock)
+    t = trainer(
+        tmp_path, callbacks=[clock], checkpoint_steps=None, steps=100, keep_checkpoints=99, checkpoint_seconds=60
+    )
+    t.train()
+    assert t.run.steps()[:5] == [2, 4, 6, 8, 10]
+
+
+def test_metrics_have_some_two_hundred_lines_where_a_clock_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(0.1)
+    monkeypatch.setattr("lilliput.train.trainer.time", clock)
+    t = trainer(tmp_path, callbacks=[clock], steps=100_000, seconds=40, log_steps=None)
+    t.train()
+    assert 190 <= len(t.run.read_metrics()) <= 210
+
+
 def test_callbacks_keep_their_state_and_see_each_moment(tmp_path: Path) -> None:
     class Diary(Callback):
         def __init__(self) -> None:

@@ -12,14 +12,19 @@ from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.loader import Loader
+from lilliput.data.split import Split
+from lilliput.data.story import Stories
+from lilliput.data.storybook.hero import hero_prompts, keeps_hero
 from lilliput.data.storybook.openings import ENDINGS, OPENINGS
+from lilliput.data.tokenizer import Tokenizer
 from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
-from lilliput.evaluate.callbacks import Benchmarks, Evaluation, SamplesThroughTime
+from lilliput.evaluate.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
 from lilliput.lab.report import write_report
 from lilliput.model import kernels
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
+from lilliput.objective.objective import Objective
 from lilliput.plan.energy import EnergyMeter
 from lilliput.recipe import Recipe
 from lilliput.train import checkpoint, settings
@@ -32,6 +37,10 @@ from lilliput.train.schedule import Budget, step_rows
 from lilliput.train.settings import Settings
 from lilliput.train.trackers import TRACKERS
 from lilliput.train.trainer import Trainer
+
+PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
+"""How many prompts are continued at each evaluation, where a recipe names none; and, where the text is not the story
+world's, the words of each and the tokens that are looked at for them."""
 
 
 def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
@@ -46,6 +55,20 @@ def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
         seed=recipe.seed,
         say=say,
     )
+
+
+def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: int) -> list[str]:
+    """The first words of `count` documents of `split` (the last ones, for a model that reads backwards), spread over
+    it: what a model of this text may be asked to continue."""
+    prompts = []
+    for number in sorted({place * split.documents // count for place in range(count)}):
+        start = int(split.starts[number])
+        ids = split.stream[start : min(int(split.ends[number]), start + PROMPT_TOKENS)].tolist()
+        bounds = {tokenizer.bos_id, tokenizer.eos_id}
+        words = objective.told(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
+        chosen = words[:PROMPT_WORDS] if objective.reads_forwards else words[-PROMPT_WORDS:]
+        prompts.append(" ".join(chosen))
+    return list(dict.fromkeys(filter(None, prompts))) or [""]
 
 
 class Assembly:
@@ -76,9 +99,19 @@ class Assembly:
 
     @cached_property
     def prompts(self) -> list[str]:
-        """The recipe's prompts, else the story world's own openings or endings."""
-        own = OPENINGS if self.objective.reads_forwards else ENDINGS
-        return list(self.recipe.evaluate.prompts or own[:4])
+        """The recipe's prompts, else the story world's own openings or endings, or those of other text's validation
+        documents."""
+        forwards = self.objective.reads_forwards
+        if self.recipe.evaluate.prompts:
+            return list(self.recipe.evaluate.prompts)
+        if self.knows_stories:
+            return list((OPENINGS if forwards else ENDINGS)[:PROMPTS])
+        return prompts_of(self.validation_split, self.tokenizer, self.objective, PROMPTS)
+
+    @cached_property
+    def knows_stories(self) -> bool:
+        """Whether the story world is among the sources: only then can heroes be looked for."""
+        return any(isinstance(source, Stories) for source in self.recipe.data.sources)
 
     @cached_property
     def live(self) -> LiveRun:
@@ -106,11 +139,19 @@ class Assembly:
 
     def tell(self, prompts: Sequence[str]) -> list[Sample]:
         """One text from each prompt with the model as it stands and the recipe's sampling."""
+        return [Sample.of(prompt, text) for prompt, text in zip(prompts, self._texts(prompts), strict=True)]
+
+    def heroes_kept(self, count: int) -> float:
+        """The share of `count` stories about named children, by the model as it stands, that keep their hero."""
+        forwards = self.objective.reads_forwards
+        prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
+        texts = self._texts(prompts)
+        return sum(keeps_hero(text, hero, forwards) for text, hero in zip(texts, heroes, strict=True)) / count
+
+    def _texts(self, prompts: Sequence[str]) -> list[str]:
         config = self.recipe.evaluate
-        texts = self.storyteller.tell_each(
-            prompts, window=True, temperature=config.sample_temperature, max_tokens=config.sample_tokens
-        )
-        return [Sample.of(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        sampling = {"temperature": config.sample_temperature, "max_tokens": config.sample_tokens}
+        return self.storyteller.tell_each(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
         """The stock Hugging Face folder of the weights as they stand."""
@@ -180,8 +221,9 @@ class Assembly:
         samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
         benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
+        heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        return [self.energy, self.evaluation, benchmarks, Metrics(), *shown, samples, *trackers]
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

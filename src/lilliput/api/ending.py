@@ -8,7 +8,7 @@ import torch
 
 from lilliput import __version__
 from lilliput.base.files import sha256
-from lilliput.base.machine import cores, device_name, matmul_peak
+from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
 from lilliput.evaluate.ngram import baselines
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.plan.cost import estimate
@@ -24,17 +24,21 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
     with trainer.autocast():
         score = assembly.score(recipe.evaluate.final_tokens)
         (story,) = assembly.tell(assembly.prompts[:1])
+        heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
+        kept = {"val_hero_kept": assembly.heroes_kept(heroes), "val_heroes": heroes} if heroes else {}
+    ngrams = _baselines(assembly)
     return {
         "name": recipe.name,
         "lilliput": __version__,
         "model": recipe.model.style or "custom",
         "objective": recipe.objective.model_dump(mode="json"),
         "stopped": reason,
-        "verdict": assembly.evaluation.verdict(),
+        "verdict": assembly.evaluation.verdict(ngrams, score.bits_per_byte),
         "val_bits_per_byte": score.bits_per_byte,
         "val_perplexity": score.perplexity,
         "val_tokens": score.tokens,
-        "baselines": _baselines(assembly),
+        **kept,
+        "baselines": ngrams,
         **_work(assembly, trainer),
         "data": _data(assembly),
         "story": {"prompt": story.prompt, "text": story.before + story.prompt + story.text},
@@ -88,6 +92,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "precision": trainer.settings.precision,
         "threads": trainer.settings.threads,
         "compiled": trainer.settings.compile,
+        "peak_memory_bytes": peak_memory(device),
         "kwh": cost.kwh,
         "cost": cost.as_dict(),
     }

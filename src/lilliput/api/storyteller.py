@@ -61,10 +61,15 @@ class Storyteller:
         return finished(self._telling(opening, ending, alternatives=alternatives, **options))
 
     def tell_each(self, prompts: Sequence[str], window: bool = False, **sampling: Any) -> list[str]:
-        """One text from each opening (to each ending, for a reversed model), told side by side in one batch."""
+        """One text from each opening (to each ending, for a reversed model), generated side by side in one batch. A
+        prompt that is given again gets another text."""
         config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
         sides = [(text, None) if self.objective.reads_forwards else (None, text) for text in prompts]
-        requests = [self._request(*side, config, window=window) for side in sides]
+        nth = [prompts[:place].count(text) for place, text in enumerate(prompts)]
+        requests = [
+            replace(self._request(*side, config, window=window), sample=sample)
+            for side, sample in zip(sides, nth, strict=True)
+        ]
         told = finished(tell(Engine(self.decoder, max(1, len(requests))), requests, self.tokenizer))
         return [self.objective.told(self.tokenizer, *side, text.ids) for side, text in zip(sides, told, strict=True)]
 

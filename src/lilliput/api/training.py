@@ -10,6 +10,7 @@ from lilliput import recipe as recipes
 from lilliput.api.assembly import Assembly
 from lilliput.api.ending import conclude
 from lilliput.api.run import RUNS, Run
+from lilliput.base.console import command
 from lilliput.base.console import say as print_line
 from lilliput.base.files import write_json
 from lilliput.recipe import Recipe
@@ -70,7 +71,7 @@ def _train(
     trainer = assembly.trainer(resume_from, callbacks)
     reason = trainer.train()
     if reason.startswith("interrupted"):
-        say(f"{reason}: saved at step {trainer.step:,}; to go on: lilliput train {folder.recipe}")
+        say(f"{reason}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
         return
     write_json(folder.summary, conclude(assembly, trainer, reason))
     assembly.report()

@@ -84,7 +84,8 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """What to draw, in the data's own units; `width` and `height` in pixels. Points that are not finite, or not
-    positive on a log axis, are left out. `time_x`: x is seconds."""
+    positive on a log axis, are left out. `time_x`: x is seconds; `inset`: room at the ends as a chart with marks has,
+    for one that stands above or below such a chart."""
 
     title: str
     series: Sequence[Series]
@@ -98,6 +99,7 @@ class Chart:
     width: int = 720
     height: int = 320
     y_text: Callable[[float], str] = field(default=number)
+    inset: bool = False
 
     def svg(self) -> str:
         """The chart as one <svg> element, without STYLE."""
@@ -203,7 +205,7 @@ class _Drawing:
         xs = [x for x, _ in points] + [level.value for level in self.verticals]
         ys = [y for _, y in points] + [level.value for level in self.levels]
         across = max(3, (self.right - self.LEFT) // 90)
-        inset = 14 if chart.marks else 0  # a badge at either end must not cover the labels
+        inset = 14 if chart.marks or chart.inset else 0  # a badge at either end must not cover the labels
         ends = (self.LEFT + inset, self.right - inset)
         self.x = _Axis(xs, chart.log_x, ends, across, chart.time_x, False)
         self.y = _Axis(ys, chart.log_y, (bottom, self.top), max(2, (bottom - self.top) // 45), False, True)
@@ -245,7 +247,7 @@ class _Drawing:
     def _legend(self) -> tuple[list[str], int]:
         """Swatches and names in rows that fit the width; nothing for a single series."""
         named = [series for series in self.series if series.name]
-        if len(self.series) < 2 or not named:
+        if len(named) < 2:
             return [], 0
         parts, x, row = [], self.LEFT, 0
         for series in named:
@@ -263,6 +265,8 @@ class _Drawing:
         pixels = [(self.x.pixel(x), self.y.pixel(y)) for x, y in series.points]
         path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in pixels)
         drawn = series.line and len(pixels) > 1
+        if not drawn and not series.dots and not series.name:
+            return ""  # it only sets the axes
         parts = [f'<path class="{_classes(series)}"{_stroke(series)} d="{path}"/>'] if drawn else []
         if series.dots or len(pixels) == 1:
             dots = zip(series.points, pixels, strict=True)

@@ -9,10 +9,12 @@ import json
 import math
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from time import monotonic
 from typing import Any
 
@@ -51,6 +53,16 @@ def say(text: str = "", style: str | None = None) -> None:
     """Print a line as it is: brackets are not markup, and a pipe gets it unwrapped. In JSON mode, on standard error."""
     text = printable(text, console.encoding)
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def command() -> str:
+    """`lilliput` as this shell can type it: by its name where that is on the path, else by its place."""
+    own = Path(sys.executable).parent / Path("lilliput").with_suffix(".exe" if os.name == "nt" else "")
+    found = shutil.which("lilliput")
+    if not own.is_file() or (found and Path(found).resolve() == own.resolve()):
+        return "lilliput"
+    inside = own.is_relative_to(Path.cwd())
+    return shlex.quote(str(own.relative_to(Path.cwd()) if inside else own))
 
 
 def printable(text: str, encoding: str) -> str:

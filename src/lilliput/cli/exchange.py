@@ -61,7 +61,7 @@ def import_(
         console.emit({"file": file, "folder": folder})
     else:
         console.say(str(folder))
-        console.say(f'next: lilliput generate {name} "Once upon a time"')
+        console.say(f'next: {console.command()} generate {name} "Once upon a time"')
 
 
 def push(
@@ -107,7 +107,7 @@ def pull(
         console.emit({"repo": repo, "folder": folder, "commit": commit})
     else:
         console.say(f"{folder}  {repo} at {commit[:12]}")
-        console.say(f'next: lilliput generate {folder.name} "Once upon a time"')
+        console.say(f'next: {console.command()} generate {folder.name} "Once upon a time"')
 
 
 def _aside(text: str) -> None:

@@ -49,7 +49,7 @@ def init(
         return
     console.say(output.read_text(encoding="utf-8").rstrip())
     console.say()
-    console.say(f"next:\n  lilliput plan {output}\n  lilliput train {output}")
+    console.say(f"next:\n  {console.command()} plan {output}\n  {console.command()} train {output}")
 
 
 def _ask(asks: bool, question: str, default: str) -> str:

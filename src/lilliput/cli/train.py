@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,13 +63,15 @@ def tell_what_came_out(run: Run) -> None:
     console.say(story["text"].strip())
     console.say()
     console.say(f"validation  {_against(summary)}")
+    if (kept := summary.get("val_hero_kept")) is not None:
+        console.say(f"heroes      {kept:.0%} of {summary['val_heroes']} stories keep their hero")
     console.say(f"speed       {_speed(summary)}")
     console.say(f"cost        {_cost(summary['cost'])}")
     console.say(f"verdict     {summary['verdict']}")
     console.say(f"report      {run.folder.report}")
     console.say()
     console.say("next:")
-    for command in _next(path, backwards=summary["objective"]["kind"] == "reversed"):
+    for command in _next(path, summary):
         console.say(f"  {command}")
 
 
@@ -92,11 +95,16 @@ def _cost(cost: dict[str, Any]) -> str:
     return f"{cost['kwh'] * 1000:.2g} Wh, {cost['co2_grams']:.2g} g CO2{dollars} ({cost['basis']})"
 
 
-def _next(path: Path, backwards: bool) -> list[str]:
-    prompt = '--ending "They were happy."' if backwards else '"One day, Tom"'
+def _next(path: Path, summary: dict[str, Any]) -> list[str]:
+    """Commands that run as they are printed, in this shell and for this run."""
+    from lilliput.base import console
+
+    lilliput, run, prompt = console.command(), shlex.quote(str(path)), shlex.quote(summary["story"]["prompt"])
+    side = "--ending " if summary["objective"]["kind"] == "reversed" else ""
+    given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
     return [
-        f"lilliput generate {path} {prompt}",
-        f"lilliput report {path}",
-        f'lilliput tokenizer show "Once upon a time" --tokenizer {path}',
-        "lilliput train story --data YOUR_FILES",
+        f"{lilliput} generate {run}{given}",
+        f"{lilliput} generate {run}{given} --explain",
+        f"{lilliput} tokenizer show {prompt} --tokenizer {run}",
+        f"{lilliput} report {run}",
     ]

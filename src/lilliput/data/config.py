@@ -23,7 +23,8 @@ class DataConfig(Config):
     errors               strict: bytes that are not UTF-8 are an error; replace: they become U+FFFD
     validation_fraction  share of the documents that are kept for validation, by a hash of their text
     max_documents        how many documents of the mixture are read at most
-    packing              contiguous: rows are windows of the stream of all documents; best_fit: whole documents are
+    packing              contiguous: rows are windows of the stream of all documents; aligned: the same, but each row
+                         begins where a document does (loader.py); best_fit: whole documents are
                          packed into rows as closely as they fit, and see only themselves; auto: best_fit where four
                          average documents would lie in one row, else contiguous
     shard_tokens         tokens in a file of the cache
@@ -35,7 +36,7 @@ class DataConfig(Config):
     errors: Errors = "strict"
     validation_fraction: float = Field(default=0.05, ge=0, lt=1)
     max_documents: int | None = Field(default=None, gt=0)
-    packing: Literal["auto", "contiguous", "best_fit"] = "auto"
+    packing: Literal["auto", "contiguous", "aligned", "best_fit"] = "auto"
     shard_tokens: int = Field(default=100_000_000, gt=0)
 
     @field_validator("sources", "steps", mode="before")

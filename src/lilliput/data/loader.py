@@ -18,6 +18,9 @@ class Loader:
     contiguous  a row is a window of `context_length` + 1 tokens of all documents end to end, closed to a ring; windows
                 follow each other with one token in common, from a start that each epoch draws anew, so that an epoch
                 has every token as a target once (but for less than one row at the ring's end)
+    aligned     a row begins where a document does, so that its beginning is in sight, and goes on with the documents
+                that follow; the next row begins with the first one that did not fit whole. A document longer than a row
+                goes on in the next one. What is cut off at a row's end is a target once more
     best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
                 longer than a row continues in another one after a repeated token
 
@@ -43,6 +46,7 @@ class Loader:
                 f"give more text, or a shorter context: model.context_length={_below(split.tokens)}",
             )
         self._packed = best_fit(split.ends - split.starts, context_length + 1) if packing == "best_fit" else None
+        self._begins = _aligned(split.starts, split.ends, context_length) if packing == "aligned" else None
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
 
     @property
@@ -50,6 +54,8 @@ class Loader:
         """Rows in one pass over the split."""
         if self._packed is not None:
             return len(self._packed.first) - 1
+        if self._begins is not None:
+            return len(self._begins)
         return self.split.tokens // self.context_length
 
     def take(self, position: int, count: int) -> Rows:
@@ -62,7 +68,11 @@ class Loader:
             inside = epochs == epoch
             offsets[inside] = offset
             numbers[inside] = order[wanted[inside] % self.rows_per_epoch]
-        return self._windows(offsets, numbers) if self._packed is None else self._packed_rows(numbers)
+        if self._packed is not None:
+            return self._packed_rows(numbers)
+        if self._begins is not None:
+            return self._windows(self._begins[numbers])
+        return self._windows((offsets + numbers * self.context_length) % self.split.tokens)
 
     def document_ids(self, rows: Rows) -> list[str]:
         """The ids of the documents in `rows`, each once, in order."""
@@ -79,9 +89,9 @@ class Loader:
             self._epochs = {**dict(list(self._epochs.items())[-1:]), epoch: known}
         return known
 
-    def _windows(self, offsets: np.ndarray, numbers: np.ndarray) -> Rows:
+    def _windows(self, begin: np.ndarray) -> Rows:
+        """The rows that begin at these places of the ring."""
         size, length, split = self.split.tokens, self.context_length + 1, self.split
-        begin = (offsets + numbers * self.context_length) % size
         positions = (begin[:, None] + np.arange(length)) % size
         tokens = split.stream[positions]
         learn = np.ones(tokens.shape, np.float32) if split.learn is None else split.learn[positions].astype(np.float32)
@@ -120,6 +130,22 @@ class Loader:
         learn.ravel()[target] = (inside > 0) if split.learn is None else split.learn[origin] * (inside > 0)
         documents = [tuple(part.tolist()) for part in np.split(packed.document[piece], np.cumsum(counts)[:-1])]
         return Rows(tokens, learn, segments, documents)
+
+
+def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.ndarray:
+    """Where rows begin: at the first document, then at the first one that the row before did not hold whole. A document
+    of 600 tokens has rows from its tokens 0, 256 and 512 for a context of 256: each row's last target is the next one's
+    first token."""
+    counts = np.maximum(-(-(ends - starts - 1) // context_length), 1)
+    reached = starts + counts * context_length + 1
+    following = np.searchsorted(ends, reached, side="right").tolist()
+    chosen, document = [], 0
+    while document < len(following):
+        chosen.append(document)
+        document = following[document]
+    counts = counts[chosen]
+    nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(starts[chosen], counts) + nth * context_length
 
 
 def _below(tokens: int) -> int:

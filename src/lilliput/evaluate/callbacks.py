@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import ConfigError
@@ -54,9 +54,9 @@ class Evaluation(Callback):
         if self.config.patience and self.waited >= self.config.patience:
             trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({verdict(self.points)})")
 
-    def verdict(self) -> str:
-        """Over- or underfit, from the evaluations so far."""
-        return verdict(self.points)
+    def verdict(self, baselines: Mapping[str, float], final: float) -> str:
+        """What the evaluations so far come to, and a final one beside n-gram models on the same tokens."""
+        return verdict(self.points, baselines, final)
 
     def state(self) -> dict[str, Any]:
         points = [[p.step, p.validation, p.train] for p in self.points]
@@ -100,9 +100,22 @@ class Benchmarks(Callback):
                 record[f"{name}_{row.metric}_chance"] = row.total.chance
 
 
+class HeroesKept(Callback):
+    """Generates stories about named children at every evaluation: `val_hero_kept` is the share that keep them.
+    `share(count)` measures the model as it stands."""
+
+    def __init__(self, config: EvaluateConfig, share: Callable[[int], float]):
+        self.config, self.share = config, share
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if self.config.heroes and (trainer.due(self.config.steps) or trainer.finished):
+            with trainer.autocast():
+                record["val_hero_kept"] = self.share(self.config.heroes)
+
+
 class SamplesThroughTime(Callback):
-    """Tells from the same prompts through time into samples.md. `tell(prompts)` tells one text from each with the
-    model as it stands; `show` receives the first of them, for the terminal."""
+    """Generates from the same prompts through time into samples.md, first with the untrained weights. `tell(prompts)`
+    gives one text from each with the model as it stands; `show` receives the first of them, for the terminal."""
 
     def __init__(
         self,
@@ -113,13 +126,19 @@ class SamplesThroughTime(Callback):
     ):
         self.config, self.prompts, self.tell, self.show = config, list(prompts), tell, show
 
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0 and self.config.samples != 0:
+            self._write(trainer)
+
     def on_step(self, trainer: Trainer, record: Record) -> None:
         every = self.config.steps if self.config.samples is None else self.config.samples
-        if self.config.samples == 0 or not (trainer.due(every) or trainer.finished):
-            return
+        if self.config.samples != 0 and (trainer.due(every) or trainer.finished):
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
         with trainer.autocast():
             told = self.tell(self.prompts)
-        section = Section(trainer.step, record["tokens"], trainer.seconds, told)
+        section = Section(trainer.step, trainer.counters.tokens, trainer.seconds, told)
         with open(trainer.run.samples, "a", encoding="utf-8", newline="\n") as file:
             file.write(format_samples(section))
         self.show(told[0])

@@ -16,6 +16,9 @@ class EvaluateConfig(Config):
     baselines     orders of the n-gram models counted on the same tokens for comparison
     samples       every how many steps the prompts are continued; None is at every evaluation, 0 never
     prompts       openings (endings, for a model trained in reverse); empty means the story world's own
+    heroes        stories about children of the story world that are generated at every evaluation; the share of them
+                  that keep their hero is `val_hero_kept` (data/storybook/hero.py). 0: none
+    final_heroes  the same at the end
     tasks         benchmarks by likelihood that are scored during the run as well (see evaluate/benchmarks)
     task_data     the file or folder that holds them; None is the Hugging Face hub
     task_items    how many items of each: the same ones every time
@@ -30,6 +33,8 @@ class EvaluateConfig(Config):
     prompts: tuple[str, ...] = ()
     sample_tokens: int = Field(default=160, gt=0)
     sample_temperature: float = Field(default=0.7, ge=0, le=2)
+    heroes: int = Field(default=0, ge=0)
+    final_heroes: int = Field(default=0, ge=0)
     tasks: tuple[str, ...] = ()
     task_data: str | None = None
     task_items: int = Field(default=200, gt=0)

@@ -14,7 +14,7 @@ from lilliput.lab.run_record import RunRecord, spread
 from lilliput.train.samples_file import Sample, Section
 
 WIDTH, MARGIN, GAP = 900, 28, 18
-HEAD, CHART = 78, 330
+HEAD, CHART, KEPT = 78, 330, 120
 CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
@@ -44,8 +44,10 @@ def run_picture(run: Path, path: Path) -> Path:
 def picture(record: RunRecord) -> str:
     """The SVG's text."""
     callouts = _callouts(record)
-    columns = [_callout(callout, len(callouts), HEAD + CHART + 18) for callout in callouts]
-    deepest = max((bottom for _, bottom in columns), default=HEAD + CHART)
+    kept = kept_chart(record, "seconds", WIDTH - 2 * MARGIN, KEPT)
+    below = HEAD + CHART + (KEPT if kept else 0)
+    columns = [_callout(callout, len(callouts), below + 18) for callout in callouts]
+    deepest = max((bottom for _, bottom in columns), default=below)
     height = round(deepest + MARGIN)
     return "\n".join(
         [
@@ -55,9 +57,8 @@ def picture(record: RunRecord) -> str:
             f'<rect class="paper" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="14"/>',
             f'<text class="name" x="{MARGIN}" y="40">{escape(record.name)}</text>',
             f'<text class="facts" x="{MARGIN}" y="61">{escape(_facts(record))}</text>',
-            f'<svg x="{MARGIN}" y="{HEAD}" width="{WIDTH - 2 * MARGIN}" height="{CHART}">',
-            _chart(record, callouts),
-            "</svg>",
+            *_placed(_chart(record, callouts), HEAD),
+            *([] if kept is None else _placed(kept, HEAD + CHART)),
             *(column for column, _ in columns),
             "</svg>",
             "",
@@ -100,7 +101,13 @@ def _alternative(record: RunRecord) -> str:
     return f"Validation bits per byte of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
 
 
-def _chart(record: RunRecord, callouts: list[Callout]) -> str:
+def _placed(chart: Chart, top: int) -> list[str]:
+    """A chart of the picture's width at pixel row `top`."""
+    place = f'x="{MARGIN}" y="{top}" width="{WIDTH - 2 * MARGIN}" height="{chart.height}"'
+    return [f"<svg {place}>", chart.svg(), "</svg>"]
+
+
+def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
     marks = [
         Mark(callout.section.seconds, callout.score, str(callout.index + 1), callout.sample.text)
         for callout in callouts
@@ -116,7 +123,28 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> str:
         time_x=True,
         width=WIDTH - 2 * MARGIN,
         height=CHART,
-    ).svg()
+    )
+
+
+def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | None:
+    """The share of stories that keep their hero, under the loss curve on the same axis, so that the moment shows at
+    which a copying head has formed; None for a run that did not measure it."""
+    points = record.points(x, "val_hero_kept")
+    if not points:
+        return None
+    ends = [point[0] for name in ("bits_per_byte", "val_bits_per_byte") for point in record.points(x, name)]
+    return Chart(
+        title="Stories that keep their hero",
+        series=[
+            Series("", [(min(ends), 0.0), (max(ends), 1.0)], line=False),  # the same axes as the curve above
+            Series("kept", points, colour=2, dots=True),
+        ],
+        time_x=x == "seconds",
+        width=width,
+        height=height,
+        y_text=lambda share: f"{share:.0%}",
+        inset=bool(_callouts(record)),
+    )
 
 
 def _callout(callout: Callout, count: int, top: float) -> tuple[str, float]:

@@ -12,6 +12,7 @@ from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.lab.evaluation import evaluation
+from lilliput.lab.picture import kept_chart
 from lilliput.lab.run_record import RunRecord, as_number, spread
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
@@ -83,11 +84,12 @@ def _tiles(record: RunRecord) -> str:
     validation, trigram = record.number("val_bits_per_byte"), dict(record.baselines()).get("trigram")
     gain = 1 - validation / trigram if validation is not None and trigram else None
     seconds, tokens, speed = (record.number(key) for key in ("seconds", "tokens", "tokens_per_second"))
-    utilisation = record.number("utilisation")
+    utilisation, kept = record.number("utilisation"), record.number("val_hero_kept")
     tiles = [
         ("validation bits per byte", validation and f"{validation:.3f}"),
         ("below a trigram" if (gain or 0) >= 0 else "above a trigram", gain is not None and f"{abs(gain):.0%}"),
         ("tokens learnt from", tokens and number(tokens)),
+        ("stories keep their hero", kept is not None and f"{kept:.0%}"),
         ("wall time", seconds and duration(seconds)),
         ("tokens a second", speed and number(speed)),
         ("of the matmul peak", utilisation and f"{utilisation:.0%}"),
@@ -174,7 +176,11 @@ def _loss_chart(record: RunRecord) -> str:
     )
     shown = [one for one in series if one.points]
     levels = [Level(name, value) for name, value in record.baselines()]
-    return figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380)) if shown else ""
+    if not shown:
+        return ""
+    kept = kept_chart(record, "tokens", 920, 170)
+    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380))
+    return loss + (figure(kept, narrow_height=170) if kept else "")
 
 
 def _small(record: RunRecord, title: str, key: str, colour: int) -> str:
@@ -253,12 +259,13 @@ def _model(record: RunRecord) -> str:
 def _machine(record: RunRecord) -> str:
     summary = record.summary
     total, peak = as_number(summary.get("flops")), as_number(summary.get("matmul_peak_flops"))
-    used = as_number(summary.get("utilisation"))
+    used, memory = as_number(summary.get("utilisation")), record.number("peak_memory_bytes")
     facts = {
         "device": summary.get("device"),
         "threads": summary.get("threads"),
         "precision": summary.get("precision"),
         "compiled": summary.get("compiled"),
+        "peak memory": None if memory is None else f"{memory / 1e9:.2f} GB",
         "work": None if total is None else flops(total),
         "matmul peak, measured": None if peak is None else f"{flops(peak)}/s",
         "utilisation of it": None if used is None else f"{used:.1%}",

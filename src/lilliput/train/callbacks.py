@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lilliput.base.machine import peak_memory
+
 if TYPE_CHECKING:
     from lilliput.train.trainer import Trainer
 
 Record = dict[str, Any]
+
+LINES = 200
+"""Lines of metrics.jsonl in a run that does not set `train.log_steps`."""
 
 
 class Callback:
@@ -40,7 +45,7 @@ class Callback:
 
 
 class Metrics(Callback):
-    """Writes metrics.jsonl: a line every `trainer.log_steps`, at each evaluation and at the last step.
+    """Writes metrics.jsonl: a line every `train.log_steps`, at each evaluation and at the last step.
 
     Loss and tokens a second are means since the line before."""
 
@@ -60,12 +65,14 @@ class Metrics(Callback):
             self.sums[key] += record[key]
         self.sums["steps"] += 1
         evaluated = any(key.startswith("val_") for key in record)
-        record["logged"] = trainer.step % trainer.log_steps == 0 or evaluated or trainer.finished
+        record["logged"] = trainer.due(trainer.config.log_steps, times=LINES) or evaluated or trainer.finished
         if not record["logged"]:
             return
         for key in ("loss", "bits_per_byte"):
             record[key] = self.sums[key] / self.sums["steps"]
         record["tokens_per_second"] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
+        if (memory := peak_memory(trainer.device)) is not None:
+            record["peak_memory_bytes"] = memory
         self.sums = dict.fromkeys(self.sums, 0)
         hidden = ("step_tokens", "step_seconds", "logged")
         trainer.run.append_metrics({key: value for key, value in record.items() if key not in hidden})

@@ -65,7 +65,11 @@ class TrainConfig(Config):
     """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
     the optimiser, and what is saved.
 
-    A run bounded by `seconds` follows the clock, so it repeats only roughly; the other budgets repeat bit for bit.
+    A run that its clock (`seconds`) ends repeats only roughly; the others repeat bit for bit.
+
+    log_steps           a line of metrics.jsonl every how many steps; None: 200 times a run
+    checkpoint_steps    a checkpoint every how many steps; None: ten times a run
+    checkpoint_seconds  and at the latest after so many seconds without one
     """
 
     steps: int | None = Field(default=None, gt=0)
@@ -88,6 +92,7 @@ class TrainConfig(Config):
 
     log_steps: int | None = Field(default=None, gt=0)
     checkpoint_steps: int | None = Field(default=None, gt=0)
+    checkpoint_seconds: float = Field(default=600.0, gt=0)
     keep_checkpoints: int = Field(default=3, ge=2)
     early_checkpoints: bool = False
     trackers: tuple[str, ...] = ()

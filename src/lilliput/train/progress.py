@@ -21,7 +21,7 @@ class LiveRun(Callback):
         self.began = (0.0, 0.0)
 
     def on_start(self, trainer: Trainer) -> None:
-        self.view = LiveView(trainer.budget.steps, self.name, console)
+        self.view = LiveView(None if trainer.budget.seconds else trainer.budget.steps, self.name, console)
         self.began = (trainer.progress, trainer.seconds)
         for record in trainer.run.read_metrics():
             self.val_bits = record.get("val_bits_per_byte", self.val_bits)

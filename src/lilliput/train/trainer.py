@@ -34,7 +34,8 @@ ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (
 @dataclass(slots=True)
 class Counters:
     """Where a run stands. `position` counts rows drawn from the loader's endless stream; `seconds` is wall time
-    over all processes that worked on the run, `training_seconds` the part of it spent in steps."""
+    over all processes that worked on the run, `training_seconds` the part of it spent in steps; `progress` is the share
+    of the budget used when the last step was done, and `before` when the one before it was."""
 
     step: int = 0
     position: int = 0
@@ -44,6 +45,8 @@ class Counters:
     skipped: int = 0
     skipped_in_row: int = 0
     rollbacks: int = 0
+    before: float = 0.0
+    progress: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,10 @@ class Trainer:
         self.context_length = loader.context_length
         schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
         self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
-        self.log_steps = config.log_steps or max(1, (self.budget.steps or 2000) // 200)
         self.stopped: str | None = None
-        self._tenths, self._tenth_passed = 0, False
         self._view = cast("Model", Compiled(model)) if settings.compile else model
         self._resume_from, self._saved_step = resume_from, -1
-        self._clock = time.perf_counter()
+        self._clock = self._saved_at = time.perf_counter()
 
     # ------------------------------------------------------------------ what callbacks may ask and say
 
@@ -130,14 +131,17 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether no further step follows."""
-        return self.stopped is not None or self.progress >= 1.0
+        """Whether no further step follows; settled when a step is done, so that all who ask after it see the same."""
+        return self.stopped is not None or self.counters.progress >= 1.0
 
-    def due(self, every: int | None) -> bool:
-        """Whether what happens every `every` steps happens after this one; None is ten times a run."""
-        if every is None and self.budget.steps is not None:
-            every = math.ceil(self.budget.steps / 10)
-        return self.step % every == 0 if every else self._tenth_passed
+    def due(self, every: int | None, times: int = 10) -> bool:
+        """Whether what happens every `every` steps happens after this one; None is `times` times a run. A run without
+        a clock counts steps, so that it repeats exactly; one with a clock goes by progress, since either may end it."""
+        if every is None and self.budget.steps is not None and self.budget.seconds is None:
+            every = math.ceil(self.budget.steps / times)
+        return (
+            self.step % every == 0 if every else int(self.counters.progress * times) > int(self.counters.before * times)
+        )
 
     def stop(self, reason: str) -> None:
         """End the run after this step; the first reason given is kept."""
@@ -163,7 +167,7 @@ class Trainer:
                 pending = self._one_step(pending, pool)
                 if interrupt.name:
                     self.stop(f"interrupted by {interrupt.name}")
-                if self.due(self.config.checkpoint_steps) or self._is_early(self.step):
+                if self.due(self.config.checkpoint_steps) or self._is_early(self.step) or self._long_unsaved():
                     self.save()
             pending.cancel()
         if self._saved_step != self.step:
@@ -186,8 +190,7 @@ class Trainer:
         self.counters.training_seconds += spent
         self.counters.step += 1
         self.counters.tokens += drawn.rows * self.context_length
-        tenths = int(self.progress * 10)
-        self._tenth_passed, self._tenths = tenths > self._tenths, tenths
+        self.counters.before, self.counters.progress = self.counters.progress, self.progress
         if not outcome.applied:
             self._skipped(drawn, outcome)
             return following
@@ -280,6 +283,10 @@ class Trainer:
         """One of the steps 1, 2, 4 ... 512 that `train.early_checkpoints` keeps, since most is learnt early."""
         return self.config.early_checkpoints and step <= 512 and step & (step - 1) == 0
 
+    def _long_unsaved(self) -> bool:
+        """Whether `train.checkpoint_seconds` of this process are over since anything was saved."""
+        return time.perf_counter() - self._saved_at >= self.config.checkpoint_seconds
+
     def save(self) -> Path:
         """Write a checkpoint of this moment and delete those no longer kept."""
         values = {
@@ -289,7 +296,7 @@ class Trainer:
         }
         state = checkpoint.TrainerState(self.optimizers.state(), values)
         folder = checkpoint.write(self.run, self.step, self.write_model, state)
-        self._saved_step = self.step
+        self._saved_step, self._saved_at = self.step, time.perf_counter()
         checkpoint.prune(self.run, self.config.keep_checkpoints, self._is_early)
         for callback in self.callbacks:
             callback.on_checkpoint(self, folder)
@@ -309,5 +316,6 @@ class Trainer:
         self.optimizers.load_state(state.tensors)
         self.counters = Counters(**state.values["counters"])
         self._clock = time.perf_counter()
+        self.counters.progress = self.counters.progress or self.progress  # older checkpoints do not hold it
         for callback in self.callbacks:
             callback.load_state(state.values["callbacks"].get(type(callback).__name__, {}))

@@ -1,0 +1,41 @@
+"""Does a text keep its hero? The plainest sign that a model has learnt to copy a name from where it stood before."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from lilliput.data.storybook.people import ANIMALS, CHILDREN
+
+HEROES = (("Mia", "girl"), ("Ben", "boy"), ("Nina", "girl"), ("Tom", "boy"))
+"""Whom stories are asked about, one after the other, when a model is measured."""
+_NAME = re.compile(r"\b[A-Z][a-z]+")
+
+
+@cache
+def children() -> frozenset[str]:
+    """The names of all children and animals of the story world: everybody who may be a hero or a friend."""
+    return frozenset(map(str, (*CHILDREN, *ANIMALS)))
+
+
+def first_child(text: str) -> str | None:
+    """The first child or animal that `text` names."""
+    return next((name for name in _NAME.findall(text) if name in children()), None)
+
+
+def keeps_hero(text: str, hero: str, second_half: bool = True) -> bool:
+    """Whether `text` names `hero` in its second half (its first, for a text that was written from its end) and at most
+    one other child or animal anywhere. True stories do, by construction."""
+    words = text.split(" ")
+    middle = len(words) // 2
+    half = " ".join(words[middle:] if second_half else words[:middle])
+    others = {name for name in _NAME.findall(text) if name in children()} - {hero}
+    return hero in _NAME.findall(half) and len(others) <= 1
+
+
+def hero_prompts(count: int, forwards: bool = True) -> list[tuple[str, str]]:
+    """`count` pairs of a prompt and its hero: openings, or for a model that reads backwards, endings."""
+    chosen = [HEROES[number % len(HEROES)] for number in range(count)]
+    if forwards:
+        return [(f"Once upon a time, there was a little {kind} named {name}.", name) for name, kind in chosen]
+    return [(f"From then on, {name} remembered that a promise is a promise.", name) for name, _ in chosen]
