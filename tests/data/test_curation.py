@@ -76,38 +76,60 @@ def test_half_a_surrogate_pair_is_an_error_or_replaced(tmp_path):
     assert item.document.text == "smile \ufffd! 🙂"
 
 
-def test_one_document_cannot_be_split_and_the_way_out_is_named(tmp_path):
+PARAGRAPHS = "\n\n".join(f"This is paragraph {n} of the book. It has two sentences." for n in range(40))
+
+
+def test_one_document_is_cut_between_paragraphs(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text(PARAGRAPHS)
+    curation = Curation(config(path, sources=[{"kind": "text", "paths": [str(path)], "separator": "whole_file"}]))
+    train, validation = list(curation)
+    curation.check()
+    assert (train.split, validation.split) == ("train", "validation")
+    assert f"{train.document.text}\n\n{validation.document.text}" == PARAGRAPHS
+    assert validation.document.text.startswith("This is paragraph 36")
+    assert "is cut: its last" in (curation.kept_back or "")
+
+
+@pytest.mark.parametrize("text", ["One sentence here now. Another sentence there then.", "word " * 30])
+def test_one_document_without_paragraphs_is_cut_between_sentences_or_words(tmp_path, text):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    train, validation = list(Curation(config(path)))
+    assert f"{train.document.text} {validation.document.text}" == text.strip()
+
+
+def test_a_document_too_short_to_cut_is_an_error_that_names_the_way_out(tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("emma\nolivia\nava\n")
     curation = Curation(config(path))
     list(curation)
     with pytest.raises(
-        DataError, match=r"(?s)only one document.*each file is one document.*\n.*data.sources.0.separator="
+        DataError, match=r"(?s)only document is too short.*each file is one document.*\n.*'data.sources.0.separator="
     ):
         curation.check()
 
 
-def test_the_fraction_that_would_keep_one_back_does(tmp_path):
+@pytest.mark.parametrize(("fraction", "lonely"), [(0.0001, "validation"), (0.9999, "train")])
+def test_of_few_documents_one_goes_to_the_side_that_would_be_empty(tmp_path, fraction, lonely):
     path = tmp_path / "a.txt"
     path.write_text("\n\n".join(f"number {n}" for n in range(8)))
-    curation = Curation(config(path, validation_fraction=0.0001))
-    list(curation)
-    with pytest.raises(DataError, match=r"only 8 documents, and none falls to validation") as caught:
-        curation.check()
-    hint = caught.value.hint or ""
-    fraction = float(hint.split("data.validation_fraction=")[1].split()[0])
-    again = Curation(config(path, validation_fraction=fraction))
-    list(again)
-    again.check()
+    curation = Curation(config(path, validation_fraction=fraction))
+    items = list(curation)
+    curation.check()
+    assert [item.document.text for item in items] == [f"number {n}" for n in range(8)]
+    assert [item.split for item in items].count(lonely) == 1
+    chosen = next(item for item in items if item.split == lonely)
+    assert chosen.place == (min if lonely == "validation" else max)(item.place for item in items)
+    assert chosen.document.id in (curation.kept_back or "")
 
 
-def test_nothing_left_to_train_on(tmp_path):
+def test_hashes_alone_decide_where_both_sides_have_documents(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_text("a\n\nb")
-    curation = Curation(config(path, validation_fraction=0.9999))
-    list(curation)
-    with pytest.raises(DataError, match="none is left to train on"):
-        curation.check()
+    path.write_text("\n\n".join(f"number {n}" for n in range(200)))
+    curation = Curation(config(path))
+    assert all((item.split == "validation") == (item.place < 0.05) for item in curation)
+    assert curation.kept_back is None
 
 
 def test_no_documents_at_all_says_what_was_dropped(tmp_path):

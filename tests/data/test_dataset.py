@@ -283,7 +283,7 @@ def test_progress_and_notes(corpus):
 def test_one_document_is_refused_before_a_tokenizer_is_trained(tmp_path, prepared):
     path = tmp_path / "names.txt"
     path.write_text("emma\nolivia\nava")
-    with pytest.raises(DataError, match="there is only one document"):
+    with pytest.raises(DataError, match="the only document is too short"):
         prepared(path)
 
 

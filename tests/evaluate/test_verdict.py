@@ -46,6 +46,11 @@ def test_two_evaluations_are_too_few() -> None:
     assert verdict(points(3, 2, 1)).startswith("too few evaluations for a verdict: 2")
 
 
-@pytest.mark.parametrize("end", [3.0, 9.0, math.nan])
+@pytest.mark.parametrize("end", [3.2, 9.0, math.nan])
 def test_no_better_than_untrained_is_diverged(end: float) -> None:
     assert verdict(points(3, 2, 2.5, 2.8, end)).startswith("diverged")
+
+
+def test_what_was_learnt_by_heart_is_overfit_even_where_validation_ends_above_untrained_weights() -> None:
+    curve = [Point(100 * i, value, 3 - i) for i, value in enumerate([4.0, 2.0, 3.0, 5.5])]
+    assert verdict(curve).startswith("overfit")

@@ -33,7 +33,7 @@ from lilliput.train.card import model_card
 from lilliput.train.progress import LiveRun
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Sample
-from lilliput.train.schedule import Budget, step_rows
+from lilliput.train.schedule import Budget, mean_rows, step_rows
 from lilliput.train.settings import Settings
 from lilliput.train.trackers import TRACKERS
 from lilliput.train.trainer import Trainer
@@ -206,7 +206,7 @@ class Assembly:
         shape = self.loader.context_length, self.loader.rows_per_epoch
         budget = Budget.of(train, *shape)
         if budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps:
-            self.say(f"{budget.steps:,} steps at most: the text is read {train.epochs:g} times then (train.epochs)")
+            self._say_how_often(budget)
         return settings.choose(
             train,
             self.model,
@@ -215,6 +215,19 @@ class Assembly:
             budget,
             self.say,
         )
+
+    def _say_how_often(self, budget: Budget) -> None:
+        """That the text bounds the run, and loudly where there is too little of it."""
+        train, rows = self.recipe.train, self.loader.rows_per_epoch
+        assert budget.steps is not None
+        assert train.epochs is not None
+        times = budget.steps * mean_rows(train, self.loader.context_length) / rows
+        self.say(f"{budget.steps:,} steps at most: the text is read {times:.3g} times then (train.epochs)")
+        if times > 2 * train.epochs:
+            self.say(
+                f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
+                f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text"
+            )
 
     def _callbacks(self) -> list[Callback]:
         """In the order in which they see a step: what measures, what writes it down, what shows it."""

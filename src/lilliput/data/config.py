@@ -24,9 +24,9 @@ class DataConfig(Config):
     validation_fraction  share of the documents that are kept for validation, by a hash of their text
     max_documents        how many documents of the mixture are read at most
     packing              contiguous: rows are windows of the stream of all documents; aligned: the same, but each row
-                         begins where a document does (loader.py); best_fit: whole documents are
-                         packed into rows as closely as they fit, and see only themselves; auto: best_fit where four
-                         average documents would lie in one row, else contiguous
+                         begins where a document does (loader.py); best_fit: whole documents are packed into rows as
+                         closely as they fit, and see only themselves; auto: contiguous. Where four average documents
+                         would lie in one row, auto and aligned are best_fit
     shard_tokens         tokens in a file of the cache
     """
 

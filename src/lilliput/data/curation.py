@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -21,11 +22,12 @@ SPLITS = ("train", "validation")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A document that is kept, the split it belongs to and its UTF-8 size."""
+    """A document that is kept, the split it belongs to, its UTF-8 size and its place."""
 
     document: Document
     split: str
     size: int
+    place: float
 
 
 def place(text: str) -> float:
@@ -51,9 +53,15 @@ class Curation:
         self.documents: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.by_source = [{"documents": 0, "text_bytes": 0, "dropped": 0} for _ in config.sources]
-        self._least = 1.0
+        self.kept_back: str | None = None
+        """How a corpus got its other side whose hashes all fell on one."""
 
     def __iter__(self) -> Iterator[Item]:
+        for item in _both_sides(self._items(), self):
+            self.documents[item.split] += 1
+            yield item
+
+    def _items(self) -> Iterator[Item]:
         sources = self.config.sources
         streams = [source.documents(self.config.errors) for source in sources]
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
@@ -64,7 +72,6 @@ class Curation:
                 self.drops[item.reason] += 1
                 counts["dropped"] += 1
                 continue
-            self.documents[item.split] += 1
             counts["documents"] += 1
             counts["text_bytes"] += item.size
             yield item
@@ -80,9 +87,8 @@ class Curation:
             document = outcome
         if not document.text or document.text.isspace():
             return Dropped("empty")
-        self._least = min(self._least, position)
         split = "validation" if position < self.config.validation_fraction else "train"
-        return Item(document, split, len(document.text.encode()))
+        return Item(document, split, len(document.text.encode()), position)
 
     def _whole(self, document: Document) -> Document:
         """The document if its text has a UTF-8 form. JSON can spell half a surrogate pair, which has none."""
@@ -105,28 +111,70 @@ class Curation:
         if count == 0:
             drops = ", ".join(f"{number:,} {reason}" for reason, number in self.drops.items()) or "none"
             raise DataError(f"no documents in {described} (dropped: {drops})", "give more text: --data PATH ...")
-        more = f"or cut the text into more documents: {_cut(self.config.sources)}"
-        if fraction and not self.documents["validation"]:
-            enough = f"data.validation_fraction={min(self._least * 1.01 + 0.001, 0.999):.3f} keeps one back"
+        if fraction and not (self.documents["validation"] and self.documents["train"]):
             raise DataError(
-                f"{_plural(count)}, and none falls to validation ({fraction:.0%} by a hash of the text): {described}",
-                f"{enough if count > 1 else 'one document cannot be split'}; {more}",
-            )
-        if not self.documents["train"]:
-            raise DataError(
-                f"{_plural(count)}, and none is left to train on ({fraction:.0%} by a hash of the text): {described}",
-                f"set data.validation_fraction lower, {more}",
+                f"the only document is too short to keep a part of it for validation: {described}",
+                f"give more text: --data MORE, or cut it into more documents: {_cut(self.config.sources)}",
             )
 
 
-def _plural(count: int) -> str:
-    return "there is only one document" if count == 1 else f"there are only {count:,} documents"
+WAITING_BYTES = 2**26
+"""Most text that is held until both sides have a document: beyond it nobody would call a corpus small."""
+SHORTEST_PART = 20
+"""Characters of the shortest part that one document is cut into."""
+
+
+def _both_sides(items: Iterator[Item], curation: Curation) -> Iterator[Item]:
+    """The items in their order. Where a small corpus' hashes all fall on one side, the document that is nearest to the
+    other one is moved there; a single document is cut in two."""
+    waiting: list[Item] = []
+    sides: set[str] = set()
+    size = 0
+    for item in items:
+        waiting.append(item)
+        sides.add(item.split)
+        size += item.size
+        if len(sides) == 2 or not curation.config.validation_fraction or size > WAITING_BYTES:
+            yield from waiting
+            yield from items
+            return
+    if len(waiting) == 1:
+        yield from _cut_in_two(waiting[0], curation)
+    elif waiting:
+        nearest = (min if sides == {"train"} else max)(waiting, key=lambda item: item.place)
+        other = "validation" if sides == {"train"} else "train"
+        purpose = "kept back for validation" if other == "validation" else "left to train on"
+        curation.kept_back = f"of only {len(waiting):,} documents {nearest.document.id} is {purpose}"
+        yield from (replace(item, split=other) if item is nearest else item for item in waiting)
+
+
+def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:
+    """The beginning of a document to train on, and its end for validation: cut where a paragraph begins, else a
+    sentence, else a word. What is too short for that stays whole, and `check` says so."""
+    text, document = item.document.text, item.document
+    wanted = round(len(text) * (1 - max(curation.config.validation_fraction, 0.1)))
+    breaks = ([found.end() for found in pattern.finditer(text, wanted // 2)] for pattern in BREAKS)
+    fitting = ([at for at in places if SHORTEST_PART <= at <= len(text) - SHORTEST_PART] for places in breaks)
+    places = next(filter(None, fitting), None)
+    if places is None:
+        yield replace(item, split="train")
+        return
+    middle = min(places, key=lambda at: abs(at - wanted))
+    last = f"its last {len(text) - middle:,} characters are kept for validation"
+    advice = f"for more documents: {_cut(curation.config.sources)}"
+    curation.kept_back = f"the only document, {document.id}, is cut: {last}; {advice}"
+    for split, part in (("train", text[:middle].rstrip()), ("validation", text[middle:])):
+        yield Item(Document(part, f"{document.id}:{split}", document.meta), split, len(part.encode()), item.place)
+
+
+BREAKS = (re.compile(r"\n[^\S\n]*\n+"), re.compile(r"\n|(?<=[.!?])\s+"), re.compile(r"\s+"))
+"""Where a document may be cut: between paragraphs, better than between sentences or words."""
 
 
 def _cut(sources: tuple[Source, ...]) -> str:
     """How to get more documents out of the first text source."""
     number = next((number for number, source in enumerate(sources) if source.kind == "text"), None)
-    return "--data MORE" if number is None else rf'data.sources.{number}.separator="\n" (one a line)'
+    return "--data MORE" if number is None else rf"'data.sources.{number}.separator=\n' (one a line)"
 
 
 def source_report(source: Source, counts: dict[str, int]) -> dict[str, Any]:

@@ -61,16 +61,19 @@ class Dataset:
     def loader(self, name: str, context_length: int) -> Loader:
         """Rows of a split in the order of the run's seed, packed as configured."""
         split, tokenizer = self.split(name), self.tokenizer
-        packing = fitting(split, context_length) if self.packing == "auto" else self.packing
+        packing = fitting(split, context_length, self.packing)
         return Loader(split, context_length, self.seed, packing, tokenizer.bos_id, tokenizer.pad_id)
 
 
-def fitting(split: Split, context_length: int) -> str:
-    """The packing for documents of this length. Where a row would run across many, a model learns to lean on what it
-    will not have when a document is told or scored from its own beginning: Tiny Shakespeare by speeches stood at 1.90
-    bits per byte with windows and 1.87 with whole documents, stories at 0.347 and 0.357."""
+def fitting(split: Split, context_length: int, asked: str) -> str:
+    """The packing for documents of this length: `asked`, but whole documents where `auto` or `aligned` would put four
+    into a row. Where a row runs across many, a model learns to lean on text that it will not have when a document
+    is generated or scored from its own beginning: Tiny Shakespeare by speeches stood at 1.90 bits per byte with
+    windows and 1.87 with whole documents."""
+    if asked not in ("auto", "aligned"):
+        return asked
     average = split.tokens / max(1, split.documents)
-    return "best_fit" if average < context_length / MANY_IN_A_ROW else "contiguous"
+    return "best_fit" if average < context_length / MANY_IN_A_ROW else asked.replace("auto", "contiguous")
 
 
 def prepare(
@@ -119,10 +122,14 @@ def prepare(
             texts = (view(item.document.text) for item in sample if item.split == "train")
             tokenizer = Tokenizer.train(texts, tokenizer_config)
             publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
+            if tokenizer.vocab_size < tokenizer_config.vocab_size:
+                notes.add(f"the text allows a vocabulary of {tokenizer.vocab_size:,} only: it is taken")
         folder = _folder(root, key, tokenizer)
         with _shown(progress) as shown:
             publish(folder, lambda place: _build(place, config, tokenizer, curation, items, encode, view_key, shown))
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if curation.kept_back:
+            notes.add(curation.kept_back)
         notes.add(summary(manifest))
     return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes))
 

@@ -25,7 +25,7 @@ def verdict(points: Sequence[Point], baselines: Mapping[str, float] | None = Non
     `baselines` are the bits a byte of n-gram models, and `final` those of the model, on one set of tokens.
 
     too short   fewer than 50 steps or three evaluations
-    diverged    validation ends no better than the untrained weights
+    diverged    training ends no better than the untrained weights
     overfit     validation stands above its best by more than one percent while training went on falling
     underfit    validation still fell by more than one percent over the last fifth of the steps
     stuck       it did not fall any more, and stands above an n-gram model
@@ -39,9 +39,10 @@ def verdict(points: Sequence[Point], baselines: Mapping[str, float] | None = Non
         return f"too few evaluations for a verdict: {len(scored)}; try evaluate.steps={max(1, steps // 10)}"
     best, last = min(scored, key=lambda point: point.validation), scored[-1]
     untrained = next((point.validation for point in points if point.step == 0), None)
-    if not (untrained is None or last.validation < untrained * (1 - SMALL)):
+    reached = last.validation if last.train is None else last.train
+    if not (untrained is None or reached < untrained * (1 - SMALL)):
         return (
-            f"diverged: validation ends at {last.validation:.3f} and began at {untrained:.3f} with untrained weights; "
+            f"diverged: training ends at {reached:.3f} bits a byte, and untrained weights stood at {untrained:.3f}; "
             "lower the rates (train.optimizer.learning_rate), or find them: lilliput plan learning-rate RECIPE"
         )
     gap = f" (training {last.train:.3f}, validation {last.validation:.3f} bits a byte)" if last.train else ""

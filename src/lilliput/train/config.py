@@ -67,6 +67,7 @@ class TrainConfig(Config):
 
     A run that its clock (`seconds`) ends repeats only roughly; the others repeat bit for bit.
 
+    least_steps         a text so small that `epochs` would end the run sooner is read more often, for so many steps
     log_steps           a line of metrics.jsonl every how many steps; None: 200 times a run
     checkpoint_steps    a checkpoint every how many steps; None: ten times a run
     checkpoint_seconds  and at the latest after so many seconds without one
@@ -76,6 +77,7 @@ class TrainConfig(Config):
     tokens: int | None = Field(default=None, gt=0)
     epochs: float | None = Field(default=None, gt=0)
     seconds: float | None = Field(default=None, gt=0)
+    least_steps: int | None = Field(default=None, gt=0)
 
     batch_tokens: int = Field(default=8192, gt=0)
     growth: GrowthConfig = GrowthConfig()

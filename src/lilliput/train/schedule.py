@@ -80,10 +80,11 @@ class Budget:
         """The budget of a run on rows of `context_length` tokens. Where the batch grows, tokens and epochs are met
         to within a step of each size."""
         rows = mean_rows(config, context_length)
+        read = None if config.epochs is None else math.ceil(config.epochs * rows_per_epoch / rows)
         bounds = [
             config.steps,
             None if config.tokens is None else math.ceil(config.tokens / (rows * context_length)),
-            None if config.epochs is None else math.ceil(config.epochs * rows_per_epoch / rows),
+            None if read is None else max(read, config.least_steps or 0),
         ]
         known = [bound for bound in bounds if bound is not None]
         return Budget(steps=min(known) if known else None, seconds=config.seconds)
