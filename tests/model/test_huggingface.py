@@ -174,14 +174,14 @@ def test_shapes_without_a_stock_class_say_why(changes, said):
     [
         ({"model_type": "bloom", "architectures": ["BloomForCausalLM"]}, r"'bloom' model .BloomForCausalLM.*\n.*Qwen3"),
         ({"intermediate_size": 96}, r"gate_proj.weight is \[80, 48\], but config.json asks for \[96, 48\]"),
-        ({"num_hidden_layers": 3}, "of the 36 tensors .* 11 missing .first model.layers.2"),
-        ({"num_hidden_layers": 1}, "of the 14 tensors .* 11 unknown .first model.layers.1"),
+        ({"num_hidden_layers": 3, "layer_types": None}, "of the 36 tensors .* 11 missing .first model.layers.2"),
+        ({"num_hidden_layers": 1, "layer_types": None}, "of the 14 tensors .* 11 unknown .first model.layers.1"),
         ({"hidden_act": "relu"}, "hidden_act=relu, .* supported: silu"),
         ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_type=yarn"),
         ({"attention_bias": True}, "attention_bias=True"),
         ({"hidden_size": None}, "lacks the key 'hidden_size'"),
         ({"hidden_size": "wide"}, "'d_model'.*valid integer"),
-        ({"use_sliding_window": True, "sliding_window": 4}, "layer_types=.'full_attention'"),
+        ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )
 def test_what_cannot_be_loaded_says_so(changes, said, tmp_path):

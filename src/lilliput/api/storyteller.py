@@ -149,7 +149,7 @@ def load(
     to PyTorch; None takes C++ where that can be. A damaged checkpoint is reported through `say` and the one before it
     is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
     folder = model_folder(path, say)
-    model = from_huggingface(folder).to(choose_device(device)).eval()
+    model = from_huggingface(folder, say).to(choose_device(device)).eval()
     kept = read_json(folder / "config.json").get("lilliput", {})
     objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     model = quantised(model) if int8 else model

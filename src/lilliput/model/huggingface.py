@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,7 @@ STOCK = (
         names=_LLAMA_NAMES,
         keys=_LLAMA_KEYS,
         fixed={"attention_bias": False},
+        absent={"head_dim": 128, "num_key_value_heads": 32, "sliding_window": 4096},
     ),
     Stock(
         architecture="MistralForCausalLM",
@@ -156,6 +158,7 @@ STOCK = (
         activations=_GATED,
         names=_LLAMA_NAMES,
         keys={**_LLAMA_KEYS, "sliding_window": "window"},
+        absent={"num_key_value_heads": 8, "sliding_window": 4096},
     ),
     Stock(
         architecture="GPTNeoXForCausalLM",
@@ -180,6 +183,7 @@ STOCK = (
         keys=_GPT2_KEYS,
         fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
         base="transformer.",
+        absent={"activation_function": "gelu_new"},
         tied_by_default=True,
         always_biased=True,
         even=True,
@@ -242,11 +246,12 @@ def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return padded
 
 
-def from_huggingface(folder: Path | str) -> Model:
+def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda text: None) -> Model:
     """The model in a folder of a stock class, or of our own, in fp32 and eval mode.
 
-    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. Raises
-    ModelError for another class, a feature without a part, damaged files, and tensors missing, unknown or misshapen.
+    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. `say`
+    gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
+    without a part, damaged files, and tensors missing, unknown or misshapen.
     """
     folder = Path(folder)
     where = str(folder / "config.json")
@@ -258,7 +263,7 @@ def from_huggingface(folder: Path | str) -> Model:
         raise ModelError(f"{where} is not valid JSON: {error}") from None
     own = raw.get(OWN) if isinstance(raw.get(OWN), dict) else {}
     if raw.get("model_type") == OWN:
-        return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None)
+        return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
@@ -268,7 +273,7 @@ def from_huggingface(folder: Path | str) -> Model:
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
-    return _load(folder, config, stock)
+    return _load(folder, config, stock, say)
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
@@ -278,13 +283,16 @@ def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig
     return ours if agree else read
 
 
-def _load(folder: Path, config: ModelConfig, stock: Stock | None) -> Model:
+def _load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[[str], None]) -> Model:
     """Build, check every shape against the files' headers, then fill."""
+    found = tensor_shapes(folder)
+    if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
+        say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
+        config = config.model_copy(update={"tied_embeddings": False})
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
     with torch.device("meta"):
         blank = Model(full, seed=None).state_dict()
     shapes = blank if stock is None else to_theirs(blank, stock.names, config)
-    found = tensor_shapes(folder)
     names = {(name if stock is None else stock.known_as(name, found)): name for name in found}
     _check(
         folder, {name: tuple(t.shape) for name, t in shapes.items()}, {n: found[f][1] for n, f in names.items()}, stock
@@ -301,6 +309,16 @@ def _load(folder: Path, config: ModelConfig, stock: Stock | None) -> Model:
     model = Model(config, seed=None)
     model.load_state_dict(state)
     return model.eval()
+
+
+def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock) -> bool:
+    """Whether the files hold a head of the embeddings' shape with other numbers in it; transformers then unties too."""
+    ours = {stock.known_as(name, found): name for name in found}
+    pair = [ours.get(stock.names[name].names[0]) for name in ("embed.weight", "unembed.weight")]
+    if None in pair or found[str(pair[0])][1] != found[str(pair[1])][1]:
+        return False
+    read = dict(read_tensors((str(name), found[str(name)][0]) for name in pair))
+    return not torch.equal(read[str(pair[0])], read[str(pair[1])])
 
 
 def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:

@@ -12,6 +12,25 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.places import Places
 
 _MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
+_INERT = frozenset(
+    """
+    architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
+    initializer_range bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id
+    decoder_start_token_id forced_bos_token_id forced_eos_token_id bos_token eos_token pad_token tokenizer_class
+    id2label label2id num_labels problem_type finetuning_task task_specific_params prefix classifier_dropout
+    summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout
+    return_dict output_hidden_states output_attentions output_scores return_dict_in_generate chunk_size_feed_forward
+    torchscript use_bfloat16 tf_legacy_loss gradient_checkpointing attn_implementation _attn_implementation
+    _attn_implementation_internal _attn_implementation_autoset _commit_hash n_ctx pretraining_tp
+    reorder_and_upcast_attn is_decoder is_encoder_decoder add_cross_attention layer_types sliding_window
+    use_sliding_window max_window_layers rope_parameters rope_scaling rope_theta rotary_pct rotary_emb_base
+    partial_rotary_factor use_parallel_residual tie_encoder_decoder cross_attention_hidden_size
+    max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
+    typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
+    num_return_sequences exponential_decay_length_penalty suppress_tokens begin_suppress_tokens remove_invalid_values
+    """.split()
+)
+"""Keys of config.json that change no logits of a decoder, and those that `read` looks at by itself."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
 """Tensors that older versions of transformers saved although they can be computed."""
@@ -31,6 +50,7 @@ class Stock:
     always_biased              it has biases whether or not we do: zeros are written
     even                       it needs as many key heads as heads, and heads that fill d_model
     aliases                    other names for its tensors
+    absent                     what it takes for its config keys where config.json lacks them; null is another matter
     """
 
     architecture: str
@@ -46,6 +66,7 @@ class Stock:
     always_biased: bool = False
     even: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, Any] = field(default_factory=dict)
 
     def misfits(self, config: ModelConfig) -> list[str]:
         """What of `config` this class cannot compute, in words; empty when it computes exactly that."""
@@ -82,7 +103,13 @@ class Stock:
         return settings
 
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
-        """The config that a config.json of this class describes. Raises ModelError for what we have no part for."""
+        """The config that a config.json of this class describes, with what the class derives where it says nothing.
+        Raises ModelError for what we have no part for, and for keys that we do not know."""
+        raw = {**self.absent, **raw}
+        known = {*self.keys, *self.fixed, self.activation_key} | _INERT
+        for key in sorted(set(raw) - known):
+            silent = raw[key] is None or raw[key] is False or raw[key] in ("", 0, [], {})
+            _require(silent, where, key, raw[key], "configs without it")
         for key, value in self.fixed.items():
             _require(raw.get(key, value) == value, where, key, raw.get(key), value)
         values: dict[str, Any] = {name: allowed[0] for name, allowed in self.parts.items()}
@@ -107,17 +134,20 @@ class Stock:
         """Rotary settings in the words of any version of transformers, GPT-NeoX's residual and Qwen3's window."""
         values: dict[str, Any] = {}
         rope, scaling = raw.get("rope_parameters") or {}, raw.get("rope_scaling") or {}
-        kind = rope.get("rope_type") or scaling.get("rope_type") or scaling.get("type") or "default"
-        _require(kind == "default", where, "rope_type", kind, "default")
+        for key, words in (("rope_parameters", rope), ("rope_scaling", scaling)):
+            _require(isinstance(words, Mapping), where, key, words, "a mapping")
+            kind = words.get("rope_type") or words.get("type") or "default"
+            _require(kind == "default", where, "rope_type", kind, "default")
+            more = {name: words[name] for name in words if name not in _ROPE and words[name] is not None}
+            _require(not more, where, key, more, ", ".join(_ROPE))
         values["rope_theta"] = rope.get("rope_theta", raw.get("rope_theta", raw.get("rotary_emb_base", 10_000.0)))
         if self.model_type == "gpt_neox":
             values["rotary_fraction"] = rope.get("partial_rotary_factor", raw.get("rotary_pct", 0.25))
             values["residual"] = "parallel" if raw.get("use_parallel_residual", True) else "sequential"
-        if self.model_type == "qwen3" and raw.get("use_sliding_window"):
-            kinds = sorted(set(raw.get("layer_types") or ["sliding_attention"]))
-            _require(kinds == ["sliding_attention"], where, "layer_types", kinds, "sliding_attention throughout")
-            values["window"] = raw.get("sliding_window")
-        return values
+        else:
+            whole = rope.get("partial_rotary_factor", raw.get("partial_rotary_factor"))
+            _require(whole in (None, 1, 1.0), where, "partial_rotary_factor", whole, "1.0")
+        return values if "window" in self.parts or "sliding_window" in self.keys else values | _window(raw, where)
 
     def known_as(self, name: str, beside: Iterable[str]) -> str:
         """The name in `names` for a tensor called `name` in a file, `beside` being all that it holds."""
@@ -128,6 +158,25 @@ class Stock:
     def ignorable(self, name: str) -> bool:
         """Whether a tensor says nothing: a buffer, or the head of a model whose embeddings are tied."""
         return name.endswith(_BUFFERS) or name in self.names["unembed.weight"].names
+
+
+def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Qwen3's window. Without `layer_types` it is that of the layers from `max_window_layers` up, and it counts only
+    with `use_sliding_window`."""
+    layers, width = raw["num_hidden_layers"], raw.get("sliding_window") if raw.get("use_sliding_window") else None
+    first = raw.get("max_window_layers", 28) if width is not None else layers
+    kinds = raw.get("layer_types")
+    if kinds is None:
+        kinds = ["full_attention"] * min(first, layers) + ["sliding_attention"] * max(0, layers - first)
+    same = isinstance(kinds, list) and len(kinds) == layers and len(set(kinds)) == 1
+    _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers (here by max_window_layers={first})")
+    _require(kinds[0] in ("full_attention", "sliding_attention"), where, "layer_types", kinds[0], "full or sliding")
+    windowed = kinds[0] == "sliding_attention"
+    _require(not windowed or width is not None, where, "layer_types", kinds[0], "use_sliding_window with sliding_window")
+    return {"window": width if windowed else None}
+
+
+_ROPE = ("rope_type", "type", "rope_theta", "partial_rotary_factor")
 
 
 def _require(true: bool, where: str, key: str, given: Any, needed: Any) -> None:

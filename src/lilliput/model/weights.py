@@ -57,10 +57,17 @@ def _files(folder: Path) -> list[Path]:
                 f"{folder} lacks {len(missing)} of the {len(shards)} files that {INDEX} names, first {missing[0]}"
             )
         return [folder / name for name in shards]
-    if (folder / "pytorch_model.bin").is_file():
+    if pickled := sorted(path.name for path in folder.glob("*pytorch_model*.bin*")):
         raise ModelError(
-            f"{folder} holds pickled weights (pytorch_model.bin), which are never loaded: a pickle can run code",
-            "write it again as safetensors: model.save_pretrained(folder, safe_serialization=True)",
+            f"{folder} holds pickled weights ({pickled[0]}), which are never loaded: a pickle can run code",
+            "write it again as safetensors with transformers: "
+            f"AutoModelForCausalLM.from_pretrained('{folder}').save_pretrained('{folder}-safe')",
+        )
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{folder} holds an adapter (adapter_config.json) and no model",
+            "merge it into its model with peft: AutoPeftModelForCausalLM.from_pretrained"
+            f"('{folder}').merge_and_unload().save_pretrained('{folder}-merged')",
         )
     raise ModelError(f"{folder} has neither {FILE} nor {INDEX}")
 
