@@ -39,7 +39,8 @@ def load_served(
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
     teller = load(folder, device, say, int8)
-    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, ChatTemplate.find(folder))
+    chat = ChatTemplate.find(folder)
+    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, chat, ends=teller.ends)
 
 
 def _name(path: str | Path, folder: Path) -> str:

@@ -17,6 +17,7 @@ from lilliput.base.registered import OneOf
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generate.beams import Beam, beam_search
 from lilliput.generate.compiled import compiled
+from lilliput.generate.ends import ends_of, not_taken, special_ids
 from lilliput.generate.engine import Engine, Request
 from lilliput.generate.int8 import quantised
 from lilliput.generate.native import native, why_not
@@ -33,16 +34,24 @@ Faster = Callable[["Model"], "Model"]
 
 
 class Storyteller:
-    """Tells texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for the
-    model that tells the same in less time.
+    """Generates texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for
+    the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark).
 
     Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
     are left out of it, `constraint` what its new part must be (both for models that read forwards); `sampling` as in
     SamplingConfig. ConfigError is raised on a value out of range and on a prompt longer than the context.
     """
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, objective: Objective, faster: Faster | None = None):
+    def __init__(
+        self,
+        model: Model,
+        tokenizer: Tokenizer,
+        objective: Objective,
+        faster: Faster | None = None,
+        ends: frozenset[int] | None = None,
+    ):
         self.model, self.tokenizer, self.objective, self._faster = model, tokenizer, objective, faster
+        self.ends = frozenset([tokenizer.eos_id]) if ends is None else ends
 
     @cached_property
     def decoder(self) -> Model:
@@ -82,7 +91,7 @@ class Storyteller:
         self, opening: str | None = None, ending: str | None = None, beams: int = 4, max_tokens: int = 512
     ) -> list[tuple[str, Beam]]:
         """The `beams` likeliest texts that beam search finds, best first."""
-        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
+        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
         found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
         ids = [[number for number in beam.ids if number not in stops] for beam in found]
         texts = [self.objective.told(self.tokenizer, opening, ending, each) for each in ids]
@@ -99,7 +108,7 @@ class Storyteller:
                 "train the draft on the same data, with the same tokenizer and objective",
             )
         config = validate(SamplingConfig, sampling, "sampling")
-        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), {self.tokenizer.eos_id}
+        prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
         told = [
             speculate(self.decoder, draft.decoder, prompt.ids, config, stops, prompt.forbidden, sample)
             for sample in range(config.n)
@@ -120,13 +129,14 @@ class Storyteller:
         if not self.objective.reads_forwards and (stop or own.get("constraint")):
             raise ConfigError("stop strings and constraints need a model that reads forwards; this one reads backwards")
         request = self._request(opening, ending, config, **own)
+        request = replace(request, stop_ids=request.stop_ids | special_ids(stop, self.tokenizer))
         requests = [replace(request, sample=sample) for sample in range(config.n)]
         return tell(Engine(self.decoder, config.n), requests, self.tokenizer, stop, continuing=bool(opening))
 
     def _request(self, opening: str | None, ending: str | None, config: SamplingConfig, **options: Any) -> Request:
         prompt = self.objective.prompt(self.tokenizer, opening, ending)
-        stops, forbidden = frozenset([self.tokenizer.eos_id]), tuple(prompt.forbidden)
-        return Request(tuple(prompt.ids), config, stop_ids=stops, forbidden_first=forbidden, **options)
+        forbidden = tuple(prompt.forbidden)
+        return Request(tuple(prompt.ids), config, stop_ids=self.ends, forbidden_first=forbidden, **options)
 
     def _pieces(self, steps: Iterator[list[Telling]]) -> Iterator[str]:
         shown = 0
@@ -153,7 +163,10 @@ def load(
     kept = read_json(folder / "config.json").get("lilliput", {})
     objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     model = quantised(model) if int8 else model
-    return Storyteller(model, Tokenizer.load(folder), objective, faster(model, say, compile))
+    if asked := not_taken(folder):
+        say(f"generation_config.json asks for {', '.join(asked)}; give these as options to have them")
+    tokenizer = Tokenizer.load(folder)
+    return Storyteller(model, tokenizer, objective, faster(model, say, compile), ends_of(folder, tokenizer))
 
 
 def faster(model: Model, say: Callable[[str], None], compile: bool | None = None) -> Faster | None:

@@ -139,6 +139,13 @@ class Tokenizer:
         """The token as the tokenizer file spells it."""
         return self.backend.id_to_token(number) or ""
 
+    def special_id(self, text: str) -> int | None:
+        """The id of the special token that is spelled so, or None."""
+        specials = (
+            token["id"] for token in self._spec["added_tokens"] if token["special"] and token["content"] == text
+        )
+        return next(specials, None)
+
     def token_bytes(self) -> np.ndarray:
         """(vocab_size,) int64: how many bytes of text each id stands for; 0 for special tokens."""
         return np.array([len(piece) for piece in self._pieces], dtype=np.int64)

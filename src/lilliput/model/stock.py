@@ -12,24 +12,23 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.places import Places
 
 _MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
-_INERT = frozenset(
-    """
-    architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
-    initializer_range bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id
-    decoder_start_token_id forced_bos_token_id forced_eos_token_id bos_token eos_token pad_token tokenizer_class
-    id2label label2id num_labels problem_type finetuning_task task_specific_params prefix classifier_dropout
-    summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout
-    return_dict output_hidden_states output_attentions output_scores return_dict_in_generate chunk_size_feed_forward
-    torchscript use_bfloat16 tf_legacy_loss gradient_checkpointing attn_implementation _attn_implementation
-    _attn_implementation_internal _attn_implementation_autoset _commit_hash n_ctx pretraining_tp
-    reorder_and_upcast_attn is_decoder is_encoder_decoder add_cross_attention layer_types sliding_window
-    use_sliding_window max_window_layers rope_parameters rope_scaling rope_theta rotary_pct rotary_emb_base
-    partial_rotary_factor use_parallel_residual tie_encoder_decoder cross_attention_hidden_size
-    max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
-    typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
-    num_return_sequences exponential_decay_length_penalty suppress_tokens begin_suppress_tokens remove_invalid_values
-    """.split()
-)
+_INERT_KEYS = """
+architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
+initializer_range bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id
+decoder_start_token_id forced_bos_token_id forced_eos_token_id bos_token eos_token pad_token tokenizer_class
+id2label label2id num_labels problem_type finetuning_task task_specific_params prefix classifier_dropout
+summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout
+return_dict output_hidden_states output_attentions output_scores return_dict_in_generate chunk_size_feed_forward
+torchscript use_bfloat16 tf_legacy_loss gradient_checkpointing attn_implementation _attn_implementation
+_attn_implementation_internal _attn_implementation_autoset _commit_hash n_ctx pretraining_tp
+reorder_and_upcast_attn is_decoder is_encoder_decoder add_cross_attention layer_types sliding_window
+use_sliding_window max_window_layers rope_parameters rope_scaling rope_theta rotary_pct rotary_emb_base
+partial_rotary_factor use_parallel_residual tie_encoder_decoder cross_attention_hidden_size
+max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
+typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
+num_return_sequences exponential_decay_length_penalty suppress_tokens begin_suppress_tokens remove_invalid_values
+"""
+_INERT = frozenset(_INERT_KEYS.split())
 """Keys of config.json that change no logits of a decoder, and those that `read` looks at by itself."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
@@ -172,7 +171,9 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers (here by max_window_layers={first})")
     _require(kinds[0] in ("full_attention", "sliding_attention"), where, "layer_types", kinds[0], "full or sliding")
     windowed = kinds[0] == "sliding_attention"
-    _require(not windowed or width is not None, where, "layer_types", kinds[0], "use_sliding_window with sliding_window")
+    _require(
+        not windowed or width is not None, where, "layer_types", kinds[0], "use_sliding_window with sliding_window"
+    )
     return {"window": width if windowed else None}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request, Response
 
 from lilliput.base.errors import ConfigError
+from lilliput.generate.ends import special_ids
 from lilliput.generate.engine import Request as EngineRequest
 from lilliput.objective.reader import Reader
 from lilliput.serve import answers
@@ -69,7 +70,7 @@ def make_orders(served: Served, body: ChatRequest) -> list[Order]:
                 ids,
                 sampling,
                 sample=sample,
-                stop_ids=served.stop_ids,
+                stop_ids=served.stop_ids | special_ids(stops, served.tokenizer),
                 alternatives=body.top_logprobs or 0,
                 constraint=limit,
             ),

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from lilliput.base.errors import ConfigError
+from lilliput.generate.ends import special_ids
 from lilliput.generate.engine import Request as EngineRequest
 from lilliput.generate.engine import Token
 from lilliput.serve import answers
@@ -75,7 +76,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
                     ids,
                     sampling,
                     sample=sample,
-                    stop_ids=served.stop_ids,
+                    stop_ids=served.stop_ids | special_ids(stops, served.tokenizer),
                     forbidden_first=() if forced else prompt.forbidden,
                     alternatives=body.logprobs or 0,
                     prompt_log_probabilities=body.logprobs is not None and echoed > 0,

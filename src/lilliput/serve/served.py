@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Served:
-    """`chat` is None where the tokenizer's folder holds no chat template; `created` is in seconds since 1970."""
+    """`chat` is None where the tokenizer's folder holds no chat template; `created` is in seconds since 1970; `ends`
+    are the ids that end a text (None: the tokenizer's end mark)."""
 
     name: str
     model: Model
@@ -25,6 +26,7 @@ class Served:
     objective: Objective
     chat: ChatTemplate | None = None
     created: int = field(default_factory=lambda: int(time.time()))
+    ends: frozenset[int] | None = None
 
     @property
     def context_length(self) -> int:
@@ -37,8 +39,8 @@ class Served:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: the end of a text, and the end of a turn where the tokenizer knows one."""
-        specials = self.tokenizer.specials
-        return frozenset({self.tokenizer.eos_id, specials.get("im_end", self.tokenizer.eos_id)})
+        end = self.tokenizer.eos_id
+        return (self.ends or frozenset([end])) | {self.tokenizer.specials.get("im_end", end)}
 
     def data(self, number: int) -> bytes:
         """The bytes of text that an id stands for; b"" for a special token, and for an id that only the model knows."""

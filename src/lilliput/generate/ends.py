@@ -1,0 +1,53 @@
+"""What ends a text: the end mark, generation_config.json's end tokens, and stop strings that spell a special token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lilliput.base.errors import ModelError
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "top_k": 50}
+"""Settings of generation_config.json that have a counterpart here, with the values that change nothing there."""
+
+
+def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids that end a text of the model in `folder`: the tokenizer's end mark and every `eos_token_id` of its
+    generation_config.json, a number or a list. Raises ModelError where that is anything else."""
+    given = _settings(folder).get("eos_token_id")
+    ids = [given] if isinstance(given, int) else given or []
+    if not isinstance(ids, list) or not all(isinstance(number, int) and number >= 0 for number in ids):
+        raise ModelError(f"{folder / 'generation_config.json'}: eos_token_id is {given!r}, and no id or list of ids")
+    return frozenset([tokenizer.eos_id, *ids])
+
+
+def not_taken(folder: Path) -> list[str]:
+    """What a folder's generation_config.json asks for and is not done unless it is asked for here, as 'name=value'."""
+    settings = _settings(folder)
+    return [
+        f"{name}={settings[name]}"
+        for name, neutral in NEUTRAL.items()
+        if settings.get(name) is not None and settings[name] != neutral
+    ]
+
+
+def special_ids(stops: Iterable[str], tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids of those stop strings that spell a special token: it has no text in which they could be found."""
+    found = (tokenizer.special_id(stop) for stop in stops)
+    return frozenset(number for number in found if number is not None)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    file = folder / "generation_config.json"
+    if not file.is_file():
+        return {}
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file} is not valid JSON: {error}") from None
+    return values if isinstance(values, dict) else {}
