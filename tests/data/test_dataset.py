@@ -16,6 +16,7 @@ from lilliput.data.dataset import Dataset, prepare, train_tokenizer
 from lilliput.data.rows import Encoded
 from lilliput.data.source import Errors
 from lilliput.data.text import Text
+from lilliput.data.tokenizer import Tokenizer
 
 from .conftest import encode, sentences
 
@@ -47,7 +48,7 @@ def test_the_manifest_says_what_is_there(corpus, prepared):
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
     assert manifest == dataset.manifest
     assert (manifest["dtype"], manifest["vocab_size"]) == ("uint16", 300)
-    assert manifest["tokenizer"]["sha256"] == dataset.tokenizer.sha256 == sha256(dataset.folder / "tokenizer.json")
+    assert manifest["tokenizer"]["sha256"] == dataset.tokenizer.sha256 == Tokenizer.load(dataset.folder).sha256
     assert manifest["drops"]["fewer than 12 words"] == manifest["sources"][0]["dropped"] > 0
     kept = sum(manifest["splits"][name]["documents"] for name in ("train", "validation"))
     assert manifest["sources"][0]["documents"] == kept == 200 - manifest["sources"][0]["dropped"]

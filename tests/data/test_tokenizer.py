@@ -245,7 +245,13 @@ def test_transformers_gives_the_same_ids(tokenizers, tmp_path, kind):
     tokenizer.save(tmp_path)
     other = transformers.AutoTokenizer.from_pretrained(tmp_path)
     texts = [*sentences(300, seed=3), "", " ", "  two spaces", "tab\there\n\n\nnew 你好 🙂 é", "12345 don't I'LL"]
-    assert [other(text)["input_ids"] for text in texts] == tokenizer.encode_batch(texts)
+    assert [other(text)["input_ids"] for text in texts] == [
+        [tokenizer.bos_id, *ids] for ids in tokenizer.encode_batch(texts)
+    ]
+    plain = [other(text, add_special_tokens=False)["input_ids"] for text in texts]
+    assert plain == tokenizer.encode_batch(texts)
+    again = Tokenizer.load(tmp_path)
+    assert (again.sha256, again.content, again.begins) == (tokenizer.sha256, tokenizer.content, True)
     assert (other.bos_token_id, other.eos_token_id, other.pad_token_id) == (
         tokenizer.bos_id,
         tokenizer.eos_id,

@@ -164,7 +164,7 @@ class Assembly:
             pad_token_id=self.tokenizer.pad_id,
             extra=kept,
         )
-        self.tokenizer.save(folder)
+        self.tokenizer.save(folder, self.model.config.context_length)
         (folder / "README.md").write_text(model_card(self.recipe.name, self.model, self.run), encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import re
@@ -15,8 +14,10 @@ import numpy as np
 
 from lilliput.base.errors import DataError
 from lilliput.base.files import write_json, write_text
+from lilliput.data.beginning import marked, unmarked
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
+from lilliput.data.token_stream import TokenStream
 from lilliput.data.words import Words
 
 if TYPE_CHECKING:
@@ -46,15 +47,16 @@ class Tokenizer:
     kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
                 bytes exactly; "other" is a loaded tokenizer that does what it does
     specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk where present
+    begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
     vocab_size  one more than the largest id
-    sha256      of the content of tokenizer.json
+    sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
 
     A text that spells a special token is encoded as plain text. No bounds are added by encode. `continuing` says
     that a text goes on from another one: the SentencePiece-style kind then puts no mark for a space before it, and
     takes none off when decoding.
     """
 
-    def __init__(self, content: str, names: Mapping[str, str] | None = None):
+    def __init__(self, content: str, names: Mapping[str, str] | None = None, begins: bool = True):
         """`content` is the text of a tokenizer.json, `names` the special token of some roles. Raises DataError."""
         from tokenizers import Tokenizer as Backend
 
@@ -62,9 +64,9 @@ class Tokenizer:
             self.backend: Backend = Backend.from_str(content)
         except Exception as error:  # `tokenizers` raises bare Exception
             raise DataError(f"not a tokenizer.json that 'tokenizers' can read: {error}") from None
-        self.content = content
-        self.sha256 = hashlib.sha256(content.encode()).hexdigest()
-        self._spec = json.loads(content)
+        self.content, self.begins = unmarked(content), begins
+        self.sha256 = hashlib.sha256(self.content.encode()).hexdigest()
+        self._spec = json.loads(self.content)
         self.kind: Literal["bpe", "sentencepiece", "other"] = _kind(self._spec)
         if self.kind == "sentencepiece":
             from tokenizers.normalizers import Replace
@@ -81,8 +83,8 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
-        """A tokenizer learned from `texts`, the same for the same texts. Raises DataError when the vocabulary is
-        larger than the texts allow, with the size that was reached."""
+        """A tokenizer learned from `texts`, the same for the same texts; smaller than asked for where they allow no
+        more. Raises DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
         return cls(train_backend(texts, config).to_str(pretty=True))
@@ -95,19 +97,28 @@ class Tokenizer:
 
         return cls(*read(Path(path)))
 
-    def save(self, folder: str | Path) -> None:
-        """Writes tokenizer.json and tokenizer_config.json, which transformers.AutoTokenizer loads."""
+    def save(self, folder: str | Path, context_length: int | None = None) -> None:
+        """Writes tokenizer.json and tokenizer_config.json, which transformers.AutoTokenizer loads: with the beginning
+        mark before a text by its default call, and texts cut at `context_length` where it is asked to truncate."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "tokenizer.json", self.content)
+        mark = (self.token(self.bos_id), self.bos_id) if self.begins else None
+        write_text(folder / "tokenizer.json", marked(self.content, mark))
         named = {
             role: self.token(self.specials[role]) for role in ("bos", "eos", "pad", "unk") if role in self.specials
         }
         settings: dict[str, Any] = {f"{role}_token": token for role, token in named.items()}
         settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+        settings |= {} if self.begins else {"add_bos_token": False}
+        settings |= {} if context_length is None else {"model_max_length": context_length}
         write_json(folder / "tokenizer_config.json", settings)
 
     # ------------------------------------------------------------------ what it is
+
+    @property
+    def beginning(self) -> list[int]:
+        """What stands before a text: the beginning mark, or nothing."""
+        return [self.bos_id] if self.begins else []
 
     @property
     def vocab_size(self) -> int:
@@ -319,32 +330,6 @@ class Tokenizer:
     def _prefix(self) -> list[int]:
         """Ids of the space that the SentencePiece-style kind puts before a text."""
         return self._encode([" "])[0].tolist() if self.kind == "sentencepiece" else []
-
-
-class TokenStream:
-    """Text of ids that come one at a time: what is complete so far, holding back the start of a UTF-8 character."""
-
-    def __init__(self, tokenizer: Tokenizer, continuing: bool):
-        self._tokenizer, self._continuing = tokenizer, continuing
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._ids: list[int] = []
-        self._shown = 0
-
-    def push(self, number: int) -> str:
-        """The text that this id completes; often one word, "" in the middle of a character."""
-        if self._tokenizer.kind == "other":
-            # Such a tokenizer may join tokens in ways of its own: the whole text is decoded and the new end shown.
-            self._ids.append(number)
-            text = self._tokenizer.decode(self._ids).rstrip("\ufffd")
-            new, self._shown = text[self._shown :], max(self._shown, len(text))
-            return new
-        data = self._tokenizer.decode_bytes([number], self._continuing)
-        self._continuing = self._continuing or bool(self._tokenizer._pieces[number])
-        return self._decoder.decode(data)
-
-    def flush(self) -> str:
-        """What was held back, as U+FFFD."""
-        return self._decoder.decode(b"", final=True)
 
 
 def _partly(

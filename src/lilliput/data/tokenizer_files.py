@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.errors import DataError
+from lilliput.data.beginning import begins
 from lilliput.data.files import reading
 from lilliput.data.patterns import MARK
 
 NORMAL = 1  # SentencePiece's type of an ordinary piece
 
 
-def read(path: Path) -> tuple[str, dict[str, str]]:
-    """The text of a tokenizer.json and the special tokens by role named beside it. Raises DataError."""
+def read(path: Path) -> tuple[str, dict[str, str], bool]:
+    """The text of a tokenizer.json, the special tokens by role named beside it, and whether a text begins with the
+    beginning mark. Raises DataError."""
     file = find(path)
     with reading(file):
         if file.name.endswith("vocab.json"):
-            return read_gpt2(file), {}
+            return read_gpt2(file), {}, True
         if file.suffix == ".model":
-            return read_sentencepiece(file.read_bytes(), file), {}
+            return read_sentencepiece(file.read_bytes(), file), {}, True
         if file.suffix == ".bin":
-            return read_llama2c(file.read_bytes(), file), {}
+            return read_llama2c(file.read_bytes(), file), {}, True
         content = file.read_bytes()
     try:
         text = content.decode()
@@ -33,7 +35,11 @@ def read(path: Path) -> tuple[str, dict[str, str]]:
         raise DataError(f"{file} is not JSON: {error}") from None
     if not isinstance(values, dict) or "model" not in values or "added_tokens" not in values:
         raise DataError(f"{file} is not a tokenizer.json: it has no 'model'", "make one: lilliput tokenizer train")
-    return text, _names(file.with_name("tokenizer_config.json"))
+    settings = _settings(file.with_name("tokenizer_config.json"))
+    try:
+        return text, _names(settings), begins(text, settings, file)
+    except Exception as error:  # `tokenizers` raises bare Exception
+        raise DataError(f"{file} is not a tokenizer.json that 'tokenizers' can read: {error}") from None
 
 
 def find(path: Path) -> Path:
@@ -54,14 +60,19 @@ def find(path: Path) -> Path:
     raise DataError(f"the folder {path} holds no tokenizer.json", "make one: lilliput tokenizer train --out FOLDER")
 
 
-def _names(file: Path) -> dict[str, str]:
-    """Special tokens by role from a tokenizer_config.json; none when there is no such file."""
+def _settings(file: Path) -> dict[str, Any]:
+    """A tokenizer_config.json; nothing when there is no such file."""
     if not file.is_file():
         return {}
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{file} is not JSON: {error}") from None
+    return settings if isinstance(settings, dict) else {}
+
+
+def _names(settings: dict[str, Any]) -> dict[str, str]:
+    """Special tokens by role."""
     names = {}
     for role in ("bos", "eos", "pad", "unk"):
         value = settings.get(f"{role}_token")

@@ -105,7 +105,8 @@ def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list
         first = lengths.get(context, 0)
         if not continuation or first >= len(ids):
             raise DataError(f"there is nothing to score after {context[-60:]!r}: the continuation is {continuation!r}")
-        pairs.append((ids, first) if first else ([tokenizer.bos_id, *ids], 1))
+        before = tokenizer.beginning if first else [tokenizer.bos_id]  # something has to stand before what is scored
+        pairs.append(([*before, *ids], len(before) + first))
     found = iter(pairs)
     return [[next(found) for _ in group] for group in groups]
 

@@ -30,7 +30,9 @@ def misfits(tokenizer: Tokenizer) -> list[str]:
         return ["a tokenizer that is neither SentencePiece-style nor byte-level BPE"]
     if tokenizer.kind == "bpe" and tokenizer.pattern is None:
         return [f"a tokenizer whose pre-split llama.cpp has no name for (named: {', '.join(PATTERNS)})"]
-    return []
+    added = json.loads(tokenizer.content)["added_tokens"]
+    ways = [(token["content"], way) for token in added for way in ("lstrip", "rstrip", "single_word") if token[way]]
+    return [f"the added token {ways[0][0]!r} with {ways[0][1]}"] if ways else []
 
 
 def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_template: str | None) -> None:
@@ -47,9 +49,9 @@ def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_templa
         writer.add_token_scores(scores_of(tokenizer, tokens))
         writer.add_add_space_prefix(True)
     for role, word in ROLES.items():
-        if role in tokenizer.specials:
+        if role in tokenizer.specials and (role != "bos" or tokenizer.begins):
             writer.add_uint32(f"tokenizer.ggml.{word}_token_id", tokenizer.specials[role])
-    writer.add_add_bos_token(True)
+    writer.add_add_bos_token(tokenizer.begins)
     writer.add_add_eos_token(False)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
@@ -102,9 +104,12 @@ def read(keys: dict[str, Any], file: Path) -> Tokenizer | None:
 
     control = [piece for piece, type_ in zip(pieces, types, strict=True) if type_ in (CONTROL, UNKNOWN)]
     backend.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in control])
+    own = [piece for piece, type_ in zip(pieces, types, strict=True) if type_ == USER_DEFINED]
+    backend.add_tokens([AddedToken(piece, special=False, normalized=False) for piece in own])
     ids = {role: keys.get(f"tokenizer.ggml.{word}_token_id") for role, word in ROLES.items()}
     names = {role: pieces[number] for role, number in ids.items() if number is not None and number < len(pieces)}
-    return Tokenizer(backend.to_str(pretty=True), names)
+    begins = keys.get("tokenizer.ggml.add_bos_token", model == "llama" or pre == "llama-bpe")
+    return Tokenizer(backend.to_str(pretty=True), names, bool(begins))
 
 
 def _byte_level(pieces: list[str], merges: list[str], pattern: str) -> Any:

@@ -100,7 +100,7 @@ class Llama2c(Format):
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
         # Its models are trained on texts with the beginning mark between them, and say that mark at a text's end.
-        return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)})
+        return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)}, tokenizer.begins)
 
     def misfits(self, source: Source, kind: str) -> list[str]:
         config = source.model.config

@@ -112,4 +112,4 @@ def keep(content: Content, folder: Path) -> None:
     assert tokenizer is not None, "read() sees to it"
     bos, eos, pad = tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id
     to_huggingface(content.model, folder, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad)
-    tokenizer.save(folder)
+    tokenizer.save(folder, content.model.config.context_length)

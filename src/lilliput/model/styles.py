@@ -71,6 +71,7 @@ STYLES: dict[str, Row] = {
     # Heads and MLP follow from the width, so that `d_model=` alone gives a sound neighbour of any of these.
     # story_2m: 192 x 3 stood at 0.59 bits per byte where 160 x 4 (1.93M) stood at 0.71; 614k tokens, one seed each.
     "story_1m": {"d_model": 128, "n_layers": 3, "vocab_size": 2048, "context_length": 256},
+    "story_1.8m": {"d_model": 128, "n_layers": 4, "vocab_size": 4096, "context_length": 256},
     "story_2m": {"d_model": 192, "n_layers": 3, "vocab_size": 2048, "context_length": 256},
     "story_3m": {"d_model": 192, "n_layers": 5, "vocab_size": 2048, "context_length": 256},
     "story_5m": {"d_model": 256, "n_layers": 4, "vocab_size": 4096, "context_length": 256},

@@ -46,7 +46,8 @@ class Causal(Objective):
                 "this model reads forwards: it can go on from an opening, not lead to a given ending",
                 "train one in reverse: lilliput train story objective.kind=reversed",
             )
-        return Prompt([tokenizer.bos_id, *tokenizer.encode(opening or "")])
+        ids = [*tokenizer.beginning, *tokenizer.encode(opening or "")]
+        return Prompt(ids or [tokenizer.bos_id])  # a model has to be given something to go on from
 
     def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         # The opening stays as it was typed; only what follows it is decoded.

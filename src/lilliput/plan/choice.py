@@ -117,7 +117,7 @@ def choose(needs: Needs) -> Choice:
 
 def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
     if text_bytes is None:
-        return 2048, "the built-in world has some 2,000 word forms"
+        return 4096, "the built-in world's words, with names in one token at a paragraph's beginning too"
     chosen = next((entries for most, entries in VOCABULARIES if text_bytes <= most), 8192)
     return chosen, f"{size(text_bytes)} of text: rows of the embedding that are seldom read are seldom learnt"
 
@@ -161,7 +161,7 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, t
         sources = [{"kind": "story", "stories": _stories(tokens, vocabulary)}]
     objective = {"objective": {"kind": "reversed", "by": "word"}} if needs.purpose == "endings" else {}
     return {
-        "data": {"sources": sources},
+        "data": {"sources": sources, **({"packing": "aligned"} if needs.text_bytes is None else {})},
         "tokenizer": {"vocab_size": vocabulary},
         "model": {"style": style},
         **objective,
@@ -199,10 +199,11 @@ def _reasons(
         f"; the time would pay for {number(afforded)}, and the text gives no more at {MANY_EPOCHS:g} epochs"
     )  # fmt: skip
     text = "enough stories that none is read twice" if needs.text_bytes is None else f"{size(needs.text_bytes)} of text"
-    if needs.text_bytes is None and _stories(tokens, 2048) > MANY_STORIES:
+    if needs.text_bytes is None and _stories(tokens, 4096) > MANY_STORIES:
         text += "; but its words and plots are few: so long a run repays text of your own (--data)"
     return {
         "data.sources": text,
+        "data.packing": "rows begin with a story, so that its hero is in sight (docs/studies/heroes.md)",
         "tokenizer.vocab_size": vocabulary,
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),

@@ -55,5 +55,8 @@ def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
     if built_in:
         stories = chosen["data"]["sources"][0]["stories"]
         source = data.sources[0].model_dump(mode="json")
-        values["data"] = {"sources": [{**source, "stories": int(stories * (SPARE if seconds else 1))}]}
+        values["data"] = {
+            "packing": chosen["data"]["packing"],
+            "sources": [{**source, "stories": int(stories * (SPARE if seconds else 1))}],
+        }
     return values

@@ -130,7 +130,7 @@ def _tokenizing(service: Service) -> APIRouter:
         served = service.worker(body.model).served
         ids = served.tokenizer.encode(body.prompt)
         if body.add_special_tokens:
-            ids = [served.tokenizer.bos_id, *ids]
+            ids = [*served.tokenizer.beginning, *ids]
         spelled = [served.spell(number) for number in ids] if body.return_token_strs else None
         return Tokens(count=len(ids), max_model_len=served.context_length, tokens=ids, token_strs=spelled)
 

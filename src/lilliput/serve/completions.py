@@ -124,7 +124,8 @@ def _from_text(served: Served, opening: str | None, ending: str | None) -> _Prom
         )
     opening = opening if forwards else None
     prompt = served.objective.prompt(served.tokenizer, opening, ending)
-    return _Prompt(prompt.ids, len(prompt.ids) - 1, opening, ending, tuple(prompt.forbidden))
+    given = len(prompt.ids) - (1 if served.tokenizer.begins or not (opening or ending) else 0)
+    return _Prompt(prompt.ids, given, opening, ending, tuple(prompt.forbidden))
 
 
 def _check_ids(served: Served, ids: Sequence[int], where: str) -> None:

@@ -30,7 +30,7 @@ class Teller:
         room = max(1, context - min(max_tokens, context // 2) - 1)
         encoded = self.tokenizer.encode_batch(prompts)
         self.cut += sum(len(ids) > room for ids in encoded)
-        ids = [[self.tokenizer.bos_id, *found[-room:]] for found in encoded]
+        ids = [[*self.tokenizer.beginning, *found[-room:]] or [self.tokenizer.bos_id] for found in encoded]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         told = [""] * len(ids)
         for start in range(0, len(order), ROWS):

@@ -1,0 +1,152 @@
+"""One greedy text everywhere: transformers by its default call, ours, llama.cpp; and added tokens of every kind."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lilliput import api
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.export.source import Source
+from lilliput.export.transfer import Content, keep, read, write
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
+from tests.export.conftest import PROMPTS, SIZE
+from tests.export.test_gguf import LlamaCpp, running
+
+transformers = pytest.importorskip("transformers")
+Grown = Callable[[str], Source]
+TOKENS = 12
+
+
+@pytest.fixture(params=["qwen3", "llama", "neox"])
+def source(request: pytest.FixtureRequest, grown: Grown) -> Source:
+    return grown(request.param)
+
+
+@pytest.fixture
+def folder(source: Source, tmp_path: Path) -> Path:
+    keep(Content(source.model, source.tokenizer), tmp_path / "m")
+    return tmp_path / "m"
+
+
+def snippet(folder: Path, prompt: str) -> str:
+    """What the README's and the cards' snippet does, and then the default call of generate."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    found = model.generate(**tokenizer(prompt, return_tensors="pt"), do_sample=False, max_new_tokens=TOKENS)
+    return tokenizer.decode(found[0], skip_special_tokens=True)
+
+
+def test_transformers_writes_our_greedy_text(folder: Path) -> None:
+    teller = api.load(folder, say=lambda text: None)
+    for prompt in PROMPTS[:6]:
+        (ours,) = teller.tell(prompt, temperature=0.0, max_tokens=TOKENS)
+        assert snippet(folder, prompt) == ours
+
+
+def test_llama_cpp_writes_our_greedy_text_of_the_prompts_text(source: Source, tmp_path: Path) -> None:
+    with running(source, "f32", tmp_path) as program:
+        for prompt in PROMPTS[:6]:
+            ids = program.tokens(prompt)
+            assert ids == [source.tokenizer.bos_id, *source.tokenizer.encode(prompt)]
+
+
+def test_a_long_prompt_is_cut_by_their_pipeline(folder: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.model_max_length == SIZE["context_length"]
+    cut = tokenizer("One day Tom saw a ball. " * 40, truncation=True)["input_ids"]
+    assert len(cut) == SIZE["context_length"]
+
+
+# ---------------------------------------------------------------------------- no beginning mark, and added tokens
+
+
+def foreign(tokenizer: Tokenizer, folder: Path, add: Callable[[Any], None], **settings: Any) -> Path:
+    """A folder as others write it: a tokenizer without a rule for the beginning, after `add` has seen it."""
+    from tokenizers import Tokenizer as Backend
+
+    backend = Backend.from_str(tokenizer.content)
+    add(backend)
+    config = transformers.Qwen3Config(
+        vocab_size=backend.get_vocab_size(), hidden_size=32, intermediate_size=48, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2, head_dim=16, max_position_embeddings=64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.Qwen3ForCausalLM(config).save_pretrained(folder)
+    backend.save(str(folder / "tokenizer.json"))
+    written = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end_of_text|>", **settings}
+    (folder / "tokenizer_config.json").write_text(json.dumps(written))
+    return folder
+
+
+@contextmanager
+def as_gguf(folder: Path, place: Path) -> Iterator[tuple[LlamaCpp, Tokenizer]]:
+    source = Source.load(folder, "m")
+    with running(replace(source, name="m"), "f32", place) as program:
+        again = read(place / "m.gguf").tokenizer
+        assert again is not None
+        yield program, again
+
+
+def test_without_a_beginning_mark_there_is_none(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+    folder = foreign(tokenizers["qwen2"], tmp_path / "m", lambda backend: None)
+    teller = api.load(folder, say=lambda text: None)
+    prompt = "One day Tom"
+    ids = transformers.AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
+    assert teller.objective.prompt(teller.tokenizer, prompt, None).ids == ids == teller.tokenizer.encode(prompt)
+    assert snippet(folder, prompt) == teller.tell(prompt, temperature=0.0, max_tokens=TOKENS)[0]
+    with as_gguf(folder, tmp_path) as (program, again):
+        assert program.tokens(prompt) == ids
+        assert not again.begins
+    keep(Content(teller.model, teller.tokenizer), tmp_path / "again")
+    assert not Tokenizer.load(tmp_path / "again").begins
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "again")(prompt)["input_ids"] == ids
+
+
+ADDED = ["<think>", "</think>", "hello world", "  ", "<tool_call>"]
+TEXTS = ["<think>One day</think> Tom", "a hello world b", "two  spaces", "One<tool_call>day", "plain"]
+
+
+def test_added_tokens_keep_their_ids_everywhere(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+    from tokenizers import AddedToken
+
+    def add(backend: Any) -> None:
+        backend.add_tokens([AddedToken(text, special=False, normalized=False) for text in ADDED])
+
+    folder = foreign(tokenizers["qwen2"], tmp_path / "m", add)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = Tokenizer.load(folder)
+    for text in TEXTS:
+        ids = theirs(text)["input_ids"]
+        assert ours.encode(text) == ids
+        assert ours.decode(ids) == text
+    with as_gguf(folder, tmp_path) as (program, again):
+        for text in TEXTS:
+            assert program.tokens(text) == ours.encode(text), text
+            assert again.encode(text) == ours.encode(text), text
+            assert again.decode(again.encode(text)) == text
+
+
+@pytest.mark.parametrize("way", ["lstrip", "rstrip", "single_word"])
+def test_an_added_token_that_strips_is_kept_in_the_folder_and_refused_by_gguf(
+    tokenizers: dict[str, Tokenizer], tmp_path: Path, way: str
+) -> None:
+    from tokenizers import AddedToken
+
+    from lilliput.base.errors import ExportError
+
+    def add(backend: Any) -> None:
+        backend.add_tokens([AddedToken("<mark>", special=False, normalized=False, **{way: True})])
+
+    folder = foreign(tokenizers["qwen2"], tmp_path / "m", add)
+    ours, theirs = Tokenizer.load(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    for text in ("a <mark> b", "a<mark>b", "<mark>"):
+        assert ours.encode(text) == theirs(text)["input_ids"]
+    with pytest.raises(ExportError, match=f"'<mark>' with {way}"):
+        write(Source(Model(ModelConfig(**SIZE, vocab_size=ours.vocab_size)), ours, "m"), "gguf", tmp_path / "x.gguf")
