@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from lilliput.base.config import Config, flatten, merge, override, read_yaml, va
 from lilliput.base.errors import CheckpointError, ConfigError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.registered import OneOf
+from lilliput.base.shipped import shipped
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.infer import infer_sources
 from lilliput.evaluate.config import EvaluateConfig
@@ -56,12 +56,6 @@ class Recipe(Config):
         return {**values, "model": {**model, "vocab_size": size}}
 
 
-def shipped() -> dict[str, Path]:
-    """Names and files of the recipes that come with Lilliput."""
-    folder = Path(str(resources.files("lilliput") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
 def load(
     source: str | Path | Recipe,
     overrides: Iterable[str] = (),
@@ -87,9 +81,21 @@ def load(
         values = merge(values, dial.turn(dials, validate(DataConfig, data_section, where)))
         values["name"] = dial.name(values["name"], dials)
     values = override(values, assignments)
+    if _names_epochs(changes or {}, assignments) and "train.least_steps" not in _keys(assignments):
+        values = merge(values, {"train": {"least_steps": None}})  # who says how often a text is read means it
     if name:
         values["name"] = name
     return validate(Recipe, values, where)
+
+
+def _keys(assignments: Iterable[str]) -> set[str]:
+    return {assignment.partition("=")[0] for assignment in assignments}
+
+
+def _names_epochs(changes: dict[str, Any], assignments: Iterable[str]) -> bool:
+    """Whether the person gave `train.epochs`, rather than the recipe alone."""
+    given = changes.get("train") or {}
+    return "train.epochs" in _keys(assignments) or ("least_steps" not in given and given.get("epochs") is not None)
 
 
 def _find(source: str) -> Path:

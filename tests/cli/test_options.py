@@ -84,3 +84,42 @@ def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: P
     runs = [train(tales, tmp_path / seed, f"seed={seed}", "train.steps=1") for seed in "12"]
     assert runs[0].summary["sha256"] != runs[1].summary["sha256"]
     assert json.dumps(runs[0].summary["data"]) == json.dumps(runs[1].summary["data"])
+
+
+def test_what_computes_a_run_is_printed_only_when_asked_for(tales: Path, tmp_path: Path) -> None:
+    def lines(folder: str, **options: bool) -> str:
+        said: list[str] = []
+        api.train("story", TINY, data=str(tales), name="run", runs=tmp_path / folder, say=said.append, **options)
+        return "\n".join(said)
+
+    assert "memory by" not in lines("plain")
+    loud = lines("loud", verbose=True)
+    assert "memory by" in loud
+    assert "attention, activations and softmax by" in loud
+
+
+def test_a_small_text_is_read_often_enough_and_the_run_warns(tmp_path: Path) -> None:
+    text = tmp_path / "small.txt"
+    text.write_text("\n\n".join(f"A dog number {n} ran to the park and sat down by the old tree." for n in range(40)))
+    said: list[str] = []
+    options = [*TINY, "train.epochs=1", "train.least_steps=19", "train.steps=20"]
+    run = api.train("story", options, data=str(text), name="run", runs=tmp_path, say=said.append)
+    assert run.summary["steps"] == 19
+    assert any(line.startswith("TOO LITTLE TEXT") and "19 steps" in line for line in said)
+    other = api.train("story", [*options, "train.least_steps=null"], data=str(text), name="two", runs=tmp_path)
+    assert other.summary["steps"] < 19
+
+
+def test_heroes_are_counted_in_the_story_world_alone(tales: Path, tmp_path: Path) -> None:
+    options = [*TINY, "evaluate.heroes=2", "evaluate.final_heroes=4"]
+    own = train(tales, tmp_path / "own", "evaluate.heroes=2", "evaluate.final_heroes=4")
+    assert "val_hero_kept" not in own.summary
+    assert all("val_hero_kept" not in line for line in own.metrics)
+    source = "data.sources=[{kind: story, stories: 300}]"
+    world = api.train("story", [*options, source], name="run", runs=tmp_path / "world", say=lambda text: None)
+    assert world.summary["val_heroes"] == 4
+    assert 0 <= world.summary["val_hero_kept"] <= 1
+    assert [line["step"] for line in world.metrics if "val_hero_kept" in line] == [6, 12]
+    assert world.metrics[-1]["peak_memory_bytes"] > 1e6
+    assert world.summary["peak_memory_bytes"] >= world.metrics[-1]["peak_memory_bytes"]
+    assert world.folder.samples.read_text().startswith("## step 0 ")

@@ -72,11 +72,13 @@ def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: 
 
 
 class Assembly:
-    """The parts of one run; with `live` it is shown in the terminal as it goes on. Raises LilliputError for a recipe
-    whose parts do not fit together."""
+    """The parts of one run; with `live` it is shown in the terminal as it goes on, with `verbose` what computes it is
+    printed first. Raises LilliputError for a recipe whose parts do not fit together."""
 
-    def __init__(self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True):
-        self.recipe, self.run, self.say, self.shows = recipe, run, say, live
+    def __init__(
+        self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True, verbose: bool = False
+    ):
+        self.recipe, self.run, self.say, self.shows, self.verbose = recipe, run, say, live, verbose
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
@@ -192,11 +194,9 @@ class Assembly:
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
-        self.say(allocator.keep())
-        if self.device.type == "cpu":
-            self.say(kernels.state())
-            if products := mkl.state():
-                self.say(f"products by {products}")
+        kept = allocator.keep()
+        if self.verbose:
+            self._say_what_computes(kept)
         if resume_from is not None:
             chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
             configure_threads(chosen.threads)
@@ -216,14 +216,24 @@ class Assembly:
             self.say,
         )
 
+    def _say_what_computes(self, memory: str) -> None:
+        """The lines that `lilliput doctor` prints of any run here."""
+        self.say(memory)
+        if self.device.type == "cpu":
+            self.say(kernels.state())
+            if products := mkl.state():
+                self.say(f"products by {products}")
+
     def _say_how_often(self, budget: Budget) -> None:
         """That the text bounds the run, and loudly where there is too little of it."""
         train, rows = self.recipe.train, self.loader.rows_per_epoch
         assert budget.steps is not None
         assert train.epochs is not None
         times = budget.steps * mean_rows(train, self.loader.context_length) / rows
-        self.say(f"{budget.steps:,} steps at most: the text is read {times:.3g} times then (train.epochs)")
-        if times > 2 * train.epochs:
+        much = times > 2 * train.epochs
+        shown = f"{times:.0f}" if much else f"{train.epochs:g}"
+        self.say(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
+        if much:
             self.say(
                 f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
                 f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text"

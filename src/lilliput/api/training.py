@@ -35,13 +35,15 @@ def train(
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
     live: bool = True,
+    verbose: bool = False,
     **sections: Mapping[str, Any],
 ) -> Run:
     """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
 
     `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
     `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run after the built-in
-    ones (see train/callbacks.py). Without `live` the terminal shows nothing but what is said. The same call again
+    ones (see train/callbacks.py). Without `live` the terminal shows nothing but what is said; with `verbose` also which
+    allocator, kernels and products compute the run. The same call again
     resumes a run that was interrupted and returns one that is finished. Raises LilliputError for anything that cannot
     be done as asked.
     """
@@ -56,18 +58,23 @@ def train(
     with folder.locked():
         recipes.check_same(resolved, folder)
         if not folder.summary.exists():
-            _train(resolved, folder, callbacks, say, live)
+            _train(resolved, folder, callbacks, say, live, verbose)
         else:
             say(f"{folder.path} is finished already; train another with --name NEW")
     return Run(folder.path)
 
 
 def _train(
-    recipe: Recipe, folder: RunFolder, callbacks: Sequence[Callback], say: Callable[[str], None], live: bool
+    recipe: Recipe,
+    folder: RunFolder,
+    callbacks: Sequence[Callback],
+    say: Callable[[str], None],
+    live: bool,
+    verbose: bool,
 ) -> None:
     recipes.write(recipe, folder)
     resume_from = checkpoint.newest_good(folder, say, move_aside=True)
-    assembly = Assembly(recipe, folder, say, live=live)
+    assembly = Assembly(recipe, folder, say, live=live, verbose=verbose)
     trainer = assembly.trainer(resume_from, callbacks)
     reason = trainer.train()
     if reason.startswith("interrupted"):

@@ -16,7 +16,7 @@ def list_recipes(
 ) -> None:
     """List the recipes that come with Lilliput."""
     from lilliput.base import console
-    from lilliput.recipe import shipped
+    from lilliput.base.shipped import shipped
 
     console.use_json(json)
     first_lines = {name: path.read_text(encoding="utf-8").split("\n")[0] for name, path in shipped().items()}

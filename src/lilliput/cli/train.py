@@ -27,6 +27,7 @@ def train(
         typer.Option(help="Text of your own: files, folders, globs, or hf:NAME. More paths may follow the first."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name: runs/NAME.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print what computes the run as well.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Train a model by a recipe. The same command again goes on with an interrupted run."""
@@ -35,7 +36,7 @@ def train(
 
     console.use_json(json)
     assignments, paths = sort_words(overrides or [], data or [])
-    run = api.train(recipe, assignments, data=paths, name=name)
+    run = api.train(recipe, assignments, data=paths, name=name, verbose=verbose)
     if not run.summary:
         if json:
             console.emit({"run": run.path, "finished": False})
