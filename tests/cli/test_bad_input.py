@@ -81,10 +81,6 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "not UTF-8": (text("latin.txt", "caf\xe9 ".encode("latin-1") * 100), "latin.txt"),
     "one huge line": (one_huge_line, "huge.txt"),
     "one document": (text("one.txt", "Once upon a time there was a cat."), "validation"),
-    "vocabulary too large": (
-        text("few.txt", "\n\n".join(f"the cat sat {i}" for i in range(200))),
-        "a vocabulary of 320 is larger than the text allows",
-    ),
     "context too long": (on_tales("model.context_length=500000"), "longer than the whole train split"),
     "JSONL without the column": (text("rows.jsonl", '{"body": "hello"}\n' * 9), "body"),
     "JSONL line broken": (text("rows.jsonl", '{"text": "hello"}\n{"text": \n'), "rows.jsonl"),

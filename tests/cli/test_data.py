@@ -56,13 +56,24 @@ def test_options(folder):
 
 
 def test_data_that_cannot_be_split_is_shown_with_what_to_do(tmp_path):
-    (tmp_path / "names.txt").write_text("emma\nolivia\n")
+    (tmp_path / "names.txt").write_text("emma\nolivia\n")  # too short for a part of it to be kept back
     report = json.loads(run(str(tmp_path / "names.txt"), "--json").stdout)
     assert report["sources"][0]["documents"] == 1
     assert "data.sources.0.separator" in report["problem"]
-    assert "it cannot be trained on yet: there is only one document" in run(str(tmp_path / "names.txt")).output
+    assert "it cannot be trained on yet: the only document is too short" in run(str(tmp_path / "names.txt")).output
 
 
 def test_nothing_to_show_is_an_error(tmp_path):
     (tmp_path / "blank.txt").write_text(" \n\n ")
     assert isinstance(run(str(tmp_path / "blank.txt")).exception, DataError)
+
+
+def test_several_files_and_overrides_work_as_in_train(tmp_path):
+    """A glob that the shell spells out, and the override that an error suggests."""
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text(f"id;body\n1;Once {name} dog ran home.\n2;Then {name} cat sat down.\n")
+    paths = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    fits = ["data.sources.0.delimiter=;", "data.sources.0.column=body"]
+    report = json.loads(run(*paths, *fits, "--json").stdout)
+    assert report["sources"][0]["documents"] == 4
+    assert "no part of the data" in str(run(*paths, *fits, "train.steps=5").exception)

@@ -101,9 +101,42 @@ def test_binary_and_utf16_files_say_what_they_are(tmp_path):
     path.write_bytes(b"PNG\x00\x01")
     with pytest.raises(DataError, match=r"binary file, not text .a NUL byte at byte 3"):
         read(path, "replace")
-    path.write_bytes("hello".encode("utf-16"))
-    with pytest.raises(DataError, match=r"is UTF-16, not UTF-8\n.*iconv"):
+    path.write_bytes("hello".encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"binary file(?s:.*)UTF-16 without its byte order mark: iconv"):
         read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_with_its_mark_is_read_as_the_text_it_is(tmp_path, encoding):
+    path = tmp_path / "a.txt"
+    text = "naïve 東京 🦊\n" * 1000
+    path.write_bytes(("\ufeff" + text).encode(encoding))
+    assert read(path) == text
+    path.write_bytes(("\ufeff" + text).encode(encoding)[:-1])
+    with pytest.raises(DataError, match="is not UTF-16"):
+        read(path)
+
+
+def test_latin1_gets_the_command_that_converts_it(tmp_path):
+    path = tmp_path / "a b.txt"
+    path.write_bytes("café".encode("latin-1"))
+    with pytest.raises(
+        DataError, match=r"not UTF-8 at byte 3(?s:.*)iconv -f LATIN1 -t UTF-8 '.*a b.txt'.*data.errors=replace"
+    ):
+        read(path)
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    inside, linked = tmp_path / "data", tmp_path / "elsewhere"
+    inside.mkdir()
+    linked.mkdir()
+    (inside / "a.txt").write_text("a")
+    (linked / "b.txt").write_text("b")
+    (inside / "sub").symlink_to(linked, target_is_directory=True)
+    (inside / "again").symlink_to(linked, target_is_directory=True)
+    (linked / "loop").symlink_to(inside, target_is_directory=True)
+    found = files.expand([str(inside)], (".txt",))
+    assert sorted(path.name for path in found) == ["a.txt", "b.txt"]
 
 
 def test_no_permission_is_said_with_the_command_that_helps(tmp_path, monkeypatch):

@@ -30,6 +30,9 @@ def test_jsonl_with_a_named_column_and_kept_columns(tmp_path):
         ('{"texts": "a"}', r"no column 'text' \(did you mean 'texts'\?\)"),
         ('{"text": "a"}\n{"text"', r":2 is not JSON: .* at column 8"),
         ("[1, 2]", r":1 is a JSON list, not an object"),
+        ('{"text": "a"}\n{"text": "b", "n": ' + "9" * 5000 + "}", r":2 cannot be read as JSON: Exceeds the limit"),
+        ('{"text": ' + "[" * 100_000, r":1 (cannot be read as JSON|is not JSON)"),
+        ('{"id": "1", "long story": "Once upon a time"}', r"column with the text: 'data.sources.0.column=long story'"),
         ('{"text": 3, "title": "x"}', r"holds int values, not text\n.*columns with text: title"),
     ],
 )
@@ -135,8 +138,9 @@ def test_tinystories_json_entry_by_entry(tmp_path, monkeypatch, size):
     [
         ('[{"story": "a"}, {"story": "b', "ends in the middle of its JSON list"),
         ('{"story": "a"}', "is not a JSON list"),
-        ('[{"text": "a"}]', "no column 'story'; the columns are: text"),
-        ("[1]", "holds a int, not an object"),
+        ('[{"body": "a"}]', "no column 'story'; the columns are: body"),
+        ("[1]", "the list holds a int"),
+        ('[{"story": "a", "n": ' + "9" * 5000 + "}]", ":1 cannot be read as JSON: Exceeds the limit"),
     ],
 )
 def test_tinystories_json_that_cannot_be_used(tmp_path, content, message):
@@ -159,3 +163,52 @@ def test_real_rows(shared_data):
     assert len(list(Jsonl(paths=(str(shared_data / "wikinews/valid.jsonl.gz"),)).documents())) > 500
     adult = Csv(paths=(str(shared_data / "tables/uci_adult.train.csv.gz"),), column="occupation")
     assert next(adult.documents()).text == "Adm-clerical"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('id,text\n1,a\n2,"She ran\n3,b\n4,c\n', 3),
+        ('text\n"fine, ""really"""\n"over\ntwo lines"\n"open', 5),
+        ('text\n"open at once', 2),
+    ],
+)
+def test_a_quote_that_is_never_closed_is_named_by_its_line(tmp_path, content, line):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=rf"a.csv:{line}: a quote opens in this line and is never closed"):
+        read(Csv(paths=(str(path),)))
+
+
+def test_quotes_that_are_closed_are_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('text\n"fine, ""really"""\n"over\ntwo lines"\n5" wide')
+    assert [text for text, _ in read(Csv(paths=(str(path),)))] == ['fine, "really"', "over\ntwo lines", '5" wide']
+
+
+def test_a_header_that_was_not_cut_gets_the_delimiter_as_advice(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id;text\n1;Hello there\n")
+    with pytest.raises(DataError, match=r"name the delimiter: 'data.sources.0.delimiter=;'"):
+        read(Csv(paths=(str(path),)))
+    assert read(Csv(paths=(str(path),), delimiter=";")) == [("Hello there", {})]
+
+
+def test_parquet_with_two_columns_of_a_name_and_the_column_it_suggests(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), path)
+    with pytest.raises(DataError, match="has 2 columns called 'text'"):
+        read(Parquet(paths=(str(path),)))
+    pq.write_table(pa.table({"id": ["1"], "n": [2], "body": ["Once upon a time"]}), path)
+    with pytest.raises(DataError, match=r"data\.sources\.0\.column=body"):
+        read(Parquet(paths=(str(path),)))
+
+
+def test_a_list_of_texts_and_one_of_objects_with_a_text_are_documents(tmp_path):
+    path = tmp_path / "a.json"
+    for content in ('["One.", "Two."]', '[{"text": "One."}, {"text": "Two."}]'):
+        path.write_text(content)
+        assert [text for text, _ in read(TinyStoriesJson(paths=(str(path),)))] == ["One.", "Two."]

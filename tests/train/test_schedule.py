@@ -78,3 +78,24 @@ def test_clock_and_steps_together() -> None:
     assert budget.progress(50, 1.0) == pytest.approx(0.5)
     assert budget.progress(50, 11.0) == 1.0
     assert math.isclose(Budget(None, 4.0).progress(10**6, 1.0), 0.25)
+
+
+@pytest.mark.parametrize("warmup", [0, 20, 100])
+def test_cosine_after_warm_up_is_nanogpts(warmup: int) -> None:
+    """nanoGPT's get_lr after warm-up: min_lr + 0.5 (1 + cos(pi (it - warmup) / (steps - warmup))) (lr - min_lr)."""
+    steps, least = 400, 0.1
+    config = ScheduleConfig(kind="cosine", warmup_steps=warmup, final_fraction=least, decay_from="warmup")
+    for step in range(steps):
+        found = factor(config, step, step / steps)
+        if step < warmup:
+            assert found == pytest.approx((step + 1) / warmup)
+            continue
+        ratio = (step - warmup) / (steps - warmup)
+        assert found == pytest.approx(least + 0.5 * (1 + math.cos(math.pi * ratio)) * (1 - least))
+
+
+def test_other_kinds_decay_from_the_end_of_warm_up_as_well() -> None:
+    config = ScheduleConfig(kind="linear", warmup_steps=100, decay_from="warmup")
+    assert factor(config, 100, 0.25) == pytest.approx(1.0)
+    assert factor(config, 250, 0.625) == pytest.approx(0.5)
+    assert factor(config.model_copy(update={"decay_from": "start"}), 100, 0.25) == pytest.approx(0.75)

@@ -15,6 +15,9 @@ app = typer.Typer(help="See what a source holds, and how it is split into docume
 @app.command("show")
 def show(
     data: Annotated[list[str], typer.Option(help="Files, folders, globs or hf:NAME; 'story' for the built-in world.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Further paths, and data.key=value such as data.sources.0.column=body.")
+    ] = None,
     max_documents: Annotated[int | None, typer.Option(help="Read at most this many documents.")] = None,
     errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -22,14 +25,13 @@ def show(
     """Read sources to the end and tell about them. What each is, how many documents, what is dropped and why, and
     one as a sample."""
     from lilliput.base import console
-    from lilliput.base.config import validate
-    from lilliput.data.config import DataConfig
+    from lilliput.cli.train import sort_words
     from lilliput.data.curation import Curation, source_report
-    from lilliput.data.infer import infer_sources
+    from lilliput.data.infer import data_config
 
     console.use_json(json)
-    values = {"sources": infer_sources(data), "max_documents": max_documents, "errors": errors}
-    config = validate(DataConfig, values, "the command line")
+    assignments, paths = sort_words(words or [], data)
+    config = data_config(paths, assignments, max_documents=max_documents, errors=errors)
     curation = Curation(config)
     sample = None
     with console.progress("reading", unit="documents") as bar:

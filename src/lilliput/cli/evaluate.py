@@ -19,6 +19,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Score these documents instead of the run's own validation split; a row for each."),
     ] = None,
+    more: Annotated[list[str] | None, typer.Argument(help="With --data: further paths.", show_default=False)] = None,
     tasks: Annotated[
         str | None, typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' for those in --task-data.")
     ] = None,
@@ -45,14 +46,20 @@ def evaluate(
     """Score a model on text and benchmarks. Text in bits per byte, every document from its start, every token once."""
     from lilliput import api
     from lilliput.base import console
+    from lilliput.base.errors import ConfigError
 
     console.use_json(json)
+    if more and not data:
+        raise ConfigError(
+            f"{' '.join(more)}: one model is evaluated", "name text with --data, another run with --against"
+        )
+    data = [*(data or ()), *(more or ())]
     names = [name for name in (tasks or "").split(",") if name]
     result: dict[str, Any] = {"model": model}
     if data or not names:
         table = api.score_text(
             model,
-            data or [],
+            data,
             against=against or [],
             controls=controls,
             orders=_orders(baselines),

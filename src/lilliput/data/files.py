@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import hashlib
+import os
+import shlex
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, Errors, Source, hash_o
 
 COMPRESSIONS = (".gz", ".zst")
 BLOCK_BYTES = 2**20
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 GLOB = frozenset("*?[")
 
 
@@ -71,7 +74,7 @@ def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
     for text in paths:
         path = Path(text).expanduser()
         if path.is_dir():
-            found = [entry for entry in sorted(path.rglob("*")) if kind_suffix(entry) in suffixes]
+            found = [entry for entry in _inside(path) if kind_suffix(entry) in suffixes]
             files += _usable(found, f"the folder {text} holds no readable {', '.join(suffixes)} file", path)
         elif path.exists():
             if not path.is_file():
@@ -86,6 +89,21 @@ def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
         else:
             raise _missing(text, path)
     return list(dict.fromkeys(files))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Every file in a folder, sorted. Links to folders are followed, and each folder is entered once."""
+    found: list[Path] = []
+    entered: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        found += [Path(place) / name for name in names]
+    return sorted(found)
 
 
 def _glob(path: Path) -> list[Path]:
@@ -159,13 +177,16 @@ def _zstd_blocks(path: Path) -> Iterator[bytes]:
 
 
 def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
-    """The text of a file in blocks of about 1 MB; a byte order mark at its start is not part of it.
+    """The text of a file in blocks of about 1 MB; a byte order mark at its start is not part of it, and the mark of
+    UTF-16 says that the file is UTF-16.
 
     Raises DataError with the byte offset (of the decompressed bytes) where the file is not UTF-8, or binary."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
     offset = 0
     with reading(path):
         for block in chain(byte_blocks(path), [b""]):
+            if not offset and block[:2] in UTF16 and block[:4] != codecs.BOM_UTF32_LE:
+                decoder = codecs.getincrementaldecoder("utf-16")(errors)
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(block, final=not block)
@@ -183,11 +204,12 @@ def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
 
 def not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
     """The error for bytes that are not UTF-8."""
-    if offset == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return DataError(f"{path} is UTF-16, not UTF-8", f"convert it: iconv -f UTF-16 -t UTF-8 '{path}' > utf8.txt")
+    shown = f"0x{error.object[error.start]:02x}: {error.reason}" if error.object else error.reason
+    encoding = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8"
     return DataError(
-        f"{path} is not UTF-8 at byte {offset:,} (0x{error.object[error.start]:02x}: {error.reason})",
-        "put a replacement character there and go on with: data.errors=replace",
+        f"{path} is not {encoding} at byte {offset:,} ({shown})",
+        f"convert it, if it is Latin-1: iconv -f LATIN1 -t UTF-8 {shlex.quote(str(path))} > utf8{kind_suffix(path)}; "
+        "or put a replacement character there and go on with: data.errors=replace",
     )
 
 
@@ -195,7 +217,8 @@ def binary(path: Path, offset: int) -> DataError:
     """The error for a file with NUL bytes."""
     return DataError(
         f"{path} is a binary file, not text (a NUL byte at byte {offset:,})",
-        "give text (.txt), .jsonl, .csv or .parquet files, plain or compressed with .gz or .zst",
+        "give text (.txt), .jsonl, .csv or .parquet files, plain or compressed (.gz, .zst); UTF-16 without its byte "
+        f"order mark: iconv -f UTF-16LE -t UTF-8 {shlex.quote(str(path))} > utf8{kind_suffix(path)}",
     )
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lilliput.base.config import override, validate
 from lilliput.base.console import size
-from lilliput.base.errors import DataError
+from lilliput.base.errors import ConfigError, DataError
+from lilliput.data.config import DataConfig
 from lilliput.data.files import GLOB, FileSource, expand, kind_suffix, text_blocks
 from lilliput.data.hub import Hub, preset
 from lilliput.data.source import SOURCES, Source
@@ -32,6 +34,18 @@ def infer_sources(paths: Sequence[str]) -> list[Source]:
     if not sources:
         raise DataError("no data is named", "give files, folders or globs: --data 'texts/*.txt'")
     return sources
+
+
+def data_config(paths: Sequence[str], assignments: Sequence[str] = (), **options: Any) -> DataConfig:
+    """The `data` section for what is typed after --data, with overrides such as `data.sources.0.column=body` laid over
+    it. Raises DataError, and ConfigError for an override of another section."""
+    values = {"data": {"sources": [source.model_dump(mode="json") for source in infer_sources(paths)], **options}}
+    changed = override(values, assignments)
+    if other := [key for key in changed if key != "data"]:
+        raise ConfigError(
+            f"'{other[0]}' is no part of the data", "here only data.* can be set: data.sources.0.column=body"
+        )
+    return validate(DataConfig, changed["data"], "the command line")
 
 
 def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None) -> int:

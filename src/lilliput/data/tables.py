@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -40,7 +42,9 @@ def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: s
     """The document in a row. Raises DataError when a column is missing or the text is not text."""
     for wanted in (column, *keep):
         if wanted not in row:
-            raise missing_column(wanted, list(row), name)
+            raise missing_column(
+                wanted, {key: len(value) if isinstance(value, str) else 0 for key, value in row.items()}, name
+            )
     text = row[column]
     if not isinstance(text, str | None):
         raise DataError(
@@ -49,18 +53,34 @@ def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: s
     return Document(text or "", name, {key: row[key] for key in keep})
 
 
-def missing_column(column: str, known: list[str], name: str) -> DataError:
-    """The error for a column that is not there; it lists those that are."""
-    return DataError(
-        f"{name}: no column '{column}'{nearest(column, known)}; the columns are: {', '.join(known) or 'none'}",
-        f"name the column with the text: data.sources.0.column={known[0] if known else 'text'}",
-    )
+def missing_column(column: str, lengths: Mapping[str, float], name: str) -> DataError:
+    """The error for a column that is not there; `lengths` are the characters of text in those that are. It suggests the
+    one with the longest text, or a delimiter where the header was not cut at it."""
+    known = list(lengths)
+    problem = f"{name}: no column '{column}'{nearest(column, known)}; the columns are: {', '.join(known) or 'none'}"
+    delimiter = next((mark for mark in ";\t|," if len(known) == 1 and mark in known[0]), None)
+    if delimiter:
+        return DataError(problem, f"name the delimiter: {shlex.quote(f'data.sources.0.delimiter={delimiter}')}")
+    longest = max(known, key=lambda key: lengths[key], default="text")
+    return DataError(problem, f"name the column with the text: {shlex.quote(f'data.sources.0.column={longest}')}")
 
 
 def others(row: Mapping[str, Any], column: str) -> str:
     """A hint naming the columns that do hold text."""
     texts = [key for key, value in row.items() if isinstance(value, str) and key != column]
     return f"columns with text: {', '.join(texts) or 'none'}; choose with data.sources.0.column=NAME"
+
+
+@contextmanager
+def _json(name: str) -> Iterator[None]:
+    """Turns what `json` may raise on a row into one line that names it: no JSON, a number of thousands of digits, lists
+    within lists without end."""
+    try:
+        yield
+    except JSONDecodeError as error:
+        raise DataError(f"{name} is not JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} cannot be read as JSON: {str(error).partition(';')[0]}", "leave the row out") from None
 
 
 @SOURCES.add("jsonl")
@@ -74,10 +94,8 @@ class Jsonl(Table):
         for number, line in lines(path, errors):
             if line.isspace():
                 continue
-            try:
+            with _json(f"{path}:{number}"):
                 row = json.loads(line)
-            except JSONDecodeError as error:
-                raise DataError(f"{path}:{number} is not JSON: {error.msg} at column {error.colno}") from None
             if not isinstance(row, dict):
                 raise DataError(
                     f"{path}:{number} is a JSON {type(row).__name__}, not an object",
@@ -97,18 +115,56 @@ class Csv(Table):
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
         csv.field_size_limit(MAX_DOCUMENT_CHARACTERS)
         delimiter = self.delimiter or ("\t" if ".tsv" in path.suffixes else ",")
-        reader = csv.DictReader((line for _, line in lines(path, errors)), delimiter=delimiter)
+        source = _Record(lines(path, errors), delimiter)
+        reader = csv.DictReader(source, delimiter=delimiter)
         number = 0
         try:
             for number, row in enumerate(reader, start=1):
+                source.check(path)
                 if None in row or None in row.values():
                     raise DataError(
                         f"{path}:{number}: the row has {'more' if None in row else 'fewer'} fields than the header",
-                        "quote fields that hold the delimiter, or name it: data.sources.0.delimiter=';'",
+                        "quote fields that hold the delimiter, or name it: 'data.sources.0.delimiter=;'",
                     )
                 yield number, row
         except csv.Error as error:
+            source.ended = True
+            source.check(path)
             raise DataError(f"{path}:{number + 1}: {error}", "quote fields that span lines") from None
+
+
+class _Record:
+    """The lines that `csv` takes for one record, so that a quote that is never closed can be found."""
+
+    def __init__(self, numbered: Iterator[tuple[int, str]], delimiter: str):
+        self.numbered, self.delimiter = numbered, delimiter
+        self.held: list[tuple[int, str]] = []
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in self.numbered:
+            self.held.append((number, line))
+            yield line
+        self.ended = True
+
+    def check(self, path: Path) -> None:
+        """After a record: raises DataError where it is the file's last one and ends inside a quote."""
+        held, self.held = self.held, []
+        if not self.ended:
+            return
+        try:
+            list(csv.reader((line for _, line in held), delimiter=self.delimiter, strict=True))
+        except csv.Error as error:
+            if "unexpected end of data" not in str(error) and "field limit" not in str(error):
+                return
+            odd, opened = False, held[0][0]
+            for number, line in held:
+                if line.count('"') % 2:
+                    odd, opened = not odd, opened if odd else number
+            raise DataError(
+                f"{path}:{opened}: a quote opens in this line and is never closed",
+                'close it, or write a quote that belongs to the text twice ("") in a quoted field',
+            ) from None
 
 
 @SOURCES.add("parquet")
@@ -130,7 +186,12 @@ class Parquet(Table):
                     known = file.schema_arrow.names
                     for column in (self.column, *self.keep):
                         if column not in known:
-                            raise missing_column(column, known, str(path))
+                            raise missing_column(column, _lengths(file, pa), str(path))
+                        if known.count(column) > 1:
+                            raise DataError(
+                                f"{path} has {known.count(column)} columns called '{column}'",
+                                "rename one of them, or write the file again with the one that holds the text",
+                            )
                     number = 0
                     for batch in file.iter_batches(batch_size=256, columns=[self.column, *self.keep]):
                         texts = batch.column(self.column)
@@ -142,6 +203,16 @@ class Parquet(Table):
                             yield number, {**rest, self.column: _decoded(text, errors, f"{path}:{number}")}
             except pa.ArrowInvalid as error:
                 raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _lengths(file: Any, pa: Any) -> dict[str, float]:
+    """The mean characters of text in each column of the first rows of a Parquet file; 0 for what is no text."""
+    lengths = dict.fromkeys(file.schema_arrow.names, 0.0)
+    batch = next(file.iter_batches(batch_size=64), None)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True) if batch is not None else ():
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            lengths[name] = sum(len(value or "") for value in column.to_pylist()) / max(1, len(column))
+    return lengths
 
 
 def _decoded(value: Any, errors: Errors, name: str) -> Any:
@@ -157,7 +228,8 @@ def _decoded(value: Any, errors: Errors, name: str) -> Any:
 
 @SOURCES.add("tinystories_json")
 class TinyStoriesJson(Table):
-    """llama2.c's `TinyStories_all_data`: files that hold one list of objects with a "story"."""
+    """Files that hold one JSON list: of objects with a "story", as llama2.c's `TinyStories_all_data`, or else with a
+    "text"; or of strings, each a document."""
 
     kind: Literal["tinystories_json"] = "tinystories_json"
     column: str = "story"
@@ -165,14 +237,21 @@ class TinyStoriesJson(Table):
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
         for number, row in enumerate(_list_entries(path, errors), start=1):
+            if isinstance(row, str):
+                row = {self.column: row}
             if not isinstance(row, dict):
-                raise DataError(f"{path}:{number}: the list holds a {type(row).__name__}, not an object")
+                raise DataError(
+                    f"{path}:{number}: the list holds a {type(row).__name__}",
+                    'the list is to hold texts, or objects such as {"story": "Once upon a time ..."}',
+                )
+            if self.column == "story" and "story" not in row and isinstance(row.get("text"), str):
+                row = {**row, "story": row["text"]}
             yield number, row
 
 
 def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
     """The entries of a file that is one JSON list, one by one, so that a file of any size can be read."""
-    decoder, rest, begun, ended = JSONDecoder(), "", False, False
+    decoder, rest, begun, ended, number = JSONDecoder(), "", False, False, 0
     for block in text_blocks(path, errors):
         rest = (rest + block).lstrip(WHITE)
         if not begun:
@@ -191,6 +270,10 @@ def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
                 entry, position = decoder.raw_decode(rest, position)
             except JSONDecodeError:
                 break  # the entry goes on in the next block, or the file is damaged: seen at its end
+            except (ValueError, RecursionError) as error:
+                with _json(f"{path}:{number + 1}"):
+                    raise error
+            number += 1
             yield entry
         rest = rest[position:]
         if len(rest) > 2 * MAX_DOCUMENT_CHARACTERS:

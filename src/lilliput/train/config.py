@@ -40,12 +40,14 @@ class ScheduleConfig(Config):
     """`train.schedule`: the learning rate as a multiple of its peak, over the run's progress from 0 to 1.
 
     Warm-up is linear over `warmup_steps`; then `cosine`, `linear`, `constant`, or `wsd` (warm-up, stable, decay:
-    constant until the last `decay_fraction` of the run, then linear) down to `final_fraction` of the peak."""
+    constant until the last `decay_fraction` of the run, then linear) down to `final_fraction` of the peak. `decay_from`
+    says where the decay begins: at the run's start, or at the end of warm-up, as nanoGPT and LitGPT have it."""
 
     kind: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
     warmup_steps: int = Field(default=20, ge=0)
     final_fraction: float = Field(default=0.0, ge=0, le=1)
     decay_fraction: float = Field(default=0.2, gt=0, le=1)
+    decay_from: Literal["start", "warmup"] = "start"
 
 
 class GrowthConfig(Config):

@@ -13,7 +13,12 @@ def factor(config: ScheduleConfig, step: int, progress: float) -> float:
     """The learning rate of step number `step` (from 0) as a multiple of its peak; `progress` in [0, 1] is how much
     of the budget was used before the step."""
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    return warmup * _decay(config, min(max(progress, 0.0), 1.0))
+    progress = min(max(progress, 0.0), 1.0)
+    if config.decay_from == "warmup":
+        # So much of the budget was used when warm-up ended: exactly where steps are the budget, since a clock varies.
+        warmed = progress * min(1.0, config.warmup_steps / step) if step else progress
+        progress = (progress - warmed) / (1 - warmed) if warmed < 1 else 1.0
+    return warmup * _decay(config, progress)
 
 
 def _decay(config: ScheduleConfig, progress: float) -> float:
