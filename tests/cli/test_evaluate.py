@@ -130,7 +130,7 @@ def test_judge_by_proxies_and_by_a_judge(command: Command, run: Path, tales: Pat
     words = ("judge", str(run), "--stories", "4", "--max-tokens", "12", "--referee", str(run))
     table = found(command(*words, "--json"))
     assert "proxies" in table["kind"]
-    assert list(table["rows"]) == [str(run), "human text (ceiling)", "shuffled words (floor)"]
+    assert list(table["rows"]) == [str(run), "human text (ceiling)", "shuffled sentences", "shuffled words (floor)"]
     assert {"copied_words", "referee_bits"} <= table["rows"][str(run)]["scores"].keys()
     assert "not a judgement" in command(*words).out
     prompts = tmp_path / "prompts.yaml"
