@@ -48,10 +48,8 @@ def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, 
 
 
 def table(found: list[dict[str, Any]], prompts: int) -> Table:
-    ruler = ", ".join(
-        f"{name} {sum(one.overall for one in scores) / prompts:.3f}"
-        for name, scores in control_scores(0, prompts).items()
-    )
+    means = {name: sum(one.overall for one in scores) / prompts for name, scores in control_scores(0, prompts).items()}
+    ruler = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
     shown = Table(title=f"{prompts} stories each; {ruler}")
     for name in ("run", "bits per byte", "kept", "consistency", "95%", *found[0]["scores"]):
         shown.add_column(name)

@@ -139,7 +139,7 @@ def test_judge_by_proxies_and_by_a_judge(command: Command, run: Path, tales: Pat
         judged = (*words, "--prompts", str(prompts), "--human", str(tales), "--judge", server.url, "--model", "m")
         table = found(command(*judged, "--twice", "1", "--json"))
         assert table["kind"] == "marked by m"
-        assert [row["stories"] for row in table["rows"].values()] == [2, 4, 4]
+        assert [row["stories"] for row in table["rows"].values()] == [2, 4, 4, 4]
         assert table["noise"]["plot"] == 0
         assert len(server.requests) == table["questions"] == 20
         assert [story["beginning"] for story in table["told"][str(run)]] == ["One day Tom", "The old tree"]

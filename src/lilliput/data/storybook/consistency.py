@@ -53,8 +53,8 @@ class Scores:
 
     @property
     def overall(self) -> float:
-        """words x grammar x variety x the mean of the parts of the story (name to coherence) that could be judged,
-        order counted twice: in a heap of sentences all else may be right. Of a text in which fewer than four parts could be
+        """words x grammar x variety x the mean of the parts of the story that were judged, with order
+        twice: in a heap of sentences all else may be right. Of a text in which fewer than four parts could be
         judged, the others count as 0 up to four: it is too little to be a story."""
         told = [part for part in (getattr(self, name) for name in (*STORY_PARTS, "order")) if part is not None]
         language = math.prod(getattr(self, name) or 0.0 for name in LANGUAGE_PARTS)
