@@ -2,7 +2,7 @@
 
 Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the
 last sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py)
-between true stories and shuffled sentences; `kept` is the share of texts that hold the given sentence to the letter.
+beside true stories and the controls; `kept` is the share of texts that hold the given sentence to the letter.
 
     python benchmarks/direction.py runs/story runs/story-reversed
     python benchmarks/direction.py RUN... --prompts 100 --temperature 0.5 --json
@@ -19,7 +19,7 @@ from lilliput import api
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.cli.main import one_line_errors
 from lilliput.data.storybook import story
-from lilliput.data.storybook.consistency import ceiling_and_floor, consistency
+from lilliput.data.storybook.consistency import consistency, control_scores, mean
 from lilliput.data.storybook.vocabulary import sentences
 from lilliput.evaluate.statistics import interval
 
@@ -34,22 +34,23 @@ def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, 
     ends = [sentences(story(0, UNSEEN + each).text)[0 if forwards else -1] for each in range(prompts)]
     texts = teller.tell_each(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
     kept = [text.startswith(end) if forwards else text.endswith(end) for end, text in zip(ends, texts, strict=True)]
-    marks = [consistency(text).as_dict() for text in texts]
-    overall = [mark["overall"] for mark in marks]
+    marks = [consistency(text) for text in texts]
+    overall = [mark.overall for mark in marks]
     return {
         "run": run,
         "bits_per_byte": api.evaluate(run, say=lambda text: None).bits_per_byte,
         "kept": sum(kept) / prompts,
         "consistency": sum(overall) / prompts,
         "interval": interval(overall),
-        "scores": {name: sum(mark[name] for mark in marks) / prompts for name in marks[0]},
+        "scores": mean(marks).as_dict(),
         "example": texts[0],
     }
 
 
 def table(found: list[dict[str, Any]], prompts: int) -> Table:
-    ceiling, floor = (scores.overall for scores in ceiling_and_floor(0, prompts))
-    shown = Table(title=f"{prompts} stories each; true stories {ceiling:.3f}, shuffled sentences {floor:.3f}")
+    means = {name: sum(one.overall for one in scores) / prompts for name, scores in control_scores(0, prompts).items()}
+    ruler = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+    shown = Table(title=f"{prompts} stories each; {ruler}")
     for name in ("run", "bits per byte", "kept", "consistency", "95%", *found[0]["scores"]):
         shown.add_column(name)
     for one in found:
@@ -60,7 +61,7 @@ def table(found: list[dict[str, Any]], prompts: int) -> Table:
             f"{one['consistency']:.3f}",
             f"{low:.3f}-{high:.3f}",
         )
-        shown.add_row(one["run"], *row, *(f"{value:.2f}" for value in one["scores"].values()))
+        shown.add_row(one["run"], *row, *("-" if value is None else f"{value:.2f}" for value in one["scores"].values()))
     return shown
 
 

@@ -130,7 +130,7 @@ def test_judge_by_proxies_and_by_a_judge(command: Command, run: Path, tales: Pat
     words = ("judge", str(run), "--stories", "4", "--max-tokens", "12", "--referee", str(run))
     table = found(command(*words, "--json"))
     assert "proxies" in table["kind"]
-    assert list(table["rows"]) == [str(run), "human text (ceiling)", "shuffled words (floor)"]
+    assert list(table["rows"]) == [str(run), "human text (ceiling)", "shuffled sentences", "shuffled words (floor)"]
     assert {"copied_words", "referee_bits"} <= table["rows"][str(run)]["scores"].keys()
     assert "not a judgement" in command(*words).out
     prompts = tmp_path / "prompts.yaml"
@@ -139,12 +139,13 @@ def test_judge_by_proxies_and_by_a_judge(command: Command, run: Path, tales: Pat
         judged = (*words, "--prompts", str(prompts), "--human", str(tales), "--judge", server.url, "--model", "m")
         table = found(command(*judged, "--twice", "1", "--json"))
         assert table["kind"] == "marked by m"
-        assert [row["stories"] for row in table["rows"].values()] == [2, 4, 4]
+        assert [row["stories"] for row in table["rows"].values()] == [2, 4, 4, 4]
         assert table["noise"]["plot"] == 0
-        assert len(server.requests) == table["questions"] == 20
+        # A completion of one sentence stays as it is when sentences are shuffled, and is asked about once.
+        assert len(server.requests) == table["questions"] == 22
         assert [story["beginning"] for story in table["told"][str(run)]] == ["One day Tom", "The old tree"]
         assert "the judge's own noise, plot: 0.00" in command(*judged, "--twice", "1").out
-        assert len(server.requests) == 20
+        assert len(server.requests) == 22
 
 
 def test_complete_side_by_side(command: Command, run: Path, trained: Path) -> None:

@@ -38,6 +38,8 @@ def test_a_score_that_is_not_a_number_fails():
         (0.35, 0.05, 100, "below chance"),
         # Three of three right: the sample's own error is 0, a guesser's is not.
         (1.0, 0.0, 3, "indistinguishable from chance"),
+        (1.0, 0.0, 19, "indistinguishable from chance"),
+        (1.0, 0.0, 20, "above chance"),
         (1.0, math.nan, 1, "indistinguishable from chance"),
     ],
 )
@@ -59,3 +61,9 @@ def test_the_bootstrap_interval_covers_the_mean_and_shrinks():
     assert interval([1.0, 2.0, 3.0]) == interval([1.0, 2.0, 3.0])
     with pytest.raises(DataError):
         interval([])
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.001, 0.25, 1.0])
+def test_three_items_prove_nothing_whatever_chance_is(chance):
+    for score in (0.0, 1.0):
+        assert estimate([score] * 3, [chance] * 3).verdict == "indistinguishable from chance"

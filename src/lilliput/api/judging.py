@@ -19,7 +19,17 @@ from lilliput.evaluate.judge.copied import longest_copies
 from lilliput.evaluate.judge.endpoint import Judge
 from lilliput.evaluate.judge.proxies import proxies
 from lilliput.evaluate.judge.story import Marks, Told, mark_stories, noise
-from lilliput.evaluate.judge.table import HUMAN, SHUFFLED, human_stories, judged_row, normalise, proxy_row, shuffled
+from lilliput.evaluate.judge.table import (
+    HUMAN,
+    SENTENCES,
+    SHUFFLED,
+    human_stories,
+    judged_row,
+    normalise,
+    proxy_row,
+    shuffled,
+    shuffled_sentences,
+)
 
 COMPLETIONS = (
     "Alice was so tired when she got back home so she went",
@@ -58,8 +68,9 @@ def judge(
     **sampling: Any,
 ) -> dict[str, Any]:
     """The table of the TinyStories paper for the models at `paths`: each completes the same beginnings, and `judge`
-    marks them (without one: proxies, which are called so). Rows for human text (the ceiling) and the same with its
-    words shuffled (the floor) come from the documents in `human`, else from the validation side of the first run.
+    marks them (without one: proxies, which are called so). Rows for human text (the ceiling), the same with its
+    sentences shuffled and with its words shuffled (the floor) come from the documents in `human`, else from the
+    validation side of the first run.
 
     `prompts` are the beginnings; without them, those of `stories` human texts are taken. `referee` is the model whose
     bits per byte are a proxy; `twice` the share that the judge marks a second time. Returns plain values:
@@ -79,7 +90,7 @@ def judge(
         say(f"{path} tells {len(beginnings)} stories")
         told[str(path)] = _complete(load(path, device, say), path, beginnings, sampling)
     if people:
-        told |= {HUMAN: people, SHUFFLED: shuffled(people)}
+        told |= {HUMAN: people, SENTENCES: shuffled_sentences(people), SHUFFLED: shuffled(people)}
     result = _judged(judge, told, twice) if judge else _proxied(paths, told, referee, device, say)
     normalise(result["rows"])
     plain = {name: [{"beginning": s.beginning, "completion": s.completion} for s in told[name]] for name in told}

@@ -34,7 +34,7 @@ def judge(
     json: Json = False,
 ) -> None:
     """Mark stories that models complete. By a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
-    by proxies, between shuffled words as floor and human text as ceiling."""
+    by proxies, between human text as ceiling, its sentences shuffled, and its words shuffled as floor."""
     from lilliput import api
     from lilliput.api.judging import read_prompts
     from lilliput.base import console

@@ -13,6 +13,9 @@ from lilliput.base.errors import DataError, ModelError
 
 Z = 1.96
 """Standard deviations on both sides of a mean that hold 95% of a normal distribution."""
+FEWEST = 20
+"""Items below which no mean is called different from chance: with so few, the normal approximation does not hold and,
+where chance is near 0 or 1, a single item decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Estimate:
     stderr   sample standard deviation / sqrt(items); NaN for a single item
     chance   expected score of a model that guesses
     verdict  'above chance', 'below chance', or 'indistinguishable from chance': within 1.96 standard errors of it,
-             where the standard error is the larger of the sample's and that of guessing itself
+             where the standard error is the larger of the sample's and that of guessing itself, or fewer
+             items than `FEWEST`, whatever they score
     """
 
     score: float
@@ -32,6 +36,8 @@ class Estimate:
 
     @property
     def verdict(self) -> str:
+        if self.items < FEWEST:
+            return "indistinguishable from chance"
         spread = max(self.stderr if math.isfinite(self.stderr) else 0.0, self.guessing)
         if abs(self.score - self.chance) <= Z * spread:
             return "indistinguishable from chance"

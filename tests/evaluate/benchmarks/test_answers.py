@@ -43,6 +43,16 @@ def test_f1_is_squads():
     assert f1("cat", "") == 0
 
 
+def test_chance_is_an_answer_of_another_item():
+    items = [{"question": "q", "answer": [answer]} for answer in ("old dog", "old cat", "blue bird")]
+    task = TASKS["nq_open"]()
+    assert task.chances(items, "f1", Tools()) == pytest.approx(
+        [0.25, 0.25, 0]
+    )  # half of the words, of one of two others
+    assert task.chances(items, "exact", Tools()) == [0, 0, 0]
+    assert task.chances(items[:1], "f1", Tools()) == [0]
+
+
 def test_coqa_leaves_out_each_answer_in_turn():
     # Against {b, c}, {a, c}, {a, b}: the answer 'a' is found in two of three.
     assert compare("a1", ["a1", "b1", "c1"], leave_one_out=True)["exact"] == pytest.approx(2 / 3)

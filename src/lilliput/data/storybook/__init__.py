@@ -11,10 +11,12 @@ True
 | `plot` | what a plot is, and the draw of cast, scene and case |
 | `phrases`, `grammar`, `tale` | how a story is told |
 | `plan` | the ground truth that every story carries |
-| `vocabulary`, `consistency` | the words of the world, and scores for what a model tells |
+| `vocabulary`, `usage` | the words of the world, and what is usual in it |
+| `consistency`, `telling`, `hero` | scores for what a model generates |
+| `controls` | true stories damaged on purpose, which a score has to rank |
 """
 
-from lilliput.data.storybook.consistency import Scores, ceiling_and_floor, consistency
+from lilliput.data.storybook.consistency import Scores, ceiling_and_floor, consistency, control_scores
 from lilliput.data.storybook.openings import ENDINGS, OPENINGS
 from lilliput.data.storybook.people import KINDS
 from lilliput.data.storybook.plan import Character, Plan
@@ -32,6 +34,7 @@ __all__ = [
     "Story",
     "ceiling_and_floor",
     "consistency",
+    "control_scores",
     "count_plans",
     "sentences",
     "story",

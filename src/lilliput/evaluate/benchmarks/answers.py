@@ -58,8 +58,30 @@ def _number(text: str) -> float | None:
         return None
 
 
+OTHERS = 8
+"""Other items whose right answers are tried on each item, for what chance scores."""
+
+
+class Compared(Generation):
+    """Answers compared with the right ones by words. Chance is what another item's right answer scores: the mean over
+    those of the next `OTHERS` items, 0 for a single item."""
+
+    def right(self, record: Record) -> str:
+        """One right answer to the record's question."""
+        raise NotImplementedError
+
+    def chances(self, records: Sequence[Record], metric: str, tools: Tools) -> list[float]:
+        steps = range(1, min(OTHERS, len(records) - 1) + 1)
+        found = []
+        for place, record in enumerate(records):
+            others = [self.right(records[(place + step) % len(records)]) for step in steps]
+            marks = [self.marks(record, other, tools)[metric] for other in others]
+            found.append(sum(marks) / len(marks) if marks else 0.0)
+        return found
+
+
 @TASKS.add("nq_open")
-class NqOpen(Generation):
+class NqOpen(Compared):
     """Questions that people asked a search engine (Kwiatkowski et al. 2019), without a text to find the answer in."""
 
     files = ("*nq_open*",)
@@ -69,6 +91,9 @@ class NqOpen(Generation):
     stops: ClassVar[tuple[str, ...]] = ("\n", ".", ",")
     max_tokens = 32
 
+    def right(self, record: Record) -> str:
+        return record["answer"][0] if isinstance(record["answer"], list) else record["answer"]
+
     def prompt(self, record: Record) -> str:
         return f"Q: {record['question']}?\nA:"
 
@@ -77,7 +102,7 @@ class NqOpen(Generation):
 
 
 @TASKS.add("coqa")
-class Coqa(Generation):
+class Coqa(Compared):
     """Conversations about a passage (Reddy et al. 2019): the last question of each, with the answers before it given.
     The marks are its authors': each of several human answers is left out in turn, and the best of the rest counts."""
 
@@ -97,6 +122,9 @@ class Coqa(Generation):
             "others": [_texts(rest)[-1] for rest in others.values() if _texts(rest)],
         }
 
+    def right(self, record: Record) -> str:
+        return record["answers"][-1]
+
     def prompt(self, record: Record) -> str:
         before = zip(record["questions"][:-1], record["answers"], strict=False)
         turns = "".join(f"Q: {question}\n\nA: {answer}\n\n" for question, answer in before)
@@ -112,7 +140,7 @@ def _texts(turns: Any) -> list[str]:
 
 
 @TASKS.add("fairytaleqa")
-class FairytaleQA(Generation):
+class FairytaleQA(Compared):
     """Questions to fairy tales (Xu et al. 2022), with the tale before the question; marked as CoQA is."""
 
     files = ("*fairytaleqa*",)
@@ -130,6 +158,9 @@ class FairytaleQA(Generation):
             }
             for asked in raw["questions"]
         ]
+
+    def right(self, record: Record) -> str:
+        return record["answers"][0]
 
     def prompt(self, record: Record) -> str:
         return f"{record['text']}\n\nQ: {record['question']}\n\nA:"

@@ -73,8 +73,11 @@ def measure(
         marks.append(task.marks(record, answer, tools))
         done(1)
     groups = [task.group(record) for record in records]
-    guesses = [task.guessing] * len(records)
-    return [_row(name, metric, [m[metric] for m in marks], guesses, groups, tell.cut) for metric in task.metrics]
+    rows = []
+    for metric in task.metrics:
+        guesses = task.chances(records, metric, tools)
+        rows.append(_row(name, metric, [m[metric] for m in marks], guesses, groups, tell.cut))
+    return rows
 
 
 def _by_likelihood(

@@ -178,6 +178,10 @@ class Generation(Task):
         """The model's answer to each record."""
         return list(tell([self.prompt(record) for record in records], self.stops, self.max_tokens))
 
+    def chances(self, records: Sequence[Record], metric: str, tools: Tools) -> list[float]:
+        """What guessing scores on each item."""
+        return [self.guessing] * len(records)
+
     def marks(self, record: Record, answer: Any, tools: Tools) -> dict[str, float]:
         """One answer's score by metric, between 0 and `best`."""
         raise NotImplementedError

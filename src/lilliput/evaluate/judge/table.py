@@ -9,11 +9,12 @@ from random import Random
 from typing import Any
 
 from lilliput.base.seeds import derive
+from lilliput.data.storybook.vocabulary import sentences
 from lilliput.evaluate.judge.proxies import PROXIES
 from lilliput.evaluate.judge.story import CRITERIA, Marks, Told
 from lilliput.evaluate.statistics import interval
 
-HUMAN, SHUFFLED = "human text (ceiling)", "shuffled words (floor)"
+HUMAN, SENTENCES, SHUFFLED = "human text (ceiling)", "shuffled sentences", "shuffled words (floor)"
 
 
 def human_stories(texts: Sequence[str], share: float = 0.4) -> list[Told]:
@@ -33,6 +34,16 @@ def shuffled(stories: Sequence[Told], seed: int = 0) -> list[Told]:
     for story in stories:
         parts = story.completion.split()
         Random(derive(seed, "shuffled", story.completion)).shuffle(parts)
+        made.append(Told(story.beginning, " " + " ".join(parts)))
+    return made
+
+
+def shuffled_sentences(stories: Sequence[Told], seed: int = 0) -> list[Told]:
+    """The same stories with the sentences of what was told in random order: good sentences, and no story."""
+    made = []
+    for story in stories:
+        parts = sentences(story.completion)
+        Random(derive(seed, "shuffled sentences", story.completion)).shuffle(parts)
         made.append(Told(story.beginning, " " + " ".join(parts)))
     return made
 
