@@ -75,7 +75,8 @@ def printable(text: str, encoding: str) -> str:
 def emit(result: Mapping[str, Any]) -> None:
     """Print the command's result as one JSON object on standard output. Numbers that JSON lacks (NaN) become null;
     paths become text, and NumPy and torch scalars numbers. Raises TypeError for anything else."""
-    print(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False), flush=True)
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else \u escapes, which every encoding has
+    print(json.dumps(_plain(result), ensure_ascii=not utf8, allow_nan=False), flush=True)
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,4 +51,22 @@ def cache_folder() -> Path:
     root = os.environ.get("LILLIPUT_CACHE")
     if root:
         return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lilliput"
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "lilliput"
+    try:
+        return Path.home() / ".cache" / "lilliput"
+    except RuntimeError:  # an unknown user without HOME, as in a container
+        return _temporary()
+
+
+@cache
+def _temporary() -> Path:
+    """A folder of this user alone among the temporary files. One of its name that belongs to somebody else is not used,
+    since libraries are loaded from here."""
+    folder = Path(tempfile.gettempdir()) / f"lilliput-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        own = folder.stat().st_uid == os.getuid() and not folder.is_symlink()
+    except OSError:
+        own = False
+    return folder if own else Path(tempfile.mkdtemp(prefix="lilliput-"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,10 @@ def start() -> None:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command. A character that the output's encoding lacks (a Windows pipe, LANG=C) is written as '?'."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with one_line_errors():
         app()
 

@@ -17,7 +17,12 @@ Status = Literal["todo", "running", "done", "failed"]
 
 
 def _words(values: Any) -> Any:
-    """Numbers as the text that a process sees. A bare yes or true is refused: which word was meant?"""
+    """Numbers as the text that a process sees; `local`, this machine, sets no variables. A bare yes or true is refused:
+    which word was meant?"""
+    if values == "local":
+        return {}
+    if isinstance(values, str):
+        raise ValueError("runs train on this machine: give local, or variables such as {OMP_NUM_THREADS: 2}")
     if not isinstance(values, Mapping):
         return values
     if unclear := [key for key, value in values.items() if isinstance(value, bool)]:
@@ -51,7 +56,7 @@ class Experiment(Config):
     config       a recipe file, relative to the file's folder, or a shipped recipe's name
     overrides    section.key=value, as on the command line
     devices      auto, cpu, mps, cuda or cuda:N; 1 is auto
-    environment  variables of the training process
+    environment  variables of the training process; `local` for none
     status       todo, running, done or failed
     last_run     written by the worker
     """

@@ -1,0 +1,79 @@
+"""The command where outputs are not UTF-8, homes are missing, and users have no name."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lilliput.base import files
+from lilliput.lab.queue_file import QueueFile
+
+
+def lilliput(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    code = "from lilliput.cli.main import main; main()"
+    kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME", "LILLIPUT_CACHE")}
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], env={**kept, **environment}, capture_output=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_text("naïve 東京 — one.\n\ntwo", encoding="utf-8")
+    words = ("data", "show", "--data", str(tmp_path / "a.txt"))
+    plain = lilliput(*words, PYTHONIOENCODING=encoding, HOME=str(tmp_path))
+    assert plain.returncode == 0, plain.stderr
+    assert b"Traceback" not in plain.stderr
+    report = lilliput(*words, "--json", PYTHONIOENCODING=encoding, HOME=str(tmp_path))
+    assert json.loads(report.stdout.decode(encoding))["sample"]["text"] == "naïve 東京 — one."
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="makes a user namespace")
+@pytest.mark.parametrize(
+    "words", [("--help",), ("recipe", "list"), ("data", "show", "--data", "story", "--max-documents", "3")]
+)
+def test_an_unknown_user_without_home(words: tuple[str, ...]) -> None:
+    kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME", "LILLIPUT_CACHE")}
+    program = [sys.executable, "-c", "from lilliput.cli.main import main; main()", *words]
+    space = ["unshare", "--user", "--map-user=4242", "--map-group=4242"]
+    if subprocess.run([*space, "true"], capture_output=True).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    found = subprocess.run([*space, *program], env=kept, capture_output=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    assert b"Traceback" not in found.stderr
+
+
+def test_without_a_home_the_cache_is_a_folder_of_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("LILLIPUT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    files._temporary.cache_clear()
+    found = files.cache_folder()
+    assert found.parent == tmp_path
+    assert found.stat().st_mode & 0o077 == 0
+    found.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    found.symlink_to(tmp_path / "elsewhere")  # planted: what it points to is somebody else's choice
+    files._temporary.cache_clear()
+    assert files.cache_folder() != found
+    files._temporary.cache_clear()
+
+
+def test_a_queue_line_may_say_local_and_one_device(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.yaml"
+    file.write_text("- {name: a, config: story, environment: local, devices: 1}\n")
+    (experiment,) = QueueFile(file).experiments
+    assert (experiment.environment, experiment.devices) == ({}, "auto")
+    file.write_text("- {name: a, config: story, environment: slurm}\n")
+    with pytest.raises(Exception, match="give local, or variables"):
+        QueueFile(file)
