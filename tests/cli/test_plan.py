@@ -84,7 +84,18 @@ def test_a_sweep_misses_its_package_before_it_trains(
 
 
 def test_learning_rates_show_a_divergent_one(command: Command, tales: Path) -> None:
-    words = ("plan", "learning-rate", "story", *SMALL, "--data", str(tales), "--steps", "10", "--factors")
+    words = (
+        "plan",
+        "learning-rate",
+        "story",
+        *SMALL,
+        "train.schedule.warmup_steps=2",
+        "--data",
+        str(tales),
+        "--steps",
+        "10",
+        "--factors",
+    )
     result = command(*words, "1/16,4,1e7", "--json")
     assert result.code == 0, result.err
     found = json.loads(result.out)
@@ -141,3 +152,13 @@ def test_bad_input_gives_one_line_and_2(command: Command, words: tuple[str, ...]
     assert result.code == 2
     assert said in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("steps", [10, 20])
+def test_trials_inside_their_warm_up_are_refused(command: Command, tales: Path, steps: int) -> None:
+    words = ("plan", "learning-rate", "story", *SMALL, "--data", str(tales), "--steps", str(steps))
+    result = command(*words)
+    assert result.code != 0
+    assert f"trials of {steps} steps end inside the warm-up of 20" in " ".join(result.err.split())
+    assert "--steps 40" in result.err
+    assert not Path("runs/learning-rate").exists()

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from lilliput.base.errors import ConfigError
-from lilliput.plan.chinchilla import CHINCHILLA, CHINCHILLA_FLOPS, chosen_model, methods, rule_of_20
+from lilliput.plan.chinchilla import CHINCHILLA, CHINCHILLA_FLOPS, chosen_model, methods, methods_of, rule_of_20
 
 
 def test_the_law_at_gophers_size():
@@ -46,3 +46,15 @@ def test_what_cannot_be_is_refused():
         chosen_model(1e18, 1e6, 1e9)
     with pytest.raises(ConfigError, match="size open"):
         chosen_model(None, None, 1e9)
+
+
+def test_a_size_alone_is_given_the_tokens_that_it_is_best_for():
+    chosen = chosen_model(None, 117e6, None)
+    assert chosen.parameters == 117e6
+    assert chosen.tokens == pytest.approx(3.2528e9, rel=1e-4)
+    for name, found in methods_of(117e6).items():
+        again = methods(found.flops)[name]
+        assert again.parameters == pytest.approx(117e6, rel=1e-9), name
+        assert again.tokens == pytest.approx(found.tokens, rel=1e-9), name
+    with pytest.raises(ConfigError, match="parameters has to be above 0"):
+        methods_of(0)

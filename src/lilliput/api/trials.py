@@ -61,10 +61,19 @@ def learning_rates(
     say: Callable[[str], None] = print_line,
 ) -> Tried:
     """Train `steps` at every multiple in `factors` of all the recipe's learning rates, into runs/<name>/<run>. The same
-    call again keeps finished runs. Raises LilliputError as `train` does."""
+    call again keeps finished runs. Raises LilliputError as `train` does, and ConfigError for trials that are no longer
+    than the recipe's warm-up."""
     if not factors or min(factors) <= 0 or steps < LEAST_STEPS:
         raise ConfigError(f"factors have to be above 0, and steps {LEAST_STEPS} or more (given {steps})")
     base = recipes.load(recipe, overrides, data=data)
+    warm_up = base.train.schedule.warmup_steps
+    if steps <= warm_up:
+        # Such a trial never reaches the rate it is named for, and its verdict would be of another rate.
+        raise ConfigError(
+            f"trials of {steps} steps end inside the warm-up of {warm_up} (train.schedule.warmup_steps): none would "
+            "train at its full rate",
+            f"give --steps {max(2 * warm_up, LEAST_STEPS)} or more, or train.schedule.warmup_steps={steps // 4}",
+        )
     trials = {}
     for factor in sorted(set(factors)):
         rates = {key: rate * factor for key, rate in learning_rates_of(base).items()}

@@ -100,21 +100,22 @@ def isoflop(
     flops: Annotated[
         float | None, typer.Option(help="Budget in FLOPs; 10^17.5 unless size or tokens say otherwise.")
     ] = None,
-    parameters: Annotated[float | None, typer.Option(help="A size instead of the best one, such as 51e6.")] = None,
+    parameters: Annotated[float | None, typer.Option(help="A size, such as 51e6; alone, its best tokens.")] = None,
     tokens: Annotated[float | None, typer.Option(help="Tokens, with --parameters instead of --flops.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the figure into this SVG file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the figure as an offline page that can be moved.")] = None,
     json: Json = False,
 ) -> None:
-    """Find the best size for a budget. By every method that is known, with the IsoFLOP figure."""
+    """Find the best size for a budget, or the tokens for a size. By every known method, with the IsoFLOP figure."""
     from lilliput.base import console
     from lilliput.base.files import write_text
     from lilliput.plan import isoflop as figure
-    from lilliput.plan.chinchilla import CHINCHILLA, chosen_model, disagreement, methods
+    from lilliput.plan.chinchilla import CHINCHILLA, chosen_model, disagreement, methods, methods_of
 
     console.use_json(json)
     model = chosen_model(flops, parameters, tokens)
-    found = methods(model.flops)
+    size_alone = parameters is not None and flops is None and tokens is None
+    found = methods_of(model.parameters) if size_alone else methods(model.flops)
     files = {"picture": (picture, figure.picture), "page": (page, figure.page)}
     for path, draw in files.values():
         if path:
@@ -127,19 +128,19 @@ def isoflop(
         return
     console.say(f"the model  {figure.describe(model)}")
     console.say()
-    for line in _methods(found):
+    for line in _methods(found, "best for this size" if size_alone else "best for these FLOPs"):
         console.say(line)
-    console.say(disagreement(found))
+    console.say("the model is by approach 3, rounded constants" if size_alone else disagreement(found))
     for path, _ in files.values():
         if path:
             console.say(str(path))
 
 
-def _methods(found: dict[str, Optimum]) -> list[str]:
+def _methods(found: dict[str, Optimum], title: str) -> list[str]:
     from lilliput.base.console import number
 
     wide = max(map(len, found))
-    head = f"{'best for these FLOPs':{wide}}  parameters   tokens  tokens a parameter"
+    head = f"{title:{wide}}  parameters   tokens  tokens a parameter"
     return [head] + [
         f"{name:{wide}}  {number(o.parameters):>10}  {number(o.tokens):>7}  {o.tokens_per_parameter:>18.3g}"
         for name, o in found.items()

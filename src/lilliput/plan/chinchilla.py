@@ -65,6 +65,15 @@ class Law:
         tokens = products / parameters
         return Optimum(flops, parameters, tokens, self.loss(parameters, tokens))
 
+    def optimum_of(self, parameters: float) -> Optimum:
+        """The budget, in FLOPs, at which N `parameters` are the best size: `optimum` solved for C = 6 (N / G)^(1 / a).
+        Raises ConfigError unless `parameters` is above 0 and finite."""
+        _positive(parameters=parameters)
+        total = self.alpha + self.beta
+        scale = (self.alpha * self.A / (self.beta * self.B)) ** (1 / total)
+        tokens = (parameters / scale) ** (total / self.beta) / parameters
+        return Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens, self.loss(parameters, tokens))
+
     def loss_at(self, parameters: float, flops: float) -> float:
         """The loss of N `parameters` trained on all the tokens that `flops` pay for."""
         return self.loss(parameters, flops / FLOPS_PER_PARAMETER / parameters)
@@ -128,6 +137,25 @@ def methods(flops: float) -> dict[str, Optimum]:
     }
 
 
+def methods_of(parameters: float) -> dict[str, Optimum]:
+    """Every method's answer for a size instead of a budget: the tokens for which N `parameters` are its best size."""
+    _positive(parameters=parameters)
+
+    def on_line(table: tuple[tuple[float, float], ...]) -> Optimum:
+        low, high = (math.log(along(table, flops).parameters) for flops in (1.0, math.e))
+        flops = math.exp((math.log(parameters) - low) / (high - low))
+        return Optimum(flops, parameters, flops / FLOPS_PER_PARAMETER / parameters)
+
+    tokens = TOKENS_PER_PARAMETER * parameters
+    return {
+        "approach 1, envelope of curves": on_line(APPROACH_1),
+        "approach 2, IsoFLOP minima": on_line(APPROACH_2),
+        "approach 3, rounded constants": CHINCHILLA.optimum_of(parameters),
+        "approach 3, fitted again": REPLICATION.optimum_of(parameters),
+        "20 tokens a parameter": Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens),
+    }
+
+
 def disagreement(found: dict[str, Optimum]) -> str:
     """One sentence: the smallest and largest size that the methods name, and their ratio."""
     least, most = (pick(found.items(), key=lambda pair: pair[1].parameters) for pick in (min, max))
@@ -146,7 +174,8 @@ def _positive(**numbers: float) -> None:
 
 def chosen_model(flops: float | None, parameters: float | None, tokens: float | None) -> Optimum:
     """The model that two of the three numbers describe, or with a budget alone (10^17.5 FLOPs where nothing is given:
-    the 51M model of a $50 run) the law's best. Raises ConfigError for three numbers, or for tokens without a size."""
+    the 51M model of a $50 run) the law's best; with a size alone, the tokens and the budget that this size is the
+    law's best for. Raises ConfigError for three numbers, or for tokens without a size."""
     if flops is not None and parameters is not None and tokens is not None:
         raise ConfigError("flops, parameters and tokens are tied by C = 6 N D; give two of them")
     if tokens is not None and parameters is None:
@@ -154,6 +183,9 @@ def chosen_model(flops: float | None, parameters: float | None, tokens: float | 
     if parameters is None:
         return CHINCHILLA.optimum(10**17.5 if flops is None else flops)
     _positive(parameters=parameters)
-    if tokens is None:
-        tokens = (10**17.5 if flops is None else flops) / FLOPS_PER_PARAMETER / parameters
+    if tokens is None and flops is None:
+        return CHINCHILLA.optimum_of(parameters)
+    if tokens is None and flops is not None:
+        tokens = flops / FLOPS_PER_PARAMETER / parameters
+    assert tokens is not None
     return Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens, CHINCHILLA.loss(parameters, tokens))
