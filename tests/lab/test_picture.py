@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilliput.base.errors import CheckpointError
-from lilliput.lab.picture import LINES, _wrapped, run_picture
+from lilliput.lab.picture import LINES, _wrapped, kept_chart, run_picture
+from lilliput.lab.run_record import RunRecord
 from lilliput.train.samples_file import Sample, Section, format_samples
 
 legible = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), max_size=400)
@@ -34,6 +35,39 @@ def test_hostile_samples_are_inert_and_the_file_is_well_formed(run, tmp_path):
     (run / "samples.md").write_text("".join(map(format_samples, sections)), encoding="utf-8")
     root = ET.parse(run_picture(run, tmp_path / "x.svg")).getroot()
     assert not list(root.iter(f"{SVG}script"))
+
+
+def keeping_heroes(run):
+    """The run with `val_hero_kept` at each evaluation: nothing until half the run, then all."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        if "val_bits_per_byte" in line and line["step"]:
+            line["val_hero_kept"] = float(line["step"] > 300)
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+def test_heroes_kept_stand_under_the_loss_on_the_same_axis_of_time(run, tmp_path):
+    plain = ET.parse(run_picture(run, tmp_path / "plain.svg")).getroot()
+    assert "keep their hero" not in words(plain)
+    root = ET.parse(run_picture(keeping_heroes(run), tmp_path / "kept.svg")).getroot()
+    assert "Stories that keep their hero" in words(root)
+    assert "100%" in words(root)
+    loss, kept = (node for node in root.iter(f"{SVG}svg") if node.attrib.get("class") == "chart")
+    assert loss.attrib["data-x"] == kept.attrib["data-x"]
+    heights = [float(dot.attrib["cy"]) for dot in kept.iter(f"{SVG}circle")]
+    low, high = (float(pixel) for pixel in kept.attrib["data-y"].split()[:2])
+    assert heights == pytest.approx([low] * 6 + [high] * 6)
+    assert float(root.attrib["height"]) > float(plain.attrib["height"])
+
+
+def test_shares_without_a_loss_curve_do_no_harm(run):
+    (run / "metrics.jsonl").write_text(
+        json.dumps({"step": 1, "tokens": 8, "seconds": 1.0, "val_hero_kept": 0.5}) + "\n"
+    )
+    chart = kept_chart(RunRecord.read(run), "seconds", 600, 120)
+    assert chart is not None
+    assert "hero" in chart.svg()
 
 
 def test_a_run_without_samples_or_summary_still_has_a_curve(run, tmp_path):

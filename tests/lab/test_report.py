@@ -7,6 +7,7 @@ import pytest
 from lilliput.lab.report import write_report
 from lilliput.train.samples_file import Section, format_samples
 from tests.lab.conftest import WIDTHS, visit
+from tests.lab.test_picture import keeping_heroes
 
 HOSTILE = (
     "</p></main><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> & \x00\x1b[31m"
@@ -57,6 +58,20 @@ def test_the_report_holds_everything_the_run_says(run):
     ):  # fmt: skip
         assert expected.lower() in page.text.lower(), expected
     assert page.tags.count("svg") == 5
+
+
+def test_the_report_shows_heroes_kept_and_peak_memory(run):
+    assert "keep their hero" not in read(run).text
+    keeping_heroes(run)
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(
+        json.dumps({**summary, "val_hero_kept": 0.975, "peak_memory_bytes": 1_234_000_000})
+    )
+    page = read(run)
+    assert "Stories that keep their hero" in page.text
+    assert "98%" in page.text
+    assert "1.23 GB" in page.text
+    assert page.tags.count("svg") == 7
 
 
 def test_the_report_is_one_offline_file(run):

@@ -38,6 +38,14 @@ def test_the_file_reads_as_markdown():
     ).replace("b>", "b\\>")
 
 
+def test_control_characters_of_untrained_weights_leave_the_file_text():
+    section = Section(0, 0, 0.0, [Sample("Once", "a\x00b\x1b[31m\x7f\x85\ttab\nline \\x00")])
+    written = format_samples(section)
+    assert all(character.isprintable() or character in "\n\t" for character in written)
+    assert "a\\x00b\\x1b" in written
+    assert parse_samples(written)[0].samples == section.samples
+
+
 def test_plain_pairs_are_samples():
     assert Section(1, 2, 3.0, [("a", " b")]).samples == (Sample("a", " b"),)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lilliput.base.errors import ConfigError
 from lilliput.train.config import GrowthConfig, ScheduleConfig, TrainConfig
-from lilliput.train.schedule import Budget, factor, mean_rows, row_length, step_rows
+from lilliput.train.schedule import Budget, factor, longer, mean_rows, row_length, step_rows
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,29 @@ def test_other_kinds_decay_from_the_end_of_warm_up_as_well() -> None:
     assert factor(config, 100, 0.25) == pytest.approx(1.0)
     assert factor(config, 250, 0.625) == pytest.approx(0.5)
     assert factor(config.model_copy(update={"decay_from": "start"}), 100, 0.25) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "steps", "words"),
+    [
+        ({"steps": 100}, 200, "train.steps=200"),
+        ({"steps": 100}, 100, ""),
+        ({"steps": 1000, "epochs": 2}, 200, "train.epochs=4"),
+        ({"steps": 1000, "epochs": 2, "seconds": 90}, 200, "train.epochs=4 train.seconds=180"),
+        ({"tokens": 5000, "least_steps": 3}, 1001, "train.tokens=101000"),
+        ({"epochs": 0.5, "seconds": 1000}, 26, "train.epochs=0.6"),
+        ({"steps": 1}, 33_333.3, "train.steps=33400"),
+    ],
+)
+def test_what_to_type_for_a_longer_run_lifts_every_bound_that_would_end_it(
+    bounds: dict[str, float], steps: float, words: str
+) -> None:
+    config = TrainConfig.model_validate({**bounds, "batch_tokens": 100})
+    assert longer(config, 10, rows_per_epoch=1000 if "epochs" not in bounds else 500, steps=steps, seconds=180) == words
+    if words:
+        lifted = {
+            key.removeprefix("train."): float(value) for key, value in (word.split("=") for word in words.split())
+        }
+        assert (
+            Budget.of(TrainConfig.model_validate({**bounds, "batch_tokens": 100, **lifted}), 10, 500).steps or 0
+        ) >= steps

@@ -309,6 +309,38 @@ def test_what_happens_ten_times_a_run_goes_by_the_clock_where_that_ends_it(
     assert seen.at == [101]
 
 
+class SkippingClock(FakeClock):
+    """A clock that goes on at skipped steps too, which callbacks do not see."""
+
+    def document_ids(self, rows: Rows) -> list[str]:
+        self.now += self.step_seconds
+        return ["poisoned"]
+
+
+def test_what_was_due_at_a_skipped_step_happens_at_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of four rows: the seventh, at which two tenths of the clock are over, holds row 24 and is skipped."""
+    objective, clock, seen = Poisoned(bad=(24,)), SkippingClock(1.0), Evaluations()
+    monkeypatch.setattr("lilliput.train.trainer.time", clock)
+    t = trainer(tmp_path, objective=objective, callbacks=[seen, clock], steps=1000, seconds=30.0, checkpoint_steps=None)
+    monkeypatch.setattr(t.loader, "document_ids", clock.document_ids)
+    t.train()
+    assert t.counters.skipped == 1
+    assert seen.at == [4, 8, *range(10, 32, 3)]
+
+
+def test_a_clock_does_not_go_back_where_a_run_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objective, clock = Poisoned(bad=tuple(range(24, 44))), SkippingClock(1.0)  # steps 7 to 11
+    monkeypatch.setattr("lilliput.train.trainer.time", clock)
+    t = trainer(tmp_path, objective=objective, callbacks=[clock], steps=1000, seconds=30.0, skip_limit=5)
+    monkeypatch.setattr(t.loader, "document_ids", clock.document_ids)
+    began = clock.now
+    t.train()
+    assert t.counters.rollbacks == 1
+    assert t.seconds == pytest.approx(clock.now - began)
+
+
 def test_a_slow_run_is_saved_every_so_many_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock(30.0)
     monkeypatch.setattr("lilliput.train.trainer.time", clock)

@@ -26,6 +26,7 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
         (story,) = assembly.tell(assembly.prompts[:1])
         heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
         kept = {"val_hero_kept": assembly.heroes_kept(heroes), "val_heroes": heroes} if heroes else {}
+    work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training
     ngrams = _baselines(assembly)
     return {
         "name": recipe.name,
@@ -33,13 +34,13 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
         "model": recipe.model.style or "custom",
         "objective": recipe.objective.model_dump(mode="json"),
         "stopped": reason,
-        "verdict": assembly.evaluation.verdict(ngrams, score.bits_per_byte),
+        "verdict": assembly.evaluation.verdict(trainer, ngrams, score.bits_per_byte),
         "val_bits_per_byte": score.bits_per_byte,
         "val_perplexity": score.perplexity,
         "val_tokens": score.tokens,
         **kept,
         "baselines": ngrams,
-        **_work(assembly, trainer),
+        **work,
         "data": _data(assembly),
         "story": {"prompt": story.prompt, "text": story.before + story.prompt + story.text},
         "sha256": sha256(assembly.run.checkpoint(trainer.step) / "model" / "model.safetensors"),
@@ -92,10 +93,16 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "precision": trainer.settings.precision,
         "threads": trainer.settings.threads,
         "compiled": trainer.settings.compile,
-        "peak_memory_bytes": peak_memory(device),
+        "peak_memory_bytes": _peak_memory(trainer),
         "kwh": cost.kwh,
         "cost": cost.as_dict(),
     }
+
+
+def _peak_memory(trainer: Trainer) -> int | None:
+    """The most that any process of this run held, as far as its metrics show; None where it is not counted."""
+    logged = (record.get("peak_memory_bytes") for record in trainer.run.read_metrics())
+    return max((peak for peak in (*logged, peak_memory(trainer.device)) if peak is not None), default=None)
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from lilliput.evaluate.benchmarks.measure import measure
 from lilliput.evaluate.benchmarks.task import TASKS, Likelihood
 from lilliput.evaluate.bits_per_byte import Score
 from lilliput.evaluate.config import EvaluateConfig
-from lilliput.evaluate.verdict import Point, verdict
-from lilliput.train.callbacks import Callback, Record
+from lilliput.evaluate.verdict import Ending, Point, verdict
+from lilliput.train.callbacks import Callback, Record, memory_of
 from lilliput.train.samples_file import Sample, Section, format_samples
 
 if TYPE_CHECKING:
@@ -30,14 +30,16 @@ class Evaluation(Callback):
         self.points: list[Point] = []
         self.best: float | None = None
         self.waited = 0
+        self.trained, self.steps = 0.0, 0
 
     def on_start(self, trainer: Trainer) -> None:
         if trainer.step == 0:
             record: Record = {"step": 0, "tokens": 0, "seconds": round(trainer.seconds, 3)}
             self._evaluate(trainer, record)
-            trainer.run.append_metrics(record)
+            trainer.run.append_metrics(record | memory_of(trainer))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
+        self.trained, self.steps = self.trained + record["bits_per_byte"], self.steps + 1
         if trainer.due(self.config.steps) or trainer.finished:
             self._evaluate(trainer, record)
 
@@ -47,25 +49,31 @@ class Evaluation(Callback):
         record["val_loss"] = score.nats_per_token
         record["val_bits_per_byte"] = score.bits_per_byte
         record["val_perplexity"] = score.perplexity
-        self.points.append(Point(record["step"], score.bits_per_byte, record.get("bits_per_byte")))
+        train = self.trained / self.steps if self.steps else None
+        self.points.append(Point(record["step"], score.bits_per_byte, train))
+        self.trained, self.steps = 0.0, 0
         improved = self.best is None or score.bits_per_byte < self.best - self.config.min_improvement
         self.best = score.bits_per_byte if improved else self.best
         self.waited = 0 if improved else self.waited + 1
         if self.config.patience and self.waited >= self.config.patience:
-            trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({verdict(self.points)})")
+            trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({self.verdict(trainer)})")
 
-    def verdict(self, baselines: Mapping[str, float], final: float) -> str:
+    def verdict(
+        self, trainer: Trainer, baselines: Mapping[str, float] | None = None, final: float | None = None
+    ) -> str:
         """What the evaluations so far come to, and a final one beside n-gram models on the same tokens."""
-        return verdict(self.points, baselines, final)
+        return verdict(self.points, baselines, final, Ending(trainer.longer, trainer.rate, trainer.final_rate))
 
     def state(self) -> dict[str, Any]:
         points = [[p.step, p.validation, p.train] for p in self.points]
-        return {"points": points, "best": self.best, "waited": self.waited}
+        training = [self.trained, self.steps]
+        return {"points": points, "best": self.best, "waited": self.waited, "training": training}
 
     def load_state(self, state: dict[str, Any]) -> None:
         if state:
             self.points = [Point(*values) for values in state["points"]]
             self.best, self.waited = state["best"], state["waited"]
+            self.trained, self.steps = state.get("training", (0.0, 0))  # older checkpoints do not hold it
 
 
 class Benchmarks(Callback):

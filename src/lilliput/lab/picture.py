@@ -15,6 +15,7 @@ from lilliput.train.samples_file import Sample, Section
 
 WIDTH, MARGIN, GAP = 900, 28, 18
 HEAD, CHART, KEPT = 78, 330, 120
+CURVES = ("bits_per_byte", "val_bits_per_byte", "val_hero_kept")
 CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
@@ -132,7 +133,7 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
     points = record.points(x, "val_hero_kept")
     if not points:
         return None
-    ends = [point[0] for name in ("bits_per_byte", "val_bits_per_byte") for point in record.points(x, name)]
+    ends = [point[0] for name in CURVES for point in record.points(x, name)]
     return Chart(
         title="Stories that keep their hero",
         series=[

@@ -44,6 +44,12 @@ class Callback:
         """Take back what `state` gave."""
 
 
+def memory_of(trainer: Trainer) -> Record:
+    """`peak_memory_bytes`, the most that the process has held so far; nothing where that is not counted."""
+    memory = peak_memory(trainer.device)
+    return {} if memory is None else {"peak_memory_bytes": memory}
+
+
 class Metrics(Callback):
     """Writes metrics.jsonl: a line every `train.log_steps`, at each evaluation and at the last step.
 
@@ -71,8 +77,7 @@ class Metrics(Callback):
         for key in ("loss", "bits_per_byte"):
             record[key] = self.sums[key] / self.sums["steps"]
         record["tokens_per_second"] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
-        if (memory := peak_memory(trainer.device)) is not None:
-            record["peak_memory_bytes"] = memory
+        record |= memory_of(trainer)
         self.sums = dict.fromkeys(self.sums, 0)
         hidden = ("step_tokens", "step_seconds", "logged")
         trainer.run.append_metrics({key: value for key, value in record.items() if key not in hidden})

@@ -8,7 +8,8 @@
 
     **The dog** ran away.
 
-Text keeps its own line breaks. Characters that Markdown or HTML would act on are escaped by a backslash.
+Text keeps its own line breaks. Characters that Markdown or HTML would act on are escaped by a backslash; control
+characters, which untrained weights write, as in \\x00, so that the file stays text for every tool.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import NamedTuple
 SEPARATOR = "\n\n---\n\n"
 HEADING = re.compile(r"^## step (\d+) \(tokens ([\d,]+), ([\d.]+) s\)\n\n", re.MULTILINE)
 ACTIVE = re.compile(r"[\\`*_<>\[\]&$~|]|^[#\-+=]", re.MULTILINE)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 # The end of a section, or the beginning of what was to follow it in a file cut short: text never holds these unescaped.
 END = re.compile(r"\n\n(?:#[^\n]*\n?|-{1,3}\n*)?\Z")
 BLOCK = re.compile(r"((?:[^\\*]|\\.)*)\*\*((?:[^\\*]|\\.)*)\*\*(.*)", re.DOTALL)
@@ -88,8 +90,15 @@ def _blocks(body: str) -> Iterable[Sample]:
 
 def _escape(text: str) -> str:
     # A carriage return would come back as a line feed from any text file.
-    return ACTIVE.sub(lambda match: "\\" + match[0], text).replace("\r", "\\r")
+    marked = ACTIVE.sub(lambda match: "\\" + match[0], text).replace("\r", "\\r")
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", marked)
 
 
 def _unescape(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: "\r" if match[1] == "r" else match[1], text, flags=re.DOTALL)
+    return re.sub(r"\\(?:x([0-9a-f]{2})|(.))", _unescaped, text, flags=re.DOTALL)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1], 16))
+    return "\r" if match[2] == "r" else match[2]

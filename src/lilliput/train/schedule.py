@@ -73,6 +73,38 @@ def _doublings(first: int | None, full: int) -> int:
     return 0 if first is None or first >= full else math.ceil(math.log2(full / first))
 
 
+def step_bounds(config: TrainConfig, context_length: int, rows_per_epoch: int) -> dict[str, int]:
+    """The steps after which each of steps, tokens and epochs would end the run, of those that are set."""
+    rows = mean_rows(config, context_length)
+    bounds = {}
+    if config.steps is not None:
+        bounds["steps"] = config.steps
+    if config.tokens is not None:
+        bounds["tokens"] = math.ceil(config.tokens / (rows * context_length))
+    if config.epochs is not None:
+        bounds["epochs"] = max(math.ceil(config.epochs * rows_per_epoch / rows), config.least_steps or 0)
+    return bounds
+
+
+def longer(config: TrainConfig, context_length: int, rows_per_epoch: int, *, steps: float, seconds: float) -> str:
+    """What to type for a run of so many steps that may take so many seconds: every bound that would end it sooner, set
+    so that it does not, such as 'train.epochs=8 train.seconds=180'; empty where none would."""
+    rows = mean_rows(config, context_length)
+    needed = {"steps": steps, "tokens": steps * rows * context_length, "epochs": steps * rows / rows_per_epoch}
+    short = [key for key, bound in step_bounds(config, context_length, rows_per_epoch).items() if bound < steps]
+    words = [f"train.{key}={_rounded_up(needed[key], 1 if key == 'epochs' else 0)}" for key in short]
+    if config.seconds is not None and config.seconds < seconds:
+        words.append(f"train.seconds={_rounded_up(seconds, 0)}")
+    return " ".join(words)
+
+
+def _rounded_up(value: float, decimals: int) -> str:
+    """A number that is not less, with three digits that count and `decimals` at most."""
+    places = min(2 - math.floor(math.log10(value)), decimals)
+    scaled = math.ceil(value * 10.0**places - 1e-6)
+    return str(scaled * 10**-places) if places <= 0 else f"{scaled / 10**places:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When a run ends. `steps` is the tightest of steps, tokens and epochs; `seconds` is a clock beside it."""
@@ -84,15 +116,8 @@ class Budget:
     def of(config: TrainConfig, context_length: int, rows_per_epoch: int) -> Budget:
         """The budget of a run on rows of `context_length` tokens. Where the batch grows, tokens and epochs are met
         to within a step of each size."""
-        rows = mean_rows(config, context_length)
-        read = None if config.epochs is None else math.ceil(config.epochs * rows_per_epoch / rows)
-        bounds = [
-            config.steps,
-            None if config.tokens is None else math.ceil(config.tokens / (rows * context_length)),
-            None if read is None else max(read, config.least_steps or 0),
-        ]
-        known = [bound for bound in bounds if bound is not None]
-        return Budget(steps=min(known) if known else None, seconds=config.seconds)
+        bounds = step_bounds(config, context_length, rows_per_epoch)
+        return Budget(steps=min(bounds.values()) if bounds else None, seconds=config.seconds)
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget used, in [0, 1]; 1 ends the run."""

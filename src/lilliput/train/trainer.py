@@ -35,7 +35,7 @@ ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (
 class Counters:
     """Where a run stands. `position` counts rows drawn from the loader's endless stream; `seconds` is wall time
     over all processes that worked on the run, `training_seconds` the part of it spent in steps; `progress` is the share
-    of the budget used when the last step was done, and `before` when the one before it was."""
+    of the budget used when the last step was done, and `before` when the one before it was that callbacks saw."""
 
     step: int = 0
     position: int = 0
@@ -143,6 +143,22 @@ class Trainer:
             self.step % every == 0 if every else int(self.counters.progress * times) > int(self.counters.before * times)
         )
 
+    @property
+    def rate(self) -> float:
+        """The learning rate that a next step would take, as a multiple of its peak."""
+        return schedule.factor(self.config.schedule, self.step, self.counters.progress)
+
+    @property
+    def final_rate(self) -> float:
+        """The same when the whole budget is used: where the schedule leads."""
+        return schedule.factor(self.config.schedule, self.config.schedule.warmup_steps, 1.0)
+
+    def longer(self, factor: float) -> str:
+        """What to type for a run `factor` times as long as this one was so far (see `schedule.longer`)."""
+        shape = self.context_length, self.loader.rows_per_epoch
+        seconds = min(self.seconds, self.budget.seconds or math.inf)  # without what follows the last step
+        return schedule.longer(self.config, *shape, steps=factor * self.step, seconds=factor * seconds)
+
     def stop(self, reason: str) -> None:
         """End the run after this step; the first reason given is kept."""
         self.stopped = self.stopped or reason
@@ -190,7 +206,9 @@ class Trainer:
         self.counters.training_seconds += spent
         self.counters.step += 1
         self.counters.tokens += drawn.rows * self.context_length
-        self.counters.before, self.counters.progress = self.counters.progress, self.progress
+        if not self.counters.skipped_in_row:  # what was due at a skipped step is due at the next one that is applied
+            self.counters.before = self.counters.progress
+        self.counters.progress = self.progress
         if not outcome.applied:
             self._skipped(drawn, outcome)
             return following
@@ -270,9 +288,9 @@ class Trainer:
         if folder is None or self.counters.rollbacks:
             kept = f"the last good checkpoint is {folder}" if folder else "no checkpoint was reached"
             raise TrainingError(f"training diverged: {count} steps in a row were not finite; {kept}", ADVICE)
-        failed = self.counters
+        failed, seconds = self.counters, self.seconds
         self._load(folder)
-        self.counters.position = failed.position
+        self.counters.position, self.counters.seconds = failed.position, seconds  # a clock does not go back
         self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
         self.run.rewind(self.step)
         self.say(f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed")
