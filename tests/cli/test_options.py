@@ -87,9 +87,9 @@ def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: P
 
 
 def test_what_computes_a_run_is_printed_only_when_asked_for(tales: Path, tmp_path: Path) -> None:
-    def lines(folder: str, **options: bool) -> str:
+    def lines(folder: str, verbose: bool = False) -> str:
         said: list[str] = []
-        api.train("story", TINY, data=str(tales), name="run", runs=tmp_path / folder, say=said.append, **options)
+        api.train("story", TINY, data=str(tales), name="run", runs=tmp_path / folder, say=said.append, verbose=verbose)
         return "\n".join(said)
 
     assert "memory by" not in lines("plain")

@@ -1,5 +1,7 @@
 """Written answers: how they are made, cut off, compared and run."""
 
+from typing import Any
+
 import pytest
 
 from lilliput.evaluate.benchmarks.answers import Coqa, Gsm8k, compare, f1, last_number, stated
@@ -45,10 +47,9 @@ def test_f1_is_squads():
 
 def test_chance_is_an_answer_of_another_item():
     items = [{"question": "q", "answer": [answer]} for answer in ("old dog", "old cat", "blue bird")]
-    task = TASKS["nq_open"]()
-    assert task.chances(items, "f1", Tools()) == pytest.approx(
-        [0.25, 0.25, 0]
-    )  # half of the words, of one of two others
+    task: Any = TASKS["nq_open"]()
+    # half of the words, of one of two others
+    assert task.chances(items, "f1", Tools()) == pytest.approx([0.25, 0.25, 0])
     assert task.chances(items, "exact", Tools()) == [0, 0, 0]
     assert task.chances(items[:1], "f1", Tools()) == [0]
 
