@@ -121,7 +121,8 @@ def test_latin1_gets_the_command_that_converts_it(tmp_path):
     path = tmp_path / "a b.txt"
     path.write_bytes("café".encode("latin-1"))
     with pytest.raises(
-        DataError, match=r"not UTF-8 at byte 3(?s:.*)iconv -f LATIN1 -t UTF-8 '.*a b.txt'.*data.errors=replace"
+        DataError,
+        match=r"not UTF-8 at byte 3(?s:.*)data.errors=replace.*iconv -f LATIN1 -t UTF-8 '.*a b.txt' > utf8.txt$",
     ):
         read(path)
 

@@ -159,6 +159,14 @@ def test_a_context_longer_than_the_split_gives_the_numbers(split, packing):
     assert loader(split, context=fits, packing=packing).take(0, 3).tokens.shape == (3, fits + 1)
 
 
+def test_padding_fills_a_row_that_all_there_is_does_not(split):
+    rows = loader(split, context=2000, packing="best_fit").take(0, 2)
+    assert rows.tokens.shape == (2, 2001)
+    with pytest.raises(DataError, match="longer than the whole train split"):
+        loader(split, context=2000)
+    assert (rows.segments[0] >= 0).sum() == split.tokens
+
+
 def test_the_smallest_split_that_holds_a_row(split):
     one = loader(split, context=split.tokens - 1)
     assert one.rows_per_epoch == 1

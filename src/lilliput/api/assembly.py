@@ -205,7 +205,8 @@ class Assembly:
         rows = step_rows(train, self.loader.context_length)
         shape = self.loader.context_length, self.loader.rows_per_epoch
         budget = Budget.of(train, *shape)
-        if budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps:
+        bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
+        if train.epochs is not None and (bound or budget.steps == train.least_steps):
             self._say_how_often(budget)
         return settings.choose(
             train,
@@ -236,7 +237,7 @@ class Assembly:
         if much:
             self.say(
                 f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
-                f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text"
+                f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text: --data MORE"
             )
 
     def _callbacks(self) -> list[Callback]:

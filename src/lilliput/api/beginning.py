@@ -13,7 +13,7 @@ from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.machine import this_speed
-from lilliput.data.infer import infer_sources, text_bytes
+from lilliput.data.infer import data_config, text_bytes
 from lilliput.data.story import Stories
 from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
 from lilliput.recipe import Recipe
@@ -24,12 +24,14 @@ def begin(
     *,
     purpose: str = "stories",
     data: Sequence[str] = (),
+    fit: Sequence[str] = (),
     machine: str = "this",
     seconds: float = 180.0,
     force: bool = False,
     say: Callable[[str], None] = print,
 ) -> Choice:
-    """Write the recipe to `path` (YAML). `machine` is 'this' (measured), one of MACHINES, or FLOP/s as a number.
+    """Write the recipe to `path` (YAML). `fit` holds overrides of the data section, such as
+    `data.sources.0.column=body`. `machine` is 'this' (measured), one of MACHINES, or FLOP/s as a number.
     Raises ConfigError where the file exists (unless `force`), where the text is of no use, or the time too short."""
     target = Path(path)
     if target.suffix not in (".yaml", ".yml"):
@@ -38,25 +40,31 @@ def begin(
         raise ConfigError(f"{target} is there already", "name another file, or --force to write over it")
     if purpose == "text" and not data:
         raise ConfigError("the purpose 'text' needs a text", "name it: --data FILES")
-    sources, count = _text(data, say)
+    sources, count, options = _text(data, fit, say)
     peak, called = _speed(machine)
     chosen = choose(Needs(purpose, sources, count, peak, called, seconds))
+    chosen.values["data"].update(options)
     validate(Recipe, {"name": "check", **chosen.values}, "the chosen recipe")
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, commented(chosen, purpose, target))
     return chosen
 
 
-def _text(data: Sequence[str], say: Callable[[str], None]) -> tuple[tuple[dict[str, Any], ...], int | None]:
-    """The sources as a recipe holds them, and the bytes of their text; None for the built-in world."""
+def _text(
+    data: Sequence[str], fit: Sequence[str], say: Callable[[str], None]
+) -> tuple[tuple[dict[str, Any], ...], int | None, dict[str, Any]]:
+    """The sources as a recipe holds them, the bytes of their text (None for the built-in world), and what else the
+    overrides in `fit` change in the data section."""
     if not data:
-        return (), None
-    sources = infer_sources(data)
+        return (), None, {}
+    section = data_config(data, fit)
+    sources, options = section.sources, section.differences()
+    options.pop("sources", None)
     if all(isinstance(source, Stories) for source in sources):
-        return (), None
-    total = text_bytes(sources, say)
-    dumped = tuple({"kind": source.kind, **source.differences()} for source in sources)  # pyright: ignore[reportAttributeAccessIssue]
-    return dumped, total
+        return (), None, options
+    total = text_bytes(sources, say, section.errors)
+    dumped = tuple({"kind": source.kind, **source.differences()} for source in sources)
+    return dumped, total, options
 
 
 def _speed(machine: str) -> tuple[float, str]:

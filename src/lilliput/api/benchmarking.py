@@ -13,7 +13,7 @@ from lilliput.api.storyteller import load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
 from lilliput.base.errors import ConfigError
-from lilliput.data.infer import infer_sources
+from lilliput.data.infer import named_texts
 from lilliput.evaluate.benchmarks.harness import through_harness
 from lilliput.evaluate.benchmarks.loading import available, records
 from lilliput.evaluate.benchmarks.measure import Row, measure
@@ -119,6 +119,7 @@ def overlaps(
     task_data: str | Path | None = None,
     data: Sequence[str] = (),
     *,
+    fit: Sequence[str] = (),
     n: int = N,
     max_items: int | None = None,
     say: Say = print_line,
@@ -129,8 +130,8 @@ def overlaps(
     recipe = recipe_of(path)
     loaded = _load(tasks, task_data, max_items) if tasks else {}
     sets = {name: [task.text(record) for record in items] for name, (task, items) in loaded.items()}
-    for name in data:
-        sets[name] = [document.text for source in infer_sources([name]) for document in source.documents()]
+    for name, documents in named_texts(data, fit).items() if data else ():
+        sets[name] = [document.text for document in documents]
     if not sets:
         raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")
     say(f"reading the training text again, for runs of {n} words")

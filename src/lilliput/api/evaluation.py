@@ -19,7 +19,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.base.files import read_json, write_json
 from lilliput.data.curation import Curation
 from lilliput.data.document import Document
-from lilliput.data.infer import infer_sources
+from lilliput.data.infer import named_texts
 from lilliput.evaluate.bits_per_byte import FixedSet, Score
 from lilliput.evaluate.ngram import training_ngrams
 from lilliput.evaluate.sources import SourceScores, ngram_sources, parts, score_sources
@@ -63,6 +63,7 @@ def score_text(
     path: str | Path,
     data: str | Sequence[str] = (),
     *,
+    fit: Sequence[str] = (),
     against: Sequence[str | Path] = (),
     controls: bool = True,
     orders: Sequence[int] | None = None,
@@ -76,12 +77,12 @@ def score_text(
     `orders` (the recipe's, where None) counted on the run's training tokens, where the model belongs to a run. A whole
     run's table is kept in its evaluation.json.
 
-    `max_tokens` scores a fixed part of the validation split, or the first documents of each text. Raises ConfigError
-    as `evaluate` does, and for a model in `against` with another tokenizer or direction when there is no `data` to
-    encode for it."""
+    `fit` holds overrides of how `data` is read, such as `data.sources.0.column=body`. `max_tokens` scores a fixed part
+    of the validation split, or the first documents of each text. Raises ConfigError as `evaluate` does, and for a model
+    in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
     teller = load(path, device, say)
-    sets = _sets(teller, path, paths, max_tokens, say)
+    sets = _sets(teller, path, paths, fit, max_tokens, say)
     scores = score_sources(teller.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)
     if controls:
@@ -95,7 +96,7 @@ def score_text(
             raise ConfigError(
                 f"{other} cuts text into other tokens than {path} does", "name the text to score both on: --data FILES"
             )
-        theirs = sets if same else _sets(rival, other, paths, max_tokens, say)
+        theirs = sets if same else _sets(rival, other, paths, fit, max_tokens, say)
         table.controls[str(other)] = _bits(score_sources(rival.model, theirs, stride))
     keep(path, "text", table.as_dict())
     return table
@@ -108,10 +109,16 @@ def _bits(scores: SourceScores) -> dict[str, float]:
 
 
 def _sets(
-    teller: Storyteller, path: str | Path, paths: Sequence[str], max_tokens: int | None, say: Say
+    teller: Storyteller,
+    path: str | Path,
+    paths: Sequence[str],
+    fit: Sequence[str],
+    max_tokens: int | None,
+    say: Say,
 ) -> dict[str, FixedSet]:
     if paths:
-        return {name: _encoded(teller, list(_texts(name)), max_tokens) for name in paths}
+        texts = named_texts(paths, fit)
+        return {name: _encoded(teller, list(documents), max_tokens) for name, documents in texts.items()}
     split = dataset(recipe_of(path), say).split("validation")
     return parts(split, teller.tokenizer.token_bytes(), source_of, max_tokens)
 
@@ -126,10 +133,6 @@ def _encoded(teller: Storyteller, documents: Sequence[Document], max_tokens: int
         rows, documents = rows[:kept], documents[:kept]
     size = sum(len(document.text.encode()) for document in documents)
     return FixedSet([np.array(ids, dtype=np.int64) for ids in rows], size)
-
-
-def _texts(name: str) -> Iterator[Document]:
-    return (document for source in infer_sources([name]) for document in source.documents() if document.text)
 
 
 def source_of(document_id: str) -> str:

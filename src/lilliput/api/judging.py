@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lilliput.api.storyteller import Storyteller, load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
 from lilliput.base.errors import ConfigError, DataError
-from lilliput.data.infer import infer_sources
+from lilliput.data.infer import named_texts
 from lilliput.evaluate.judge.copied import longest_copies
 from lilliput.evaluate.judge.endpoint import Judge
 from lilliput.evaluate.judge.proxies import proxies
@@ -60,6 +60,7 @@ def judge(
     *,
     prompts: Sequence[str] = (),
     human: Sequence[str] = (),
+    fit: Sequence[str] = (),
     stories: int = 20,
     twice: float = 0.1,
     referee: str | Path | None = None,
@@ -70,7 +71,7 @@ def judge(
     """The table of the TinyStories paper for the models at `paths`: each completes the same beginnings, and `judge`
     marks them (without one: proxies, which are called so). Rows for human text (the ceiling), the same with its
     sentences shuffled and with its words shuffled (the floor) come from the documents in `human`, else from the
-    validation side of the first run.
+    validation side of the first run; `fit` holds overrides of how these are read, such as `data.sources.0.column=body`.
 
     `prompts` are the beginnings; without them, those of `stories` human texts are taken. `referee` is the model whose
     bits per byte are a proxy; `twice` the share that the judge marks a second time. Returns plain values:
@@ -81,7 +82,7 @@ def judge(
     Raises LilliputError."""
     if stories < 1 or not 0 <= twice <= 1:
         raise ConfigError(f"stories={stories} has to be at least 1, and twice={twice} a share from 0 to 1")
-    people = _people(paths, human, stories, say)
+    people = _people(paths, human, fit, stories, say)
     beginnings = list(prompts) or [story.beginning for story in people]
     if not beginnings:
         raise ConfigError("there is nothing to go on from", "give beginnings (--prompts FILE) or texts (--human FILES)")
@@ -97,10 +98,13 @@ def judge(
     return {**result, "told": plain}
 
 
-def _people(paths: Sequence[str | Path], human: Sequence[str], stories: int, say: Say) -> list[Told]:
+def _people(
+    paths: Sequence[str | Path], human: Sequence[str], fit: Sequence[str], stories: int, say: Say
+) -> list[Told]:
     recipe = recipe_or_none(paths[0])
     if human:
-        texts = (document.text for source in infer_sources(human) for document in source.documents() if document.text)
+        documents = chain.from_iterable(named_texts(human, fit).values())
+        texts = (document.text for document in documents)
     elif recipe is not None:
         texts = texts_of(recipe, "validation")
     else:

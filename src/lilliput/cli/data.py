@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.texts import NeededData, Words, sort_words
+
 if TYPE_CHECKING:
     from lilliput.data.curation import Curation
 
@@ -14,10 +16,8 @@ app = typer.Typer(help="See what a source holds, and how it is split into docume
 
 @app.command("show")
 def show(
-    data: Annotated[list[str], typer.Option(help="Files, folders, globs or hf:NAME; 'story' for the built-in world.")],
-    words: Annotated[
-        list[str] | None, typer.Argument(help="Further paths, and data.key=value such as data.sources.0.column=body.")
-    ] = None,
+    data: NeededData,
+    words: Words = None,
     max_documents: Annotated[int | None, typer.Option(help="Read at most this many documents.")] = None,
     errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -25,12 +25,11 @@ def show(
     """Read sources to the end and tell about them. What each is, how many documents, what is dropped and why, and
     one as a sample."""
     from lilliput.base import console
-    from lilliput.cli.train import sort_words
     from lilliput.data.curation import Curation, source_report
     from lilliput.data.infer import data_config
 
     console.use_json(json)
-    assignments, paths = sort_words(words or [], data)
+    assignments, paths = sort_words(words, data)
     config = data_config(paths, assignments, max_documents=max_documents, errors=errors)
     curation = Curation(config)
     sample = None

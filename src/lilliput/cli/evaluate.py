@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.texts import Words, sort_words
+
 if TYPE_CHECKING:
     from lilliput.api.evaluation import TextTable
     from lilliput.evaluate.judge.endpoint import Judge
@@ -17,9 +19,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Score these documents instead of the run's own validation split; a row for each."),
+        typer.Option(help="Score these texts (files, folders, globs, hf:NAME), a row each, not the run's validation."),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(help="With --data: further paths.", show_default=False)] = None,
+    words: Words = None,
     tasks: Annotated[
         str | None, typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' for those in --task-data.")
     ] = None,
@@ -49,17 +51,18 @@ def evaluate(
     from lilliput.base.errors import ConfigError
 
     console.use_json(json)
-    if more and not data:
+    if words and not data:
         raise ConfigError(
-            f"{' '.join(more)}: one model is evaluated", "name text with --data, another run with --against"
+            f"{' '.join(words)}: one model is evaluated", "name text with --data, another run with --against"
         )
-    data = [*(data or ()), *(more or ())]
+    fit, data = sort_words(words, data)
     names = [name for name in (tasks or "").split(",") if name]
     result: dict[str, Any] = {"model": model}
     if data or not names:
         table = api.score_text(
             model,
             data,
+            fit=fit,
             against=against or [],
             controls=controls,
             orders=_orders(baselines),
@@ -88,7 +91,7 @@ def evaluate(
     if overlap:
         chosen = sorted({row["task"] for row in result["benchmarks"]}) if names else []
         result["overlap"] = api.overlaps(
-            model, chosen, task_data, data or [], n=overlap_words, max_items=max_items, say=console.say
+            model, chosen, task_data, data, fit=fit, n=overlap_words, max_items=max_items, say=console.say
         )
         _say_overlap(result["overlap"])
     if json:

@@ -8,12 +8,20 @@ from typing import Annotated
 
 import typer
 
+from lilliput.cli.texts import Data, sort_words
+
 
 def init(
-    output: Annotated[Path, typer.Argument(help="The recipe to write.")] = Path("own.yaml"),
-    more: Annotated[list[str] | None, typer.Argument(help="With --data: further paths.", show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[OUTPUT.yaml] [WORDS]...",
+            help="The recipe to write, own.yaml unless given; with --data further paths, and data.key=value.",
+            show_default=False,
+        ),
+    ] = None,
     purpose: Annotated[str | None, typer.Option(help="stories, endings or text.")] = None,
-    data: Annotated[list[str] | None, typer.Option(help="Text of your own, or 'story' for the built-in world.")] = None,
+    data: Data = None,
     machine: Annotated[
         str | None, typer.Option(help="this (measured), t4, rtx4090, a100, h100, or its FLOP/s, such as 2e11.")
     ] = None,
@@ -24,14 +32,11 @@ def init(
     """Write a commented recipe. Purpose, text, machine and time that are not given are asked for."""
     from lilliput.api.beginning import begin
     from lilliput.base import console, units
-    from lilliput.base.errors import ConfigError
 
     console.use_json(json)
     asks = sys.stdin.isatty() and not json
     purpose = purpose or _ask(asks, "What for: stories, endings or text", "text" if data else "stories")
-    if more and not data:
-        raise ConfigError(f"{' '.join(more)}: one recipe is written at a time", "name text with --data")
-    texts = [*(data or ()), *(more or ())]
+    output, assignments, texts = _sorted(words or [], data)
     texts = texts or [_ask(asks, "From what text: files, a folder, hf:NAME, or the built-in 'story'", "story")]
     machine = machine or _ask(asks, "On what machine: this, t4, rtx4090, a100, h100, or FLOP/s", "this")
     seconds = units.seconds(time or _ask(asks, "For how long", "3m"))
@@ -39,6 +44,7 @@ def init(
         output,
         purpose=purpose,
         data=[] if texts == ["story"] else texts,
+        fit=assignments,
         machine=machine,
         seconds=seconds,
         force=force,
@@ -50,6 +56,21 @@ def init(
     console.say(output.read_text(encoding="utf-8").rstrip())
     console.say()
     console.say(f"next:\n  {console.command()} plan {output}\n  {console.command()} train {output}")
+
+
+def _sorted(words: list[str], data: list[str] | None) -> tuple[Path, list[str], list[str]]:
+    """The recipe to write, overrides of the data section, and the paths of the text. The recipe is the first word that
+    ends as one; without --data it is the only word."""
+    from lilliput.base.errors import ConfigError
+
+    named = [word for word in words if Path(word).suffix in (".yaml", ".yml")]
+    output, rest = named[:1], [word for word in words if word not in named[:1]]
+    if rest and not data:
+        if output or len(rest) > 1:
+            raise ConfigError(f"{' '.join(rest)}: one recipe is written at a time", "name text with --data")
+        output, rest = rest, []
+    assignments, texts = sort_words(rest, data)
+    return Path(output[0] if output else "own.yaml"), assignments, texts
 
 
 def _ask(asks: bool, question: str, default: str) -> str:

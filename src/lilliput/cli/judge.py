@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,8 @@ def judge(
     judge_model: Annotated[str | None, typer.Option("--model", help="The judge's model.")] = None,
     prompts: Prompts = None,
     human: Annotated[
-        list[str] | None, typer.Option(help="Texts by people; else the first run's held-out ones.")
+        list[str] | None,
+        typer.Option(help="Texts by people (more files and data.key=value may follow); else the run's held-out ones."),
     ] = None,
     stories: Annotated[int, typer.Option(help="How many texts by people, and their beginnings.")] = 20,
     twice: Annotated[float, typer.Option(help="Share that the judge marks a second time.")] = 0.1,
@@ -41,11 +43,13 @@ def judge(
     from lilliput.cli.evaluate import make_judge
 
     console.use_json(json)
+    models, fit, texts = _sorted(models, human)
     result = api.judge(
         models,
         make_judge(judge, judge_model),
         prompts=read_prompts(prompts) if prompts else (),
-        human=human or [],
+        human=texts,
+        fit=fit,
         stories=stories,
         twice=twice,
         referee=referee,
@@ -59,6 +63,18 @@ def judge(
         console.emit(result)
     else:
         _say(result)
+
+
+def _sorted(words: list[str], human: list[str] | None) -> tuple[list[str], list[str], list[str]]:
+    """Models, overrides and texts. Models are folders, so that with --human a file is one more text."""
+    from lilliput.base.errors import ConfigError
+
+    files = [word for word in words if human and Path(word).is_file()]
+    fit = [word for word in words if human and "=" in word and word not in files and not Path(word).exists()]
+    models = [word for word in words if word not in files and word not in fit]
+    if not models:
+        raise ConfigError("no model is named", "lilliput judge RUN --human FILES")
+    return models, fit, [*(human or ()), *files]
 
 
 def _say(result: dict[str, Any]) -> None:

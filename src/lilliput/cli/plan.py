@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lilliput.cli.plan_runs import Data, Json, Overrides, batch_size, learning_rate, sweep
+from lilliput.cli.plan_runs import Json, Overrides, batch_size, learning_rate, sweep
+from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
     from lilliput.api.planning import Plan
@@ -48,10 +49,9 @@ def recipe(
     """Forecast a run. Its parameters, tokens, FLOPs, memory, time and cost; the same as `lilliput plan RECIPE`."""
     from lilliput.api.planning import plan
     from lilliput.base import console
-    from lilliput.cli.train import sort_words
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
+    assignments, paths = sort_words(overrides, data)
     found = plan(recipe, assignments, data=paths, name=name, seconds=seconds, compiled=compiled)
     if json:
         console.emit({**found.forecast.as_dict(), "note": found.note, "checked": found.checked})

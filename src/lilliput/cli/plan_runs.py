@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.texts import Data, sort_words
+
 if TYPE_CHECKING:
     from lilliput.plan.study import Findings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500")]
-Data = Annotated[list[str] | None, typer.Option(help="Text of your own: files, folders, globs, or hf:NAME.")]
 
 
 def sweep(
@@ -31,10 +32,10 @@ def sweep(
     from lilliput.api.sweep import Settings
     from lilliput.api.sweep import sweep as run_sweep
     from lilliput.base import console
-    from lilliput.cli.train import INTERRUPTED, sort_words
+    from lilliput.cli.train import INTERRUPTED
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
+    assignments, paths = sort_words(overrides, data)
     settings = Settings(
         tuple(_numbers(budgets, "--budgets")),
         None if held_out == "none" else _numbers(held_out, "--held-out")[0],
@@ -107,11 +108,11 @@ def learning_rate(
     """Make short real runs at several learning rates. Too low, good, too high, divergent. Again: goes on."""
     from lilliput.api.trials import learning_rates, learning_rates_of
     from lilliput.base import console
-    from lilliput.cli.train import INTERRUPTED, sort_words
+    from lilliput.cli.train import INTERRUPTED
     from lilliput.plan.tuning import Rates
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
+    assignments, paths = sort_words(overrides, data)
     multiples = _numbers(factors, "--factors")
     tried = learning_rates(recipe, assignments, data=paths, factors=multiples, steps=steps, name=name)
     if json:
@@ -145,11 +146,11 @@ def batch_size(
     """Make short real runs at several batch sizes. Speed, memory, loss, and the largest stable one. Again: goes on."""
     from lilliput.api.trials import batch_sizes
     from lilliput.base import console
-    from lilliput.cli.train import INTERRUPTED, sort_words
+    from lilliput.cli.train import INTERRUPTED
     from lilliput.plan.tuning import Batches, batch_cells
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
+    assignments, paths = sort_words(overrides, data)
     asked = [int(size) for size in _numbers(sizes, "--sizes")]
     tried = batch_sizes(recipe, assignments, data=paths, sizes=asked, tokens=tokens, name=name)
     if json:

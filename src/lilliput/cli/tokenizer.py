@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lilliput.cli.texts import NeededData, Words, sort_words
+
 app = typer.Typer(help="Train a tokenizer, or see the tokens of a text.", no_args_is_help=True)
 
 # Neighbours differ, and each stays readable under black.
@@ -16,11 +18,9 @@ COLOURS = ("#a8d8ea", "#ffd3b6", "#d5ecc2", "#e0bbe4", "#fff3b0", "#ffaaa5")
 
 @app.command("train")
 def train(
-    data: Annotated[list[str], typer.Option(help="Files, folders, globs or hf:NAME; 'story' for the built-in world.")],
+    data: NeededData,
     out: Annotated[Path, typer.Option(help="The folder to write tokenizer.json and tokenizer_config.json into.")],
-    words: Annotated[
-        list[str] | None, typer.Argument(help="Further paths, and data.key=value such as data.sources.0.column=body.")
-    ] = None,
+    words: Words = None,
     vocab_size: Annotated[int, typer.Option(help="Number of tokens, special ones included.")] = 4096,
     kind: Annotated[str, typer.Option(help="bpe or sentencepiece.")] = "bpe",
     pattern: Annotated[str, typer.Option(help="How bpe splits text: qwen2, llama-bpe or gpt-2.")] = "qwen2",
@@ -30,7 +30,6 @@ def train(
     """Train a tokenizer on text of your own."""
     from lilliput.base import console
     from lilliput.base.config import validate
-    from lilliput.cli.train import sort_words
     from lilliput.data.config import TokenizerConfig
     from lilliput.data.dataset import train_tokenizer
     from lilliput.data.infer import data_config
@@ -38,7 +37,7 @@ def train(
     console.use_json(json)
     values = {"vocab_size": vocab_size, "kind": kind, "pattern": pattern, "sample_bytes": sample_bytes}
     config = validate(TokenizerConfig, values, "the command line")
-    assignments, paths = sort_words(words or [], data)
+    assignments, paths = sort_words(words, data)
     # Everything is trained on: a tokenizer on its own has no validation side.
     everything = data_config(paths, assignments, validation_fraction=0)
     for source in everything.sources:

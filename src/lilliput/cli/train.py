@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.texts import Data, sort_words
+
 if TYPE_CHECKING:
     from lilliput.api import Run
 
@@ -22,10 +24,7 @@ def train(
             help="section.key=value, such as train.steps=500; size=5m or budget=30m set all that follow from it."
         ),
     ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(help="Text of your own: files, folders, globs, or hf:NAME. More paths may follow the first."),
-    ] = None,
+    data: Data = None,
     name: Annotated[str | None, typer.Option(help="The run's name: runs/NAME.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print what computes the run as well.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
@@ -35,7 +34,7 @@ def train(
     from lilliput.base import console
 
     console.use_json(json)
-    assignments, paths = sort_words(overrides or [], data or [])
+    assignments, paths = sort_words(overrides, data)
     run = api.train(recipe, assignments, data=paths, name=name, verbose=verbose)
     if not run.summary:
         if json:
@@ -45,13 +44,6 @@ def train(
         console.emit({"run": run.path, "finished": True, **run.summary})
     else:
         tell_what_came_out(run)
-
-
-def sort_words(words: list[str], data: list[str]) -> tuple[list[str], list[str]]:
-    """Overrides and data paths: a shell spells `--data *.txt` out, so that all files but the first come as plain
-    words; with --data, a word without '=' is one more path."""
-    paths = [word for word in words if data and "=" not in word]
-    return [word for word in words if word not in paths], [*data, *paths]
 
 
 def tell_what_came_out(run: Run) -> None:

@@ -14,7 +14,7 @@ from lilliput.base.errors import DataError
 from lilliput.data.config import DataConfig
 from lilliput.data.document import Document
 from lilliput.data.mix import mix
-from lilliput.data.source import Source, hash_of
+from lilliput.data.source import Source, documents_of, hash_of
 from lilliput.data.steps import Dropped, normalised
 
 SPLITS = ("train", "validation")
@@ -63,7 +63,7 @@ class Curation:
 
     def _items(self) -> Iterator[Item]:
         sources = self.config.sources
-        streams = [source.documents(self.config.errors) for source in sources]
+        streams = [documents_of(source, number, self.config.errors) for number, source in enumerate(sources)]
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
         for number, document in islice(mixture, self.config.max_documents):
             counts = self.by_source[number]
@@ -174,7 +174,7 @@ BREAKS = (re.compile(r"\n[^\S\n]*\n+"), re.compile(r"\n|(?<=[.!?])\s+"), re.comp
 def _cut(sources: tuple[Source, ...]) -> str:
     """How to get more documents out of the first text source."""
     number = next((number for number, source in enumerate(sources) if source.kind == "text"), None)
-    return "--data MORE" if number is None else rf"'data.sources.{number}.separator=\n' (one a line)"
+    return "--data MORE" if number is None else rf"""'data.sources.{number}.separator="\n"' (one a line)"""
 
 
 def source_report(source: Source, counts: dict[str, int]) -> dict[str, Any]:

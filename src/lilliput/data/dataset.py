@@ -67,11 +67,13 @@ class Dataset:
 
 def fitting(split: Split, context_length: int, asked: str) -> str:
     """The packing for documents of this length: `asked`, but whole documents where `auto` or `aligned` would put four
-    into a row. Where a row runs across many, a model learns to lean on text that it will not have when a document
-    is generated or scored from its own beginning: Tiny Shakespeare by speeches stood at 1.90 bits per byte with
-    windows and 1.87 with whole documents."""
+    into a row, or all there is does not fill one. Where a row runs across many, a model learns to lean on text
+    that it will not have when a document is generated or scored from its own beginning: Tiny Shakespeare by speeches
+    stood at 1.90 bits per byte with windows and 1.87 with whole documents."""
     if asked not in ("auto", "aligned"):
         return asked
+    if split.tokens <= context_length:
+        return "best_fit"  # the only packing that fills a row up with padding
     average = split.tokens / max(1, split.documents)
     return "best_fit" if average < context_length / MANY_IN_A_ROW else asked.replace("auto", "contiguous")
 

@@ -82,7 +82,7 @@ def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
                     f"{text} is not a regular file, and data is read more than once", "save it to a file first"
                 )
             if path.stat().st_size == 0:
-                raise DataError(f"{text} is empty (0 bytes)", "give a file with text in it: --data PATH")
+                raise DataError(f"{text} is empty (0 bytes)", "give a file with text in it")
             files.append(path)
         elif GLOB & set(text):
             files += _usable(_glob(path), f"no file matches {text}", path)
@@ -118,14 +118,14 @@ def _usable(found: list[Path], otherwise: str, root: Path) -> list[Path]:
     files = [path for path in visible if path.stat().st_size > 0]
     if not files:
         empty = f" ({len(visible)} empty)" if visible else ""
-        raise DataError(otherwise + empty, "give files, folders or globs: --data 'texts/*.txt'")
+        raise DataError(otherwise + empty, "give files, folders or globs: 'texts/*.txt'")
     return files
 
 
 def _missing(text: str, path: Path) -> DataError:
     neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     where = "" if path.parent.is_dir() else f": there is no folder {path.parent}"
-    return DataError(f"{text} does not exist{nearest(path.name, neighbours)}{where}", "check the path after --data")
+    return DataError(f"{text} does not exist{nearest(path.name, neighbours)}{where}", "check the path")
 
 
 @contextmanager
@@ -134,11 +134,12 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise DataError(f"no permission to read {path}", f"allow it: chmod u+r '{path}'") from None
+        raise DataError(f"no permission to read {path}", f"allow it: chmod u+r {shlex.quote(str(path))}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         tool = "zstd" if path.suffix.lower() == ".zst" else "gzip"
         raise DataError(
-            f"{path} is damaged: {error}", f"copy or download it again; check it with: {tool} -t '{path}'"
+            f"{path} is damaged: {error}",
+            f"copy or download it again; test it with: {tool} -t {shlex.quote(str(path))}",
         ) from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
@@ -208,9 +209,16 @@ def not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
     encoding = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8"
     return DataError(
         f"{path} is not {encoding} at byte {offset:,} ({shown})",
-        f"convert it, if it is Latin-1: iconv -f LATIN1 -t UTF-8 {shlex.quote(str(path))} > utf8{kind_suffix(path)}; "
-        "or put a replacement character there and go on with: data.errors=replace",
+        f"put a replacement character there and go on with data.errors=replace, or convert it, if it is Latin-1: "
+        f"{_converted(path, 'LATIN1')}",
     )
+
+
+def _converted(path: Path, encoding: str) -> str:
+    """The command that makes UTF-8 of a file, compressed or not."""
+    tool = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(path.suffix.lower())
+    file, wanted = shlex.quote(str(path)), f"iconv -f {encoding} -t UTF-8"
+    return f"{f'{tool} {file} | {wanted}' if tool else f'{wanted} {file}'} > utf8{kind_suffix(path)}"
 
 
 def binary(path: Path, offset: int) -> DataError:
@@ -218,7 +226,7 @@ def binary(path: Path, offset: int) -> DataError:
     return DataError(
         f"{path} is a binary file, not text (a NUL byte at byte {offset:,})",
         "give text (.txt), .jsonl, .csv or .parquet files, plain or compressed (.gz, .zst); UTF-16 without its byte "
-        f"order mark: iconv -f UTF-16LE -t UTF-8 {shlex.quote(str(path))} > utf8{kind_suffix(path)}",
+        f"order mark: {_converted(path, 'UTF-16LE')}",
     )
 
 

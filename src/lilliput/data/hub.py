@@ -143,7 +143,7 @@ class Hub(Source):
             first = " ".join(str(error).split())[:300]
             raise DataError(
                 f"the dataset '{place.name}' cannot be read: {first}",
-                "choose with data.sources.0.split=NAME, data.sources.0.config=NAME",
+                "choose with data.sources.0.split=NAME or data.sources.0.config=NAME",
             ) from None
         except OSError as error:
             raise offline(place.name, error) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from lilliput.base.config import override, validate
 from lilliput.base.console import size
 from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.config import DataConfig
+from lilliput.data.document import Document
 from lilliput.data.files import GLOB, FileSource, expand, kind_suffix, text_blocks
 from lilliput.data.hub import Hub, preset
-from lilliput.data.source import SOURCES, Source
+from lilliput.data.source import SOURCES, Errors, Source, documents_of
 from lilliput.data.story import Stories
 
 READ_BYTES = 1_000_000_000
@@ -32,7 +34,7 @@ def infer_sources(paths: Sequence[str]) -> list[Source]:
             else:
                 sources.append(source)
     if not sources:
-        raise DataError("no data is named", "give files, folders or globs: --data 'texts/*.txt'")
+        raise DataError("no data is named", "give files, folders or globs: 'texts/*.txt'")
     return sources
 
 
@@ -48,20 +50,38 @@ def data_config(paths: Sequence[str], assignments: Sequence[str] = (), **options
     return validate(DataConfig, changed["data"], "the command line")
 
 
-def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None) -> int:
+def named_texts(paths: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Iterator[Document]]:
+    """The documents of each path after --data by the path's name, those without a text left out; overrides count the
+    sources as a run of all paths would. Raises DataError."""
+    names = list(dict.fromkeys(paths))
+    config, texts, number, last = data_config(names, assignments), {}, -1, None
+    for name in names:
+        parts = []
+        for source in _infer(name):
+            joins = isinstance(source, FileSource) and last == source.kind
+            number, last = number if joins else number + 1, source.kind
+            fitted = config.sources[number]
+            if isinstance(source, FileSource):
+                fitted = fitted.model_copy(update={"paths": source.paths})
+            parts.append(documents_of(fitted, number, config.errors))
+        texts[name] = (document for document in chain.from_iterable(parts) if document.text)
+    return texts
+
+
+def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None, errors: Errors = "strict") -> int:
     """UTF-8 bytes of the sources' text, read to its end or to READ_BYTES. Raises DataError where there is none."""
     total = 0
-    for source in sources:
+    for number, source in enumerate(sources):
         if say:
             say(f"reading {source.describe()}")
-        for document in source.documents():
+        for document in documents_of(source, number, errors):
             total += len(document.text.encode())
             if total >= READ_BYTES:
                 if say:
                     say(f"there is at least {size(READ_BYTES)} of text; it is counted no further")
                 return total
     if not total:
-        raise DataError("there is no text in the data", "name files that hold text: --data FILES")
+        raise DataError("there is no text in the data", "name files that hold text")
     return total
 
 

@@ -10,6 +10,9 @@ from lilliput.data.packing import best_fit
 from lilliput.data.rows import Rows
 from lilliput.data.split import Split
 
+PADDED = 2048
+"""The longest context whose rows are padded where all text does not fill one: beyond it, it would be mostly padding."""
+
 
 class Loader:
     """The endless stream of a split's rows: epoch after epoch, each a new permutation of all rows. It holds no state:
@@ -25,7 +28,8 @@ class Loader:
                 longer than a row continues in another one after a repeated token
 
     `learn` is 0 on padding, on a document's opening token if it is `bos_id`, on what the objective leaves out, and on
-    the first token of a segment, which has nothing before it. Raises DataError when the split is smaller than a row.
+    the first token of a segment, which has nothing before it. Raises DataError when the split is smaller than a row,
+    but for padded rows of a short context.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Loader:
     ):
         self.split, self.context_length, self.seed = split, context_length, seed
         self.packing, self.bos_id, self.pad_id = packing, bos_id, pad_id
-        if split.tokens < context_length + 1:
+        if split.tokens < context_length + 1 and not (packing == "best_fit" and context_length <= PADDED):
             raise DataError(
                 f"the context of {context_length:,} tokens is longer than the whole {split.name} split, "
                 f"which has {split.tokens:,} tokens in {split.documents:,} documents",

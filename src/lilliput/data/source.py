@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lilliput.base.config import Config
+from lilliput.base.errors import DataError
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
 
@@ -46,6 +47,17 @@ class Source(Config):
     def describe(self) -> str:
         """One line: what it is, how much there is of it, the first 12 digits of the fingerprint."""
         raise NotImplementedError
+
+
+def documents_of(source: Source, number: int, errors: Errors = "strict") -> Iterator[Document]:
+    """The documents of the source that is entry `number` (from 0) of `data.sources`. A source does not know its own
+    place, so that the overrides which its errors suggest name entry 0; here they get the right one."""
+    try:
+        yield from source.documents(errors)
+    except DataError as error:
+        if error.hint and number:
+            raise DataError(error.message, error.hint.replace("data.sources.0.", f"data.sources.{number}.")) from None
+        raise
 
 
 SOURCES: Registry[type[Source]] = Registry("data source", "lilliput.data")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,6 +20,8 @@ from lilliput.data.files import FileSource, lines, reading, text_blocks
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 
 WHITE = " \t\r\n"
+FIRST_ROWS = 64
+"""Rows that are looked at for the column with the longest text."""
 
 
 class Table(FileSource):
@@ -31,7 +34,18 @@ class Table(FileSource):
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         for path in self.files():
             for number, row in self.rows(path, errors):
+                for wanted in (self.column, *self.keep):
+                    if wanted not in row:
+                        raise missing_column(wanted, self.lengths(path, errors, row), f"{path}:{number}")
                 yield document(row, self.column, self.keep, f"{path}:{number}")
+
+    def lengths(self, path: Path, errors: Errors, row: Mapping[str, Any]) -> dict[str, float]:
+        """The mean characters of text in each column of `row`, over the file's first rows; 0 for what is no text."""
+        rows: list[Mapping[str, Any]] = []
+        with suppress(DataError):  # that a later row cannot be read is not what the person needs to know first
+            for _, other in islice(self.rows(path, errors), FIRST_ROWS):
+                rows.append(other)
+        return mean_lengths(row, rows)
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """(row number from 1, values by column) of one file."""
@@ -42,9 +56,7 @@ def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: s
     """The document in a row. Raises DataError when a column is missing or the text is not text."""
     for wanted in (column, *keep):
         if wanted not in row:
-            raise missing_column(
-                wanted, {key: len(value) if isinstance(value, str) else 0 for key, value in row.items()}, name
-            )
+            raise missing_column(wanted, mean_lengths(row, [row]), name)
     text = row[column]
     if not isinstance(text, str | None):
         raise DataError(
@@ -53,22 +65,36 @@ def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: s
     return Document(text or "", name, {key: row[key] for key in keep})
 
 
+def mean_lengths(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The mean characters of text in each of `columns`; 0 for what is no text."""
+    total = {key: sum(len(row[key]) for row in rows if isinstance(row.get(key), str)) for key in columns}
+    return {key: count / len(rows) for key, count in total.items()}
+
+
 def missing_column(column: str, lengths: Mapping[str, float], name: str) -> DataError:
     """The error for a column that is not there; `lengths` are the characters of text in those that are. It suggests the
     one with the longest text, or a delimiter where the header was not cut at it."""
     known = list(lengths)
-    problem = f"{name}: no column '{column}'{nearest(column, known)}; the columns are: {', '.join(known) or 'none'}"
+    problem = f"{name}: no column '{column}'"
+    columns = f"the columns are: {', '.join(known) or 'none'}"
     delimiter = next((mark for mark in ";\t|," if len(known) == 1 and mark in known[0]), None)
     if delimiter:
-        return DataError(problem, f"name the delimiter: {shlex.quote(f'data.sources.0.delimiter={delimiter}')}")
+        typed = r'"\t"' if delimiter == "\t" else delimiter  # as YAML spells a tab
+        return DataError(
+            f"{problem}; {columns}", f"name the delimiter: {shlex.quote(f'data.sources.0.delimiter={typed}')}"
+        )
+    problem = f"{problem}{nearest(column, known)}; {columns}"
     longest = max(known, key=lambda key: lengths[key], default="text")
     return DataError(problem, f"name the column with the text: {shlex.quote(f'data.sources.0.column={longest}')}")
 
 
 def others(row: Mapping[str, Any], column: str) -> str:
-    """A hint naming the columns that do hold text."""
-    texts = [key for key, value in row.items() if isinstance(value, str) and key != column]
-    return f"columns with text: {', '.join(texts) or 'none'}; choose with data.sources.0.column=NAME"
+    """A hint naming the columns that do hold text, and how the longest one is chosen."""
+    texts = {key: len(value) for key, value in row.items() if isinstance(value, str) and key != column}
+    if not texts:
+        return "no column of this row holds text"
+    longest = max(texts, key=lambda key: texts[key])
+    return f"columns with text: {', '.join(texts)}; choose with {shlex.quote(f'data.sources.0.column={longest}')}"
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _split(blocks: Iterable[str], separator: str, path: Path) -> Iterator[str]:
             raise DataError(
                 f"{path}: a document is longer than {MAX_DOCUMENT_CHARACTERS:,} characters, the most that is held in "
                 f"memory (split on {NAMES.get(separator, repr(separator))})",
-                r'split it into smaller documents, for example by line: data.sources.0.separator="\n"',
+                r"""split it into smaller documents, for example by line: 'data.sources.0.separator="\n"'""",
             )
     for part in pattern.split(rest) if separator != "whole_file" else (rest,):
         if text := part.strip():

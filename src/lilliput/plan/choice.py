@@ -37,6 +37,8 @@ VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
 BATCHES = ((0.8e6, 512), (1.6e6, 1024), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
 """Up to so many training tokens, that many tokens a step; beyond, 131,072. Too few steps cost most: 2,048 tokens won
 where that left 1,100 of them, 512 where larger ones left fewer than 800 (docs/studies/speed.md)."""
+LEAST_STEPS = 200
+"""Of a text that is too small for so many at MANY_EPOCHS: it is read more often, as the story recipes do."""
 MANY_STORIES = 200_000
 """More of the built-in world's stories hardly teach more: its words and plots are few."""
 STORY_BYTES = 805.0
@@ -100,18 +102,27 @@ def choose(needs: Needs) -> Choice:
     tokens = int(afforded if limit is None else min(afforded, limit))
     batch = next((batch for most, batch in BATCHES if tokens <= most), 131_072)
     batch = max(batch, model.context_length)
+    if limit is not None and tokens < LEAST_STEPS * batch:
+        tokens = int(min(afforded, LEAST_STEPS * batch))
     steps = tokens // batch
     if steps < 100:
         raise ConfigError(
             f"{_why_budget(needs, budget)}: {tokens:,} tokens for {style}, only {steps} steps",
-            "give more time (--time), more text (--data), or a faster machine",
+            "give more time (--time), or a faster machine",
         )
-    return Choice(
-        _values(needs, style, vocabulary, steps, batch, tokens),
-        _reasons(needs, budget, why_style, why_vocabulary, tokens, afforded, batch, parameters(model).total),
-        budget,
-        parameters(model).total,
-        steps * batch,
+    times = 0.0 if limit is None else MANY_EPOCHS * tokens / limit
+    values = _values(needs, style, vocabulary, steps, batch, tokens)
+    reasons = _reasons(needs, budget, why_style, why_vocabulary, tokens, afforded, batch, parameters(model).total)
+    if times > MANY_EPOCHS * 1.01:
+        values["train"] |= {"epochs": MANY_EPOCHS, "least_steps": steps}
+        reasons["train.least_steps"] = _too_little(times)
+    return Choice(values, reasons, budget, parameters(model).total, steps * batch)
+
+
+def _too_little(times: float) -> str:
+    return (
+        f"too little text: {MANY_EPOCHS:g} epochs would be fewer steps, so that it is read about {times:.0f} times "
+        "and learnt by heart; give more text (--data)"
     )
 
 

@@ -46,7 +46,7 @@ def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
     seconds = units.seconds(dials["budget"]) if "budget" in dials else None
     parameters = units.count(dials["size"]) if "size" in dials else None
     peak, machine = this_speed()
-    length = None if built_in else text_bytes(data.sources)
+    length = None if built_in else text_bytes(data.sources, errors=data.errors)
     chosen = choose(Needs("stories", (), length, peak, machine, seconds, parameters)).values
     train = chosen["train"]
     if seconds is not None:
