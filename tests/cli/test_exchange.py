@@ -46,6 +46,22 @@ def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_ru
         assert text(told(f"from-{format}")) == ours
 
 
+def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
+    from tests.export.test_characters import checkpoint, kept, vocabulary
+
+    checkpoint(Path("ckpt.pt"))
+    kept(Path("meta.pkl"), vocabulary())
+    result = command("import", "ckpt.pt", "chars")
+    assert result.code == 0, result.err
+    assert result.out.endswith("next: lilliput generate chars\n")
+    told = command("generate", "chars", "Tom", "--temperature", "0", "--max-tokens", "5", "--json")
+    assert len(json.loads(told.out)["texts"][0]) == 8
+    unknown = command("generate", "chars", "Tom 1")
+    assert unknown.code == 2
+    assert "has no '1' (U+0031)" in unknown.err
+    assert "needs a tokenizer with an end mark" in command("generate", "chars", "A", "--regex", "a+").err
+
+
 def test_options_and_json(command: Command, llama_run: Path):
     result = command("export", str(llama_run), "llama2c", "--type", "int8", "-o", "out/small.bin", "--json")
     written = json.loads(result.out)

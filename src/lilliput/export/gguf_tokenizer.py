@@ -26,6 +26,8 @@ ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
     """What of a tokenizer GGUF cannot say."""
+    if tokenizer.kind == "characters":
+        return ["a tokenizer of single characters"]
     if tokenizer.kind == "other":
         return ["a tokenizer that is neither SentencePiece-style nor byte-level BPE"]
     if tokenizer.kind == "bpe" and tokenizer.pattern is None:
