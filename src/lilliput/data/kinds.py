@@ -19,9 +19,17 @@ def kind_of(spec: Mapping[str, Any]) -> Kind:
         return "other"
     if "ByteLevel" in _types(spec["pre_tokenizer"]) and "Metaspace" not in _types(spec["pre_tokenizer"]):
         return "bpe"
+    # Other programs put a mark for a space after every added token too: not what our own encoding does.
+    plain = all(token["special"] for token in spec["added_tokens"])
+    return "sentencepiece" if plain and marks_spaces(spec) else "other"
+
+
+def marks_spaces(spec: Mapping[str, Any]) -> bool:
+    """Whether it is of SentencePiece's style: BPE with byte fallback over text with a mark for each space and one more
+    before it."""
     normalizers = (spec["normalizer"] or {}).get("normalizers", [])
     marks = [{"type": "Prepend", "prepend": MARK}, {"type": "Replace", "pattern": {"String": " "}, "content": MARK}]
-    return "sentencepiece" if normalizers == marks and spec["model"].get("byte_fallback") else "other"
+    return spec["model"].get("type") == "BPE" and normalizers == marks and bool(spec["model"].get("byte_fallback"))
 
 
 def _types(part: Any) -> set[str]:

@@ -162,8 +162,8 @@ class Tokenizer:
         """Whether it parts text between a letter and a space before a letter, whatever else the text holds."""
         from tokenizers import Tokenizer, models
 
-        if self.kind == "characters":
-            return True
+        if self.kind in ("characters", "other"):
+            return self.kind == "characters"
         probe = Tokenizer(models.BPE())
         probe.pre_tokenizer = words()
         return self.pattern is not None or self._spec["pre_tokenizer"] == json.loads(probe.to_str())["pre_tokenizer"]
@@ -282,13 +282,15 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], continuing: bool = False) -> str:
         """Text of ids, special tokens left out; U+FFFD where the bytes are not UTF-8."""
         if self.kind == "other":
-            return self.backend.decode(list(ids), skip_special_tokens=True)
+            before = self._before if continuing else []
+            text = self.backend.decode([*before, *ids], skip_special_tokens=True)
+            return text.removeprefix(self.backend.decode(before, skip_special_tokens=True))
         return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
         """The exact bytes of ids, special tokens left out."""
         if self.kind == "other":
-            return self.decode(list(ids)).encode()
+            return self.decode(list(ids), continuing).encode()
         data = b"".join([self._pieces[number] for number in ids])
         return data if continuing or not self._prefix else data.removeprefix(b" ")
 
@@ -349,6 +351,11 @@ class Tokenizer:
         if len(ids) < 256:
             raise DataError("this tokenizer has no token for every byte, so it cannot encode what is not text")
         return ids
+
+    @cached_property
+    def _before(self) -> list[int]:
+        """Ids of a word, for a decoder that treats the first of a text unlike those that follow."""
+        return self._encode(["a"])[0].tolist()
 
     @cached_property
     def _prefix(self) -> list[int]:
