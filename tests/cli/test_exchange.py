@@ -8,22 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY, Command, Result
+from tests.cli.conftest import Command, Result
 from tests.export.hub_stand_in import COMMIT, stand_in
-
-
-@pytest.fixture(scope="session")
-def llama_run(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
-    """A run of Llama's parts with the SentencePiece-style tokenizer; tests must not change it."""
-    from lilliput import api
-
-    folder = tmp_path_factory.mktemp("llama")
-    os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
-    options = [*TINY, "model.qk_norm=false", "tokenizer.kind=sentencepiece", "evaluate.baselines=[]"]
-    try:
-        return api.train("story", options, data=str(tales), name="tiny", runs=folder, say=lambda text: None).path
-    finally:
-        del os.environ["LILLIPUT_CACHE"]
 
 
 def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):

@@ -15,6 +15,8 @@ from lilliput.base.errors import ExportError
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.export.source import Source
 from lilliput.export.transfer import Content, keep, read, write
+from lilliput.generate.decode import generate
+from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from tests.export.conftest import PROMPTS, SIZE
@@ -63,6 +65,18 @@ def test_a_long_prompt_is_cut_by_their_pipeline(folder: Path) -> None:
     assert tokenizer.model_max_length == SIZE["context_length"]
     cut = tokenizer("One day Tom saw a ball. " * 40, truncation=True)["input_ids"]
     assert len(cut) == SIZE["context_length"]
+
+
+def test_their_pipeline_goes_on_from_a_prompt_longer_than_learned_positions(grown: Grown, tmp_path: Path) -> None:
+    source = grown("gpt2")
+    keep(Content(source.model, source.tokenizer), tmp_path / "m")
+    told = transformers.pipeline("text-generation", model=str(tmp_path / "m"), handle_long_generation="hole")
+    prompt = "One day Tom saw a ball. " * 40
+    (found,) = told(prompt, do_sample=False, max_new_tokens=6)
+    room = SIZE["context_length"] - 6
+    (ours,) = source.tokenizer.encode_batch([prompt])
+    (expected,) = generate(source.model, [ours[-room:]], SamplingConfig(temperature=0, max_tokens=6))
+    assert found["generated_text"] == prompt + source.tokenizer.decode(expected, continuing=True)
 
 
 # ---------------------------------------------------------------------------- no beginning mark, and added tokens

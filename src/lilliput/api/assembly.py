@@ -165,7 +165,8 @@ class Assembly:
             extra=kept,
         )
         self.tokenizer.save(folder, self.model.config.context_length)
-        (folder / "README.md").write_text(model_card(self.recipe.name, self.model, self.run), encoding="utf-8")
+        card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
         """Put the weights of such a folder into the model."""
