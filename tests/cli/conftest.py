@@ -105,3 +105,17 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 def contents(folder: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="session")
+def llama_run(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
+    """A run of Llama's parts with the SentencePiece-style tokenizer; tests must not change it."""
+    from lilliput import api
+
+    folder = tmp_path_factory.mktemp("llama")
+    os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
+    options = [*TINY, "model.qk_norm=false", "tokenizer.kind=sentencepiece", "evaluate.baselines=[]"]
+    try:
+        return api.train("story", options, data=str(tales), name="tiny", runs=folder, say=lambda text: None).path
+    finally:
+        del os.environ["LILLIPUT_CACHE"]

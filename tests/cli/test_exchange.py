@@ -8,22 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY, Command, Result
+from tests.cli.conftest import Command, Result
 from tests.export.hub_stand_in import COMMIT, stand_in
-
-
-@pytest.fixture(scope="session")
-def llama_run(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
-    """A run of Llama's parts with the SentencePiece-style tokenizer; tests must not change it."""
-    from lilliput import api
-
-    folder = tmp_path_factory.mktemp("llama")
-    os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
-    options = [*TINY, "model.qk_norm=false", "tokenizer.kind=sentencepiece", "evaluate.baselines=[]"]
-    try:
-        return api.train("story", options, data=str(tales), name="tiny", runs=folder, say=lambda text: None).path
-    finally:
-        del os.environ["LILLIPUT_CACHE"]
 
 
 def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
@@ -44,6 +30,22 @@ def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_ru
         assert Path(file).is_file()
         assert command("import", file, f"from-{format}").code == 0
         assert text(told(f"from-{format}")) == ours
+
+
+def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
+    from tests.export.test_characters import checkpoint, kept, vocabulary
+
+    checkpoint(Path("ckpt.pt"))
+    kept(Path("meta.pkl"), vocabulary())
+    result = command("import", "ckpt.pt", "chars")
+    assert result.code == 0, result.err
+    assert result.out.endswith("next: lilliput generate chars\n")
+    told = command("generate", "chars", "Tom", "--temperature", "0", "--max-tokens", "5", "--json")
+    assert len(json.loads(told.out)["texts"][0]) == 8
+    unknown = command("generate", "chars", "Tom 1")
+    assert unknown.code == 2
+    assert "has no '1' (U+0031)" in unknown.err
+    assert "needs a tokenizer with an end mark" in command("generate", "chars", "A", "--regex", "a+").err
 
 
 def test_options_and_json(command: Command, llama_run: Path):

@@ -25,8 +25,10 @@ def kept(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> Path:
     return tmp_path / "tokenizer"
 
 
-def stock(activation: str) -> Any:
-    return stir(transformers.GPT2LMHeadModel(transformers.GPT2Config(**SIZES, activation_function=activation)))
+def stock(activation: str, **sizes: Any) -> Any:
+    return stir(
+        transformers.GPT2LMHeadModel(transformers.GPT2Config(**{**SIZES, **sizes}, activation_function=activation))
+    )
 
 
 def as_linear(model: Any) -> dict[str, torch.Tensor]:

@@ -129,7 +129,8 @@ def test_the_card_is_made_from_the_run(checkpoint: Path):
     card = hub.pack(checkpoint, "ada/story", "apache-2.0").card()
     for words in (
         "license: apache-2.0",
-        'AutoModelForCausalLM.from_pretrained("ada/story")',
+        'folder = "ada/story"',
+        "print(tokenizer.decode(told[0], skip_special_tokens=True))",
         "story world: 20,000 stories",
         "- train: 19,004 documents, 3,210,441 tokens, 12.5 MB of text",
         "| this one, step 600 | 0.8174 |",

@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from lilliput import api
+from lilliput.base.errors import ExportError
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.export.source import Source
 from lilliput.export.transfer import Content, keep, read, write
+from lilliput.generate.decode import generate
+from lilliput.generate.sampling import SamplingConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from tests.export.conftest import PROMPTS, SIZE
@@ -64,6 +67,18 @@ def test_a_long_prompt_is_cut_by_their_pipeline(folder: Path) -> None:
     assert len(cut) == SIZE["context_length"]
 
 
+def test_their_pipeline_goes_on_from_a_prompt_longer_than_learned_positions(grown: Grown, tmp_path: Path) -> None:
+    source = grown("gpt2")
+    keep(Content(source.model, source.tokenizer), tmp_path / "m")
+    told = transformers.pipeline("text-generation", model=str(tmp_path / "m"), handle_long_generation="hole")
+    prompt = "One day Tom saw a ball. " * 40
+    (found,) = told(prompt, do_sample=False, max_new_tokens=6)
+    room = SIZE["context_length"] - 6
+    (ours,) = source.tokenizer.encode_batch([prompt])
+    (expected,) = generate(source.model, [ours[-room:]], SamplingConfig(temperature=0, max_tokens=6))
+    assert found["generated_text"] == prompt + source.tokenizer.decode(expected, continuing=True)
+
+
 # ---------------------------------------------------------------------------- no beginning mark, and added tokens
 
 
@@ -110,27 +125,72 @@ def test_without_a_beginning_mark_there_is_none(tokenizers: dict[str, Tokenizer]
 
 
 ADDED = ["<think>", "</think>", "hello world", "  ", "<tool_call>"]
-TEXTS = ["<think>One day</think> Tom", "a hello world b", "two  spaces", "One<tool_call>day", "plain"]
+TEXTS = ["<think>One day</think> Tom", "a hello world b", "two  spaces", "One<tool_call>day", "plain", "a <think>", ""]
 
 
-def test_added_tokens_keep_their_ids_everywhere(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("kind", ["qwen2", "sentencepiece"])
+def test_added_tokens_keep_their_ids_everywhere(
+    kind: str, normalized: bool, tokenizers: dict[str, Tokenizer], tmp_path: Path
+) -> None:
     from tokenizers import AddedToken
 
     def add(backend: Any) -> None:
-        backend.add_tokens([AddedToken(text, special=False, normalized=False) for text in ADDED])
+        backend.add_tokens([AddedToken(text, special=False, normalized=normalized) for text in ADDED])
 
-    folder = foreign(tokenizers["qwen2"], tmp_path / "m", add)
+    end = tokenizers[kind].token(tokenizers[kind].eos_id)
+    folder = foreign(tokenizers[kind], tmp_path / "m", add, eos_token=end)
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     ours = Tokenizer.load(folder)
     for text in TEXTS:
         ids = theirs(text)["input_ids"]
         assert ours.encode(text) == ids
-        assert ours.decode(ids) == text
+        assert ours.decode(ids) == (text if kind == "qwen2" else theirs.decode(ids))
+        stream = ours.stream()
+        assert "".join(map(stream.push, ids)) + stream.flush() == ours.decode(ids)
+    ours.save(tmp_path / "saved")
+    assert Tokenizer.load(tmp_path / "saved").encode_batch(TEXTS) == ours.encode_batch(TEXTS)
+    if kind == "sentencepiece" and normalized:
+        with pytest.raises(ExportError, match="'<think>' with normalized"):
+            write(Source.load(folder, "m"), "gguf", tmp_path / "x.gguf")
+        return
     with as_gguf(folder, tmp_path) as (program, again):
         for text in TEXTS:
             assert program.tokens(text) == ours.encode(text), text
             assert again.encode(text) == ours.encode(text), text
-            assert again.decode(again.encode(text)) == text
+            assert again.decode(again.encode(text)) == ours.decode(ours.encode(text))
+
+
+def test_what_follows_keeps_its_space_whatever_the_tokenizer(tokenizers: dict[str, Tokenizer]) -> None:
+    from tokenizers import AddedToken
+    from tokenizers import Tokenizer as Backend
+
+    backend = Backend.from_str(tokenizers["sentencepiece"].content)
+    backend.add_tokens([AddedToken("<think>", special=False, normalized=False)])
+    tokenizer = Tokenizer(backend.to_str())
+    ids = tokenizer.encode("One day")
+    assert (tokenizer.kind, tokenizer.decode(ids)) == ("other", "One day")
+    assert tokenizer.decode(ids, continuing=True) == " One day"
+    stream = tokenizer.stream(continuing=True)
+    assert "".join(map(stream.push, ids)) == " One day"
+
+
+@pytest.mark.parametrize(("normaliser", "refused"), [("NFC", False), ("Lowercase", True)])
+def test_normalisers_that_llama_cpp_lacks_are_named(
+    normaliser: str, refused: bool, tokenizers: dict[str, Tokenizer], tmp_path: Path
+) -> None:
+    from tokenizers import normalizers
+
+    def add(backend: Any) -> None:
+        backend.normalizer = getattr(normalizers, normaliser)()
+
+    source = Source.load(foreign(tokenizers["qwen2"], tmp_path / "m", add), "m")
+    if refused:
+        with pytest.raises(ExportError, match="a tokenizer with the normaliser Lowercase"):
+            write(source, "gguf", tmp_path / "x.gguf")
+    else:
+        (note,) = write(source, "gguf", tmp_path / "x.gguf").notes
+        assert note.startswith("llama.cpp does not apply the tokenizer's normaliser NFC")
 
 
 @pytest.mark.parametrize("way", ["lstrip", "rstrip", "single_word"])
@@ -138,8 +198,6 @@ def test_an_added_token_that_strips_is_kept_in_the_folder_and_refused_by_gguf(
     tokenizers: dict[str, Tokenizer], tmp_path: Path, way: str
 ) -> None:
     from tokenizers import AddedToken
-
-    from lilliput.base.errors import ExportError
 
     def add(backend: Any) -> None:
         backend.add_tokens([AddedToken("<mark>", special=False, normalized=False, **{way: True})])

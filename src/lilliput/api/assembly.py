@@ -64,7 +64,7 @@ def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: 
     for number in sorted({place * split.documents // count for place in range(count)}):
         start = int(split.starts[number])
         ids = split.stream[start : min(int(split.ends[number]), start + PROMPT_TOKENS)].tolist()
-        bounds = {tokenizer.bos_id, tokenizer.eos_id}
+        bounds = {tokenizer.bos_id, tokenizer.eos_id} if tokenizer.bounded else set()
         words = objective.told(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
         chosen = words[:PROMPT_WORDS] if objective.reads_forwards else words[-PROMPT_WORDS:]
         prompts.append(" ".join(chosen))
@@ -161,13 +161,12 @@ class Assembly:
         to_huggingface(
             self.model,
             folder,
-            bos_token_id=self.tokenizer.bos_id,
-            eos_token_id=self.tokenizer.eos_id,
-            pad_token_id=self.tokenizer.pad_id,
+            **self.tokenizer.marks,
             extra=kept,
         )
         self.tokenizer.save(folder, self.model.config.context_length)
-        (folder / "README.md").write_text(model_card(self.recipe.name, self.model, self.run), encoding="utf-8")
+        card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
         """Put the weights of such a folder into the model."""

@@ -51,7 +51,7 @@ class Storyteller:
         ends: frozenset[int] | None = None,
     ):
         self.model, self.tokenizer, self.objective, self._faster = model, tokenizer, objective, faster
-        self.ends = frozenset([tokenizer.eos_id]) if ends is None else ends
+        self.ends = tokenizer.ends if ends is None else ends
 
     @cached_property
     def decoder(self) -> Model:

@@ -47,13 +47,14 @@ def import_(
     name: Annotated[str, typer.Argument(help="What to call it here: runs/NAME.")],
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Where none comes with it: a tokenizer.bin, tokenizer.json or vocab.json."),
+        typer.Option(help="Where none comes with it: a tokenizer.bin, tokenizer.json, vocab.json or meta.pkl."),
     ] = None,
     json: Json = False,
 ) -> None:
     """Read another program's model. It becomes a stock Hugging Face folder that every command takes."""
     from lilliput import api
     from lilliput.base import console
+    from lilliput.data.tokenizer import Tokenizer
 
     console.use_json(json)
     folder = api.import_file(file, name, tokenizer=tokenizer)
@@ -61,7 +62,9 @@ def import_(
         console.emit({"file": file, "folder": folder})
     else:
         console.say(str(folder))
-        console.say(f'next: {console.command()} generate {name} "Once upon a time"')
+        # A vocabulary of characters may lack some of any prompt.
+        prompt = ' "Once upon a time"' if Tokenizer.load(folder).bounded else ""
+        console.say(f"next: {console.command()} generate {name}{prompt}")
 
 
 def push(

@@ -23,7 +23,7 @@ class TokenStream:
         if self._tokenizer.kind == "other":
             # Such a tokenizer may join tokens in ways of its own: the whole text is decoded and the new end shown.
             self._ids.append(number)
-            text = self._tokenizer.decode(self._ids).rstrip("\ufffd")
+            text = self._tokenizer.decode(self._ids, self._continuing).rstrip("\ufffd")
             new, self._shown = text[self._shown :], max(self._shown, len(text))
             return new
         data = self._tokenizer.decode_bytes([number], self._continuing)

@@ -8,14 +8,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lilliput.base.errors import DataError
 from lilliput.base.files import write_json, write_text
 from lilliput.data.beginning import marked, unmarked
+from lilliput.data.characters import check_known
 from lilliput.data.config import TokenizerConfig
+from lilliput.data.kinds import Kind, kind_of
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
 from lilliput.data.token_stream import TokenStream
 from lilliput.data.words import Words
@@ -45,9 +47,12 @@ class Tokenizer:
     """Text to ids and back. Made by `train`, `load` or from the JSON of a `tokenizer.json`.
 
     kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
-                bytes exactly; "other" is a loaded tokenizer that does what it does
+                bytes exactly; "characters" gives every character an id of its own and has no marks; "other" is a
+                loaded tokenizer that does what it does
     specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk where present
     begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
+    bounded     whether it has a mark of its own for the beginning or the end of a text; without one, `bos_id` and
+                `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
 
@@ -64,10 +69,10 @@ class Tokenizer:
             self.backend: Backend = Backend.from_str(content)
         except Exception as error:  # `tokenizers` raises bare Exception
             raise DataError(f"not a tokenizer.json that 'tokenizers' can read: {error}") from None
-        self.content, self.begins = unmarked(content), begins
+        self.content = unmarked(content)
         self.sha256 = hashlib.sha256(self.content.encode()).hexdigest()
         self._spec = json.loads(self.content)
-        self.kind: Literal["bpe", "sentencepiece", "other"] = _kind(self._spec)
+        self.kind: Kind = kind_of(self._spec)
         if self.kind == "sentencepiece":
             from tokenizers.normalizers import Replace
 
@@ -76,8 +81,11 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
-        self.specials = self._roles(names or {})
-        self.bos_id, self.eos_id, self.pad_id = (self.specials[role] for role in ("bos", "eos", "pad"))
+        self.bounded = self.kind != "characters"
+        self.begins = begins and self.bounded
+        self.specials = self._roles(names or {}) if self.bounded else {}
+        between = self.backend.token_to_id("\n") or 0
+        self.bos_id, self.eos_id, self.pad_id = (self.specials.get(role, between) for role in ("bos", "eos", "pad"))
 
     # ------------------------------------------------------------------ making and keeping
 
@@ -92,7 +100,7 @@ class Tokenizer:
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """From a tokenizer.json, a folder with one (a checkpoint, a run, a Hugging Face model), GPT-2's vocab.json
-        and merges.txt, or a SentencePiece or llama2.c model. Raises DataError."""
+        and merges.txt, a SentencePiece or llama2.c model, or nanoGPT's meta.pkl. Raises DataError."""
         from lilliput.data.tokenizer_files import read
 
         return cls(*read(Path(path)))
@@ -121,6 +129,18 @@ class Tokenizer:
         return [self.bos_id] if self.begins else []
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The ids that end a text: the end mark, or nothing."""
+        return frozenset([self.eos_id] if self.bounded else [])
+
+    @property
+    def marks(self) -> dict[str, int | None]:
+        """The ids of the marks as a model's config names them; None for one that there is not."""
+        bos = self.bos_id if self.begins else None
+        eos, pad = (self.eos_id, self.pad_id) if self.bounded else (None, None)
+        return {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": pad}
+
+    @property
     def vocab_size(self) -> int:
         """One more than the largest id, so that every id fits a table of this size."""
         return len(self._pieces)
@@ -142,6 +162,8 @@ class Tokenizer:
         """Whether it parts text between a letter and a space before a letter, whatever else the text holds."""
         from tokenizers import Tokenizer, models
 
+        if self.kind in ("characters", "other"):
+            return self.kind == "characters"
         probe = Tokenizer(models.BPE())
         probe.pre_tokenizer = words()
         return self.pattern is not None or self._spec["pre_tokenizer"] == json.loads(probe.to_str())["pre_tokenizer"]
@@ -234,6 +256,8 @@ class Tokenizer:
         return np.concatenate(ids)
 
     def _encode_whole(self, texts: Sequence[str]) -> list[np.ndarray]:
+        if self.kind == "characters":
+            check_known(texts, self._spec["model"]["vocab"])
         try:
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
         except TypeError:  # what `tokenizers` says of half a surrogate pair
@@ -258,13 +282,15 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], continuing: bool = False) -> str:
         """Text of ids, special tokens left out; U+FFFD where the bytes are not UTF-8."""
         if self.kind == "other":
-            return self.backend.decode(list(ids), skip_special_tokens=True)
+            before = self._before if continuing else []
+            text = self.backend.decode([*before, *ids], skip_special_tokens=True)
+            return text.removeprefix(self.backend.decode(before, skip_special_tokens=True))
         return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
         """The exact bytes of ids, special tokens left out."""
         if self.kind == "other":
-            return self.decode(list(ids)).encode()
+            return self.decode(list(ids), continuing).encode()
         data = b"".join([self._pieces[number] for number in ids])
         return data if continuing or not self._prefix else data.removeprefix(b" ")
 
@@ -305,7 +331,7 @@ class Tokenizer:
         for token, number in vocabulary.items():
             if number in special:
                 continue
-            if number in added:
+            if number in added or self.kind == "characters":
                 pieces[number] = token.encode()
             elif self.kind == "bpe":
                 pieces[number] = bytes(alphabet[character] for character in token)
@@ -325,6 +351,11 @@ class Tokenizer:
         if len(ids) < 256:
             raise DataError("this tokenizer has no token for every byte, so it cannot encode what is not text")
         return ids
+
+    @cached_property
+    def _before(self) -> list[int]:
+        """Ids of a word, for a decoder that treats the first of a text unlike those that follow."""
+        return self._encode(["a"])[0].tolist()
 
     @cached_property
     def _prefix(self) -> list[int]:
@@ -349,24 +380,6 @@ def _check_unicode(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(f"a text has no UTF-8 form: {error.reason} at character {error.start:,}") from None
-
-
-def _kind(spec: Mapping[str, Any]) -> Literal["bpe", "sentencepiece", "other"]:
-    """What a tokenizer.json describes, by its parts."""
-    if spec["model"].get("type") != "BPE":
-        return "other"
-    if "ByteLevel" in _types(spec["pre_tokenizer"]) and "Metaspace" not in _types(spec["pre_tokenizer"]):
-        return "bpe"
-    normalizers = (spec["normalizer"] or {}).get("normalizers", [])
-    marks = [{"type": "Prepend", "prepend": MARK}, {"type": "Replace", "pattern": {"String": " "}, "content": MARK}]
-    return "sentencepiece" if normalizers == marks and spec["model"].get("byte_fallback") else "other"
-
-
-def _types(part: Any) -> set[str]:
-    """The types of a pre-tokenizer and of those inside it."""
-    if not part:
-        return set()
-    return {part["type"]}.union(*(_types(inner) for inner in part.get("pretokenizers", [])))
 
 
 def _runs(data: bytes) -> Iterator[str | bytes]:

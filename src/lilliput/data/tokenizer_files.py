@@ -1,4 +1,4 @@
-"""Tokenizer files of others: finding tokenizer.json, and reading GPT-2's, SentencePiece's and llama2.c's formats."""
+"""Tokenizer files of others: finding tokenizer.json; the formats of GPT-2, SentencePiece, llama2.c and nanoGPT."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from lilliput.base.errors import DataError
 from lilliput.data.beginning import begins
+from lilliput.data.characters import read_meta
 from lilliput.data.files import reading
 from lilliput.data.patterns import MARK
 
@@ -27,6 +28,8 @@ def read(path: Path) -> tuple[str, dict[str, str], bool]:
             return read_sentencepiece(file.read_bytes(), file), {}, True
         if file.suffix == ".bin":
             return read_llama2c(file.read_bytes(), file), {}, True
+        if file.suffix == ".pkl":
+            return read_meta(file), {}, False
         content = file.read_bytes()
     try:
         text = content.decode()
@@ -54,7 +57,7 @@ def find(path: Path) -> Path:
             f"there is no tokenizer at {path}", "make one: lilliput tokenizer train --data FILES --out FOLDER"
         )
     for folder in (path, path / "model", *sorted(path.glob("checkpoints/step-*/model"), reverse=True)):
-        for pattern in ("tokenizer.json", "*vocab.json", "tokenizer.model", "tokenizer.bin"):
+        for pattern in ("tokenizer.json", "*vocab.json", "tokenizer.model", "tokenizer.bin", "meta.pkl"):
             for file in sorted(folder.glob(pattern)):
                 return file
     raise DataError(f"the folder {path} holds no tokenizer.json", "make one: lilliput tokenizer train --out FOLDER")

@@ -13,14 +13,11 @@ from lilliput.base.files import read_json
 from lilliput.export.source import Source
 from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
+from lilliput.train.card import snippet
 from lilliput.train.run_folder import STEP, RunFolder
 from lilliput.train.samples_file import Section, parse_samples
 
-USE = """```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model, tokenizer = AutoModelForCausalLM.from_pretrained("{repo}"), AutoTokenizer.from_pretrained("{repo}")
-```
+USE = """{snippet}
 
 or `lilliput pull {repo}`, then `lilliput generate {name} "Once upon a time"`."""
 OWN_CLASS = """No class of transformers computes these parts, so only Lilliput loads it: `lilliput pull {repo}`, then
@@ -73,7 +70,8 @@ def model_card(source: Source, told: Told | None, repo: str | None = None, licen
     origin = "trained from scratch with" if told else "brought into this layout by"
     lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
     if repo is not None:
-        lines += [(USE if stock else OWN_CLASS).format(repo=repo, name=repo.rpartition("/")[2]), ""]
+        code = snippet(repo, source.direction != "reversed")
+        lines += [(USE if stock else OWN_CLASS).format(snippet=code, repo=repo, name=repo.rpartition("/")[2]), ""]
     if source.direction == "reversed":
         lines += [BACKWARDS.format(name=repo.rpartition("/")[2] if repo else source.name), ""]
     lines += [

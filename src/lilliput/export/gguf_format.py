@@ -161,9 +161,12 @@ class Gguf(Format):
 
     def notes(self, source: Source) -> list[str]:
         # Measured in llama.cpp: docs/studies/exports.md.
+        found = []
         if source.model.config.mlp == "gelu":
-            return ["llama.cpp takes GELU's tanh form for this class, where the model has the exact one"]
-        return []
+            found.append("llama.cpp takes GELU's tanh form for this class, where the model has the exact one")
+        if vocabulary.normaliser(source.tokenizer) == "NFC":
+            found.append("llama.cpp does not apply the tokenizer's normaliser NFC: decomposed letters get other ids")
+        return found
 
     def use(self, files: list[Path], kind: str) -> str:
         return f"llama-server -m {files[0]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import ExportError
+from lilliput.data.kinds import marks_spaces
 from lilliput.data.patterns import PATTERNS, byte_level
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
@@ -26,13 +27,23 @@ ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
     """What of a tokenizer GGUF cannot say."""
-    if tokenizer.kind == "other":
+    if tokenizer.kind == "characters":
+        return ["a tokenizer of single characters"]
+    spec = json.loads(tokenizer.content)
+    if tokenizer.kind == "bpe" and (name := normaliser(tokenizer)) not in (None, "NFC"):
+        return [f"a tokenizer with the normaliser {name}"]
+    if tokenizer.kind == "other" and not marks_spaces(spec):
         return ["a tokenizer that is neither SentencePiece-style nor byte-level BPE"]
     if tokenizer.kind == "bpe" and tokenizer.pattern is None:
         return [f"a tokenizer whose pre-split llama.cpp has no name for (named: {', '.join(PATTERNS)})"]
-    added = json.loads(tokenizer.content)["added_tokens"]
-    ways = [(token["content"], way) for token in added for way in ("lstrip", "rstrip", "single_word") if token[way]]
-    return [f"the added token {ways[0][0]!r} with {ways[0][1]}"] if ways else []
+    kinds = ("lstrip", "rstrip", "single_word", *(["normalized"] if spec["normalizer"] else []))
+    found = [(token["content"], way) for token in spec["added_tokens"] for way in kinds if token[way]]
+    return [f"the added token {found[0][0]!r} with {found[0][1]}"] if found else []
+
+
+def normaliser(tokenizer: Tokenizer) -> str | None:
+    """The kind of a tokenizer's normaliser, which GGUF has no key for."""
+    return (json.loads(tokenizer.content)["normalizer"] or {}).get("type")
 
 
 def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_template: str | None) -> None:
@@ -72,7 +83,7 @@ def _types(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
             types.append(CONTROL)
         elif number in plain:
             types.append(USER_DEFINED)
-        elif tokenizer.kind == "sentencepiece" and token in BYTE_PIECES:
+        elif tokenizer.kind != "bpe" and token in BYTE_PIECES:
             types.append(BYTE)
         else:
             types.append(NORMAL)

@@ -16,6 +16,8 @@ FIRST_BYTE = 3
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
     """What of a tokenizer the file cannot say."""
+    if tokenizer.kind == "characters":
+        return ["a tokenizer of single characters"]
     if tokenizer.kind == "other":
         return ["a tokenizer that is neither SentencePiece-style nor byte-level BPE"]
     lacking = [name for name in _byte_names(tokenizer) if tokenizer.backend.token_to_id(name) is None]

@@ -1,8 +1,9 @@
-"""nanoGPT's checkpoints (ckpt.pt), read: GPT-2's parts with exact GELU, biases or none."""
+"""nanoGPT's checkpoints (ckpt.pt), read: GPT-2's parts with exact GELU, biases or none; characters from meta.pkl."""
 
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from lilliput.base.config import validate
 from lilliput.base.errors import ExportError
+from lilliput.data.tokenizer import Tokenizer
 from lilliput.export.format import FORMATS, Content, Format
 from lilliput.export.weights import filled
 from lilliput.model.config import ModelConfig
@@ -60,7 +62,8 @@ PARTS: dict[str, Any] = {
 @FORMATS.add("nanogpt")
 class NanoGpt(Format):
     """A dictionary with `model_args` and `model` that torch.save wrote. Such a file is a pickle: it is read with
-    `weights_only`, which builds tensors, numbers and strings and runs nothing."""
+    `weights_only`, which builds tensors, numbers and strings and runs nothing. A model of characters has its vocabulary
+    in meta.pkl."""
 
     what = "nanoGPT: .pt checkpoints"
     suffix = ".pt"
@@ -92,4 +95,16 @@ class NanoGpt(Format):
             # Without biases its norms have none either; ours always do.
             norms = [name for name in tensors if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
             tensors |= {name.replace("weight", "bias"): torch.zeros_like(tensors[name]) for name in norms}
-        return Content(filled(config, NAMES, tensors, file))
+        return Content(filled(config, NAMES, tensors, file), _vocabulary(file, saved.get("config"), config.vocab_size))
+
+
+def _vocabulary(file: Path, settings: Any, vocab_size: int) -> Tokenizer | None:
+    """The characters in a meta.pkl of this size: beside the checkpoint, else where nanoGPT keeps that of its data."""
+    places = [file.with_name("meta.pkl")]
+    data = settings.get("dataset") if isinstance(settings, dict) else None
+    if isinstance(data, str) and re.fullmatch(r"\w[\w.-]*", data):
+        places.append(file.absolute().parent.parent / "data" / data / "meta.pkl")
+    for place in places:
+        if place.is_file() and (found := Tokenizer.load(place)).vocab_size == vocab_size:
+            return found
+    return None

@@ -88,7 +88,8 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
     chosen = format_.adopted(Tokenizer.load(tokenizer)) if tokenizer else content.tokenizer
     if chosen is None:
         raise ExportError(
-            f"{file} comes without a tokenizer", "name it: --tokenizer FILE (tokenizer.bin, tokenizer.json, vocab.json)"
+            f"{file} comes without a tokenizer",
+            "name it: --tokenizer FILE (tokenizer.bin, tokenizer.json, vocab.json, meta.pkl)",
         )
     if chosen.vocab_size > content.model.config.vocab_size:
         raise ExportError(
@@ -110,6 +111,5 @@ def keep(content: Content, folder: Path) -> None:
     """Write what `read` gave as a stock Hugging Face folder, which is made."""
     tokenizer = content.tokenizer
     assert tokenizer is not None, "read() sees to it"
-    bos, eos, pad = tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id
-    to_huggingface(content.model, folder, bos_token_id=bos, eos_token_id=eos, pad_token_id=pad)
+    to_huggingface(content.model, folder, **tokenizer.marks, extra=None)
     tokenizer.save(folder, content.model.config.context_length)

@@ -135,4 +135,6 @@ class _Vocabulary:
 def _tokens(tokenizer: Tokenizer) -> LLTokenizer:
     """llguidance's view of a tokenizer, which takes about a second to build for 100,000 ids."""
     llguidance = _library()
+    if not tokenizer.bounded:
+        raise ConfigError("a constraint needs a tokenizer with an end mark, and this one has only characters")
     return llguidance.LLTokenizer(llguidance.TokenizerWrapper(_Vocabulary(tokenizer)))

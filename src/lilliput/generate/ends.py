@@ -23,7 +23,7 @@ def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
     ids = [given] if isinstance(given, int) else given or []
     if not isinstance(ids, list) or not all(isinstance(number, int) and number >= 0 for number in ids):
         raise ModelError(f"{folder / 'generation_config.json'}: eos_token_id is {given!r}, and no id or list of ids")
-    return frozenset([tokenizer.eos_id, *ids])
+    return tokenizer.ends | frozenset(ids)
 
 
 def not_taken(folder: Path) -> list[str]:

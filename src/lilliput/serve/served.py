@@ -39,8 +39,8 @@ class Served:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: the end of a text, and the end of a turn where the tokenizer knows one."""
-        end = self.tokenizer.eos_id
-        return (self.ends or frozenset([end])) | {self.tokenizer.specials.get("im_end", end)}
+        ends = self.tokenizer.ends if self.ends is None else self.ends
+        return ends | ({self.tokenizer.specials["im_end"]} if "im_end" in self.tokenizer.specials else set())
 
     def data(self, number: int) -> bytes:
         """The bytes of text that an id stands for; b"" for a special token, and for an id that only the model knows."""

@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilliput import __version__
+from lilliput.model.huggingface import huggingface_class
 from lilliput.train.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
+LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "{folder}"
+model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+"""
+TELL = """given = tokenizer("Once upon a time", return_tensors="pt")
+told = model.generate(**given, do_sample=False, max_new_tokens=100)
+print(tokenizer.decode(told[0], skip_special_tokens=True))
+"""
 CARD = """---
 library_name: transformers
 pipeline_tag: text-generation
@@ -24,12 +34,18 @@ A language model of {parameters:,} parameters, trained from scratch with Lillipu
 - trained on {tokens:,} tokens in {step:,} steps
 - validation: {validation}
 
-`recipe.yaml` in the run folder repeats the training.
+{use}`recipe.yaml` in the run folder repeats the training.
 """
 
 
-def model_card(name: str, model: Model, run: RunFolder) -> str:
-    """Markdown with Hugging Face's metadata block, from the model and the run's last logged lines."""
+def snippet(folder: str, forwards: bool) -> str:
+    """How transformers loads the model, and goes on from a prompt where it reads `forwards`, as a block of code."""
+    return "```python\n" + LOAD.format(folder=folder) + (TELL if forwards else "") + "```"
+
+
+def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -> str:
+    """Markdown with Hugging Face's metadata block, from the model, whether it reads `forwards`, and the run's last
+    logged lines."""
     records = run.read_metrics()
     last = records[-1] if records else {"step": 0, "tokens": 0}
     scored = [record for record in records if "val_bits_per_byte" in record]
@@ -49,4 +65,5 @@ def model_card(name: str, model: Model, run: RunFolder) -> str:
         step=last["step"],
         tokens=last["tokens"],
         validation=validation,
+        use=snippet(".", forwards) + "\n\n" if huggingface_class(config)[0] else "",
     )

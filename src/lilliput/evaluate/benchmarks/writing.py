@@ -47,7 +47,7 @@ def _batch(
     rows: list[list[int]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
     greedy = SamplingConfig(temperature=0, max_tokens=max_tokens)
-    for count, step in enumerate(stream(model, prompts, greedy, {tokenizer.eos_id}), start=1):
+    for count, step in enumerate(stream(model, prompts, greedy, set(tokenizer.ends)), start=1):
         for row, ids in enumerate(rows):
             ids += step.said(row)
             ended[row] |= step.finished[row] is not None
