@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lilliput import __version__
-from lilliput.base import mkl
+from lilliput.base import before_torch
 from lilliput.cli import (
     compare,
     data,
@@ -65,11 +65,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
+"""Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
+
+
 @app.callback()
 def _main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options of the command itself."""
-    mkl.prepare()
+    if context.invoked_subcommand in COMPUTING:
+        before_torch.before_use()

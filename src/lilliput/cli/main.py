@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from lilliput.base.errors import LilliputError
+from lilliput.base.files import cache_folder
 
 
 def start() -> None:
@@ -52,7 +54,10 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}", "check the path, its permissions and the free disk space")
+        kept = error.filename and Path(os.fsdecode(error.filename)).is_relative_to(cache_folder())
+        cache = "the cache cannot be used; set LILLIPUT_CACHE to a folder that can be written"
+        path = "check the path, its permissions and the free disk space"
+        _complain(f"{where}{error.strerror or error}", cache if kept else path)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         sys.exit(130)
