@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("init")(init.init)
-app.command("train")(train.train)
+app.command("train", context_settings={"ignore_unknown_options": True})(train.train)  # it names what to type instead
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
