@@ -38,7 +38,7 @@ print(schedule.Budget.__name__)
 
 
 def test_the_command_and_the_package_do_not_import_torch() -> None:
-    code = "import sys, lilliput, lilliput.cli.main; print(sorted({'torch', 'tokenizers', 'numpy'} & set(sys.modules)))"
+    code = "import sys, lilliput, lilliput.cli.app; print(sorted({'torch', 'tokenizers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -7,14 +7,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lilliput.base import mkl
-from lilliput.base.files import cache_folder
-from lilliput.base.threads import waiting_environment
+from lilliput.base import before_torch
 
 if TYPE_CHECKING:
     from lilliput.api import (
@@ -35,10 +32,7 @@ if TYPE_CHECKING:
         train,
     )
 
-# All three have to be there when PyTorch is first imported. It would keep what it compiles where a restart deletes it.
-os.environ.update(waiting_environment(os.environ))
-os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
-mkl.answer()
+before_torch.at_import()
 
 __version__ = "0.1.0"
 __all__ = [
@@ -63,7 +57,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # PyTorch takes a second to import: only what needs it pays for it.
     if name in __all__:
-        mkl.prepare()
+        before_torch.before_use()
         from lilliput import api
 
         return getattr(api, name)

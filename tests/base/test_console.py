@@ -96,9 +96,23 @@ def test_progress_without_a_terminal_prints_parseable_lines(capsys):
         for _ in range(4):
             bar.advance()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 4, "the end is shown already"
     assert lines[0].startswith('progress="making \\"tokens\\"" done=1 total=4 percent=25.0 seconds=')
     assert "done=4 total=4 percent=100.0" in lines[-1]
+
+
+def test_the_last_line_shows_slow_work_at_its_speed(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: clock[0])
+    with progress("runs", 3) as bar:
+        for clock[0] in (300.0, 600.0):
+            bar.advance()
+        clock[0] = 605.0
+        bar.advance()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("done=")[1].split()[0] for line in lines] == ["1", "2", "3"]
+    assert lines[0].endswith("per_second=0.00333")
+    assert lines[2].endswith("per_second=0.00496")
 
 
 def test_short_work_without_a_terminal_prints_nothing(capsys):
@@ -111,7 +125,7 @@ def test_a_total_may_come_late_and_never(capsys):
     with progress("work", interval=0) as bar:
         bar.update(10)
         bar.update(20, total=40)
-    first, second, _ = capsys.readouterr().out.splitlines()
+    first, second = capsys.readouterr().out.splitlines()
     assert "total" not in first
     assert "done=20 total=40" in second
 

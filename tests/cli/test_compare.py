@@ -22,7 +22,7 @@ def test_it_prints_a_table_and_writes_a_page(command: Command, runs: list[str], 
     assert result.out.startswith("| model | bits per byte |")
     assert "± " in result.out
     assert result.out.endswith("compare.html\n")
-    assert "b is best" in (tmp_path / "compare.html").read_text()
+    assert "b has the lowest score" in (tmp_path / "compare.html").read_text()
 
 
 def test_its_options_act(command: Command, runs: list[str], tmp_path: Path) -> None:

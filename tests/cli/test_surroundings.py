@@ -28,6 +28,9 @@ def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str) -> No
     plain = lilliput(*words, PYTHONIOENCODING=encoding, HOME=str(tmp_path))
     assert plain.returncode == 0, plain.stderr
     assert b"Traceback" not in plain.stderr
+    for other in ("--help", "model show story_1m", "recipe show story"):
+        found = lilliput(*other.split(), PYTHONIOENCODING=encoding, HOME=str(tmp_path))
+        assert found.returncode == 0, found.stderr
     report = lilliput(*words, "--json", PYTHONIOENCODING=encoding, HOME=str(tmp_path))
     assert json.loads(report.stdout.decode(encoding))["sample"]["text"] == "naïve 東京 — one."
 
@@ -57,16 +60,64 @@ def test_without_a_home_the_cache_is_a_folder_of_this_user_alone(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    files._temporary.cache_clear()
+    files.temporary_cache.cache_clear()
     found = files.cache_folder()
     assert found.parent == tmp_path
     assert found.stat().st_mode & 0o077 == 0
     found.rmdir()
     (tmp_path / "elsewhere").mkdir()
     found.symlink_to(tmp_path / "elsewhere")  # planted: what it points to is somebody else's choice
-    files._temporary.cache_clear()
+    files.temporary_cache.cache_clear()
     assert files.cache_folder() != found
-    files._temporary.cache_clear()
+    files.temporary_cache.cache_clear()
+
+
+NOWHERE = "/dev/null/cache"
+"""A cache that nobody can make, whoever runs the tests."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="/dev/null")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--help",
+        "recipe list",
+        "model list",
+        "model show story_1m",
+        "data show --data RUN/../../tales.txt",
+        "tokenizer show hello --tokenizer RUN",
+        "generate RUN One --max-tokens 3",
+        "complete RUN",
+        "doctor",
+    ],
+)
+def test_without_a_cache_all_that_needs_none_works(words: str, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "tales.txt").write_text("One day.\n\nTwo days.")
+    words = words.replace("RUN/../..", str(tmp_path)).replace("RUN", str(trained))
+    found = lilliput(*words.split(), LILLIPUT_CACHE=NOWHERE, TMPDIR=str(tmp_path))
+    assert found.returncode == 0, found.stderr
+    assert b"error" not in found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="/dev/null")
+def test_what_needs_a_cache_names_the_setting(tales: Path, tmp_path: Path) -> None:
+    code = "import os, sys; os.chdir(sys.argv.pop()); from lilliput.cli.main import main; main()"
+    words = ["train", "story", "--data", str(tales), str(tmp_path)]
+    kept = {**os.environ, "LILLIPUT_CACHE": NOWHERE}
+    found = subprocess.run([sys.executable, "-c", code, *words], env=kept, capture_output=True, timeout=120)
+    assert found.returncode == 2
+    assert b"Traceback" not in found.stderr
+    assert b"LILLIPUT_CACHE=" in found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes are found in other ways")
+def test_quick_commands_make_nothing(tmp_path: Path) -> None:
+    for number, words in enumerate((["--help"], ["wtac"], ["recipe", "list"], ["model", "list"])):
+        home = tmp_path / str(number)
+        home.mkdir()
+        found = lilliput(*words, HOME=str(home), TMPDIR=str(home))
+        assert found.returncode == 0, found.stderr
+        assert list(home.iterdir()) == []
 
 
 def test_a_queue_line_may_say_local_and_one_device(tmp_path: Path) -> None:

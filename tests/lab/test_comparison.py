@@ -87,6 +87,76 @@ def test_single_seeds_are_not_tested(tmp_path):
     assert "±" not in markdown(comparison).split("\n\n")[0]
 
 
+def test_the_same_seed_again_is_no_further_seed(tmp_path):
+    again = [made(tmp_path, name, 1, shift=shift) for name, shift in (("a", 0.0), ("b", 0.1))]
+    (group,) = Comparison(again).groups
+    assert group.estimate is not None
+    assert (group.estimate.count, group.estimate.margin) == (1, None)
+    assert "repeats of one seed" in markdown(Comparison(again))
+    three = Comparison([*again, made(tmp_path, "c", 2, shift=0.2)])
+    first = three.runs[0].score
+    assert first is not None
+    assert three.groups[0].scores == pytest.approx([first + 0.05, first + 0.2])
+    assert "(2 seeds)" in markdown(three)
+
+
+def test_what_is_known_of_seeds_is_not_denied_elsewhere(seeds, tmp_path):
+    comparison = Comparison([seeds[1], seeds[2], made(tmp_path, "single", width=512, shift=0.5)])
+    text = markdown(comparison)
+    assert "(2 seeds)" in text
+    assert "How far seeds lie apart is known of narrow alone." in text
+    assert "is not known here" not in text
+    alone = markdown(Comparison([seeds[1], seeds[2]]))
+    assert "(2 seeds)" in alone
+    assert "not known" not in alone
+
+
+def test_the_verdict_asks_for_what_the_table_asks_for(tmp_path):
+    at = {64: (0.0, 0.002), 128: (0.01, 0.0122), 256: (0.3, 0.31)}
+    runs = [made(tmp_path, f"w{w}-{s}", s, w, shift) for w, pair in at.items() for s, shift in enumerate(pair, 1)]
+    comparison = Comparison(runs)
+    (found,) = [one for worse, better, one in comparison.differences if (worse.name, better.name) == ("w128", "w64")]
+    assert 0.017 < found.p < 0.05
+    assert "p < 0.017" in markdown(comparison)
+    assert "has the lowest score" in verdict(comparison)
+    assert "may give" in verdict(comparison)
+    assert "is best" in verdict(Comparison(runs[:4]))
+
+
+def test_scores_of_different_texts_are_not_ranked(tmp_path):
+    def tokenized(name: str, seed: int, shift: float, tokenizer: str, part: str) -> Path:
+        data = {"train": {}, "validation": {"documents": 9, "bytes": 999}, "tokenizer": tokenizer}
+        run = made(tmp_path, name, seed, shift=shift, data=data)
+        recipe = (run / "recipe.yaml").read_text().replace("vocab_size: 2048", f"vocab_size: {tokenizer}")
+        (run / "recipe.yaml").write_text(f"{recipe}evaluate: {{final_tokens: {part}}}\n")
+        return run
+
+    def four(part: str) -> Comparison:
+        made = [("x", 1, 0.0, "300"), ("x", 2, 0.01, "300"), ("y", 1, 0.3, "400"), ("y", 2, 0.31, "400")]
+        return Comparison([tokenized(f"{n}{part}-{seed}", seed, by, kind, part) for n, seed, by, kind in made])
+
+    cut, whole = four("100"), four("null")
+    assert cut.differences == []
+    assert "which is better is not known" in verdict(cut)
+    assert "are not ranked" in " ".join(cut.notes)
+    assert "scored on the same text" in markdown(cut)
+    assert len(whole.differences) == 1
+    assert "is best" in verdict(whole)
+    assert not any("ranked" in note for note in whole.notes)
+    assert any("Curves" in note for note in whole.notes)
+
+
+def test_runs_of_one_recipe_on_other_text_are_no_seeds_of_it(tmp_path):
+    other = {"train": {}, "validation": {"documents": 3, "bytes": 4}, "tokenizer": "x"}
+    runs = [made(tmp_path, "a-1", 1), made(tmp_path, "a-2", 2, data=other), made(tmp_path, "a-3", 3)]
+    comparison = Comparison(runs)
+    assert sorted(len(group.runs) for group in comparison.groups) == [1, 2]
+    (runs[2] / "summary.json").unlink()
+    comparison = Comparison(runs)
+    assert sorted(len(group.runs) for group in comparison.groups) == [1, 2]
+    assert [len(group.scores) for group in comparison.groups] == [1, 1]  # of one that has not ended, no final score
+
+
 def test_three_pairs_are_told_to_be_three(tmp_path):
     runs = [made(tmp_path, f"w{w}-{s}", s, w, w / 1000 + s / 500) for w in (64, 128, 256) for s in (1, 2)]
     comparison = Comparison(runs)

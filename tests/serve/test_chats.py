@@ -127,7 +127,7 @@ def test_json_of_a_schema(server: Address) -> None:
         ({"top_logprobs": 2}, "needs logprobs"),
         ({"max_tokens": 3, "max_completion_tokens": 3}, "two names"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
-        ({"extra_body": {"tools": []}}, "unknown key 'tools'"),
+        ({"extra_body": {"toolz": []}}, "unknown key 'toolz'"),
     ],
 )
 def test_what_cannot_be_done_is_said(server: Address, more: dict, words: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serve.conftest import Address, serving
+from tests.serve.conftest import CONTEXT, Address, serving
 
 pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
 
@@ -99,6 +99,35 @@ def test_pointing_shows_alternatives_and_one_of_them_branches(page: Page) -> Non
     told(page)
     assert page.locator(".token").all_text_contents() == before
     expect(page.locator("#undo")).to_be_hidden()
+
+
+def test_a_story_is_told_to_its_end_unless_asked_otherwise(page: Page, server: Address) -> None:
+    assert page.input_value("#tokens") == str(CONTEXT)
+    page.click("#tell")
+    told(page)
+    expected = text_of(server, model="forwards", prompt="Once upon a time", seed=0, max_tokens=CONTEXT)
+    assert page.locator(".flow").evaluate("flow => flow.textContent") == "Once upon a time" + expected
+
+
+BASELINES = """
+all => all.flatMap(choice => [...choice.querySelectorAll("span")].map(span => {
+  const mark = document.createElement("i");
+  mark.style.display = "inline-block";
+  span.append(mark);
+  const bottom = mark.getBoundingClientRect().bottom;
+  mark.remove();
+  return bottom - choice.getBoundingClientRect().top;
+}))
+"""
+
+
+def test_a_token_and_its_share_stand_on_one_line(page: Page) -> None:
+    tell(page, seed="1")
+    page.locator(".token").nth(6).hover()
+    expect(page.locator("#choices")).to_be_visible()
+    bottoms = page.locator(".choice").evaluate_all(BASELINES)
+    assert len(bottoms) >= 12
+    assert max(abs(a - b) for a, b in zip(bottoms[::2], bottoms[1::2], strict=True)) < 0.6
 
 
 def test_keys_alone_tell_walk_and_branch(page: Page) -> None:

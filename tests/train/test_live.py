@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lilliput.train.braille import Curve
 from lilliput.train.live import LiveView
+from lilliput.train.schedule import Budget
 
 NUMBERS = {"tokens_per_second": 41_200.0, "train_bpb": 1.234, "learning_rate": 1e-3}
 
@@ -218,3 +219,51 @@ def test_a_curve_keeps_means_and_forgets_what_is_not_finite():
     curve.add(0.2, None)
     assert [value for _, value in curve.points()] == [2.0, 4.0]
     assert (curve.low, curve.high) == (1.0, 4.0)
+
+
+def test_a_view_that_goes_on_shows_what_was_before_it():
+    whole, later = LiveView(50, "story", terminal()), LiveView(50, "story", terminal())
+    run(whole)
+    for step in range(1, 51):
+        bits = 0.8 + 2.4 * math.exp(-step / 8)
+        validation = bits + 0.02 if step % 10 == 0 else None
+        if step <= 30:
+            later.remember(step / 50, bits, validation)
+        else:
+            later.update(step, step / 50, step * 4096, step * 0.1, 1.0, 40_960.0, bits, validation, 1e-3)
+    assert later.train_curve.points() == whole.train_curve.points()
+    assert later.val_curve.points() == whole.val_curve.points()
+    last = later.val_curve.points()
+    later.update(50, 1.0, 1, 1, val_bpb=0.8 + 2.4 * math.exp(-50 / 8) + 0.02)
+    assert later.val_curve.points() == last
+    later.close()
+    whole.close()
+
+
+def test_a_remembered_view_that_saw_no_step_prints_nothing():
+    console = plain()
+    view = LiveView(10, "story", console)
+    view.remember(0.5, 1.0, 1.0)
+    view.close()
+    assert written(console) == ""
+
+
+def test_a_resumed_run_shows_its_history(monkeypatch, tmp_path):
+    from lilliput.train.progress import LiveRun
+    from lilliput.train.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path)
+    for step in range(0, 31, 10):
+        folder.append_metrics({"step": step, "seconds": step / 10, "bits_per_byte": 4.0 - step / 10})
+    folder.append_metrics({"step": 40, "seconds": 4.0, "val_bits_per_byte": 1.5})
+
+    class Trainer:
+        run, progress, seconds = folder, 0.4, 4.0
+        budget = Budget(100, None)
+
+    live = LiveRun("story")
+    monkeypatch.setattr("lilliput.train.progress.console", plain())
+    live.on_start(Trainer())  # type: ignore[arg-type]
+    assert live.view is not None
+    assert [value for _, value in live.view.train_curve.points()] == [4.0, 3.0, 2.0, 1.0]
+    assert [(round(at, 1), value) for at, value in live.view.val_curve.points()] == [(0.4, 1.5)]

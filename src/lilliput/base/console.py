@@ -150,6 +150,7 @@ class Progress:
         self.description, self.total, self.done = description, total, 0.0
         self._bar, self._task, self._interval = bar, task, interval
         self._began = self._printed = monotonic()
+        self._shown = math.nan
 
     def advance(self, amount: float = 1) -> None:
         """`amount` more is done."""
@@ -170,17 +171,17 @@ class Progress:
             self._bar.update(self._task, description=description)
 
     def close(self) -> None:
-        """The last line, for work that was long enough to have an earlier one."""
-        if self._bar is None and self._printed > self._began:
+        """The last line, for work that was long enough to have an earlier one that does not show its end yet."""
+        if self._bar is None and self._printed > self._began and self._shown != self.done:
             self._line()
 
     def _line(self) -> None:
-        self._printed = monotonic()
+        self._printed, self._shown = monotonic(), self.done
         seconds = self._printed - self._began
         parts = [f"progress={json.dumps(self.description)}", f"done={self.done:.0f}"]
         if self.total:
             parts += [f"total={self.total:.0f}", f"percent={100 * self.done / self.total:.1f}"]
-        say(" ".join([*parts, f"seconds={seconds:.1f}", f"per_second={self.done / max(seconds, 1e-9):.1f}"]))
+        say(" ".join([*parts, f"seconds={seconds:.1f}", f"per_second={self.done / max(seconds, 1e-9):.3g}"]))
 
 
 @contextmanager

@@ -46,8 +46,8 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def cache_folder() -> Path:
-    """Where things that can be made again are kept: `$LILLIPUT_CACHE`, else the user's cache folder."""
+def named_cache() -> Path | None:
+    """`$LILLIPUT_CACHE`, else the user's cache folder; None for a user without a home. Nothing is made."""
     root = os.environ.get("LILLIPUT_CACHE")
     if root:
         return Path(root)
@@ -56,17 +56,31 @@ def cache_folder() -> Path:
     try:
         return Path.home() / ".cache" / "lilliput"
     except RuntimeError:  # an unknown user without HOME, as in a container
-        return _temporary()
+        return None
+
+
+def cache_folder() -> Path:
+    """Where things that can be made again are kept: `named_cache`, else a folder of this user alone among the temporary
+    files."""
+    return named_cache() or temporary_cache()
+
+
+def can_hold(folder: Path) -> bool:
+    """Whether files can be made in `folder`, or in what of it exists so far; nothing is made."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 @cache
-def _temporary() -> Path:
+def temporary_cache() -> Path:
     """A folder of this user alone among the temporary files. One of its name that belongs to somebody else is not used,
-    since libraries are loaded from here."""
-    folder = Path(tempfile.gettempdir()) / f"lilliput-{os.getuid()}"
+    since libraries are loaded from here. Where nothing can be made, a place that cannot be written either."""
+    user = os.getuid() if hasattr(os, "getuid") else 0  # Windows: all files are of user 0, and the folder is private
     try:
+        folder = Path(tempfile.gettempdir()) / f"lilliput-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        own = folder.stat().st_uid == os.getuid() and not folder.is_symlink()
+        own = folder.stat().st_uid == user and not folder.is_symlink()
+        return folder if own else Path(tempfile.mkdtemp(prefix="lilliput-"))
     except OSError:
-        own = False
-    return folder if own else Path(tempfile.mkdtemp(prefix="lilliput-"))
+        return Path(os.devnull) / "lilliput"

@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,14 +36,36 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     if kept.exists():
         with suppress(OSError):  # a damaged file is built anew
             return ctypes.CDLL(str(kept))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f"{kept.name}.{os.getpid()}")
-    for way in WAYS:
-        command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(partial)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if not done.returncode:
-            break
-    else:
-        raise ConfigError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}", "set CXX to another compiler")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_name(f"{kept.name}.{os.getpid()}")
+        partial.touch()
+    except OSError:  # a cache that cannot be written only means building again in every process
+        return _unkept(builder, source, flags)
+    _compile(builder, source, flags, partial)
     os.replace(partial, kept)
     return ctypes.CDLL(str(kept))
+
+
+def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
+    """Built for this process alone: what is loaded stays when its file is gone. Raises ConfigError where there is no
+    place for temporary files either."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{source.stem}.so"
+            _compile(builder, source, flags, file)
+            return ctypes.CDLL(str(file))
+    except OSError as error:
+        hint = "set LILLIPUT_CACHE to a folder that can be written"
+        raise ConfigError(f"what is compiled cannot be written: {error}", hint) from None
+
+
+def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:
+    """Raises ConfigError with the compiler's last words."""
+    for way in WAYS:
+        command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return
+    target.unlink(missing_ok=True)
+    raise ConfigError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}", "set CXX to another compiler")

@@ -20,25 +20,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def list_models(json: Json = False) -> None:
     """List every named model. Its shape, size and the Hugging Face class it saves as."""
     from lilliput.base import console
-    from lilliput.model.counts import parameters
-    from lilliput.model.huggingface import huggingface_class
-    from lilliput.model.styles import STYLES, resolve
+    from lilliput.model.listing import listing
 
     console.use_json(json)
-    configs = {name: resolve(name) for name in STYLES}
-    rows = {
-        name: {
-            "parameters": parameters(config).total,
-            "non_embedding": parameters(config).non_embedding,
-            "d_model": config.d_model,
-            "n_layers": config.n_layers,
-            "n_heads": config.n_heads,
-            "vocab_size": config.vocab_size,
-            "context_length": config.context_length,
-            "huggingface_class": huggingface_class(config)[0],
-        }
-        for name, config in configs.items()
-    }
+    rows = listing()
     if json:
         console.emit({"models": rows})
         return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lilliput.api import Run
 
 INTERRUPTED = 130
+OPTIONS = ("--data", "--name", "--verbose", "--json", "--help")
 
 
 def train(
@@ -31,9 +32,11 @@ def train(
 ) -> None:
     """Train a model by a recipe. The same command again goes on with an interrupted run."""
     from lilliput import api
-    from lilliput.base import console
+    from lilliput import recipe as recipes
+    from lilliput.base import console, foreign
 
     console.use_json(json)
+    foreign.refuse(overrides or [], OPTIONS, lambda: recipes.load(recipe).model.context_length)
     assignments, paths = sort_words(overrides, data)
     run = api.train(recipe, assignments, data=paths, name=name, verbose=verbose)
     if not run.summary:

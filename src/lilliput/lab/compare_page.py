@@ -71,12 +71,22 @@ def verdict(comparison: Comparison) -> str:
         ((only, estimate),) = scored
         return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to set beside it."
     (best, least), (second, more) = scored[:2]
-    told = f"{best.name} is best, {least.mean:.3f} bits per byte: {more.mean - least.mean:.3f} below {second.name}"
+    if not best.same_text(second):
+        scores = f"{best.name} {least.mean:.3f} bits per byte, {second.name} {more.mean:.3f}"
+        return f"{scores}, on different text: which is better is not known (see the notes)."
+    lowest = f"{best.name} has the lowest score"
+    lead = f"{least.mean:.3f} bits per byte: {more.mean - least.mean:.3f} below {second.name}"
     found = next((one for worse, better, one in comparison.differences if (better, worse) == (best, second)), None)
+    if found is None and min(len(best.scores), len(second.scores)) > 1:
+        return (
+            f"{best.name} has the lowest score, {lead}. Seeds do not differ at all here, so there is nothing to test."
+        )
     if found is None:
-        return f"{told}. Whether that is more than chance is not known: it takes two seeds of each."
-    sure = "which chance between seeds would seldom give" if found.p < 0.05 else "which chance between seeds may give"
-    return f"{told}, {sure} (Welch's t-test, p = {found.p:.2g}, {found.degrees:.1f} degrees of freedom)."
+        return f"{lowest}, {lead}. Whether that is chance is not known: it takes two seeds of each."
+    test = f"(Welch's t-test, p = {found.p:.2g}, {found.degrees:.1f} degrees of freedom)"
+    if found.p < comparison.significant:
+        return f"{best.name} is best, {lead}, which chance between seeds would seldom give {test}."
+    return f"{lowest}, {lead}, which chance between seeds may give {test}."
 
 
 def _scores(comparison: Comparison) -> str:
@@ -199,7 +209,7 @@ def _settings(comparison: Comparison) -> str:
         for key, values in comparison.settings.items()
     )
     return (
-        "<h2>Where their recipes differ</h2>"
+        "<h2>Where the runs' settings differ</h2>"
         f'<div class="scroll"><table class="numbers values"><tr><td></td>{head}</tr>{rows}</table></div>'
     )
 

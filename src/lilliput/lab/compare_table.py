@@ -11,6 +11,7 @@ from lilliput.lab.statistics import Difference, Estimate
 
 Row = list[str]
 NONE = "-"
+INTERVAL = "± is a 95% interval by Student's t over seeds."
 
 
 def markdown(comparison: Comparison) -> str:
@@ -100,14 +101,11 @@ def _cell(value: float | None, text: Callable[[float], str]) -> str:
 def caveat(comparison: Comparison) -> str:
     """What the test is and what it cannot show."""
     if not comparison.differences:
-        return (
-            "No difference could be tested: that takes two models with two or more seeds each. How far apart two seeds "
-            "of one recipe lie is not known here, so no difference above is known to be more than that."
-        )
+        return _untested(comparison)
     pairs = len(comparison.differences)
     least = min(min(len(worse.scores), len(better.scores)) for worse, better, _ in comparison.differences)
     parts = [
-        "± is a 95% interval by Student's t over seeds; p is of Welch's t-test on the final bits per byte, two-sided. "
+        f"{INTERVAL} p is of Welch's t-test on the final bits per byte, two-sided. "
         "Both take seeds as draws from a normal distribution."
     ]
     if least == 2:
@@ -117,9 +115,30 @@ def caveat(comparison: Comparison) -> str:
         )
     if pairs > 1:
         parts.append(
-            f"p is not adjusted for {pairs} pairs: to be wrong in 5% of such tables, ask for p < {0.05 / pairs:.2g}."
+            f"p is not adjusted for {pairs} pairs: to be wrong in 5% of such tables, ask for "
+            f"p < {comparison.significant:.2g}."
         )
     return " ".join(parts)
+
+
+def _untested(comparison: Comparison) -> str:
+    """Why there is no test, and what the seeds that there are show."""
+    several = [group.name for group in comparison.groups if len(group.scores) > 1]
+    known = f"{INTERVAL} " if several else ""
+    if len(comparison.groups) == 1:
+        repeats = "" if several else "These are repeats of one seed: they do not show how far seeds lie apart. "
+        return f"{known}{repeats}There is no other model to test against."
+    needs = (
+        f"{known}No difference could be tested: that takes two models with two or more seeds each, "
+        "scored on the same text."
+    )
+    if not several:
+        return (
+            f"{needs} How far apart two seeds of one recipe lie is not known here, so no difference above is known to "
+            "be more than that."
+        )
+    alone = "" if len(several) == len(comparison.groups) else " alone"
+    return f"{needs} How far seeds lie apart is known of {', '.join(several)}{alone}."
 
 
 # ---------------------------------------------------------------------------- plain values
@@ -135,6 +154,7 @@ def plain(comparison: Comparison) -> dict[str, Any]:
         ],
         "test": "Welch's t-test, two-sided, on final validation bits per byte",
         "settings": comparison.settings,
+        "significant_p": comparison.significant,
         "notes": comparison.notes,
     }
 

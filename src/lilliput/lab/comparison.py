@@ -15,6 +15,7 @@ from typing import Any
 from lilliput.base.chart import Point
 from lilliput.base.config import flatten, validate
 from lilliput.base.errors import CheckpointError, ConfigError
+from lilliput.evaluate.config import EvaluateConfig
 from lilliput.lab.run_record import RunRecord, as_number
 from lilliput.lab.statistics import Difference, Estimate, estimate, welch
 from lilliput.model.config import ModelConfig
@@ -36,6 +37,20 @@ class Compared:
     def score(self) -> float | None:
         """Validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
         return self.record.number("val_bits_per_byte")
+
+    @property
+    def ended(self) -> bool:
+        """Whether `score` is the final one."""
+        return self.record.summary.get("val_bits_per_byte") is not None
+
+    @property
+    def text(self) -> tuple[Any, ...]:
+        """What the score is of: runs for which this is equal were scored on the same text. A part is cut by tokens, so
+        it is another one under another tokenizer or another number of them."""
+        evaluate, data = self.record.recipe.get("evaluate") or {}, _data(self.record)
+        part = evaluate.get("final_tokens") if self.ended else evaluate.get("tokens", EvaluateConfig().tokens)
+        cut = (part, data.get("tokenizer")) if part else None
+        return self.ended, _size(self.record, "validation"), cut
 
     @cached_property
     def flops_per_token(self) -> float | None:
@@ -72,8 +87,23 @@ class Group:
     runs: tuple[Compared, ...]
 
     @cached_property
+    def scored(self) -> list[Compared]:
+        """The runs that have ended; where none has, all that have been evaluated."""
+        known = [run for run in self.runs if run.score is not None]
+        return [run for run in known if run.ended] or known
+
+    @cached_property
     def scores(self) -> list[float]:
-        return [run.score for run in self.runs if run.score is not None]
+        """Final bits per byte, one a seed: the same seed again is no further draw, so the mean of such runs counts."""
+        seeds: dict[Any, list[float]] = {}
+        for run in self.scored:
+            assert run.score is not None
+            seeds.setdefault(run.record.recipe.get("seed"), []).append(run.score)
+        return [fmean(scores) for scores in seeds.values()]
+
+    def same_text(self, other: Group) -> bool:
+        """Whether all runs of both were scored on the same text, so that their scores compare."""
+        return len({run.text for run in (*self.scored, *other.scored)}) < 2
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -112,13 +142,20 @@ class Comparison:
 
     @cached_property
     def differences(self) -> list[tuple[Group, Group, Difference]]:
-        """Every pair of groups for which Welch's test can be made, the worse first."""
-        tested = ((worse, better, welch(worse.scores, better.scores)) for better, worse in combinations(self.groups, 2))
+        """Every pair of groups that were scored on the same text and for which Welch's test can be made, the worse
+        first."""
+        pairs = ((worse, better) for better, worse in combinations(self.groups, 2) if worse.same_text(better))
+        tested = ((worse, better, welch(worse.scores, better.scores)) for worse, better in pairs)
         return [(worse, better, found) for worse, better, found in tested if found is not None]
+
+    @property
+    def significant(self) -> float:
+        """The p below which a difference is called one: 5% of such tables are wrong somewhere, shared by its pairs."""
+        return 0.05 / max(len(self.differences), 1)
 
     @cached_property
     def settings(self) -> dict[str, list[Any]]:
-        """Recipe keys in which the runs differ, each with the value of every run in order."""
+        """Recipe keys in which the runs differ, the seed among them, each with the value of every run in order."""
         recipes = [flatten(run.record.recipe) for run in self.runs]
         keys = dict.fromkeys(key for recipe in recipes for key in recipe if key != "name")
         values = {key: [recipe.get(key) for recipe in recipes] for key in keys}
@@ -127,7 +164,7 @@ class Comparison:
     @cached_property
     def notes(self) -> list[str]:
         """What makes these runs less comparable than they look."""
-        doubts = [note for note in (self._texts(), self._tokens(), self._machines()) if note]
+        doubts = [note for note in (self._texts(), self._parts(), self._curves(), self._machines()) if note]
         return [*doubts, *(f"{run.label}: {problem}." for run in self.runs for problem in run.record.problems)]
 
     def _levels(self) -> list[float]:
@@ -140,15 +177,24 @@ class Comparison:
         sizes = {_size(run.record, "validation") for run in self.runs} - {None}
         return f"Not the same validation text: {' and '.join(sorted(map(str, sizes)))}." if len(sizes) > 1 else None
 
-    def _tokens(self) -> str | None:
-        tokenizers = {str(found) for run in self.runs if (found := _data(run.record).get("tokenizer"))}
-        parts = [flatten(run.record.recipe).get("evaluate.final_tokens") for run in self.runs]
-        if len(tokenizers) < 2 or not any(parts):
+    def _tokenizers(self) -> int:
+        return len({str(found) for run in self.runs if (found := _data(run.record).get("tokenizer"))})
+
+    def _parts(self) -> str | None:
+        if len({run.text[2] for run in self.runs if run.ended}) < 2:
             return None
+        why = "Different tokenizers" if self._tokenizers() > 1 else "Different parts"
         return (
-            "Different tokenizers, and a score on a part of the validation text that is cut by tokens: not the same "
-            "text. Train with evaluate.final_tokens=null."
+            f"{why}: the final scores are of parts of the validation text that are cut by tokens, so not of the same "
+            "text, and are not ranked. On the whole of it bits per byte compare, whatever the tokenizer: train with "
+            "evaluate.final_tokens=null."
         )
+
+    def _curves(self) -> str | None:
+        sizes = {flatten(run.record.recipe).get("evaluate.tokens", EvaluateConfig().tokens) for run in self.runs}
+        if self._tokenizers() < 2 and len(sizes) < 2:
+            return None
+        return "Curves, and where they reach a loss, are of parts of the validation text that differ in length."
 
     def _machines(self) -> str | None:
         machines = {
@@ -165,11 +211,17 @@ def _labelled(records: list[RunRecord]) -> list[Compared]:
 
 
 def _groups(runs: list[Compared]) -> list[Group]:
-    """Runs by recipe; a run without one is a group of its own."""
-    found: dict[str, list[Compared]] = {}
+    """Runs by recipe and data; a run without a recipe is a group of its own. One that has not ended does not know its
+    data, and goes by its recipe."""
+    found: dict[Any, list[Compared]] = {}
     for run in runs:
         recipe = {key: value for key, value in run.record.recipe.items() if key not in OWN}
-        found.setdefault(json.dumps(recipe, sort_keys=True, default=str) if recipe else run.label, []).append(run)
+        key = json.dumps(recipe, sort_keys=True, default=str) if recipe else run.label
+        data = json.dumps(_data(run.record), sort_keys=True, default=str) if _data(run.record) else None
+        same = [known for known in found if known[0] == key and (data is None or known[1] in (None, data))]
+        place = same[0] if same else (key, data)
+        members = found.pop(place, [])
+        found[(key, place[1] or data)] = [*members, run]
     names = [_common([run.label for run in members]) for members in found.values()]
     return [
         Group(name if name and names.count(name) == 1 else members[0].label, tuple(members))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field
 
+from lilliput.base import foreign
 from lilliput.base.config import Config, validate
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import write_text
@@ -38,6 +39,15 @@ def _one_device(value: Any) -> Any:
     return value
 
 
+def _settings(values: Any) -> Any:
+    if isinstance(values, list | tuple):
+        try:
+            foreign.refuse([str(value) for value in values], ())
+        except ConfigError as error:
+            raise ValueError("; ".join(filter(None, (error.message, error.hint)))) from None
+    return values
+
+
 class LastRun(Config):
     """The process that works or last worked on an experiment: where, since when, and how it ended."""
 
@@ -63,7 +73,7 @@ class Experiment(Config):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     config: str
-    overrides: tuple[str, ...] = ()
+    overrides: Annotated[tuple[str, ...], BeforeValidator(_settings)] = ()
     devices: Annotated[str, BeforeValidator(_one_device)] = "auto"
     environment: Annotated[dict[str, str], BeforeValidator(_words)] = Field(default_factory=dict)
     status: Status = "todo"

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from lilliput.base.config import validate
-from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.base.errors import LilliputError
 from lilliput.generate.sampling import SamplingConfig
-from lilliput.serve.errors import explain, problem
+from lilliput.serve.errors import Refused, about, explain, problem
 from lilliput.serve.schemas import UsageReport
 from lilliput.serve.service import unless_left
 from lilliput.serve.telling import Order, Piece, Usage, tell
@@ -51,13 +51,24 @@ def constraint(draw: Draw, served: Served) -> Constraint | None:
     if form is None or form.type == "text":
         return None
     if not served.objective.reads_forwards:
-        raise ConfigError(f"'{served.name}' reads backwards, so it cannot keep to a response_format")
+        message = f"'{served.name}' reads backwards, so it cannot keep to a response_format"
+        raise Refused(message, param="response_format")
     if form.type == "json_schema" and form.json_schema is None:
-        raise ConfigError("response_format lacks the schema", 'add "json_schema": {"schema": {...}}')
+        hint = 'add "json_schema": {"schema": {...}}'
+        raise Refused("response_format lacks the schema", hint, param="response_format.json_schema")
     from lilliput.generate.constrained import Constraint
 
     schema = form.json_schema.schema_ if form.json_schema else {"type": "object"}
-    return Constraint.json_schema(schema, served.tokenizer)
+    with about("response_format"):
+        return Constraint.json_schema(schema, served.tokenizer)
+
+
+def alternatives(count: int | None, served: Served, param: str) -> int:
+    """How many of the likeliest tokens the field `param` asks for. Raises Refused for more than there are."""
+    known = served.model.config.vocab_size
+    if (count or 0) > known:
+        raise Refused(f"{param} asks for {count} tokens; '{served.name}' knows {known}", param=param)
+    return count or 0
 
 
 def finish_reason(piece: Piece) -> FinishReason | None:
@@ -92,12 +103,12 @@ class Answer(Protocol):
 async def respond(request: Request, draw: Draw, worker: Worker, orders: Sequence[Order], answer: Answer) -> Response:
     """Tell what was ordered, and answer as the request asked: with a stream, or when all is told."""
     if draw.stream_options is not None and not draw.stream:
-        raise ConfigError("stream_options is for streams", 'add "stream": true, or leave it out')
+        raise Refused("stream_options is for streams", 'add "stream": true, or leave it out', param="stream_options")
     usage = Usage()
     pieces = tell(worker, orders, usage)
     if draw.stream:
         first = await unless_left(request, anext(pieces))
-        wanted = draw.stream_options is not None and draw.stream_options.include_usage
+        wanted = draw.stream_options is not None and draw.stream_options.include_usage is True
         return EventStream(first, pieces, answer, usage if wanted else None)
     told = await unless_left(request, _all(pieces, orders))
     return Response(answer.whole(told, report(usage)).model_dump_json(), media_type="application/json")

@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 
 from lilliput import __version__
-from lilliput.base.errors import ConfigError
 from lilliput.serve import chats, completions, errors, runs
+from lilliput.serve.errors import Refused
 from lilliput.serve.guard import Guard, Rules
 from lilliput.serve.meters import Meters
 from lilliput.serve.schemas import (
@@ -129,7 +129,7 @@ def _tokenizing(service: Service) -> APIRouter:
     def tokenize(body: TokenizeRequest) -> Tokens:
         served = service.worker(body.model).served
         ids = served.tokenizer.encode(body.prompt)
-        if body.add_special_tokens:
+        if body.add_special_tokens is not False:
             ids = [*served.tokenizer.beginning, *ids]
         spelled = [served.spell(number) for number in ids] if body.return_token_strs else None
         return Tokens(count=len(ids), max_model_len=served.context_length, tokens=ids, token_strs=spelled)
@@ -139,7 +139,9 @@ def _tokenizing(service: Service) -> APIRouter:
         served = service.worker(body.model).served
         size = served.tokenizer.vocab_size
         if max(body.tokens, default=0) >= size:
-            raise ConfigError(f"there is no token {max(body.tokens)}; '{served.name}' knows 0 to {size - 1}")
+            raise Refused(
+                f"there is no token {max(body.tokens)}; '{served.name}' knows 0 to {size - 1}", param="tokens"
+            )
         return Detokenized(prompt=served.tokenizer.decode(body.tokens))
 
     return routes

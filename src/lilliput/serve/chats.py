@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
-from lilliput.base.errors import ConfigError
 from lilliput.generate.ends import special_ids
 from lilliput.generate.engine import Request as EngineRequest
 from lilliput.objective.reader import Reader
 from lilliput.serve import answers
+from lilliput.serve.errors import Refused, about
 from lilliput.serve.schemas import (
     ChatChoice,
     ChatChunk,
@@ -43,7 +43,8 @@ def router(service: Service) -> APIRouter:
     )
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         worker = service.worker(body.model)
-        worker.check_room(body.n or 1)
+        with about("n"):
+            worker.check_room(body.n or 1)
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body))
 
@@ -53,15 +54,16 @@ def router(service: Service) -> APIRouter:
 def make_orders(served: Served, body: ChatRequest) -> list[Order]:
     """`n` orders for the conversation. Raises LilliputError for what cannot be done."""
     if served.chat is None:
-        raise ConfigError(
-            f"'{served.name}' was not trained to chat: there is no chat template in its tokenizer's folder",
-            "use /v1/completions",
-        )
-    if body.top_logprobs is not None and not body.logprobs:
-        raise ConfigError("top_logprobs needs logprobs", 'add "logprobs": true')
+        message = f"'{served.name}' was not trained to chat: there is no chat template in its tokenizer's folder"
+        raise Refused(message, "use /v1/completions", param="model")
+    if body.top_logprobs and not body.logprobs:
+        raise Refused("top_logprobs needs logprobs", 'add "logprobs": true', param="top_logprobs")
     if body.max_tokens is not None and body.max_completion_tokens is not None:
-        raise ConfigError("max_tokens and max_completion_tokens are two names of one thing", "give one of them")
-    ids = tuple(served.chat.ids([_plain(message) for message in body.messages], served.tokenizer))
+        message = "max_tokens and max_completion_tokens are two names of one thing"
+        raise Refused(message, "give one of them", param="max_tokens")
+    alternatives = answers.alternatives(body.top_logprobs, served, "top_logprobs")
+    with about("messages"):
+        ids = tuple(served.chat.ids([_plain(message) for message in body.messages], served.tokenizer))
     sampling = answers.sampling(body, body.max_completion_tokens or body.max_tokens or served.context_length)
     limit, stops = answers.constraint(body, served), answers.stops(body)
     return [
@@ -71,11 +73,12 @@ def make_orders(served: Served, body: ChatRequest) -> list[Order]:
                 sampling,
                 sample=sample,
                 stop_ids=served.stop_ids | special_ids(stops, served.tokenizer),
-                alternatives=body.top_logprobs or 0,
+                alternatives=alternatives,
                 constraint=limit,
             ),
             Reader(served.tokenizer, continuing=True),
             stops,
+            source="messages",
         )
         for sample in range(body.n or 1)
     ]

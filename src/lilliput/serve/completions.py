@@ -11,11 +11,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from lilliput.base.errors import ConfigError
 from lilliput.generate.ends import special_ids
 from lilliput.generate.engine import Request as EngineRequest
 from lilliput.generate.engine import Token
 from lilliput.serve import answers
+from lilliput.serve.errors import Refused, about
 from lilliput.serve.schemas import Choice, Completion, CompletionRequest, Logprobs, TopToken, UsageReport
 from lilliput.serve.served import Served
 from lilliput.serve.service import Service
@@ -35,7 +35,9 @@ def router(service: Service) -> APIRouter:
     )
     async def completions(request: Request, body: CompletionRequest) -> Response:
         worker = service.worker(body.model)
-        worker.check_room(len(_several(body.prompt)) * (body.n or 1))  # before anything is made of each of them
+        prompts, n = len(_several(body.prompt)), body.n or 1
+        with about("n" if n > prompts else "prompt"):
+            worker.check_room(prompts * n)  # before anything is made of each of them
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body, orders))
 
@@ -60,11 +62,16 @@ class _Prompt:
 def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
     """`n` orders for each prompt, in OpenAI's order. Raises LilliputError for what cannot be done."""
     forced = body.forced_token_ids or []
-    _check_ids(served, forced, "forced_token_ids")
+    _check_ids(served, forced, "forced_token_ids", param="forced_token_ids")
     limit = answers.constraint(body, served)
     if forced and limit is not None:
-        raise ConfigError("forced_token_ids and response_format cannot be had together", "leave one of them out")
-    sampling, stops = answers.sampling(body, body.max_tokens or DEFAULT_TOKENS), answers.stops(body)
+        message = "forced_token_ids and response_format cannot be had together"
+        raise Refused(message, "leave one of them out", param="forced_token_ids")
+    new = DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
+    if not new and not body.echo and not forced:
+        raise Refused("max_tokens 0 generates no text", 'add "echo": true to score the prompt', param="max_tokens")
+    sampling, stops = answers.sampling(body, max(new, 1)), answers.stops(body)
+    alternatives = answers.alternatives(body.logprobs, served, "logprobs")
     orders = []
     for prompt in _prompts(served, body):
         echoed = len(forced) + (prompt.given if body.echo else 0)
@@ -78,7 +85,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
                     sample=sample,
                     stop_ids=served.stop_ids | special_ids(stops, served.tokenizer),
                     forbidden_first=() if forced else prompt.forbidden,
-                    alternatives=body.logprobs or 0,
+                    alternatives=alternatives,
                     prompt_log_probabilities=body.logprobs is not None and echoed > 0,
                     constraint=limit,
                 ),
@@ -86,6 +93,8 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
                 stops,
                 echoed=echoed,
                 forced=len(forced),
+                scores_only=not new,
+                source="prompt" if body.ending is None else "ending",
                 forwards=served.objective.reads_forwards,
             )
             for sample in range(body.n or 1)
@@ -96,7 +105,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
 def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
     if body.ending is not None:
         if body.prompt is not None:
-            raise ConfigError("the request holds both 'prompt' and 'ending'", "give one of them")
+            raise Refused("the request holds both 'prompt' and 'ending'", "give one of them", param="ending")
         return [_from_text(served, None, body.ending)]
     several = _several(body.prompt)
     return [_from_ids(served, one) if isinstance(one, list) else _from_text(served, one, None) for one in several]
@@ -110,28 +119,29 @@ def _several(prompt: Any) -> list[Any]:
 
 
 def _from_ids(served: Served, ids: list[int]) -> _Prompt:
-    _check_ids(served, ids, "the prompt")
+    _check_ids(served, ids, "the prompt", param="prompt")
     return _Prompt(ids, len(ids), opening=served.tokenizer.decode(ids) if served.objective.reads_forwards else None)
 
 
 def _from_text(served: Served, opening: str | None, ending: str | None) -> _Prompt:
     forwards = served.objective.reads_forwards
     if forwards and ending is not None:
-        raise ConfigError(f"'{served.name}' reads forwards: it cannot lead to a given ending", "give 'prompt' instead")
+        message = f"'{served.name}' reads forwards: it cannot lead to a given ending"
+        raise Refused(message, "give 'prompt' instead", param="ending")
     if not forwards and opening:
-        raise ConfigError(
-            f"'{served.name}' reads backwards: it cannot go on from a prompt", "give 'ending' instead, or token ids"
-        )
+        message = f"'{served.name}' reads backwards: it cannot go on from a prompt"
+        raise Refused(message, "give 'ending' instead, or token ids", param="prompt")
     opening = opening if forwards else None
-    prompt = served.objective.prompt(served.tokenizer, opening, ending)
+    with about("prompt" if ending is None else "ending"):
+        prompt = served.objective.prompt(served.tokenizer, opening, ending)
     given = len(prompt.ids) - (1 if served.tokenizer.begins or not (opening or ending) else 0)
     return _Prompt(prompt.ids, given, opening, ending, tuple(prompt.forbidden))
 
 
-def _check_ids(served: Served, ids: Sequence[int], where: str) -> None:
+def _check_ids(served: Served, ids: Sequence[int], where: str, param: str) -> None:
     size = min(served.tokenizer.vocab_size, served.model.config.vocab_size)
     if max(ids, default=0) >= size:
-        raise ConfigError(f"{where} holds the id {max(ids)}; '{served.name}' knows 0 to {size - 1}")
+        raise Refused(f"{where} holds the id {max(ids)}; '{served.name}' knows 0 to {size - 1}", param=param)
 
 
 # ---------------------------------------------------------------------------- what is answered

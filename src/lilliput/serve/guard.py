@@ -68,7 +68,7 @@ class Guard:
         wanted = None if OPEN_PATHS.fullmatch(path) else rules.api_key
         if wanted is not None and not secrets.compare_digest(key.encode(), wanted.encode()):
             message = "the API key is missing or wrong. send it as: Authorization: Bearer KEY"
-            return answer(401, message, "invalid_api_key", {"WWW-Authenticate": "Bearer"})
+            return answer(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > rules.body_bytes:
             return answer(413, self._too_large(int(length)))

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from lilliput.base.config import Config
+from lilliput.serve.neutral import Body, Neutral, NeutralChat, NeutralMessage
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Ids = Annotated[list[TokenId], Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
-Nothing = Annotated[float, Field(ge=0, le=0)]
 FinishReason = Literal["stop", "length"]
 
 
-class Body(Config):
-    """A request's JSON: no unknown field, and no value that has to be turned into another type."""
-
-    model_config = ConfigDict(strict=True)
-
-
 class StreamOptions(Body):
-    include_usage: bool = Field(default=False, description="end the stream with a chunk that holds the usage")
+    include_usage: bool | None = Field(default=None, description="end the stream with a chunk that holds the usage")
+    include_obfuscation: Literal[False] | None = Field(default=None, description="not supported: false only")
 
 
 class JsonSchema(Body):
@@ -37,7 +31,7 @@ class ResponseFormat(Body):
     json_schema: JsonSchema | None = None
 
 
-class Draw(Body):
+class Draw(Neutral):
     """What requests for text have in common. null stands for the default."""
 
     model: str | None = Field(default=None, description="a name from /v1/models; the first one if left out")
@@ -48,8 +42,6 @@ class Draw(Body):
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = Field(
         default=None, description="default 1 (our own)"
     )
-    frequency_penalty: Nothing | None = Field(default=None, description="not supported: 0 only")
-    presence_penalty: Nothing | None = Field(default=None, description="not supported: 0 only")
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
         default=None, description="the same seed tells the same text; drawn anew if left out"
     )
@@ -75,7 +67,9 @@ class CompletionRequest(Draw):
         description="the end of the text, for a model that reads backwards (our own): the answer is what comes before "
         "it, in reading order, and a chunk of a stream goes in front of those before it",
     )
-    max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="default 16")
+    max_tokens: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="default 16; 0, with echo or forced_token_ids, scores what is given"
+    )
     echo: bool | None = Field(default=None, description="the prompt is part of the text")
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         default=None, description="report each token's log-probability and this many likeliest tokens"
@@ -84,7 +78,7 @@ class CompletionRequest(Draw):
         default=None, description="ids that the answer begins with, as if the model had said them (our own)"
     )
     return_token_ids: bool | None = Field(default=None, description="report ids beside texts (vLLM's)")
-    suffix: None = Field(default=None, description="not supported")
+    suffix: Literal[""] | None = Field(default=None, description="not supported: empty only")
     best_of: Literal[1] | None = Field(default=None, description="not supported: 1 only")
 
 
@@ -93,12 +87,12 @@ class TextPart(Body):
     text: str
 
 
-class Message(Body):
+class Message(NeutralMessage):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | Annotated[list[TextPart], Field(min_length=1)]
 
 
-class ChatRequest(Draw):
+class ChatRequest(Draw, NeutralChat):
     """`/v1/chat/completions`, for models whose tokenizer's folder holds a chat template."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -115,8 +109,10 @@ class TokenizeRequest(Body):
 
     model: str | None = None
     prompt: str
-    add_special_tokens: bool = Field(default=True, description="begin with the mark of a document's beginning")
-    return_token_strs: bool = False
+    add_special_tokens: bool | None = Field(
+        default=None, description="begin with the mark of a document's beginning; default true"
+    )
+    return_token_strs: bool | None = None
 
 
 class DetokenizeRequest(Body):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lilliput.generate.engine import Token
 from lilliput.generate.stops import StopText
+from lilliput.serve.errors import about
 
 if TYPE_CHECKING:
     from lilliput.generate.decode import Finish
@@ -24,6 +25,8 @@ class Order:
 
     echoed    how many ids of the prompt, counted from its end, are part of the text (the forced ones among them)
     forced    how many ids at the prompt's end count as told: stop strings are looked for in them
+    scores_only  whether the text ends with the prompt: of what the engine says after it, nothing is shown or counted
+    source    the request's field that the prompt comes from
     forwards  whether the text grows at its end; else at its beginning
     """
 
@@ -32,6 +35,8 @@ class Order:
     stops: tuple[str, ...] = ()
     echoed: int = 0
     forced: int = 0
+    scores_only: bool = False
+    source: str = "prompt"
     forwards: bool = True
 
 
@@ -79,7 +84,7 @@ class Telling:
                 yield piece
                 if piece.finish:
                     return
-        yield self._push(token)
+        yield self._end("length") if self._order.scores_only else self._push(token)
 
     def _begin(self, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
         """The part of the prompt that belongs to the text."""
@@ -150,18 +155,20 @@ async def tell(worker: Worker, orders: Sequence[Order], usage: Usage) -> AsyncGe
 
     Raises as `Worker.submit` does before the first piece, and the engine's error in the middle."""
     tellings = [Telling(order) for order in orders]
-    call = await worker.submit([order.request for order in orders])
+    with about(orders[0].source):
+        call = await worker.submit([order.request for order in orders])
     usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
     worker.prompt_tokens += usage.prompt_tokens
     try:
-        async for event in call:
-            said = event.token.id is not None
-            usage.completion_tokens += said
-            worker.completion_tokens += said
-            for piece in tellings[event.index].hear(event.token, event.job.prompt_scores):
-                if piece.finish:
-                    call.cancel(event.index)
-                if piece != Piece():
-                    yield event.index, piece
+        with about("response_format"):  # all that the engine refuses of one text in the middle
+            async for event in call:
+                said = event.token.id is not None and not orders[event.index].scores_only
+                usage.completion_tokens += said
+                worker.completion_tokens += said
+                for piece in tellings[event.index].hear(event.token, event.job.prompt_scores):
+                    if piece.finish:
+                        call.cancel(event.index)
+                    if piece != Piece():
+                        yield event.index, piece
     finally:
         call.cancel()

@@ -43,6 +43,7 @@ class LiveView:
         self.prompt, self.text = "", ""
         self._drawn, self._interval = -math.inf, REFRESH_SECONDS
         self._printed_step: int | None = None
+        self._validated: float | None = None
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self._live = Live(console=self.console, auto_refresh=False, transient=False) if terminal else None
         if self._live:
@@ -64,7 +65,8 @@ class LiveView:
         """Numbers after a step: `fraction` of the run done (0 to 1), seconds since its start, `eta` seconds to its end,
         bits per byte, `loss` in nats a token. What is None keeps its last value."""
         given = {key: value for key, value in locals().items() if key not in ("self", "given") and value is not None}
-        fresh_validation = val_bpb is not None and val_bpb != self.numbers.get("val_bpb")
+        fresh_validation = val_bpb is not None and val_bpb != self._validated
+        self._validated = self._validated if val_bpb is None else val_bpb
         self.numbers |= given
         self.train_curve.add(fraction, train_bpb)
         self.val_curve.add(fraction, val_bpb if fresh_validation else None)
@@ -74,6 +76,12 @@ class LiveView:
                 self._draw()
         elif fresh_validation or now - self._drawn >= self.line_seconds:
             self._line()
+
+    def remember(self, fraction: float, train_bpb: float | None, val_bpb: float | None) -> None:
+        """A point of the curves from before this process: bits per byte at `fraction` of the run. Nothing is drawn."""
+        self.train_curve.add(fraction, train_bpb)
+        self.val_curve.add(fraction, val_bpb)
+        self._validated = self._validated if val_bpb is None else val_bpb
 
     def sample(self, prompt: str, text: str) -> None:
         """A fresh text: what was written after `prompt`."""

@@ -25,6 +25,8 @@ class LiveRun(Callback):
         self.began = (trainer.progress, trainer.seconds)
         for record in trainer.run.read_metrics():
             self.val_bits = record.get("val_bits_per_byte", self.val_bits)
+            fraction = trainer.budget.progress(record["step"], record["seconds"])
+            self.view.remember(fraction, record.get("bits_per_byte"), record.get("val_bits_per_byte"))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         assert self.view is not None

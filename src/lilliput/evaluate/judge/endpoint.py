@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib import error, parse, request
 
@@ -63,8 +64,9 @@ class Judge:
             except ValueError as refused:
                 reason = str(refused)
                 continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"question": question, "answer": answer})
+            with suppress(OSError):  # a cache that cannot be written only means asking again
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, {"question": question, "answer": answer})
             return found
         raise JudgeError(f"the judge {self.model} does not answer as asked: {reason}", "try another model as judge")
 

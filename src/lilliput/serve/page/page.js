@@ -139,7 +139,9 @@ async function begin() {
   at("model").replaceChildren(...models.map((model) => new Option(model.id)));
   at("beside").append(...models.map((model) => new Option(model.id)));
   at("beside-field").hidden = models.length < 2;
+  // As far as a text goes: most end by themselves before the context is full.
   at("tokens").max = Math.max(...models.map((model) => model.context_length));
+  at("tokens").value = at("tokens").max;
   const chatting = models.filter((model) => model.chat);
   at("tab-chat").hidden = chatting.length === 0;
   if (chatting.length) chat.start(chatting);

@@ -1,0 +1,81 @@
+"""The commands and their groups as one Typer application."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lilliput import __version__
+from lilliput.base import before_torch
+from lilliput.cli import (
+    compare,
+    data,
+    doctor,
+    evaluate,
+    exchange,
+    experiments,
+    generate,
+    init,
+    judge,
+    model,
+    plan,
+    recipe,
+    report,
+    serve,
+    tokenizer,
+    train,
+    wtac,
+)
+
+app = typer.Typer(
+    name="lilliput",
+    help="Grow tiny language models from raw text to a told story. Start with: lilliput train story",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help appears in two thirds of the time: a third went into importing what draws boxes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.init)
+app.command("train", context_settings={"ignore_unknown_options": True})(train.train)  # it names what to type instead
+app.command("generate")(generate.generate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("judge")(judge.judge)
+app.command("complete")(judge.complete)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+app.command("export")(exchange.export)
+app.command("import")(exchange.import_)
+app.command("push")(exchange.push)
+app.command("pull")(exchange.pull)
+app.command("wtac")(wtac.wtac)
+app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
+app.add_typer(plan.app, name="plan")
+app.add_typer(recipe.app, name="recipe")
+app.add_typer(experiments.app, name="experiments")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lilliput {__version__}")
+        raise typer.Exit
+
+
+COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
+"""Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
+
+
+@app.callback()
+def _main(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+    if context.invoked_subcommand in COMPUTING:
+        before_torch.before_use()

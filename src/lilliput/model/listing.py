@@ -1,0 +1,50 @@
+"""The named models as a table. It is computed once and kept in listing.json, so that showing it takes no PyTorch.
+
+python -m lilliput.model.listing     # writes the file again, after a row of styles.py or a part has changed
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.files import read_json, write_json
+from lilliput.model.styles import STYLES, resolve
+
+FILE = Path(__file__).with_name("listing.json")
+SIZES = ("d_model", "n_layers", "n_heads", "vocab_size", "context_length")
+
+
+def listing() -> dict[str, dict[str, Any]]:
+    """Every named model's parameters, sizes and Hugging Face class: from the file where it was made of these rows, else
+    computed."""
+    kept = read_json(FILE)
+    return kept["models"] if kept["rows"] == rows() else compute()
+
+
+def rows() -> str:
+    """SHA-256 of the rows of styles.py, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(STYLES, sort_keys=True).encode()).hexdigest()
+
+
+def compute() -> dict[str, dict[str, Any]]:
+    """The table from the parts themselves."""
+    from lilliput.model.counts import parameters
+    from lilliput.model.huggingface import huggingface_class
+
+    configs = {name: resolve(name) for name in STYLES}
+    return {
+        name: {
+            "parameters": parameters(config).total,
+            "non_embedding": parameters(config).non_embedding,
+            **{size: getattr(config, size) for size in SIZES},
+            "huggingface_class": huggingface_class(config)[0],
+        }
+        for name, config in configs.items()
+    }
+
+
+if __name__ == "__main__":
+    write_json(FILE, {"rows": rows(), "models": compute()})
