@@ -11,39 +11,74 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
 
 from lilliput import api
 from lilliput.api.planning import plan
 from lilliput.base import machine
-from lilliput.base.console import emit, say, use_json
+from lilliput.base.console import console, emit, say, use_json
 from lilliput.cli.main import one_line_errors
 from lilliput.plan.forecast import check
 from lilliput.recipe import load
+from lilliput.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from lilliput.train.trainer import Trainer
 
 CASES: dict[str, tuple[str, ...]] = {
     "story": (),
-    "story, batch 4,096": ("train.batch_tokens=4096",),
-    "story_2m": ("model.style=story_2m",),
+    "story, evaluated often": ("evaluate.steps=15",),
+    "story_2m": ("model.style=story_2m", "train.batch_tokens=4096"),
     "story_7m, AdamW": ("model.style=story_7m", "train.optimizer.kind=adamw"),
 }
 """Overrides of the story recipe; nothing in them was fitted to these figures."""
-MEASURES = ("seconds", "training_seconds", "tokens_per_second", "kwh")
+MEASURES = ("whole", "seconds", "training_seconds", "ending_seconds", "tokens_per_second")
+
+
+class Ending(Callback):
+    """Notes when the last step and its checkpoint were over."""
+
+    began = 0.0
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.began = time.perf_counter()
 
 
 def measure(name: str, overrides: tuple[str, ...], steps: int, pilot_seconds: float) -> dict[str, Any]:
-    """One case: {measure: {predicted, actual, error}}."""
+    """One case: {measure: {predicted, actual, error}}; `whole` is `seconds` and what follows the last step."""
     changes = [*overrides, f"train.steps={steps}", "train.compile=false"]
     with tempfile.TemporaryDirectory(prefix="lilliput-plan-error-") as folder:
-        recipe = load("story", changes, name="case")
+        recipe, ending = load("story", changes, name="case"), Ending()
         found = plan(recipe, seconds=pilot_seconds, runs=folder, say=quiet)
-        run = api.train(recipe, runs=Path(folder), say=quiet, live=False)
-        errors = check(found.forecast, run.summary)
-    for key in MEASURES:
-        pair = errors[key]
-        say(f"{name:20} {key:18} {pair['predicted']:>10.4g} forecast {pair['actual']:>10.4g} run {pair['error']:+7.1%}")
-    return errors
+        run = api.train(recipe, runs=Path(folder), callbacks=[ending], say=quiet, live=False)
+        ended = time.perf_counter() - ending.began
+        cast, summary = found.forecast, run.summary  # read while the folder is there
+    errors = check(cast, summary)
+    errors["ending_seconds"] = _pair(cast.ending_seconds, ended)
+    errors["whole"] = _pair(cast.seconds + cast.ending_seconds, summary["seconds"] + ended)
+    say(f"{name}: {errors['whole']['error']:+.1%}, from a pilot of {cast.pilot.seconds:.1f} s")
+    return {**{key: errors[key] for key in MEASURES}, "pilot_seconds": cast.pilot.seconds}
+
+
+def _pair(predicted: float, actual: float) -> dict[str, float]:
+    return {"predicted": predicted, "actual": actual, "error": predicted / actual - 1}
+
+
+def table(cases: dict[str, dict[str, Any]]) -> Table:
+    """A row for each case: what was forecast, what the run took, and the error."""
+    shown = Table(title="Seconds of whole runs: forecast, taken, error")
+    for column in ("recipe", "pilot", "forecast", "taken", "error", "between evaluations", "with them", "the end"):
+        shown.add_column(column, justify="left" if column == "recipe" else "right")
+    for name, case in cases.items():
+        whole = case["whole"]
+        parts = (f"{case[key]['error']:+.1%}" for key in ("training_seconds", "seconds", "ending_seconds"))
+        numbers = (f"{value:.1f}" for value in (case["pilot_seconds"], whole["predicted"], whole["actual"]))
+        shown.add_row(name, *numbers, f"{whole['error']:+.1%}", *parts)
+    return shown
 
 
 def quiet(text: str) -> None:
@@ -51,7 +86,7 @@ def quiet(text: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure every case and tell the mean and the worst error of the run's seconds."""
+    """Measure every case and print the table of errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300, help="of every run")
     parser.add_argument("--pilot-seconds", type=float, default=4.0)
@@ -60,16 +95,18 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     use_json(asked.json)
     cases = {name: measure(name, CASES[name], asked.steps, asked.pilot_seconds) for name in asked.cases}
-    errors = [case["seconds"]["error"] for case in cases.values()]
+    errors = [case["whole"]["error"] for case in cases.values()]
     result = {
         "cases": cases,
-        "mean_absolute_error_of_seconds": sum(map(abs, errors)) / len(errors),
-        "worst_error_of_seconds": max(errors, key=abs),
+        "mean_absolute_error": sum(map(abs, errors)) / len(errors),
+        "worst_error": max(errors, key=abs),
         "machine": {"cpu": machine.cpu_name(), "cores": machine.cores(), "load_average": os.getloadavg()[0]},
     }
+    if not asked.json:
+        console.print(table(cases))
     say(
-        f"seconds: off by {result['mean_absolute_error_of_seconds']:.1%} on average, "
-        f"{result['worst_error_of_seconds']:+.1%} at worst, over {len(errors)} runs"
+        f"off by {result['mean_absolute_error']:.1%} on average, {result['worst_error']:+.1%} at worst, over "
+        f"{len(errors)} runs; the machine's load was {result['machine']['load_average']:.1f}"
     )
     if asked.json:
         emit(result)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilliput.base.chart import Chart, Level, Mark, Series, log_ticks, nice_ticks, thin_out
+from lilliput.base.axis import log_ticks, nice_ticks
+from lilliput.base.chart import Chart, Level, Mark, Series, thin_out
 
 SVG = "{http://www.w3.org/2000/svg}"
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)

@@ -125,7 +125,8 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
     text = Path("own.yaml").read_text()
     assert re.search(r"# [\d,]+: as large as leaves about a thousand steps", text)
     shown = json.loads(command("recipe", "show", "own.yaml", "--json").out)
-    assert shown["train"]["steps"] == chosen["recipe"]["train"]["steps"]
+    assert (shown["train"]["seconds"], shown["train"]["epochs"], shown["train"]["steps"]) == (600, 4, None)
+    assert chosen["recipe"]["train"]["seconds"] == 600
     assert shown["data"]["sources"][0]["paths"] == ["more.txt"]
     assert command(*words).code == 2
     assert command(*words, "--force").code == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lilliput.api import beginning
 from lilliput.base.errors import ConfigError
 from lilliput.data.story import Stories
 from lilliput.model.counts import parameters
@@ -72,6 +73,17 @@ def test_text_named_by_an_override_counts_too_and_a_storys_seed_stays(tmp_path: 
     (source,) = other.data.sources
     assert isinstance(source, Stories)
     assert source.seed == 7
+
+
+def test_init_and_the_dial_choose_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(beginning, "this_speed", dial.this_speed)
+    beginning.begin(tmp_path / "own.yaml", seconds=1800, say=lambda text: None)
+    own, turned = load(tmp_path / "own.yaml"), load("story", ["budget=30m"])
+    assert own.model == turned.model
+    assert own.data == turned.data
+    assert own.train.model_copy(update={"epochs": None, "least_steps": None}) == turned.train.model_copy(
+        update={"epochs": None, "least_steps": None}
+    )
 
 
 def test_the_objective_stays() -> None:

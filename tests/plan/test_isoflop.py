@@ -1,22 +1,53 @@
+import math
 import re
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from lilliput.plan.chinchilla import CHINCHILLA, chosen_model
-from lilliput.plan.isoflop import BUDGETS, SIZES, curve, figure, page, picture
+from lilliput.plan.isoflop import BUDGETS, curve, family, figure, page, picture, sizes
 from lilliput.plan.tables import page as tables_page
 
 
 def test_twenty_five_curves_over_the_stated_sizes():
     assert len(BUDGETS) == 25
     assert (BUDGETS[0], BUDGETS[-1]) == (1e17, 1e20)
-    points = curve(CHINCHILLA, BUDGETS[4])
-    assert (round(points[0][0]), round(points[-1][0])) == SIZES
+    span = sizes(CHINCHILLA, BUDGETS, 5e7)
+    points = curve(CHINCHILLA, BUDGETS[4], span)
+    assert [points[0][0], points[-1][0]] == pytest.approx(span)
     chart = figure(CHINCHILLA, chosen_model(None, None, None))
     assert sum(not series.name for series in chart.series) == 25
     minima = next(series for series in chart.series if series.name)
     for (size, loss), budget in zip(minima.points, BUDGETS, strict=True):
-        assert loss <= min(value for _, value in curve(CHINCHILLA, budget)) + 1e-12
-        assert 1e6 < size < 5e9
+        assert loss <= min(value for _, value in curve(CHINCHILLA, budget, span)) + 1e-12
+        assert span[0] < size < span[1]
+
+
+@pytest.mark.parametrize("flops", [1e12, 9.9e16, 1e17, 1e20, 2e20, 1e24, 3e26])
+def test_the_family_of_curves_follows_the_budget(flops):
+    budgets = family(flops)
+    assert len(budgets) == 25
+    assert budgets[0] <= flops <= budgets[-1]
+    assert math.log10(budgets[-1] / budgets[0]) == pytest.approx(3)
+    chart = figure(CHINCHILLA, chosen_model(flops, None, None))
+    curves = [series.points for series in chart.series if not series.name]
+    least = [min(loss for _, loss in points) for points in curves]
+    assert least == sorted(least, reverse=True)
+    (star,) = chart.marks
+    assert least[-1] <= star.y * 1.001
+    assert star.y <= least[0] * 1.001
+    # every curve rises again on both sides of its best size
+    assert all(points[0][1] > low < points[-1][1] for points, low in zip(curves, least, strict=True))
+
+
+def test_the_page_begins_at_the_chosen_model_whatever_it_is():
+    html = page(CHINCHILLA, chosen_model(1e24, 1e9, None))
+    low, high, value = (
+        float(text) for text in re.findall(r'id="size".*?min="(.*?)" max="(.*?)".*?value="(.*?)"', html)[0]
+    )
+    assert low <= value == 9 <= high
+    assert 'type="checkbox">' in html
+    assert 'type="checkbox" checked>' in page(CHINCHILLA, chosen_model(1e24, None, None))
 
 
 def test_the_picture_is_xml_with_a_star_and_a_dashed_line():

@@ -1,4 +1,5 @@
-"""A small line chart as SVG: nice ticks, log axes, dashed levels, marks, stars, a legend; text is always escaped.
+"""A small line chart as SVG: nice ticks, log axes, dashed levels, marks, stars, a legend; text is always escaped, and
+neither cut off by the edge nor drawn over other text.
 
 Colours come from CSS variables, so that a page can have them follow its light or dark mode; `STYLE` holds the rules and
 their light defaults, and belongs once into every page or picture that shows a chart.
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from lilliput.base.axis import Axis
+from lilliput.base.chart_text import Box, fit, text_width, wrap
 from lilliput.base.console import duration, number
 from lilliput.base.html import escape
 
@@ -44,8 +47,8 @@ COLOURS = 8
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (222, 194, 38))
 """RGB stops of a scale from dark violet to yellow that rises evenly in lightness (after viridis)."""
 DRAWN_POINTS = 400
-CHARACTER_WIDTH = 6.4  # of 12 px sans serif, rather more than less
-TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+LARGEST = 1.3
+"""Times its own size that a page may draw a chart: text of 12 px would be giant beside the page's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,72 +127,12 @@ def thin_out(points: Sequence[Point], limit: int = DRAWN_POINTS) -> list[Point]:
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
 
 
-def nice_ticks(low: float, high: float, count: int, steps: Sequence[float] | None = None) -> list[float]:
-    """Round values that cover [low, high], about `count` of them: steps of 1, 2 or 5 x 10^k, or the smallest of `steps`
-    that serves."""
-    span = max(high - low, abs(high) * 1e-6, 1e-12)
-    rough = span / max(count, 1)
-    if steps and rough <= steps[-1]:
-        step = next(step for step in steps if step >= rough)
-    else:
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten inside [low, high], with their 2 and 5 folds where few are there; any round values where not even
-    two of those lie inside."""
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    inside = [v for e in exponents for m in (1, 2, 5) if low * 0.999 <= (v := m * 10.0**e) <= high * 1.001]
-    if len(inside) < 2:
-        return [value for value in nice_ticks(low, high, count) if low <= value <= high]
-    decades = [value for value in inside if round(math.log10(value), 9).is_integer()]
-    return inside if len(inside) <= count + 2 or len(decades) < 2 else decades
-
-
-class _Axis:
-    """Maps values to pixels. Where `whole`, a linear axis begins and ends on round values, and a logarithmic one spans
-    a doubling at least, so that what hardly changes looks so."""
-
-    def __init__(
-        self, values: Iterable[float], log: bool, pixels: tuple[float, float], count: int, time: bool, whole: bool
-    ):
-        known = list(values) or [1.0]
-        low, high = min(known), max(known)
-        if not log and 0 < low < high / 10:
-            low = 0.0  # an axis that begins at 40k of 5M reads worse than one that begins at 0
-        self.log, self.pixels = log, pixels
-        if log:
-            low, high = (low, high) if high > low else (low / 2, high * 2)
-            if whole and high < 2 * low:
-                middle = math.sqrt(low * high)
-                low, high = middle / math.sqrt(2), middle * math.sqrt(2)
-            self.ticks = log_ticks(low, high, count)
-        else:
-            ticks = nice_ticks(low, high, count, TIME_STEPS if time else None)
-            self.ticks = ticks if whole else [tick for tick in ticks if low <= tick <= high]
-            low, high = (ticks[0], ticks[-1]) if whole else (low, high)
-        self.low, self.high = self._scale(low), self._scale(high)
-
-    def __str__(self) -> str:
-        """The scale as a page's script can read it: two pixels, and what stands there (its log10 on a log axis)."""
-        return f"{self.pixels[0]:g} {self.pixels[1]:g} {self.low:.9g} {self.high:.9g}"
-
-    def _scale(self, value: float) -> float:
-        return math.log10(value) if self.log else value
-
-    def pixel(self, value: float) -> float:
-        span = self.high - self.low
-        share = (self._scale(value) - self.low) / span if span > 0 else 0.5
-        return self.pixels[0] + share * (self.pixels[1] - self.pixels[0])
-
-
 class _Drawing:
-    """One chart being drawn: the frame first, then levels, lines, marks and their labels on top."""
+    """One chart being drawn: the frame first, then levels, lines, marks and their labels on top. `taken` holds the
+    boxes of what later labels must not cover."""
 
     LEFT, RIGHT, BOTTOM = 46, 14, 26
+    TITLE_SIZE, LINE = 13, 17
 
     def __init__(self, chart: Chart):
         self.chart = chart
@@ -197,19 +140,22 @@ class _Drawing:
         self.marks = [mark for mark in chart.marks if self._known([(mark.x, mark.y)])]
         self.levels = [level for level in chart.levels if _shows(level.value, chart.log_y)]
         self.verticals = [level for level in chart.verticals if _shows(level.value, chart.log_x)]
+        self.title = wrap(chart.title, chart.width - 4, self.TITLE_SIZE, bold=True)
         self.legend, legend_rows = self._legend()
         self.right = chart.width - self.RIGHT
-        self.top = 14 + (20 if chart.title else 0) + 18 * legend_rows
-        bottom = chart.height - self.BOTTOM - (16 if chart.x_label else 0)
+        self.top = 14 + (3 + self.LINE * len(self.title) if self.title else 0) + 18 * legend_rows
+        self.bottom = chart.height - self.BOTTOM - (16 if chart.x_label else 0)
         points = [point for series in self.series for point in series.points] + [(m.x, m.y) for m in self.marks]
-        xs = [x for x, _ in points] + [level.value for level in self.verticals]
         ys = [y for _, y in points] + [level.value for level in self.levels]
-        across = max(3, (self.right - self.LEFT) // 90)
+        down = max(2, (self.bottom - self.top) // 45)
+        self.y = Axis(ys, chart.log_y, (self.bottom, self.top), down, False, True)
+        self.left = max(self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks))
+        xs = [x for x, _ in points] + [level.value for level in self.verticals]
         inset = 14 if chart.marks or chart.inset else 0  # a badge at either end must not cover the labels
-        ends = (self.LEFT + inset, self.right - inset)
-        self.x = _Axis(xs, chart.log_x, ends, across, chart.time_x, False)
-        self.y = _Axis(ys, chart.log_y, (bottom, self.top), max(2, (bottom - self.top) // 45), False, True)
-        self.bottom = bottom
+        across = max(3, (self.right - self.left) // 90)
+        self.x = Axis(xs, chart.log_x, (self.left + inset, self.right - inset), across, chart.time_x, False)
+        self.badges = self._badges()
+        self.taken = [Box(x - 10, y - 10, x + 10, y + 10) for x, y in self.badges]
 
     def _known(self, points: Sequence[Point]) -> list[Point]:
         """The points that the axes can show, not more than a screen can."""
@@ -221,28 +167,37 @@ class _Drawing:
         head = (
             f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {chart.width} {chart.height}" '
             f'width="{chart.width}" height="{chart.height}" role="img" aria-label="{escape(chart.title)}" '
-            f'data-x="{self.x}" data-y="{self.y}">'
+            f'style="max-width:{LARGEST * chart.width:g}px" data-x="{self.x}" data-y="{self.y}">'
         )
         parts = [head, *self._frame(), *self._levels(), *map(self._line, self.series), *self._marks()]
         return "\n".join([*parts, *self._level_names(), *self._vertical_names(), "</svg>"])
 
     def _frame(self) -> Iterable[str]:
         chart = self.chart
-        if chart.title:
-            yield f'<text class="title" x="2" y="16">{escape(chart.title)}</text>'
+        for row, line in enumerate(self.title):
+            yield f'<text class="title" x="2" y="{16 + self.LINE * row}">{escape(line)}</text>'
         yield from self.legend
         for tick in self.y.ticks:
             y = self.y.pixel(tick)
-            yield f'<line class="grid" x1="{self.LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield f'<text x="{self.LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{escape(chart.y_text(tick))}</text>'
+            yield f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            yield f'<text x="{self.left - 7}" y="{y + 4:.1f}" text-anchor="end">{escape(chart.y_text(tick))}</text>'
+        yield from self._x_ticks()
+        if chart.x_label:
+            middle, name = (self.left + self.right) / 2, fit(chart.x_label, self.right - self.left)
+            yield f'<text x="{middle}" y="{chart.height - 6}" text-anchor="middle">{escape(name)}</text>'
+
+    def _x_ticks(self) -> Iterable[str]:
+        """Ticks with their labels, which stay inside the picture; one that has no room beside the last is left out."""
+        free = -math.inf
         for tick in self.x.ticks:
             x = self.x.pixel(tick)
-            text = _clock(tick) if chart.time_x else number(tick)
             yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{self.bottom:.1f}" y2="{self.bottom + 4:.1f}"/>'
-            yield f'<text x="{x:.1f}" y="{self.bottom + 18:.1f}" text-anchor="middle">{text}</text>'
-        if chart.x_label:
-            middle = (self.LEFT + self.right) / 2
-            yield f'<text x="{middle}" y="{chart.height - 6}" text-anchor="middle">{escape(chart.x_label)}</text>'
+            text = _clock(tick) if self.chart.time_x else number(tick)
+            half = text_width(text) / 2
+            middle = min(x, self.chart.width - half)
+            if middle - half > free:
+                free = middle + half + 4
+                yield f'<text x="{middle:.1f}" y="{self.bottom + 18:.1f}" text-anchor="middle">{escape(text)}</text>'
 
     def _legend(self) -> tuple[list[str], int]:
         """Swatches and names in rows that fit the width; nothing for a single series."""
@@ -251,14 +206,16 @@ class _Drawing:
             return [], 0
         parts, x, row = [], self.LEFT, 0
         for series in named:
-            width = 30 + CHARACTER_WIDTH * len(series.name)
+            name = fit(series.name, self.chart.width - self.LEFT - 24)
+            width = 21 + text_width(name)
             if x > self.LEFT and x + width > self.chart.width:
                 x, row = self.LEFT, row + 1
-            y = (36 if self.chart.title else 16) + 18 * row
+            y = (19 + self.LINE * len(self.title) if self.title else 16) + 18 * row
             ends = f'x1="{x}" x2="{x + 16}" y1="{y - 4}" y2="{y - 4}"'
             parts.append(f'<line class="{_classes(series)}"{_stroke(series)} {ends}/>')
-            parts.append(f'<text x="{x + 21}" y="{y}">{escape(series.name)}</text>')
-            x += round(width + 12)
+            whole = f"<title>{escape(series.name)}</title>" if name != series.name else ""
+            parts.append(f'<text x="{x + 21}" y="{y}">{whole}{escape(name)}</text>')
+            x += round(width + 16)
         return parts, row + 1
 
     def _line(self, series: Series) -> str:
@@ -282,34 +239,62 @@ class _Drawing:
     def _levels(self) -> Iterable[str]:
         for level in self.levels:
             y = self.y.pixel(level.value)
-            yield f'<line class="level" x1="{self.LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            yield f'<line class="level" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
         for level in self.verticals:
             x = self.x.pixel(level.value)
             yield f'<line class="level" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom:.1f}"/>'
 
     def _level_names(self) -> Iterable[str]:
-        """Names above their lines at the right, moved up where two would overlap."""
-        ceiling = math.inf
-        for level in sorted(self.levels, key=lambda level: level.value):
-            y = min(self.y.pixel(level.value) - 5, ceiling - 14)
-            ceiling = y
-            text = f"{escape(level.name)} {escape(self.chart.y_text(level.value))}"
-            yield f'<text class="halo" x="{self.right - 2}" y="{y:.1f}" text-anchor="end">{text}</text>'
+        """Names above their lines at the right, or at the left where a badge stands there; moved where two would
+        overlap: upwards, and down again from the upper edge."""
+        rising = sorted(self.levels, key=lambda level: level.value)
+        rows: list[float] = []
+        for level in rising:
+            rows.append(min(self.y.pixel(level.value) - 5, rows[-1] - 15 if rows else math.inf))
+        least = self.top + 10.0
+        for place in reversed(range(len(rows))):
+            rows[place] = max(rows[place], least)
+            least = rows[place] + 15
+        for level, y in zip(rising, rows, strict=True):
+            value = self.chart.y_text(level.value)
+            name = fit(level.name, self.right - self.left - 8 - text_width(f" {value}"))
+            text, x, anchor = f"{name} {value}", self.right - 2, "end"
+            if Box.of(text, x, y, anchor).meets(self.taken):
+                x, anchor = self.left + 2, "start"
+            self.taken.append(Box.of(text, x, y, anchor))
+            yield f'<text class="halo" x="{x}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
     def _vertical_names(self) -> Iterable[str]:
-        """Names at the head of their lines, on the side that has room."""
+        """Names at the head of their lines, on the side that has room, in the first row that is free."""
         for level in self.verticals:
             x = self.x.pixel(level.value)
-            left = x > (self.LEFT + self.right) / 2
-            place = f'x="{x + (-6 if left else 6):.1f}" y="{self.top + 12}" text-anchor="{"end" if left else "start"}"'
-            yield f'<text class="halo level-name" {place}>{escape(level.name)}</text>'
+            left = x > (self.left + self.right) / 2
+            x, anchor = (x - 6, "end") if left else (x + 6, "start")
+            name = fit(level.name, x - self.left if left else self.right - x)
+            rows = range(self.top + 12, max(self.top + 13, int(self.bottom) - 4), 15)
+            y = next((row for row in rows if not Box.of(name, x, row, anchor).meets(self.taken)), rows[0])
+            self.taken.append(Box.of(name, x, y, anchor))
+            place = f'x="{x:.1f}" y="{y}" text-anchor="{anchor}"'
+            yield f'<text class="halo level-name" {place}>{escape(name)}</text>'
 
-    def _marks(self) -> Iterable[str]:
+    def _badges(self) -> list[Point]:
+        """Where each mark's badge is drawn: at its point, or above it where an earlier badge is in the way."""
+        places: list[Point] = []
         for mark in self.marks:
             x, y = self.x.pixel(mark.x), self.y.pixel(mark.y)
+            while mark.badge and y > 31 and any(abs(x - a) < 20 and abs(y - b) < 20 for a, b in places):
+                y -= 21
+            places.append((x, y))
+        return places
+
+    def _marks(self) -> Iterable[str]:
+        for mark, (x, y) in zip(self.marks, self.badges, strict=True):
             if not mark.badge:
                 yield f'<polygon class="star f1" points="{_star(x, y)}"><title>{escape(mark.tip)}</title></polygon>'
                 continue
+            at = self.y.pixel(mark.y)
+            if y != at:
+                yield f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{at:.1f}"/>'
             yield (
                 f"<g><title>{escape(mark.tip or mark.badge)}</title>"
                 f'<circle class="mark f0" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'

@@ -70,15 +70,17 @@ def _lines(found: Plan) -> list[str]:
         f"parameters  {number(cast.parameters)}, {number(cast.parameters_non_embedding)} of them not embedding or head",
         f"tokens      {number(cast.tokens)} in {cast.steps:,} steps of {cast.batch_tokens:,}{share}, "
         f"{cast.tokens_per_parameter:.3g} a parameter",
+        f"ends by     {cast.bound}" + (f", before {' and '.join(cast.others)}" if cast.others else ""),
         f"work        {flops(cast.flops)}",
         f"memory      about {size(sum(cast.memory.values()))}: "
         + ", ".join(f"{part} {size(count)}" for part, count in cast.memory.items()),
         f"time        {duration(cast.seconds)}, {duration(cast.training_seconds)} of it training at "
-        f"{cast.tokens_per_second:,.0f} tokens/s ({pilot.steps} steps tried here)",
+        f"{cast.tokens_per_second:,.0f} tokens/s; then {duration(cast.ending_seconds)} of final scores and samples "
+        f"({pilot.steps} steps tried here, {pilot.seconds:.1f} s in all)",
         _cost_line(cast.cost.as_dict()),
     ]
     if pilot.peak_bytes:
-        lines[3] += f"; the pilot's process held {size(pilot.peak_bytes)} at most"
+        lines[4] += f"; the pilot's process held {size(pilot.peak_bytes)} at most"
     if found.note:
         lines.append(f"note        {found.note}")
     lines += [f"doubt       {doubt}" for doubt in cast.warnings]

@@ -179,7 +179,8 @@ def _loss_chart(record: RunRecord) -> str:
     if not shown:
         return ""
     kept = kept_chart(record, "tokens", 920, 170)
-    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380))
+    inset = kept is not None and kept.inset  # one axis for both
+    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380, inset=inset))
     return loss + (figure(kept, narrow_height=170) if kept else "")
 
 
@@ -191,7 +192,7 @@ def _small(record: RunRecord, title: str, key: str, colour: int) -> str:
     positive = [value for value in values if value > 0]
     # One spike must not flatten the rest of the curve.
     spiky = key == "grad_norm" and len(positive) == len(values) and max(values) > 20 * sorted(values)[len(values) // 2]
-    chart = Chart(title, [Series(title, points, colour, thin=True)], "tokens", log_y=spiky, width=320, height=200)
+    chart = Chart(title, [Series(title, points, colour, thin=True)], "tokens", log_y=spiky, width=290, height=190)
     return f"<figure>{chart.svg()}</figure>"
 
 

@@ -41,6 +41,8 @@ LEAST_STEPS = 200
 """Of a text that is too small for so many at MANY_EPOCHS: it is read more often, as the story recipes do."""
 MANY_STORIES = 200_000
 """More of the built-in world's stories hardly teach more: its words and plots are few."""
+SPARE = 1.5
+"""A run that ends by the clock may see so many times the tokens that were forecast, before stories come round again."""
 STORY_BYTES = 805.0
 """UTF-8 bytes of one story of the built-in world, on average."""
 
@@ -88,7 +90,7 @@ def choose(needs: Needs) -> Choice:
     if not (needs.seconds is None or needs.seconds > 0) or not needs.peak > 0:
         raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.peak:g} FLOP/s)")
     vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
-    limit = None if needs.text_bytes is None else MANY_EPOCHS * needs.text_bytes / BYTES_PER_TOKEN[vocabulary]
+    limit = None if needs.text_bytes is None else MANY_EPOCHS * _epoch(needs.text_bytes)
     ratio = STORY_TOKENS_PER_PARAMETER if needs.text_bytes is None else TOKENS_PER_PARAMETER
     if needs.parameters is None:
         budget = needs.peak * UTILISATION * (needs.seconds or 0)
@@ -111,7 +113,7 @@ def choose(needs: Needs) -> Choice:
             "give more time (--time), or a faster machine",
         )
     times = 0.0 if limit is None else MANY_EPOCHS * tokens / limit
-    values = _values(needs, style, vocabulary, steps, batch, tokens)
+    values = _values(needs, style, vocabulary, steps, batch)
     reasons = _reasons(needs, budget, why_style, why_vocabulary, tokens, afforded, batch, parameters(model).total)
     if times > MANY_EPOCHS * 1.01:
         values["train"] |= {"epochs": MANY_EPOCHS, "least_steps": steps}
@@ -161,15 +163,20 @@ def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
     if not 0.5 <= sizes[chosen] / wanted <= 2:
         raise ConfigError(
             f"no named size is near {number(wanted)} parameters: the nearest, {chosen}, has {number(sizes[chosen])}",
-            "give a size from 1m to 1b",
+            f"give a size from {number(min(sizes.values()))} to {number(max(sizes.values()))}",
         )
     return chosen, f"the named size nearest to {number(wanted)} parameters"
 
 
-def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, tokens: int) -> dict[str, Any]:
+def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int) -> dict[str, Any]:
     sources = [dict(source) for source in needs.sources]
+    # Where a time is given, the clock ends the run: how fast the machine is was only guessed.
+    bound: dict[str, Any] = {"steps": steps} if needs.seconds is None else {"seconds": needs.seconds}
     if needs.text_bytes is None:
-        sources = [{"kind": "story", "stories": _stories(tokens, vocabulary)}]
+        stories = _stories(steps * batch, vocabulary) * (1 if needs.seconds is None else SPARE)
+        sources = [{"kind": "story", "stories": int(stories)}]
+    else:
+        bound["epochs"] = MANY_EPOCHS
     objective = {"objective": {"kind": "reversed", "by": "word"}} if needs.purpose == "endings" else {}
     return {
         "data": {"sources": sources, **({"packing": "aligned"} if needs.text_bytes is None else {})},
@@ -177,7 +184,7 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int, t
         "model": {"style": style},
         **objective,
         "train": {
-            "steps": steps,
+            **bound,
             "batch_tokens": batch,
             "optimizer": {
                 "kind": "muon",
@@ -206,9 +213,6 @@ def _reasons(
     batch: int,
     count: int,
 ) -> dict[str, str]:
-    left = "" if tokens >= afforded * 0.99 else (
-        f"; the time would pay for {number(afforded)}, and the text gives no more at {MANY_EPOCHS:g} epochs"
-    )  # fmt: skip
     text = "enough stories that none is read twice" if needs.text_bytes is None else f"{size(needs.text_bytes)} of text"
     if needs.text_bytes is None and _stories(tokens, 4096) > MANY_STORIES:
         text += "; but its words and plots are few: so long a run repays text of your own (--data)"
@@ -218,13 +222,35 @@ def _reasons(
         "tokenizer.vocab_size": vocabulary,
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),
-        "train.steps": f"{_why_budget(needs, budget)}: {number(tokens)} tokens, {tokens / count:.3g} a parameter{left}",
+        **_why_it_ends(needs, budget, tokens, afforded, count),
         "train.batch_tokens": f"{batch:,}: as large as leaves about a thousand steps, and larger only in long runs "
         "(docs/studies/speed.md)",
         "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
         "parameters: lilliput plan learning-rate tries others",
         "train.schedule": "linear to zero: the whole length of the run is known",
     }
+
+
+def _why_it_ends(needs: Needs, budget: float, tokens: int, afforded: float, count: int) -> dict[str, str]:
+    """The reason for each bound; which of them is likely to end the run stands at it."""
+    by_text = tokens < afforded * 0.99
+    ends = {False: ", and this ends the run", True: ""}
+    asked = "train.steps" if needs.seconds is None else "train.seconds"
+    reasons = {
+        asked: f"{_why_budget(needs, budget)}: {number(afforded)} tokens, {afforded / count:.3g} a "
+        f"parameter{ends[by_text]}"
+    }
+    if needs.text_bytes is not None:
+        reasons["train.epochs"] = (
+            f"text repeated more often teaches less each time: about {number(MANY_EPOCHS * _epoch(needs.text_bytes))} "
+            f"tokens{ends[not by_text]}"
+        )
+    return reasons
+
+
+def _epoch(text_bytes: int) -> float:
+    """Tokens of the text, roughly."""
+    return text_bytes / BYTES_PER_TOKEN[_vocabulary(text_bytes)[0]]
 
 
 def _why_budget(needs: Needs, budget: float) -> str:

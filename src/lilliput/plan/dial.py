@@ -14,8 +14,6 @@ from lilliput.data.story import Stories
 from lilliput.plan.choice import Needs, choose
 
 DIALS = ("size", "budget")
-SPARE = 1.5
-"""A run that ends by the clock may see so many times the tokens that were forecast, before stories come round again."""
 
 
 def sort_out(assignments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
@@ -48,15 +46,13 @@ def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
     peak, machine = this_speed()
     length = None if built_in else text_bytes(data.sources, errors=data.errors)
     chosen = choose(Needs("stories", (), length, peak, machine, seconds, parameters)).values
-    train = chosen["train"]
-    if seconds is not None:
-        train = {**train, "steps": None, "seconds": seconds}
+    train = {**({} if seconds is None else {"steps": None}), **chosen["train"]}
     values = {"tokenizer": chosen["tokenizer"], "model": chosen["model"], "train": train}
     if built_in:
         stories = chosen["data"]["sources"][0]["stories"]
         source = data.sources[0].model_dump(mode="json")
         values["data"] = {
             "packing": chosen["data"]["packing"],
-            "sources": [{**source, "stories": int(stories * (SPARE if seconds else 1))}],
+            "sources": [{**source, "stories": stories}],
         }
     return values

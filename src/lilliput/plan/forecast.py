@@ -11,21 +11,28 @@ from lilliput.base.console import duration, number, size
 from lilliput.evaluate.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, memory, parameters
-from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER, Optimum, methods
+from lilliput.model.styles import resolve
+from lilliput.plan.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER, Optimum, methods
 from lilliput.plan.cost import Cost, estimate
 from lilliput.train.config import TrainConfig
 from lilliput.train.schedule import Budget, mean_rows, step_rows
 
 MANY_EPOCHS = 4.0
 """Up to here repeated text teaches nearly as much as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
+FAR_OFF = 2.0
+"""A model that many times too large for its tokens is doubted; nearer to the best size the loss is nearly flat."""
+SMALLEST, FEWEST_STEPS = "story_1m", 100
+"""The smallest size that `init` and the dial choose, and the steps below which they choose nothing."""
 TINY_PARAMETERS = 1e9
 TINY_SECONDS = 3 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a few real steps on this machine measured. Seconds are means of one step, of one evaluation and one telling
-    of the samples as during the run, and of one checkpoint; `peak_bytes` is of the whole process on a CPU."""
+    """What a few real steps on this machine measured. Seconds are means of one step, of one evaluation (with stories
+    about heroes and benchmarks, which the first one lacks) and one generation of the samples as during the run, of one
+    checkpoint, and of all that follows the last step; `seconds` are the pilot's own. `peak_bytes` is of the whole
+    process on a CPU."""
 
     steps: int
     step_seconds: float
@@ -38,12 +45,16 @@ class Pilot:
     threads: int
     micro_batch_rows: int
     compiled: bool
+    first_evaluation_seconds: float = 0.0
+    ending_seconds: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The whole run. `seconds` is what summary.json will call seconds: training with its evaluations, samples and
-    checkpoints, but not preparing data before it or the final scores after it."""
+    checkpoints; `ending_seconds` follow them: the final scores, the n-gram models, the last stories. Preparing data is
+    not in either. `bound` is what ends the run, such as 'train.steps=2,000', and `others` what else would have."""
 
     parameters: int
     parameters_non_embedding: int
@@ -56,6 +67,9 @@ class Forecast:
     memory: dict[str, int]
     training_seconds: float
     seconds: float
+    ending_seconds: float
+    bound: str
+    others: tuple[str, ...]
     tokens_per_second: float
     cost: Cost
     pilot: Pilot
@@ -76,14 +90,17 @@ def forecast(
     rows_per_epoch: int,
     cores: int,
     memory_bytes: int | None,
+    tokens_per_parameter: float = TOKENS_PER_PARAMETER,
 ) -> Forecast:
     """The run that `train` describes, at the pilot's speed. `rows_per_epoch` rows of the context length are in the
-    data; `memory_bytes` is what the machine has (None: unknown)."""
+    data; `memory_bytes` is what the machine has (None: unknown); `tokens_per_parameter` is the rule for this data."""
     context = model.context_length
     rows, mean = step_rows(train, context), mean_rows(train, context)
     pilot = replace(pilot, step_seconds=pilot.step_seconds * mean / rows)
     step_tokens = round(mean * context)
-    steps, seconds = _length(Budget.of(train, context, rows_per_epoch), train, evaluation, pilot)
+    budget = Budget.of(train, context, rows_per_epoch)
+    steps, seconds = _length(budget, train, evaluation, pilot)
+    bound, *others = _bounds(train, context, rows_per_epoch, steps)
     tokens = steps * step_tokens
     width = 2 if pilot.precision == "bf16" else 4
     counts = parameters(model)
@@ -109,13 +126,37 @@ def forecast(
         memory=needs,
         training_seconds=steps * pilot.step_seconds,
         seconds=seconds,
+        ending_seconds=pilot.ending_seconds,
+        bound=bound,
+        others=tuple(others),
         tokens_per_second=step_tokens / pilot.step_seconds,
         cost=cost,
         pilot=pilot,
         methods=methods(flops),
         warnings=(),
     )
-    return replace(found, warnings=tuple(_doubts(found, memory_bytes)))
+    least = resolve(SMALLEST, vocab_size=model.vocab_size)
+    size, smallest = (flops_per_token(one).training / FLOPS_PER_PARAMETER for one in (model, least))
+    doubts = [*_doubts_of_size(found, size, smallest, tokens_per_parameter), *_doubts(found, memory_bytes)]
+    return replace(found, warnings=tuple(doubts))
+
+
+def _bounds(train: TrainConfig, context: int, rows_per_epoch: int, steps: int) -> list[str]:
+    """What the recipe bounds the run by, first what ends it after `steps` steps."""
+    named = {"steps": train.steps, "tokens": train.tokens, "epochs": train.epochs}
+    lengths: dict[str, float] = {}
+    for name, value in ((name, value) for name, value in named.items() if value is not None):
+        alone = train.model_copy(update={**dict.fromkeys(named), "seconds": None, name: value})
+        known = Budget.of(alone, context, rows_per_epoch).steps
+        assert known is not None
+        # A text so small that its epochs end sooner is read for so many steps.
+        least = name == "epochs" and known == train.least_steps
+        lengths[f"train.least_steps={known:,}" if least else f"train.{name}={value:,}"] = known
+    ordered = sorted(lengths, key=lengths.__getitem__)
+    if train.seconds is not None:
+        clock = f"train.seconds={train.seconds:,g}"
+        ordered.insert(0 if not ordered or steps < lengths[ordered[0]] else len(ordered), clock)
+    return ordered
 
 
 def _length(budget: Budget, train: TrainConfig, evaluation: EvaluateConfig, pilot: Pilot) -> tuple[int, float]:
@@ -134,12 +175,15 @@ def _length(budget: Budget, train: TrainConfig, evaluation: EvaluateConfig, pilo
 
 
 def _between(steps: int, train: TrainConfig, evaluation: EvaluateConfig, pilot: Pilot) -> float:
-    """Seconds of evaluations (one more before the first step), samples and checkpoints."""
+    """Seconds of evaluations and samples (one more of both before the first step) and of checkpoints."""
     told = evaluation.steps if evaluation.samples is None else evaluation.samples
+    saved = max(_times(steps, train.checkpoint_steps), int(steps * pilot.step_seconds / train.checkpoint_seconds))
+    early = min(10, 1 + int(math.log2(max(steps, 1)))) if train.early_checkpoints else 0
     return (
-        pilot.evaluation_seconds * (1 + _times(steps, evaluation.steps))
-        + (pilot.samples_seconds * _times(steps, told) if evaluation.samples != 0 else 0.0)
-        + pilot.checkpoint_seconds * _times(steps, train.checkpoint_steps)
+        (pilot.first_evaluation_seconds or pilot.evaluation_seconds)
+        + pilot.evaluation_seconds * _times(steps, evaluation.steps)
+        + (pilot.samples_seconds * (1 + _times(steps, told)) if evaluation.samples != 0 else 0.0)
+        + pilot.checkpoint_seconds * (saved + early)
     )
 
 
@@ -149,16 +193,27 @@ def _times(steps: int, every: int | None) -> int:
     return math.ceil(steps / every)
 
 
+def _doubts_of_size(found: Forecast, size: float, smallest: float, rule: float) -> list[str]:
+    """Whether the model is far too large for its tokens. Sizes are training FLOPs a token / 6, of this model and of the
+    smallest that is ever chosen; `rule` is the tokens a parameter that are right for the data. What `init` and the dial
+    choose by the same rule is not doubted."""
+    ratio = found.tokens / size
+    # A text that is read as often as it may be has no more tokens to give.
+    spent = found.epochs >= 0.7 * MANY_EPOCHS and found.tokens >= 0.7 * size
+    least = size <= 1.001 * smallest and found.steps >= FEWEST_STEPS
+    if ratio * FAR_OFF >= rule or spent or least:
+        return []
+    better = math.sqrt(found.flops / FLOPS_PER_PARAMETER / rule)
+    return [
+        f"{ratio:.2g} tokens a parameter, under {rule:g}: by the rule of thumb for this text a model of "
+        f"{number(better)} parameters would use these FLOPs better, or this one more steps"
+    ]
+
+
 def _doubts(found: Forecast, memory_bytes: int | None) -> list[str]:
-    """Sentences about what is unusual in this run."""
+    """Sentences about what else is unusual in this run."""
     doubts = []
-    if found.tokens_per_parameter < TOKENS_PER_PARAMETER:
-        doubts.append(
-            f"{found.tokens_per_parameter:.2g} tokens a parameter, under {TOKENS_PER_PARAMETER:g}: by the rule of "
-            f"thumb a model of {number(found.methods['20 tokens a parameter'].parameters)} parameters would use these "
-            "FLOPs better (the rule was measured on far larger models)"
-        )
-    if found.epochs > MANY_EPOCHS:
+    if found.epochs > 1.02 * MANY_EPOCHS:
         doubts.append(
             f"{found.epochs:.3g} epochs, over {MANY_EPOCHS:g}: text repeated more often teaches less each time; "
             "more text or fewer steps"

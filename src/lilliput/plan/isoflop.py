@@ -25,32 +25,54 @@ from lilliput.plan.chinchilla import (
     methods,
 )
 
-BUDGETS = tuple(10 ** (17 + eighth / 8) for eighth in range(25))
-"""1e17 to 1e20 FLOPs in eighths of a decade."""
-SIZES = (1e6, 5e9)
-SHOWN_LOSS = 7.0
-"""Nats; above it curves are cut, since only their ends are there."""
+CURVES, DECADES = 25, 3
+BUDGETS = tuple(10 ** (17 + eighth / 8) for eighth in range(CURVES))
+"""1e17 to 1e20 FLOPs in eighths of a decade: the curves where the chosen budget is among them."""
+AROUND = (40.0, 12.0)
+"""The sizes shown, from the smallest budget's best divided by this to the largest budget's best times that."""
+SHOWN_LOSS = 1.6
+"""Times the least loss of the smallest budget; above it curves are cut, since only their ends are there."""
 
 
-def curve(law: Law, flops: float, points: int = 121) -> list[Point]:
-    """(N, L) of sizes spread evenly, in logarithms, over SIZES, each trained on the tokens that `flops` pay for."""
-    low, high = map(math.log, SIZES)
-    sizes = (math.exp(low + (high - low) * i / (points - 1)) for i in range(points))
-    return [(size, law.loss_at(size, flops)) for size in sizes]
+def family(flops: float) -> tuple[float, ...]:
+    """The budgets of the curves: BUDGETS, or as many over the three decades about `flops` where it is not among
+    them."""
+    if BUDGETS[0] <= flops <= BUDGETS[-1]:
+        return BUDGETS
+    first = math.floor(math.log10(flops)) - 1
+    return tuple(10 ** (first + DECADES * i / (CURVES - 1)) for i in range(CURVES))
+
+
+def sizes(law: Law, budgets: tuple[float, ...], chosen: float) -> tuple[float, float]:
+    """The smallest and the largest size that are shown with these budgets; `chosen` is among them."""
+    below, above = AROUND
+    low, high = law.optimum(budgets[0]).parameters / below, law.optimum(budgets[-1]).parameters * above
+    return min(low, chosen), max(high, chosen)
+
+
+def curve(law: Law, flops: float, span: tuple[float, float], points: int = 121) -> list[Point]:
+    """(N, L) of sizes spread evenly, in logarithms, over `span`, each trained on the tokens that `flops` pay for."""
+    low, high = map(math.log, span)
+    spread = (math.exp(low + (high - low) * i / (points - 1)) for i in range(points))
+    return [(size, law.loss_at(size, flops)) for size in spread]
 
 
 def figure(law: Law, chosen: Optimum, width: int = 920, height: int = 520) -> Chart:
-    """The chart: a curve for each of BUDGETS, their minima joined, a dashed line and a star at the chosen model."""
+    """The chart: a curve for each budget of the family, their minima joined, a dashed line and a star at the chosen
+    model."""
+    budgets = family(chosen.flops)
+    best = [law.optimum(budget) for budget in budgets]
+    span = sizes(law, budgets, chosen.parameters)
+    most = SHOWN_LOSS * law.loss_at(best[0].parameters, best[0].flops)
     curves = [
-        Series("", [point for point in curve(law, budget) if point[1] <= SHOWN_LOSS], thin=True, shade=i / 24)
-        for i, budget in enumerate(BUDGETS)
+        Series("", [point for point in curve(law, budget, span) if point[1] <= most], thin=True, shade=i / (CURVES - 1))
+        for i, budget in enumerate(budgets)
     ]
-    best = [law.optimum(budget) for budget in BUDGETS]
     minima = Series("the best size of each budget", [(o.parameters, law.loss_at(o.parameters, o.flops)) for o in best],
                     colour=0, dots=True)  # fmt: skip
     star = Mark(chosen.parameters, law.loss(chosen.parameters, chosen.tokens), "", describe(chosen))
     return Chart(
-        "Loss (nats a token), 1e17 to 1e20 FLOPs",
+        f"Loss (nats a token), {_power(budgets[0])} to {_power(budgets[-1])} FLOPs",
         [*curves, minima],
         "parameters",
         verticals=[Level(f"{number(chosen.parameters)} parameters", chosen.parameters)],
@@ -59,6 +81,10 @@ def figure(law: Law, chosen: Optimum, width: int = 920, height: int = 520) -> Ch
         width=width,
         height=height,
     )
+
+
+def _power(flops: float) -> str:
+    return f"{flops:.3g}".replace("e+", "e")
 
 
 def picture(law: Law, chosen: Optimum) -> str:
@@ -82,6 +108,10 @@ def page(law: Law, chosen: Optimum) -> str:
     laws = {"law": law.as_dict(), "again": REPLICATION.as_dict()}
     tables = {name: _line(table) for name, table in (("one", APPROACH_1), ("two", APPROACH_2))}
     facts = {**laws, **tables, "ratio": TOKENS_PER_PARAMETER, "factor": FLOPS_PER_PARAMETER}
+    budgets = family(chosen.flops)
+    low, high = math.log10(budgets[0]), math.log10(budgets[-1])
+    least, most = map(math.log10, sizes(law, budgets, chosen.parameters))
+    best = math.isclose(chosen.parameters, law.optimum(chosen.flops).parameters, rel_tol=1e-3)
     start = {"flops": math.log10(chosen.flops), "size": math.log10(chosen.parameters)}
     charts = (
         figure(law, chosen, width, height).svg().replace('class="chart"', f'class="chart {kind}"', 1)
@@ -90,14 +120,15 @@ def page(law: Law, chosen: Optimum) -> str:
     body = f"""<header><div class="eyebrow">Lilliput plan</div>
 <h1>What to train with a budget</h1>
 <p class="facts">Each curve spends the same FLOPs on models of every size: the smaller it is, the more text it reads.
-Violet is the smallest budget, yellow the largest. The star is the model chosen: move it.</p></header>
+Violet is the smallest budget, yellow the largest. The star is the model chosen: move it. Other budgets:
+<code>lilliput plan isoflop --flops 1e24 --page FILE</code>.</p></header>
 <figure id="isoflop" data-facts="{escape(json.dumps(facts))}">{"".join(charts)}</figure>
 <div class="dials">
 <label>budget <output id="flops-text"></output>
-<input id="flops" type="range" min="15" max="26" step="0.025" value="{start["flops"]:.4f}"></label>
+<input id="flops" type="range" min="{low:.4f}" max="{high:.4f}" step="0.0125" value="{start["flops"]:.4f}"></label>
 <label>parameters <output id="size-text"></output>
-<input id="size" type="range" min="5" max="12" step="0.01" value="{start["size"]:.4f}"></label>
-<label class="tick"><input id="follow" type="checkbox" checked> keep to the best size</label>
+<input id="size" type="range" min="{least:.4f}" max="{most:.4f}" step="0.01" value="{start["size"]:.4f}"></label>
+<label class="tick"><input id="follow" type="checkbox"{" checked" if best else ""}> keep to the best size</label>
 </div>
 <div class="tiles">
 <div class="tile first"><b id="loss"></b><span>loss, nats a token</span></div>

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lilliput.base.chart import STYLE, Chart, Series
-from lilliput.base.console import number, size
+from lilliput.base.chart import STYLE, Chart, Series, figure
+from lilliput.base.console import size
 from lilliput.base.html import document, escape, table
 
 ROSE_AGAIN = 1.1
@@ -101,7 +101,7 @@ def rates_page(name: str, rates: Rates) -> str:
                     thin=True)  # fmt: skip
     series = [joined, *(one for one in shown if one.points)]
     rows = {
-        f"x {outcome.value:g}": {
+        f"x\u00a0{multiple(outcome.value)}": {
             "verdict": verdict,
             "bits per byte": "-" if outcome.last is None else f"{outcome.last:.4f}",
             "why": outcome.unstable or "",
@@ -109,7 +109,15 @@ def rates_page(name: str, rates: Rates) -> str:
         for outcome, verdict in zip(rates.outcomes, rates.verdicts, strict=True)
     }
     charts = [("Validation bits per byte by multiple of the learning rates", series)]
-    return _page(name, "Learning rates", "multiple of the recipe's rates", charts, rows, rates.doubts)
+    return _page(
+        f"{name}: short real runs", "Learning rates", "multiple of the recipe's rates", charts, rows, rates.doubts
+    )
+
+
+def multiple(value: float) -> str:
+    """'1/64' for 0.015625, else the number."""
+    below = 1 / value
+    return f"1/{below:.0f}" if below > 1.5 and abs(below - round(below)) < 1e-9 * below else f"{value:g}"
 
 
 def _points(rates: Rates, kind: str) -> list[tuple[float, float]]:
@@ -165,7 +173,7 @@ def batches_page(name: str, batches: Batches) -> str:
     """The table and its curves as one offline page."""
     known = [outcome for outcome in batches.outcomes if outcome.unstable is None]
     measures = {
-        "Validation bits per byte after the same tokens": [(o.value, o.last) for o in known],
+        "Validation bits per byte": [(o.value, o.last) for o in known],
         "Tokens a second": [(o.value, o.tokens_per_second) for o in known],
         "Peak memory of the process, bytes": [(o.value, o.peak_bytes) for o in known],
     }
@@ -174,25 +182,29 @@ def batches_page(name: str, batches: Batches) -> str:
         for i, (title, points) in enumerate(measures.items())
     ]
     rows = {f"{outcome.value:,.0f} tokens": batch_cells(outcome) for outcome in batches.outcomes}
-    return _page(name, "Batch sizes", "tokens a step", charts, rows, batches.doubts)
+    about = f"{name}: short real runs on the same number of tokens"
+    return _page(about, "Batch sizes", "tokens a step", charts, rows, batches.doubts)
 
 
 def _page(
-    name: str,
+    about: str,
     title: str,
     x_label: str,
     charts: Sequence[tuple[str, Sequence[Series]]],
     rows: dict[str, dict[str, str]],
     doubts: Sequence[str],
 ) -> str:
-    drawn = [
-        f"<figure>{Chart(caption, series, x_label, log_x=True, width=350, height=280, y_text=number).svg()}</figure>"
-        for caption, series in charts
-        if any(one.points for one in series)
-    ]
+    """One chart as wide as the page, or several side by side."""
+    shown = [pair for pair in charts if any(one.points for one in pair[1])]
+    if len(shown) == 1:
+        ((caption, series),) = shown
+        drawn = figure(Chart(caption, series, x_label, log_x=True, width=920, height=360), 300)
+    else:
+        small = (Chart(caption, series, x_label, log_x=True, width=290, height=230) for caption, series in shown)
+        drawn = f'<div class="trio">{"".join(f"<figure>{chart.svg()}</figure>" for chart in small)}</div>'
     noted = f'<div class="problems">{"<br>".join(map(escape, doubts))}</div>' if doubts else ""
     body = f"""<header><div class="eyebrow">Lilliput plan</div><h1>{escape(title)}</h1>
-<p class="facts">{escape(name)}: short real runs</p>{noted}</header>
-<div class="trio">{"".join(drawn)}</div>
+<p class="facts">{escape(about)}</p>{noted}</header>
+{drawn}
 <h2>Runs</h2>{table(rows)}"""
-    return document(name, body, STYLE)
+    return document(title, body, STYLE)
