@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.api.evaluation import UNTRAINED, Say, keep, texts_of
-from lilliput.api.run import model_folder, recipe_of
+from lilliput.api.run import find, model_folder, recipe_of
 from lilliput.api.storyteller import load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
