@@ -16,6 +16,7 @@ from lilliput.base.registered import OneOf
 from lilliput.base.shipped import shipped
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.infer import infer_sources
+from lilliput.data.token_files import with_tokenizer
 from lilliput.evaluate.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.objective.causal import Causal
@@ -44,6 +45,12 @@ class Recipe(Config):
 
     @model_validator(mode="before")
     @classmethod
+    def _token_files(cls, values: Any) -> Any:
+        """Token files have the run's tokenizer, unless another one is given."""
+        return _with_tokenizer(values) if isinstance(values, Mapping) else values
+
+    @model_validator(mode="before")
+    @classmethod
     def _one_vocabulary(cls, values: Any) -> Any:
         """The model's vocabulary is the tokenizer's: it is filled in, and another number is refused."""
         if not isinstance(values, Mapping):
@@ -58,6 +65,13 @@ class Recipe(Config):
                 f"model.vocab_size is {given} and tokenizer.vocab_size is {size}; give tokenizer.vocab_size alone"
             )
         return {**values, "model": {**model, "vocab_size": size}}
+
+
+def _with_tokenizer(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    data, tokenizer = values.get("data"), values.get("tokenizer")
+    if not isinstance(data, Mapping) or not isinstance(tokenizer, Mapping):
+        return values
+    return {**values, "data": with_tokenizer(data, tokenizer.get("path"))}
 
 
 def load(
@@ -82,7 +96,7 @@ def load(
         values = merge(values, OTHER_TEXT if str(source) in shipped() else {})
     dials, assignments = dial.sort_out(overrides)
     if dials:
-        data_section = override(values, assignments).get("data", {})
+        data_section = _with_tokenizer(override(values, assignments)).get("data", {})
         values = merge(values, dial.turn(dials, validate(DataConfig, data_section, where)))
         values["name"] = dial.name(values["name"], dials)
     values = override(values, assignments)

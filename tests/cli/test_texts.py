@@ -2,11 +2,14 @@
 
 import json
 import shlex
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from lilliput.data.tokenizer import Tokenizer
 from tests.cli.conftest import TINY, Command
 
 NEEDED = ("data.sources.0.delimiter=;", "data.sources.0.column=body")
@@ -91,3 +94,26 @@ def test_three_hundred_bytes_are_trained_on(command: Command, tmp_path: Path, la
     done = command("train", "story", "--data", path, *small)
     assert done.code == 0, done.err
     assert "the text allows a vocabulary of" in done.err + done.out
+
+
+def test_token_files_train_and_are_scored(command: Command, run: Path, tmp_path: Path) -> None:
+    """nanoGPT's pair: one file is trained on, the other one scored, by the tokenizer that made them."""
+    tokenizer = Tokenizer.load(run)
+    for name, count in (("train.bin", 200), ("val.bin", 20)):
+        text = "\n".join(f"One day Tom saw a kite near tree {n}. He went home." for n in range(count))
+        rows = [[*tokenizer.encode(line), tokenizer.eos_id] for line in text.splitlines()]
+        np.array(list(chain.from_iterable(rows)), dtype="<u2").tofile(tmp_path / name)
+    words = ("train", "story", "--data", "train.bin", "--name", "binary", *TINY)
+    missing = command(*words)
+    assert missing.code == 2
+    assert "name it: tokenizer.path=FOLDER" in missing.err
+    done = command(*words, f"tokenizer.path={run}")
+    assert done.code == 0, done.err
+    source = yaml.safe_load(Path("runs/binary/recipe.yaml").read_text())["data"]["sources"][0]
+    assert source["tokenizer"] == str(run)
+    scored = command("evaluate", "binary", "--data", "val.bin", "--no-controls")
+    assert scored.code == 0, scored.err
+    shown = command("data", "show", "--data", "val.bin", f"tokenizer.path={run}")
+    assert "20 documents" in shown.out
+    refused = command("init", "--data", "train.bin", f"tokenizer.path={run}")
+    assert "lilliput train story --data FILES tokenizer.path=FOLDER" in refused.err

@@ -15,6 +15,7 @@ from lilliput.base.files import write_text
 from lilliput.base.machine import this_speed
 from lilliput.data.infer import data_config, text_bytes
 from lilliput.data.story import Stories
+from lilliput.data.token_files import TokenFiles
 from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
 from lilliput.recipe import Recipe
 
@@ -60,6 +61,11 @@ def _text(
     section = data_config(data, fit)
     sources, options = section.sources, section.differences()
     options.pop("sources", None)
+    if any(isinstance(source, TokenFiles) for source in sources):
+        raise ConfigError(
+            "a recipe is chosen with a vocabulary for its text, and token files have theirs",
+            "train on them by a shipped recipe: lilliput train story --data FILES tokenizer.path=FOLDER",
+        )
     if all(isinstance(source, Stories) for source in sources):
         return (), None, options
     total = text_bytes(sources, say, section.errors)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.api.evaluation import UNTRAINED, Say, keep, texts_of
-from lilliput.api.run import model_folder, recipe_of
+from lilliput.api.run import find, model_folder, recipe_of
 from lilliput.api.storyteller import load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
@@ -130,7 +130,7 @@ def overlaps(
     recipe = recipe_of(path)
     loaded = _load(tasks, task_data, max_items) if tasks else {}
     sets = {name: [task.text(record) for record in items] for name, (task, items) in loaded.items()}
-    for name, documents in named_texts(data, fit).items() if data else ():
+    for name, documents in named_texts(data, fit, str(find(path))).items() if data else ():
         sets[name] = [document.text for document in documents]
     if not sets:
         raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")

@@ -82,7 +82,7 @@ def score_text(
     in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
     teller = load(path, device, say)
-    sets = _sets(teller, path, paths, fit, max_tokens, say)
+    sets = _sets(teller, path, paths, fit, str(find(path)), max_tokens, say)
     scores = score_sources(teller.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)
     if controls:
@@ -96,7 +96,7 @@ def score_text(
             raise ConfigError(
                 f"{other} cuts text into other tokens than {path} does", "name the text to score both on: --data FILES"
             )
-        theirs = sets if same else _sets(rival, other, paths, fit, max_tokens, say)
+        theirs = sets if same else _sets(rival, other, paths, fit, str(find(path)), max_tokens, say)
         table.controls[str(other)] = _bits(score_sources(rival.model, theirs, stride))
     keep(path, "text", table.as_dict())
     return table
@@ -113,11 +113,12 @@ def _sets(
     path: str | Path,
     paths: Sequence[str],
     fit: Sequence[str],
+    tokenizer: str,
     max_tokens: int | None,
     say: Say,
 ) -> dict[str, FixedSet]:
     if paths:
-        texts = named_texts(paths, fit)
+        texts = named_texts(paths, fit, tokenizer)
         return {name: _encoded(teller, list(documents), max_tokens) for name, documents in texts.items()}
     split = dataset(recipe_of(path), say).split("validation")
     return parts(split, teller.tokenizer.token_bytes(), source_of, max_tokens)
@@ -131,7 +132,7 @@ def _encoded(teller: Storyteller, documents: Sequence[Document], max_tokens: int
         seen = np.cumsum([0, *map(len, rows)])
         kept = max(1, int((seen[:-1] < max_tokens).sum()))
         rows, documents = rows[:kept], documents[:kept]
-    size = sum(len(document.text.encode()) for document in documents)
+    size = sum(document.size for document in documents)
     return FixedSet([np.array(ids, dtype=np.int64) for ids in rows], size)
 
 

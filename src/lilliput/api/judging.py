@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lilliput.api.evaluation import Say, recipe_or_none, texts_of
+from lilliput.api.run import find
 from lilliput.api.storyteller import Storyteller, load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
@@ -103,7 +104,7 @@ def _people(
 ) -> list[Told]:
     recipe = recipe_or_none(paths[0])
     if human:
-        documents = chain.from_iterable(named_texts(human, fit).values())
+        documents = chain.from_iterable(named_texts(human, fit, str(find(paths[0]))).values())
         texts = (document.text for document in documents)
     elif recipe is not None:
         texts = texts_of(recipe, "validation")

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from lilliput.base.errors import DataError
 from lilliput.data.config import DataConfig
-from lilliput.data.document import Document
+from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
 from lilliput.data.source import Source, documents_of, hash_of
 from lilliput.data.steps import Dropped, normalised
@@ -84,11 +86,11 @@ class Curation:
             outcome = step.apply(document)
             if isinstance(outcome, Dropped):
                 return outcome
-            document = outcome
+            document = outcome if outcome.text == document.text else replace(outcome, tokens=None)
         if not document.text or document.text.isspace():
             return Dropped("empty")
         split = "validation" if position < self.config.validation_fraction else "train"
-        return Item(document, split, len(document.text.encode()), position)
+        return Item(document, split, document.size, position)
 
     def _whole(self, document: Document) -> Document:
         """The document if its text has a UTF-8 form. JSON can spell half a surrogate pair, which has none."""
@@ -97,7 +99,7 @@ class Curation:
         except UnicodeEncodeError as error:
             if self.config.errors == "replace":
                 text = document.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-                return Document(text, document.id, document.meta)
+                return replace(document, text=text)
             raise DataError(
                 f"{document.id}: half a surrogate pair at character {error.start:,}, which UTF-8 cannot hold",
                 "put a replacement character there and go on with: data.errors=replace",
@@ -163,8 +165,23 @@ def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:
     last = f"its last {len(text) - middle:,} characters are kept for validation"
     advice = f"for more documents: {_cut(curation.config.sources)}"
     curation.kept_back = f"the only document, {document.id}, is cut: {last}; {advice}"
-    for split, part in (("train", text[:middle].rstrip()), ("validation", text[middle:])):
-        yield Item(Document(part, f"{document.id}:{split}", document.meta), split, len(part.encode()), item.place)
+    for split, part in zip(SPLITS, _parts(document, middle), strict=True):
+        yield Item(replace(part, id=f"{document.id}:{split}"), split, part.size, item.place)
+
+
+def _parts(document: Document, middle: int) -> list[Document]:
+    """A document cut at a character; one of tokens at the end of the token in which that is."""
+    text, tokens = document.text, document.tokens
+    if tokens is None:
+        return [replace(document, text=part) for part in (text[:middle].rstrip(), text[middle:])]
+    ends = np.cumsum(tokens.tokenizer.token_bytes()[tokens.ids])
+    cut = int(np.searchsorted(ends, len(text[:middle].encode()))) + 1
+    parts = []
+    for ids, continuing in ((tokens.ids[:cut], False), (tokens.ids[cut:], True)):
+        data = tokens.tokenizer.decode_bytes(ids.tolist(), continuing)
+        kept = Tokens(ids, tokens.tokenizer, len(data))
+        parts.append(replace(document, text=data.decode("utf-8", "replace"), tokens=kept))
+    return parts
 
 
 BREAKS = (re.compile(r"\n[^\S\n]*\n+"), re.compile(r"\n|(?<=[.!?])\s+"), re.compile(r"\s+"))

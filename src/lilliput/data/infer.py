@@ -16,6 +16,7 @@ from lilliput.data.files import GLOB, FileSource, expand, kind_suffix, text_bloc
 from lilliput.data.hub import Hub, preset
 from lilliput.data.source import SOURCES, Errors, Source, documents_of
 from lilliput.data.story import Stories
+from lilliput.data.token_files import with_tokenizer
 
 READ_BYTES = 1_000_000_000
 """Text is counted up to here; a source that goes on is taken to have this much."""
@@ -24,7 +25,8 @@ READ_BYTES = 1_000_000_000
 def infer_sources(paths: Sequence[str]) -> list[Source]:
     """Sources for files, folders and globs (the kind by suffix, through .gz and .zst), `hf:NAME` or a preset's name
     for the Hugging Face hub, and `story` for the built-in world. Neighbouring paths of one kind become one source;
-    a folder may hold several kinds. A file with an unknown suffix is read as text. Raises DataError."""
+    a folder may hold several kinds; token files (.bin) count where it holds nothing else. A file with an unknown suffix
+    is read as text. Raises DataError."""
     sources: list[Source] = []
     for text in paths:
         for source in _infer(text):
@@ -38,23 +40,30 @@ def infer_sources(paths: Sequence[str]) -> list[Source]:
     return sources
 
 
-def data_config(paths: Sequence[str], assignments: Sequence[str] = (), **options: Any) -> DataConfig:
+def data_config(
+    paths: Sequence[str], assignments: Sequence[str] = (), tokenizer: str | None = None, **options: Any
+) -> DataConfig:
     """The `data` section for what is typed after --data, with overrides such as `data.sources.0.column=body` laid over
-    it. Raises DataError, and ConfigError for an override of another section."""
+    it. Token files have the tokenizer of the override `tokenizer.path`, else `tokenizer`. Raises DataError, and
+    ConfigError for an override of another section."""
     values = {"data": {"sources": [source.model_dump(mode="json") for source in infer_sources(paths)], **options}}
     changed = override(values, assignments)
+    if any(source["kind"] == "bin" for source in values["data"]["sources"]):
+        tokenizer = changed.pop("tokenizer", {}).get("path", tokenizer)
     if other := [key for key in changed if key != "data"]:
         raise ConfigError(
             f"'{other[0]}' is no part of the data", "here only data.* can be set: data.sources.0.column=body"
         )
-    return validate(DataConfig, changed["data"], "the command line")
+    return validate(DataConfig, with_tokenizer(changed["data"], tokenizer), "the command line")
 
 
-def named_texts(paths: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, Iterator[Document]]:
+def named_texts(
+    paths: Sequence[str], assignments: Sequence[str] = (), tokenizer: str | None = None
+) -> dict[str, Iterator[Document]]:
     """The documents of each path after --data by the path's name, those without a text left out; overrides count the
-    sources as a run of all paths would. Raises DataError."""
+    sources as a run of all paths would, and `tokenizer` is that of token files. Raises DataError."""
     names = list(dict.fromkeys(paths))
-    config, texts, number, last = data_config(names, assignments), {}, -1, None
+    config, texts, number, last = data_config(names, assignments, tokenizer), {}, -1, None
     for name in names:
         parts = []
         for source in _infer(name):
@@ -98,6 +107,8 @@ def _infer(text: str) -> list[Source]:
     groups: dict[str, list[Path]] = {}
     for file in expand([text], tuple(kinds)):
         groups.setdefault(_kind(file, kinds), []).append(file)
+    if path.is_dir() and len(groups) > 1:
+        groups.pop("bin", None)  # nanoGPT's folders hold the text as well, and others' weights
     return [_build(kind, text, files) for kind, files in groups.items()]
 
 

@@ -42,11 +42,14 @@ def normalised(text: str) -> str:
 
 @STEPS.add("normalise")
 class Normalise(Step):
-    r"""Composes characters (Unicode NFC: e + combining acute becomes é) and makes every line end \n; the default."""
+    r"""Composes characters (Unicode NFC: e + combining acute becomes é) and makes every line end \n; the default.
+    Documents that came as tokens stay as they are."""
 
     kind: Literal["normalise"] = "normalise"
 
     def apply(self, document: Document) -> Document | Dropped:
+        if document.tokens is not None:
+            return document
         text = normalised(document.text)
         return document if text == document.text else replace(document, text=text)
 

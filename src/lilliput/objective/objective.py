@@ -100,10 +100,19 @@ class Objective(Config):
         return text
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
-        """Documents to token ids with the story bounds in place, once, when data is prepared."""
+        """Documents to token ids with the story bounds in place, once, when data is prepared. Tokens that a document
+        came as are taken where they are this tokenizer's and the objective views the text as it is."""
         bos, eos = np.array([tokenizer.bos_id], np.uint32), np.array([tokenizer.eos_id], np.uint32)
-        texts = tokenizer.encode_arrays([self.view(document.text) for document in documents])
-        return [Encoded(ids=np.concatenate((bos, ids, eos))) for ids in texts]
+        views = [self.view(document.text) for document in documents]
+        known = [
+            document.tokens.ids
+            if document.tokens and view == document.text and document.tokens.tokenizer.sha256 == tokenizer.sha256
+            else None
+            for document, view in zip(documents, views, strict=True)
+        ]
+        made = iter(tokenizer.encode_arrays([view for view, ids in zip(views, known, strict=True) if ids is None]))
+        rows = (next(made) if ids is None else ids for ids in known)
+        return [Encoded(ids=np.concatenate((bos, ids, eos))) for ids in rows]
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """Rows of T + 1 ids to a Batch, each step, pure and vectorised; `rng` depends on (seed, position) only."""
