@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure every case and print the table of errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300, help="of every run")
-    parser.add_argument("--pilot-seconds", type=float, default=4.0)
+    parser.add_argument("--pilot-seconds", type=float, default=3.0)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args(arguments)

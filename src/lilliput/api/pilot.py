@@ -21,7 +21,7 @@ from lilliput.train.callbacks import Callback, Record
 if TYPE_CHECKING:
     from lilliput.train.trainer import Trainer
 
-PILOT_SECONDS = 4.0
+PILOT_SECONDS = 3.0
 WARM_UP_STEPS = 2
 SCORED_TOKENS, HEROES, ITEMS = 8192, 20, 20
 """So much of an evaluation is tried; the whole takes as many times as long as it is larger."""

@@ -42,7 +42,7 @@ def recipe(
     overrides: Overrides = None,
     data: Data = None,
     name: Annotated[str | None, typer.Option(help="The run's name, as for `lilliput train`.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of the pilot.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Of steps in the pilot.")] = 3.0,
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile in the pilot: up to a minute more.")] = False,
     json: Json = False,
 ) -> None:
