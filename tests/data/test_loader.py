@@ -164,6 +164,7 @@ def test_padding_fills_a_row_that_all_there_is_does_not(split):
     assert rows.tokens.shape == (2, 2001)
     with pytest.raises(DataError, match="longer than the whole train split"):
         loader(split, context=2000)
+    assert rows.segments is not None
     assert (rows.segments[0] >= 0).sum() == split.tokens
 
 
