@@ -1,10 +1,12 @@
 """Where the server may listen, what the command says, and that nothing of it is loaded before it is needed."""
 
+import logging
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -112,3 +114,19 @@ def test_names_tell_runs_and_checkpoints_apart() -> None:
     assert _name("runs/story", step / "model") == "story"
     assert _name(step, step / "model") == "story/step-0000040"
     assert _name("some/folder", Path("some/folder")) == "folder"
+
+
+def test_a_server_leaves_the_logging_of_its_process_alone() -> None:
+    from lilliput.serve.running import Server
+
+    class Kept(logging.Handler):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    handler = Kept()
+    app = SimpleNamespace(state=SimpleNamespace(service=()))
+    Server(app)  # type: ignore[arg-type]
+    assert not handler.closed

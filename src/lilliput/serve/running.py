@@ -20,7 +20,11 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                # Its own configuration would close every handler of the process, and with them what they write to;
+                # without one its warnings go where the process' go, else to standard error.
+                log_config=None,
                 log_level="warning",
+                access_log=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
