@@ -39,7 +39,7 @@ def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
     kept(Path("meta.pkl"), vocabulary())
     result = command("import", "ckpt.pt", "chars")
     assert result.code == 0, result.err
-    assert result.out.endswith("next: lilliput generate chars\n")
+    assert result.out.endswith("lilliput generate chars\n")
     told = command("generate", "chars", "Tom", "--temperature", "0", "--max-tokens", "5", "--json")
     assert len(json.loads(told.out)["texts"][0]) == 8
     unknown = command("generate", "chars", "Tom 1")
