@@ -32,4 +32,4 @@ def test_prompts_name_the_hero_they_ask_about() -> None:
         prompts = hero_prompts(6, forwards)
         assert len(prompts) == 6
         assert all(hero in prompt and hero in children() for prompt, hero in prompts)
-        assert prompts[0] == prompts[4]
+        assert prompts[0][1] == prompts[4][1]

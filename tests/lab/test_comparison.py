@@ -65,7 +65,7 @@ def test_the_difference_is_tested(seeds):
     assert found.p < 0.001
     assert "wide is best" in verdict(comparison)
     assert "seldom" in verdict(comparison)
-    assert "few degrees of freedom" in markdown(comparison)
+    assert "With 2 seeds on a side a difference is an observation" in markdown(comparison)
 
 
 def test_a_difference_within_the_spread_of_seeds_is_not_claimed(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lilliput.base.console import duration, number
 from lilliput.lab.comparison import Comparison, Group
-from lilliput.lab.statistics import Difference, Estimate
+from lilliput.lab.statistics import SURE, Difference, Estimate
 
 Row = list[str]
 NONE = "-"
@@ -108,10 +108,10 @@ def caveat(comparison: Comparison) -> str:
         f"{INTERVAL} p is of Welch's t-test on the final bits per byte, two-sided. "
         "Both take seeds as draws from a normal distribution."
     ]
-    if least == 2:
+    if least < SURE:
         parts.append(
-            "With two seeds on a side there are few degrees of freedom: the intervals are wide, only a difference far "
-            "above the spread between seeds can show, and a large p does not say that there is none."
+            f"With {least} seeds on a side a difference is an observation, not a finding: the intervals are wide, and a "
+            "large p does not say that there is no difference."
         )
     if pairs > 1:
         parts.append(

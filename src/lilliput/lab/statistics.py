@@ -11,6 +11,8 @@ from statistics import fmean, variance
 import numpy as np
 
 CONFIDENCE = 0.95
+SURE = 5
+"""The fewest seeds on each side of a finding; a difference of fewer is an observation."""
 NODES = 100
 
 

@@ -17,7 +17,7 @@ from lilliput.plan.forecast import MANY_EPOCHS
 
 PURPOSES = {
     "stories": "to tell stories from an opening",
-    "endings": "to tell the story that leads to a given ending: it learns every text reversed by word",
+    "endings": "to tell the story that leads to a given ending: it learns every text reversed, by token",
     "text": "to write on in the manner of a text of your own",
 }
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
@@ -177,7 +177,7 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int) -
         sources = [{"kind": "story", "stories": int(stories)}]
     else:
         bound["epochs"] = MANY_EPOCHS
-    objective = {"objective": {"kind": "reversed", "by": "word"}} if needs.purpose == "endings" else {}
+    objective = {"objective": {"kind": "reversed", "by": "token"}} if needs.purpose == "endings" else {}
     return {
         "data": {"sources": sources, **({"packing": "aligned"} if needs.text_bytes is None else {})},
         "tokenizer": {"vocab_size": vocabulary},
@@ -221,7 +221,7 @@ def _reasons(
         "data.packing": "rows begin with a story, so that its hero is in sight (docs/studies/heroes.md)",
         "tokenizer.vocab_size": vocabulary,
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
-        **({"objective": "reversed by word: stories that lead to an ending"} if needs.purpose == "endings" else {}),
+        **({"objective": "reversed by token: stories that lead to an ending"} if needs.purpose == "endings" else {}),
         **_why_it_ends(needs, budget, tokens, afforded, count),
         "train.batch_tokens": f"{batch:,}: as large as leaves about a thousand steps, and larger only in long runs "
         "(docs/studies/speed.md)",

@@ -9,6 +9,11 @@ from lilliput.data.storybook.people import ANIMALS, CHILDREN
 
 HEROES = (("Mia", "girl"), ("Ben", "boy"), ("Nina", "girl"), ("Tom", "boy"))
 """Whom stories are asked about, one after the other, when a model is measured."""
+ENDINGS = (
+    "How happy {} was!", "{} felt very glad.", "{} felt happy at last.", "{} felt so proud.", "Now {} was glad.",
+)  # fmt: skip
+"""Last sentences of many plots. An ending that names a lesson would fix the plot, and with it whether there is a friend
+whose name has to be kept too; an opening leaves that open."""
 _NAME = re.compile(r"\b[A-Z][a-z]+")
 
 
@@ -38,4 +43,4 @@ def hero_prompts(count: int, forwards: bool = True) -> list[tuple[str, str]]:
     chosen = [HEROES[number % len(HEROES)] for number in range(count)]
     if forwards:
         return [(f"Once upon a time, there was a little {kind} named {name}.", name) for name, kind in chosen]
-    return [(f"From then on, {name} remembered that a promise is a promise.", name) for name, _ in chosen]
+    return [(ENDINGS[number % len(ENDINGS)].format(name), name) for number, (name, _) in enumerate(chosen)]
