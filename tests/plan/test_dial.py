@@ -14,7 +14,7 @@ from lilliput.recipe import Recipe, load
 
 @pytest.fixture(autouse=True)
 def _this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "this_speed", lambda: (180e9, "2 threads of a CPU"))
+    monkeypatch.setattr(dial, "training_speed", lambda: (81e9, "a training step on 2 threads"))
 
 
 def tokens(recipe: Recipe) -> int:
@@ -76,7 +76,7 @@ def test_text_named_by_an_override_counts_too_and_a_storys_seed_stays(tmp_path: 
 
 
 def test_init_and_the_dial_choose_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(beginning, "this_speed", dial.this_speed)
+    monkeypatch.setattr(beginning, "training_speed", dial.training_speed)
     beginning.begin(tmp_path / "own.yaml", seconds=1800, say=lambda text: None)
     own, turned = load(tmp_path / "own.yaml"), load("story", ["budget=30m"])
     assert own.model == turned.model

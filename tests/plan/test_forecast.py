@@ -7,7 +7,7 @@ from lilliput.evaluate.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER
-from lilliput.plan.choice import SIZES, STORY_BYTES, STORY_TOKENS_PER_PARAMETER, UTILISATION, Needs, choose
+from lilliput.plan.choice import SIZES, STORY_BYTES, STORY_TOKENS_PER_PARAMETER, Needs, choose
 from lilliput.plan.forecast import SMALLEST, Forecast, Pilot, check, forecast
 from lilliput.plan.tuning import Outcome, judge_batches, judge_rates
 from lilliput.recipe import Recipe
@@ -77,7 +77,7 @@ def _planned(needs: Needs, tokens_a_byte: float) -> Forecast:
     chosen = choose(needs)
     recipe = Recipe.model_validate({key: value for key, value in chosen.values.items() if key != "data"})
     train, model = recipe.train, recipe.model
-    step = flops_per_token(model).training * train.batch_tokens / (needs.peak * UTILISATION)
+    step = flops_per_token(model).training * train.batch_tokens / needs.speed
     if needs.text_bytes is None:
         (source,) = chosen.values["data"]["sources"]
         rows = source["stories"] * STORY_BYTES * tokens_a_byte / model.context_length

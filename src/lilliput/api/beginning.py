@@ -12,11 +12,11 @@ import yaml
 from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.files import write_text
-from lilliput.base.machine import this_speed
 from lilliput.data.infer import data_config, text_bytes
 from lilliput.data.story import Stories
 from lilliput.data.token_files import TokenFiles
 from lilliput.plan.choice import MACHINES, PURPOSES, Choice, Needs, choose
+from lilliput.plan.speed import UTILISATION, training_speed
 from lilliput.recipe import Recipe
 
 
@@ -42,8 +42,8 @@ def begin(
     if purpose == "text" and not data:
         raise ConfigError("the purpose 'text' needs a text", "name it: --data FILES")
     sources, count, options = _text(data, fit, say)
-    peak, called = _speed(machine)
-    chosen = choose(Needs(purpose, sources, count, peak, called, seconds))
+    speed, called = _speed(machine)
+    chosen = choose(Needs(purpose, sources, count, speed, called, seconds))
     chosen.values["data"].update(options)
     validate(Recipe, {"name": "check", **chosen.values}, "the chosen recipe")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,13 +74,14 @@ def _text(
 
 
 def _speed(machine: str) -> tuple[float, str]:
-    """FLOP/s, and what the machine is called."""
+    """FLOP/s that training reaches, and the words for where."""
     if machine == "this":
-        return this_speed()
+        return training_speed()
+    share = f"{UTILISATION:.0%} of the matmul peak of"
     if machine in MACHINES:
-        return MACHINES[machine], machine
+        return MACHINES[machine] * UTILISATION, f"{share} {machine}"
     try:
-        return float(machine), "the machine"
+        return float(machine) * UTILISATION, f"{share} the machine"
     except ValueError:
         raise ConfigError(
             f"unknown machine '{machine}'{nearest(machine, MACHINES)}",

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import cache_folder, write_json
-from lilliput.base.threads import counted
 
 if TYPE_CHECKING:
     import torch
@@ -225,7 +224,7 @@ def matmul_peak(
 
     dtype = dtype or torch.float32
     threads = threads or torch.get_num_threads()
-    key = _peak_key(device, dtype, threads)
+    key = peak_key(device, dtype, threads)
     path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", "-".join(key)) + ".json")
     known = _read_peak(path)
     if known is not None and not refresh:
@@ -242,7 +241,7 @@ def matmul_peak(
     return peak
 
 
-def _peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
+def peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
     """What a measured peak depends on. Virtual machines hide the processor's generation behind one name ('AMD EPYC'),
     so family and model count too, as does whether float32 products may round to TF32."""
     import torch
@@ -346,12 +345,3 @@ def choose_precision(asked: str, device: torch.device, threads: int | None = Non
         f"({half / full:.2f}x; bf16 is taken from {BF16_GAIN}x)"
     )
     return Choice(named[chosen], reason)
-
-
-def this_speed() -> tuple[float, str]:
-    """FLOP/s of matrix products in the precision that a run would choose here, and what computes them."""
-    device = choose_device()
-    threads = configure_threads()
-    precision = choose_precision("auto", device, threads)
-    where = f"{counted(threads)} of {device_name(device)}" if device.type == "cpu" else device_name(device)
-    return matmul_peak(device, precision.dtype, threads), where

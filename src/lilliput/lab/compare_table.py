@@ -110,8 +110,8 @@ def caveat(comparison: Comparison) -> str:
     ]
     if least < SURE:
         parts.append(
-            f"With {least} seeds on a side a difference is an observation, not a finding: the intervals are wide, and a "
-            "large p does not say that there is no difference."
+            f"With {least} seeds on a side a difference is an observation, not a finding: the intervals are wide, and "
+            "a large p does not say that there is no difference."
         )
     if pairs > 1:
         parts.append(

@@ -25,18 +25,15 @@ MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 STORY_TOKENS_PER_PARAMETER = 3.4
 """On built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text has Chinchilla's 20: what
 was found on a made world says nothing of it."""
-UTILISATION = 0.45
-"""Share of the matmul peak that a small model's whole run reaches (docs/studies/speed.md: 52% of it in steps of 2,048
-tokens on two cores, evaluation not counted)."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
          "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
 BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
 """UTF-8 bytes of English prose a token stands for, roughly, by vocabulary."""
 VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
 """Up to so many bytes of text, that vocabulary; beyond, 8,192."""
-BATCHES = ((0.8e6, 512), (1.6e6, 1024), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
-"""Up to so many training tokens, that many tokens a step; beyond, 131,072. Too few steps cost most: 2,048 tokens won
-where that left 1,100 of them, 512 where larger ones left fewer than 800 (docs/studies/speed.md)."""
+BATCHES = ((0.4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
+"""Up to so many training tokens, that many tokens a step; beyond, 131,072. In the same time, 2,048 tokens won over 512
+and 1,024 down to 237 steps of them (docs/studies/dial.md): larger products run nearer to the machine's peak."""
 LEAST_STEPS = 200
 """Of a text that is too small for so many at MANY_EPOCHS: it is read more often, as the story recipes do."""
 MANY_STORIES = 200_000
@@ -50,12 +47,13 @@ STORY_BYTES = 805.0
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a person said, in numbers. `text_bytes` is None for the built-in world, which makes as much as is wanted;
-    `peak` is the machine's FLOP/s. Of `seconds` and `parameters` one may be None: it follows from the other."""
+    `speed` is the FLOP/s that training reaches, and `machine` the words for where (speed.py). Of `seconds` and
+    `parameters` one may be None: it follows from the other."""
 
     purpose: str
     sources: tuple[Mapping[str, Any], ...]
     text_bytes: int | None
-    peak: float
+    speed: float
     machine: str
     seconds: float | None
     parameters: float | None = None
@@ -87,18 +85,18 @@ def choose(needs: Needs) -> Choice:
         )
     if needs.seconds is needs.parameters is None:
         raise ConfigError("neither a time nor a size is given")
-    if not (needs.seconds is None or needs.seconds > 0) or not needs.peak > 0:
-        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.peak:g} FLOP/s)")
+    if not (needs.seconds is None or needs.seconds > 0) or not needs.speed > 0:
+        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.speed:g} FLOP/s)")
     vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
     limit = None if needs.text_bytes is None else MANY_EPOCHS * _epoch(needs.text_bytes)
     ratio = STORY_TOKENS_PER_PARAMETER if needs.text_bytes is None else TOKENS_PER_PARAMETER
     if needs.parameters is None:
-        budget = needs.peak * UTILISATION * (needs.seconds or 0)
+        budget = needs.speed * (needs.seconds or 0)
         style, why_style = _affordable(budget, vocabulary, limit, ratio)
     else:
         style, why_style = _nearest(needs.parameters, vocabulary)
         best = FLOPS_PER_PARAMETER * ratio * _size(style, vocabulary) ** 2
-        budget = needs.peak * UTILISATION * needs.seconds if needs.seconds else best
+        budget = needs.speed * needs.seconds if needs.seconds else best
     model = resolve(style, vocab_size=vocabulary)
     afforded = budget / flops_per_token(model).training
     tokens = int(afforded if limit is None else min(afforded, limit))
@@ -256,5 +254,4 @@ def _epoch(text_bytes: int) -> float:
 def _why_budget(needs: Needs, budget: float) -> str:
     if needs.seconds is None:
         return f"{flops_text(budget)}, for which this size is the best"
-    return f"{duration(needs.seconds)} on {needs.machine} at {UTILISATION:.0%} of its matmul peak " \
-        f"({flops_text(needs.peak)}/s) are {flops_text(budget)}"  # fmt: skip
+    return f"{duration(needs.seconds)} at {flops_text(needs.speed)}/s ({needs.machine}) are {flops_text(budget)}"

@@ -7,11 +7,11 @@ from typing import Any
 
 from lilliput.base import units
 from lilliput.base.errors import ConfigError
-from lilliput.base.machine import this_speed
 from lilliput.data.config import DataConfig
 from lilliput.data.infer import text_bytes
 from lilliput.data.story import Stories
 from lilliput.plan.choice import Needs, choose
+from lilliput.plan.speed import training_speed
 
 DIALS = ("size", "budget")
 
@@ -43,9 +43,9 @@ def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
     built_in = all(isinstance(source, Stories) for source in data.sources)
     seconds = units.seconds(dials["budget"]) if "budget" in dials else None
     parameters = units.count(dials["size"]) if "size" in dials else None
-    peak, machine = this_speed()
+    speed, machine = training_speed()
     length = None if built_in else text_bytes(data.sources, errors=data.errors)
-    chosen = choose(Needs("stories", (), length, peak, machine, seconds, parameters)).values
+    chosen = choose(Needs("stories", (), length, speed, machine, seconds, parameters)).values
     train = {**({} if seconds is None else {"steps": None}), **chosen["train"]}
     values = {"tokenizer": chosen["tokenizer"], "model": chosen["model"], "train": train}
     if built_in:
