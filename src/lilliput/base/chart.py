@@ -87,8 +87,8 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """What to draw, in the data's own units; `width` and `height` in pixels. Points that are not finite, or not
-    positive on a log axis, are left out. `time_x`: x is seconds; `inset`: room at the ends as a chart with marks has,
-    for one that stands above or below such a chart."""
+    positive on a log axis, are left out. `time_x`: x is seconds. For charts that stand above each other: `reach`,
+    values of x that the axis goes to whatever is drawn, and `inset`, room at the ends as a chart with marks has."""
 
     title: str
     series: Sequence[Series]
@@ -102,6 +102,7 @@ class Chart:
     width: int = 720
     height: int = 320
     y_text: Callable[[float], str] = field(default=number)
+    reach: Sequence[float] = ()
     inset: bool = False
 
     def svg(self) -> str:
@@ -150,7 +151,8 @@ class _Drawing:
         down = max(2, (self.bottom - self.top) // 45)
         self.y = Axis(ys, chart.log_y, (self.bottom, self.top), down, False, True)
         self.left = max(self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks))
-        xs = [x for x, _ in points] + [level.value for level in self.verticals]
+        ends = [x for x in chart.reach if _shows(x, chart.log_x)]
+        xs = [x for x, _ in points] + [level.value for level in self.verticals] + ends
         inset = 14 if chart.marks or chart.inset else 0  # a badge at either end must not cover the labels
         across = max(3, (self.right - self.left) // 90)
         self.x = Axis(xs, chart.log_x, (self.left + inset, self.right - inset), across, chart.time_x, False)
