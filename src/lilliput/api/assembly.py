@@ -148,7 +148,8 @@ class Assembly:
         forwards = self.objective.reads_forwards
         prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
         texts = self._texts(prompts)
-        return sum(keeps_hero(text, hero, forwards) for text, hero in zip(texts, heroes, strict=True)) / count
+        told = zip(texts, heroes, prompts, strict=True)
+        return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in told) / count
 
     def _texts(self, prompts: Sequence[str]) -> list[str]:
         config = self.recipe.evaluate

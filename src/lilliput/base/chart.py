@@ -247,8 +247,8 @@ class _Drawing:
             yield f'<line class="level" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom:.1f}"/>'
 
     def _level_names(self) -> Iterable[str]:
-        """Names above their lines at the right, or at the left where a badge stands there; moved where two would
-        overlap: upwards, and down again from the upper edge."""
+        """Names above their lines at the right, or at the left where a badge stands there or only there no curve runs
+        through them; moved where two would overlap: upwards, and down again from the upper edge."""
         rising = sorted(self.levels, key=lambda level: level.value)
         rows: list[float] = []
         for level in rising:
@@ -260,11 +260,20 @@ class _Drawing:
         for level, y in zip(rising, rows, strict=True):
             value = self.chart.y_text(level.value)
             name = fit(level.name, self.right - self.left - 8 - text_width(f" {value}"))
-            text, x, anchor = f"{name} {value}", self.right - 2, "end"
-            if Box.of(text, x, y, anchor).meets(self.taken):
-                x, anchor = self.left + 2, "start"
-            self.taken.append(Box.of(text, x, y, anchor))
+            text = f"{name} {value}"
+            right, left = Box.of(text, self.right - 2, y, "end"), Box.of(text, self.left + 2, y)
+            moved = right.meets(self.taken) or (self._crossed(right) and not self._crossed(left))
+            x, anchor, box = (self.left + 2, "start", left) if moved else (self.right - 2, "end", right)
+            self.taken.append(box)
             yield f'<text class="halo" x="{x}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+    def _crossed(self, box: Box) -> bool:
+        """Whether a curve runs through the box."""
+        for series in self.series:
+            pixels = [(self.x.pixel(x), self.y.pixel(y)) for x, y in series.points]
+            if series.line and any(box.crossed(a, b) for a, b in pairwise(pixels)):
+                return True
+        return False
 
     def _vertical_names(self) -> Iterable[str]:
         """Names at the head of their lines, on the side that has room, in the first row that is free."""

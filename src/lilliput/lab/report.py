@@ -250,7 +250,7 @@ def _model(record: RunRecord) -> str:
         "style": summary.get("model"),
         "parameters": summary.get("parameters"),
         "of these embeddings": summary.get("parameters_embedding"),
-        **{key: shape.get(key) for key in SHAPE},
+        **{key: summary.get(key, shape.get(key)) for key in SHAPE},  # a vocabulary may be less than was asked for
         "objective": objective.get("kind") if isinstance(objective, Mapping) else objective,
         "SHA-256 of the weights": summary.get("sha256"),
     }
