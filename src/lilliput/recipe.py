@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,8 +153,9 @@ def check_same(recipe: Recipe, run: RunFolder) -> None:
     new = flatten(recipe.model_dump(mode="json"))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if keys:
-        listed = "; ".join(f"{key}: {old.get(key)} there, {new.get(key)} now" for key in keys)
+        there, now = ({key: "not set" if of.get(key) is None else of[key] for key in keys} for of in (old, new))
+        listed = "; ".join(f"{key}: {there[key]} there, {now[key]} now" for key in keys)
         raise CheckpointError(
             f"{run.path} holds a run of another recipe ({listed})",
-            f"train under another name (--name NEW), or go on with it as it was: lilliput train {run.recipe}",
+            f"add --name NEW to the line, or go on as it was: lilliput train {shlex.quote(str(run.recipe))}",
         )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lilliput.base.axis import log_ticks, nice_ticks
 from lilliput.base.chart import Chart, Level, Mark, Series, thin_out
+from lilliput.base.chart_text import Box
 
 SVG = "{http://www.w3.org/2000/svg}"
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
@@ -109,3 +110,21 @@ def test_any_numbers_and_any_text_give_well_formed_svg_with_finite_places(points
     for node in root.iter():
         for key in ("x", "y", "x1", "y1", "x2", "y2", "cx", "cy"):
             assert math.isfinite(float(node.attrib.get(key, 0)))
+
+
+def test_a_line_that_runs_through_a_box_is_noticed():
+    box = Box(10, 10, 20, 20)
+    assert box.crossed((0, 15), (30, 15))
+    assert box.crossed((30, 0), (0, 30))
+    assert box.crossed((15, 0), (15, 30))
+    assert not box.crossed((0, 25), (30, 21))
+    assert not box.crossed((0, 0), (9, 30))
+    assert not box.crossed((15, 21), (15, 30))
+
+
+def test_a_level_is_named_where_no_curve_runs_through_its_name():
+    falling = [Series("loss", [(0, 3.0), (1, 1.5), (9, 1.1)])]
+    for curves, anchor in ((falling, "start"), ([Series("loss", [(0, 3.0), (9, 2.5)])], "end")):
+        root = ET.fromstring(Chart("", curves, levels=[Level("bigram", 1.0)]).svg())
+        (name,) = (node for node in root.iter() if node.text == "bigram 1")
+        assert name.attrib["text-anchor"] == anchor

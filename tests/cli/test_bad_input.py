@@ -142,10 +142,10 @@ def test_a_folder_of_another_kind_of_model(command: Command, tmp_path: Path) -> 
 
 def test_another_recipe_in_the_same_run(command: Command, tales: Path) -> None:
     assert command("train", "story", *TINY, "--data", str(tales), "--name", "one").code == 0
-    result = command("train", "story", *TINY, "--data", str(tales), "--name", "one", "seed=9", "train.clip=0.5")
+    result = command("train", "story", *TINY, "--data", str(tales), "--name", "one", "seed=9", "train.seconds=165")
     assert result.code == 2
-    assert "seed: 1 there, 9 now; train.clip: 1.0 there, 0.5 now" in result.err
-    assert "--name NEW" in result.err
+    assert "seed: 1 there, 9 now; train.seconds: not set there, 165.0 now" in result.err
+    assert "add --name NEW to the line, or go on as it was: lilliput train" in result.err
 
 
 def test_a_missing_extra_says_what_to_type(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:

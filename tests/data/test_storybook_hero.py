@@ -27,6 +27,15 @@ def test_one_other_child_is_a_friend_and_two_are_a_crowd() -> None:
     assert keeps_hero(text.format("Grandpa laughed."), "Tom")  # grown-ups do not count
 
 
+def test_a_text_that_ends_after_its_prompt_keeps_nobody() -> None:
+    prompt = "Once upon a time, there was a little girl named Mia."
+    assert not keeps_hero(f"{prompt} She was a time.", "Mia", given=prompt)
+    assert keeps_hero(f"{prompt} She was Mia.", "Mia", given=prompt)
+    ending = "From then on, Tom remembered that a promise is a promise."
+    assert not keeps_hero(f"It was he. {ending}", "Tom", second_half=False, given=ending)
+    assert keeps_hero(f"It was Tom. {ending}", "Tom", second_half=False, given=ending)
+
+
 def test_prompts_name_the_hero_they_ask_about() -> None:
     for forwards in (True, False):
         prompts = hero_prompts(6, forwards)

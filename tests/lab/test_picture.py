@@ -1,5 +1,7 @@
 import json
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 
 from lilliput.base.errors import CheckpointError
 from lilliput.lab.picture import LINES, _wrapped, kept_chart, run_picture
+from lilliput.lab.report import write_report
 from lilliput.lab.run_record import RunRecord
 from lilliput.train.samples_file import Sample, Section, format_samples
+from tests.lab.made_run import make_run
 
 legible = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), max_size=400)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -38,11 +42,15 @@ def test_hostile_samples_are_inert_and_the_file_is_well_formed(run, tmp_path):
 
 
 def keeping_heroes(run):
-    """The run with `val_hero_kept` at each evaluation: nothing until half the run, then all."""
+    """The run with `val_hero_kept` at each evaluation, first of the untrained weights: nothing until half the run, then
+    all. As in a real run, samples are generated some time after the evaluation."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
-        if "val_bits_per_byte" in line and line["step"]:
-            line["val_hero_kept"] = float(line["step"] > 300)
+        if "val_bits_per_byte" in line:
+            line["val_hero_kept"] = float(line["step"] > lines[-1]["step"] / 2)
+    sections = RunRecord.read(run).samples
+    later = [replace(section, seconds=section.seconds + 1.5) for section in sections]
+    (run / "samples.md").write_text("".join(map(format_samples, later)), encoding="utf-8")
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run
 
@@ -57,8 +65,17 @@ def test_heroes_kept_stand_under_the_loss_on_the_same_axis_of_time(run, tmp_path
     assert loss.attrib["data-x"] == kept.attrib["data-x"]
     heights = [float(dot.attrib["cy"]) for dot in kept.iter(f"{SVG}circle")]
     low, high = (float(pixel) for pixel in kept.attrib["data-y"].split()[:2])
-    assert heights == pytest.approx([low] * 6 + [high] * 6)
+    assert heights == pytest.approx([low] * 7 + [high] * 6)
     assert float(root.attrib["height"]) > float(plain.attrib["height"])
+
+
+def test_a_long_run_whose_curves_are_thinned_out_has_one_axis_as_well(tmp_path):
+    run = keeping_heroes(make_run(tmp_path / "long", 6000))
+    root = ET.parse(run_picture(run, tmp_path / "long.svg")).getroot()
+    pages = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", write_report(run).read_text(), re.DOTALL)]
+    wide = [node for node in pages if node.attrib["class"] == "chart wide"]
+    for loss, kept in ([node for node in root.iter(f"{SVG}svg") if node.attrib.get("class") == "chart"], wide):
+        assert loss.attrib["data-x"] == kept.attrib["data-x"]
 
 
 def test_shares_without_a_loss_curve_do_no_harm(run):

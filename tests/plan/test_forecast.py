@@ -68,7 +68,7 @@ def test_everything_between_the_steps_counts_and_so_does_the_end():
         for pilot in (plain, heavy)
     ]
     assert both[0].seconds == pytest.approx(100 * 0.1 + 21 * 2.0 + 21 * 3.0 + (20 + 7) * 0.5)
-    assert both[1].seconds - both[0].seconds == pytest.approx(20 * 7.0)  # the first evaluation has no heroes
+    assert both[1].seconds - both[0].seconds == pytest.approx(20 * 7.0)  # the first evaluation has no benchmarks
     assert both[0].ending_seconds == 7.0
 
 

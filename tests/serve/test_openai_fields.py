@@ -1,8 +1,13 @@
 """Fields of OpenAI's that this server lacks: taken where they change nothing, else refused; `param` in every 400."""
 
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 
+from lilliput.serve.neutral import Body, Neutral, NeutralChat, NeutralMessage
+from lilliput.serve.schemas import ChatRequest, CompletionRequest
 from lilliput.serve.served import Served
 from tests.serve.conftest import CONTEXT, Address
 from tests.serve.test_completions import PROMPT, ask, scores
@@ -47,7 +52,7 @@ OTHER = {
     "service_tier": "flex",
     "prompt_cache_retention": "24h",
 }
-NOT_COMPLETIONS = {**OTHER, "best_of": 2, "suffix": "end"}
+NOT_COMPLETIONS = {**OTHER, "user": 3, "best_of": 2, "suffix": "end", "tools": []}
 NOT_CHATS = {
     **OTHER,
     "tools": [{"type": "function", "function": {"name": "f"}}],
@@ -58,6 +63,8 @@ NOT_CHATS = {
     "web_search_options": {},
     "reasoning_effort": "high",
     "verbosity": "low",
+    "modalities": ["text", "audio"],
+    "function_call": {"name": "f"},
 }
 
 
@@ -96,14 +103,14 @@ def test_an_answer_may_be_sent_back_with_all_that_openai_puts_into_it(server: Ad
 @pytest.mark.parametrize(("name", "value"), [*NOT_COMPLETIONS.items(), ("logit_bias", {"5": 1})])
 def test_other_values_of_completions_are_refused_by_name(server: Address, name: str, value: object) -> None:
     param, message = refused(server, "/v1/completions", prompt="x", **{name: value})
-    assert param.split(".")[0] == name
+    assert re.split(r"[.[]", param)[0] == name
     assert name in message
 
 
 @pytest.mark.parametrize(("name", "value"), NOT_CHATS.items())
 def test_other_values_of_chats_are_refused_by_name(server: Address, name: str, value: object) -> None:
     param, message = refused(server, "/v1/chat/completions", model="chatty", messages=MESSAGES, **{name: value})
-    assert param.split(".")[0] == name
+    assert re.split(r"[.[]", param)[0] == name
     assert name in message
 
 
@@ -223,3 +230,58 @@ def test_no_new_tokens_score_forced_ids_and_endings(server: Address, models: dic
     back = ask(server, model="backwards", ending="They were happy.", echo=True, **asked)["choices"][0]
     assert back["text"] == "They were happy."
     assert back["finish_reason"] == "length"
+
+
+# ---------------------------------------------------------------------------- read from the schemas
+
+
+ASKED = {
+    "/v1/completions": {"model": "forwards", "prompt": PROMPT, "max_tokens": 8, "temperature": 0, "logprobs": None},
+    "/v1/chat/completions": {"model": "chatty", "messages": MESSAGES, "max_tokens": 8, "temperature": 0},
+}
+KINDS: dict[str, type[Body]] = {"/v1/completions": CompletionRequest, "/v1/chat/completions": ChatRequest}
+
+
+@pytest.mark.parametrize("route", ASKED)
+def test_null_stands_for_the_default_of_every_optional_field(server: Address, route: str) -> None:
+    fields, asked = KINDS[route].model_fields, ASKED[route]
+    nulls = {name: None for name, field in fields.items() if not field.is_required() and name not in asked}
+    assert {"logit_bias", "stop", "n", "store", "stream_options"} <= nulls.keys()
+    plain, found = (post(server, route, **asked, **more) for more in ({}, nulls))
+    assert found.status_code == 200, found.text
+    assert found.json()["choices"] == plain.json()["choices"]
+
+
+def test_every_field_without_effect_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    named = {name for quoted in re.findall(r"`([^`\n]+)`", page) for name in re.findall(r"\w+", quoted)}
+    without = {name for kind in (Neutral, NeutralChat, NeutralMessage) for name in kind.model_fields}
+    assert {"user", "tools", "refusal"} <= without
+    assert (without | {"suffix", "best_of", "include_obfuscation"}) - named == set()
+
+
+def test_an_answer_of_the_official_client_can_be_sent_back_without_calls_of_tools(server: Address) -> None:
+    answer = server.client.chat.completions.create(**ASKED["/v1/chat/completions"])  # type: ignore[call-overload]
+    said = {**answer.choices[0].message.model_dump(), "content": "x"}
+    assert {"refusal", "tool_calls"} <= said.keys()
+    asked = {"model": "chatty", "max_tokens": 2}
+    sent = post(server, "/v1/chat/completions", messages=[*MESSAGES, said, *MESSAGES], **asked)
+    assert sent.status_code == 200, sent.text
+    called = [{**said, "tool_calls": [{"id": "a"}]}]
+    assert refused(server, "/v1/chat/completions", messages=called, **asked)[0] == "messages[0].tool_calls"
+
+
+def test_a_full_context_is_scored_to_its_end_in_a_stream(server: Address) -> None:
+    asked = {"model": "forwards", "prompt": [5] * CONTEXT, "max_tokens": 0, "echo": True, "logprobs": 0}
+    chunks = list(server.client.completions.create(**asked, stream=True))  # type: ignore[call-overload]
+    assert sum(len(choice.logprobs.tokens) for chunk in chunks for choice in chunk.choices) == CONTEXT
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+def test_an_ending_is_scored_without_a_token_more(server: Address, models: dict[str, Served]) -> None:
+    served = models["backwards"]
+    ids = served.objective.prompt(served.tokenizer, None, PROMPT).ids
+    asked = {"model": "backwards", "ending": PROMPT, "max_tokens": 0, "echo": True, "logprobs": 0}
+    answer = ask(server, **asked)
+    assert answer["choices"][0]["logprobs"]["token_logprobs"] == pytest.approx(scores(served, ids).tolist(), abs=1e-4)
+    assert answer["usage"] == {"prompt_tokens": len(ids), "completion_tokens": 0, "total_tokens": len(ids)}

@@ -71,6 +71,14 @@ def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: 
     return list(dict.fromkeys(filter(None, prompts))) or [""]
 
 
+def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str:
+    """The most words of `prompt` that are `room` tokens at most: the first ones, of an ending the last."""
+    words = prompt.split(" ")
+    while len(words) > 1 and len(tokenizer.encode(" ".join(words))) > room:
+        words = words[:-1] if forwards else words[1:]
+    return " ".join(words)
+
+
 class Assembly:
     """The parts of one run; with `live` it is shown in the terminal as it goes on, with `verbose` what computes it is
     printed first. Raises LilliputError for a recipe whose parts do not fit together."""
@@ -102,13 +110,16 @@ class Assembly:
     @cached_property
     def prompts(self) -> list[str]:
         """The recipe's prompts, else the story world's own openings or endings, or those of other text's validation
-        documents."""
+        documents, which leave half a context for what follows."""
         forwards = self.objective.reads_forwards
         if self.recipe.evaluate.prompts:
             return list(self.recipe.evaluate.prompts)
         if self.knows_stories:
-            return list((OPENINGS if forwards else ENDINGS)[:PROMPTS])
-        return prompts_of(self.validation_split, self.tokenizer, self.objective, PROMPTS)
+            found = list((OPENINGS if forwards else ENDINGS)[:PROMPTS])
+        else:
+            found = prompts_of(self.validation_split, self.tokenizer, self.objective, PROMPTS)
+        room = max(1, self.model.config.context_length // 2)
+        return list(dict.fromkeys(fitting(prompt, self.tokenizer, forwards, room) for prompt in found))
 
     @cached_property
     def knows_stories(self) -> bool:
@@ -148,7 +159,8 @@ class Assembly:
         forwards = self.objective.reads_forwards
         prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
         texts = self._texts(prompts)
-        return sum(keeps_hero(text, hero, forwards) for text, hero in zip(texts, heroes, strict=True)) / count
+        told = zip(texts, heroes, prompts, strict=True)
+        return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in told) / count
 
     def _texts(self, prompts: Sequence[str]) -> list[str]:
         config = self.recipe.evaluate

@@ -20,7 +20,7 @@ from lilliput.evaluate.benchmarks.measure import Row, measure
 from lilliput.evaluate.benchmarks.task import TASKS, Record, Task, Tools
 from lilliput.evaluate.judge.endpoint import Judge
 from lilliput.evaluate.overlap import N, overlap
-from lilliput.evaluate.statistics import Estimate
+from lilliput.evaluate.statistics import Estimate, estimate
 from lilliput.model.transformer import Model
 
 Loaded = dict[str, tuple[Task, list[Record]]]
@@ -60,24 +60,24 @@ def benchmark(
     tools = Tools(judge, allow_code)
     place = next(teller.model.parameters()).device
     harness = through_harness(model_folder(path, say), loaded, str(place)) if through else {}
-    models = {str(path): (teller.model, teller.tokenizer)}
+    models = {str(path): (teller.model, teller)}
     if controls:
         blank = Model(teller.model.config, seed=0).to(place)
-        models[UNTRAINED] = (blank, teller.tokenizer)
+        models[UNTRAINED] = (blank, teller)
     for other in against:
         rival = load(other, device, say)
-        models[str(other)] = (rival.model, rival.tokenizer)
+        models[str(other)] = (rival.model, rival)
     found: dict[str, list[Row]] = {}
-    for name, (model, tokenizer) in models.items():
+    for name, (model, told) in models.items():
         found[name] = []
         for task_name, (task, items) in loaded.items():
             with progress(f"{task_name}, {name}", len(items), "items") as bar:
-                found[name] += measure(task_name, task, items, model, tokenizer, tools, bar.advance)
+                found[name] += measure(task_name, task, items, model, told.tokenizer, tools, bar.advance, told.ends)
     table = _table(found)
     for row in table if through else ():
-        score, stderr, items = harness[row["task"]][row["metric"]]
-        verdict = Estimate(score, stderr, row["chance"], items).verdict
-        row["scores"][HARNESS] = {"score": score, "stderr": stderr, "verdict": verdict}
+        scores = harness[row["task"]][row["metric"]]
+        graded = row["metric"] in loaded[row["task"]][0].graded
+        row["scores"][HARNESS] = _beside(estimate(scores, [row["chance"]] * len(scores), graded))
     keep(path, "benchmarks", table)
     return table
 
@@ -103,14 +103,15 @@ def _table(found: dict[str, list[Row]]) -> list[dict[str, Any]]:
     table = []
     for rows in zip(*found.values(), strict=True):
         first: Row = rows[0]
-        scores = {
-            name: {"score": row.total.score, "stderr": row.total.stderr, "verdict": row.total.verdict}
-            for name, row in zip(found, rows, strict=True)
-        }
+        scores = {name: _beside(row.total) for name, row in zip(found, rows, strict=True)}
         plain = first.as_dict()
         kept = {key: plain[key] for key in ("task", "metric", "items", "chance", "cut")}
         table.append({**kept, "scores": scores, "parts": plain["parts"]})
     return table
+
+
+def _beside(found: Estimate) -> dict[str, Any]:
+    return {"score": found.score, "stderr": found.stderr, "verdict": found.verdict}
 
 
 def overlaps(

@@ -84,6 +84,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "seconds": round(counters.seconds, 2),
         "training_seconds": round(counters.training_seconds, 2),
         "tokens_per_second": speed,
+        "vocab_size": config.vocab_size,
         "parameters": counts.total,
         "parameters_embedding": counts.embedding,
         "flops": per_token * counters.tokens,

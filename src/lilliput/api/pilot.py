@@ -81,7 +81,7 @@ def pilot(assembly: Assembly, seconds: float) -> Pilot:
         steps=len(watch.steps),
         step_seconds=sum(watch.steps) / len(watch.steps),
         evaluation_seconds=score + heroes + tasks,
-        first_evaluation_seconds=score,
+        first_evaluation_seconds=score + heroes,
         samples_seconds=samples,
         checkpoint_seconds=watch.checkpoint,
         ending_seconds=final_score + story + final_heroes + _baselines(assembly) + machine.MEASURE_SECONDS,

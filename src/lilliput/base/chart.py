@@ -87,8 +87,8 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """What to draw, in the data's own units; `width` and `height` in pixels. Points that are not finite, or not
-    positive on a log axis, are left out. `time_x`: x is seconds; `inset`: room at the ends as a chart with marks has,
-    for one that stands above or below such a chart."""
+    positive on a log axis, are left out. `time_x`: x is seconds. For charts that stand above each other: `reach`,
+    values of x that the axis goes to whatever is drawn, and `inset`, room at the ends as a chart with marks has."""
 
     title: str
     series: Sequence[Series]
@@ -102,6 +102,7 @@ class Chart:
     width: int = 720
     height: int = 320
     y_text: Callable[[float], str] = field(default=number)
+    reach: Sequence[float] = ()
     inset: bool = False
 
     def svg(self) -> str:
@@ -150,7 +151,8 @@ class _Drawing:
         down = max(2, (self.bottom - self.top) // 45)
         self.y = Axis(ys, chart.log_y, (self.bottom, self.top), down, False, True)
         self.left = max(self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks))
-        xs = [x for x, _ in points] + [level.value for level in self.verticals]
+        ends = [x for x in chart.reach if _shows(x, chart.log_x)]
+        xs = [x for x, _ in points] + [level.value for level in self.verticals] + ends
         inset = 14 if chart.marks or chart.inset else 0  # a badge at either end must not cover the labels
         across = max(3, (self.right - self.left) // 90)
         self.x = Axis(xs, chart.log_x, (self.left + inset, self.right - inset), across, chart.time_x, False)
@@ -245,8 +247,8 @@ class _Drawing:
             yield f'<line class="level" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom:.1f}"/>'
 
     def _level_names(self) -> Iterable[str]:
-        """Names above their lines at the right, or at the left where a badge stands there; moved where two would
-        overlap: upwards, and down again from the upper edge."""
+        """Names above their lines at the right, or at the left where a badge stands there or only there no curve runs
+        through them; moved where two would overlap: upwards, and down again from the upper edge."""
         rising = sorted(self.levels, key=lambda level: level.value)
         rows: list[float] = []
         for level in rising:
@@ -258,11 +260,20 @@ class _Drawing:
         for level, y in zip(rising, rows, strict=True):
             value = self.chart.y_text(level.value)
             name = fit(level.name, self.right - self.left - 8 - text_width(f" {value}"))
-            text, x, anchor = f"{name} {value}", self.right - 2, "end"
-            if Box.of(text, x, y, anchor).meets(self.taken):
-                x, anchor = self.left + 2, "start"
-            self.taken.append(Box.of(text, x, y, anchor))
+            text = f"{name} {value}"
+            right, left = Box.of(text, self.right - 2, y, "end"), Box.of(text, self.left + 2, y)
+            moved = right.meets(self.taken) or (self._crossed(right) and not self._crossed(left))
+            x, anchor, box = (self.left + 2, "start", left) if moved else (self.right - 2, "end", right)
+            self.taken.append(box)
             yield f'<text class="halo" x="{x}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+    def _crossed(self, box: Box) -> bool:
+        """Whether a curve runs through the box."""
+        for series in self.series:
+            pixels = [(self.x.pixel(x), self.y.pixel(y)) for x, y in series.points]
+            if series.line and any(box.crossed(a, b) for a, b in pairwise(pixels)):
+                return True
+        return False
 
     def _vertical_names(self) -> Iterable[str]:
         """Names at the head of their lines, on the side that has room, in the first row that is free."""

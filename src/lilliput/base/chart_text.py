@@ -56,6 +56,16 @@ class Box:
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
         return Box(left, y - ASCENT * size, left + width, y + DESCENT * size)
 
+    def crossed(self, start: tuple[float, float], stop: tuple[float, float]) -> bool:
+        """Whether the straight line between two points runs through it."""
+        (x, y), (end_x, end_y) = sorted((start, stop))
+        if end_x < self.left or x > self.right:
+            return False
+        slope = (end_y - y) / (end_x - x) if end_x > x else 0.0
+        inside = [y + slope * (min(max(at, x), end_x) - x) for at in (self.left, self.right)]
+        heights = inside if end_x > x else [y, end_y]
+        return min(heights) < self.bottom and max(heights) > self.top
+
     def meets(self, others: Sequence[Box]) -> bool:
         """Whether it overlaps any of the others."""
         return any(

@@ -55,14 +55,25 @@ def say(text: str = "", style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
+SHELL_FOLDER = "LILLIPUT_SHELL_FOLDER"
+"""Set for a process that a queue starts in a folder of its own: where the person's shell is."""
+
+
+def typed(path: Path) -> str:
+    """A path as the person's shell can type it: relative to where that shell is, where it lies below."""
+    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd()).resolve()
+    whole = (Path.cwd() / path).resolve()
+    return shlex.quote(str(whole.relative_to(shell) if whole.is_relative_to(shell) else whole))
+
+
 def command() -> str:
     """`lilliput` as this shell can type it: by its name where that is on the path, else by its place."""
     own = Path(sys.executable).parent / Path("lilliput").with_suffix(".exe" if os.name == "nt" else "")
     found = shutil.which("lilliput")
     if not own.is_file() or (found and Path(found).resolve() == own.resolve()):
         return "lilliput"
-    inside = own.is_relative_to(Path.cwd())
-    return shlex.quote(str(own.relative_to(Path.cwd()) if inside else own))
+    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved: a link to Python is no virtual environment
+    return shlex.quote(str(own.relative_to(shell) if own.is_relative_to(shell) else own))
 
 
 def printable(text: str, encoding: str) -> str:

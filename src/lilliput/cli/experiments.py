@@ -110,7 +110,22 @@ def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
         console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
     elif not outcomes:
         console.say("nothing is to do")
+    else:
+        _say_next(file)
     _exit(outcomes)
+
+
+def _say_next(file: Path) -> None:
+    """What goes on with the queue, where something is left."""
+    from lilliput.base import console
+    from lilliput.lab.experiments import Experiments
+
+    states = {state for _, state in Experiments(file).states()}
+    verbs = {"run-next": {"todo", "interrupted"}, "retry": {"failed"}}
+    queue = "" if file == QUEUE else f" --file {console.typed(file)}"
+    lines = [f"  {console.command()} experiments {verb}{queue}" for verb, wanted in verbs.items() if states & wanted]
+    if lines:
+        console.say("\n".join(["", "next:", *lines]))
 
 
 def _told(outcome: Outcome) -> str:

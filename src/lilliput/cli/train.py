@@ -64,7 +64,7 @@ def tell_what_came_out(run: Run) -> None:
     console.say(f"speed       {_speed(summary)}")
     console.say(f"cost        {_cost(summary['cost'])}")
     console.say(f"verdict     {summary['verdict']}")
-    console.say(f"report      {run.folder.report}")
+    console.say(f"report      {console.typed(run.folder.report)}")
     console.say()
     console.say("next:")
     for command in _next(path, summary):
@@ -95,7 +95,7 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     """Commands that run as they are printed, in this shell and for this run."""
     from lilliput.base import console
 
-    lilliput, run, prompt = console.command(), shlex.quote(str(path)), shlex.quote(summary["story"]["prompt"])
+    lilliput, run, prompt = console.command(), console.typed(path), shlex.quote(summary["story"]["prompt"])
     side = "--ending " if summary["objective"]["kind"] == "reversed" else ""
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
     return [

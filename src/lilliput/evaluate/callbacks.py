@@ -109,16 +109,25 @@ class Benchmarks(Callback):
 
 
 class HeroesKept(Callback):
-    """Generates stories about named children at every evaluation: `val_hero_kept` is the share that keep them.
-    `share(count)` measures the model as it stands."""
+    """Generates stories about named children at every evaluation, first with the untrained weights: `val_hero_kept` is
+    the share that keep them. `share(count)` measures the model as it stands."""
 
     def __init__(self, config: EvaluateConfig, share: Callable[[int], float]):
         self.config, self.share = config, share
 
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0 and self.config.heroes:
+            record: Record = {"step": 0, "tokens": 0, "seconds": round(trainer.seconds, 3)}
+            self._measure(trainer, record)
+            trainer.run.append_metrics(record)
+
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if self.config.heroes and (trainer.due(self.config.steps) or trainer.finished):
-            with trainer.autocast():
-                record["val_hero_kept"] = self.share(self.config.heroes)
+            self._measure(trainer, record)
+
+    def _measure(self, trainer: Trainer, record: Record) -> None:
+        with trainer.autocast():
+            record["val_hero_kept"] = self.share(self.config.heroes)
 
 
 class SamplesThroughTime(Callback):

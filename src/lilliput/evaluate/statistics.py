@@ -13,9 +13,13 @@ from lilliput.base.errors import DataError, ModelError
 
 Z = 1.96
 """Standard deviations on both sides of a mean that hold 95% of a normal distribution."""
-FEWEST = 20
-"""Items below which no mean is called different from chance: with so few, the normal approximation does not hold and,
-where chance is near 0 or 1, a single item decides."""
+TAIL = 0.025
+"""What guessing may reach in each direction before a score is called different from it: 5% in all."""
+FEWEST = 6
+"""Items below which no mean is called different from chance: five guesses between two answers are all right more often
+than `TAIL`, and where chance is near 0 a single item would decide."""
+DRAWS = 1 << 20
+"""Random places that a bootstrap holds at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +28,26 @@ class Estimate:
 
     stderr   sample standard deviation / sqrt(items); NaN for a single item
     chance   expected score of a model that guesses
-    verdict  'above chance', 'below chance', or 'indistinguishable from chance': within 1.96 standard errors of it,
-             where the standard error is the larger of the sample's and that of guessing itself, or fewer
-             items than `FEWEST`, whatever they score
+    verdict  'above chance', 'below chance' or 'indistinguishable from chance' (see `estimate`)
     """
 
     score: float
     stderr: float
     chance: float
     items: int
-
-    @property
-    def verdict(self) -> str:
-        if self.items < FEWEST:
-            return "indistinguishable from chance"
-        spread = max(self.stderr if math.isfinite(self.stderr) else 0.0, self.guessing)
-        if abs(self.score - self.chance) <= Z * spread:
-            return "indistinguishable from chance"
-        return "above chance" if self.score > self.chance else "below chance"
-
-    @property
-    def guessing(self) -> float:
-        """Standard error of a guesser who is right with probability `chance`: a sample of items that all went one way
-        has a standard error of 0, which says nothing."""
-        return math.sqrt(max(0.0, self.chance * (1 - self.chance)) / self.items)
+    verdict: str
 
 
-def estimate(scores: Sequence[float], chances: Sequence[float]) -> Estimate:
-    """Mean and standard error of `scores`, one an item. Raises ModelError for a score that is not a number and
-    DataError where there is none."""
+def estimate(scores: Sequence[float], chances: Sequence[float], graded: bool = False) -> Estimate:
+    """Mean, standard error and verdict of `scores`, one an item, beside `chances`, what guessing scores on each.
+
+    Items that are right or wrong differ from chance where a guesser gets as many right, or as few, less often than
+    `TAIL`, by the exact binomial distribution at the mean chance. Ties count against the difference, and the mean has
+    to be 1.96 of its standard errors away, since a chance of 0 is often only nearly 0. The mean chance makes the test
+    stricter where items differ in it (Hoeffding 1956). `graded` scores are degrees, such as F1: they differ where the
+    95% bootstrap interval of score less chance, item by item, leaves out 0. Fewer than `FEWEST` items never differ.
+
+    Raises ModelError for a score that is not a number and DataError where there is none."""
     values = np.asarray(scores, dtype=np.float64)
     if not len(values):
         raise DataError("there is no item to score")
@@ -61,8 +56,40 @@ def estimate(scores: Sequence[float], chances: Sequence[float]) -> Estimate:
             f"{int((~np.isfinite(values)).sum())} of {len(values)} scores are not numbers",
             "the model's weights are damaged or its training diverged; evaluate an earlier checkpoint",
         )
+    guesses = np.asarray(chances, dtype=np.float64)
     stderr = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
-    return Estimate(float(values.mean()), stderr, float(np.mean(chances)), len(values))
+    differs = len(values) >= FEWEST and (_paired(values, guesses) if graded else _counted(values, guesses, stderr))
+    side = "above chance" if values.mean() > guesses.mean() else "below chance"
+    verdict = side if differs else "indistinguishable from chance"
+    return Estimate(float(values.mean()), stderr, float(guesses.mean()), len(values), verdict)
+
+
+def _counted(values: np.ndarray, guesses: np.ndarray, stderr: float) -> bool:
+    total, chance = float(values.sum()), float(guesses.mean())
+    if abs(total / len(values) - chance) <= Z * stderr:
+        return False
+    # Points shared between choices that tie are not whole: what a rounding error adds to them is taken off first.
+    above, below = math.floor(total + 1e-9), math.ceil(total - 1e-9)
+    wrong = len(values) - below
+    return at_least(above, len(values), chance) <= TAIL or at_least(wrong, len(values), 1 - chance) <= TAIL
+
+
+def _paired(values: np.ndarray, guesses: np.ndarray) -> bool:
+    low, high = interval((values - guesses).tolist())
+    return low > 0 or high < 0
+
+
+def at_least(right: int, items: int, chance: float) -> float:
+    """The probability that a guesser gets `right` or more of `items`, each with probability `chance`: the upper tail of
+    a binomial distribution, added up term by term."""
+    if right <= 0 or chance >= 1:
+        return 1.0
+    if chance <= 0:
+        return 0.0
+    logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, items + 1)))))  # of factorials
+    got = np.arange(right, items + 1)
+    ways = logs[items] - logs[got] - logs[items - got]
+    return min(1.0, float(np.exp(ways + got * math.log(chance) + (items - got) * math.log1p(-chance)).sum()))
 
 
 def share(values: Sequence[float], right: Sequence[int]) -> float:
@@ -81,6 +108,8 @@ def interval(values: Sequence[float], seed: int = 0, rounds: int = 2000) -> tupl
     if not len(values):
         raise DataError("there is no value to take an interval of")
     data = np.asarray(values, dtype=np.float64)
-    draws = seeds.generator(seed, "bootstrap").integers(0, len(data), (rounds, len(data)))
-    low, high = np.percentile(data[draws].mean(axis=1), [2.5, 97.5])
+    rng, step = seeds.generator(seed, "bootstrap"), max(1, DRAWS // len(data))
+    sizes = [min(step, rounds - start) for start in range(0, rounds, step)]
+    means = np.concatenate([data[rng.integers(0, len(data), (size, len(data)))].mean(axis=1) for size in sizes])
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

@@ -122,6 +122,7 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
         levels=[Level(name, value) for name, value in record.baselines()],
         marks=marks,
         time_x=True,
+        reach=reach(record, "seconds"),
         width=WIDTH - 2 * MARGIN,
         height=CHART,
     )
@@ -133,19 +134,28 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
     points = record.points(x, "val_hero_kept")
     if not points:
         return None
-    ends = [point[0] for name in CURVES for point in record.points(x, name)]
     return Chart(
         title="Stories that keep their hero",
         series=[
-            Series("", [(min(ends), 0.0), (max(ends), 1.0)], line=False),  # the same axes as the curve above
+            Series(
+                "", [(points[0][0], share) for share in (0.0, 1.0)], line=False
+            ),  # all of the axis, whatever was kept
             Series("kept", points, colour=2, dots=True),
         ],
         time_x=x == "seconds",
         width=width,
         height=height,
         y_text=lambda share: f"{share:.0%}",
+        reach=reach(record, x),
         inset=bool(_callouts(record)),
     )
+
+
+def reach(record: RunRecord, x: str) -> tuple[float, ...]:
+    """The first and the last x of all that is drawn of a run, for charts that share an axis."""
+    ends = [point[0] for name in CURVES for point in record.points(x, name)]
+    ends += [callout.section.seconds if x == "seconds" else callout.section.tokens for callout in _callouts(record)]
+    return (min(ends), max(ends)) if ends else ()
 
 
 def _callout(callout: Callout, count: int, top: float) -> tuple[str, float]:

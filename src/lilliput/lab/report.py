@@ -179,8 +179,8 @@ def _loss_chart(record: RunRecord) -> str:
     if not shown:
         return ""
     kept = kept_chart(record, "tokens", 920, 170)
-    inset = kept is not None and kept.inset  # one axis for both
-    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380, inset=inset))
+    inset, ends = (kept.inset, kept.reach) if kept else (False, ())  # one axis for both
+    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380, reach=ends, inset=inset))
     return loss + (figure(kept, narrow_height=170) if kept else "")
 
 
@@ -250,7 +250,7 @@ def _model(record: RunRecord) -> str:
         "style": summary.get("model"),
         "parameters": summary.get("parameters"),
         "of these embeddings": summary.get("parameters_embedding"),
-        **{key: shape.get(key) for key in SHAPE},
+        **{key: summary.get(key, shape.get(key)) for key in SHAPE},  # a vocabulary may be less than was asked for
         "objective": objective.get("kind") if isinstance(objective, Mapping) else objective,
         "SHA-256 of the weights": summary.get("sha256"),
     }

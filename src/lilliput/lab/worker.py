@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from lilliput.base.console import json_mode
+from lilliput.base.console import SHELL_FOLDER, json_mode
 from lilliput.lab.experiments import Claim, Experiments
 from lilliput.lab.queue_file import Experiment, Status
 
@@ -43,7 +43,7 @@ def work(experiments: Experiments, claim: Claim, train: Sequence[str]) -> Outcom
         process = subprocess.Popen(
             command,
             cwd=experiments.folder,
-            env={**os.environ, **one.environment},
+            env={SHELL_FOLDER: os.getcwd(), **os.environ, **one.environment},  # what it prints can be typed here
             stdout=STANDARD_ERROR if json_mode() else None,
             stderr=errors,
             # Its own session: a Ctrl-C must come once, from here. The lock goes with it, so that the queue knows of

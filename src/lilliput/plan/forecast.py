@@ -30,7 +30,7 @@ TINY_SECONDS = 3 * 86400.0
 @dataclass(frozen=True, slots=True)
 class Pilot:
     """What a few real steps on this machine measured. Seconds are means of one step, of one evaluation (with stories
-    about heroes and benchmarks, which the first one lacks) and one generation of the samples as during the run, of one
+    about heroes, and benchmarks, which the first one lacks) and one generation of the samples as during the run, of one
     checkpoint, and of all that follows the last step; `seconds` are the pilot's own. `peak_bytes` is of the whole
     process on a CPU."""
 

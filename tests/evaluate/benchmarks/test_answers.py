@@ -1,9 +1,13 @@
 """Written answers: how they are made, cut off, compared and run."""
 
+import json
+import shutil
 from typing import Any
 
 import pytest
 
+from lilliput.api.benchmarking import benchmark
+from lilliput.api.storyteller import load
 from lilliput.evaluate.benchmarks.answers import Coqa, Gsm8k, compare, f1, last_number, stated
 from lilliput.evaluate.benchmarks.code import HumanEval
 from lilliput.evaluate.benchmarks.loading import records
@@ -86,6 +90,31 @@ def test_answers_end_at_stops(tiny):
     assert tell.cut == 0
     tell(["the cat sat " * 60], (), 8)
     assert tell.cut == 1
+
+
+def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
+    """A token that the model writes is made the folder's second end token: what stands before it is the answer."""
+    prompt = "Q: what is red?\nA:"
+    (free,) = load(tiny.folder, say=print).tell_in_detail(prompt, temperature=0.0, max_tokens=32)
+    ids = [token.id for token in free.tokens]
+    end = next(number for place, number in enumerate(ids) if place > 2 and number not in ids[:place])
+    right = tiny.tokenizer.decode(ids[: ids.index(end)], continuing=True)
+    data = write(tmp_path, "nq_open.jsonl", [{"question": "what is red", "answer": [right]}])
+
+    def exact(folder):
+        return benchmark(folder, ["nq_open"], data, controls=False, device="cpu")[0]["scores"][str(folder)]["score"]
+
+    folder = shutil.copytree(tiny.folder, tmp_path / "two ends")
+    assert exact(folder) == 0
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [tiny.tokenizer.eos_id, end]}))
+    assert exact(folder) == 1
+
+
+def test_a_stop_string_that_spells_a_special_token_ends_an_answer(tiny):
+    """As in gsm8k's stops: the token has no text in which it could be found. The model writes it second."""
+    (free,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], (), 9)
+    (ended,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], ("<|begin_of_text|>",), 9)
+    assert len(ended) == 1 < len(free)
 
 
 def test_rows_of_written_answers(tiny, tmp_path):

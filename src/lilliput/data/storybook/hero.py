@@ -28,14 +28,16 @@ def first_child(text: str) -> str | None:
     return next((name for name in _NAME.findall(text) if name in children()), None)
 
 
-def keeps_hero(text: str, hero: str, second_half: bool = True) -> bool:
+def keeps_hero(text: str, hero: str, second_half: bool = True, given: str = "") -> bool:
     """Whether `text` names `hero` in its second half (its first, for a text that was written from its end) and at most
-    one other child or animal anywhere. True stories do, by construction."""
+    one other child or animal anywhere. True stories do, by construction. The prompt `given` does not count as naming:
+    a text that ends right after it keeps nobody."""
     words = text.split(" ")
     middle = len(words) // 2
     half = " ".join(words[middle:] if second_half else words[:middle])
     others = {name for name in _NAME.findall(text) if name in children()} - {hero}
-    return hero in _NAME.findall(half) and len(others) <= 1
+    own = text.removeprefix(given) if second_half else text.removesuffix(given)
+    return all(hero in _NAME.findall(part) for part in (half, own)) and len(others) <= 1
 
 
 def hero_prompts(count: int, forwards: bool = True) -> list[tuple[str, str]]:

@@ -64,7 +64,9 @@ OTHERS = 8
 
 class Compared(Generation):
     """Answers compared with the right ones by words. Chance is what another item's right answer scores: the mean over
-    those of the next `OTHERS` items, 0 for a single item."""
+    those of the next `OTHERS` items, 0 for a single item. `exact` has degrees where several people answered."""
+
+    graded = ("f1", "exact")
 
     def right(self, record: Record) -> str:
         """One right answer to the record's question."""

@@ -26,6 +26,7 @@ class MtBench(Generation):
     files = ("mt_bench/question*.jsonl", "*mt_bench*question*", "question.jsonl")
     fields = ("category", "turns", "prompts", "references")
     metrics = ("score", "turn_1", "turn_2")
+    graded = metrics
     stops: ClassVar[tuple[str, ...]] = ("\nUser:",)
     guessing = 1.0
     best = 10.0

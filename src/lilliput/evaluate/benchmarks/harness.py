@@ -16,7 +16,6 @@ import yaml
 from lilliput.base.console import console
 from lilliput.base.errors import ConfigError, MissingExtra
 from lilliput.evaluate.benchmarks.task import Record, Task
-from lilliput.evaluate.statistics import estimate
 
 NAMES = {"acc": "acc", "acc_norm": "acc_norm", "greedy": "acc", "mass": "acc"}
 """Our metrics by the name that the harness has for them."""
@@ -24,8 +23,8 @@ NAMES = {"acc": "acc", "acc_norm": "acc_norm", "greedy": "acc", "mass": "acc"}
 
 def through_harness(
     folder: Path, tasks: Mapping[str, tuple[Task, Sequence[Record]]], device: str = "cpu", batch_size: int = 16
-) -> dict[str, dict[str, tuple[float, float, int]]]:
-    """{task: {metric: (score, standard error, items)}} of the Hugging Face folder `folder` on the given records.
+) -> dict[str, dict[str, list[float]]]:
+    """{task: {metric: a score an item}} of the Hugging Face folder `folder` on the given records, in no certain order.
 
     The harness' own task is used, with nothing changed but where its records come from: a file that is written for it.
     Tasks of many parts (BLiMP, MMLU) are the harness' tasks of these parts, averaged over items. Raises MissingExtra
@@ -92,13 +91,9 @@ def _collected(
     metrics: Sequence[str],
     parts: Mapping[str, tuple[str, list[Record]]],
     samples: Mapping[str, list[dict[str, Any]]],
-) -> dict[str, tuple[float, float, int]]:
+) -> dict[str, list[float]]:
     rows = [row for part, (owner, _) in parts.items() if owner == name for row in samples[part.rpartition("/")[2]]]
-    results = {}
-    for metric in metrics:
-        found = estimate([float(row[NAMES[metric]]) for row in rows], [0.0] * len(rows))
-        results[metric] = (found.score, found.stderr, found.items)
-    return results
+    return {metric: [float(row[NAMES[metric]]) for row in rows] for metric in metrics}
 
 
 @contextmanager

@@ -58,15 +58,17 @@ def measure(
     tokenizer: Tokenizer,
     tools: Tools | None = None,
     done: Callable[[int], None] = lambda items: None,
+    ends: frozenset[int] | None = None,
 ) -> list[Row]:
-    """Rows of a task, one a metric. `done(n)` is told when n more items are finished. Raises LilliputError where
-    records cannot be used, where the model's numbers are not finite, and where answers cannot be marked."""
+    """Rows of a task, one a metric. `done(n)` is called when n more items are finished; the ids `ends` end a written
+    answer (None: the tokenizer's). Raises LilliputError where records cannot be used, where the model's numbers are not
+    finite, and where answers cannot be marked."""
     if isinstance(task, Likelihood):
         return _by_likelihood(name, task, records, model, tokenizer, done)
     assert isinstance(task, Generation)
     tools = tools or Tools()
     task.check(tools)
-    tell = Teller(model, tokenizer)
+    tell = Teller(model, tokenizer, ends)
     answers = task.answers(records, tell)
     marks = []
     for record, answer in zip(records, answers, strict=True):
@@ -76,7 +78,8 @@ def measure(
     rows = []
     for metric in task.metrics:
         guesses = task.chances(records, metric, tools)
-        rows.append(_row(name, metric, [m[metric] for m in marks], guesses, groups, tell.cut))
+        scores = [found[metric] for found in marks]
+        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, tell.cut))
     return rows
 
 
@@ -97,15 +100,21 @@ def _by_likelihood(
         marks = [mark(metric, item, found) for item, found in zip(items, scores, strict=True)]
         size = model.config.vocab_size
         guesses = [chance(metric, item, found, size) for item, found in zip(items, scores, strict=True)]
-        rows.append(_row(name, metric, marks, guesses, groups, cut))
+        rows.append(_row(name, metric, metric in task.graded, marks, guesses, groups, cut))
     return rows
 
 
 def _row(
-    name: str, metric: str, marks: Sequence[float], guesses: Sequence[float], groups: Sequence[str], cut: int = 0
+    name: str,
+    metric: str,
+    graded: bool,
+    marks: Sequence[float],
+    guesses: Sequence[float],
+    groups: Sequence[str],
+    cut: int,
 ) -> Row:
     parts = {}
     for group in sorted(set(groups)):
         places = [i for i, other in enumerate(groups) if other == group]
-        parts[group] = estimate([marks[i] for i in places], [guesses[i] for i in places])
-    return Row(name, metric, estimate(marks, guesses), parts if len(parts) > 1 else {}, cut)
+        parts[group] = estimate([marks[i] for i in places], [guesses[i] for i in places], graded)
+    return Row(name, metric, estimate(marks, guesses, graded), parts if len(parts) > 1 else {}, cut)

@@ -48,12 +48,14 @@ class Task:
     hub      where it lies on the Hugging Face hub, with records of the same fields
     fields   what every record has to have
     metrics  what is measured; the first is the one that is shown where there is room for one
+    graded   those of them whose marks are degrees; of the others an item is right or wrong
     """
 
     files: ClassVar[tuple[str, ...]]
     hub: ClassVar[Place | None] = None
     fields: ClassVar[tuple[str, ...]]
     metrics: ClassVar[tuple[str, ...]]
+    graded: ClassVar[tuple[str, ...]] = ()
 
     def record(self, raw: Mapping[str, Any], file: Path | None) -> Record:
         """A raw record with the hub's fields. Raises KeyError, IndexError or ValueError for one that has others."""

@@ -68,5 +68,6 @@ class TruthfulMC2(TruthfulQA):
     """The share of probability that the true answers have."""
 
     metrics = ("mass",)
+    graded = ("mass",)
     harness = "truthfulqa/truthfulqa_mc2"
     targets = "mc2_targets"

@@ -1,4 +1,4 @@
-"""How a model writes its answers: greedily, in batches, until a stop string, the end mark or the longest answer."""
+"""How a model writes its answers: greedily, in batches, until a stop string, an end token or the longest answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lilliput.generate.decode import stream
+from lilliput.generate.ends import special_ids
 from lilliput.generate.sampling import SamplingConfig
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ LOOK = 8
 
 class Teller:
     """Writes the likeliest answer to each prompt (see Tell in task.py). A prompt too long for the context and the
-    answer loses its beginning, as it does in lm-evaluation-harness; the beginning mark stays."""
+    answer loses its beginning, as it does in lm-evaluation-harness; the beginning mark stays. The ids `ends` end an
+    answer (None: the tokenizer's), and so does a stop string that spells a special token."""
 
-    def __init__(self, model: Model, tokenizer: Tokenizer):
+    def __init__(self, model: Model, tokenizer: Tokenizer, ends: frozenset[int] | None = None):
         self.model, self.tokenizer = model, tokenizer
+        self.ends = tokenizer.ends if ends is None else ends
         self.cut = 0
 
     def __call__(self, prompts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
@@ -35,27 +38,25 @@ class Teller:
         told = [""] * len(ids)
         for start in range(0, len(order), ROWS):
             places = order[start : start + ROWS]
-            texts = _batch(self.model, self.tokenizer, [ids[i] for i in places], stops, max_tokens)
+            texts = self._batch([ids[i] for i in places], stops, max_tokens)
             for place, text in zip(places, texts, strict=True):
                 told[place] = text
         return told
 
-
-def _batch(
-    model: Model, tokenizer: Tokenizer, prompts: list[list[int]], stops: Sequence[str], max_tokens: int
-) -> list[str]:
-    rows: list[list[int]] = [[] for _ in prompts]
-    ended = [False] * len(prompts)
-    greedy = SamplingConfig(temperature=0, max_tokens=max_tokens)
-    for count, step in enumerate(stream(model, prompts, greedy, set(tokenizer.ends)), start=1):
-        for row, ids in enumerate(rows):
-            ids += step.said(row)
-            ended[row] |= step.finished[row] is not None
-        if count % LOOK == 0:
-            ended = [end or _stopped(tokenizer, ids, stops) for end, ids in zip(ended, rows, strict=True)]
-        if all(ended):
-            break
-    return [cut(tokenizer.decode(ids, continuing=True), stops) for ids in rows]
+    def _batch(self, prompts: list[list[int]], stops: Sequence[str], max_tokens: int) -> list[str]:
+        rows: list[list[int]] = [[] for _ in prompts]
+        ended = [False] * len(prompts)
+        greedy = SamplingConfig(temperature=0, max_tokens=max_tokens)
+        ends = set(self.ends | special_ids(stops, self.tokenizer))
+        for count, step in enumerate(stream(self.model, prompts, greedy, ends), start=1):
+            for row, ids in enumerate(rows):
+                ids += step.said(row)
+                ended[row] |= step.finished[row] is not None
+            if count % LOOK == 0:
+                ended = [end or _stopped(self.tokenizer, ids, stops) for end, ids in zip(ended, rows, strict=True)]
+            if all(ended):
+                break
+        return [cut(self.tokenizer.decode(ids, continuing=True), stops) for ids in rows]
 
 
 def _stopped(tokenizer: Tokenizer, ids: list[int], stops: Sequence[str]) -> bool:
