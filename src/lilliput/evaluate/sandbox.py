@@ -14,6 +14,7 @@ What it does not hold back: docs/sandbox.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -137,10 +138,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Keeper and watcher are one process group. The program, or its whole namespace, dies with its watcher."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended
 
 
 @cache
@@ -175,9 +174,7 @@ def check_sandbox() -> None:
     if outcome != "passed" or escaped:
         raise SandboxMissing("the sandbox does not hold on this machine: a forbidden act succeeded", HINT)
     if loaded != "passed":
-        raise SandboxMissing(
-            f"Python's library cannot be loaded in the sandbox: {', '.join(visible())} do not hold it", HINT
-        )
+        raise SandboxMissing(f"Python's library cannot be loaded from {', '.join(visible())}", HINT)
 
 
 HINT = "if you trust the programs, run them with limits on time and memory alone: --allow-code"

@@ -1,9 +1,10 @@
 """The system calls that a sandboxed program may make, and the seccomp filter that refuses every other one.
 
-An allow-list: a call that is not here is refused, so that one that a later kernel adds is refused too. What a Python program
-needs to compute, to read its library and to write into its own folder is here. Not here: processes, threads and programs,
-sockets, pipes and other descriptors without a file (memfd, epoll, inotify, io_uring ...), memory that outlives a process
-(System V and POSIX), keys, namespaces and mounts, tracing, other processes' memory, priorities, limits, clocks, modules, devices.
+An allow-list: a call that is not here is refused, so that one that a later kernel adds is refused too. Here is what a
+Python program needs to compute, to read its library and to write into its own folder. Not here: processes, threads and
+programs; sockets, pipes and other descriptors without a file (memfd, epoll, inotify, io_uring ...); memory that
+outlives a process (System V, POSIX); keys; namespaces and mounts; tracing and other processes' memory; priorities,
+limits and clocks.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 10
 TCGETS, TIOCGWINSZ, FIONCLEX, FIOCLEX = 0x5401, 0x5413, 0x5450, 0x5451
 
 ARGUMENTS = {
-    # Not itself alone: signal 0 to a process group would reach the watcher's.
+    # Itself alone.
     "kill=62/129": (0, (OWN_PID,)),
     "tgkill=234/131": (0, (OWN_PID,)),
     # No locks and leases, which other processes feel, and no signals on input.
@@ -72,8 +73,8 @@ Line = tuple[int, int, int, int]
 
 
 def numbers(machine: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Numbers of the allowed calls, and of those in ARGUMENTS (by their key there). Raises KeyError for a machine that is
-    not known."""
+    """Numbers of the allowed calls, and of those in ARGUMENTS (by their key there). Raises KeyError for a machine
+    that is not known."""
     column, _ = ARCHITECTURES[machine]
     rows = [line for line in ALLOWED.splitlines() if not line.startswith("#")]
     calls = {name: both.split("/")[column] for name, both in (word.split("=") for row in rows for word in row.split())}

@@ -12,6 +12,7 @@ All by libc, so that it works where no tool is installed. Standard input holds t
 once the program runs, then "passed", "failed" or "timed out", or instead of all that "missing: " and why.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -66,7 +67,7 @@ def die_with_parent(parent: int) -> None:
 def shut_in(task: dict, report: int) -> None:
     """New namespaces and a new root; on return this is the first process of its own process namespace."""
     user, group = os.getuid(), os.getgid()
-    check(libc.unshare(CLONE_NEW), "unshare")
+    check(libc.unshare(CLONE_NEW), "user namespaces (see sysctl user.max_user_namespaces)")
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
@@ -177,10 +178,8 @@ def end_all(child: int) -> None:
 
 
 def kill(how, which: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
         how(which, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended
 
 
 def children() -> list[int]:
@@ -229,6 +228,8 @@ def limit(task: dict) -> None:
         (resource.RLIMIT_NOFILE, task["open_files"]),
         (resource.RLIMIT_CORE, 0),
     ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
 
 

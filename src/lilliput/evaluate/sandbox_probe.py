@@ -43,16 +43,17 @@ ATTEMPTS = {
 }
 """One of each kind; HERE is a folder outside."""
 
-MODULES = (
-    "math cmath random re json string datetime time calendar itertools functools collections heapq bisect copy typing "
-    "decimal fractions statistics hashlib zlib bz2 lzma struct array operator textwrap unicodedata ctypes sqlite3 ssl tempfile"
-).split()
+MODULES = """
+array bisect bz2 calendar cmath collections copy ctypes datetime decimal fractions functools hashlib heapq itertools
+json lzma math operator random re sqlite3 ssl statistics string struct tempfile textwrap time typing unicodedata zlib
+"""
+"""What programs import."""
 
 
 def usable_modules() -> list[str]:
     """Those of MODULES that this interpreter has: a Python may be built without some."""
     found: list[str] = []
-    for name in MODULES:
+    for name in MODULES.split():
         try:
             importlib.import_module(name)
         except ImportError:
