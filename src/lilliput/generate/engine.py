@@ -62,7 +62,7 @@ class Request:
 class Token:
     """What one text said in one step.
 
-    id               the token; None where a constraint lets nothing follow, so that there is only a finish
+    id               the token; None where a constraint lets nothing follow or has failed: there is only a finish
     log_probability  nats, under the model itself: before temperature, penalties, filters and constraint
     alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
     finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
@@ -80,7 +80,8 @@ class Job:
     """A request under way, as `submit` returns it.
 
     finish         why the text ended; None while it runs
-    error          why it could not go on: its constraint is too large to be followed; the other texts do
+    error          why it could not go on: its constraint cannot be followed (too large, or nothing may come next); the
+                   other texts go on
     prompt_scores  the prompt's tokens as the model saw them come, None where it saw nothing before (the first); None
                    until the prompt is read, and where `prompt_log_probabilities` is off
     """
@@ -286,6 +287,9 @@ class Engine:
         tokens = _tokens(logits, chosen, max(job.request.alternatives for job in jobs))
         events = []
         for job, token, number in zip(jobs, tokens, chosen, strict=True):
+            if job.error is not None:
+                events.append((job, Token(None, 0.0, finish="error")))
+                continue
             finish = job._take(number, self.capacity)
             alternatives = token.alternatives[: job.request.alternatives]
             events.append((job, Token(number, token.log_probability, alternatives, finish)))
@@ -331,18 +335,28 @@ def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
 
 
 def _allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
-    """Logits (B, V) with what may not come next at -inf."""
+    """Logits (B, V) with what may not come next at -inf. A job that nothing may follow gets an `error`, and its row is
+    left as it is."""
     allowed = logits
     for row, job in enumerate(jobs):
         forbidden = () if job.said else job.request.forbidden_first
         if job._matcher is None and not forbidden:
             continue
-        allowed = logits.clone() if allowed is logits else allowed
+        mask = torch.ones(logits.shape[-1], dtype=torch.bool)
         if job._matcher is not None:
-            mask = job._matcher.allowed()
-            allowed[row, : len(mask)].masked_fill_(~mask.to(logits.device), -torch.inf)
-            allowed[row, len(mask) :] = -torch.inf
-        allowed[row, list(forbidden)] = -torch.inf
+            try:
+                known = job._matcher.allowed()
+            except ConfigError as error:
+                job.error = error
+                continue
+            mask[: len(known)] = known
+            mask[len(known) :] = False
+        mask[list(forbidden)] = False
+        if not mask.any():
+            job.error = ConfigError("the constraint lets nothing come first but what may not come first")
+            continue
+        allowed = logits.clone() if allowed is logits else allowed
+        allowed[row].masked_fill_(~mask.to(logits.device), -torch.inf)
     return allowed
 
 
