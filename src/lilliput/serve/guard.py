@@ -64,9 +64,11 @@ class Guard:
         host = _without_port(headers.get("host", ""))
         if rules.hosts is not None and host not in rules.hosts:
             return answer(421, f"this server answers to {', '.join(sorted(rules.hosts))}, not to '{host}'")
-        key = headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, key = headers.get("authorization", "").partition(" ")
         wanted = None if OPEN_PATHS.fullmatch(path) else rules.api_key
-        if wanted is not None and not secrets.compare_digest(key.encode(), wanted.encode()):
+        # RFC 9110: a scheme is spelled in any case, and spaces follow it. The key's bytes come as Latin-1.
+        given = key.strip(" ").encode("latin-1") if scheme.lower() == "bearer" else b""
+        if wanted is not None and not secrets.compare_digest(given, wanted.encode()):
             message = "the API key is missing or wrong. send it as: Authorization: Bearer KEY"
             return answer(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "0")

@@ -41,7 +41,7 @@ def serve(
     if not is_loopback(host) and not api_key:
         raise ConfigError(
             f"{host} can be reached from other machines, and there is no API key to keep others out",
-            "give one: --api-key KEY (or LILLIPUT_API_KEY), or leave --host out",
+            "put one into the variable LILLIPUT_API_KEY (other users can read a command line), or leave --host out",
         )
     try:
         from lilliput.serve.app import create_app
