@@ -45,9 +45,11 @@ def serve(
         )
     try:
         from lilliput.serve.app import create_app
+        from lilliput.serve.connections import raise_descriptors
         from lilliput.serve.running import Server
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the server") from None
+    raise_descriptors()
     hosts = LOOPBACK_NAMES | {host} if is_loopback(host) else None
     app = create_app(models, slots=slots, queue=queue, api_key=api_key, hosts=hosts, runs_folder=runs_folder)
     listener = listen(host, port)

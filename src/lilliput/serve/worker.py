@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lilliput.serve.served import Served
 
 log = logging.getLogger("lilliput.serve")
+
+STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ class Worker:
         self.ask(lambda: self._fail(Stopping("the server is being stopped")))
 
     def stop(self) -> None:
-        """End the thread after its present step."""
+        """End the thread after its present step; one that takes longer than STOP_SECONDS ends with the process."""
         self._tasks.put(None)
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def check_room(self, texts: int) -> None:
         """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now."""
@@ -185,4 +188,6 @@ class Worker:
 
     def _tell(self, task: Callable[[], object]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(task)
+        # The loop is closed where the server was ended at once (a second Ctrl-C): nobody hears.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(task)
