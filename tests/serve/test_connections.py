@@ -106,7 +106,7 @@ def test_connections_in_use_are_kept_and_the_next_is_refused(
         assert "as many connections as it can hold" in answer
         assert httpx.get(f"{crowded.url}/health", timeout=PATIENCE).status_code == 200
         # Silent ones: two wait for their refusal until their time is up, those beyond are closed without a word.
-        assert all([closed(silent) for silent in [crowd.connect() for _ in range(10)]])
+        assert all(closed(silent) for silent in [crowd.connect() for _ in range(10)])
         assert httpx.get(f"{crowded.url}/v1/models", timeout=PATIENCE).status_code == 503
     assert caplog.text.count("connections are refused") == 1
 
