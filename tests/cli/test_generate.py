@@ -148,6 +148,8 @@ def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
         (["--compare"], "neither"),
         (["--regex", "a", "--choice", "b"], "regex and choice cannot be used together"),
         (["--regex", "(a"], "unclosed group"),
+        (["--json-schema", '{"type": "integer", "multipleOf": 982451653}'], "multipleOf 982451653 cannot be followed"),
+        (["--json-schema", '{"$ref": "#"}'], "no text satisfies"),
         (["--json-schema", "nowhere.json"], "nowhere.json"),
         (["--json-schema", "{]"], "is not JSON"),
         (["--stop", ""], "stop string is empty"),

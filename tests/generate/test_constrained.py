@@ -119,6 +119,11 @@ def test_log_probabilities_are_those_of_the_model_without_the_constraint(model, 
         (lambda t: Constraint.json_schema({"$ref": "http://x/y"}, t), "JSON schema cannot be used.*http://x/y"),
         (lambda t: Constraint.regex("(a", t), "unclosed group"),
         (lambda t: Constraint.regex("(?=a)b", t), "look-around"),
+        (lambda t: Constraint.regex("(a{1000}){1000}", t), "regular expression.*cannot be followed"),
+        (lambda t: Constraint.json_schema({"$ref": "#"}, t), "JSON schema cannot be used: no text satisfies"),
+        (lambda t: Constraint.json_schema({"type": "integer", "multipleOf": 982451653}, t), "multipleOf 982451653 "),
+        (lambda t: Constraint.json_schema({"multipleOf": 982451653}, t), "may be 20,000 at most"),
+        (lambda t: Constraint.json_schema({"allOf": [{"multipleOf": 9973}, {"multipleOf": 9967}]}, t), "9967, 9973"),
         (lambda t: Constraint.choice([], t), "needs options"),
         (lambda t: Constraint.choice(["a", ""], t), "needs options"),
     ],
@@ -150,3 +155,47 @@ def test_a_constraint_that_cannot_be_followed_ends_its_own_text_alone(model, tok
     assert (bad.finish, good.finish) == ("error", "length")
     assert "too large" in str(bad.error)
     assert good.error is None
+
+
+def test_a_multiple_is_followed(model, tokenizer):
+    for multiple in (97, 0.25):
+        schema = {"type": "number", "multipleOf": multiple, "minimum": 100, "maximum": 900}
+        for text, finish in tell(model, tokenizer, Constraint.json_schema(schema, tokenizer), count=3):
+            assert finish == "stop"
+            assert json.loads(text) % multiple == 0
+
+
+def test_a_constraint_that_nothing_can_follow_is_an_error_and_no_empty_text(model, tokenizer):
+    """What may come first is forbidden to come first: the text fails, and the one beside it goes on."""
+    engine = Engine(model, slots=2)
+    (only,) = tokenizer.encode("b", continuing=True)
+    sampling = SamplingConfig(temperature=0, max_tokens=5)
+    just_b = Constraint.choice(["b"], tokenizer)
+    bad = engine.submit(Request((tokenizer.bos_id,), sampling, forbidden_first=(only,), constraint=just_b))
+    good = engine.submit(Request((tokenizer.bos_id,), sampling))
+    while not engine.idle:
+        engine.step()
+    assert (bad.finish, good.finish) == ("error", "length")
+    assert "nothing come first" in str(bad.error)
+
+
+def test_a_grammar_that_fails_in_the_middle_ends_its_own_text_alone(model, tokenizer, monkeypatch):
+    from lilliput.generate.constrained import Matcher
+
+    allowed, calls = Matcher.allowed, []
+
+    def fails_late(self):
+        calls.append(self)
+        if len(calls) > 3:
+            raise ConfigError("the constraint cannot be followed: too large")
+        return allowed(self)
+
+    made = Constraint.regex("[ab]+", tokenizer)
+    monkeypatch.setattr(Matcher, "allowed", fails_late)
+    engine = Engine(model, slots=2)
+    sampling = SamplingConfig(temperature=0, max_tokens=5)
+    bad = engine.submit(Request((tokenizer.bos_id,), sampling, constraint=made))
+    good = engine.submit(Request((tokenizer.bos_id,), sampling))
+    while not engine.idle:
+        engine.step()
+    assert (bad.finish, bad.said, good.finish) == ("error", 3, "length")

@@ -19,6 +19,7 @@ from lilliput.objective.causal import Causal
 from lilliput.objective.objective import Objective
 from lilliput.objective.reversed import Reversed
 from lilliput.serve.app import create_app
+from lilliput.serve.connections import Limits
 from lilliput.serve.running import Server
 from lilliput.serve.served import Served
 from lilliput.serve.server import LOOPBACK_NAMES, listen
@@ -80,11 +81,13 @@ def models(tokenizer: Tokenizer) -> dict[str, Served]:
 
 
 @contextmanager
-def serving(*models: Served, runs_folder: Path = Path("no-runs"), **settings: object) -> Iterator[Address]:
+def serving(
+    *models: Served, runs_folder: Path = Path("no-runs"), limits: Limits | None = None, **settings: object
+) -> Iterator[Address]:
     """A running server; it has stopped, and its engines' threads have ended, when the block is left."""
     app = create_app(models, hosts=LOOPBACK_NAMES, runs_folder=runs_folder, **settings)  # type: ignore[arg-type]
     with listen("127.0.0.1", 0) as listener:
-        server = Server(app)
+        server = Server(app, limits)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -108,3 +111,15 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(models: dict[str, Served], runs_folder: Path) -> Iterator[Address]:
     with serving(*models.values(), runs_folder=runs_folder, slots=8, queue=64) as address:
         yield address
+
+
+@pytest.fixture
+def folder(models: dict[str, Served], tmp_path: Path) -> Path:
+    """A Hugging Face folder of the backwards model, as a run's checkpoint holds it."""
+    from lilliput.model.huggingface import to_huggingface
+
+    served, folder = models["backwards"], tmp_path / "tiny"
+    ids = {f"{role}_token_id": served.tokenizer.specials[role] for role in ("bos", "eos", "pad")}
+    to_huggingface(served.model, folder, **ids, extra={"objective": served.objective.model_dump(mode="json")})
+    served.tokenizer.save(folder)
+    return folder

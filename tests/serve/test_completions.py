@@ -7,6 +7,7 @@ import pytest
 import torch
 from openai import BadRequestError, NotFoundError
 
+from lilliput.base.errors import ConfigError
 from lilliput.objective.words import reverse_words
 from lilliput.serve.served import Served
 from tests.serve.conftest import CONTEXT, Address
@@ -239,6 +240,40 @@ def test_json_of_a_schema(server: Address) -> None:
     wrong = ask(server, response_format={"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}})
     assert "JSON schema" in wrong["error"]["message"]
     assert "lacks the schema" in ask(server, response_format={"type": "json_schema"})["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ({"type": "integer", "multipleOf": 982451653}, "multipleOf 982451653"),
+        ({"multipleOf": 982451653}, "multipleOf 982451653"),
+        ({"$ref": "#"}, "no text satisfies"),
+    ],
+)
+def test_a_schema_that_cannot_be_followed_is_refused(server: Address, schema: dict, says: str) -> None:
+    pytest.importorskip("llguidance")
+    form = {"type": "json_schema", "json_schema": {"schema": schema}}
+    for more in ({}, {"stream": True}, {"n": 3}):
+        answer = httpx.post(f"{server.url}/v1/completions", json={"prompt": "x", "response_format": form, **more})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "response_format"
+        assert says in answer.json()["error"]["message"]
+
+
+def test_a_constraint_that_fails_in_the_middle_is_no_success(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llguidance")
+    from lilliput.generate.constrained import Matcher
+
+    def fails(self: Matcher, number: int) -> None:
+        raise ConfigError("the constraint cannot be followed: too large")
+
+    monkeypatch.setattr(Matcher, "push", fails)
+    body = {"prompt": "x", "response_format": {"type": "json_object"}}
+    answer = httpx.post(f"{server.url}/v1/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "response_format")
+    streamed = httpx.post(f"{server.url}/v1/completions", json={**body, "stream": True}).text
+    assert "cannot be followed" in streamed
+    assert "[DONE]" not in streamed
 
 
 def test_tokens_that_share_a_spelling_are_told_apart_by_id(server: Address) -> None:

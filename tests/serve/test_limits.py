@@ -138,6 +138,25 @@ def test_a_key_is_asked_for(models: dict[str, Served]) -> None:
         assert httpx.get(f"{server.url}/health").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Bearer schlüssel", 200),
+        ("bearer schlüssel", 200),
+        ("BEARER   schlüssel", 200),
+        ("schlüssel", 401),
+        ("Basic schlüssel", 401),
+        ("Bearer", 401),
+        ("Bearerschlüssel", 401),
+        ("Bearer schlüssel2", 401),
+    ],
+)
+def test_the_scheme_is_spelled_in_any_case(models: dict[str, Served], header: str, status: int) -> None:
+    with serving(models["forwards"], api_key="schlüssel") as server:
+        answer = httpx.get(f"{server.url}/v1/models", headers={"Authorization": header.encode()})
+        assert answer.status_code == status
+
+
 def test_another_host_name_is_refused(server: Address) -> None:
     for host, status in (
         ("localhost:8000", 200),

@@ -13,7 +13,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
     api_key: Annotated[
-        str | None, typer.Option(envvar="LILLIPUT_API_KEY", show_envvar=True, help="The key that requests must bear.")
+        str | None,
+        typer.Option(
+            envvar="LILLIPUT_API_KEY",
+            show_envvar=True,
+            help="The key that requests must bear; give it in the variable: other users can read a command line.",
+        ),
     ] = None,
     slots: Annotated[int, typer.Option(min=1, help="Texts that each model tells side by side.")] = 32,
     queue: Annotated[int, typer.Option(min=0, help="Further texts that may wait; beyond them requests get 429.")] = 256,

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
 
+MULTIPLE_LIMIT = 20_000
+"""The largest `multipleOf` that is followed: its automaton has a state for each remainder, and takes half a second."""
+
+LEXER_STATES = 50_000
+"""States that the lexer of a constraint may have, over all texts under it: a grammar that needs more is too large."""
+
+
 class Constraint:
     """What a text must be from its first new token to its last; immutable. `start` gives what follows one text.
 
@@ -30,7 +39,7 @@ class Constraint:
 
     def __init__(self, grammar: str, tokenizer: Tokenizer, what: str, json: bool = False):
         """`grammar` in llguidance's form; `json` where it speaks of JSON. Raises ConfigError, with `what` was
-        given, for one that cannot be used."""
+        given, for one that cannot be used: not understood, too large, or satisfied by no text."""
         llguidance = _library()
         self.vocab_size = tokenizer.vocab_size
         self.grammar = grammar
@@ -39,6 +48,14 @@ class Constraint:
         problem = llguidance.LLMatcher.validate_grammar(grammar, self._tokens)
         if problem and not problem.startswith("WARNING"):
             raise ConfigError(f"{what} cannot be used: {' '.join(problem.split())}")
+        # Built once, here, and copied for each text: this is where a large grammar takes its time, and where most
+        # that cannot be followed show it.
+        self._fresh = self._matcher()
+        try:
+            for _ in range(2):  # copies share a lexer: one that grew too large fails in the copy that comes next
+                self.start().allowed()
+        except ConfigError as error:
+            raise ConfigError(f"{what} cannot be used: {error.message}", error.hint) from None
 
     @classmethod
     def json_schema(cls, schema: dict[str, Any], tokenizer: Tokenizer) -> Constraint:
@@ -46,8 +63,9 @@ class Constraint:
         any white space can go on with it for ever."""
         matcher = _library().LLMatcher
         try:
+            _check_multiples(schema)
             grammar = matcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_pattern": "[ ]?"})
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"the JSON schema cannot be used: {error}") from None
         return cls(grammar, tokenizer, "the JSON schema", json=True)
 
@@ -75,12 +93,17 @@ class Constraint:
             except ValueError:
                 return False
         ids = self._tokenizer.encode(text, continuing=True)
-        matcher = _library().LLMatcher(self._tokens, self.grammar, log_level=0)
+        matcher = self._fresh.deep_copy()
         return matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
 
     def start(self) -> Matcher:
         """A fresh matcher, for one text."""
-        return Matcher(_library().LLMatcher(self._tokens, self.grammar), self.vocab_size)
+        return Matcher(self._fresh.deep_copy(), self.vocab_size)
+
+    def _matcher(self) -> LLMatcher:
+        llguidance = _library()
+        limits = llguidance.LLParserLimits(max_lexer_states=LEXER_STATES)
+        return llguidance.LLMatcher(self._tokens, self.grammar, log_level=0, limits=limits)
 
 
 class Matcher:
@@ -91,18 +114,62 @@ class Matcher:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing can follow."""
-        return self._matcher.is_stopped()
+        """Whether the text is whole and nothing can follow. False for a constraint that has failed."""
+        return self._matcher.is_stopped() and not self._matcher.is_error()
 
     def allowed(self) -> torch.Tensor:
-        """(vocab_size,) bool: the ids that may come next; the end-of-text id where the text may end here."""
+        """(vocab_size,) bool: the ids that may come next; the end-of-text id where the text may end here. Raises
+        ConfigError where the grammar is too large to be followed, and where no token may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-        return torch.from_numpy(np.unpackbits(bits, count=self._vocab_size, bitorder="little").astype(bool))
+        if self._matcher.is_error():
+            raise self._error()
+        mask = torch.from_numpy(np.unpackbits(bits, count=self._vocab_size, bitorder="little").astype(bool))
+        if not mask.any():
+            raise ConfigError("no token of this tokenizer can come next")
+        return mask
 
     def push(self, number: int) -> None:
         """Take a token that was allowed. Raises ConfigError where the grammar is too large to be followed."""
         if not self._matcher.consume_token(number):
-            raise ConfigError(f"the constraint cannot be followed: {self._matcher.get_error()}")
+            raise self._error()
+
+    def _error(self) -> ConfigError:
+        reason = self._matcher.get_error().strip().partition("\n")[0]  # the lines behind it are the parser's insides
+        if reason.startswith("NoExtension"):
+            return ConfigError("no text satisfies the constraint")
+        return ConfigError(f"the constraint cannot be followed: {reason}", "give a smaller one")
+
+
+def _check_multiples(schema: Any) -> None:
+    """Raises ConfigError where the `multipleOf` of a schema are too large to be followed: llguidance takes minutes to
+    find that out. Several of them may meet in one number, which is then a multiple of their least common multiple."""
+    given = {Fraction(str(value)) for value in _values_of("multipleOf", schema)}
+    if not given:
+        return
+    scale = lcm(*(one.denominator for one in given))
+    together = lcm(*(int(one * scale) for one in given))
+    # What counts is the number without its zeros at the end: multiples of 100 are as easy as those of 1.
+    together //= 10 ** (len(str(together)) - len(str(together).rstrip("0")))
+    if together > MULTIPLE_LIMIT:
+        listed = ", ".join(f"{float(one):.12g}" for one in sorted(given)[-3:])
+        raise ConfigError(
+            f"the JSON schema cannot be used: multipleOf {listed} cannot be followed: the least common multiple may be "
+            f"{MULTIPLE_LIMIT:,} at most",
+            "leave multipleOf out, and check the number afterwards",
+        )
+
+
+def _values_of(key: str, schema: Any) -> Iterator[int | float]:
+    """The finite positive numbers at `key` anywhere in a schema."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _values_of(key, part)
+    elif isinstance(schema, dict):
+        value = schema.get(key)
+        if isinstance(value, int | float) and 0 < value < float("inf"):
+            yield value
+        for part in schema.values():
+            yield from _values_of(key, part)
 
 
 def _library() -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -15,8 +14,10 @@ import torch
 from lilliput.base import seeds
 from lilliput.base.errors import ConfigError
 from lilliput.generate.cache import KVCache
+from lilliput.generate.choosing import allowed, choose
 from lilliput.generate.inference import damaged, inference
-from lilliput.generate.sampling import SamplingConfig, sample
+from lilliput.generate.sampling import SamplingConfig
+from lilliput.generate.turns import take_turns
 
 if TYPE_CHECKING:
     from lilliput.generate.constrained import Constraint
@@ -62,7 +63,7 @@ class Request:
 class Token:
     """What one text said in one step.
 
-    id               the token; None where a constraint lets nothing follow, so that there is only a finish
+    id               the token; None where a constraint lets nothing follow or has failed: there is only a finish
     log_probability  nats, under the model itself: before temperature, penalties, filters and constraint
     alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
     finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
@@ -80,13 +81,22 @@ class Job:
     """A request under way, as `submit` returns it.
 
     finish         why the text ended; None while it runs
-    error          why it could not go on: its constraint is too large to be followed; the other texts do
+    error          why it could not go on: its constraint cannot be followed (too large, or nothing may come next); the
+                   other texts go on
     prompt_scores  the prompt's tokens as the model saw them come, None where it saw nothing before (the first); None
                    until the prompt is read, and where `prompt_log_probabilities` is off
+    client, call   whose text it is, and with which others it was asked for (see turns.py)
+    number         its place among all jobs of the engine, in the order in which they came
+    said_before    tokens said when it got its slot last
+    waits_since    the step in which it began to wait
     """
 
-    def __init__(self, request: Request, generator: np.random.Generator):
+    def __init__(
+        self, request: Request, generator: np.random.Generator, client: Hashable = None, call: Hashable = None
+    ):
         self.request = request
+        self.client, self.call = client, call
+        self.number = self.said_before = self.waits_since = 0
         self.finish: Finish | None = None
         self.error: ConfigError | None = None
         self.prompt_scores: tuple[Token | None, ...] | None = None
@@ -140,17 +150,19 @@ class Engine:
 
     slots     texts that run at once; the others wait in the order in which they came
     capacity  positions kept of each text; the model's context where it is None
+    fair      the others take turns instead: see turns.py
     """
 
-    def __init__(self, model: Model, slots: int = 32, capacity: int | None = None):
+    def __init__(self, model: Model, slots: int = 32, capacity: int | None = None, fair: bool = False):
         context = model.config.context_length
-        self.model, self.slots = model, slots
+        self.model, self.slots, self.fair = model, slots, fair
         self.capacity = context if capacity is None else min(capacity, context)
         if slots < 1 or self.capacity < 1:
             raise ConfigError(f"an engine needs a slot and a position at least, and got {slots} and {capacity}")
         self.device = next(model.parameters()).device
-        self._waiting: deque[Job] = deque()
+        self._waiting: list[Job] = []
         self._running: list[Job] = []
+        self._steps = self._submitted = 0
 
     @property
     def waiting(self) -> int:
@@ -167,8 +179,15 @@ class Engine:
         """Whether there is nothing to do."""
         return not self._waiting and not self._running
 
-    def submit(self, request: Request, generator: np.random.Generator | None = None) -> Job:
-        """Queue a request; it starts in the next step with a free slot. `generator` replaces its own random stream.
+    def submit(
+        self,
+        request: Request,
+        generator: np.random.Generator | None = None,
+        client: Hashable = None,
+        call: Hashable = None,
+    ) -> Job:
+        """Queue a request; it starts in the next step with a free slot. `generator` replaces its own random stream;
+        `client` and `call` count where slots are shared out fairly.
 
         Raises ConfigError for an empty prompt, ids outside the vocabulary, a prompt longer than the context without
         `window`, and a constraint made for another vocabulary.
@@ -176,7 +195,9 @@ class Engine:
         _check(request, self.model.config.vocab_size, self.capacity)
         if generator is None:
             generator = seeds.generator(request.sampling.seed, "sample", request.sample)
-        job = Job(request, generator)
+        job = Job(request, generator, client, call)
+        job.number, job.waits_since = self._submitted, self._steps
+        self._submitted += 1
         if request.sampling.repetition_penalty != 1:
             job._seen = torch.zeros(self.model.config.vocab_size, dtype=torch.bool, device=self.device)
             job._seen[list(request.prompt)] = True
@@ -218,14 +239,31 @@ class Engine:
 
     def _logits(self) -> torch.Tensor | None:
         """The (B, V) float32 logits of the next token of every job that runs from now on."""
+        joining = self._next(self.slots - len(self._running))
         again = [job for job in self._running if job._reach() > self.capacity]
         for job in again:
             self._leave(job)
         parts = [self._go_on()] if self._running else []
-        free = self.slots - len(self._running) - len(again)
-        joining = again + [self._waiting.popleft() for _ in range(min(len(self._waiting), free))]
-        parts += self._join(joining)
+        parts += self._join(again + joining)
         return torch.cat(parts) if len(parts) > 1 else next(iter(parts), None)
+
+    def _next(self, free: int) -> list[Job]:
+        """The jobs that get a slot in this step, no longer waiting; those that give up theirs for it wait."""
+        self._steps += 1
+        if not self._waiting:
+            return []
+        joining, leaving = self._waiting[:free], []
+        if self.fair:
+            joining, leaving = take_turns(self._running, self._waiting, free, self._steps)
+        chosen = set(joining)
+        self._waiting = [job for job in self._waiting if job not in chosen]
+        for job in leaving:
+            self._leave(job)
+            job.waits_since = self._steps
+            self._waiting.append(job)
+        for job in joining:
+            job.said_before = job.said
+        return joining
 
     def _go_on(self) -> torch.Tensor:
         """Logits of the running jobs, whose newest token is read."""
@@ -282,10 +320,13 @@ class Engine:
     def _say(self, logits: torch.Tensor) -> list[tuple[Job, Token]]:
         """Choose the next token of each running job from its logits (B, V)."""
         jobs = list(self._running)
-        chosen = _choose(jobs, _allowed(jobs, logits))
+        chosen = choose(jobs, allowed(jobs, logits))
         tokens = _tokens(logits, chosen, max(job.request.alternatives for job in jobs))
         events = []
         for job, token, number in zip(jobs, tokens, chosen, strict=True):
+            if job.error is not None:
+                events.append((job, Token(None, 0.0, finish="error")))
+                continue
             finish = job._take(number, self.capacity)
             alternatives = token.alternatives[: job.request.alternatives]
             events.append((job, Token(number, token.log_probability, alternatives, finish)))
@@ -328,41 +369,6 @@ def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
         group.append(text)
     if group:
         yield group
-
-
-def _allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
-    """Logits (B, V) with what may not come next at -inf."""
-    allowed = logits
-    for row, job in enumerate(jobs):
-        forbidden = () if job.said else job.request.forbidden_first
-        if job._matcher is None and not forbidden:
-            continue
-        allowed = logits.clone() if allowed is logits else allowed
-        if job._matcher is not None:
-            mask = job._matcher.allowed()
-            allowed[row, : len(mask)].masked_fill_(~mask.to(logits.device), -torch.inf)
-            allowed[row, len(mask) :] = -torch.inf
-        allowed[row, list(forbidden)] = -torch.inf
-    return allowed
-
-
-def _choose(jobs: Sequence[Job], logits: torch.Tensor) -> list[int]:
-    """An id for each row of logits (B, V); rows that are drawn in the same way are drawn together."""
-    alike: dict[tuple[float, ...], list[int]] = {}
-    for row, job in enumerate(jobs):
-        alike.setdefault(job._way, []).append(row)
-    chosen = [0] * len(jobs)
-    for rows in alike.values():
-        seen = [mask for row in rows if (mask := jobs[row]._seen) is not None]
-        ids = sample(
-            logits if len(rows) == len(jobs) else logits[rows],
-            jobs[rows[0]].request.sampling,
-            [jobs[row]._generator for row in rows],
-            torch.stack(seen) if seen else None,
-        )
-        for row, number in zip(rows, ids.tolist(), strict=True):
-            chosen[row] = number
-    return chosen
 
 
 def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list[Token]:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from lilliput.base.config import validate
 from lilliput.base.errors import LilliputError
 from lilliput.generate.sampling import SamplingConfig
+from lilliput.serve.connections import client_of
 from lilliput.serve.errors import Refused, about, explain, problem
 from lilliput.serve.schemas import UsageReport
 from lilliput.serve.service import unless_left
@@ -105,7 +106,7 @@ async def respond(request: Request, draw: Draw, worker: Worker, orders: Sequence
     if draw.stream_options is not None and not draw.stream:
         raise Refused("stream_options is for streams", 'add "stream": true, or leave it out', param="stream_options")
     usage = Usage()
-    pieces = tell(worker, orders, usage)
+    pieces = tell(worker, orders, usage, client(request))
     if draw.stream:
         first = await unless_left(request, anext(pieces))
         wanted = draw.stream_options is not None and draw.stream_options.include_usage is True
@@ -120,6 +121,12 @@ async def _all(pieces: Pieces, orders: Sequence[Order]) -> list[Piece]:
         async for index, piece in pieces:
             told[index] = told[index].joined(piece, orders[index].forwards)
     return told
+
+
+def client(request: Request) -> str:
+    """Who shares slots and queue with other clients: an address (uvicorn takes that of X-Forwarded-For from a proxy on
+    this machine)."""
+    return client_of(request.client.host) if request.client else ""
 
 
 def identifier(kind: str) -> str:

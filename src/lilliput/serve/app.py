@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Response
 from lilliput import __version__
 from lilliput.serve import chats, completions, errors, runs
 from lilliput.serve.errors import Refused
-from lilliput.serve.guard import Guard, Rules
+from lilliput.serve.guard import BODY_SECONDS, Calls, Guard, Rules
 from lilliput.serve.meters import Meters
 from lilliput.serve.schemas import (
     Detokenized,
@@ -44,6 +44,7 @@ def create_app(
     hosts: frozenset[str] | None = None,
     runs_folder: Path = Path("runs"),
     body_bytes: int = BODY_BYTES,
+    body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
     """An ASGI application that serves `models`.
 
@@ -52,6 +53,7 @@ def create_app(
     api_key     what requests must bear; None: nothing
     hosts       names that the Host header may give; None: any
     body_bytes  the largest request; beyond it requests get 413
+    body_seconds  the longest that a request's body may take to come; beyond it requests get 408
     """
     service = Service(models, slots, queue)
     meters = Meters(service)
@@ -74,8 +76,9 @@ def create_app(
         lifespan=lifespan,
         responses=failures,
     )
-    app.state.service = service
-    app.add_middleware(Guard, rules=Rules(hosts, api_key, body_bytes), meters=meters)
+    app.state.service, app.state.calls = service, Calls()
+    rules = Rules(hosts, api_key, body_bytes, body_seconds)
+    app.add_middleware(Guard, rules=rules, meters=meters, calls=app.state.calls)
     errors.install(app)
     for router in (
         completions.router(service),

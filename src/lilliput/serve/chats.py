@@ -44,7 +44,7 @@ def router(service: Service) -> APIRouter:
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         worker = service.worker(body.model)
         with about("n"):
-            worker.check_room(body.n or 1)
+            worker.check_room(body.n or 1, answers.client(request))
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body))
 

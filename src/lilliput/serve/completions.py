@@ -37,7 +37,7 @@ def router(service: Service) -> APIRouter:
         worker = service.worker(body.model)
         prompts, n = len(_several(body.prompt)), body.n or 1
         with about("n" if n > prompts else "prompt"):
-            worker.check_room(prompts * n)  # before anything is made of each of them
+            worker.check_room(prompts * n, answers.client(request))  # before anything is made of each of them
         orders = await asyncio.to_thread(make_orders, worker.served, body)
         return await answers.respond(request, body, worker, orders, _Answer(worker.served, body, orders))
 

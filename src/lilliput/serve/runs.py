@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -14,13 +15,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from lilliput.base.config import read_yaml
-from lilliput.base.errors import ConfigError
+from lilliput.serve.run_files import Records, RunFiles, Unread, read_budget, read_run, read_samples
 from lilliput.train.run_folder import RunFolder
-from lilliput.train.samples_file import parse_samples
 
 State = Literal["running", "finished", "stopped"]
-Records = Sequence[Mapping[str, Any]]
 POINTS = 240
 """Points of a curve that are sent at most: more than a small chart shows."""
 
@@ -61,8 +59,16 @@ class RunView(RunLine):
     samples_step: int | None
 
 
+class UnreadRun(BaseModel):
+    """A folder that looks like a run's and cannot be read."""
+
+    name: str
+    reason: str
+
+
 class RunList(BaseModel):
     runs: list[RunLine]
+    unread: list[UnreadRun]
 
 
 def router(folder: Path) -> APIRouter:
@@ -71,41 +77,51 @@ def router(folder: Path) -> APIRouter:
 
     @routes.get("/runs")
     def runs() -> RunList:
-        found = (_read(path) for path in _listed(folder).values())
-        return RunList(runs=sorted((_line(*run) for run in found if run), key=lambda line: line.updated))
+        lines, unread = [], []
+        for name, path in sorted(_listed(folder).items()):
+            try:
+                if found := read_run(path):
+                    lines.append(_line(found))
+            except Unread as error:
+                unread.append(UnreadRun(name=name, reason=str(error)))
+        return RunList(runs=sorted(lines, key=lambda line: line.updated), unread=unread)
 
     @routes.get("/runs/{name}")
     def run(name: str) -> RunView:
         path = _listed(folder).get(name)  # looked up in the listing, so that a name is never a path
-        found = _read(path) if path else None
+        try:
+            found = read_run(path) if path else None
+        except Unread as error:
+            raise HTTPException(404, f"the run {name} cannot be read: {error}") from None
         if found is None:
             raise HTTPException(404, f"there is no run of that name in {folder}")
-        return _view(*found)
+        return _view(found)
 
     return routes
 
 
 def _listed(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else {}
-
-
-def _read(path: Path) -> tuple[RunFolder, Records] | None:
-    """A run and its metrics; None before the first line, and for a folder that is no run."""
-    run = RunFolder(path)
+    """The folders in `folder`, by the names under which they are shown."""
     try:
-        records = [record for record in run.read_metrics() if isinstance(record, dict)]
-    except (OSError, UnicodeDecodeError):
-        return None  # it was taken away meanwhile, or another program's file has that name
-    return (run, records) if records else None
+        with os.scandir(folder) as entries:
+            return {_shown(entry.name): Path(entry.path) for entry in entries if entry.is_dir()}
+    except OSError:  # it is not there, no folder, or closed to us: there are no runs to show
+        return {}
 
 
-def _line(run: RunFolder, records: Records) -> RunLine:
+def _shown(name: str) -> str:
+    """A folder's name as text that can be sent: its bytes may be no UTF-8."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def _line(found: RunFiles) -> RunLine:
     """The run in short."""
-    last, updated = records[-1], max(0.0, time.time() - run.metrics.stat().st_mtime)
+    records = found.records
+    last, updated = records[-1], max(0.0, time.time() - found.written)
     validation = _curve(records, "val_bits_per_byte")
     return RunLine(
-        name=run.path.name,
-        state=_state(run, records, updated),
+        name=_shown(found.run.path.name),
+        state=_state(found.run, records, updated),
         step=int(_number(last, "step") or 0),
         seconds=_number(last, "seconds") or 0.0,
         updated=updated,
@@ -114,24 +130,23 @@ def _line(run: RunFolder, records: Records) -> RunLine:
 
 
 def _state(run: RunFolder, records: Records, updated: float) -> State:
-    if run.summary.is_file():
+    if os.path.isfile(run.summary):  # never raises, as Path.is_file does in a closed folder
         return "finished"
     times = [second for record in records[-20:] if (second := _number(record, "seconds")) is not None]
     usual = median([later - sooner for sooner, later in pairwise(times)] or [0.0])
     return "running" if updated < max(QUIET_SECONDS, 5 * usual) else "stopped"
 
 
-def _view(run: RunFolder, records: Records) -> RunView:
-    line = _line(run, records)
+def _view(found: RunFiles) -> RunView:
+    line, records = _line(found), found.records
     last = records[-1]
-    fraction = 1.0 if line.state == "finished" else _fraction(run, last)
-    left = line.seconds * (1 - fraction) / fraction if fraction and line.state == "running" else None
-    sections = parse_samples(run.samples.read_text(encoding="utf-8", errors="replace")) if run.samples.is_file() else []
-    newest = sections[-1] if sections else None
+    fraction = 1.0 if line.state == "finished" else _fraction(found.run, last)
+    left = line.seconds * (1 - fraction) / fraction if fraction and line.state == "running" else math.inf
+    newest = read_samples(found.run)
     return RunView(
         **line.model_dump(),
         fraction=fraction,
-        eta=left,
+        eta=left if math.isfinite(left) else None,
         tokens=int(_number(last, "tokens") or 0),
         tokens_per_second=_number(last, "tokens_per_second"),
         training=_thinned(_curve(records, "bits_per_byte")),
@@ -142,27 +157,29 @@ def _view(run: RunFolder, records: Records) -> RunView:
 
 
 def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
-    """Share of the budget that is used, by the bounds of the recipe that metrics can be held against."""
-    try:
-        budget = read_yaml(run.recipe).get("train")
-    except ConfigError:
-        budget = None  # the recipe is not there yet, or is damaged: the curve is shown without an ETA
-    if not isinstance(budget, dict):
-        return None
+    """Share of the budget that is used, by the bounds of the recipe that metrics can be held against; None where the
+    recipe is not there yet or is damaged, and the curve is shown without an ETA."""
+    budget = read_budget(run)
     used = [
         done / bound
         for key in ("steps", "tokens", "seconds")
-        if (bound := _number(budget, key)) and (done := _number(last, "step" if key == "steps" else key)) is not None
+        if (bound := _number(budget, key))
+        and bound > 0
+        and (done := _number(last, "step" if key == "steps" else key)) is not None
     ]
-    return min(1.0, max(used)) if used else None
+    return max(0.0, min(1.0, max(used))) if used else None
 
 
 def _number(record: Mapping[str, Any], key: str) -> float | None:
     """A finite number, else None."""
     value = record.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        value = float(value)
+    except OverflowError:  # an integer of four hundred digits
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _curve(records: Records, key: str) -> list[tuple[float, float]]:

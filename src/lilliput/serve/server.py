@@ -41,13 +41,15 @@ def serve(
     if not is_loopback(host) and not api_key:
         raise ConfigError(
             f"{host} can be reached from other machines, and there is no API key to keep others out",
-            "give one: --api-key KEY (or LILLIPUT_API_KEY), or leave --host out",
+            "put one into the variable LILLIPUT_API_KEY (other users can read a command line), or leave --host out",
         )
     try:
         from lilliput.serve.app import create_app
+        from lilliput.serve.connections import raise_descriptors
         from lilliput.serve.running import Server
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the server") from None
+    raise_descriptors()
     hosts = LOOPBACK_NAMES | {host} if is_loopback(host) else None
     app = create_app(models, slots=slots, queue=queue, api_key=api_key, hosts=hosts, runs_folder=runs_folder)
     listener = listen(host, port)

@@ -150,13 +150,15 @@ class Usage:
     completion_tokens: int = 0
 
 
-async def tell(worker: Worker, orders: Sequence[Order], usage: Usage) -> AsyncGenerator[tuple[int, Piece], None]:
-    """(index, piece) of every order as they come; when it is left early, all its slots are freed at once.
+async def tell(
+    worker: Worker, orders: Sequence[Order], usage: Usage, client: str
+) -> AsyncGenerator[tuple[int, Piece], None]:
+    """(index, piece) of every order of `client` as they come; when it is left early, all its slots are freed at once.
 
     Raises as `Worker.submit` does before the first piece, and the engine's error in the middle."""
     tellings = [Telling(order) for order in orders]
     with about(orders[0].source):
-        call = await worker.submit([order.request for order in orders])
+        call = await worker.submit([order.request for order in orders], client)
     usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
     worker.prompt_tokens += usage.prompt_tokens
     try:

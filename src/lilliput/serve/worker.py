@@ -6,7 +6,9 @@ import asyncio
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from lilliput.serve.served import Served
 
 log = logging.getLogger("lilliput.serve")
+
+STOP_SECONDS = 10.0
+KEPT_SHARE = 8
+"""One more place for each so many slots and places of the queue is kept for clients who have few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,8 @@ class Call:
     """Requests that came together, while they are under way. Iterating gives their events until all have ended or been
     cancelled. Lives on the event loop, apart from `jobs`, which belongs to the worker's thread."""
 
-    def __init__(self, worker: Worker, requests: Sequence[Request]):
-        self.requests = tuple(requests)
+    def __init__(self, worker: Worker, requests: Sequence[Request], client: str):
+        self.requests, self.client = tuple(requests), client
         self.jobs: dict[int, Job] = {}
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._worker = worker
@@ -67,7 +73,7 @@ class Call:
 
     def _ended(self, index: int) -> None:
         self._left.remove(index)
-        self._worker.outstanding -= 1
+        self._worker.count(self.client, -1)
 
 
 class Worker:
@@ -81,8 +87,11 @@ class Worker:
 
     def __init__(self, served: Served, slots: int, queue_length: int):
         self.served, self.slots, self.queue_length = served, slots, queue_length
-        self.engine = Engine(served.model, slots)
+        self.engine = Engine(served.model, slots, fair=True)
         self.outstanding = self.prompt_tokens = self.completion_tokens = 0
+        self._of_client: Counter[str] = Counter()
+        self._taken = threading.Event()  # the event loop has taken what was said last
+        self._taken.set()
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._calls: dict[int, tuple[Call, int]] = {}  # by id of the job, which the engine keeps alive
         self._thread = threading.Thread(target=self._run, name=f"engine of {served.name}", daemon=True)
@@ -97,28 +106,40 @@ class Worker:
         self.ask(lambda: self._fail(Stopping("the server is being stopped")))
 
     def stop(self) -> None:
-        """End the thread after its present step."""
+        """End the thread after its present step; one that takes longer than STOP_SECONDS ends with the process."""
         self._tasks.put(None)
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
-    def check_room(self, texts: int) -> None:
-        """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now."""
+    def check_room(self, texts: int, client: str) -> None:
+        """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now. A
+        few places beyond the queue are for clients who have fewer texts than that: one alone never keeps others out.
+        """
+        room, kept = self.slots + self.queue_length, (self.slots + self.queue_length) // KEPT_SHARE
         places = f"{self.slots} slots and a queue of {self.queue_length}"
-        if texts > self.slots + self.queue_length:
+        if texts > room:
             raise ConfigError(
                 f"{texts} texts are asked for at once; the server has {places}", "ask for fewer at a time"
             )
-        if self.outstanding + texts > self.slots + self.queue_length:
+        if self._of_client[client] + texts <= kept:
+            room += kept
+        if self.outstanding + texts > room:
             raise Busy(
                 f"{self.outstanding} texts run or wait, and {texts} more do not fit into {places}", "ask again later"
             )
 
-    async def submit(self, requests: Sequence[Request]) -> Call:
+    def count(self, client: str, texts: int) -> None:
+        """So many texts of `client` more (or less) run or wait."""
+        self.outstanding += texts
+        self._of_client[client] += texts
+        if not self._of_client[client]:
+            del self._of_client[client]
+
+    async def submit(self, requests: Sequence[Request], client: str) -> Call:
         """Queue requests that belong together, all or none. Raises as `check_room` does, and ConfigError for a
         request that the engine refuses."""
-        self.check_room(len(requests))
-        call = Call(self, requests)
-        self.outstanding += len(requests)
+        self.check_room(len(requests), client)
+        call = Call(self, requests, client)
+        self.count(client, len(requests))
         self.ask(lambda: self._accept(call))
         try:
             await call.accepted
@@ -147,7 +168,7 @@ class Worker:
     def _accept(self, call: Call) -> None:
         try:
             for index, request in enumerate(call.requests):
-                call.jobs[index] = job = self.engine.submit(request)
+                call.jobs[index] = job = self.engine.submit(request, client=call.client, call=call)
                 self._calls[id(job)] = call, index
         except Exception as error:
             self.drop(call, list(call.jobs))
@@ -175,7 +196,17 @@ class Worker:
             if token.finish is not None:
                 del self._calls[id(job)], call.jobs[index]
             said.append((call, job.error or Event(index, token, job)))
-        self._tell(lambda: [call.hear(event) for call, event in said])
+        # The thread is never more than a step ahead: else, under load, what it says would wait for the event loop in
+        # a line that grows, and new requests behind it.
+        self._taken.wait(STOP_SECONDS)
+        self._taken.clear()
+        self._tell(lambda: self._deliver(said))
+
+    def _deliver(self, said: Sequence[tuple[Call, Event | Exception]]) -> None:
+        """On the event loop."""
+        for call, event in said:
+            call.hear(event)
+        self._taken.set()
 
     def _fail(self, error: Exception) -> None:
         """Give up every text, and say why to each call."""
@@ -185,4 +216,6 @@ class Worker:
 
     def _tell(self, task: Callable[[], object]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(task)
+        # The loop is closed where the server was ended at once (a second Ctrl-C): nobody hears.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(task)

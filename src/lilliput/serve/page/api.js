@@ -55,9 +55,11 @@ export async function* stream(path, body, signal) {
   }
 }
 
-/** A shell command that sends the same request. */
+/** A shell command that sends the same request. A key goes through standard input: a command line can be read by other
+ * users, and printf is a part of the shell, not a program. */
 export function command(path, body) {
   const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
-  const key = sessionStorage.getItem(keyName) ? ' \\\n  -H "Authorization: Bearer $LILLIPUT_API_KEY"' : "";
-  return `curl ${location.origin}${path} -H 'Content-Type: application/json'${key} \\\n  -d '${quoted}'`;
+  const keyed = sessionStorage.getItem(keyName) !== null;
+  const key = keyed ? `printf 'Authorization: Bearer %s\\n' "$LILLIPUT_API_KEY" | \\\n  ` : "";
+  return `${key}curl ${location.origin}${path} -H 'Content-Type: application/json'${keyed ? " -H @-" : ""} \\\n  -d '${quoted}'`;
 }

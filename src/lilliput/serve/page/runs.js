@@ -14,9 +14,9 @@ let timer = 0;
 export async function start() {
   clearTimeout(timer);
   try {
-    const { runs } = await get("/runs");
+    const { runs, unread } = await get("/runs");
     if (!runs.some((run) => run.name === chosen)) chosen = runs[0]?.name ?? null;
-    drawList(runs);
+    drawList(runs, unread);
     if (chosen) draw(await get(`/runs/${encodeURIComponent(chosen)}`));
     else view.replaceChildren(element("p", "empty", "No run has begun in the folder runs/. Start one: lilliput train story"));
   } catch (error) {
@@ -29,7 +29,7 @@ export function stop() {
   clearTimeout(timer);
 }
 
-function drawList(runs) {
+function drawList(runs, unread) {
   const focused = document.activeElement?.dataset?.run;
   list.replaceChildren(
     ...runs.map((run) => {
@@ -45,6 +45,7 @@ function drawList(runs) {
       });
       return button;
     }),
+    ...unread.map(({ name, reason }) => element("p", "error", `${name} cannot be read: ${reason}`)),
   );
   if (focused) list.querySelector(`[data-run="${CSS.escape(focused)}"]`)?.focus();
 }
