@@ -76,6 +76,8 @@ def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
     Raises CheckpointError when it is none of them or nothing in it is whole."""
     folder = find(path)
     if (folder / "config.json").is_file():
+        if (folder.parent / checkpoint.MANIFEST).is_file():
+            checkpoint.verify(folder.parent)
         return folder
     if (folder / "model" / "config.json").is_file():
         checkpoint.verify(folder)
