@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from lilliput.api.kept_recipe import KeptRecipe
 from lilliput.api.storyteller import Storyteller, faster
 from lilliput.base import allocator, mkl
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
@@ -246,7 +247,8 @@ class Assembly:
         benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers]
+        kept = KeptRecipe(self.recipe)
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers, kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -123,8 +123,10 @@ def _metrics(run: RunFolder, problems: list[str]) -> list[dict[str, Any]]:
         problems.append(f"{run.metrics.name} is missing")
         return []
     try:
-        return [line for line in run.read_metrics() if isinstance(line, dict)]
-    except (OSError, UnicodeDecodeError) as error:
+        if damaged := run.damaged_metrics():
+            problems.append(f"{run.metrics.name}: line {', '.join(map(str, damaged[:6]))} is damaged and left out")
+        return run.read_metrics()
+    except OSError as error:
         problems.append(f"{run.metrics.name} cannot be read: {error}")
         return []
 

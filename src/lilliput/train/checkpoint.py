@@ -174,6 +174,15 @@ def read_state(folder: Path, device: str = "cpu") -> TrainerState:
     )
 
 
+def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:
+    """What the callback of that name kept in the newest good checkpoint; empty where there is none."""
+    try:
+        folder = newest_good(run, lambda text: None)
+    except CheckpointError:
+        folder = None
+    return read_json(folder / "trainer" / "state.json")["callbacks"].get(callback, {}) if folder else {}
+
+
 def prune(run: RunFolder, keep: int, protected: Callable[[int], bool]) -> None:
     """Delete all but the newest `keep` checkpoints (at least two), and those that are `protected`, and what an
     interrupted write left behind."""
