@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
 from lilliput.api.kept_recipe import KeptRecipe
 from lilliput.api.storyteller import Storyteller, faster
 from lilliput.base import allocator, mkl
+from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
@@ -208,7 +210,7 @@ class Assembly:
         bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
         if train.epochs is not None and (bound or budget.steps == train.least_steps):
             self._say_how_often(budget)
-        return settings.choose(
+        chosen = settings.choose(
             train,
             self.model,
             self.objective,
@@ -216,6 +218,8 @@ class Assembly:
             budget,
             self.say,
         )
+        write_json(self.run.settings, asdict(chosen))
+        return chosen
 
     def _say_what_computes(self, memory: str) -> None:
         """The lines that `lilliput doctor` prints of any run here."""

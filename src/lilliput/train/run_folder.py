@@ -28,6 +28,7 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.recipe = path / "recipe.yaml"
+        self.settings = path / "settings.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.samples = path / "samples.md"
