@@ -46,7 +46,7 @@ def test_every_document_is_there_with_both_bounds(corpus, prepared):
 def test_the_manifest_says_what_is_there(corpus, prepared):
     dataset = prepared(corpus, steps=["normalise", {"kind": "length", "min_words": 12}])
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
-    assert manifest == {**dataset.manifest, "sha256": manifest["sha256"]}
+    assert manifest == {**dataset.manifest, "content_sha256": manifest["content_sha256"]}
     assert (manifest["dtype"], manifest["vocab_size"]) == ("uint16", 300)
     assert manifest["tokenizer"]["sha256"] == dataset.tokenizer.sha256 == Tokenizer.load(dataset.folder).sha256
     assert manifest["drops"]["fewer than 12 words"] == manifest["sources"][0]["dropped"] > 0

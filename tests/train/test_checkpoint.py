@@ -79,7 +79,7 @@ def test_a_manifest_that_says_something_else_is_damage(run: RunFolder, content: 
 def test_an_entry_of_the_manifest_that_changes_is_damage(run: RunFolder) -> None:
     manifest = save(run, 1) / "manifest.json"
     written = json.loads(manifest.read_text())
-    for change in ({"files": {}}, {"files": dict(list(written["files"].items())[1:])}, {"sha256": "0"}):
+    for change in ({"files": {}}, {"files": dict(list(written["files"].items())[1:])}, {"content_sha256": "0"}):
         manifest.write_text(json.dumps({**written, **change}))
         with pytest.raises(CheckpointError, match="is damaged: its content is not what was written"):
             checkpoint.verify(manifest.parent)

@@ -13,9 +13,8 @@ from lilliput.api.kept_recipe import kept_recipe
 from lilliput.api.run import RUNS, Run
 from lilliput.base.console import command
 from lilliput.base.console import say as print_line
-from lilliput.base.damage import set_aside
+from lilliput.base.damage import set_aside, write_sealed
 from lilliput.base.errors import CheckpointError
-from lilliput.base.files import write_json
 from lilliput.recipe import Recipe
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback
@@ -94,5 +93,5 @@ def _train(
     if reason.startswith("interrupted"):
         say(f"{reason}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
         return
-    write_json(folder.summary, conclude(assembly, trainer, reason))
+    write_sealed(folder.summary, conclude(assembly, trainer, reason))
     assembly.report()

@@ -12,11 +12,11 @@ from typing import Any
 
 from lilliput.base.files import read_json, sha256, sync, write_json
 
-SEAL = "sha256"
+SEAL = "content_sha256"
 
 
 def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON object with the hash of its content under "sha256", whole or not at all."""
+    """Write a JSON object with the hash of its content under SEAL, whole or not at all."""
     write_json(path, {**values, SEAL: _hash(values)})
 
 
@@ -42,6 +42,12 @@ def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
     if values.get(SEAL) != _hash(content):
         raise ValueError("its content is not what was written (SHA-256)")
     return content
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """The values of a file that `write_sealed` wrote, or an earlier version without a seal. Raises as `read_sealed`."""
+    values = read_object(path)
+    return unsealed(values) if SEAL in values else values
 
 
 def _hash(values: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lilliput.base.damage import keep_copy, read_object
+from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.train.metrics_file import parse_metrics
@@ -70,11 +70,11 @@ class RunFolder:
         if not self.summary.exists():
             return {}
         try:
-            summary = read_object(self.summary)
-            if "stopped" not in summary:  # every summary has it
-                raise ValueError("it does not hold how the run ended")
+            summary = read_kept(self.summary)
+            if not summary:
+                raise ValueError("it is empty")
             return summary
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             again = f"the same training command writes it again: lilliput train {self.recipe}"
             raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
 
