@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import torch
 
 from lilliput.base.config import validate
-from lilliput.base.errors import ModelError
+from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
+from lilliput.base.reading import read_object
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
 from lilliput.model.stock import Stock
@@ -256,11 +256,11 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
     folder = Path(folder)
     where = str(folder / "config.json")
     try:
-        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        raw = read_object(where)
     except OSError as error:
         raise ModelError(f"cannot read {where}: {error.strerror}", "give a folder in Hugging Face's layout") from None
-    except ValueError as error:
-        raise ModelError(f"{where} is not valid JSON: {error}") from None
+    except FileError as error:
+        raise ModelError(error.message) from None
     own = raw.get(OWN) if isinstance(raw.get(OWN), dict) else {}
     if raw.get("model_type") == OWN:
         return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)

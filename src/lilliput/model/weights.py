@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from lilliput.base.errors import ModelError
+from lilliput.base.errors import FileError, ModelError
+from lilliput.base.reading import read_object
 
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -75,10 +75,12 @@ def _files(folder: Path) -> list[Path]:
 def _shards(index: Path) -> list[str]:
     """The files that an index names: plain names, so that a downloaded folder cannot name a file outside itself."""
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"{index} is damaged ({type(error).__name__}: {error})") from None
-    outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+        places = read_object(index).get("weight_map")
+    except FileError as error:
+        raise ModelError(error.message) from None
+    if not isinstance(places, dict):
+        raise ModelError(f"{index} is damaged: it has no 'weight_map' of tensors")
+    outside = [name for name in places.values() if not isinstance(name, str) or Path(name).name != name or "\0" in name]
     if outside:
         raise ModelError(f"{index} names {outside[0]!r}, which is no plain file name of its own folder")
-    return names
+    return sorted(set(places.values()))
