@@ -12,11 +12,12 @@ from lilliput.base.config import validate
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import read_object
+from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
 from lilliput.model.stock import Stock
 from lilliput.model.transformer import Model
-from lilliput.model.weights import read_tensors, tensor_shapes, write_tensors
+from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes, write_tensors
 
 OWN = "lilliput"
 """The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
@@ -267,13 +268,18 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
-            f"{where} describes a '{raw.get('model_type')}' model ({', '.join(raw.get('architectures') or ['?'])})",
+            f"{where} describes a '{raw.get('model_type')}' model ({_classes(raw)})",
             f"supported: {', '.join(stock.architecture for stock in STOCK)}",
         )
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
     return _load(folder, config, stock, say)
+
+
+def _classes(raw: Mapping[str, Any]) -> str:
+    named = raw.get("architectures")
+    return ", ".join(map(str, named)) if isinstance(named, list) and named else "?"
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
@@ -289,6 +295,7 @@ def _load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
         say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
         config = config.model_copy(update={"tied_embeddings": False})
+    check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
     with torch.device("meta"):
         blank = Model(full, seed=None).state_dict()

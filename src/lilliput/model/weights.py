@@ -35,6 +35,11 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
     return found
 
 
+def stored_bytes(found: Mapping[str, tuple[Path, tuple[int, ...]]]) -> int:
+    """Bytes of the files that hold the tensors."""
+    return sum(file.stat().st_size for file in {file for file, _ in found.values()})
+
+
 def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torch.Tensor]]:
     """The named tensors, one after the other, on the CPU and in the dtype of the file."""
     files: dict[Path, list[str]] = {}
