@@ -182,7 +182,7 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:
-    """A size is a whole number from 1 up to its bound, here where 0 would stand for one that follows from the others."""
+    """A size is a whole number from 1 up to its bound; 0 would stand for one that follows from others."""
     whole = type(value) is int or (isinstance(value, float) and value.is_integer())
     if ours in LARGEST and not (whole and 1 <= value <= LARGEST[ours]):
         shown = str(value)[:40]
