@@ -24,6 +24,7 @@ from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixe
 from lilliput.evaluate.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
 from lilliput.lab.report import write_report
 from lilliput.model import kernels
+from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
@@ -85,6 +86,7 @@ class Assembly:
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
+        check_memory(recipe.model, trained=self.device.type == "cpu")
         self.dataset = dataset(recipe, say)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
