@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all clean
+.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside tran
 
 time-to-loss: $(VENV)/.dev $(VENV)-bench/.peers  ## bits per byte against wall clock beside LitGPT: four hours, alone
 	$(BIN)/python benchmarks/time_to_loss.py --svg docs/time_to_loss.svg
+
+faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended: ten minutes at most
+	$(BIN)/python -m tests.faults
 
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
 	@$(BIN)/lilliput experiments list

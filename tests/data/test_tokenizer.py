@@ -283,7 +283,7 @@ def test_a_run_means_its_newest_checkpoint(tokenizers, tmp_path, monkeypatch):
     ("content", "message"),
     [
         (None, "there is no tokenizer at"),
-        ("not json", "is not JSON"),
+        ("not json", "is not valid JSON"),
         ('{"a": 1}', "it has no 'model'"),
         ('{"model": {"type": "Magic"}, "added_tokens": []}', "not a tokenizer.json that 'tokenizers' can read"),
     ],

@@ -221,7 +221,7 @@ def test_damaged_and_missing_files(tmp_path):
         ('{"weight_map": {"a": "/etc/passwd"}}', "no plain file name"),
         ('{"weight_map": {"a": 7, "b": 8}}', "no plain file name"),
         ('{"weight_map": ["a"]}', "damaged"),
-        ("{", "damaged"),
+        ("{", "not valid JSON"),
     ],
 )
 def test_an_index_names_files_of_its_own_folder(tmp_path: Path, index: str, said: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
+from lilliput.api.kept_recipe import KeptRecipe
 from lilliput.api.storyteller import Storyteller, faster
 from lilliput.base import allocator, mkl
+from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
@@ -21,6 +24,7 @@ from lilliput.evaluate.bits_per_byte import FixedSet, Score, bits_per_byte, fixe
 from lilliput.evaluate.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
 from lilliput.lab.report import write_report
 from lilliput.model import kernels
+from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
@@ -90,6 +94,7 @@ class Assembly:
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
+        check_memory(recipe.model, trained=self.device.type == "cpu")
         self.dataset = dataset(recipe, say)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
@@ -219,7 +224,7 @@ class Assembly:
         bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
         if train.epochs is not None and (bound or budget.steps == train.least_steps):
             self._say_how_often(budget)
-        return settings.choose(
+        chosen = settings.choose(
             train,
             self.model,
             self.objective,
@@ -227,6 +232,8 @@ class Assembly:
             budget,
             self.say,
         )
+        write_json(self.run.settings, asdict(chosen))
+        return chosen
 
     def _say_what_computes(self, memory: str) -> None:
         """The lines that `lilliput doctor` prints of any run here."""
@@ -258,7 +265,8 @@ class Assembly:
         benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers]
+        kept = KeptRecipe(self.recipe)
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers, kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -7,14 +7,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lilliput.api.evaluation import Say, recipe_or_none, texts_of
 from lilliput.api.run import find
 from lilliput.api.storyteller import Storyteller, load
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError, DataError, FileError
+from lilliput.base.reading import from_yaml, read_text
 from lilliput.data.infer import named_texts
 from lilliput.evaluate.judge.copied import longest_copies
 from lilliput.evaluate.judge.endpoint import Judge
@@ -45,9 +44,9 @@ def read_prompts(path: str | Path) -> list[str]:
     """The beginnings in a YAML list, or one a line in any other file. Raises DataError."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-        found = yaml.safe_load(text) if file.suffix in (".yaml", ".yml") else text.splitlines()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = read_text(file)
+        found = from_yaml(text) if file.suffix in (".yaml", ".yml") else text.splitlines()
+    except (OSError, FileError) as error:
         raise DataError(f"cannot read prompts from {file}: {' '.join(str(error).split())[:200]}") from None
     prompts = [entry.rstrip("\n") for entry in found if isinstance(entry, str)] if isinstance(found, list) else []
     if not prompts or len(prompts) < len(found):

@@ -6,18 +6,31 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from lilliput.base.errors import ConfigError, nearest
+from lilliput.base.errors import ConfigError, FileError, nearest
+from lilliput.base.reading import LARGEST_YAML, from_yaml, read_text
 
 C = TypeVar("C", bound="Config")
+
+LARGEST = 2**63 - 1
+SHOWN = 80
+"""Characters of a wrong value that an error repeats."""
 
 
 class Config(BaseModel):
     """Base of every section of a recipe. Values cannot be changed; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_of_this_world(cls, value: Any) -> Any:
+        """No whole number beyond 64 bits: it would run over in the first table that it comes to."""
+        entries = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(entry, int) and abs(entry) > LARGEST for entry in entries):
+            raise ValueError(f"a whole number between -{LARGEST:,} and {LARGEST:,} is wanted")
+        return value
 
     def differences(self) -> dict[str, Any]:
         """The values that differ from the defaults, nested as in YAML."""
@@ -43,8 +56,16 @@ def _explain(kind: type[BaseModel], problem: Any) -> str:
         return f"unknown key '{key}'{place}{nearest(key, known)}" + (f"; known: {', '.join(known)}" if known else "")
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
-    shown = f" (given {given!r})" if isinstance(given, str | int | float | bool) else ""
+    shown = f" (given {_short(given)})" if isinstance(given, str | int | float | bool) else ""
     return f"'{path}': {message}{shown}" if path else f"{message}"
+
+
+def _short(value: Any) -> str:
+    """A value as an error shows it. A number of thousands of digits cannot be written at all."""
+    if isinstance(value, int) and abs(value) > 10**SHOWN:
+        return f"a number of {value.bit_length():,} bits"
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... of {len(text):,} characters"
 
 
 def _keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
@@ -62,11 +83,15 @@ def _keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError on a missing file, bad YAML or another kind of value."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_text(path, LARGEST_YAML)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except FileError as error:
+        raise ConfigError(error.message) from None
+    try:
+        values = from_yaml(text)
+    except FileError as error:
+        raise ConfigError(f"{path} {error.message}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -106,8 +131,8 @@ def _entry(entries: list[Any], number: str, key: str) -> Any:
 def parse_value(text: str) -> Any:
     """One value as YAML reads it, and also `1e-3`, which YAML 1.1 would leave a string."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = from_yaml(text)
+    except FileError:
         return text
     if isinstance(value, str):
         try:

@@ -7,6 +7,7 @@ LilliputError               anything Lilliput says about its input; the command 
 ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
 ├── TrainingError           training that cannot go on (diverged, disk full)
 ├── ExportError             a model that a file format cannot say, or a file that cannot be read
+├── FileError               a file whose content is not what it has to be; a ValueError as well
 └── MissingExtra            an optional dependency that is not installed
 """
 
@@ -47,6 +48,10 @@ class TrainingError(LilliputError):
 
 class ExportError(LilliputError):
     """A model that a file format cannot say, or a file of such a format that cannot be read."""
+
+
+class FileError(LilliputError, ValueError):
+    """A file whose content is not what it has to be. A ValueError too, as the parsers raise for their formats."""
 
 
 class MissingExtra(LilliputError):

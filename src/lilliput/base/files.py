@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lilliput.base import reading
+
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
@@ -42,8 +44,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises OSError or ValueError as `json` does."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The value in a JSON file. Raises OSError, and FileError (a ValueError) for what is no JSON."""
+    return reading.read_json(path)
 
 
 def named_cache() -> Path | None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from lilliput.base.errors import LilliputError
 from lilliput.base.files import cache_folder
 
+LONGEST = 4000
+"""Characters of an error that are printed."""
+
 
 def start() -> None:
     """The process's entry: what trains starts again on a better memory allocator where one is installed, and a filter
@@ -64,7 +67,12 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _complain(message: str, hint: str | None) -> None:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
-    if hint:
-        sys.stderr.write(f"  {hint}\n")
+    """One line, in which a name from a file can neither move the cursor nor fill the screen."""
+    from lilliput.base.console import printable
+
+    encoding = sys.stderr.encoding or "utf-8"
+    for line in (f"error: {' '.join(message.split())}", f"  {hint}" if hint else ""):
+        if line:
+            shown = line if len(line) <= LONGEST else f"{line[:LONGEST]} ... ({len(line):,} characters)"
+            sys.stderr.write(printable(shown, encoding) + "\n")
     sys.exit(2)

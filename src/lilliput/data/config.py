@@ -64,7 +64,7 @@ class TokenizerConfig(Config):
     path          take this tokenizer instead: a tokenizer.json, its folder, or a run
     """
 
-    vocab_size: int = Field(default=4096, gt=0)
+    vocab_size: int = Field(default=4096, gt=0, le=2**21)
     kind: Literal["bpe", "sentencepiece"] = "bpe"
     pattern: Literal["qwen2", "llama-bpe", "gpt-2"] = "qwen2"
     sample_bytes: int = Field(default=20_000_000, gt=0)

@@ -20,6 +20,7 @@ from lilliput.data.config import TokenizerConfig
 from lilliput.data.kinds import Kind, kind_of
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
 from lilliput.data.token_stream import TokenStream
+from lilliput.data.tokenizer_bounds import checked, complete, trusted
 from lilliput.data.words import Words
 
 if TYPE_CHECKING:
@@ -65,11 +66,9 @@ class Tokenizer:
         """`content` is the text of a tokenizer.json, `names` the special token of some roles. Raises DataError."""
         from tokenizers import Tokenizer as Backend
 
-        try:
-            self.backend: Backend = Backend.from_str(content)
-        except Exception as error:  # `tokenizers` raises bare Exception
-            raise DataError(f"not a tokenizer.json that 'tokenizers' can read: {error}") from None
-        self.content = unmarked(content)
+        with trusted("not a tokenizer.json that 'tokenizers' can read"):
+            self.backend: Backend = Backend.from_str(checked(content))
+            self.content = unmarked(complete(content))
         self.sha256 = hashlib.sha256(self.content.encode()).hexdigest()
         self._spec = json.loads(self.content)
         self.kind: Kind = kind_of(self._spec)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.errors import DataError
+from lilliput.base.errors import DataError, FileError
+from lilliput.base.reading import from_json, read_bytes, read_object
 from lilliput.data.beginning import begins
 from lilliput.data.characters import read_meta
 from lilliput.data.files import reading
 from lilliput.data.patterns import MARK
+from lilliput.data.tokenizer_bounds import check_pieces, check_spec, trusted
 
 NORMAL = 1  # SentencePiece's type of an ordinary piece
 
@@ -25,24 +26,22 @@ def read(path: Path) -> tuple[str, dict[str, str], bool]:
         if file.name.endswith("vocab.json"):
             return read_gpt2(file), {}, True
         if file.suffix == ".model":
-            return read_sentencepiece(file.read_bytes(), file), {}, True
+            return read_sentencepiece(read_bytes(file), file), {}, True
         if file.suffix == ".bin":
-            return read_llama2c(file.read_bytes(), file), {}, True
+            return read_llama2c(read_bytes(file), file), {}, True
         if file.suffix == ".pkl":
             return read_meta(file), {}, False
-        content = file.read_bytes()
+        content = read_bytes(file)
     try:
         text = content.decode()
-        values = json.loads(text)
-    except ValueError as error:
+        check_spec(from_json(text))
+    except FileError as error:
+        raise DataError(f"{file} {error.message}", "make one: lilliput tokenizer train") from None
+    except UnicodeDecodeError as error:
         raise DataError(f"{file} is not JSON: {error}") from None
-    if not isinstance(values, dict) or "model" not in values or "added_tokens" not in values:
-        raise DataError(f"{file} is not a tokenizer.json: it has no 'model'", "make one: lilliput tokenizer train")
     settings = _settings(file.with_name("tokenizer_config.json"))
-    try:
+    with trusted(f"{file} is not a tokenizer.json that 'tokenizers' can read"):
         return text, _names(settings), begins(text, settings, file)
-    except Exception as error:  # `tokenizers` raises bare Exception
-        raise DataError(f"{file} is not a tokenizer.json that 'tokenizers' can read: {error}") from None
 
 
 def find(path: Path) -> Path:
@@ -68,10 +67,9 @@ def _settings(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON: {error}") from None
-    return settings if isinstance(settings, dict) else {}
+        return read_object(file)
+    except FileError as error:
+        raise DataError(error.message) from None
 
 
 def _names(settings: dict[str, Any]) -> dict[str, str]:
@@ -94,10 +92,8 @@ def read_gpt2(file: Path) -> str:
     merges = file.with_name(file.name.removesuffix("vocab.json") + "merges.txt")
     if not merges.is_file():
         raise DataError(f"{file} needs {merges.name} beside it, which is not there")
-    try:
+    with trusted(f"{file} and {merges.name} are not a vocabulary and its merges"):
         model = models.BPE.from_file(str(file), str(merges))
-    except Exception as error:  # `tokenizers` raises bare Exception
-        raise DataError(f"{file} and {merges.name} are not a vocabulary and its merges: {error}") from None
     backend = Tokenizer(model)
     backend.pre_tokenizer = byte_level("gpt-2")
     backend.decoder = decoders.ByteLevel()
@@ -110,7 +106,7 @@ def read_sentencepiece(data: bytes, file: Path) -> str:
     """A SentencePiece BPE model with byte fallback (its ModelProto, field 1: piece, score, type)."""
     try:
         pieces = [_piece(value) for field, value in _fields(data) if field == 1]
-    except (IndexError, struct.error, UnicodeDecodeError, TypeError):
+    except (IndexError, ValueError, struct.error, TypeError, AttributeError):
         raise DataError(f"{file} is not a SentencePiece model") from None
     return _from_scores([piece for piece, _, _ in pieces], [s if t == NORMAL else None for _, s, t in pieces], file)
 
@@ -131,18 +127,21 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
             size, position = (
                 (4, position) if tag & 7 == 5 else (8, position) if tag & 7 == 1 else _varint(data, position)
             )
+            if tag & 7 not in (1, 2, 5) or position + size > len(data):
+                raise IndexError(position)
             value, position = data[position : position + size], position + size
         yield tag >> 3, value
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 70, 7):  # 64 bits at most
         byte = data[position]
         value |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
+        position += 1
         if byte < 128:
             return value, position
+    raise IndexError(position)
 
 
 def read_llama2c(data: bytes, file: Path) -> str:
@@ -155,9 +154,11 @@ def read_llama2c(data: bytes, file: Path) -> str:
         while position < len(data):
             score, size = struct.unpack_from("<fi", data, position)
             position += 8 + size
+            if size < 0 or position > len(data):
+                raise ValueError(size)
             pieces.append(data[position - size : position].decode().replace(" ", MARK))
             scores.append(score if len(pieces) > 259 else None)
-    except (struct.error, UnicodeDecodeError):
+    except (struct.error, ValueError):
         raise DataError(f"{file} is not a llama2.c tokenizer") from None
     # Its writer pads the two bounds with newlines, so that they show when printed.
     return _from_scores(
@@ -169,6 +170,7 @@ def _from_scores(pieces: Sequence[str], scores: Sequence[float | None], file: Pa
     """A tokenizer.json from pieces and their scores; None marks bounds and bytes, which no merge makes."""
     from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
 
+    check_pieces(pieces, str(file))
     if list(pieces[: 3 + BYTES]) != byte_pieces():
         raise DataError(f"{file}: only vocabularies that begin with <unk> <s> </s> and 256 bytes can be read")
     ordinary = [(score, piece) for piece, score in zip(pieces, scores, strict=True) if score is not None]

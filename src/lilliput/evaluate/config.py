@@ -31,10 +31,10 @@ class EvaluateConfig(Config):
     baselines: tuple[int, ...] = (1, 2, 3)
     samples: int | None = Field(default=None, ge=0)
     prompts: tuple[str, ...] = ()
-    sample_tokens: int = Field(default=160, gt=0)
+    sample_tokens: int = Field(default=160, gt=0, le=2**20)
     sample_temperature: float = Field(default=0.7, ge=0, le=2)
-    heroes: int = Field(default=0, ge=0)
-    final_heroes: int = Field(default=0, ge=0)
+    heroes: int = Field(default=0, ge=0, le=100_000)
+    final_heroes: int = Field(default=0, ge=0, le=100_000)
     tasks: tuple[str, ...] = ()
     task_data: str | None = None
     task_items: int = Field(default=200, gt=0)

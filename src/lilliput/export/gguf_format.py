@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lilliput.base.config import validate
 from lilliput.base.errors import ExportError, MissingExtra
+from lilliput.base.reading import open_regular
 from lilliput.export import gguf_tokenizer as vocabulary
 from lilliput.export.format import FORMATS, Content, Format
+from lilliput.export.gguf_header import Header, read_header, stored
 from lilliput.export.rotary import Paired
 from lilliput.export.source import Source
 from lilliput.export.weights import filled
@@ -21,7 +25,7 @@ from lilliput.model.huggingface import huggingface_class
 from lilliput.model.places import Places, Split, places, to_theirs
 
 if TYPE_CHECKING:
-    from gguf import GGUFReader, GGUFWriter
+    from gguf import GGUFWriter
 
 _SHARED = {
     "embed.weight": "token_embd.weight",
@@ -146,15 +150,12 @@ class Gguf(Format):
 
     def read(self, file: Path) -> Content:
         gguf = _package()
-        try:
-            reader = gguf.GGUFReader(file)
-        except (ValueError, IndexError, OSError) as error:
-            raise ExportError(f"{file} is not a whole GGUF file: {error}", "copy or download it again") from None
-        keys = {name: field.contents() for name, field in reader.fields.items()}
+        header = read_header(file)
+        keys = header.keys
         name = keys.get("general.architecture")
-        if name not in ARCHITECTURES:
+        if not isinstance(name, str) or name not in ARCHITECTURES:
             raise ExportError(f"{file} is a '{name}' model", f"architectures that are read: {', '.join(ARCHITECTURES)}")
-        tensors = _read_tensors(gguf, reader, file)
+        tensors = _read_tensors(gguf, header, file)
         config, tensors = _config(keys, tensors, name, file)
         model = filled(config, ARCHITECTURES[name].names, tensors, file)
         return Content(model, vocabulary.read(keys, file))
@@ -220,18 +221,22 @@ def _stored(gguf: Any, kind: str, width: int, plain: bool) -> Any:
     return types.F16 if kind == "f16" else types.Q8_0
 
 
-def _read_tensors(gguf: Any, reader: GGUFReader, file: Path) -> dict[str, torch.Tensor]:
+def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tensor]:
     tensors = {}
-    for tensor in reader.tensors:
-        try:
-            values = gguf.dequantize(tensor.data, tensor.tensor_type)
-        except NotImplementedError:
-            raise ExportError(
-                f"{file} stores {tensor.name} as {tensor.tensor_type.name}, which the package gguf does not unpack",
-                "take the file in f16 or q8_0",
-            ) from None
-        shape = tuple(int(size) for size in reversed(tensor.shape))
-        tensors[tensor.name] = torch.from_numpy(values.astype("f4")).view(shape)
+    with open_regular(file) as opened:
+        for name, place in header.tensors.items():
+            kind, size = stored(gguf, file, name, place)
+            opened.seek(place.start)
+            shape = tuple(reversed(place.shape))
+            raw = np.frombuffer(opened.read(size), np.uint8).reshape(*shape[:-1], -1)
+            try:
+                values = gguf.dequantize(raw, kind)
+            except NotImplementedError:
+                raise ExportError(
+                    f"{file} stores {name} as {kind.name}, which the package gguf does not unpack",
+                    "take the file in f16 or q8_0",
+                ) from None
+            tensors[name] = torch.from_numpy(values.astype("f4")).view(shape)
     return tensors
 
 
@@ -242,10 +247,14 @@ def _config(
     embeddings, both written because llama.cpp asks for them, are left out."""
     architecture = ARCHITECTURES[name]
 
-    def key(key: str, default: Any = None) -> Any:
+    def key(key: str, default: Any = None, kind: type = int) -> Any:
         found = keys.get(f"{name}.{key}", default)
         if found is None:
             raise ExportError(f"{file} lacks the key '{name}.{key}'")
+        if kind is int and (type(found) is not int or found < 1):
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a whole number from 1 is wanted")
+        if kind is float and (type(found) not in (int, float) or not math.isfinite(found)):
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a number is wanted")
         return found
 
     if keys.get(f"{name}.rope.scaling.type", "none") != "none":
@@ -266,17 +275,17 @@ def _config(
         "n_kv_heads": key("attention.head_count_kv", heads),
         "d_head": d_head,
         "d_mlp": key("feed_forward_length"),
-        "vocab_size": len(keys["tokenizer.ggml.tokens"]) if embedding is None else len(embedding),
+        "vocab_size": len(vocabulary.pieces_of(keys, file)) if embedding is None else len(embedding),
         "context_length": key("context_length"),
-        "norm_eps": round(key(architecture.epsilon), 12),
+        "norm_eps": round(key(architecture.epsilon, kind=float), 12),
         "bias": biased,
         "tied_embeddings": tied,
         "init": "normal",
         **architecture.parts,
     }
     if values.get("position") != "learned":
-        values["rope_theta"] = key("rope.freq_base", 10_000.0)
+        values["rope_theta"] = key("rope.freq_base", 10_000.0, float)
         values["rotary_fraction"] = key("rope.dimension_count", d_head) / d_head
     if name == "gptneox":
-        values["residual"] = "parallel" if key("use_parallel_residual", True) else "sequential"
+        values["residual"] = "parallel" if key("use_parallel_residual", True, bool) else "sequential"
     return validate(ModelConfig, values, str(file)), {n: t for n, t in tensors.items() if n not in needless}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from lilliput.base.errors import ExportError
 from lilliput.data.kinds import marks_spaces
 from lilliput.data.patterns import PATTERNS, byte_level
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.data.tokenizer_bounds import check_pieces, trusted
 from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
 from lilliput.export.merges import merges_of, scores_of
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """gguf.TokenType, which needs the package."""
 
+TYPES = "tokenizer.ggml.token_type"
 BYTE_PIECES = frozenset(byte_pieces()[-BYTES:])
 
 ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
@@ -95,14 +98,16 @@ def read(keys: dict[str, Any], file: Path) -> Tokenizer | None:
     model, pre = keys.get("tokenizer.ggml.model"), keys.get("tokenizer.ggml.pre", "default")
     if model is None:
         return None
-    pieces = keys["tokenizer.ggml.tokens"]
-    types = keys.get("tokenizer.ggml.token_type") or [NORMAL] * len(pieces)
-    while types and types[-1] == UNUSED:
-        pieces, types = pieces[:-1], types[:-1]
+    if not isinstance(model, str) or not isinstance(pre, str):
+        raise ExportError(f"{file}: 'tokenizer.ggml.model' or 'tokenizer.ggml.pre' is no text")
+    pieces = pieces_of(keys, file)
+    types = _list(keys, "token_type", int, file, len(pieces)) if TYPES in keys else [NORMAL] * len(pieces)
+    used = next((place for place in range(len(types), 0, -1) if types[place - 1] != UNUSED), 0)
+    pieces, types = pieces[:used], types[:used]
     if model == "gpt2" and pre in PATTERNS:
-        backend = _byte_level(pieces, keys["tokenizer.ggml.merges"], pre)
+        backend = _byte_level(pieces, _list(keys, "merges", str, file), pre)
     elif model == "llama" and pieces[: 3 + BYTES] == byte_pieces():
-        scores = keys["tokenizer.ggml.scores"]
+        scores = _list(keys, "scores", float, file, len(pieces))
         normal = [place for place, type_ in enumerate(types) if type_ == NORMAL]
         ranked = [pieces[place] for place in sorted(normal, key=lambda place: -scores[place])]
         backend = sentencepiece_backend(pieces, ranked, [], None)
@@ -111,16 +116,42 @@ def read(keys: dict[str, Any], file: Path) -> Tokenizer | None:
             f"{file} holds a '{model}' tokenizer with the pre-split '{pre}'",
             f"read are: llama (SentencePiece with byte fallback), and gpt2 with {', '.join(PATTERNS)}",
         )
+    return _finished(backend, pieces, types, keys, file)
+
+
+def _finished(backend: Any, pieces: list[str], types: list[int], keys: dict[str, Any], file: Path) -> Tokenizer:
+    """The tokenizer with its special and user-defined tokens, and the marks that the keys name."""
     from tokenizers import AddedToken
 
+    model, pre = keys["tokenizer.ggml.model"], keys.get("tokenizer.ggml.pre", "default")
     control = [piece for piece, type_ in zip(pieces, types, strict=True) if type_ in (CONTROL, UNKNOWN)]
     backend.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in control])
     own = [piece for piece, type_ in zip(pieces, types, strict=True) if type_ == USER_DEFINED]
     backend.add_tokens([AddedToken(piece, special=False, normalized=False) for piece in own])
     ids = {role: keys.get(f"tokenizer.ggml.{word}_token_id") for role, word in ROLES.items()}
-    names = {role: pieces[number] for role, number in ids.items() if number is not None and number < len(pieces)}
+    names = {role: pieces[number] for role, number in ids.items() if type(number) is int and 0 <= number < len(pieces)}
     begins = keys.get("tokenizer.ggml.add_bos_token", model == "llama" or pre == "llama-bpe")
     return Tokenizer(backend.to_str(pretty=True), names, bool(begins))
+
+
+def pieces_of(keys: dict[str, Any], file: Path) -> list[str]:
+    """The vocabulary's pieces. Raises ExportError where there are none, or two are alike."""
+    pieces = _list(keys, "tokens", str, file)
+    check_pieces(pieces, str(file))
+    if len(set(pieces)) < len(pieces):
+        piece, count = Counter(pieces).most_common(1)[0]
+        raise ExportError(f"{file}: the vocabulary holds {piece!r} {count} times")
+    return pieces
+
+
+def _list(keys: dict[str, Any], name: str, kind: type, file: Path, count: int | None = None) -> list[Any]:
+    """A list of the tokenizer's keys, all of its entries of `kind`."""
+    found = keys.get(f"tokenizer.ggml.{name}")
+    if not isinstance(found, list) or not all(type(entry) is kind for entry in found):
+        raise ExportError(f"{file}: 'tokenizer.ggml.{name}' is {'not there' if found is None else 'of a wrong type'}")
+    if count is not None and len(found) != count:
+        raise ExportError(f"{file}: 'tokenizer.ggml.{name}' has {len(found):,} entries, and there are {count:,} pieces")
+    return found
 
 
 def _byte_level(pieces: list[str], merges: list[str], pattern: str) -> Any:
@@ -128,7 +159,8 @@ def _byte_level(pieces: list[str], merges: list[str], pattern: str) -> Any:
     from tokenizers import decoders, models
 
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
-    backend = Backend(models.BPE(vocab={piece: number for number, piece in enumerate(pieces)}, merges=pairs))
+    with trusted("the vocabulary's merges are not of its pieces"):
+        backend = Backend(models.BPE(vocab={piece: number for number, piece in enumerate(pieces)}, merges=pairs))
     backend.pre_tokenizer = byte_level(pattern)
     backend.decoder = decoders.ByteLevel()
     return backend

@@ -147,6 +147,10 @@ class Llama2c(Format):
 
 
 def _config(numbers: tuple[int, ...], tied: bool, file: Path) -> ModelConfig:
+    if numbers[3] > 0 and numbers[0] > 0 and numbers[0] % numbers[3]:
+        raise ExportError(f"{file}: a width of {numbers[0]} does not part into {numbers[3]} heads")
+    if min(numbers) < 1:
+        raise ExportError(f"{file}: its header has a size of {min(numbers)}")
     values = {**PARTS, **dict(zip(SHAPE, numbers, strict=True)), "tied_embeddings": tied, "init": "normal"}
     return validate(ModelConfig, values, str(file))
 
@@ -184,7 +188,7 @@ def _read_fp32(file: Path, config: ModelConfig) -> dict[str, torch.Tensor]:
     if file.stat().st_size != wanted:
         raise ExportError(f"{file} has {file.stat().st_size:,} bytes, but its header asks for {wanted:,}")
     data, at = np.fromfile(file, "<f4", offset=SEVEN.size), 0
-    shapes, tensors = expected(config, NAMES), {}
+    shapes, tensors = expected(config, NAMES, file), {}
     for name in (*_stacked(shapes, IN_FP32), *({"head"} & shapes.keys())):
         if name == "head":
             at = len(data) - math.prod(shapes[name])
@@ -233,7 +237,7 @@ def _write_int8(out: Any, config: ModelConfig, tensors: dict[str, torch.Tensor])
 
 
 def _read_int8(file: Path, config: ModelConfig, group: int) -> dict[str, torch.Tensor]:
-    shapes = expected(config, NAMES)
+    shapes = expected(config, NAMES, file)
     norms = [*_stacked(shapes, NORMS)]
     matrices = [*_stacked(shapes, (*MATRICES, "head"))]
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}

@@ -51,12 +51,14 @@ class Llmc(Format):
             version = int(header[1]) if len(header) > 1 else None
             raise ExportError(f"{file} is version {version} of llm.c's checkpoints; 3 (fp32) and 5 (bf16) can be read")
         numbers = dict(zip(SHAPE, map(int, header[2:7]), strict=True))
+        if min(numbers.values()) < 1:
+            raise ExportError(f"{file}: its header has a size of {min(numbers.values())}")
         config = validate(ModelConfig, PARTS | numbers, str(file))
         return Content(filled(config, NAMES, _tensors(file, config, int(header[7]), DTYPES[int(header[1])]), file))
 
 
 def _tensors(file: Path, config: ModelConfig, padded: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    shapes = expected(config, NAMES)
+    shapes = expected(config, NAMES, file)
     first, last = (
         ["transformer.wte.weight", "transformer.wpe.weight"],
         ["transformer.ln_f.weight", "transformer.ln_f.bias"],

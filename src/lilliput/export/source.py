@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lilliput.base.files import read_json
+from lilliput.base.reading import read_object, read_text
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generate.decode import generate
 from lilliput.generate.sampling import SamplingConfig
@@ -29,7 +29,7 @@ class Source:
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
         """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read."""
-        own = read_json(folder / "config.json").get(OWN) or {}
+        own = read_object(folder / "config.json").get(OWN) or {}
         return cls(
             model=from_huggingface(folder),
             tokenizer=Tokenizer.load(folder),
@@ -51,7 +51,7 @@ def _chat_template(folder: Path) -> str | None:
     """The template beside the tokenizer: a file of its own, or a key of tokenizer_config.json."""
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        return read_text(file)
     settings = folder / "tokenizer_config.json"
-    given = read_json(settings).get("chat_template") if settings.is_file() else None
+    given = read_object(settings).get("chat_template") if settings.is_file() else None
     return given if isinstance(given, str) else None

@@ -7,20 +7,26 @@ from pathlib import Path
 
 import torch
 
-from lilliput.base.errors import ExportError
+from lilliput.base.errors import ExportError, ModelError
+from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import Places, to_ours, to_theirs
 from lilliput.model.transformer import Model
 
 
-def expected(config: ModelConfig, table: Places) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor of `config`, by its name in `table`."""
+def expected(config: ModelConfig, table: Places, file: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of `config`, by its name in `table`. Raises ExportError where `file` is too small to
+    hold them."""
+    try:
+        check_stored(config, file.stat().st_size, str(file))
+    except ModelError as error:
+        raise ExportError(error.message, error.hint) from None
     return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
 
 
 def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:
     """The model of `config` in fp32 and eval mode. Raises ExportError for tensors missing, unknown or misshapen."""
-    wanted = expected(config, table)
+    wanted = expected(config, table, file)
     missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
     for names, what in ((missing, "missing"), (unknown, "unknown")):
         if names:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lilliput.base.errors import ModelError
+from lilliput.base.errors import FileError, ModelError
+from lilliput.base.reading import read_object
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
@@ -47,7 +47,6 @@ def _settings(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file} is not valid JSON: {error}") from None
-    return values if isinstance(values, dict) else {}
+        return read_object(file)
+    except FileError as error:
+        raise ModelError(error.message) from None

@@ -107,6 +107,9 @@ class _Native:
         self._head = self._matrix(model.embed if model.unembed is None else model.unembed)
         self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
         self._bound: WeakKeyDictionary[KVCache, _Model] = WeakKeyDictionary()
+        # Past the tables of a rotary model the Python computes the angles anew.
+        turns = isinstance(model.position, Rotary)
+        self._most_positions = len(model.position.cos) if turns else model.config.context_length
 
     def __call__(
         self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
@@ -118,6 +121,8 @@ class _Native:
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self._model.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
+        if end > self._most_positions:
+            return self._model(tokens, segments=segments, cache=cache)
         if cache not in self._bound:
             self._bound[cache] = self._bind(cache)
         bound, count = self._bound[cache], ctypes.c_int64(batch * new)

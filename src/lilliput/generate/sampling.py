@@ -39,8 +39,8 @@ class SamplingConfig(Config):
         default=1.0, gt=0, le=10, description="above 1, tokens that the text already holds become less likely"
     )
     seed: int = Field(default=0, ge=0, description="the same seed draws the same tokens")
-    max_tokens: int = Field(default=512, ge=1, description="at most this many new tokens")
-    n: int = Field(default=1, ge=1, description="samples of each prompt")
+    max_tokens: int = Field(default=512, ge=1, le=2**24, description="at most this many new tokens")
+    n: int = Field(default=1, ge=1, le=2**20, description="samples of each prompt")
 
     def generators(self) -> list[np.random.Generator]:
         """One random stream a sample; stream k depends on (seed, k) only, so sample k never depends on n."""

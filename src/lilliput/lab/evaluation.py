@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lilliput.base.html import escape, table
+from lilliput.base.reading import read_object
 from lilliput.lab.run_record import RunRecord, as_number
 from lilliput.train.run_folder import RunFolder
 
@@ -17,7 +17,7 @@ def evaluation(record: RunRecord) -> str:
     if not file.is_file():
         return ""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_object(file)
         drawn = [draw(found[key]) for key, draw in SECTIONS.items() if found.get(key)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f'<h2>Evaluated afterwards</h2><p class="quiet">{escape(file.name)} cannot be used: {escape(error)}</p>'

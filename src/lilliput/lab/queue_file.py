@@ -11,8 +11,9 @@ from pydantic import BeforeValidator, Field
 
 from lilliput.base import foreign
 from lilliput.base.config import Config, validate
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import ConfigError, FileError
 from lilliput.base.files import write_text
+from lilliput.base.reading import LARGEST_YAML, from_yaml, read_bytes
 
 Status = Literal["todo", "running", "done", "failed"]
 
@@ -118,7 +119,7 @@ class QueueFile:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")  # as bytes, so that line ends stay what they are
+        return read_bytes(path, LARGEST_YAML).decode("utf-8")  # as bytes, so that line ends stay what they are
     except FileNotFoundError:
         raise ConfigError(f"there is no {path}", "name another with --file; docs/tiny_stories.md shows one") from None
     except UnicodeDecodeError as error:
@@ -127,9 +128,9 @@ def _read(path: Path) -> str:
 
 def _load(text: str, path: Path) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        return from_yaml(text)
+    except FileError as error:
+        raise ConfigError(f"{path} {error.message}") from None
 
 
 def _entries(values: Any, path: Path) -> list[Any]:

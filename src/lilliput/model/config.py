@@ -20,6 +20,17 @@ from lilliput.base.registry import Registry
 from lilliput.model.parts import MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 
+LARGEST = {
+    "d_model": 2**17,
+    "n_layers": 2**11,
+    "n_heads": 2**13,
+    "n_kv_heads": 2**13,
+    "d_head": 2**13,
+    "d_mlp": 2**19,
+    "vocab_size": 2**21,
+    "context_length": 2**24,
+}
+"""Plain bounds, each several times that of the largest model that is known: what goes beyond is a slip or an attack."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the others where they are not given."""
 
@@ -47,16 +58,32 @@ class ModelConfig(Config):
     style: str | None = Field(
         default=None, description="a named row (`lilliput model list`) that fills in what is not given"
     )
-    d_model: int = Field(default=192, ge=1, description="width of the residual stream")
-    n_layers: int = Field(default=3, ge=1, description="blocks")
-    n_heads: int = Field(default=0, ge=0, description="query heads; 0: from d_model")
-    n_kv_heads: int = Field(
-        default=0, ge=0, description="key and value heads, shared by groups of query heads; 0: n_heads"
+    d_model: int = Field(
+        default=192, ge=1, le=LARGEST["d_model"], strict=True, description="width of the residual stream"
     )
-    d_head: int = Field(default=0, ge=0, description="channels of a head; 0: d_model / n_heads")
-    d_mlp: int = Field(default=0, ge=0, description="inner width of the MLP; 0: from d_model")
-    vocab_size: int = Field(default=2048, ge=2, description="token ids that the model knows")
-    context_length: int = Field(default=256, ge=1, description="tokens that the model sees at once")
+    n_layers: int = Field(default=3, ge=1, le=LARGEST["n_layers"], strict=True, description="blocks")
+    n_heads: int = Field(
+        default=0, ge=0, le=LARGEST["n_heads"], strict=True, description="query heads; 0: from d_model"
+    )
+    n_kv_heads: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST["n_kv_heads"],
+        strict=True,
+        description="key and value heads, shared by groups of query heads; 0: n_heads",
+    )
+    d_head: int = Field(
+        default=0, ge=0, le=LARGEST["d_head"], strict=True, description="channels of a head; 0: d_model / n_heads"
+    )
+    d_mlp: int = Field(
+        default=0, ge=0, le=LARGEST["d_mlp"], strict=True, description="inner width of the MLP; 0: from d_model"
+    )
+    vocab_size: int = Field(
+        default=2048, ge=2, le=LARGEST["vocab_size"], strict=True, description="token ids that the model knows"
+    )
+    context_length: int = Field(
+        default=256, ge=1, le=LARGEST["context_length"], strict=True, description="tokens that the model sees at once"
+    )
     norm: Annotated[str, AfterValidator(_part(NORMS))] = Field(default="rms", description="rms or layer")
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
     position: Annotated[str, AfterValidator(_part(POSITIONS))] = Field(
@@ -87,7 +114,7 @@ class ModelConfig(Config):
         """Lay the given values over the style's row, then derive the sizes that are still open."""
         if not isinstance(values, Mapping):
             return values
-        filled = {key: value for key, value in values.items() if value is not None or key == "window"}
+        filled = {key: _whole(key, v) for key, v in values.items() if v is not None or key == "window"}
         style = filled.get("style")
         if style is not None:
             if not isinstance(style, str) or style not in STYLES:
@@ -122,16 +149,22 @@ class ModelConfig(Config):
         return style | {name: getattr(self, name) for name in type(self).model_fields if name in changed | {*DERIVED}}
 
 
+def _whole(key: str, value: Any) -> Any:
+    """A size that was written as 1e3 is the whole number that it stands for."""
+    return int(value) if key in LARGEST and isinstance(value, float) and value.is_integer() else value
+
+
 def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
-    """The derived sizes that are not given, or nothing where their base is not a usable number (validation says so)."""
+    """The derived sizes that are not given, or nothing where one that is given is no usable number (validation names
+    it)."""
 
     def size(name: str) -> int:
-        value = given.get(name, ModelConfig.model_fields[name].default)
-        return value if isinstance(value, int) and value > 0 else 0
+        return given.get(name, ModelConfig.model_fields[name].default)
 
-    d_model, heads, d_head = size("d_model"), size("n_heads"), size("d_head")
-    if not d_model or any(isinstance(given.get(name), int) and given[name] < 0 for name in DERIVED):
+    numbers = [size(name) for name in ("d_model", *DERIVED)]
+    if not all(type(number) is int and number >= 0 for number in numbers) or not size("d_model"):
         return {}
+    d_model, heads, d_head = size("d_model"), size("n_heads"), size("d_head")
     d_head = d_head or (d_model // heads if heads else 64 if d_model % 64 == 0 else min(32, d_model))
     heads = heads or d_model // d_head
     if not size("d_head") and heads * d_head != d_model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,15 @@ from typing import Any
 import torch
 
 from lilliput.base.config import validate
-from lilliput.base.errors import ModelError
+from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
+from lilliput.base.reading import read_object
+from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
 from lilliput.model.stock import Stock
 from lilliput.model.transformer import Model
-from lilliput.model.weights import read_tensors, tensor_shapes, write_tensors
+from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes, write_tensors
 
 OWN = "lilliput"
 """The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
@@ -256,24 +257,29 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
     folder = Path(folder)
     where = str(folder / "config.json")
     try:
-        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        raw = read_object(where)
     except OSError as error:
         raise ModelError(f"cannot read {where}: {error.strerror}", "give a folder in Hugging Face's layout") from None
-    except ValueError as error:
-        raise ModelError(f"{where} is not valid JSON: {error}") from None
+    except FileError as error:
+        raise ModelError(error.message) from None
     own = raw.get(OWN) if isinstance(raw.get(OWN), dict) else {}
     if raw.get("model_type") == OWN:
         return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
-            f"{where} describes a '{raw.get('model_type')}' model ({', '.join(raw.get('architectures') or ['?'])})",
+            f"{where} describes a '{raw.get('model_type')}' model ({_classes(raw)})",
             f"supported: {', '.join(stock.architecture for stock in STOCK)}",
         )
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
     return _load(folder, config, stock, say)
+
+
+def _classes(raw: Mapping[str, Any]) -> str:
+    named = raw.get("architectures")
+    return ", ".join(map(str, named)) if isinstance(named, list) and named else "?"
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
@@ -289,6 +295,7 @@ def _load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
         say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
         config = config.model_copy(update={"tied_embeddings": False})
+    check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
     with torch.device("meta"):
         blank = Model(full, seed=None).state_dict()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Where = slice | torch.Tensor
 """Positions of the tokens: a slice for a whole batch at once, or (B, T) int64 where rows differ."""
 Tables = tuple[torch.Tensor, torch.Tensor] | None
+MOST_ROWS = 2**15
+"""Positions whose angles are kept: a config.json may ask for millions, which no file has to hold."""
 
 
 class Position(nn.Module):
@@ -83,7 +85,7 @@ class Rotary(Position):
         super().__init__()
         self.rotated = int(config.d_head * config.rotary_fraction)
         self.theta = config.rope_theta
-        cos, sin = self._angles(torch.arange(config.context_length))
+        cos, sin = self._angles(torch.arange(min(config.context_length, MOST_ROWS)))
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
@@ -94,7 +96,7 @@ class Rotary(Position):
         return angles.cos(), angles.sin()
 
     def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
-        """cos and sin, (T, 1, rotated / 2) or (B, T, 1, rotated / 2); past the context they are computed anew."""
+        """cos and sin, (T, 1, rotated / 2) or (B, T, 1, rotated / 2); past the table they are computed anew."""
         assert isinstance(self.cos, torch.Tensor)
         assert isinstance(self.sin, torch.Tensor)
         if end <= len(self.cos):

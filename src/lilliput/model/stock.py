@@ -8,7 +8,7 @@ from typing import Any
 
 from lilliput.base.config import validate
 from lilliput.base.errors import ModelError
-from lilliput.model.config import ModelConfig
+from lilliput.model.config import LARGEST, ModelConfig
 from lilliput.model.places import Places
 
 _MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
@@ -115,6 +115,7 @@ class Stock:
         values |= {"tied_embeddings": self.tied_by_default, "bias": self.always_biased, "init": "normal"}
         for theirs, ours in self.keys.items():
             if raw.get(theirs) is not None:
+                _check_size(ours, raw[theirs], where, theirs)
                 values[ours] = raw[theirs]
             elif ours not in _MAY_BE_ABSENT and theirs != "n_inner":
                 raise ModelError(f"{where} lacks the key '{theirs}'")
@@ -124,8 +125,10 @@ class Stock:
         default = next(iter(self.activations.values()))
         given = raw.get(self.activation_key) or default
         ours_of = {theirs: ours for ours, theirs in self.activations.items()}
-        activation = _SAME_ACTIVATION.get(given, given)
-        _require(activation in ours_of, where, self.activation_key, given, " or ".join(ours_of))
+        activation = _SAME_ACTIVATION.get(str(given), given)
+        _require(
+            isinstance(given, str) and activation in ours_of, where, self.activation_key, given, " or ".join(ours_of)
+        )
         values["mlp"] = ours_of.get(activation)
         return validate(ModelConfig, values | self._read_positions(raw, where), where)
 
@@ -162,12 +165,13 @@ class Stock:
 def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Qwen3's window. Without `layer_types` it is that of the layers from `max_window_layers` up, and it counts only
     with `use_sliding_window`."""
-    layers, width = raw["num_hidden_layers"], raw.get("sliding_window") if raw.get("use_sliding_window") else None
+    layers, width = int(raw["num_hidden_layers"]), raw.get("sliding_window") if raw.get("use_sliding_window") else None
     first = raw.get("max_window_layers", 28) if width is not None else layers
+    _require(type(first) is int, where, "max_window_layers", first, "a whole number")
     kinds = raw.get("layer_types")
     if kinds is None:
         kinds = ["full_attention"] * min(first, layers) + ["sliding_attention"] * max(0, layers - first)
-    same = isinstance(kinds, list) and len(kinds) == layers and len(set(kinds)) == 1
+    same = isinstance(kinds, list) and len(kinds) == layers and all(kind == kinds[0] for kind in kinds)
     _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers (here by max_window_layers={first})")
     _require(kinds[0] in ("full_attention", "sliding_attention"), where, "layer_types", kinds[0], "full or sliding")
     windowed = kinds[0] == "sliding_attention"
@@ -177,9 +181,18 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {"window": width if windowed else None}
 
 
+def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:
+    """A size is a whole number from 1 up to its bound; 0 would stand for one that follows from others."""
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if ours in LARGEST and not (whole and 1 <= value <= LARGEST[ours]):
+        shown = str(value)[:40]
+        raise ModelError(f"{where} has {theirs}={shown}, and a whole number from 1 to {LARGEST[ours]:,} is wanted")
+
+
 _ROPE = ("rope_type", "type", "rope_theta", "partial_rotary_factor")
 
 
 def _require(true: bool, where: str, key: str, given: Any, needed: Any) -> None:
     if not true:
-        raise ModelError(f"{where} has {key}={given}, which no part of ours computes; supported: {needed}")
+        shown = str(given) if len(str(given)) <= 200 else f"{str(given)[:200]}..."
+        raise ModelError(f"{where} has {key}={shown}, which no part of ours computes; supported: {needed}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from lilliput.base.errors import ModelError
+from lilliput.base.errors import FileError, ModelError
+from lilliput.base.reading import read_object
 
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -33,6 +33,11 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{file} cannot be read ({error})", "take the file from its source again") from None
     return found
+
+
+def stored_bytes(found: Mapping[str, tuple[Path, tuple[int, ...]]]) -> int:
+    """Bytes of the files that hold the tensors."""
+    return sum(file.stat().st_size for file in {file for file, _ in found.values()})
 
 
 def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torch.Tensor]]:
@@ -75,10 +80,12 @@ def _files(folder: Path) -> list[Path]:
 def _shards(index: Path) -> list[str]:
     """The files that an index names: plain names, so that a downloaded folder cannot name a file outside itself."""
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"{index} is damaged ({type(error).__name__}: {error})") from None
-    outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+        places = read_object(index).get("weight_map")
+    except FileError as error:
+        raise ModelError(error.message) from None
+    if not isinstance(places, dict):
+        raise ModelError(f"{index} is damaged: it has no 'weight_map' of tensors")
+    outside = [name for name in places.values() if not isinstance(name, str) or Path(name).name != name or "\0" in name]
     if outside:
         raise ModelError(f"{index} names {outside[0]!r}, which is no plain file name of its own folder")
-    return names
+    return sorted(set(places.values()))

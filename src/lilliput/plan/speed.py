@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-from contextlib import suppress
-from pathlib import Path
 from time import perf_counter
 
-from lilliput.base.files import cache_folder, write_json
-from lilliput.base.machine import choose_device, choose_precision, configure_threads, matmul_peak, peak_key
+from lilliput.base.machine import choose_device, choose_precision, configure_threads, kept_peak, matmul_peak, peak_key
 from lilliput.base.threads import counted
+from lilliput.base.undisturbed import timed
 from lilliput.model.counts import flops_per_token
 from lilliput.model.styles import resolve
 
@@ -33,20 +29,14 @@ def training_speed() -> tuple[float, str]:
     if device.type != "cpu":
         return matmul_peak(device, precision.dtype, threads) * UTILISATION, f"{UTILISATION:.0%} of the matmul peak here"
     where = f"a training step on {counted(threads)}"
-    key = "-".join(peak_key(device, precision.dtype, threads))
-    path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", key) + "-step.json")
-    known = _read(path)
-    if known is not None:
-        return known, where
-    speed = measure(bf16=precision.name == "bf16")
-    with suppress(OSError):  # a cache that cannot be written only means measuring again
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"style": STYLE, "tokens": TOKENS, "flops_per_second": speed})
-    return speed, where
+    bf16 = precision.name == "bf16"
+    key = "-".join((*peak_key(device, precision.dtype, threads), STYLE, "step"))
+    return kept_peak(key, lambda: measure(bf16=bf16)).rate, where
 
 
-def measure(style: str = STYLE, bf16: bool = False) -> float:
-    """FLOP/s of the fastest of `STEPS` steps (forward, backward, optimiser) on the CPU with torch's present threads."""
+def measure(style: str = STYLE, bf16: bool = False) -> tuple[float, float]:
+    """FLOP/s of the fastest of `STEPS` steps (forward, backward, optimiser) on the CPU with torch's present threads,
+    and the share of the processors that they had."""
     import torch
 
     from lilliput.model.transformer import Model
@@ -58,22 +48,15 @@ def measure(style: str = STYLE, bf16: bool = False) -> float:
     rows = TOKENS // model.config.context_length
     tokens = torch.randint(model.config.vocab_size, (rows, model.config.context_length + 1))
     weights = torch.ones(rows, model.config.context_length)
-    best = float("inf")
-    for _ in range(STEPS):
+
+    def step() -> float:
         began = perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = model.loss(model(tokens[:, :-1]), tokens[:, 1:], weights) / weights.numel()
         loss.backward()
         optimizers.step()
         optimizers.zero_grad()
-        best = min(best, perf_counter() - began)
-    return flops_per_token(model.config).training * TOKENS / best
+        return perf_counter() - began
 
-
-def _read(path: Path) -> float | None:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        speed = float(kept["flops_per_second"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # not measured yet, or damaged: measured again and replaced
-    return speed if speed > 0 and kept.get("style") == STYLE else None
+    step()
+    return max(timed(step, flops_per_token(model.config).training * TOKENS) for _ in range(STEPS))

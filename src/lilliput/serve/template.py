@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import ConfigError, DataError, MissingExtra
+from lilliput.base.reading import read_object, read_text
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
+LARGEST = 2**20
+"""Bytes of a template."""
 GUARD = "\ufdd0"
 """A code point that Unicode keeps for a program's own use: it parts what a message spells like a special token."""
 
@@ -46,13 +49,16 @@ class ChatTemplate:
     def find(cls, folder: Path) -> ChatTemplate | None:
         """The template of a model's folder: chat_template.jinja, else in tokenizer_config.json; None without one."""
         if (folder / "chat_template.jinja").is_file():
-            return cls((folder / "chat_template.jinja").read_text(encoding="utf-8"))
+            return cls(read_text(folder / "chat_template.jinja", LARGEST))
         settings = folder / "tokenizer_config.json"
         if not settings.is_file():
             return None
-        source = json.loads(settings.read_text(encoding="utf-8")).get("chat_template")
+        source = read_object(settings).get("chat_template")
         if isinstance(source, list):  # several, by name
-            source = next((entry["template"] for entry in source if entry.get("name") == "default"), None)
+            named = (entry for entry in source if isinstance(entry, dict))
+            source = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
+        if source and not isinstance(source, str):
+            raise DataError(f"{settings}: chat_template is no text")
         return cls(source) if source else None
 
     def ids(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> list[int]:

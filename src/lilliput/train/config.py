@@ -7,6 +7,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config
+from lilliput.base.machine import MOST_THREADS
+
+MOST_BATCH_TOKENS = 2**26
+"""Tokens of a step, which lie in memory at once: as many as the largest runs that are known take."""
 
 
 class OptimizerConfig(Config):
@@ -58,7 +62,7 @@ class GrowthConfig(Config):
                   a step has as many tokens as ever. The context length divided by 2, 4, 8 ...
     """
 
-    batch_tokens: int | None = Field(default=None, gt=0)
+    batch_tokens: int | None = Field(default=None, gt=0, le=MOST_BATCH_TOKENS)
     context: int | None = Field(default=None, gt=0)
     fraction: float = Field(default=0.3, gt=0, le=1)
 
@@ -81,12 +85,12 @@ class TrainConfig(Config):
     seconds: float | None = Field(default=None, gt=0)
     least_steps: int | None = Field(default=None, gt=0)
 
-    batch_tokens: int = Field(default=8192, gt=0)
+    batch_tokens: int = Field(default=8192, gt=0, le=MOST_BATCH_TOKENS)
     growth: GrowthConfig = GrowthConfig()
-    micro_batch_tokens: int | None = Field(default=None, gt=0)
+    micro_batch_tokens: int | None = Field(default=None, gt=0, le=MOST_BATCH_TOKENS)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool | Literal["auto"] = "auto"
-    threads: int | None = Field(default=None, gt=0)
+    threads: int | None = Field(default=None, gt=0, le=MOST_THREADS)
     activation_checkpointing: bool = False
 
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -1,0 +1,179 @@
+"""Files of others, read with bounds: regular files only, JSON and YAML only so deep, so long and so often repeated.
+
+What a file says of itself is not believed. Everything that reads settings goes through here: a pipe does not block,
+and nesting, aliases and endless numbers are refused before they cost memory or time.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lilliput.base.errors import FileError
+
+LARGEST_BYTES = 2**28
+"""Of a file that is read whole: the largest tokenizer.json that is known has a tenth of it."""
+LARGEST_YAML = 2**18
+"""Characters of a YAML text: ten times what a recipe of every key takes, and a second or two of its reader's time."""
+DEEPEST = 64
+"""Levels of lists and mappings: what nests deeper is no setting of anything, and a stack has an end."""
+MOST_VALUES = 100_000
+"""Values of a YAML text, an alias counted as all that it stands for."""
+LONGEST_NUMBER = 40
+"""Characters of a number: 64-bit integers have 20, and a float has 25 with its sign and exponent."""
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """The regular file at `path`, open for reading its bytes. Raises OSError for what cannot be opened, and at once
+    for a pipe, a device, a socket or a folder."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError:
+        raise FileError(f"{str(path)!r} cannot name a file: it holds a NUL") from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file (a pipe or a device)", str(path))
+        return open(descriptor, "rb")  # closes the descriptor with the file
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path | str, largest: int = LARGEST_BYTES) -> bytes:
+    """The bytes of a regular file. Raises OSError, and FileError for more than `largest` bytes."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise FileError(f"{path} is too large for what it is: {size:,} bytes, of at most {largest:,}")
+        return file.read()
+
+
+def read_text(path: Path | str, largest: int = LARGEST_BYTES, errors: str = "strict") -> str:
+    """The text of a regular UTF-8 file, with its line ends as `\\n`. Raises OSError, and FileError for other bytes."""
+    try:
+        text = read_bytes(path, largest).decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is not UTF-8 at byte {error.start:,}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """The value in a JSON file. Raises OSError, and FileError for what is no JSON, or goes beyond the bounds."""
+    text = read_text(path)
+    try:
+        return from_json(text)
+    except FileError as error:
+        raise FileError(f"{path} {error.message}") from None
+
+
+def read_object(path: Path | str) -> dict[str, Any]:
+    """The object in a JSON file. Raises OSError, and FileError for any other value too."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise FileError(f"{path} holds a JSON {_kind(value)}, and an object is wanted")
+    return value
+
+
+def from_json(text: str) -> Any:
+    """The value in a JSON text. Raises FileError whose message goes on after the name of what holds the text."""
+    try:
+        value = json.loads(text, parse_int=_integer)
+    except FileError:
+        raise
+    except RecursionError:
+        raise FileError(f"is nested more than {DEEPEST} levels deep") from None
+    except ValueError as error:
+        raise FileError(f"is not valid JSON: {error}") from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(value)
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise FileError(f"holds a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level, since a function that calls itself would run into the bound that it is to keep others from."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [entry.values() if isinstance(entry, dict) else entry for entry in level]
+        level = [entry for entries in inner for entry in entries if isinstance(entry, dict | list)]
+        if not level:
+            return
+    raise FileError(f"is nested more than {DEEPEST} levels deep")
+
+
+def from_yaml(text: str) -> Any:
+    """The value in a YAML text of one document: mappings, lists, text, numbers, dates, truth values and null. Raises
+    FileError whose message goes on after the name of what holds the text."""
+    import yaml
+
+    if len(text) > LARGEST_YAML:
+        raise FileError(f"is too large for YAML: {len(text):,} characters, of at most {LARGEST_YAML:,}")
+    loader = None
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check_node(yaml, root)
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise FileError(f"is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise FileError(f"is nested more than {DEEPEST} levels deep") from None
+    except FileError:
+        raise
+    except (ValueError, KeyError, IndexError, AttributeError) as error:  # of 2024-99-99, `!!bool x`, `!!int ''`
+        raise FileError(f"is not valid YAML: a value does not fit its kind ({error})") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _check_node(yaml: Any, root: Any) -> None:
+    """Depth and size with every alias written out, and the length of numbers, before any of it is built."""
+    known: dict[int, tuple[int, int]] = {}
+    inside: set[int] = set()
+
+    def measure(node: Any, depth: int) -> tuple[int, int]:
+        """(values, levels) of a node. One that an alias repeats is measured once."""
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+                raise FileError(f"holds a number of {len(node.value):,} digits (line {line})")
+            return 1, 0
+        if id(node) in inside:
+            raise FileError(f"holds an alias of itself (line {line})")
+        if id(node) not in known:
+            inside.add(id(node))
+            values, levels = 1, 0
+            pairs = isinstance(node, yaml.MappingNode)
+            for child in (part for pair in node.value for part in pair) if pairs else node.value:
+                more, deeper = measure(child, depth + 1)
+                values, levels = values + more, max(levels, deeper + 1)
+                if values > MOST_VALUES:
+                    raise FileError(f"stands for more than {MOST_VALUES:,} values, by aliases of aliases")
+            inside.discard(id(node))
+            known[id(node)] = values, levels
+        if depth + known[id(node)][1] > DEEPEST:
+            raise FileError(f"is nested more than {DEEPEST} levels deep (line {line})")
+        return known[id(node)]
+
+    measure(root, 0)
+
+
+def _kind(value: Any) -> str:
+    names = {list: "list", str: "text", bool: "truth value", type(None): "null"}
+    return names.get(type(value), "number")

@@ -1,0 +1,182 @@
+"""What a tokenizer file of others may hold: its parts, plain bounds on ids and pieces, patterns that cannot explode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from lilliput.base.errors import DataError, FileError
+from lilliput.base.reading import from_json
+
+LARGEST_ID = 2**21
+"""Ids reach from 0 to here: eight times the largest vocabulary that is known. A table has a row for each up to the
+largest one."""
+LONGEST_PIECE = 1024
+"""Characters of a piece: what merges make a piece is looked for at every place inside it."""
+LONGEST_PATTERN = 5000
+MOST_REPEATS = 1000
+OPEN_REPEATS = 3
+"""Parts of one alternative that may match without end: the time to find that none fits grows with that power."""
+PARTS = frozenset(["added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"])
+
+
+@contextmanager
+def trusted(what: str) -> Iterator[None]:
+    """Turns whatever the library `tokenizers` ends with into a DataError that begins with `what`: it raises bare
+    Exceptions, and what its Rust panics with is not even one of these."""
+    try:
+        yield
+    except DataError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise DataError(f"{what}: {error}") from None
+
+
+def check_spec(spec: Any) -> None:
+    """Raises FileError for the value of a tokenizer.json that cannot be one, or that would cost memory or time beyond
+    what it is worth."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
+        raise FileError("is not a tokenizer.json: it has no 'model'")
+    added = spec.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
+        raise FileError("is not a tokenizer.json: its 'added_tokens' are no list of objects")
+    vocabulary = spec["model"].get("vocab")
+    ids = [*(vocabulary.values() if isinstance(vocabulary, dict) else ()), *(token.get("id", 0) for token in added)]
+    for number in ids:
+        if not isinstance(number, int) or not 0 <= number < LARGEST_ID:
+            raise FileError(f"has the id {str(number)[:40]}: ids are whole numbers from 0 to {LARGEST_ID - 1:,}")
+    for pattern in _patterns([spec.get(part) for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor")]):
+        check_pattern(pattern)
+
+
+def checked(content: str) -> str:
+    """The text of a tokenizer.json, as it is given. Raises DataError as `check_spec` does."""
+    try:
+        check_spec(from_json(content))
+    except FileError as error:
+        raise DataError(f"the tokenizer {error.message}") from None
+    return content
+
+
+def complete(content: str) -> str:
+    """The text of a tokenizer.json with every part: one that lacks some gets them as `tokenizers` writes them."""
+    from tokenizers import Tokenizer as Backend
+
+    return content if from_json(content).keys() >= PARTS else Backend.from_str(content).to_str(pretty=True)
+
+
+def _patterns(parts: list[Any]) -> Iterator[str]:
+    """Every regular expression in the parts of a tokenizer.json, however they are nested."""
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if isinstance(part.get("Regex"), str):
+                yield part["Regex"]
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+
+
+def check_pieces(pieces: Sequence[str], where: str) -> None:
+    """Raises DataError for a vocabulary of pieces that are too many or too long."""
+    if len(pieces) > LARGEST_ID:
+        raise DataError(f"{where} has {len(pieces):,} pieces, of at most {LARGEST_ID:,}")
+    longest = max(map(len, pieces), default=0)
+    if longest > LONGEST_PIECE:
+        raise DataError(f"{where} has a piece of {longest:,} characters, of at most {LONGEST_PIECE:,}")
+
+
+# ---------------------------------------------------------------------------- regular expressions
+
+_TOKEN = re.compile(
+    r"""(?P<escape>\\(?:[pPxk]\{[^}]*\}|.))|(?P<set>\[)|(?P<close>\))|(?P<bar>\|)
+    |(?P<open>\((?:\?(?:<[=!]|<\w+>|[=!:>]|[imsx-]*:|[imsx-]+\)|\#[^)]*\)))?)
+    |(?P<repeat>(?:[*+?]|\{(?:\d+(?:,\d*)?|,\d+)\})[?+]?)|(?P<other>.)""",
+    re.X | re.S,
+)
+
+
+class _Group:
+    """What has been read of a group: whether its length or its choice is open, and its endless repeats."""
+
+    def __init__(self) -> None:
+        self.varies = False
+        self.endless = 0
+        self.most = 0
+
+    def alternative(self) -> None:
+        self.most, self.endless = max(self.most, self.endless), 0
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises FileError for a regular expression whose matching can take exponential time, or a high power of a text's
+    length: a repeated group that repeats or chooses inside itself, back references, many endless repeats in a row. No
+    published tokenizer has such a pattern: they split text into runs of letters, digits, signs and white space."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise FileError(f"has a regular expression of {len(pattern):,} characters, of at most {LONGEST_PATTERN:,}")
+    groups, last, place, times = [_Group()], None, 0, 1
+    while place < len(pattern):
+        match = _TOKEN.match(pattern, place)
+        assert match is not None, "the last alternative takes any character"
+        place, kind, text = match.end(), match.lastgroup, match[0]
+        if kind == "escape" and (text[1] in "123456789" or text.startswith("\\k")):
+            raise _refused(pattern, "a back reference")
+        if kind == "set":
+            place = _set_end(pattern, place)
+        elif kind == "open" and not text.endswith(")"):
+            groups.append(_Group())
+        elif kind == "bar":
+            groups[-1].varies = True
+            groups[-1].alternative()
+        elif kind == "close" and len(groups) > 1:
+            last = groups.pop()
+            last.alternative()
+            groups[-1].varies |= last.varies
+            groups[-1].endless += last.most
+        elif kind == "repeat":
+            _repeat(pattern, text, groups[-1], last)
+            times *= max([1, *_counts(text)])
+            if times > MOST_REPEATS:
+                raise _refused(pattern, f"more than {MOST_REPEATS:,} repeats")
+        if kind != "close":
+            last = None
+        groups[-1].most = max(groups[-1].most, groups[-1].endless)
+        if groups[-1].most > OPEN_REPEATS:
+            raise _refused(pattern, f"more than {OPEN_REPEATS} endless repeats in a row")
+
+
+def _repeat(pattern: str, text: str, outer: _Group, inner: _Group | None) -> None:
+    """A repeat of the group that was just closed, or of a single character where `inner` is None."""
+    counts = _counts(text)
+    endless = text[0] in "*+" or (text[0] == "{" and text.rstrip("?+}").endswith(","))
+    once = text[0] == "?" or (counts and max(counts) <= 1 and not endless)
+    if inner is not None and not once and (inner.varies or inner.endless or inner.most):
+        raise _refused(pattern, "a repeated group that repeats or chooses inside itself")
+    outer.varies |= not (counts and len(counts) == 1 and "," not in text)
+    outer.endless += endless
+
+
+def _counts(repeat: str) -> list[int]:
+    return [int(count[:9]) for count in re.findall(r"\d+", repeat)]
+
+
+def _set_end(pattern: str, place: int) -> int:
+    """Where a set such as [^\\s[a-z]] ends; sets lie within sets."""
+    depth = 1
+    place += pattern.startswith("^", place)
+    place += pattern.startswith("]", place)
+    while place < len(pattern) and depth:
+        place += 2 if pattern[place] == "\\" else 1
+        before = pattern[place - 1 : place]
+        if pattern[place - 2 : place - 1] != "\\":
+            depth += (before == "[") - (before == "]")
+    return place
+
+
+def _refused(pattern: str, why: str) -> FileError:
+    shown = pattern if len(pattern) <= 60 else f"{pattern[:60]}..."
+    return FileError(f"has the regular expression {shown!r} with {why}: it may take for ever, and is not used")

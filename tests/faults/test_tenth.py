@@ -1,0 +1,16 @@
+"""A tenth of all faults, another one with each change: none is lost, shows a traceback, hangs or fills the memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.table import default_seed
+
+
+@pytest.mark.timeout(600)
+def test_a_tenth_of_the_faults_ends_well() -> None:
+    command = [sys.executable, "-m", "tests.faults", "--tenth", str(default_seed()), "--jobs", "2"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command[1:])}\n{done.stdout}\n{done.stderr}"
