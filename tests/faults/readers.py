@@ -121,7 +121,7 @@ def _sentencepiece_model(folder: Path) -> None:
 
 
 def _meta(folder: Path) -> None:
-    characters = "\n abcdefgh"
+    characters = "\n" + "".join(map(chr, range(32, 127)))
     saved = {"itos": dict(enumerate(characters)), "stoi": {c: n for n, c in enumerate(characters)}}
     (folder / "meta.pkl").write_bytes(pickle.dumps(saved))
 
@@ -136,7 +136,7 @@ def _written(format_: str, kind: str, tokens: str, **parts: Any) -> Callable[[Pa
     return fill
 
 
-GPT = {"norm": "layer", "mlp": "gelu_tanh", "position": "learned", "bias": True, "qk_norm": False}
+GPT = {"norm": "layer", "mlp": "gelu_tanh", "position": "learned", "bias": True, "qk_norm": False, "d_mlp": 64}
 
 
 def _nanogpt(folder: Path) -> None:
