@@ -162,3 +162,13 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(tmp_path):
     assert "no such thing" in done.stderr
     assert "set CXX to another compiler" in done.stderr or "failed" in done.stderr
     assert not list((tmp_path / "cache" / "native").iterdir())
+
+
+def test_what_native_steps_must_not_read_is_refused():
+    program = [sys.executable, "-m", "tests.generate.wrong_steps"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, f"ended at: {lines[-1:]}\n{done.stderr[-6000:]}"
+    assert lines[-1] == "all tried"
+    assert sum(line.startswith("wrong") for line in lines) > 60
+    assert [line for line in lines if line.startswith("NOT REFUSED")] == []

@@ -1,8 +1,6 @@
 """The loop on a small real model: it learns, resumes bit for bit, survives numbers that are not finite, and stops."""
 
 import math
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -200,13 +198,6 @@ def test_a_killed_run_repeats_what_came_after_its_checkpoint(tmp_path: Path) -> 
     rest.train()
     assert equal(weights(whole), weights(rest))
     assert [record["step"] for record in rest.run.read_metrics()] == list(range(1, 13))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_and_saves(tmp_path: Path, number: signal.Signals) -> None:
-    t = trainer(tmp_path, callbacks=[StopAt(5, lambda t: os.kill(os.getpid(), number))])
-    assert t.train() == f"interrupted by {number.name}"
-    assert t.run.steps()[-1] == 5
 
 
 def test_micro_batches_do_not_change_the_gradient(tmp_path: Path) -> None:

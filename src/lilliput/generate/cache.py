@@ -53,11 +53,16 @@ class KVCache:
 
     def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]:
         """Where the next `new` positions of every row stand: their positions, one more than the last of them, and
-        what each sees ((1 or B, 1, new, end) bool; None: all earlier ones). Raises ModelError where there is no room.
+        what each sees ((1 or B, 1, new, end) bool; None: all earlier ones). Raises ModelError where there is no room
+        and for lengths that no text has.
         """
+        if not self.lengths or min(self.lengths) < 0 or self.batch > self.room:
+            raise ModelError(
+                f"a key-value cache with room for {self.room} texts has none of the lengths {self.lengths}"
+            )
         past, device = max(self.lengths), self.keys[0].device
         self._end = end = past + new
-        if end > self.capacity:
+        if end > min(self.capacity, *(layer.shape[2] for layer in self.keys + self.values)):
             raise ModelError(
                 f"the key-value cache is full: it holds {past} of {self.capacity} positions and was given {new} more",
                 "make the cache with a larger capacity",

@@ -123,7 +123,10 @@ void rounded(const float* x, int64_t columns, int16_t* to, float* scale) {
         damaged += x[i] * 0;  // not a number where one of them is not finite
     }
     float by = most > 0 ? limit / most : 0;
-    for (int64_t i = 0; i < columns; i++) to[i] = static_cast<int16_t>(static_cast<int32_t>(__builtin_rintf(x[i] * by)));
+    for (int64_t i = 0; i < columns; i++) {
+        float value = __builtin_rintf(x[i] * by);  // not a number where x is infinite, which no integer is
+        to[i] = value == value ? static_cast<int16_t>(static_cast<int32_t>(value)) : 0;
+    }
     if (columns % 2) to[columns] = 0;
     *scale = most / limit + damaged;
 }

@@ -19,7 +19,7 @@ from lilliput.train import checkpoint, optim, schedule
 from lilliput.train.callbacks import Callback, Record
 from lilliput.train.compiled import Compiled
 from lilliput.train.config import TrainConfig
-from lilliput.train.interrupt import Interrupt
+from lilliput.train.interrupt import Abandoned, Interrupt
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.settings import Settings
 
@@ -108,6 +108,7 @@ class Trainer:
         schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
         self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
         self.stopped: str | None = None
+        self._interrupt = Interrupt()
         self._view = cast("Model", Compiled(model)) if settings.compile else model
         self._resume_from, self._saved_step = resume_from, -1
         self._clock = self._saved_at = time.perf_counter()
@@ -175,14 +176,18 @@ class Trainer:
         """Train to the end of the budget, a stop or an interrupt; returns why it ended ('finished', ...)."""
         self._resume()
         self._clock = time.perf_counter()
-        with Interrupt() as interrupt, ThreadPoolExecutor(1, "batches") as pool:
+        with self._interrupt as interrupt, ThreadPoolExecutor(1, "batches") as pool:
             for callback in self.callbacks:
                 callback.on_start(self)
             pending = pool.submit(self._make_batch, self.counters.position, self.progress)
             while not self.finished:
-                pending = self._one_step(pending, pool)
+                try:
+                    pending = self._one_step(pending, pool)
+                except Abandoned:  # it has changed nothing but gradients
+                    self.optimizers.zero_grad()
                 if interrupt.name:
                     self.stop(f"interrupted by {interrupt.name}")
+                    break
                 if self.due(self.config.checkpoint_steps) or self._is_early(self.step) or self._long_unsaved():
                     self.save()
             pending.cancel()
@@ -197,12 +202,13 @@ class Trainer:
         """One step on the pending batch; returns the next one, made while this step computes."""
         began = time.perf_counter()
         drawn = pending.result()
-        self.counters.position = drawn.position + drawn.rows
+        position = drawn.position + drawn.rows
         upcoming = self.budget.progress(self.step + 1, self.seconds)
-        following = pool.submit(self._make_batch, self.counters.position, upcoming)
+        following = pool.submit(self._make_batch, position, upcoming)
         factor = schedule.factor(self.config.schedule, self.step, self.progress)
         outcome = self.update(drawn.batch, factor)
         spent = time.perf_counter() - began
+        self.counters.position = position
         self.counters.training_seconds += spent
         self.counters.step += 1
         self.counters.tokens += drawn.rows * self.context_length
@@ -225,7 +231,17 @@ class Trainer:
         return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
-        """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing."""
+        """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing.
+        Raises Abandoned where an interrupt could not wait for the gradients."""
+        with self._interrupt.abandonable:
+            outcome = self._gradients(batch)
+        if outcome.applied:
+            self.optimizers.set_factor(factor)
+            self.optimizers.step()
+        self.optimizers.zero_grad()
+        return outcome
+
+    def _gradients(self, batch: Batch) -> StepOutcome:
         torch.manual_seed(derive(self.seed, "dropout", self.step) % 2**63)
         self.model.train()
         batch = self.objective.prepare(self.model, batch)
@@ -243,10 +259,6 @@ class Trainer:
         *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
         metrics = dict(zip(sums, means, strict=True))
         applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
-        if applied:
-            self.optimizers.set_factor(factor)
-            self.optimizers.step()
-        self.optimizers.zero_grad()
         return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
 
     def _report(self, outcome: StepOutcome, tokens: int, seconds: float) -> None:

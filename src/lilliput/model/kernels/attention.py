@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from lilliput.model.kernels.checks import FLOAT, expect, expect_seed
 from lilliput.model.kernels.library import call, chance, fits, pointer, seed
 
 
@@ -40,8 +41,9 @@ def causal_attention(
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
     that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
+    Raises ValueError for other shapes or dtypes, heads that cannot be shared out, or a dropout outside 0 to 1.
     """
-    q_norm, k_norm = (weight.float() for weight in norms) if norms else (None, None)
+    q_norm, k_norm = (weight.float().contiguous() for weight in norms) if norms else (None, None)
     cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
     drawn = seed() if dropout else None
     return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)[0]
@@ -61,6 +63,7 @@ def _attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the result, log of the summed exponentials (B, n_heads, T))."""
     how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    how.check()
     out, sums = how.outputs()
     call("attention", how.shape(), how.inputs(), out, sums)
     return out, sums
@@ -88,8 +91,13 @@ def _attention_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients of qkv and, one line for each row and head of keys, of both norms' weights."""
     how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    how.check()
+    grad, (rows, length, _, width) = grad.contiguous(), qkv.shape
+    for name, given in {"the result": out, "the gradient": grad}.items():
+        expect(name, given, (rows, length, heads, width), (qkv.dtype,))
+    expect("the sums", sums, (rows, heads, length), FLOAT)
     found = how.gradients()
-    call("attention_backward", how.shape(), how.inputs(), out, sums, grad.contiguous(), *found)
+    call("attention_backward", how.shape(), how.inputs(), out, sums, grad, *found)
     return found
 
 
@@ -127,6 +135,29 @@ class How:
     sin: torch.Tensor | None
     dropout: float
     drawn: torch.Tensor | None
+
+    def check(self) -> None:
+        """Raises ValueError for what attention.h would read or write beside its memory."""
+        expect("qkv", self.qkv, (None, None, None, None))
+        _, length, stacked, width = self.qkv.shape
+        shared, odd = divmod(stacked - self.heads, 2)
+        if not width or self.heads < 1 or shared < 1 or odd or self.heads % shared:
+            kinds = f"{self.heads} heads of queries and {stacked - self.heads} of keys and values"
+            raise ValueError(f"qkv has the shape {tuple(self.qkv.shape)}: {kinds}, {width} wide, cannot be shared out")
+        for first, second, names in ((self.q_norm, self.k_norm, "norms"), (self.cos, self.sin, "tables")):
+            if (first is None) != (second is None):
+                raise ValueError(f"attention takes both {names} or none")
+        if self.q_norm is not None and self.k_norm is not None:
+            expect("the norm of queries", self.q_norm, (width,), FLOAT)
+            expect("the norm of keys", self.k_norm, (width,), FLOAT)
+        if self.cos is not None and self.sin is not None:
+            half = self.cos.shape[-1] if self.cos.dim() else 0
+            if 2 * half > width:
+                raise ValueError(f"the tables turn {2 * half} channels of a head that has {width}")
+            expect("the table of cosines", self.cos, (length, 1, half), FLOAT)
+            expect("the table of sines", self.sin, (length, 1, half), FLOAT)
+        if self.dropout:
+            expect_seed(self.drawn)
 
     def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
         rows, length, _, width = self.qkv.shape

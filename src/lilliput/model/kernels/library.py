@@ -12,12 +12,12 @@ import torch
 
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.native import build
+from lilliput.model.kernels.checks import DTYPES, expect_probability
 
 VARIABLE = "LILLIPUT_KERNELS"
 CHOICES = ("auto", "system")
 """auto: C++ where there is a compiler; system: PyTorch's operators."""
 SOURCE = Path(__file__).with_name("kernels.cpp")
-DTYPES = (torch.float32, torch.bfloat16)
 
 
 def available() -> bool:
@@ -79,7 +79,9 @@ def _given(value: Any) -> Any:
 
 
 def chance(probability: float) -> tuple[int, float]:
-    """What the kernels know of a dropout's probability: the same of 2^32, and 1 / (1 - probability)."""
+    """What the kernels know of a dropout's probability: the same of 2^32, and 1 / (1 - probability). Raises ValueError
+    outside 0 to 1."""
+    expect_probability(probability)
     return round(probability * 2**32), 1 / (1 - probability)
 
 

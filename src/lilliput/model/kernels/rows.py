@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from lilliput.model.kernels.checks import FLOAT, expect, expect_last, expect_memory, expect_seed
 from lilliput.model.kernels.library import call, chance, fits, seed
 
 NORM_BLOCK = 64
@@ -20,7 +21,7 @@ def can_gate(gate_up: torch.Tensor) -> bool:
 
 
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up: (..., 2 d_mlp) -> (..., d_mlp)."""
+    """silu(gate) * up: (..., 2 d_mlp) -> (..., d_mlp). Raises ValueError for another shape or dtype."""
     return _SwiGLU.apply(gate_up)  # pyright: ignore[reportReturnType]
 
 
@@ -28,6 +29,8 @@ class _SwiGLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_up: torch.Tensor) -> torch.Tensor:
         gate_up = gate_up.contiguous()
+        if expect_last("gate_up", gate_up) % 2:
+            raise ValueError(f"gate_up has the shape {tuple(gate_up.shape)} and needs an even last dimension")
         ctx.save_for_backward(gate_up)
         out = gate_up.new_empty((*gate_up.shape[:-1], gate_up.shape[-1] // 2))
         call("swiglu", gate_up, out, *_sizes(out))
@@ -37,8 +40,9 @@ class _SwiGLU(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # pyright: ignore
         (gate_up,) = ctx.saved_tensors
-        found = torch.empty_like(gate_up)
-        call("swiglu_backward", gate_up, grad.contiguous(), found, *_sizes(grad))
+        grad, found = grad.contiguous(), torch.empty_like(gate_up)
+        expect("the gradient", grad, (*gate_up.shape[:-1], gate_up.shape[-1] // 2), (gate_up.dtype,))
+        call("swiglu_backward", gate_up, grad, found, *_sizes(grad))
         return found
 
 
@@ -51,14 +55,16 @@ def can_norm(x: torch.Tensor) -> bool:
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    """x / sqrt(mean(x²) + eps) * weight over the last dimension: (..., width) and (width,) -> (..., width)."""
-    return _RMSNorm.apply(x, weight.float(), eps)  # pyright: ignore[reportReturnType]
+    """x / sqrt(mean(x²) + eps) * weight over the last dimension: (..., width) and (width,) -> (..., width).
+    Raises ValueError for other shapes or dtypes."""
+    return _RMSNorm.apply(x, weight.float().contiguous(), float(eps))  # pyright: ignore[reportReturnType]
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
         x = x.contiguous()
+        expect("the norm's weight", weight, (expect_last("x", x),), FLOAT)
         ctx.save_for_backward(x, weight)
         ctx.eps = eps
         out = torch.empty_like(x)
@@ -69,9 +75,11 @@ class _RMSNorm(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # pyright: ignore
         x, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        expect("the gradient", grad, x.shape, (x.dtype,))
         found, sizes = torch.empty_like(x), _sizes(x)
         lines = torch.empty(-(-sizes[1] // NORM_BLOCK), sizes[2])
-        call("rms_norm_backward", x, weight, grad.contiguous(), found, lines, NORM_BLOCK, *sizes, ctx.eps)
+        call("rms_norm_backward", x, weight, grad, found, lines, NORM_BLOCK, *sizes, ctx.eps)
         return found, lines.sum(0), None
 
 
@@ -84,12 +92,15 @@ def can_drop(x: torch.Tensor) -> bool:
 
 
 def dropout(x: torch.Tensor, probability: float) -> torch.Tensor:
-    """Each number of x (..., width) is 0 with that probability, and else divided by 1 - probability."""
+    """Each number of x (..., width) is 0 with that probability, and else divided by 1 - probability. Raises
+    ValueError for a probability outside 0 to 1, or another dtype."""
     return _dropout(x.contiguous(), probability, seed())
 
 
 @torch.library.custom_op("lilliput::dropout", mutates_args=())
 def _dropout(x: torch.Tensor, probability: float, drawn: torch.Tensor) -> torch.Tensor:
+    expect_last("x", x)
+    expect_seed(drawn)
     out = torch.empty_like(x)
     bf16, rows, width, threads = _sizes(x)
     call("dropout", x, out, bf16, rows, width, int(drawn), *chance(probability), threads)
@@ -124,8 +135,12 @@ def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
 def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Turns logits (N, V), fp32 or bf16, in place into weights * (softmax(logits) - onehot(targets)). Returns the
     losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. For where `available`.
-    Raises IndexError for a target outside the vocabulary."""
-    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
+    Raises IndexError for a target outside the vocabulary, and ValueError for other shapes or dtypes."""
+    expect("logits", logits, (None, None))
+    count, _ = len(logits), expect_last("logits", logits)
+    expect("targets", targets, (count,), (torch.int64,))
+    expect("weights", weights, (count,), FLOAT)
+    if count and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
         raise IndexError(f"a target is outside the vocabulary of {logits.shape[-1]:,} ids")
     losses = torch.empty(len(logits))
     bf16, rows, width, threads = _sizes(logits)
@@ -135,5 +150,7 @@ def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch
 
 def add(to: torch.Tensor, product: torch.Tensor) -> None:
     """to += product, fp32 and bf16 of one shape: PyTorch widens the second first, in memory of its own. For where
-    `available`."""
+    `available`. Raises ValueError for other shapes or dtypes."""
+    expect_memory("the sum", to, FLOAT)
+    expect("the product", product, to.shape, (torch.bfloat16,))
     call("add", to, product, to.numel(), torch.get_num_threads())

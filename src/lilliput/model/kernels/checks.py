@@ -1,0 +1,65 @@
+"""What a kernel is given, checked before it reads or writes memory: C++ believes every shape and type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+DTYPES = (torch.float32, torch.bfloat16)
+FLOAT = (torch.float32,)
+
+
+def expect(
+    name: str,
+    x: torch.Tensor,
+    shape: Sequence[int | None],
+    dtypes: Sequence[torch.dtype] = DTYPES,
+) -> None:
+    """Raises TypeError where `x` is no tensor, and ValueError where it is not a dense, contiguous one on the CPU of
+    this shape (None: any size) and one of these dtypes, or where its storage is shorter than its shape."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__} and has to be a tensor")
+    found, wanted = tuple(x.shape), tuple("any" if size is None else size for size in shape)
+    if len(found) != len(shape) or any(size not in (None, have) for size, have in zip(shape, found, strict=True)):
+        raise ValueError(f"{name} has the shape {found} and needs {' x '.join(map(str, wanted)) or 'no dimension'}")
+    expect_memory(name, x, dtypes)
+
+
+def expect_memory(name: str, x: torch.Tensor, dtypes: Sequence[torch.dtype] = DTYPES) -> None:
+    """The same for a tensor of any shape."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__} and has to be a tensor")
+    if x.device.type != "cpu" or x.layout != torch.strided:
+        raise ValueError(f"{name} is {x.layout} on {x.device}: the kernels read dense tensors on the CPU")
+    if x.dtype not in dtypes:
+        raise ValueError(f"{name} is {x.dtype}: the kernels read {' or '.join(map(str, dtypes))} there")
+    if not x.is_contiguous():
+        raise ValueError(f"{name} is not contiguous: the kernels read contiguous tensors only")
+    if x.numel():
+        held = x.untyped_storage().nbytes() // x.element_size() - x.storage_offset()
+        if held < x.numel():
+            raise ValueError(f"{name} has {x.numel():,} numbers and memory for {max(held, 0):,}")
+        if x.data_ptr() % x.element_size():
+            raise ValueError(f"{name} does not begin at a multiple of its numbers' size")
+
+
+def expect_last(name: str, x: torch.Tensor) -> int:
+    """The size of the last dimension. Raises ValueError where there is none, or its numbers are none of DTYPES."""
+    expect_memory(name, x)
+    if not x.dim() or not x.shape[-1]:
+        raise ValueError(f"{name} has the shape {tuple(x.shape)} and needs numbers along a last dimension")
+    return x.shape[-1]
+
+
+def expect_probability(probability: float) -> None:
+    """Raises ValueError for what is not from 0 up to, but without, 1: what is kept is divided by the rest."""
+    if not 0 <= probability < 1 or round(probability * 2**32) >= 2**32:
+        raise ValueError(f"a dropout of {probability} cannot be: it has to be at least 0 and below 1")
+
+
+def expect_seed(drawn: torch.Tensor | None) -> None:
+    """Raises ValueError where dropout has no scalar int64 to draw from."""
+    if drawn is None:
+        raise ValueError("dropout needs a seed")
+    expect("the seed", drawn, (), (torch.int64,))
