@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from tests.cli.conftest import Command, Result
 from tests.export.hub_stand_in import COMMIT, stand_in
@@ -111,3 +114,61 @@ def test_push_and_pull_through_the_command(trained: Path, tmp_path: Path):
         assert pulled.code == 0, pulled.err
         assert json.loads(pulled.out) == {"repo": "ada/tiny", "folder": "runs/mine", "commit": COMMIT}
     assert (tmp_path / "runs" / "mine" / "model.safetensors").read_bytes() == hub.repos["ada/tiny"]["model.safetensors"]
+
+
+def test_an_adapter_is_merged_into_the_run_that_it_names(command: Command, llama_run: Path, tmp_path: Path):
+    from safetensors.torch import load_file
+
+    base = next((llama_run / "checkpoints").glob("step-*")) / "model"
+    weights = load_file(base / "model.safetensors")
+    name = "model.layers.0.mlp.down_proj"
+    settings = adapter(tmp_path / "adapter", name, weights[f"{name}.weight"].shape, str(llama_run))
+    result = command("import", "adapter", "merged")
+    assert result.code == 0, result.err
+    assert "next: lilliput generate merged" in result.out
+    merged = load_file(Path("runs/merged/model.safetensors"))
+    assert merged.keys() == weights.keys()
+    for key, tensor in merged.items():
+        change = 3.0 if key == f"{name}.weight" else 0.0  # alpha 6, rank 2, ones: 6 / 2 * (1 * 1 + 0)
+        assert torch.allclose(tensor, weights[key].float() + change), key
+    for file in ("tokenizer.json", "generation_config.json"):
+        assert Path("runs/merged", file).read_bytes() == (base / file).read_bytes()
+    assert json.loads(Path("runs/merged/config.json").read_text())["lilliput"]["objective"]["kind"] == "causal"
+    assert command("generate", "merged", "One day", "--max-tokens", "4").code == 0
+
+    (tmp_path / "adapter" / "adapter_config.json").write_text(
+        json.dumps({**settings, "base_model_name_or_path": "a/b"})
+    )
+    away = command("import", "adapter", "other")
+    assert away.code == 2
+    assert "belongs to 'a/b', which is not here" in away.err
+    assert "--base RUN; or get it first: lilliput pull a/b" in away.err
+    assert command("import", "adapter", "other", "--base", str(llama_run)).code == 0
+    assert Path("runs/other/model.safetensors").read_bytes() == Path("runs/merged/model.safetensors").read_bytes()
+    for words in (["generate", "adapter"], ["export", "adapter", "llama2c"]):
+        unmerged = command(*words)
+        assert unmerged.code == 2
+        assert "has to be merged first\n  lilliput import adapter NAME" in unmerged.err
+
+
+def test_a_base_belongs_to_an_adapter(command: Command, llama_run: Path, tmp_path: Path):
+    (tmp_path / "noise.bin").write_bytes(b"\0" * 999)
+    assert "noise.bin is no adapter, so it has no base" in command("import", "noise.bin", "x", "--base", "y").err
+    adapter(tmp_path / "adapter", "lm_head", (1, 1), None)
+    assert "does not name the model" in command("import", "adapter", "x").err
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def adapter(folder: Path, module: str, shape: Sequence[int], base: str | None) -> dict[str, Any]:
+    """A LoRA adapter of one module, whose first matrix is one in its first row; its settings."""
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    first, second = torch.zeros(2, shape[1]), torch.ones(shape[0], 2)
+    first[0] = 1
+    prefix = f"base_model.model.{module}.lora_"
+    save_file({f"{prefix}A.weight": first, f"{prefix}B.weight": second}, folder / "adapter_model.safetensors")
+    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 6, "target_modules": [module]}
+    settings |= {"base_model_name_or_path": base}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    return settings

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from lilliput.api.run import RUNS, find, model_folder
 from lilliput.base.console import say as print_line
-from lilliput.base.errors import ConfigError, ExportError
+from lilliput.base.errors import CheckpointError, ConfigError, ExportError
 from lilliput.export import hub, transfer
+from lilliput.export.adapter import merge_adapter
 from lilliput.export.card import model_card
 from lilliput.export.source import Source
 from lilliput.export.transfer import Exported
+from lilliput.model.adapter import base_name, is_adapter
 
 
 def export(
@@ -33,20 +35,47 @@ def export(
     return transfer.write(source, format, Path(out) if out else None, type)
 
 
-def import_file(file: str | Path, name: str, *, tokenizer: str | Path | None = None, runs: str | Path = RUNS) -> Path:
+def import_file(
+    file: str | Path,
+    name: str,
+    *,
+    tokenizer: str | Path | None = None,
+    base: str | Path | None = None,
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+) -> Path:
     """Write the model in a file of another program as the stock Hugging Face folder runs/<name>, which every command
-    takes. `tokenizer` is the file of one where none comes with the model. Raises ExportError."""
+    takes. `tokenizer` is the file of one where none comes with the model. A folder with a PEFT adapter is merged into
+    its model: `base`, else the one that it names. Raises ExportError, or ModelError for an adapter."""
     folder = _new(name, runs)
-    content = transfer.read(Path(file), Path(tokenizer) if tokenizer else None)
     partial = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        transfer.keep(content, partial)
+        if is_adapter(Path(file)):
+            merge_adapter(Path(file), partial, _base(Path(file), base, say), tokenizer, say)
+        else:
+            if base is not None:
+                raise ConfigError(f"{file} is no adapter, so it has no base", "leave out --base")
+            transfer.keep(transfer.read(Path(file), Path(tokenizer) if tokenizer else None), partial)
         (partial / "README.md").write_text(model_card(Source.load(partial, name), None), encoding="utf-8")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _base(adapter: Path, given: str | Path | None, say: Callable[[str], None]) -> Path:
+    """The folder of the adapter's model. Raises ExportError where none is named, or the one named is not here."""
+    named = str(given or base_name(adapter) or "")
+    if not named:
+        raise ExportError(f"{adapter} does not name the model that it belongs to", "name it: --base RUN")
+    try:
+        return model_folder(named, say)
+    except CheckpointError as error:
+        if given is not None:
+            raise
+        hint = f"name it: --base RUN; or get it first: lilliput pull {named}" if named.count("/") == 1 else "--base RUN"
+        raise ExportError(f"{adapter} belongs to '{named}', which is not here ({error.message})", hint) from None
 
 
 def push(

@@ -74,6 +74,11 @@ def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
     """The stock model folder of a run (its newest good checkpoint), of a checkpoint, or the folder itself.
     Raises CheckpointError when it is none of them or nothing in it is whole."""
     folder = find(path)
+    if (folder / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{folder} holds an adapter (adapter_config.json), which has to be merged first",
+            f"lilliput import {folder} NAME",
+        )
     if (folder / "config.json").is_file():
         if (folder.parent / checkpoint.MANIFEST).is_file():
             checkpoint.verify(folder.parent)

@@ -43,11 +43,17 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A .bin of llama2.c or llm.c, a .gguf, a nanoGPT checkpoint.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A .bin of llama2.c or llm.c, a .gguf, a nanoGPT checkpoint, a PEFT adapter's folder."),
+    ],
     name: Annotated[str, typer.Argument(help="What to call it here: runs/NAME.")],
     tokenizer: Annotated[
         Path | None,
         typer.Option(help="Where none comes with it: a tokenizer.bin, tokenizer.json, vocab.json or meta.pkl."),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="An adapter's model (a run or folder), where the one that it names is not here.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +63,7 @@ def import_(
     from lilliput.data.tokenizer import Tokenizer
 
     console.use_json(json)
-    folder = api.import_file(file, name, tokenizer=tokenizer)
+    folder = api.import_file(file, name, tokenizer=tokenizer, base=base, say=_aside)
     if json:
         console.emit({"file": file, "folder": folder})
     else:

@@ -105,7 +105,7 @@ class Attention(nn.Module):
                 v,
                 attn_mask=mask,
                 dropout_p=probability,
-                is_causal=mask is None and new > 1,
+                is_causal=mask is None and (cache is None or new > 1),
                 enable_gqa=self.shared != self.heads,
             )
         z = self.hook_z(z.transpose(1, 2))

@@ -114,7 +114,9 @@ class Model(nn.Module):
         """Positions, counted from each segment's first token, their end, and what each sees. Where only distances
         matter, segments need no count of their own."""
         end = tokens.shape[1]
-        window = self.config.window if self.config.window and self.config.window < end else None
+        window = self.config.window
+        if window is not None and not torch.compiler.is_exporting() and window >= end:
+            window = None  # an exported graph keeps its mask: it serves every length
         mask = None
         if segments is not None or window:
             mask = visible(torch.arange(end, device=tokens.device)[None], end, window, segments)

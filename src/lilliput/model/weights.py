@@ -52,6 +52,12 @@ def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torc
 
 
 def _files(folder: Path) -> list[Path]:
+    if (folder / "adapter_config.json").is_file():
+        # Beside weights too: transformers then loads the adapter with the model that it names, not these weights.
+        raise ModelError(
+            f"{folder} holds an adapter (adapter_config.json), which has to be merged first",
+            f"lilliput import {folder} NAME",
+        )
     if (folder / FILE).is_file():
         return [folder / FILE]
     if (folder / INDEX).is_file():
@@ -67,12 +73,6 @@ def _files(folder: Path) -> list[Path]:
             f"{folder} holds pickled weights ({pickled[0]}), which are never loaded: a pickle can run code",
             "write it again as safetensors with transformers: "
             f"AutoModelForCausalLM.from_pretrained('{folder}').save_pretrained('{folder}-safe')",
-        )
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} holds an adapter (adapter_config.json) and no model",
-            "merge it into its model with peft: AutoPeftModelForCausalLM.from_pretrained"
-            f"('{folder}').merge_and_unload().save_pretrained('{folder}-merged')",
         )
     raise ModelError(f"{folder} has neither {FILE} nor {INDEX}")
 

@@ -30,9 +30,10 @@ available._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMember
 
 
 def fits(x: torch.Tensor) -> bool:
-    """Whether the kernels are for an operation on `x`: in training, on a CPU, in fp32 or bf16."""
+    """Whether the kernels are for an operation on `x`: in training, on a CPU, in fp32 or bf16. An exported graph runs
+    where no kernels are."""
     trained = torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu"
-    return trained and x.dtype in DTYPES and available()
+    return trained and x.dtype in DTYPES and not torch.compiler.is_exporting() and available()
 
 
 def state() -> str:
