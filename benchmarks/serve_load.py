@@ -5,7 +5,9 @@
 
 The server is a process of its own, on the same machine as the clients. Every stream is asked for as soon as the one
 before it has ended; every tenth is left half-way, as readers do. Then one stream at a time is measured on the same
-server, before and after. A leak would show as memory that grows from the first third of the time to the last, or as
+server, before and after. Beside the streams a small request (8 tokens) is sent once a second, and at the end one behind
+two requests of 128 texts each: what counts is the time to its first token. Connections that send nothing (--idle) are
+held open meanwhile. A leak would show as memory that grows from the first third of the time to the last, or as
 slots that are still taken at the end. Exits with 1 where anything failed or was left behind.
 """
 
@@ -45,6 +47,7 @@ class Tally:
     left: int = 0
     errors: list[str] = field(default_factory=list)
     first_seconds: list[float] = field(default_factory=list)
+    small_first_seconds: list[float] = field(default_factory=list)
 
 
 def write_model(folder: Path, style: str) -> None:
@@ -108,8 +111,9 @@ async def stream(client: httpx.AsyncClient, number: int, tokens: int, leave: boo
         tally.errors.append(f"{type(error).__name__}: {error}")
 
 
-async def load(url: str, streams: int, seconds: float, tokens: int) -> Tally:
-    """`streams` readers at once for `seconds`; every tenth stream is left half-way where there are several."""
+async def load(url: str, streams: int, seconds: float, tokens: int, idle: int = 0) -> Tally:
+    """`streams` readers at once for `seconds`; every tenth stream is left half-way where there are several. Beside
+    several a small request is sent once a second, and `idle` connections that send nothing are held."""
     tally, deadline, numbers = Tally(), monotonic() + seconds, iter(range(10**9))
     limits = httpx.Limits(max_connections=streams, max_keepalive_connections=streams)
 
@@ -118,8 +122,38 @@ async def load(url: str, streams: int, seconds: float, tokens: int) -> Tally:
             number = next(numbers)
             await stream(client, number, tokens, streams > 1 and number % 10 == 9, tally)
 
+    async def small() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+            while streams > 1 and (left := deadline - monotonic()) > 0:
+                await small_stream(client, tally)
+                await asyncio.sleep(min(1.0, left))
+
+    silent = [await asyncio.open_connection(*url.removeprefix("http://").split(":")) for _ in range(idle)]
     async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
-        await asyncio.gather(*(reader(client) for _ in range(streams)))
+        await asyncio.gather(small(), *(reader(client) for _ in range(streams)))
+    for _, writer in silent:
+        writer.close()
+    return tally
+
+
+async def small_stream(client: httpx.AsyncClient, tally: Tally) -> None:
+    """Read one stream of 8 tokens; its time to the first counts apart."""
+    one = Tally()
+    await stream(client, 0, 8, False, one)
+    tally.small_first_seconds += one.first_seconds
+    tally.errors += one.errors
+
+
+async def behind(url: str) -> Tally:
+    """A small request behind two of 128 texts, which are left as soon as it is answered."""
+    tally = Tally()
+    large = {"prompt": PROMPTS[0], "max_tokens": 64, "n": 128, "stream": True}
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=120) as client,
+        client.stream("POST", "/v1/completions", json=large),
+        client.stream("POST", "/v1/completions", json=large),
+    ):
+        await small_stream(client, tally)
     return tally
 
 
@@ -134,10 +168,10 @@ def figures(url: str) -> dict[str, float]:
     return found
 
 
-def measured(url: str, streams: int, seconds: float, tokens: int) -> tuple[Tally, float]:
+def measured(url: str, streams: int, seconds: float, tokens: int, idle: int = 0) -> tuple[Tally, float]:
     """What came back, and the tokens a second that the server said meanwhile."""
     said, began = figures(url)['kind="completion"'], monotonic()
-    tally = asyncio.run(load(url, streams, seconds, tokens))
+    tally = asyncio.run(load(url, streams, seconds, tokens, idle))
     return tally, (figures(url)['kind="completion"'] - said) / (monotonic() - began)
 
 
@@ -150,15 +184,21 @@ async def watched(process: psutil.Process, work: Callable[[], T]) -> tuple[T, li
     return task.result(), sizes
 
 
+def median_of(seconds: Sequence[float]) -> float | None:
+    """To a millisecond."""
+    return round(median(seconds), 3) if seconds else None
+
+
 def run(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one server."""
-    with server(path, options.slots, options.streams) as (url, process):
+    with server(path, options.slots, max(options.streams, 256)) as (url, process):
         warm, alone = max(2.0, options.seconds / 10), max(2.0, options.seconds / 6)
         measured(url, options.streams, warm, options.tokens)
         _, before = measured(url, 1, alone, options.tokens)
-        together = partial(measured, url, options.streams, options.seconds, options.tokens)
+        together = partial(measured, url, options.streams, options.seconds, options.tokens, options.idle)
         (tally, rate), sizes = asyncio.run(watched(process, together))
         _, after = measured(url, 1, alone, options.tokens)
+        last_one = asyncio.run(behind(url))
         sleep(0.5)
         left = figures(url)
     third = max(1, len(sizes) // 3)
@@ -174,11 +214,18 @@ def run(path: Path, options: argparse.Namespace) -> dict[str, Any]:
         "tokens_per_second": round(rate, 1),
         "tokens_per_second_one_at_a_time": round(one, 1),
         "ratio": round(rate / one, 2),
-        "median_seconds_to_first_token": round(median(tally.first_seconds), 3) if tally.first_seconds else None,
+        "median_seconds_to_first_token": median_of(tally.first_seconds),
+        "small_requests": len(tally.small_first_seconds),
+        "median_seconds_to_first_token_of_a_small_one": median_of(tally.small_first_seconds),
+        "slowest_seconds_to_first_token_of_a_small_one": round(max(tally.small_first_seconds, default=0), 3),
+        "seconds_to_first_token_behind_two_of_128": median_of(last_one.small_first_seconds),
         "megabytes_first_third": round(first, 1),
         "megabytes_last_third": round(last, 1),
         "texts_left_behind": int(left['state="running"'] + left['state="waiting"']),
-        "passed": not tally.errors and last < GROWTH_LIMIT * first and not left['state="running"'],
+        "passed": not tally.errors
+        and not last_one.errors
+        and last < GROWTH_LIMIT * first
+        and not left['state="running"'],
     }
 
 
@@ -191,6 +238,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--tokens", type=int, default=64, help="tokens of each stream")
     parser.add_argument("--slots", type=int, default=32, help="of the server")
+    parser.add_argument("--idle", type=int, default=0, help="connections held open that send nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(words)
 

@@ -213,3 +213,31 @@ def test_unknown_paths_have_the_same_shape_of_error(server: Address) -> None:
     answer = httpx.get(f"{server.url}/v1/nothing")
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
     assert httpx.get(f"{server.url}/v1/completions").status_code == 405
+
+
+def get_from(server: Address, source: str, **body: object) -> httpx.Response:
+    """The answer to a request from the address `source`, one of this machine's."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=source), timeout=PATIENCE) as client:
+        return client.post(f"{server.url}/v1/completions", json={**LONG, "max_tokens": 2, **body})
+
+
+def test_a_small_request_is_not_behind_large_ones(models: dict[str, Served], slow: None) -> None:
+    """It is answered while the two that came first, which fill slots and queue, are far from their end."""
+    with serving(models["forwards"], slots=4, queue=100) as server:
+        large = [server.client.completions.create(model="forwards", **LONG, n=40, stream=True) for _ in range(2)]
+        for stream in large:
+            next(stream)
+        assert get_from(server, "127.0.0.1").status_code == 200
+        assert texts(server, "waiting") + texts(server, "running") > 70
+        for stream in large:
+            stream.close()
+
+
+def test_one_client_does_not_keep_others_out_of_the_queue(models: dict[str, Served], slow: None) -> None:
+    with serving(models["forwards"], slots=2, queue=14) as server:
+        stream = server.client.completions.create(model="forwards", **LONG, n=16, stream=True)
+        next(stream)
+        assert get_from(server, "127.0.0.1").status_code == 429
+        assert get_from(server, "127.0.0.2", n=2).status_code == 200
+        assert get_from(server, "127.0.0.2", n=3).status_code == 429  # more than the two places that are kept
+        stream.close()
