@@ -42,8 +42,8 @@ class Writer:
 
 WRITERS = (
     Writer("checkpoint", written.interrupted_run, ("runs/tiny/checkpoints/step-*12/**/*",), written.check_checkpoint),
-    Writer("run, interrupted", written.interrupted_run, ("runs/tiny/*", "runs/tiny/.*"), written.check_resumed),
-    Writer("run, finished", written.finished_run, ("runs/tiny/*",), written.check_finished),
+    Writer("interrupted run", written.interrupted_run, ("runs/tiny/*", "runs/tiny/.*"), written.check_resumed),
+    Writer("finished run", written.finished_run, ("runs/tiny/*",), written.check_finished),
     Writer("token cache", written.token_cache, ("cache/tokens/*/*", "cache/tokenizers/*/*"), written.check_tokens),
     Writer("native cache", written.native_cache, ("cache/native/*",), written.check_native),
     Writer("queue", written.queue, ("experiments.yaml", ".experiments.yaml.work/*"), written.check_queue),

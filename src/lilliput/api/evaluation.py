@@ -15,9 +15,10 @@ from lilliput.api.assembly import dataset
 from lilliput.api.run import find, recipe_of
 from lilliput.api.storyteller import Storyteller, load
 from lilliput.base.console import say as print_line
-from lilliput.base.damage import read_object, set_aside
+from lilliput.base.damage import set_aside
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import write_json
+from lilliput.base.reading import read_object
 from lilliput.data.curation import Curation
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.files import read_json, sha256, sync, write_json
+from lilliput.base.files import sha256, sync, write_json
+from lilliput.base.reading import read_object
 
 SEAL = "content_sha256"
 
@@ -23,17 +24,6 @@ def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any]:
     """The values of a file that `write_sealed` wrote. Raises OSError, and ValueError where they are other ones."""
     return unsealed(read_object(path))
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises OSError, and ValueError for anything else."""
-    try:
-        values = read_json(path)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"it holds a {type(values).__name__} where an object was written")
-    return values
 
 
 def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lilliput.base.damage import SEAL, read_object, set_aside, unsealed, write_sealed
+from lilliput.base.damage import SEAL, set_aside, unsealed, write_sealed
 from lilliput.base.errors import CheckpointError, TrainingError
 from lilliput.base.files import read_json, sha256, sync, write_json
+from lilliput.base.reading import read_object
 from lilliput.train.run_folder import RunFolder
 
 MANIFEST = "manifest.json"
