@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -146,10 +147,12 @@ def _stands(folder: Path, pristine: Path, file: Path, damaged: bytes | None, sai
 
 
 def _same_values(suffix: str, one: bytes, other: bytes) -> bool:
-    """Whether two files differ in spaces and comments alone."""
-    read: dict[str, Callable[[bytes], object]] = {".yaml": yaml.safe_load, ".json": json.loads}
+    """Whether the second file holds all values of the first: they differ in spaces, comments and what was added."""
+    read: dict[str, Callable[[bytes], Any]] = {".yaml": yaml.safe_load, ".json": json.loads}
     try:
-        return suffix in read and read[suffix](one) == read[suffix](other)
+        values, found = (read[suffix](content) for content in (one, other)) if suffix in read else (None, {})
+        same = values == found
+        return same or (isinstance(values, dict) and isinstance(found, dict) and {**found, **values} == found)
     except (ValueError, yaml.YAMLError, RecursionError):
         return False
 
