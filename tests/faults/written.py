@@ -30,7 +30,11 @@ STOP = 12
 
 
 def _train(name: str) -> tuple[int, str]:
-    code, out, errors = command("train", "story", *SETTINGS, "--data", "tales.txt", "--name", name)
+    return _run("train", "story", *SETTINGS, "--data", "tales.txt", "--name", name)
+
+
+def _run(*words: str) -> tuple[int, str]:
+    code, out, errors = command(*words)
     return code, out + errors
 
 
@@ -80,6 +84,7 @@ def check_checkpoint(folder: Path, pristine: Path, file: Path) -> None:
     run, said = RunFolder(folder / RUN), []
     model_folder(run.path, lambda text: None)
     good = checkpoint.newest_good(run, said.append, move_aside=True)
+    assert good is not None
     if good == run.checkpoint(STOP):
         if _tree(good) != _tree(pristine / RUN / "checkpoints" / good.name):
             raise Lost(f"{file} was taken for good")
@@ -115,8 +120,8 @@ def check_finished(folder: Path, pristine: Path, file: Path) -> None:
 
     damaged = _content(folder / file)
     said = ""
-    for words in (None, ("report", str(RUN)), ("compare", str(RUN), "runs/tiny")):
-        code, text = _train(RUN.name) if words is None else command(*words)[::2]
+    uses = (_train(RUN.name), _run("report", str(RUN)), _run("compare", str(RUN), "runs/tiny"))
+    for code, text in uses:
         _one_line(code, text)
         said += text
     if file.name == "evaluation.json":
