@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
+from lilliput.base.damage import set_aside
 from lilliput.base.errors import CheckpointError, ConfigError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.registered import OneOf
@@ -138,17 +139,21 @@ def _stem(path: str) -> str:
 def write(recipe: Recipe, run: RunFolder) -> None:
     """The resolved recipe into the run folder. It holds every value, so that a later version's defaults
     cannot change what it repeats."""
+    _write(recipe.model_dump(mode="json"), run)
+
+
+def _write(values: Mapping[str, Any], run: RunFolder) -> None:
     header = f"# lilliput train {run.recipe} --name NEW repeats this run\n"
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text(run.recipe, header + text)
+    write_text(run.recipe, header + yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
 
-def check_same(recipe: Recipe, run: RunFolder) -> None:
+def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = None) -> None:
     """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`. What failed
-    before it trained is no run yet: it may be begun again by a recipe that was put right."""
+    before it trained is no run yet: it may be begun again by a recipe that was put right. `kept` are the values that
+    the run's newest checkpoint holds, under its hash: they count where they are known, and the file otherwise."""
     if not run.recipe.exists() or not (run.metrics.exists() or run.steps()):
         return
-    old = flatten(validate(Recipe, read_yaml(run.recipe), str(run.recipe)).model_dump(mode="json"))
+    old = flatten(_resolved(kept or read_yaml(run.recipe), run))
     new = flatten(recipe.model_dump(mode="json"))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if keys:
@@ -157,3 +162,29 @@ def check_same(recipe: Recipe, run: RunFolder) -> None:
             f"{run.path} holds a run of another recipe ({listed})",
             f"train under another name (--name NEW), or go on with it as it was: lilliput train {run.recipe}",
         )
+
+
+def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], None]) -> None:
+    """Where the run's recipe.yaml is not what its newest checkpoint holds (`kept`), or cannot be read in a run without
+    checkpoints, move it aside and report it; what the checkpoint holds is written in its place."""
+    if not run.recipe.exists():
+        return
+    wanted = None if kept is None else _resolved(kept, run)
+    try:
+        there = _resolved(read_yaml(run.recipe), run)
+    except ConfigError as error:
+        if kept is None and run.steps():
+            raise  # nothing else holds what this run is: only a person can know
+        problem = error.message
+    else:
+        if there == wanted or (kept is None and there):
+            return
+        problem = f"{run.recipe} is {'not the recipe of its newest checkpoint' if there else 'empty'}"
+    say(f"{problem}; moved aside as {set_aside(run.recipe).name}")
+    if kept is not None:
+        _write(kept, run)
+
+
+def _resolved(values: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Every value of a recipe; nothing for an empty one. Raises ConfigError."""
+    return validate(Recipe, values, str(run.recipe)).model_dump(mode="json") if values else {}

@@ -3,8 +3,9 @@ import json
 import pytest
 import torch
 
-from lilliput.base import machine
+from lilliput.base import machine, undisturbed
 from lilliput.base.errors import ConfigError
+from lilliput.base.undisturbed import Peak
 
 CPU = torch.device("cpu")
 
@@ -116,7 +117,7 @@ def test_an_absent_device_is_refused_with_what_exists(monkeypatch, asked, words)
 
 def test_the_peak_is_measured_once_and_the_best_is_kept(quick, monkeypatch):
     measured = iter([5e9, 4e9, 6e9])
-    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (next(measured), 1.0))
     assert machine.matmul_peak(CPU) == 5e9
     assert machine.matmul_peak(CPU) == 5e9
     assert machine.matmul_peak(CPU, refresh=True) == 5e9
@@ -126,15 +127,69 @@ def test_the_peak_is_measured_once_and_the_best_is_kept(quick, monkeypatch):
 
 def test_peaks_of_other_dtypes_and_threads_are_kept_apart(monkeypatch):
     measured = iter([1e9, 2e9, 3e9])
-    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (next(measured), 1.0))
     arguments = [(torch.float32, 1), (torch.bfloat16, 1), (torch.float32, 2)]
     assert [machine.matmul_peak(CPU, *a) for a in arguments] == [1e9, 2e9, 3e9]
     assert [machine.matmul_peak(CPU, *a) for a in arguments] == [1e9, 2e9, 3e9]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"flops_per_second": null}', "{"])
+def test_a_disturbed_measurement_is_tried_again_and_not_kept_for_the_next_time(monkeypatch):
+    measured = iter([(1e9, 0.3), (2e9, 0.4), (1e9, 0.5), (1e9, 0.2), (5e9, 0.9), (9e9, 1.0)])
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
+    assert machine.measured_peak(CPU).undisturbed is False
+    assert machine.matmul_peak(CPU) == 5e9
+    assert machine.matmul_peak(CPU) == 5e9
+    assert next(measured) == (9e9, 1.0)
+
+
+def test_a_disturbed_refresh_does_not_take_the_good_measurement_away(monkeypatch):
+    measured = iter([(5e9, 1.0), (1e9, 0.3), (1e9, 0.3), (6e9, 0.3)])
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
+    assert machine.matmul_peak(CPU) == 5e9
+    assert machine.matmul_peak(CPU, refresh=True) == 6e9
+    assert machine.measured_peak(CPU).undisturbed
+
+
+@pytest.mark.parametrize("days", [31, -1])
+def test_an_old_measurement_and_one_of_the_future_are_taken_again(monkeypatch, days):
+    measured = iter([(5e9, 1.0), (4e9, 1.0)])
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
+    monkeypatch.setattr(machine, "time", lambda: 1e9)
+    machine.matmul_peak(CPU)
+    monkeypatch.setattr(machine, "time", lambda: 1e9 + days * 86400)
+    assert machine.matmul_peak(CPU) == 5e9
+    assert next(measured, None) is None
+
+
+@pytest.mark.parametrize(("known", "expected"), [(["avx2", "amx_bf16"], "bf16"), (["avx2", "avx512f"], "fp32")])
+def test_on_a_busy_machine_the_instructions_decide(monkeypatch, known, expected):
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (1e9, 0.3))
+    monkeypatch.setattr(machine, "instructions", lambda: known)
+    choice = machine.choose_precision("auto", CPU)
+    assert choice.name == expected
+    assert "too busy" in choice.reason
+
+
+def test_a_thread_that_others_keep_waiting_is_disturbed(monkeypatch, tmp_path):
+    waits = iter(["9 0 1", "9 3000000000 2"])
+    (tmp_path / "1").mkdir()
+    monkeypatch.setattr(undisturbed, "TASKS", tmp_path)
+    seconds = iter([1.0, 2.0])
+    monkeypatch.setattr(undisturbed, "process_time", lambda: next(seconds))
+
+    def count() -> float:
+        text = next(waits)
+        (tmp_path / "1" / "schedstat").write_text(text)
+        return real()
+
+    real = undisturbed.waited
+    monkeypatch.setattr(undisturbed, "waited", count)
+    assert undisturbed.timed(lambda: 4.0, 8.0) == (2.0, 0.25)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"flops_per_second": null}', "{", '{"flops_per_second": 9e99}'])
 def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
-    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: 7e9)
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
     machine.matmul_peak(CPU)
     (path,) = (machine.cache_folder() / "machine").iterdir()
     path.write_text(content)
@@ -145,7 +200,7 @@ def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: 7e9)
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
     assert machine.matmul_peak(CPU) == 7e9
 
 
@@ -156,7 +211,7 @@ def test_a_real_measurement_gives_a_rate_and_leaves_the_threads(quick):
 
 
 def test_a_dtype_without_a_product_counts_as_zero(quick):
-    assert machine._measure_peak(CPU, torch.bool) == 0.0
+    assert machine._measure_peak(CPU, torch.bool) == (0.0, 1.0)
 
 
 def test_sizes_too_slow_for_the_time_are_not_tried(monkeypatch):
@@ -167,14 +222,14 @@ def test_sizes_too_slow_for_the_time_are_not_tried(monkeypatch):
         return lambda: 1.0
 
     monkeypatch.setattr(machine, "_product", product)
-    assert machine._measure_peak(CPU, torch.float32) == 2 * 256**3
+    assert machine._measure_peak(CPU, torch.float32)[0] == 2 * 256**3
     assert tried == [256]
 
 
 @pytest.mark.parametrize(("gain", "expected"), [(0.01, "fp32"), (1.29, "fp32"), (1.3, "bf16"), (4.5, "bf16")])
 def test_bf16_is_taken_only_where_it_gains(monkeypatch, gain, expected):
-    peaks = {torch.float32: 1e11, torch.bfloat16: 1e11 * gain}
-    monkeypatch.setattr(machine, "matmul_peak", lambda device, dtype, threads=None: peaks[dtype])
+    peaks = {torch.float32: Peak(1e11, 1.0, 0.0), torch.bfloat16: Peak(1e11 * gain, 1.0, 0.0)}
+    monkeypatch.setattr(machine, "measured_peak", lambda device, dtype, threads=None: peaks[dtype])
     choice = machine.choose_precision("auto", CPU)
     assert choice.name == expected
     assert f"precision {expected}" in choice.reason
@@ -182,7 +237,7 @@ def test_bf16_is_taken_only_where_it_gains(monkeypatch, gain, expected):
 
 
 def test_a_precision_that_was_asked_for_is_taken_unmeasured(monkeypatch):
-    monkeypatch.setattr(machine, "matmul_peak", None)
+    monkeypatch.setattr(machine, "measured_peak", None)
     assert machine.choose_precision("bf16", CPU).dtype == torch.bfloat16
     assert machine.choose_precision("fp32", CPU).dtype == torch.float32
     with pytest.raises(ConfigError, match="fp8"):

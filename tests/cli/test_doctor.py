@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lilliput.base import allocator, machine
+from lilliput.base.undisturbed import Peak
 from tests.cli.conftest import Command
 
 
@@ -13,7 +14,8 @@ from tests.cli.conftest import Command
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measuring takes seconds and is tested elsewhere."""
     rates = {torch.float32: 200e9, torch.bfloat16: 800e9}
-    monkeypatch.setattr(machine, "matmul_peak", lambda device, dtype, threads=None, refresh=False: rates[dtype])
+    peaks = {dtype: Peak(rate, 1.0, 0.0) for dtype, rate in rates.items()}
+    monkeypatch.setattr(machine, "measured_peak", lambda device, dtype, threads=None, refresh=False: peaks[dtype])
 
 
 def test_words(command: Command, quick):

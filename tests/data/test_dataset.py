@@ -46,7 +46,7 @@ def test_every_document_is_there_with_both_bounds(corpus, prepared):
 def test_the_manifest_says_what_is_there(corpus, prepared):
     dataset = prepared(corpus, steps=["normalise", {"kind": "length", "min_words": 12}])
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
-    assert manifest == dataset.manifest
+    assert manifest == {**dataset.manifest, "content_sha256": manifest["content_sha256"]}
     assert (manifest["dtype"], manifest["vocab_size"]) == ("uint16", 300)
     assert manifest["tokenizer"]["sha256"] == dataset.tokenizer.sha256 == Tokenizer.load(dataset.folder).sha256
     assert manifest["drops"]["fewer than 12 words"] == manifest["sources"][0]["dropped"] > 0
@@ -101,7 +101,9 @@ def test_a_new_format_makes_new_tokens(corpus, prepared, monkeypatch):
     assert made(prepared(corpus))
 
 
-@pytest.mark.parametrize("name", ["train-00000.ds", "train-00000.ds.index", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["train-00000.ds", "train-00000.ds.index", "manifest.json", "tokenizer.json", "tokenizer_config.json"]
+)
 @pytest.mark.parametrize("damage", ["flip", "empty", "remove"])
 def test_a_damaged_cache_is_made_again_and_said(corpus, prepared, name, damage):
     first = prepared(corpus)
@@ -118,6 +120,27 @@ def test_a_damaged_cache_is_made_again_and_said(corpus, prepared, name, damage):
     assert np.array_equal(again.split("train").stream[:], before)
     assert not made(prepared(corpus))
     assert not list(first.folder.parent.glob("*.tmp"))
+
+
+def test_a_byte_count_that_changed_is_seen(corpus, prepared):
+    first = prepared(corpus)
+    size = first.split("validation").text_bytes
+    path = first.folder / "manifest.json"
+    path.write_text(path.read_text().replace(f'"text_bytes": {size}', f'"text_bytes": {size - 1}'))
+    again = prepared(corpus)
+    assert any("damaged and are made again: manifest.json cannot be used" in note for note in again.notes)
+    assert again.split("validation").text_bytes == size
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "manifest.json"])
+def test_every_file_of_the_kept_tokenizer_is_covered(corpus, prepared, name):
+    first = prepared(corpus)
+    (path,) = (cache_folder() / "tokenizers").glob(f"*/{name}")
+    path.write_text(path.read_text().replace("<", "[", 1).replace(": ", ":  0", 1))
+    again = prepared(corpus)
+    assert any("tokenizer in the cache was damaged" in note for note in again.notes)
+    assert again.tokenizer.sha256 == first.tokenizer.sha256
+    assert not made(prepared(corpus))
 
 
 def test_a_damaged_tokenizer_is_trained_again_and_said(corpus, prepared):

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-GENERATORS: tuple[str, ...] = ("tests.faults.hostile",)
+GENERATORS: tuple[str, ...] = ("tests.faults.damage", "tests.faults.hostile")
 """The modules whose `cases` are run; a generator is added by its name here."""
 
 Build = Callable[[str, Callable[[Path], object]], Path]

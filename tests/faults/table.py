@@ -62,10 +62,12 @@ def main() -> None:
         cases = [case for case in cases if asked.only in f"{case.group}: {case.name}"]
         if asked.tenth is not None:
             cases = harness.tenth(cases, asked.tenth)
-        outcomes = list(harness.run_all(cases, root, asked.jobs))
-    bad = [outcome for outcome in outcomes if outcome.kind != "ok"]
-    for outcome in bad[:SHOWN]:
-        print(f"{outcome.kind.upper()}: {outcome.group}: {outcome.name}\n{outcome.text}\n")
+        outcomes, bad = [], 0
+        for outcome in harness.run_all(cases, root, asked.jobs):
+            outcomes.append(outcome)
+            bad += outcome.kind != "ok"
+            if outcome.kind != "ok" and bad <= SHOWN:
+                print(f"{outcome.kind.upper()}: {outcome.group}: {outcome.name}\n{outcome.text}\n", flush=True)
     print(table(outcomes))
     print(
         f"{time.monotonic() - began:.0f} s; at most {max((o.seconds for o in outcomes), default=0):.1f} s of processor "

@@ -1,6 +1,8 @@
 """Checkpoints are whole or absent, damage is found and named, and nothing good is ever lost."""
 
 import errno
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -40,7 +42,11 @@ def test_round_trip(run: RunFolder) -> None:
     assert run.steps() == [7]
 
 
-@pytest.mark.parametrize("name", ["model/model.safetensors", "trainer/state.json", "trainer/optimizer.safetensors"])
+FILES = ["model/model.safetensors", "trainer/state.json", "trainer/optimizer.safetensors", "manifest.json"]
+MANIFESTS = ["", "[]", "null", "{}", "7", '{"files": {}}', "[" * 100_000, "\0" * 50]
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
 def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, harm: str) -> None:
     good, bad = save(run, 1), save(run, 2)
@@ -50,7 +56,7 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     elif harm == "truncate":
-        path.write_bytes(content[:-1])
+        path.write_bytes(content[:-2])  # a newline at the end alone changes nothing
     else:
         path.unlink()
     said: list[str] = []
@@ -58,6 +64,62 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
     assert path.name in said[0]
     assert (run.checkpoints / "step-0000002.damaged").is_dir()
     assert run.steps() == [1]
+
+
+@pytest.mark.parametrize("content", MANIFESTS)
+def test_a_manifest_that_says_something_else_is_damage(run: RunFolder, content: str) -> None:
+    good = save(run, 1)
+    (save(run, 2) / "manifest.json").write_text(content)
+    said: list[str] = []
+    assert checkpoint.newest_good(run, said.append, move_aside=True) == good
+    assert "manifest.json is damaged" in said[0]
+    assert "moved aside as step-0000002.damaged" in said[0]
+
+
+def test_an_entry_of_the_manifest_that_changes_is_damage(run: RunFolder) -> None:
+    manifest = save(run, 1) / "manifest.json"
+    written = json.loads(manifest.read_text())
+    for change in ({"files": {}}, {"files": dict(list(written["files"].items())[1:])}, {"content_sha256": "0"}):
+        manifest.write_text(json.dumps({**written, **change}))
+        with pytest.raises(CheckpointError, match="is damaged: its content is not what was written"):
+            checkpoint.verify(manifest.parent)
+    manifest.write_text(json.dumps(written))
+    checkpoint.verify(manifest.parent)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_where_its_manifest_lists_what_is_there(run: RunFolder) -> None:
+    folder = save(run, 1)
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    (folder / "manifest.json").write_text(json.dumps(files))
+    checkpoint.verify(folder)
+    assert checkpoint.newest_good(run, lambda text: None) == folder
+    for less in ({}, dict(list(files.items())[1:]), {**files, "more": files["model/model.safetensors"]}):
+        (folder / "manifest.json").write_text(json.dumps(less))
+        with pytest.raises(CheckpointError, match="does not list what is there"):
+            checkpoint.verify(folder)
+    (folder / "manifest.json").write_text(json.dumps(dict.fromkeys(files, 1)))
+    with pytest.raises(CheckpointError, match="does not hold the size and hash"):
+        checkpoint.verify(folder)
+
+
+def test_a_step_written_again_keeps_the_one_before_until_it_is_there(run: RunFolder, monkeypatch) -> None:
+    good = save(run, 1)
+    replace = os.replace
+
+    def killed_before(source: Path, target: Path) -> None:
+        if source.name.endswith(".tmp") and source.is_dir():
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr("lilliput.train.checkpoint.os.replace", killed_before)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write(run, 1, model_writer("again"), TrainerState({}, {}))
+    monkeypatch.undo()
+    assert checkpoint.newest_good(run, lambda text: None, move_aside=True) == good
+    assert (good / "model" / "model.safetensors").read_text() == "weights 1"
+    checkpoint.write(run, 1, model_writer("again"), TrainerState({}, {}))
+    assert (good / "model" / "model.safetensors").read_text() == "again"
+    assert [entry.name for entry in run.checkpoints.glob("step*")] == ["step-0000001"]
 
 
 def test_reading_moves_nothing(run: RunFolder) -> None:

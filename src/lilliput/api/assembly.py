@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
+from lilliput.api.kept_recipe import KeptRecipe
 from lilliput.api.storyteller import Storyteller, faster
 from lilliput.base import allocator, mkl
+from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device, configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
@@ -209,7 +212,7 @@ class Assembly:
         bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
         if train.epochs is not None and (bound or budget.steps == train.least_steps):
             self._say_how_often(budget)
-        return settings.choose(
+        chosen = settings.choose(
             train,
             self.model,
             self.objective,
@@ -217,6 +220,8 @@ class Assembly:
             budget,
             self.say,
         )
+        write_json(self.run.settings, asdict(chosen))
+        return chosen
 
     def _say_what_computes(self, memory: str) -> None:
         """The lines that `lilliput doctor` prints of any run here."""
@@ -248,7 +253,8 @@ class Assembly:
         benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers]
+        kept = KeptRecipe(self.recipe)
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers, kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -15,8 +15,10 @@ from lilliput.api.assembly import dataset
 from lilliput.api.run import find, recipe_of
 from lilliput.api.storyteller import Storyteller, load
 from lilliput.base.console import say as print_line
+from lilliput.base.damage import set_aside
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import read_json, write_json
+from lilliput.base.files import write_json
+from lilliput.base.reading import read_object
 from lilliput.data.curation import Curation
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
@@ -170,10 +172,15 @@ def texts_of(recipe: Recipe, side: str) -> Iterator[str]:
 
 
 def keep(path: str | Path, key: str, value: Any) -> None:
-    """Write `value` under `key` into the evaluation.json of the run at `path`; nothing for other folders."""
+    """Write `value` under `key` into the evaluation.json of the run at `path`; nothing for other folders. A damaged
+    one is moved aside and reported."""
     run = RunFolder(find(path))
     if not run.recipe.is_file():
         return
-    known = read_json(run.evaluation) if run.evaluation.is_file() else {}
+    try:
+        known = read_object(run.evaluation) if run.evaluation.is_file() else {}
+    except ValueError as error:
+        known = {}
+        print_line(f"{run.evaluation} is damaged ({error}); moved aside as {set_aside(run.evaluation).name}")
     plain = json.loads(json.dumps(value), parse_constant=lambda name: None)  # JSON has no NaN
     write_json(run.evaluation, {**known, key: plain})

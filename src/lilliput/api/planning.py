@@ -12,7 +12,6 @@ from lilliput.api.pilot import PILOT_SECONDS, endless, pilot
 from lilliput.api.run import RUNS
 from lilliput.base.console import say as print_line
 from lilliput.base.errors import CheckpointError
-from lilliput.base.files import read_json
 from lilliput.base.machine import can_compile, cores, memory
 from lilliput.data.story import Stories
 from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER
@@ -82,4 +81,4 @@ def _checked(found: Forecast, recipe: Recipe, run: RunFolder) -> dict[str, dict[
         recipes.check_same(recipe, run)
     except CheckpointError:
         return None  # a run of another recipe says nothing of this one
-    return check(found, read_json(run.summary))
+    return check(found, run.read_summary())

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import CheckpointError, ConfigError, nearest
-from lilliput.base.files import read_json
 from lilliput.recipe import Recipe, load
 from lilliput.train import checkpoint
 from lilliput.train.run_folder import RunFolder
@@ -29,8 +28,8 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """summary.json; empty when the run has not ended."""
-        return read_json(self.folder.summary) if self.folder.summary.exists() else {}
+        """summary.json; empty when the run has not ended. Raises CheckpointError where it is damaged."""
+        return self.folder.read_summary()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -76,6 +75,8 @@ def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
     Raises CheckpointError when it is none of them or nothing in it is whole."""
     folder = find(path)
     if (folder / "config.json").is_file():
+        if (folder.parent / checkpoint.MANIFEST).is_file():
+            checkpoint.verify(folder.parent)
         return folder
     if (folder / "model" / "config.json").is_file():
         checkpoint.verify(folder)

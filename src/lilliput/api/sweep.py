@@ -14,8 +14,9 @@ from lilliput.api.training import train
 from lilliput.base.config import override, validate
 from lilliput.base.console import Progress, progress
 from lilliput.base.console import say as print_line
+from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import CheckpointError, ConfigError, TrainingError
-from lilliput.base.files import read_json, write_json, write_text
+from lilliput.base.files import write_json, write_text
 from lilliput.plan.chinchilla import TOKENS_PER_PARAMETER
 from lilliput.plan.fit import scipy_minimise
 from lilliput.plan.shapes import Shape, affordable, beyond, choose, ladder
@@ -120,13 +121,17 @@ def _same_study(folder: Path, base: Recipe, settings: Settings) -> None:
     asked["settings"] = {key: list(v) if isinstance(v, tuple) else v for key, v in asked["settings"].items()}
     path = folder / "study.json"
     if path.exists():
-        if read_json(path) != asked:
+        try:
+            same = read_kept(path) == asked
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged: {error}", "move it away to go on with this study") from None
+        if not same:
             raise CheckpointError(
                 f"{folder} holds a study of another recipe or other budgets, sizes or seeds", "give another --name"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, asked)
+    write_sealed(path, asked)
 
 
 class _Study:

@@ -9,10 +9,12 @@ from typing import Any
 from lilliput import recipe as recipes
 from lilliput.api.assembly import Assembly
 from lilliput.api.ending import conclude
+from lilliput.api.kept_recipe import kept_recipe
 from lilliput.api.run import RUNS, Run
 from lilliput.base.console import command
 from lilliput.base.console import say as print_line
-from lilliput.base.files import write_json
+from lilliput.base.damage import set_aside, write_sealed
+from lilliput.base.errors import CheckpointError
 from lilliput.recipe import Recipe
 from lilliput.train import checkpoint
 from lilliput.train.callbacks import Callback
@@ -56,12 +58,23 @@ def train(
     resolved = recipes.load(recipe, overrides, changes, paths, name)
     folder = RunFolder(Path(runs) / resolved.name)
     with folder.locked():
-        recipes.check_same(resolved, folder)
-        if not folder.summary.exists():
+        kept = kept_recipe(folder)
+        recipes.mend(folder, kept, say)
+        recipes.check_same(resolved, folder, kept)
+        if not _finished(folder, say):
             _train(resolved, folder, callbacks, say, live, verbose)
         else:
             say(f"{folder.path} is finished already; train another with --name NEW")
     return Run(folder.path)
+
+
+def _finished(folder: RunFolder, say: Callable[[str], None]) -> bool:
+    """Whether the run has its summary. One that is damaged is moved aside and reported: the run ends once more."""
+    try:
+        return bool(folder.read_summary())
+    except CheckpointError as error:
+        say(f"{error.message}; moved aside as {set_aside(folder.summary).name}")
+        return False
 
 
 def _train(
@@ -80,5 +93,5 @@ def _train(
     if reason.startswith("interrupted"):
         say(f"{reason}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
         return
-    write_json(folder.summary, conclude(assembly, trainer, reason))
+    write_sealed(folder.summary, conclude(assembly, trainer, reason))
     assembly.report()

@@ -17,8 +17,9 @@ from lilliput.api.training import train
 from lilliput.base.config import override, validate
 from lilliput.base.console import progress, size
 from lilliput.base.console import say as print_line
+from lilliput.base.damage import read_kept, set_aside, write_sealed
 from lilliput.base.errors import ConfigError, TrainingError
-from lilliput.base.files import read_json, write_json, write_text
+from lilliput.base.files import write_json, write_text
 from lilliput.base.machine import choose_device, memory, peak_memory
 from lilliput.model import counts
 from lilliput.plan.tuning import Batches, Outcome, Rates, batches_page, judge_batches, judge_rates, rates_page
@@ -168,11 +169,22 @@ def _written(found: Rates | Batches | None, folder: Path, base: Recipe, page: Ca
     return tried
 
 
+def _known(kept: Path) -> Outcome | None:
+    """The outcome that a trial's folder holds. One that is damaged is moved aside: the trial's run tells it again."""
+    if not kept.exists():
+        return None
+    try:
+        return Outcome(**read_kept(kept))
+    except (OSError, ValueError, TypeError):
+        set_aside(kept)
+        return None
+
+
 def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
     """The outcome of a trial here, or the one that is kept in its folder. Raises Interrupted."""
     kept = folder / recipe.name / "trial.json"
-    if kept.exists():
-        return Outcome(**read_json(kept))
+    if (known := _known(kept)) is not None:
+        return known
     try:
         run = train(recipe, runs=folder, say=_quiet, live=False)
     except TrainingError as error:
@@ -181,7 +193,7 @@ def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
         if not run.summary:
             raise Interrupted
         outcome = _outcome(value, run, None)
-    write_json(kept, asdict(outcome))
+    write_sealed(kept, asdict(outcome))
     return outcome
 
 
@@ -205,8 +217,8 @@ def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
 def _in_own_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
     """The same in a new process, with its peak memory; a trial that surely needs more than there is is not begun."""
     kept = folder / recipe.name / "trial.json"
-    if kept.exists():
-        return Outcome(**read_json(kept))
+    if (known := _known(kept)) is not None:
+        return known
     rows, context = recipe.train.batch_tokens // recipe.model.context_length, recipe.model.context_length
     needed = sum(counts.memory(recipe.model, rows, context, recipe.train.optimizer.kind).training.values())
     if choose_device(recipe.device).type == "cpu" and needed > memory():
@@ -234,7 +246,7 @@ def _child(value: float, recipe: str, folder: str) -> Outcome:
             raise
         return _failed(value, f"out of memory: {str(error).splitlines()[0]}")
     measured = Outcome(**{**asdict(outcome), "peak_bytes": peak_memory(choose_device(asked.device))})
-    write_json(Path(folder) / asked.name / "trial.json", asdict(measured))
+    write_sealed(Path(folder) / asked.name / "trial.json", asdict(measured))
     return measured
 
 

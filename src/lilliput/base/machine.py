@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -13,12 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING
 
+from lilliput.base.damage import read_sealed, write_sealed
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import cache_folder, write_json
+from lilliput.base.files import cache_folder
 from lilliput.base.threads import counted
+from lilliput.base.undisturbed import Peak, timed
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 PROC = Path("/proc")
 SYS = Path("/sys")
 BF16_GAIN = 1.3
+BF16_INSTRUCTIONS = {"amx_bf16", "avx512_bf16", "bf16"}
 MEASURE_SECONDS = 1.0
+TRIES = 3
 ACCELERATOR_NAMES = {"cuda": "CUDA", "mps": "MPS"}
 
 
@@ -230,8 +233,16 @@ def matmul_peak(
     device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None, *, refresh: bool = False
 ) -> float:
     """FLOP/s of the fastest square matrix product (n, n) x (n, n) here, at 2 n^3 FLOPs; 0.0 where the dtype is not
-    supported. Takes about a second, once a machine: the best figure ever measured is kept in the cache folder, and
-    `refresh` measures again. `dtype` is float32, `threads` torch's present number, unless given."""
+    supported (see `measured_peak`)."""
+    return measured_peak(device, dtype, threads, refresh=refresh).rate
+
+
+def measured_peak(
+    device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None, *, refresh: bool = False
+) -> Peak:
+    """The best rate ever measured, which is kept in the cache folder. A measurement takes about a second; there is
+    another one with `refresh`, after a month, and where other processes disturbed the kept one. `dtype` is float32,
+    `threads` torch's present number, unless given."""
     import torch
 
     dtype = dtype or torch.float32
@@ -239,18 +250,32 @@ def matmul_peak(
     key = _peak_key(device, dtype, threads)
     path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", "-".join(key)) + ".json")
     known = _read_peak(path)
-    if known is not None and not refresh:
+    if known is not None and not refresh and known.stands(time()):
         return known
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        peak = max(_measure_peak(device, dtype), known or 0.0)
+        peak = found = _measured(device, dtype)
     finally:
         torch.set_num_threads(before)
+    if known is not None:
+        newest = known if known.stands(time()) and not found.undisturbed else found
+        peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
     with suppress(OSError):  # a cache that cannot be written only means measuring again
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"machine": key, "flops_per_second": peak})
+        values = {"flops_per_second": peak.rate, "share": peak.share, "measured_at": peak.at}
+        write_sealed(path, {"machine": key, **values})
     return peak
+
+
+def _measured(device: torch.device, dtype: torch.dtype) -> Peak:
+    """The best of at most TRIES measurements: until one was undisturbed."""
+    tries: list[Peak] = []
+    while len(tries) < TRIES and not (tries and tries[-1].undisturbed):
+        rate, share = _measure_peak(device, dtype)
+        # an accelerator's product does not wait for processors
+        tries.append(Peak(rate, share if device.type == "cpu" else 1.0, time()))
+    return Peak(max(one.rate for one in tries), tries[-1].share, tries[-1].at)
 
 
 def _peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
@@ -264,34 +289,36 @@ def _peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[s
     return (*(cuda or cpu), device.type, str(dtype).removeprefix("torch."), torch.__version__)
 
 
-def _read_peak(path: Path) -> float | None:
+def _read_peak(path: Path) -> Peak | None:
     if not path.exists():
         return None
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["flops_per_second"])
-    except (ValueError, KeyError, TypeError):
-        return None  # a damaged file is measured again and replaced
+        values = read_sealed(path)
+    except (OSError, ValueError):
+        return None  # a damaged file, and an earlier version's, is measured again and replaced
+    return Peak(values["flops_per_second"], values["share"], values["measured_at"])
 
 
-def _measure_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Best rate over repeats and sizes. A small probe comes first: some processors emulate bf16 at a hundredth of
-    fp32's speed, and a size whose single product would not fit the time left is not tried."""
+def _measure_peak(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """Best rate over repeats and sizes, and the share of the processors that the best product had. A small probe comes
+    first: some processors emulate bf16 at a hundredth of fp32's speed, and a size whose single product would not fit
+    the time left is not tried."""
     try:
         probe = _product(device, dtype, 256)
-        rate = 2 * 256**3 / min(probe() for _ in range(3))
+        best = max(timed(probe, 2 * 256**3) for _ in range(3))
     except RuntimeError:
-        return 0.0  # torch has no product of this dtype on this device
+        return 0.0, 1.0  # torch has no product of this dtype on this device
     sizes = (1024, 2048) if device.type == "cpu" else (2048, 4096, 8192)
-    share = MEASURE_SECONDS / len(sizes)
+    seconds = MEASURE_SECONDS / len(sizes)
     for size in sizes:
         flops = 2 * size**3
-        if 2 * flops / rate > share:
+        if 2 * flops / best[0] > seconds:
             break
         product = _product(device, dtype, size)
-        deadline = perf_counter() + share
+        deadline = perf_counter() + seconds
         while perf_counter() < deadline:
-            rate = max(rate, flops / product())
-    return rate
+            best = max(best, timed(product, flops))
+    return best
 
 
 def _product(device: torch.device, dtype: torch.dtype, size: int) -> Callable[[], float]:
@@ -341,7 +368,8 @@ def choose_precision(asked: str, device: torch.device, threads: int | None = Non
     """The dtype of the run's matrix products for `asked` = 'auto', 'fp32' or 'bf16'.
 
     'auto' measures both and takes bf16 only where it is at least 1.3 times as fast: less does not pay for its
-    rounding and casts. Raises ConfigError for another name."""
+    rounding and casts. Where other processes disturb the measurement, the processor's instructions decide, since
+    chance would. Raises ConfigError for another name."""
     import torch
 
     named = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -349,8 +377,12 @@ def choose_precision(asked: str, device: torch.device, threads: int | None = Non
         return Choice(named[asked], f"precision {asked}, as asked for")
     if asked != "auto":
         raise ConfigError(f"unknown precision '{asked}'", "known: auto, fp32, bf16")
-    full = matmul_peak(device, torch.float32, threads)
-    half = matmul_peak(device, torch.bfloat16, threads)
+    peaks = [measured_peak(device, dtype, threads) for dtype in (torch.float32, torch.bfloat16)]
+    full, half = (peak.rate for peak in peaks)
+    if not all(peak.undisturbed for peak in peaks):
+        chosen = "bf16" if set(instructions()) & BF16_INSTRUCTIONS else "fp32"
+        reason = f"precision {chosen}, by the processor's instructions: the machine is too busy to measure it"
+        return Choice(named[chosen], reason)
     chosen = "bf16" if half >= BF16_GAIN * full else "fp32"
     reason = (
         f"precision {chosen}: matrix products run at {full / 1e9:,.0f} GFLOP/s in fp32 and {half / 1e9:,.0f} in bf16 "

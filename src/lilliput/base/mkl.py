@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from lilliput.base import libraries
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.files import cache_folder
 
@@ -39,7 +40,7 @@ def concerned() -> bool:
 
 def answer() -> None:
     """Load the library, if it was built once and PyTorch is not loaded yet. Every import of Lilliput does it."""
-    if (os.environ.get(VARIABLE) or "auto") == "auto" and library().exists() and concerned():
+    if (os.environ.get(VARIABLE) or "auto") == "auto" and concerned() and libraries.whole(library()):
         _load(library())
 
 
@@ -52,14 +53,14 @@ def prepare() -> Path | None:
     if name == "system" or not concerned():
         return None
     answer()
-    if not library().exists():
+    if not libraries.whole(library()):
         _build(library())
         answer()
-    return library() if library().exists() else None
+    return library() if libraries.whole(library()) else None
 
 
 def _load(path: Path) -> None:
-    """A file that is damaged, or another machine's, goes away, to be built anew."""
+    """A file of another machine goes away, to be built anew."""
     if "torch" in sys.modules:
         return
     import ctypes
@@ -85,8 +86,9 @@ def _build(path: Path) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [builder, "-shared", "-fPIC", "-O2", "-nostdlib", "-x", "c++", "-", "-o", str(partial)]
-        if not subprocess.run(command, input=SOURCE, text=True, capture_output=True, check=False).returncode:
-            os.replace(partial, path)
+        done = subprocess.run(command, input=SOURCE, text=True, capture_output=True, check=False)
+        if not done.returncode and libraries.trial(partial) is None:
+            libraries.keep(partial, path)
 
 
 def loaded() -> bool:

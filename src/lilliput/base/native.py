@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from lilliput.base import machine
+from lilliput.base import libraries, machine
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import cache_folder
 
@@ -24,7 +24,7 @@ WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=na
 @cache
 def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """`source`, which may include headers of its own folder, built with FLAGS and `flags` unless an earlier build is
-    kept, and loaded. Raises ConfigError where that fails."""
+    kept whole, and loaded. Raises ConfigError where that fails."""
     builder = machine.compiler()
     if builder is None:
         raise ConfigError("there is no C++ compiler on this machine", "install g++")
@@ -33,8 +33,8 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     processor = (machine.cpu_name(), *machine.features())  # a cluster's machines may share a name and the cache
     what = (text, version, *processor, platform.platform(), repr((FLAGS, flags, WAYS)))
     kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
-    if kept.exists():
-        with suppress(OSError):  # a damaged file is built anew
+    if libraries.whole(kept):  # else it is built anew
+        with suppress(OSError):
             return ctypes.CDLL(str(kept))
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     except OSError:  # a cache that cannot be written only means building again in every process
         return _unkept(builder, source, flags)
     _compile(builder, source, flags, partial)
-    os.replace(partial, kept)
+    libraries.keep(partial, kept)
     return ctypes.CDLL(str(kept))
 
 
@@ -61,11 +61,12 @@ def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 
 def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:
-    """Raises ConfigError with the compiler's last words."""
+    """Raises ConfigError with the last words of the compiler, or of a process that tried to load what it made."""
     for way in WAYS:
         command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if not done.returncode:
+        problem = done.stderr[-1000:] if done.returncode else libraries.trial(target)
+        if problem is None:
             return
     target.unlink(missing_ok=True)
-    raise ConfigError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}", "set CXX to another compiler")
+    raise ConfigError(f"{' '.join(command)} failed:\n{problem}", "set CXX to another compiler")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base import console, files
-from lilliput.base.errors import DataError
+from lilliput.base.damage import read_sealed, write_sealed
 from lilliput.data.cache import Notes, locked, publish
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_report
@@ -21,13 +20,13 @@ from lilliput.data.document import Document
 from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded
-from lilliput.data.shards import ShardWriter, dtype_for, problem
+from lilliput.data.shards import ShardWriter, dtype_for, facts, listed, problem
 from lilliput.data.source import hash_of
 from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 
 # Raised whenever the code would make other tokens, or other files, of the same text: old caches are then not found.
-FORMAT = 1
+FORMAT = 2
 BATCH_BYTES = 2**21
 BATCH_DOCUMENTS = 2048
 MANY_IN_A_ROW = 4
@@ -129,7 +128,7 @@ def prepare(
         folder = _folder(root, key, tokenizer)
         with _shown(progress) as shown:
             publish(folder, lambda place: _build(place, config, tokenizer, curation, items, encode, view_key, shown))
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_sealed(folder / "manifest.json")
         if curation.kept_back:
             notes.add(curation.kept_back)
         notes.add(summary(manifest))
@@ -162,7 +161,11 @@ def _folder(root: Path, key: str, tokenizer: Tokenizer) -> Path:
 
 def _keep_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     tokenizer.save(folder)
-    files.write_text(folder / "sha256", tokenizer.sha256)
+    write_sealed(folder / "manifest.json", {"files": _tokenizer_files(folder)})
+
+
+def _tokenizer_files(folder: Path) -> dict[str, Any]:
+    return {name: facts(folder / name) for name in ("tokenizer.json", "tokenizer_config.json")}
 
 
 def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
@@ -170,13 +173,12 @@ def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
     if not folder.is_dir():
         return None
     try:
-        tokenizer = Tokenizer.load(folder / "tokenizer.json")
-        whole = tokenizer.sha256 == (folder / "sha256").read_text(encoding="utf-8")
-    except (DataError, OSError, UnicodeDecodeError):
-        whole = False
-    if whole:
-        return tokenizer
-    notes.add(f"the tokenizer in the cache was damaged and is trained again ({folder})")
+        wrong = problem(folder, read_sealed(folder / "manifest.json")["files"], hashes=True)
+    except (OSError, ValueError) as error:
+        wrong = f"manifest.json cannot be used ({type(error).__name__})"
+    if wrong is None:
+        return Tokenizer.load(folder / "tokenizer.json")
+    notes.add(f"the tokenizer in the cache was damaged and is trained again: {wrong} ({folder})")
     return None
 
 
@@ -185,9 +187,10 @@ def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        wrong = problem(folder, [manifest["splits"][name] for name in SPLITS])
-    except (OSError, ValueError, KeyError) as error:
+        manifest = read_sealed(folder / "manifest.json")
+        shards = listed([manifest["splits"][name] for name in SPLITS])
+        wrong = problem(folder, shards) or problem(folder, manifest["files"], hashes=True)
+    except (OSError, ValueError) as error:
         wrong = f"manifest.json cannot be used ({type(error).__name__})"
     if wrong is None:
         notes.add(f"tokens were found in the cache ({folder})")
@@ -251,13 +254,14 @@ def _build(
     curation.check()
     tokenizer.save(folder)
     reports = zip(config.sources, curation.by_source, strict=True)
-    files.write_json(
+    write_sealed(
         folder / "manifest.json",
         {
             "format": FORMAT,
             "dtype": dtype,
             "vocab_size": tokenizer.vocab_size,
             "tokenizer": {"sha256": tokenizer.sha256, "kind": tokenizer.kind, **tokenizer.specials},
+            "files": _tokenizer_files(folder),
             "view": view_key,
             "validation_fraction": config.validation_fraction,
             "splits": splits,

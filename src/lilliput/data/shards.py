@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +78,7 @@ class ShardWriter:
         if loss.name not in shard["files"]:
             ends = np.fromfile(_beside(path, "index"), dtype="<u8")
             loss.write_bytes(bounds_mask(path, self.dtype, ends, self.bos_id).tobytes())
-            shard["files"][loss.name] = _facts(loss)
+            shard["files"][loss.name] = facts(loss)
 
 
 def bounds_mask(path: Path, dtype: np.dtype, ends: np.ndarray, bos_id: int) -> np.ndarray:
@@ -160,11 +160,12 @@ class _OpenShard:
             "documents": len(self._ends),
             "text_bytes": self.text_bytes,
             "learned": self.learned,
-            "files": {path.name: _facts(path) for path in written},
+            "files": {path.name: facts(path) for path in written},
         }
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def facts(path: Path) -> dict[str, Any]:
+    """Size and hash of a file, as a manifest holds them."""
     return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 
@@ -172,20 +173,24 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")
 
 
-def problem(folder: Path, splits: Sequence[dict[str, Any]], hashes: bool | None = None) -> str | None:
+def listed(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Size and hash of every file of these splits of a manifest."""
+    return {name: known for split in splits for shard in split["shards"] for name, known in shard["files"].items()}
+
+
+def problem(folder: Path, known: Mapping[str, Any], hashes: bool | None = None) -> str | None:
     """The first thing that is wrong with the files of a folder, None when all is well. Sizes are always compared;
     hashes when asked for, or by default where all files together are small (64 MiB)."""
-    listed = {name: facts for split in splits for shard in split["shards"] for name, facts in shard["files"].items()}
-    for name, facts in listed.items():
+    for name, expected in known.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if path.stat().st_size != facts["bytes"]:
-            return f"{name} has {path.stat().st_size:,} bytes instead of {facts['bytes']:,}"
+        if path.stat().st_size != expected["bytes"]:
+            return f"{name} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}"
     if hashes is None:
-        hashes = sum(facts["bytes"] for facts in listed.values()) <= SMALL_BYTES
+        hashes = sum(expected["bytes"] for expected in known.values()) <= SMALL_BYTES
     if hashes:
-        for name, facts in listed.items():
-            if files.sha256(folder / name) != facts["sha256"]:
+        for name, expected in known.items():
+            if files.sha256(folder / name) != expected["sha256"]:
                 return f"the content of {name} has changed (SHA-256)"
     return None

@@ -9,13 +9,12 @@ from typing import Any
 
 from lilliput import __version__
 from lilliput.base.console import duration, size
-from lilliput.base.files import read_json
 from lilliput.export.source import Source
 from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
 from lilliput.train.card import snippet
 from lilliput.train.run_folder import STEP, RunFolder
-from lilliput.train.samples_file import Section, parse_samples
+from lilliput.train.samples_file import Section
 
 USE = """{snippet}
 
@@ -46,14 +45,13 @@ class Told:
         run, step = RunFolder(checkpoints.parent), int(step_of[1])
         records = [record for record in run.read_metrics() if record["step"] <= step]
         scored = [record for record in records if "val_bits_per_byte" in record]
-        text = run.samples.read_text(encoding="utf-8") if run.samples.is_file() else ""
-        told = [section for section in parse_samples(text) if section.step <= step]
+        told = [section for section in run.read_samples() if section.step <= step]
         return cls(
             run=run,
             step=step,
             record=records[-1] if records else {},
             scored=scored[-1] if scored else {},
-            summary=read_json(run.summary) if run.summary.is_file() else {},
+            summary=run.read_summary(),
             samples=told[-1] if told else None,
         )
 

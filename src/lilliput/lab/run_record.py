@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ class RunRecord:
             recipe=_recipe(run.recipe, problems),
             recipe_text=_text(run.recipe, problems),
             metrics=_metrics(run, problems),
-            summary=_summary(run.summary, problems),
+            summary=_summary(run, problems),
             samples=parse_samples(_text(run.samples, problems)),
             problems=problems,
         )
@@ -123,20 +122,20 @@ def _metrics(run: RunFolder, problems: list[str]) -> list[dict[str, Any]]:
         problems.append(f"{run.metrics.name} is missing")
         return []
     try:
-        return [line for line in run.read_metrics() if isinstance(line, dict)]
-    except (OSError, UnicodeDecodeError) as error:
+        if damaged := run.damaged_metrics():
+            problems.append(f"{run.metrics.name}: line {', '.join(map(str, damaged[:6]))} is damaged and left out")
+        return run.read_metrics()
+    except OSError as error:
         problems.append(f"{run.metrics.name} cannot be read: {error}")
         return []
 
 
-def _summary(path: Path, problems: list[str]) -> dict[str, Any]:
-    text = _text(path, problems)
-    if not text:
-        problems.append(f"{path.name} is missing: the run has not ended, or was cut off")
+def _summary(run: RunFolder, problems: list[str]) -> dict[str, Any]:
+    if not run.summary.is_file():
+        problems.append(f"{run.summary.name} is missing: the run has not ended, or was cut off")
         return {}
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        problems.append(f"{path.name} is damaged: {error}")
+        return run.read_summary()
+    except CheckpointError as error:
+        problems.append(error.message)
         return {}
-    return value if isinstance(value, dict) else {}

@@ -48,7 +48,7 @@ def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -
     logged lines."""
     records = run.read_metrics()
     last = records[-1] if records else {"step": 0, "tokens": 0}
-    scored = [record for record in records if "val_bits_per_byte" in record]
+    scored = [record for record in records if record.get("val_bits_per_byte") is not None]
     validation = "not measured yet"
     if scored:
         validation = f"{scored[-1]['val_bits_per_byte']:.4f} bits per byte at step {scored[-1]['step']:,}"
@@ -63,7 +63,7 @@ def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -
         context=config.context_length,
         vocabulary=config.vocab_size,
         step=last["step"],
-        tokens=last["tokens"],
+        tokens=last.get("tokens") or 0,
         validation=validation,
         use=snippet(".", forwards) + "\n\n" if huggingface_class(config)[0] else "",
     )

@@ -25,7 +25,7 @@ class LiveRun(Callback):
         self.began = (trainer.progress, trainer.seconds)
         for record in trainer.run.read_metrics():
             self.val_bits = record.get("val_bits_per_byte", self.val_bits)
-            fraction = trainer.budget.progress(record["step"], record["seconds"])
+            fraction = trainer.budget.progress(record["step"], record.get("seconds") or 0.0)
             self.view.remember(fraction, record.get("bits_per_byte"), record.get("val_bits_per_byte"))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:

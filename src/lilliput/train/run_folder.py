@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
-from lilliput.train.samples_file import format_samples, parse_samples
+from lilliput.train.metrics_file import parse_metrics
+from lilliput.train.samples_file import Section, parse_samples, rewound
 
-STEP = re.compile(r"^step-(\d{7,})$")
+STEP = re.compile(r"^step-(\d{7,18})$")
+DAMAGED = re.compile(r"^step-(\d{7,18})\.damaged\d*$")
 
 
 class RunFolder:
@@ -25,6 +28,7 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self.recipe = path / "recipe.yaml"
+        self.settings = path / "settings.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.samples = path / "samples.md"
@@ -47,25 +51,64 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line; a line cut short by a kill ends the list."""
-        records: list[dict[str, Any]] = []
-        if not self.metrics.exists():
-            return records
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return records
+        """Every usable line; one cut short by a kill is left out, and those of `damaged_metrics`."""
+        return self._metrics()[0]
 
-    def rewind(self, step: int) -> None:
-        """Forget metrics and samples written after `step`: a resumed run writes them again."""
-        kept = [record for record in self.read_metrics() if record["step"] <= step]
+    def damaged_metrics(self) -> list[int]:
+        """The numbers, from 1, of the lines that are damaged."""
+        return self._metrics()[1]
+
+    def _metrics(self) -> tuple[list[dict[str, Any]], list[int]]:
+        return parse_metrics(self.metrics.read_bytes()) if self.metrics.exists() else ([], [])
+
+    def read_samples(self) -> list[Section]:
+        """The sections of samples.md, as far as they can be read."""
+        return parse_samples(self.samples.read_bytes().decode("utf-8", "replace")) if self.samples.exists() else []
+
+    def read_summary(self) -> dict[str, Any]:
+        """summary.json; empty where the run has not ended. Raises CheckpointError where it is damaged."""
+        if not self.summary.exists():
+            return {}
+        try:
+            summary = read_kept(self.summary)
+            if not summary:
+                raise ValueError("it is empty")
+            return summary
+        except (OSError, ValueError) as error:
+            again = f"the same training command writes it again: lilliput train {self.recipe}"
+            raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
+
+    def rewind(self, step: int, say: Callable[[str], None] = lambda text: None) -> None:
+        """Forget metrics and samples written after `step`: a resumed run writes them again. Nothing else is ever
+        forgotten: of a file that is damaged, or whose later part will come out otherwise since checkpoints were
+        damaged, a copy is kept, and both are reported through `say`."""
         if self.metrics.exists():
-            write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+            content = self.metrics.read_bytes()
+            records, damaged = parse_metrics(content)
+            kept = "".join(json.dumps(record) + "\n" for record in records if record["step"] <= step)
+            what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
+            self._rewrite(self.metrics, content, kept, step, what, say)
         if self.samples.exists():
-            sections = [s for s in parse_samples(self.samples.read_text(encoding="utf-8")) if s.step <= step]
-            write_text(self.samples, "".join(map(format_samples, sections)))
+            content = self.samples.read_bytes()
+            kept, whole = rewound(content.decode("utf-8", "replace"), step)
+            whole = whole and content.startswith(kept.encode())
+            self._rewrite(self.samples, content, kept, step, None if whole else "a part", say)
+
+    def _rewrite(
+        self, path: Path, content: bytes, kept: str, step: int, damaged: str | None, say: Callable[[str], None]
+    ) -> None:
+        if content == kept.encode():
+            return
+        if damaged:
+            say(f"{path}: {damaged} is damaged and left out; the file as it was is kept as {keep_copy(path).name}")
+        elif self._damaged_beyond(step):
+            say(f"{path} goes back to step {max(step, 0):,}; the file as it was is kept as {keep_copy(path).name}")
+        write_text(path, kept)
+
+    def _damaged_beyond(self, step: int) -> bool:
+        """Whether a checkpoint after `step` was moved aside."""
+        aside = self.checkpoints.glob("step-*.damaged*") if self.checkpoints.is_dir() else ()
+        return any((found := DAMAGED.match(entry.name)) and int(found[1]) > step for entry in aside)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -77,7 +120,7 @@ class RunFolder:
                 owner.write_text(str(os.getpid()))
                 yield
         except Timeout:
-            pid = owner.read_text() if owner.exists() else "unknown"
+            pid = owner.read_text(errors="replace") if owner.exists() else "unknown"
             raise CheckpointError(
                 f"{self.path} is being trained by another process (pid {pid})",
                 "wait for it, or train under another name: --name NEW",

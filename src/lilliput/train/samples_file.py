@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SEPARATOR = "\n\n---\n\n"
-HEADING = re.compile(r"^## step (\d+) \(tokens ([\d,]+), ([\d.]+) s\)\n\n", re.MULTILINE)
+HEADING = re.compile(r"^## step (\d{1,18}) \(tokens (\d[\d,]{0,24}), (\d{1,18}(?:\.\d+)?) s\)\n\n", re.MULTILINE)
 ACTIVE = re.compile(r"[\\`*_<>\[\]&$~|]|^[#\-+=]", re.MULTILINE)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 # The end of a section, or the beginning of what was to follow it in a file cut short: text never holds these unescaped.
+CUT_SHORT = re.compile(r"#[^\n]*\n?\Z")
 END = re.compile(r"\n\n(?:#[^\n]*\n?|-{1,3}\n*)?\Z")
 BLOCK = re.compile(r"((?:[^\\*]|\\.)*)\*\*((?:[^\\*]|\\.)*)\*\*(.*)", re.DOTALL)
 
@@ -79,6 +80,15 @@ def parse_samples(markdown: str) -> list[Section]:
         )
         for head, end in zip(heads, ends, strict=False)
     ]
+
+
+def rewound(markdown: str, step: int) -> tuple[str, bool]:
+    """The sections up to `step`, and whether they stood so: otherwise the file is damaged, and holds more than that."""
+    kept = "".join(format_samples(section) for section in parse_samples(markdown) if section.step <= step)
+    rest = markdown.removeprefix(kept)
+    head = HEADING.match(rest)
+    later = not rest or CUT_SHORT.match(rest) or (head is not None and int(head[1]) > step)
+    return kept, markdown.startswith(kept) and bool(later)
 
 
 def _blocks(body: str) -> Iterable[Sample]:

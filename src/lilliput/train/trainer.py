@@ -292,7 +292,7 @@ class Trainer:
         self._load(folder)
         self.counters.position, self.counters.seconds = failed.position, seconds  # a clock does not go back
         self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
-        self.run.rewind(self.step)
+        self.run.rewind(self.step, self.say)
         self.say(f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed")
 
     # ------------------------------------------------------------------ checkpoints
@@ -326,7 +326,7 @@ class Trainer:
             self._load(self._resume_from)
             self._saved_step = self.step
             self.say(f"resumed {self.run.path} at step {self.step:,}")
-        self.run.rewind(self.step if self._resume_from else -1)
+        self.run.rewind(self.step if self._resume_from else -1, self.say)
 
     def _load(self, folder: Path) -> None:
         self.read_model(folder / "model")

@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib import error, parse, request
 
+from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import LilliputError
-from lilliput.base.files import cache_folder, read_json, write_json
+from lilliput.base.files import cache_folder
 
 KEYS = ("LILLIPUT_JUDGE_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the endpoint's key."""
@@ -55,7 +56,8 @@ class Judge:
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
         file = cache_folder() / "judge" / f"{self._key(question, sample)}.json"
         if file.is_file():
-            return read(read_json(file)["answer"])
+            with suppress(OSError, ValueError, KeyError):  # what is damaged is asked again
+                return read(read_kept(file)["answer"])
         reason = ""
         for _ in range(3):
             answer = self._send(question)
@@ -66,7 +68,7 @@ class Judge:
                 continue
             with suppress(OSError):  # a cache that cannot be written only means asking again
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_json(file, {"question": question, "answer": answer})
+                write_sealed(file, {"question": question, "answer": answer})
             return found
         raise JudgeError(f"the judge {self.model} does not answer as asked: {reason}", "try another model as judge")
 

@@ -1,0 +1,62 @@
+"""metrics.jsonl: one record a line. A line that damage made unusable is left out, and the others stand."""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from typing import Any
+
+NUMBERS = ("tokens", "seconds", "loss", "bits_per_byte", "val_bits_per_byte", "tokens_per_second", "peak_memory_bytes")
+"""What readers count on being a number, where it is there."""
+
+
+def parse_metrics(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
+    """The records, and the numbers (from 1) of the lines that are damaged. A last line without its end was cut short
+    by a kill, which is not damage: it is left out."""
+    found: list[tuple[int, dict[str, Any]]] = []
+    damaged = []
+    *lines, last = content.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        record = _record(line)
+        if record is None:
+            damaged.append(number)
+        else:
+            found.append((number, record))
+    if last and (record := _record(last)) is not None:
+        found.append((len(lines) + 1, record))
+    elif last and not (last.startswith(b"{") and last.isascii() and b"\0" not in last):
+        damaged.append(len(lines) + 1)
+    kept = _in_order(found)
+    damaged += [number for number, _ in found if number not in {number for number, _ in kept}]
+    return [record for _, record in kept], sorted(damaged)
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not _is_number(record.get("step")) or not isinstance(record["step"], int):
+        return None
+    return record if all(record.get(key) is None or _is_number(record[key]) for key in NUMBERS) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _in_order(found: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+    """The most records whose steps do not fall: steps only rise in a run, so that most changed digits show."""
+    ends: list[int] = []  # the lowest step that ends a rising row of each length
+    lengths = []
+    for _, record in found:
+        length = bisect_right(ends, record["step"])
+        ends[length : length + 1] = [record["step"]]
+        lengths.append(length)
+    kept, wanted, below = [], len(ends) - 1, math.inf
+    for entry, length in zip(reversed(found), reversed(lengths), strict=True):
+        if length == wanted and entry[1]["step"] <= below:
+            kept.append(entry)
+            wanted, below = wanted - 1, entry[1]["step"]
+    return kept[::-1]
