@@ -72,6 +72,7 @@ def _sharded(folder: Path) -> None:
 
 
 def _model(path: Path) -> None:
+    from lilliput.api.storyteller import load
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.export.source import Source
     from lilliput.generate.ends import ends_of, not_taken
@@ -81,6 +82,7 @@ def _model(path: Path) -> None:
     ends_of(path.parent, Tokenizer.load(path.parent))
     not_taken(path.parent)
     Source.load(path.parent, "tiny")
+    load(path.parent, device="cpu", compile=False, say=lambda text: None)
 
 
 def _tokenizer(path: Path) -> None:
@@ -121,7 +123,7 @@ def _sentencepiece_model(folder: Path) -> None:
 
 
 def _meta(folder: Path) -> None:
-    characters = "\n abcdefgh"
+    characters = "\n" + "".join(map(chr, range(32, 127)))
     saved = {"itos": dict(enumerate(characters)), "stoi": {c: n for n, c in enumerate(characters)}}
     (folder / "meta.pkl").write_bytes(pickle.dumps(saved))
 
@@ -136,7 +138,7 @@ def _written(format_: str, kind: str, tokens: str, **parts: Any) -> Callable[[Pa
     return fill
 
 
-GPT = {"norm": "layer", "mlp": "gelu_tanh", "position": "learned", "bias": True, "qk_norm": False}
+GPT = {"norm": "layer", "mlp": "gelu_tanh", "position": "learned", "bias": True, "qk_norm": False, "d_mlp": 64}
 
 
 def _nanogpt(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -114,4 +113,6 @@ def pull(
 
 
 def _aside(text: str) -> None:
-    print(text, file=sys.stderr)
+    from lilliput.base import console
+
+    console.aside(text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from lilliput.base.background import in_background
 from lilliput.base.errors import DataError
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.patterns import MARK, byte_level, words
@@ -30,12 +32,41 @@ RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos
 BYTES = 256
 # Characters rarer than this share of the sample are left to the byte pieces (SentencePiece's character_coverage).
 COVERAGE = 0.9999
+LONGEST_RUN = 256
+"""Characters of a run of letters, of signs or of white space: far more than any word has."""
+LONG_BLANK = re.compile(rf"\s{{{LONGEST_RUN}}}")
+SIGNS = r"!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
+"""Punctuation of ASCII and of Chinese and Japanese, which parts words where no space does."""
+# Letters with marks between them (Thai, Devanagari) are neither one kind nor the other for `re`: four times as many.
+LONG = re.compile(
+    rf"[^\W\d_]{{{LONGEST_RUN}}}|[^\w\s]{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}|[^\s\d{SIGNS}]{{{4 * LONGEST_RUN}}}"
+)
 
 
 def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:
     """A trained `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
     occur twice; the same texts give the same one. Raises DataError when the size is too small for the kind."""
     return train_byte_level(texts, config) if config.kind == "bpe" else train_sentencepiece(list(texts), config)
+
+
+def _train(backend: Backend, texts: Iterable[str], trainer: Any) -> None:
+    parts = (part for text in texts for part in without_long_runs(text))
+    in_background(lambda: backend.train_from_iterator(parts, trainer), "training the tokenizer")
+
+
+def without_long_runs(text: str) -> Iterator[str]:
+    """The text in parts, cut inside what the pre-split may take for one word of more than LONGEST_RUN characters: the
+    trainer's time grows with the square of a word. Text of words, in any script, is one part."""
+    longest = max(map(len, text.split()), default=0)
+    if longest <= LONGEST_RUN and not LONG_BLANK.search(text):
+        yield text
+        return
+    start = 0
+    for match in LONG.finditer(text):
+        yield text[start : match.end()]
+        start = match.end()
+    if start < len(text):
+        yield text[start:]
 
 
 def _check_size(size: int, least: int, what: str) -> None:
@@ -64,7 +95,7 @@ def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
         special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIALS.values()],
         show_progress=False,
     )
-    backend.train_from_iterator(texts, trainer)
+    _train(backend, texts, trainer)
     return backend
 
 
@@ -114,7 +145,7 @@ def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
         limit_alphabet=len(characters),
         show_progress=False,
     )
-    backend.train_from_iterator(texts, trainer)
+    _train(backend, texts, trainer)
     vocabulary = backend.get_vocab()
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
