@@ -7,7 +7,8 @@ import pytest
 
 from lilliput.base.errors import DataError, MissingExtra
 from lilliput.data import files, tables
-from lilliput.data.tables import Csv, Jsonl, Parquet, TinyStoriesJson
+from lilliput.data.parquet import Parquet
+from lilliput.data.tables import Csv, Jsonl, TinyStoriesJson
 
 
 def read(source, errors="strict"):

@@ -32,8 +32,12 @@ DEEP = 100_000
 DIGITS = 5_000
 NUMBERS = (-1, 0, 1.5, 10**9, 10**18, 10**30, float("inf"), float("nan"))
 VALUES: tuple[Any, ...] = (*NUMBERS, None, True, "x", "", [], {}, [[]], {"x": 1}, "\ud800", "\x1b[2J\0", "x" * 100_000)
-WIDE = (-1, 0, 1, 2**31 - 1, 2**31, 2**62, 2**63, 10**6)
-FIELDS = 40
+WIDE = ((-1, 4), (0, 4), (2**31 - 1, 4), (2**62, 8))
+MARKER = "@@@"
+BITS = 40
+EACH = 5
+"""Values of other kinds that each value of a JSON or YAML file is replaced by."""
+FIELDS = 14
 """Fields of four bytes from the start of a binary file that are overwritten."""
 
 
@@ -75,17 +79,18 @@ def mutations(reader: Reader, file: Path) -> Iterator[Mutation]:
     yield from _files()
     data = file.read_bytes()
     if reader.form == "binary":
-        yield from _binary(data)
+        yield from _binary(len(data))
     else:
-        yield from _cut(data)
+        yield from _cut()
     if reader.form == "text":
-        yield from _texts(data)
+        yield from _texts()
     if reader.form in ("json", "yaml"):
         yield from _values(data, reader.form)
 
 
-def _write(data: bytes) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(data)
+def _write(data: bytes | Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    """The file replaced, or changed by a function of its bytes; nothing is made before the case runs."""
+    return lambda path: path.write_bytes(data if isinstance(data, bytes) else data(path.read_bytes()))
 
 
 def _instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -113,41 +118,48 @@ def _files() -> Iterator[Mutation]:
     yield "a terabyte that is not there", lambda path: os.truncate(path, 2**40)
 
 
-def _cut(data: bytes) -> Iterator[Mutation]:
+def _cut() -> Iterator[Mutation]:
     for part in (1, 3, 5, 7):
-        yield f"cut at {part} of 8", _write(data[: len(data) * part // 8])
-    yield "twice", _write(data + data)
-    yield "with bytes that are no text", _write(data[: len(data) // 2] + b"\xff\xfe\x80" + data[len(data) // 2 :])
-    yield "in UTF-16", _write(data.decode("utf-8", "replace").encode("utf-16"))
+        yield f"cut at {part} of 8", _write(lambda data, part=part: data[: len(data) * part // 8])
+    yield "twice", _write(lambda data: data + data)
+    yield (
+        "with bytes that are no text",
+        _write(lambda data: data[: len(data) // 2] + b"\xff\xfe\x80" + data[len(data) // 2 :]),
+    )
+    yield "in UTF-16", _write(lambda data: data.decode("utf-8", "replace").encode("utf-16"))
 
 
-def _binary(data: bytes) -> Iterator[Mutation]:
-    for part in range(1, 16):
-        yield f"cut at {part} of 16", _write(data[: len(data) * part // 16])
-    yield "with more behind it", _write(data + b"\xff" * 1000)
-    for place in range(0, min(4 * FIELDS, len(data) - 8), 4):
-        for value in WIDE:
-            wide = struct.pack("<Q", value % 2**64)
-            for width in (4, 8) if value in (-1, 2**31 - 1, 2**62) else (4,):
-                changed = data[:place] + wide[:width] + data[place + width :]
-                yield f"{value} in {width} bytes at {place}", _write(changed)
-    rng = random.Random(len(data))
-    for place in sorted(rng.sample(range(len(data)), min(200, len(data)))):
-        flipped = data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :]
-        yield f"a bit at {place}", _write(flipped)
-    for length in (10**6, 10**5):
-        yield f"its start, then {length:,} times its last byte", _write(data[:64] + data[-1:] * length)
-        yield f"its start, then {length:,} bytes 0x80", _write(data[:64] + b"\x80" * length)
+def _binary(size: int) -> Iterator[Mutation]:
+    for part in range(1, 8):
+        yield f"cut at {part} of 8", _write(lambda data, part=part: data[: len(data) * part // 8])
+    yield "with more behind it", _write(lambda data: data + b"\xff" * 1000)
+    for place in range(0, min(4 * FIELDS, size - 8), 4):
+        for value, width in WIDE:
+            yield f"{value} in {width} bytes at {place}", _write(_field(place, value, width))
+    rng = random.Random(size)
+    for place in sorted(rng.sample(range(size), min(BITS, size))):
+        yield f"a bit at {place}", _write(_bit(place, rng.randrange(8)))
+    yield "its start, then its last byte", _write(lambda data: data[:64] + data[-1:] * (SMALL - 64))
+    yield "its start, then bytes 0x80", _write(lambda data: data[:64] + b"\x80" * (SMALL - 64))
 
 
-def _texts(data: bytes) -> Iterator[Mutation]:
-    yield "one line", _write(data.replace(b"\n", b" ") * (SMALL // max(1, len(data))))
+def _field(place: int, value: int, width: int) -> Callable[[bytes], bytes]:
+    raw = struct.pack("<Q", value % 2**64)[:width]
+    return lambda data: data[:place] + raw + data[place + width :]
+
+
+def _bit(place: int, bit: int) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+
+
+def _texts() -> Iterator[Mutation]:
+    yield "one line", _write(lambda data: data.replace(b"\n", b" ") * (SMALL // len(data)))
     yield "one word", _write(b"a" * SMALL)
     yield "emoji without a break", _write("😀".encode() * (SMALL // 4))
     yield "brackets", _write(b"[" * SMALL)
     yield "braces", _write(b'{"text":' * (SMALL // 8))
     yield "quotes", _write(b'"' * SMALL)
-    yield "one quote", _write(b'"' + data * (SMALL // max(1, len(data))))
+    yield "one quote", _write(lambda data: b'"' + data * (SMALL // len(data) - 1))
     yield "control characters", _write(b"\x1b[2J\x07\x08" * 1000)
     yield "a number without end", _write(b'{"text": ' + b"1" * DIGITS + b"}")
     yield "a half of a pair", _write(b'{"text": "\\ud800"}\n')
@@ -167,17 +179,15 @@ def _values(data: bytes, form: str) -> Iterator[Mutation]:
 
     known = json.loads(data) if form == "json" else yaml.safe_load(data)
     for value in VALUES:
-        yield f"{_named(value)} at the root", _safe(dumped, value)
+        yield f"{_named(value)} at the root", _safe(dumped, lambda value=value: value)
+    rng = random.Random(len(data))
     for path in _paths(known):
         where = ".".join(map(str, path))
-        for value in VALUES:
-            yield f"{where} = {_named(value)}", _safe(dumped, _put(known, path, value))
-        yield f"{where} is gone", _safe(dumped, _gone(known, path))
-        marker = "@@@"
-        frame = dumped(_put(known, path, marker))
-        quoted = b'"@@@"' if form == "json" else (b"'@@@'" if b"'@@@'" in frame else marker.encode())
-        for name, text in (("a number without end", b"1" * DIGITS), ("depth without end", b"[" * DEEP)):
-            yield f"{where} = {name}", _write(frame.replace(quoted, text))
+        yield f"{where} is gone", _safe(dumped, lambda path=path: _gone(known, path))
+        for value in rng.sample(VALUES, EACH):
+            yield f"{where} = {_named(value)}", _safe(dumped, lambda path=path, value=value: _put(known, path, value))
+        name, text = rng.choice((("a number without end", b"1" * DIGITS), ("depth without end", b"[" * DEEP)))
+        yield f"{where} = {name}", _safe(lambda text: text, _frame(dumped, known, path, text))
     yield "depth without end", _write(b'{"a":' * DEEP)
     yield "closed depth", _write(b"[" * 5000 + b"]" * 5000)
     if form == "yaml":
@@ -204,13 +214,21 @@ def _yaml() -> Iterator[Mutation]:
         yield tag, _write(f"name: {tag}".encode())
 
 
-def _safe(dumped: Callable[[Any], bytes], value: Any) -> Callable[[Path], object]:
-    """YAML has no form for some of the values: a file that cannot be written is no case, and stays as it was."""
+def _frame(dumped: Callable[[Any], bytes], known: Any, path: tuple[Any, ...], text: bytes) -> Callable[[], bytes]:
+    """The file with `text` as it stands at a place, where a marker is, with or without its quotes."""
 
-    def change(path: Path) -> None:
-        path.write_bytes(dumped(value))
+    def framed() -> bytes:
+        frame = dumped(_put(known, path, MARKER))
+        for quote in (b'"', b"'", b""):
+            if (marked := quote + MARKER.encode() + quote) in frame:
+                return frame.replace(marked, text)
+        raise AssertionError("the marker is not there")
 
-    return change
+    return framed
+
+
+def _safe(dumped: Callable[[Any], bytes], value: Callable[[], Any]) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(dumped(value()))
 
 
 def _named(value: Any) -> str:
@@ -222,7 +240,7 @@ def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The places of a value, of long lists and mappings the first three."""
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for number, (key, inner) in enumerate(entries):
-        if number >= 3 and len(value) > 40:
+        if number >= 3 and (isinstance(value, list) or len(value) > 40):
             return
         yield (*at, key)
         if len(at) < 4:

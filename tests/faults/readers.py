@@ -72,6 +72,7 @@ def _sharded(folder: Path) -> None:
 
 
 def _model(path: Path) -> None:
+    from lilliput.api.storyteller import load
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.export.source import Source
     from lilliput.generate.ends import ends_of, not_taken
@@ -81,6 +82,7 @@ def _model(path: Path) -> None:
     ends_of(path.parent, Tokenizer.load(path.parent))
     not_taken(path.parent)
     Source.load(path.parent, "tiny")
+    load(path.parent, device="cpu", compile=False, say=lambda text: None)
 
 
 def _tokenizer(path: Path) -> None:

@@ -169,4 +169,5 @@ def test_a_second_process_is_kept_out(run: RunFolder) -> None:
 def test_only_finished_checkpoints_count(run: RunFolder) -> None:
     for name in ("step-0000010", "step-0000002", "step-0000003.tmp", "step-0000004.damaged", "notes"):
         (run.checkpoints / name).mkdir(parents=True)
+    (run.checkpoints / "step-0000005").write_text("a file")
     assert run.steps() == [2, 10]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import ConfigError, FileError
+from lilliput.base.reading import from_json, read_json
 from lilliput.generate.constrained import Constraint
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ def constraint(
 def _schema(given: str) -> dict[str, Any]:
     where = "the JSON schema" if given.lstrip().startswith("{") else given
     try:
-        schema = json.loads(given if where != given else Path(given).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{where} is not JSON: {error}") from None
+        schema = from_json(given) if where != given else read_json(given)
+    except FileError as error:
+        raise ConfigError(error.message if where == given else f"{where} {error.message}") from None
     if not isinstance(schema, dict):
         raise ConfigError(f"{where} holds a {type(schema).__name__}; a JSON schema is an object")
     return schema

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lilliput.api.run import model_folder
 from lilliput.base.config import validate
-from lilliput.base.errors import ConfigError
-from lilliput.base.files import read_json
+from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.machine import can_compile, choose_device
+from lilliput.base.reading import inner, read_object
 from lilliput.base.registered import OneOf
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generate.beams import Beam, beam_search
@@ -160,8 +160,11 @@ def load(
     is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
     folder = model_folder(path, say)
     model = from_huggingface(folder, say).to(choose_device(device)).eval()
-    kept = read_json(folder / "config.json").get("lilliput", {})
-    objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
+    kept = inner(read_object(folder / "config.json"), "lilliput")
+    try:
+        objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
     model = quantised(model) if int8 else model
     if asked := not_taken(folder):
         say(f"generation_config.json asks for {', '.join(asked)}; give these as options to have them")

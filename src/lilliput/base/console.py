@@ -66,6 +66,11 @@ def typed(path: Path) -> str:
     return shlex.quote(str(whole.relative_to(shell) if whole.is_relative_to(shell) else whole))
 
 
+def aside(text: str) -> None:
+    """Print a line on standard error, as it is but for control characters: a name in it may come from a file."""
+    print(printable(text, sys.stderr.encoding or "utf-8"), file=sys.stderr)
+
+
 def command() -> str:
     """`lilliput` as this shell can type it: by its name where that is on the path, else by its place."""
     own = Path(sys.executable).parent / Path("lilliput").with_suffix(".exe" if os.name == "nt" else "")

@@ -82,6 +82,12 @@ def read_object(path: Path | str) -> dict[str, Any]:
     return value
 
 
+def inner(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key of an object of others; an empty one where there is none."""
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 def from_json(text: str) -> Any:
     """The value in a JSON text. Raises FileError whose message goes on after the name of what holds the text."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -120,4 +119,6 @@ def pull(
 
 
 def _aside(text: str) -> None:
-    print(text, file=sys.stderr)
+    from lilliput.base import console
+
+    console.aside(text)

@@ -62,7 +62,7 @@ def generate(
     _apart("--draft", draft, {**given, **made})
     if compare and not (draft or any(made.values())):
         _refuse("--compare tells without a constraint or a draft, and there is neither", "add --regex or --draft")
-    teller = api.load(model, device, lambda text: print(text, file=sys.stderr), int8, compile)
+    teller = api.load(model, device, console.aside, int8, compile)
     sampling: dict[str, Any] = {
         "temperature": temperature,
         "top_k": top_k,

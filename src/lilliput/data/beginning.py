@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lilliput.base.reading import read_text
+
 
 def marked(content: str, mark: tuple[str, int] | None) -> str:
     """The text of a tokenizer.json with the rule that puts `mark` (a token and its id) before every text, so that
@@ -46,7 +48,7 @@ def begins(content: str, settings: Mapping[str, Any], file: Path) -> bool:
     if isinstance(settings.get("add_bos_token"), bool) and not settings["add_bos_token"]:
         return False
     config = file.with_name("config.json")
-    if not config.is_file() or '"lilliput"' in config.read_text(encoding="utf-8", errors="replace"):
+    if not config.is_file() or '"lilliput"' in read_text(config, errors="replace"):
         return True
     backend = Backend.from_str(content)
     plain, full = (backend.encode("a", add_special_tokens=adds).ids for adds in (False, True))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lilliput.base.errors import DataError
+from lilliput.base.reading import read_bytes
 
 LARGEST = 16 * 2**20
 """Bytes of a meta.pkl: a vocabulary of every character of Unicode stays below it."""
@@ -56,7 +57,7 @@ def read_meta(file: Path) -> str:
     size = file.stat().st_size
     if size > LARGEST:
         raise DataError(f"{file} is too large for a vocabulary of characters: {size:,} bytes (at most {LARGEST:,})")
-    meta = _plain(file.read_bytes(), file)
+    meta = _plain(read_bytes(file, LARGEST), file)
     itos, stoi = (meta.get(name) if isinstance(meta, dict) else None for name in ("itos", "stoi"))
     if not isinstance(itos, dict) or not isinstance(stoi, dict):
         raise DataError(f"{file} is not nanoGPT's meta.pkl: it has no 'itos' and 'stoi'")

@@ -18,10 +18,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from lilliput.base.errors import DataError, MissingExtra, nearest
+from lilliput.base.reading import open_regular
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, Errors, Source, hash_of
 
 COMPRESSIONS = (".gz", ".zst")
 BLOCK_BYTES = 2**20
+MOST_UNPACKED, MOST_RATIO = 2**27, 200
+"""A file may unpack to so many bytes, or to so many times its own: text takes a third to a tenth, packed."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 GLOB = frozenset("*?[")
 
@@ -148,11 +151,28 @@ def reading(path: Path) -> Iterator[None]:
 def byte_blocks(path: Path) -> Iterator[bytes]:
     """The decompressed bytes of a file in blocks, none of them empty. Raises EOFError for an archive cut short."""
     if path.suffix.lower() == ".zst":
-        yield from _zstd_blocks(path)
+        yield from _bounded(path, _zstd_blocks(path))
         return
-    with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
+    with open_regular(path) as raw:
+        if path.suffix.lower() != ".gz":
+            while block := raw.read(BLOCK_BYTES):
+                yield block
+            return
+        with gzip.open(raw) as file:
+            yield from _bounded(path, iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+def _bounded(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks that a file unpacks to. Raises DataError where they are far more than any text: a bomb."""
+    total, packed = 0, path.stat().st_size
+    for block in blocks:
+        total += len(block)
+        if total > max(MOST_UNPACKED, MOST_RATIO * packed):
+            raise DataError(
+                f"{path}: its {packed:,} bytes unpack to more than {MOST_RATIO} times as many, as no text does",
+                "unpack it yourself where it is what it should be",
+            )
+        yield block
 
 
 def _zstd_blocks(path: Path) -> Iterator[bytes]:
@@ -162,7 +182,7 @@ def _zstd_blocks(path: Path) -> Iterator[bytes]:
         raise MissingExtra("zstandard", "data", f"reading {path.name}") from None
     decompressor = zstandard.ZstdDecompressor()
     frame = None
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while packed := file.read(min(BLOCK_BYTES, 2**17)):
             while packed:
                 frame = frame or decompressor.decompressobj()

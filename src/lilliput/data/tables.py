@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lilliput.base.errors import DataError, MissingExtra, nearest
+from lilliput.base.errors import DataError, nearest
 from lilliput.data.document import Document
-from lilliput.data.files import FileSource, lines, reading, text_blocks
+from lilliput.data.files import FileSource, lines, text_blocks
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 
 WHITE = " \t\r\n"
@@ -191,65 +191,6 @@ class _Record:
                 f"{path}:{opened}: a quote opens in this line and is never closed",
                 'close it, or write a quote that belongs to the text twice ("") in a quoted field',
             ) from None
-
-
-@SOURCES.add("parquet")
-class Parquet(Table):
-    """Parquet, read in batches of rows and only in the columns that are asked for."""
-
-    kind: Literal["parquet"] = "parquet"
-    suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
-
-    def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            raise MissingExtra("pyarrow", "data", "reading Parquet") from None
-        with reading(path):
-            try:
-                with pq.ParquetFile(path) as file:
-                    known = file.schema_arrow.names
-                    for column in (self.column, *self.keep):
-                        if column not in known:
-                            raise missing_column(column, _lengths(file, pa), str(path))
-                        if known.count(column) > 1:
-                            raise DataError(
-                                f"{path} has {known.count(column)} columns called '{column}'",
-                                "rename one of them, or write the file again with the one that holds the text",
-                            )
-                    number = 0
-                    for batch in file.iter_batches(batch_size=256, columns=[self.column, *self.keep]):
-                        texts = batch.column(self.column)
-                        if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
-                            texts = texts.cast(pa.large_binary())  # decoded below, where a bad row can be named
-                        kept = batch.select(self.keep).to_pylist() if self.keep else [{}] * len(texts)
-                        for text, rest in zip(texts.to_pylist(), kept, strict=True):
-                            number += 1
-                            yield number, {**rest, self.column: _decoded(text, errors, f"{path}:{number}")}
-            except pa.ArrowInvalid as error:
-                raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
-
-
-def _lengths(file: Any, pa: Any) -> dict[str, float]:
-    """The mean characters of text in each column of the first rows of a Parquet file; 0 for what is no text."""
-    lengths = dict.fromkeys(file.schema_arrow.names, 0.0)
-    batch = next(file.iter_batches(batch_size=64), None)
-    for name, column in zip(batch.schema.names, batch.columns, strict=True) if batch is not None else ():
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            lengths[name] = sum(len(value or "") for value in column.to_pylist()) / max(1, len(column))
-    return lengths
-
-
-def _decoded(value: Any, errors: Errors, name: str) -> Any:
-    """A Parquet string from its bytes; other values as they are."""
-    try:
-        return value.decode("utf-8", errors) if isinstance(value, bytes) else value
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: the text is not UTF-8 at its byte {error.start:,} ({error.reason})",
-            "put a replacement character there and go on with: data.errors=replace",
-        ) from None
 
 
 @SOURCES.add("tinystories_json")

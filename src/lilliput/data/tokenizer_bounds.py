@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,12 +45,17 @@ def check_spec(spec: Any) -> None:
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         raise FileError("is not a tokenizer.json: its 'added_tokens' are no list of objects")
     vocabulary = spec["model"].get("vocab")
-    ids = [*(vocabulary.values() if isinstance(vocabulary, dict) else ()), *(token.get("id", 0) for token in added)]
-    for number in ids:
-        if not isinstance(number, int) or not 0 <= number < LARGEST_ID:
-            raise FileError(f"has the id {str(number)[:40]}: ids are whole numbers from 0 to {LARGEST_ID - 1:,}")
+    for ids in (vocabulary if isinstance(vocabulary, dict) else {}, {n: t.get("id", 0) for n, t in enumerate(added)}):
+        check_vocabulary(ids)
     for pattern in _patterns([spec.get(part) for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor")]):
         check_pattern(pattern)
+
+
+def check_vocabulary(ids: Mapping[Any, Any]) -> None:
+    """Raises FileError for an id that is none: `tokenizers` goes through all numbers up to the largest."""
+    for number in ids.values():
+        if type(number) is not int or not 0 <= number < LARGEST_ID:
+            raise FileError(f"has the id {str(number)[:40]}: ids are whole numbers from 0 to {LARGEST_ID - 1:,}")
 
 
 def checked(content: str) -> str:

@@ -13,7 +13,7 @@ from lilliput.data.beginning import begins
 from lilliput.data.characters import read_meta
 from lilliput.data.files import reading
 from lilliput.data.patterns import MARK
-from lilliput.data.tokenizer_bounds import check_pieces, check_spec, trusted
+from lilliput.data.tokenizer_bounds import check_pieces, check_spec, check_vocabulary, trusted
 
 NORMAL = 1  # SentencePiece's type of an ordinary piece
 
@@ -92,6 +92,12 @@ def read_gpt2(file: Path) -> str:
     merges = file.with_name(file.name.removesuffix("vocab.json") + "merges.txt")
     if not merges.is_file():
         raise DataError(f"{file} needs {merges.name} beside it, which is not there")
+    try:
+        check_vocabulary(read_object(file))
+    except FileError as error:
+        raise DataError(
+            f"{file}: the vocabulary {error.message}" if str(file) not in error.message else error.message
+        ) from None
     with trusted(f"{file} and {merges.name} are not a vocabulary and its merges"):
         model = models.BPE.from_file(str(file), str(merges))
     backend = Tokenizer(model)

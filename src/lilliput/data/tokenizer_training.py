@@ -35,8 +35,12 @@ COVERAGE = 0.9999
 LONGEST_RUN = 256
 """Characters of a run of letters, of signs or of white space: far more than any word has."""
 LONG_BLANK = re.compile(rf"\s{{{LONGEST_RUN}}}")
+SIGNS = r"!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
+"""Punctuation of ASCII and of Chinese and Japanese, which parts words where no space does."""
 # Letters with marks between them (Thai, Devanagari) are neither one kind nor the other for `re`: four times as many.
-LONG = re.compile(rf"[^\W\d_]{{{LONGEST_RUN}}}|[^\w\s]{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}|\S{{{4 * LONGEST_RUN}}}")
+LONG = re.compile(
+    rf"[^\W\d_]{{{LONGEST_RUN}}}|[^\w\s]{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}|[^\s\d{SIGNS}]{{{4 * LONGEST_RUN}}}"
+)
 
 
 def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:

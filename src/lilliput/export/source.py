@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lilliput.base.reading import read_object, read_text
+from lilliput.base.reading import inner, read_object, read_text
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generate.decode import generate
 from lilliput.generate.sampling import SamplingConfig
@@ -29,12 +29,12 @@ class Source:
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
         """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read."""
-        own = read_object(folder / "config.json").get(OWN) or {}
+        own = inner(read_object(folder / "config.json"), OWN)
         return cls(
             model=from_huggingface(folder),
             tokenizer=Tokenizer.load(folder),
             name=name,
-            direction=(own.get("objective") or {}).get("kind", "causal"),
+            direction=str(inner(own, "objective").get("kind", "causal")),
             chat_template=_chat_template(folder),
         )
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from lilliput.base.errors import ConfigError, MissingExtra
+from lilliput.base.reading import from_json
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
@@ -89,7 +90,7 @@ class Constraint:
         aside; keys have to come in the schema's order, as they do under the constraint."""
         if self._json:
             try:
-                text = json.dumps(json.loads(text), ensure_ascii=False)
+                text = json.dumps(from_json(text), ensure_ascii=False)
             except ValueError:
                 return False
         ids = self._tokenizer.encode(text, continuing=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class Comparison:
     or the same one twice, CheckpointError where a folder holds no run or none has been evaluated yet."""
 
     def __init__(self, paths: Sequence[Path], levels: Sequence[float] = ()):
-        folders = [path.resolve() for path in paths]
+        folders = [os.path.realpath(path) for path in paths]
         if len(folders) < 2 or len(set(folders)) < len(folders):
             raise ConfigError(f"{len(set(folders))} different runs to compare", "give two or more runs, each once")
         self.runs = _labelled([RunRecord.read(path) for path in paths])

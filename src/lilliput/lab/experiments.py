@@ -40,7 +40,7 @@ class Experiments:
     beside it. Every method may be called while other workers are at it."""
 
     def __init__(self, path: Path):
-        self.path = path.resolve()
+        self.path = Path(os.path.realpath(path))  # unlike resolve(), it takes links that lead to themselves
         self.folder = self.path.parent
         self.work = self.path.with_name(f".{self.path.name}.work")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -86,7 +87,7 @@ class QueueFile:
 
     def __init__(self, path: Path):
         """Raises ConfigError for a file that is missing or holds something else, or a name that occurs twice."""
-        self.path = path.resolve()
+        self.path = Path(os.path.realpath(path))  # unlike resolve(), it takes links that lead to themselves
         self.text = _read(path)
         self.experiments = [
             validate(Experiment, entry if isinstance(entry, Mapping) else {}, f"{path}, experiment {number}")

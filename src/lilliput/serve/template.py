@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
 LARGEST = 2**20
-"""Bytes of a template."""
+"""Bytes of a template, and the largest number that it may multiply."""
+MOST_TURNS = 100_000
+"""Numbers that a template may count through."""
 GUARD = "\ufdd0"
 """A code point that Unicode keeps for a program's own use: it parts what a message spells like a special token."""
 
@@ -34,16 +36,27 @@ class ChatTemplate:
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError:
             raise MissingExtra("jinja2", "serve", "a chat template") from None
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
+
+        class Bounded(ImmutableSandboxedEnvironment):
+            """A product of text or a power could take all memory, some before the template is even rendered."""
+
+            intercepted_binops = frozenset(["*", "**"])
+
+            def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+                sizes = [side if isinstance(side, int | float) else len(side) for side in (left, right)]
+                if abs(sizes[0] * sizes[1]) > LARGEST or (operator == "**" and max(map(abs, sizes)) > 64):
+                    raise ConfigError(f"the chat template makes too much of {operator!r}")
+                return super().call_binop(context, operator, left, right)
+
+        environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+        environment.globals["range"] = self._range
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
         try:
             self._template = environment.from_string(source)
-        except TemplateError as error:
-            raise DataError(f"the chat template is not valid Jinja: {error}") from None
+        except (TemplateError, RecursionError, ValueError, OverflowError) as error:
+            raise DataError(f"the chat template is not valid Jinja: {str(error)[:200]}") from None
 
     @classmethod
     def find(cls, folder: Path) -> ChatTemplate | None:
@@ -81,10 +94,19 @@ class ChatTemplate:
                 ids += tokenizer.encode(part.replace(GUARD, ""), continuing=bool(ids))
         return ids
 
+    def _range(self, *bounds: int) -> range:
+        """Jinja's range(), of so many numbers in one rendering: loops in loops would never end."""
+        numbers = range(*bounds)
+        self._left -= len(numbers)
+        if self._left < 0:
+            raise ConfigError(f"the chat template counts to more than {MOST_TURNS:,}")
+        return numbers
+
     def _render(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> str:
         names: dict[str, Any] = {
             f"{role}_token": tokenizer.token(number) for role, number in tokenizer.specials.items()
         }
+        self._left = MOST_TURNS
         try:
             return self._template.render(messages=messages, add_generation_prompt=True, **names)
         except ConfigError:

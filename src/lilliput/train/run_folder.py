@@ -40,7 +40,8 @@ class RunFolder:
         """Step numbers of the checkpoints that were finished, rising."""
         if not self.checkpoints.is_dir():
             return []
-        return sorted(int(m[1]) for entry in self.checkpoints.iterdir() if (m := STEP.match(entry.name)))
+        entries = self.checkpoints.iterdir()
+        return sorted(int(m[1]) for entry in entries if (m := STEP.match(entry.name)) and entry.is_dir())
 
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / f"step-{step:07d}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lilliput.base import seeds
-from lilliput.base.errors import DataError, MissingExtra
-from lilliput.data.files import kind_suffix, reading, text_blocks
+from lilliput.base.errors import DataError, FileError
+from lilliput.base.reading import from_json
+from lilliput.data.files import kind_suffix, text_blocks
 from lilliput.data.hub import Hub
+from lilliput.data.parquet import whole_rows
 from lilliput.data.tables import Csv, Jsonl
 from lilliput.evaluate.benchmarks.task import TASKS, Record, Task
 
@@ -110,23 +111,14 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtra("pyarrow", "data", f"reading {path.name}") from None
-    with reading(path):
-        try:
-            return pq.read_table(path).to_pylist()
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
+    return [dict(row) for row in whole_rows(path)]
 
 
 def _json(path: Path) -> list[dict[str, Any]]:
     try:
-        value = json.loads("".join(text_blocks(path, "strict")))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is not JSON: {error}") from None
+        value = from_json("".join(text_blocks(path, "strict")))
+    except FileError as error:
+        raise DataError(f"{path} {error.message}") from None
     rows = value.get("data") if isinstance(value, dict) else value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} holds no list of objects")

@@ -16,6 +16,7 @@ from urllib import error, parse, request
 from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import LilliputError
 from lilliput.base.files import cache_folder
+from lilliput.base.reading import from_json
 
 KEYS = ("LILLIPUT_JUDGE_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the endpoint's key."""
@@ -106,7 +107,7 @@ class Judge:
 
 def _content(reply: bytes) -> str:
     try:
-        content = json.loads(reply)["choices"][0]["message"]["content"]
+        content = from_json(reply.decode())["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError):
         raise JudgeError(f"the judge's reply is no chat completion: {reply[:200].decode(errors='replace')}") from None
     return str(content or "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lilliput.base import seeds
+from lilliput.base.reading import from_json
 from lilliput.evaluate.judge.endpoint import Judge, Message
 
 CRITERIA = ("grammar", "creativity", "consistency", "plot", "instruction")
@@ -60,7 +60,7 @@ def read_marks(answer: str) -> Marks:
     start, stop = answer.find("{"), answer.rfind("}")
     if start < 0 or stop < start:
         raise ValueError("it holds no JSON object")
-    values = json.loads(answer[start : stop + 1])
+    values = from_json(answer[start : stop + 1])
     if not isinstance(values, dict) or next(iter(values), None) != "rationale" or not str(values["rationale"]).strip():
         raise ValueError("the rationale does not come before the grades")
     grades = {}
