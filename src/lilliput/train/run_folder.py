@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lilliput.base.disk import append_text
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.train.samples_file import format_samples, parse_samples
@@ -42,9 +43,8 @@ class RunFolder:
         return self.checkpoints / f"step-{step:07d}"
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """One line; flushed, so that a killed run keeps it."""
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """One line; flushed, so that a killed run keeps it. Raises DiskError where there is no room."""
+        append_text(self.metrics, json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole line; a line cut short by a kill ends the list."""
