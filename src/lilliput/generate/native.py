@@ -114,6 +114,9 @@ class _Native:
         self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
         self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
         self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
+        # Past the tables of a rotary model the Python computes the angles anew.
+        turns = isinstance(model.position, Rotary)
+        self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
 
     def __call__(
         self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
@@ -125,6 +128,8 @@ class _Native:
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self._model.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
+        if end > self._most_positions:
+            return self._model(tokens, segments=segments, cache=cache)
         bound, count = self._bind(cache), ctypes.c_int64(batch * new)
         bound.threads = torch.get_num_threads()
         slots = torch.arange(batch).repeat_interleave(new)
@@ -199,9 +204,8 @@ class _Native:
             made.rotated = model.position.rotated
             if not 0 <= made.rotated <= config.d_head or made.rotated % 2:
                 raise ModelError(f"{made.rotated} of {config.d_head} channels of a head cannot be turned")
-            shape = (config.context_length, made.rotated // 2)
-            tables = model.position.cos, model.position.sin
-            made.cos, made.sin = (self._place("position", table, *shape) for table in tables)
+            cos, sin = (cast(torch.Tensor, table) for table in (model.position.cos, model.position.sin))
+            made.cos, made.sin = (self._place("position", table, len(cos), made.rotated // 2) for table in (cos, sin))
         return made
 
     def _layer(self, block: Block) -> _Layer:
