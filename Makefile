@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults clean
+.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults sanitize clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,17 @@ time-to-loss: $(VENV)/.dev $(VENV)-bench/.peers  ## bits per byte against wall c
 
 faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended: ten minutes at most
 	$(BIN)/python -m tests.faults
+
+# The sanitizer has to be there before Python, and with it the C++ library whose exceptions it watches.
+SANITIZED := tests/base/test_sanitize.py tests/model/test_kernels.py tests/model/test_wrong_kernels.py \
+  tests/model/test_cross_entropy.py tests/model/test_contract.py tests/generate/test_native.py \
+  tests/generate/test_engine.py tests/generate/test_telling.py
+sanitize: $(VENV)/.dev  ## run the tests of kernels and decoding under AddressSanitizer and UBSan (Linux, g++)
+	@test -e "$$($(CXX) -print-file-name=libasan.so)" || { echo "$(CXX) has no libasan: install g++"; exit 2; }
+	LILLIPUT_SANITIZE=address,undefined,float-cast-overflow UBSAN_OPTIONS=print_stacktrace=1 \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  $(BIN)/python -m pytest --timeout 1200 $(SANITIZED)
 
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
 	@$(BIN)/lilliput experiments list

@@ -53,6 +53,16 @@ def test_each_part_gives_the_models_logits(tiny, changes):
     torch.testing.assert_close(steps(native(model), ids, [4, 1, 7, 1, 1, 2]), exact, atol=2e-4, rtol=1e-4)
 
 
+def test_past_the_tables_of_angles_the_model_computes_them_anew(tiny):
+    model = tiny()
+    if model.config.position != "rotary":
+        pytest.skip("without tables")
+    ids = torch.randint(0, 50, (2, 16), generator=torch.Generator().manual_seed(1))
+    exact = model.logits(model(ids)).detach()
+    model.position.cos, model.position.sin = (table[:5].clone() for table in (model.position.cos, model.position.sin))
+    torch.testing.assert_close(steps(native(model), ids, [3, 1, 1, 1, 10]), exact, atol=2e-4, rtol=1e-4)
+
+
 def test_texts_come_and_go_as_in_the_model(tiny):
     model = tiny(context_length=16)
     arrivals = [(2 * i, request) for i, request in enumerate(requests(8, seed=1))]

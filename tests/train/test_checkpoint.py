@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lilliput.base.errors import CheckpointError, TrainingError
+from lilliput.base.errors import CheckpointError, DiskError
 from lilliput.train import checkpoint
 from lilliput.train.checkpoint import TrainerState
 from lilliput.train.run_folder import RunFolder
@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_what_was_saved(run: RunFolder) -> None:
         (folder / "model.safetensors").write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(TrainingError, match=r"disk is full .* last good checkpoint is step 1") as caught:
+    with pytest.raises(DiskError, match=r"step-0000002: the disk is full; it needs .* last good .* step 1") as caught:
         checkpoint.write(run, 2, fails_half_way, TrainerState({}, {}))
     assert "same command" in (caught.value.hint or "")
     assert [entry.name for entry in run.checkpoints.iterdir()] == ["step-0000001"]

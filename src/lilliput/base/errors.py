@@ -5,7 +5,8 @@ LilliputError               anything Lilliput says about its input; the command 
 ├── DataError               a source, document, tokenizer or shard that cannot be read
 ├── ModelError              a shape that cannot be built, or weights that do not fit it
 ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
-├── TrainingError           training that cannot go on (diverged, disk full)
+├── TrainingError           training that cannot go on
+├── DiskError               a file for which there is no room; an OSError as well
 ├── ExportError             a model that a file format cannot say, or a file that cannot be read
 ├── FileError               a file whose content is not what it has to be; a ValueError as well
 └── MissingExtra            an optional dependency that is not installed
@@ -44,6 +45,13 @@ class CheckpointError(LilliputError):
 
 class TrainingError(LilliputError):
     """Training that cannot go on."""
+
+
+class DiskError(LilliputError, OSError):
+    """A file for which there is no room. An OSError too, with `errno` and `filename`."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ExportError(LilliputError):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base import reading
+from lilliput.base.disk import writing
+from lilliput.base.errors import DiskError
 
 
 def sha256(path: Path) -> str:
@@ -29,12 +31,17 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` whole or not at all: a reader sees the old file or the new one, never a part."""
+    """Write `text` whole or not at all: a reader sees the old file or the new one, never a part. Raises
+    DiskError where there is no room."""
     partial = path.with_name(path.name + ".tmp")
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with writing(path, len(text.encode())), open(partial, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except DiskError:
+        partial.unlink(missing_ok=True)
+        raise
     os.replace(partial, path)
 
 

@@ -19,6 +19,9 @@ from lilliput.base.files import cache_folder
 FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
 WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
 """Flags that not every compiler knows, the fastest first: what builds first is taken."""
+SANITIZE = "LILLIPUT_SANITIZE"
+"""Names the sanitizers to build with, as -fsanitize takes them: `make sanitize` sets it. Such builds are kept apart,
+since their flags are part of their name."""
 
 
 @cache
@@ -28,6 +31,7 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     builder = machine.compiler()
     if builder is None:
         raise ConfigError("there is no C++ compiler on this machine", "install g++")
+    flags = (*flags, *sanitizers())
     version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
     text = "".join(file.read_text() for file in (source, *sorted(source.parent.glob("*.h"))))
     processor = (machine.cpu_name(), *machine.features())  # a cluster's machines may share a name and the cache
@@ -45,6 +49,13 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     _compile(builder, source, flags, partial)
     libraries.keep(partial, kept)
     return ctypes.CDLL(str(kept))
+
+
+def sanitizers() -> tuple[str, ...]:
+    """Flags that build what $LILLIPUT_SANITIZE names, with a finding that ends the process."""
+    named = os.environ.get(SANITIZE)
+    traced = ("-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-g", "-O1")
+    return (f"-fsanitize={named}", *traced) if named else ()
 
 
 def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:

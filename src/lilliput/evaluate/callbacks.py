@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lilliput.base.disk import append_text
 from lilliput.base.errors import ConfigError
 from lilliput.evaluate.benchmarks.loading import records
 from lilliput.evaluate.benchmarks.measure import measure
@@ -156,6 +157,5 @@ class SamplesThroughTime(Callback):
         with trainer.autocast():
             told = self.tell(self.prompts)
         section = Section(trainer.step, trainer.counters.tokens, trainer.seconds, told)
-        with open(trainer.run.samples, "a", encoding="utf-8", newline="\n") as file:
-            file.write(format_samples(section))
+        append_text(trainer.run.samples, format_samples(section))
         self.show(told[0])

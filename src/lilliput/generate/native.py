@@ -116,7 +116,7 @@ class _Native:
         self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
         # Past the tables of a rotary model the Python computes the angles anew.
         turns = isinstance(model.position, Rotary)
-        self._most_positions = len(model.position.cos) if turns else model.config.context_length
+        self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
 
     def __call__(
         self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
@@ -204,9 +204,8 @@ class _Native:
             made.rotated = model.position.rotated
             if not 0 <= made.rotated <= config.d_head or made.rotated % 2:
                 raise ModelError(f"{made.rotated} of {config.d_head} channels of a head cannot be turned")
-            shape = (config.context_length, made.rotated // 2)
-            tables = model.position.cos, model.position.sin
-            made.cos, made.sin = (self._place("position", table, *shape) for table in tables)
+            cos, sin = (cast(torch.Tensor, table) for table in (model.position.cos, model.position.sin))
+            made.cos, made.sin = (self._place("position", table, len(cos), made.rotated // 2) for table in (cos, sin))
         return made
 
     def _layer(self, block: Block) -> _Layer:

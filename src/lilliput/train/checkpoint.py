@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lilliput.base.damage import SEAL, set_aside, unsealed, write_sealed
-from lilliput.base.errors import CheckpointError, TrainingError
+from lilliput.base.disk import FULL, no_room
+from lilliput.base.errors import CheckpointError, LilliputError, TrainingError
 from lilliput.base.files import read_json, sha256, sync, write_json
 from lilliput.base.reading import read_object
 from lilliput.train.run_folder import RunFolder
@@ -33,7 +33,7 @@ class TrainerState:
 
 def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
     """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
-    checkpoints as they were and raises TrainingError."""
+    checkpoints as they were and raises DiskError."""
     final = run.checkpoint(step)
     partial = final.with_name(final.name + ".tmp")
     try:
@@ -46,7 +46,7 @@ def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state:
         _put(partial, final)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise _cannot_write(run, final, error) from error
+        raise _cannot_write(run, final, error, state) from error
     return final
 
 
@@ -77,15 +77,21 @@ def _put(partial: Path, final: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _cannot_write(run: RunFolder, final: Path, error: Exception) -> TrainingError:
+def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerState) -> LilliputError:
     kept = run.steps()
-    rest = f"the last good checkpoint is step {kept[-1]:,}" if kept else "there is no earlier checkpoint"
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-    free = shutil.disk_usage(run.path).free if run.path.exists() else 0
-    what = f"the disk is full ({free / 1e6:,.0f} MB free)" if full else str(error)
-    return TrainingError(
-        f"cannot write {final}: {what}; {rest}", "free some space, then type the same command again to go on"
-    )
+    rest = f"; the last good checkpoint is step {kept[-1]:,}" if kept else "; there is no earlier checkpoint"
+    numbers = [error.errno] if isinstance(error, OSError) else [n for n in FULL if f"os error {n})" in str(error)]
+    for number in numbers:
+        if number in FULL:
+            return no_room(final, _needed(run, state), number, rest)
+    return TrainingError(f"cannot write {final}: {error}{rest}", "type the same command again to go on from there")
+
+
+def _needed(run: RunFolder, state: TrainerState) -> int:
+    """Bytes of a checkpoint: as many as the newest one has. The first one needs more than the trainer's tensors."""
+    for step in reversed(run.steps()):
+        return sum(path.stat().st_size for path in run.checkpoint(step).rglob("*") if path.is_file())
+    return sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
 
 
 def verify(folder: Path) -> None:

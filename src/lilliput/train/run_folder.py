@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lilliput.base.damage import keep_copy, read_kept
+from lilliput.base.disk import append_text
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.train.metrics_file import parse_metrics
@@ -47,9 +48,8 @@ class RunFolder:
         return self.checkpoints / f"step-{step:07d}"
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """One line; flushed, so that a killed run keeps it."""
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """One line; flushed, so that a killed run keeps it. Raises DiskError where there is no room."""
+        append_text(self.metrics, json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every usable line; one cut short by a kill is left out, and those of `damaged_metrics`."""
