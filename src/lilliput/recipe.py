@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
+from lilliput.base.differences import differing
 from lilliput.base.errors import CheckpointError, ConfigError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.registered import OneOf
@@ -152,7 +153,7 @@ def check_same(recipe: Recipe, run: RunFolder) -> None:
     new = flatten(recipe.model_dump(mode="json"))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if keys:
-        listed = "; ".join(f"{key}: {old.get(key)} there, {new.get(key)} now" for key in keys)
+        listed = "; ".join(differing(old.get(key), new.get(key), key, "{} there, {} now") for key in keys)
         raise CheckpointError(
             f"{run.path} holds a run of another recipe ({listed})",
             f"train under another name (--name NEW), or go on with it as it was: lilliput train {run.recipe}",
