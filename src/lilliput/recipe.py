@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
 from lilliput.base.damage import set_aside
+from lilliput.base.differences import differing
 from lilliput.base.errors import CheckpointError, ConfigError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.registered import OneOf
@@ -158,8 +159,9 @@ def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = 
     new = flatten(recipe.model_dump(mode="json"))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if keys:
-        there, now = ({key: "not set" if of.get(key) is None else of[key] for key in keys} for of in (old, new))
-        listed = "; ".join(f"{key}: {there[key]} there, {now[key]} now" for key in keys)
+        listed = "; ".join(
+            differing(_or_not_set(old.get(key)), _or_not_set(new.get(key)), key, "{} there, {} now") for key in keys
+        )
         raise CheckpointError(
             f"{run.path} holds a run of another recipe ({listed})",
             f"add --name NEW to the line, or go on as it was: lilliput train {shlex.quote(str(run.recipe))}",
@@ -190,3 +192,7 @@ def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], No
 def _resolved(values: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     """Every value of a recipe; nothing for an empty one. Raises ConfigError."""
     return validate(Recipe, values, str(run.recipe)).model_dump(mode="json") if values else {}
+
+
+def _or_not_set(value: Any) -> Any:
+    return "not set" if value is None else value

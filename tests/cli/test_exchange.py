@@ -172,3 +172,15 @@ def adapter(folder: Path, module: str, shape: Sequence[int], base: str | None) -
     settings |= {"base_model_name_or_path": base}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     return settings
+
+
+def test_onnx_goes_out_and_not_in(command: Command, trained: Path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    result = command("export", str(trained), "onnx", "-o", "out/m.onnx")
+    assert result.code == 0, result.err
+    for words in ("out/m.onnx  ", "out/m-tokenizer.json  ", "parity (f32): logits within ", "next: python -c "):
+        assert words in result.out
+    assert "torchvision" not in result.err
+    again = command("import", "out/m.onnx", "again")
+    assert (again.code, "only written here" in again.err) == (2, True)

@@ -82,6 +82,13 @@ def test_only_known_names_are_brought_here(there: StandIn, checkpoint: Path, tmp
     assert not any("pytorch_model.bin" in path for _, path in there.asked)
 
 
+def test_adapters_are_named(there: StandIn, tmp_path: Path):
+    there.repos["ada/lora"] = {"adapter_config.json": b"{}", "adapter_model.safetensors": b""}
+    with pytest.raises(ExportError, match=r"ada/lora holds an adapter .*\n.*lilliput import FOLDER NAME --base RUN"):
+        hub.pull("ada/lora", tmp_path / "pulled")
+    assert not list(tmp_path.iterdir())
+
+
 def test_pickles_only(there: StandIn, tmp_path: Path):
     there.repos["ada/old"] = {"config.json": b"{}", "pytorch_model.bin": b"\x80"}
     with pytest.raises(ExportError, match=r"holds no config.json with .safetensors weights .it holds config.json, pyt"):

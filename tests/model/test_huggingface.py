@@ -181,6 +181,11 @@ def test_shapes_without_a_stock_class_say_why(changes, said):
         ({"attention_bias": True}, "attention_bias=True"),
         ({"hidden_size": None}, "lacks the key 'hidden_size'"),
         ({"hidden_size": "wide"}, "'d_model'.*valid integer"),
+        (
+            {"layer_types": ["full_attention", "sliding_attention"]},
+            r"several kinds, or not 2: layer_types\[1\]: 'sliding_attention', not 'full_attention'",
+        ),
+        ({"layer_types": ["full_attention"] * 3}, r"not 2: layer_types\[2\]: 'full_attention', not nothing"),
         ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )

@@ -140,3 +140,34 @@ def test_a_key_that_nobody_knows_is_refused_and_one_that_says_nothing_is_not(tmp
         from_huggingface(tmp_path)
     path.write_text(json.dumps({**written, "logit_softcap": None}))
     from_huggingface(tmp_path)
+
+
+SPELLED: list[tuple[str, dict[str, Any], str]] = [
+    ("gpt2", {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}, "equal"),
+    ("gpt2", {"max_position_embeddings": 24, "n_positions": 7}, "equal"),
+    ("llama", {"rotary_emb_base": 77.0}, "equal"),
+    ("llama", {"rope_parameters": None, "rope_scaling": {"rope_type": "default", "rope_theta": 77.0}}, "equal"),
+    ("pythia", {"rope_parameters": None, "rope_theta": None, "rotary_emb_base": 77.0}, "equal"),
+    *((family, {"is_causal": False}, "refused") for family in CLASSES),
+    ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}, "refused"),
+    ("llama", {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 77.0}}}, "refused"),
+]
+"""Other spellings of fields, and fields that `to_dict` does not have."""
+
+
+@pytest.mark.parametrize(("family", "changes", "outcome"), SPELLED)
+def test_other_spellings_are_read_as_the_class_reads_them(family, changes, outcome, tmp_path):
+    fields(family, tmp_path)
+    path = tmp_path / "config.json"
+    written = {**json.loads(path.read_text()), **changes}
+    if family == "gpt2":
+        written = {key: value for key, value in written.items() if key not in ("n_embd", "n_layer", "n_head")} | {
+            key: written[key] for key in ("n_embd", "n_layer", "n_head") if "hidden_size" not in changes
+        }
+    path.write_text(json.dumps(written))
+    key = next(iter(changes))
+    if key in ("quantization_config", "rope_parameters") and outcome == "refused":  # transformers does not load these
+        with pytest.raises(LilliputError, match=key):
+            from_huggingface(tmp_path)
+    else:
+        assert equal_or_refused(tmp_path, key) == outcome

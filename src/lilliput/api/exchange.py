@@ -26,7 +26,8 @@ def export(
     type: str | None = None,
     say: Callable[[str], None] = print_line,
 ) -> Exported:
-    """Write the model at `path` (a run, a checkpoint, a Hugging Face folder) as a file of a format: `gguf`, `llama2c`.
+    """Write the model at `path` (a run, a checkpoint, a Hugging Face folder) as a file of a format: `gguf`,
+    `llama2c`, `onnx`.
 
     `type` is how numbers are stored (the format's usual one); `out` the file, by default the run's name here. The file
     is read back and compared with the model. Raises ExportError for a model that the format cannot say.

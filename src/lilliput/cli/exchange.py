@@ -13,12 +13,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def export(
     run: Run,
-    format: Annotated[str, typer.Argument(help="gguf (llama.cpp) or llama2c (run.c, runq.c).")],
+    format: Annotated[str, typer.Argument(help="gguf (llama.cpp), llama2c (run.c, runq.c) or onnx (onnxruntime).")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The file; NAME.gguf or NAME.bin here if left out.")
+        Path | None, typer.Option("-o", "--out", help="The file; NAME.gguf, .bin or .onnx here if left out.")
     ] = None,
     type: Annotated[
-        str | None, typer.Option(help="How numbers are stored: f16, f32, q8_0 (gguf); f32, int8 (llama2c).")
+        str | None, typer.Option(help="How numbers are stored: f16, f32, q8_0 (gguf); f32, int8 (llama2c); f32 (onnx).")
     ] = None,
     json: Json = False,
 ) -> None:

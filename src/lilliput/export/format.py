@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,11 @@ import torch
 from lilliput.base.registry import Registry
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.export.source import Source
+from lilliput.generate.inference import inference
 from lilliput.model.transformer import Model
+
+Logits = Callable[[torch.Tensor], torch.Tensor]
+"""ids (B, T) int64 -> (B, T, vocab_size) float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,11 @@ class Format:
         part for."""
         raise NotImplementedError
 
+    def reopened(self, file: Path) -> tuple[Logits, Tokenizer | None]:
+        """What a written file computes, and the tokenizer that its reader has: what is compared with the source."""
+        content = self.read(file)
+        return logits_of(content.model), content.tokenizer
+
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
         """A tokenizer that was named for a file of another program, as that program's models use it."""
         return tokenizer
@@ -68,6 +78,16 @@ class Format:
     def use(self, files: list[Path], kind: str) -> str:
         """What to type to run the files, stored as `kind`."""
         raise NotImplementedError
+
+
+def logits_of(model: Model) -> Logits:
+    """The model as a function from ids to logits."""
+
+    def logits(tokens: torch.Tensor) -> torch.Tensor:
+        with inference(model):
+            return model.logits(model(tokens))
+
+    return logits
 
 
 FORMATS: Registry[type[Format]] = Registry("format", "lilliput.export")

@@ -101,6 +101,11 @@ def _download(repo: str, folder: Path, revision: str | None) -> str:
         info = HfApi().model_info(repo, revision=revision)
     commit, listed = str(info.sha), [sibling.rfilename for sibling in info.siblings or []]
     names = sorted(name for name in listed if KNOWN.fullmatch(name))
+    if "adapter_config.json" in listed:
+        raise ExportError(
+            f"{repo} holds an adapter (adapter_config.json), which belongs to another model",
+            "download its files into a folder and merge them: lilliput import FOLDER NAME --base RUN",
+        )
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
         shown = ", ".join(sorted(listed)[:8]) or "nothing"
         raise ExportError(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from lilliput.base.differences import differing
 from lilliput.base.errors import ExportError
-from lilliput.export.format import Content
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.export.format import Logits, logits_of
 from lilliput.export.source import Source
-from lilliput.generate.inference import inference
-from lilliput.model.transformer import Model
 
 TOLERANCE = {"f32": 1e-4, "f16": 0.02, "int8": 0.2, "q8_0": 0.2}
 """Nats by which the log-probability of a told token may differ on average; beyond, the file does not say this model."""
@@ -45,12 +45,12 @@ class Parity:
         return words + (f"; {self.texts} texts encoded alike" if self.texts else "")
 
 
-def compare(source: Source, content: Content, order: torch.Tensor, kind: str) -> Parity:
-    """Compare what was read back with the source; `order` (vocab_size,) holds our id of each of its ids. Raises
+def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: torch.Tensor, kind: str) -> Parity:
+    """Compare what a file computes with the source; `order` (vocab_size,) holds our id of each of its ids. Raises
     ExportError when log-probabilities or the ids of a text differ by more than storing as `kind` explains."""
     tokens = source.told()
-    ours = _logits(source.model, tokens)
-    theirs = _logits(content.model, torch.argsort(order)[tokens])[..., torch.argsort(order)]
+    ours = logits_of(source.model)(tokens)
+    theirs = logits(torch.argsort(order)[tokens])[..., torch.argsort(order)]
     told = tokens[:, 1:, None]
     gap = (_log_probabilities(ours, told) - _log_probabilities(theirs, told)).abs().mean()
     parity = Parity(
@@ -58,7 +58,7 @@ def compare(source: Source, content: Content, order: torch.Tensor, kind: str) ->
         logit=float((ours - theirs).abs().max()),
         log_probability=float(gap),
         same_greedy=int((ours.argmax(-1) == theirs.argmax(-1)).sum()),
-        texts=_same_ids(source, content, tokens),
+        texts=_same_ids(source, tokenizer, tokens),
     )
     if not parity.log_probability <= TOLERANCE[kind]:
         raise ExportError(
@@ -68,25 +68,20 @@ def compare(source: Source, content: Content, order: torch.Tensor, kind: str) ->
     return parity
 
 
-def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
-    """(R, T) -> (R, T, vocab_size) float32."""
-    with inference(model):
-        return model.logits(model(tokens))
-
-
 def _log_probabilities(logits: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
     return logits[:, :-1].log_softmax(-1).gather(-1, told)
 
 
-def _same_ids(source: Source, content: Content, tokens: torch.Tensor) -> int | None:
+def _same_ids(source: Source, tokenizer: Tokenizer | None, tokens: torch.Tensor) -> int | None:
     """How many texts were encoded by both. Raises ExportError for the first that gets other ids."""
-    if content.tokenizer is None:
+    if tokenizer is None:
         return None
     known = source.tokenizer.vocab_size
     texts = [source.tokenizer.decode([number for number in row if number < known]) for row in tokens.tolist()]
     texts += AWKWARD
-    theirs = content.tokenizer.encode_batch(texts)
+    theirs = tokenizer.encode_batch(texts)
     for text, ours, again in zip(texts, source.tokenizer.encode_batch(texts), theirs, strict=True):
         if ours != again:
-            raise ExportError(f"the file's tokenizer, read back, encodes {text[:40]!r} as {again[:9]}, not {ours[:9]}")
+            where = differing(again, ours, "ids", most=1)
+            raise ExportError(f"the file's tokenizer, read back, gives {text[:40]!r} other ids: {where}")
     return len(texts)

@@ -44,7 +44,7 @@ def write(source: Source, format_name: str, file: Path | None = None, kind: str 
     file.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as place:
         written = format_.write(source, Path(place) / file.name, kind)
-        parity = compare(source, format_.read(written[0]), format_.order(source), kind)
+        parity = compare(source, *format_.reopened(written[0]), format_.order(source), kind)
         files = [path.replace(file.parent / path.name) for path in written]
     return Exported(files, kind, parity, [*format_.notes(source), *_backwards(source)], format_.use(files, kind))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lilliput.base.differences import apart
 from lilliput.base.errors import ExportError, ModelError
 from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
@@ -27,11 +28,9 @@ def expected(config: ModelConfig, table: Places, file: Path) -> dict[str, tuple[
 def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:
     """The model of `config` in fp32 and eval mode. Raises ExportError for tensors missing, unknown or misshapen."""
     wanted = expected(config, table, file)
-    missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
-    for names, what in ((missing, "missing"), (unknown, "unknown")):
-        if names:
-            first = min(names)
-            raise ExportError(f"{file}: of the {len(wanted)} tensors of its settings, {len(names)} {what} (as {first})")
+    missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or unknown:
+        raise ExportError(f"{file}: of the {len(wanted)} tensors of its settings, {apart(missing, unknown)}")
     for name, shape in wanted.items():
         if tuple(tensors[name].shape) != shape:
             raise ExportError(f"{file}: {name} is {list(tensors[name].shape)}, but its settings ask for {list(shape)}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lilliput.base.config import validate
+from lilliput.base.differences import apart
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import read_object
@@ -184,6 +185,12 @@ STOCK = (
         keys=_GPT2_KEYS,
         fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
         base="transformer.",
+        spellings={
+            "hidden_size": "n_embd",
+            "max_position_embeddings": "n_positions",
+            "num_attention_heads": "n_head",
+            "num_hidden_layers": "n_layer",
+        },
         absent={"activation_function": "gelu_new"},
         tied_by_default=True,
         always_biased=True,
@@ -333,12 +340,7 @@ def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: S
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
     if missing or unknown:
-        parts = [
-            f"{len(names)} {what} (first {names[0]})"
-            for names, what in ((missing, "missing"), (unknown, "unknown"))
-            if names
-        ]
-        raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, " + ", ".join(parts))
+        raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, {apart(missing, unknown)}")
     for name, shape in wanted.items():
         if found[name] != shape:
             raise ModelError(f"{folder}: {name} is {list(found[name])}, but config.json asks for {list(shape)}")

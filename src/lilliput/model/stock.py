@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lilliput.base.config import validate
+from lilliput.base.differences import differing
 from lilliput.base.errors import ModelError
 from lilliput.model.config import LARGEST, ModelConfig
 from lilliput.model.places import Places
@@ -30,6 +31,8 @@ num_return_sequences exponential_decay_length_penalty suppress_tokens begin_supp
 """
 _INERT = frozenset(_INERT_KEYS.split())
 """Keys of config.json that change no logits of a decoder, and those that `read` looks at by itself."""
+_FIXED = {"is_causal": True}
+"""Keys that have one value for us in every class."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
 """Tensors that older versions of transformers saved although they can be computed."""
@@ -49,6 +52,7 @@ class Stock:
     always_biased              it has biases whether or not we do: zeros are written
     even                       it needs as many key heads as heads, and heads that fill d_model
     aliases                    other names for its tensors
+    spellings                  other spellings of its config keys, which win where both are given
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
     """
 
@@ -65,6 +69,7 @@ class Stock:
     always_biased: bool = False
     even: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
 
     def misfits(self, config: ModelConfig) -> list[str]:
@@ -104,12 +109,13 @@ class Stock:
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
         """The config that a config.json of this class describes, with what the class derives where it says nothing.
         Raises ModelError for what we have no part for, and for keys that we do not know."""
-        raw = {**self.absent, **raw}
-        known = {*self.keys, *self.fixed, self.activation_key} | _INERT
+        spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
+        raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
+        known = {*self.keys, *self.fixed, *_FIXED, self.activation_key} | _INERT
         for key in sorted(set(raw) - known):
             silent = raw[key] is None or raw[key] is False or raw[key] in ("", 0, [], {})
             _require(silent, where, key, raw[key], "configs without it")
-        for key, value in self.fixed.items():
+        for key, value in {**_FIXED, **self.fixed}.items():
             _require(raw.get(key, value) == value, where, key, raw.get(key), value)
         values: dict[str, Any] = {name: allowed[0] for name, allowed in self.parts.items()}
         values |= {"tied_embeddings": self.tied_by_default, "bias": self.always_biased, "init": "normal"}
@@ -135,14 +141,16 @@ class Stock:
     def _read_positions(self, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Rotary settings in the words of any version of transformers, GPT-NeoX's residual and Qwen3's window."""
         values: dict[str, Any] = {}
-        rope, scaling = raw.get("rope_parameters") or {}, raw.get("rope_scaling") or {}
-        for key, words in (("rope_parameters", rope), ("rope_scaling", scaling)):
+        given = {key: raw.get(key) or {} for key in ("rope_parameters", "rope_scaling")}
+        for key, words in given.items():
             _require(isinstance(words, Mapping), where, key, words, "a mapping")
             kind = words.get("rope_type") or words.get("type") or "default"
             _require(kind == "default", where, "rope_type", kind, "default")
             more = {name: words[name] for name in words if name not in _ROPE and words[name] is not None}
             _require(not more, where, key, more, ", ".join(_ROPE))
-        values["rope_theta"] = rope.get("rope_theta", raw.get("rope_theta", raw.get("rotary_emb_base", 10_000.0)))
+        rope = given["rope_scaling"] or given["rope_parameters"]
+        own = "rotary_emb_base" if self.model_type == "gpt_neox" else "rope_theta"
+        values["rope_theta"] = rope.get("rope_theta", raw.get(own, 10_000.0))
         if self.model_type == "gpt_neox":
             values["rotary_fraction"] = rope.get("partial_rotary_factor", raw.get("rotary_pct", 0.25))
             values["residual"] = "parallel" if raw.get("use_parallel_residual", True) else "sequential"
@@ -172,7 +180,11 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     if kinds is None:
         kinds = ["full_attention"] * min(first, layers) + ["sliding_attention"] * max(0, layers - first)
     same = isinstance(kinds, list) and len(kinds) == layers and all(kind == kinds[0] for kind in kinds)
-    _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers (here by max_window_layers={first})")
+    if isinstance(kinds, list) and kinds and not same:
+        places = differing(kinds, kinds[:1] * layers, "layer_types", most=1)
+        derived = f" (by max_window_layers={first})" if raw.get("layer_types") is None else ""
+        raise ModelError(f"{where} has layers of several kinds, or not {layers}{derived}: {places}")
+    _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers")
     _require(kinds[0] in ("full_attention", "sliding_attention"), where, "layer_types", kinds[0], "full or sliding")
     windowed = kinds[0] == "sliding_attention"
     _require(
