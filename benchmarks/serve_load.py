@@ -144,10 +144,10 @@ async def small_stream(client: httpx.AsyncClient, tally: Tally) -> None:
     tally.errors += one.errors
 
 
-async def behind(url: str) -> Tally:
-    """A small request behind two of 128 texts, which are left as soon as it is answered."""
+async def behind(url: str, texts: int = 128) -> Tally:
+    """A small request behind two of so many `texts`, which are left as soon as it is answered."""
     tally = Tally()
-    large = {"prompt": PROMPTS[0], "max_tokens": 64, "n": 128, "stream": True}
+    large = {"prompt": PROMPTS[0], "max_tokens": 64, "n": texts, "stream": True}
     async with (
         httpx.AsyncClient(base_url=url, timeout=120) as client,
         client.stream("POST", "/v1/completions", json=large),

@@ -153,7 +153,7 @@ def test_a_key_is_asked_for(models: dict[str, Served]) -> None:
 )
 def test_the_scheme_is_spelled_in_any_case(models: dict[str, Served], header: str, status: int) -> None:
     with serving(models["forwards"], api_key="schlüssel") as server:
-        answer = httpx.get(f"{server.url}/v1/models", headers={"Authorization": header.encode()})
+        answer = httpx.get(f"{server.url}/v1/models", headers=[(b"Authorization", header.encode())])
         assert answer.status_code == status
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lilliput.generate.engine import Job
 
-TURN = 8
+TURN = 12
 """Tokens that a text may say at least before it gives up its slot."""
 
 READ_ANEW = 16
@@ -28,8 +28,12 @@ AGE_STEPS = 256
 class Shares:
     """Slots in use, by client and by call, while slots are given out."""
 
-    def __init__(self, running: Sequence[Job], step: int):
+    def __init__(self, running: Sequence[Job], waiting: Sequence[Job], step: int):
         self._step = step
+        self._own = {
+            job: (self._age(job), (job.request.sampling.max_tokens - job.said).bit_length(), job.number)
+            for job in waiting
+        }
         self._clients: Counter[Hashable] = Counter(job.client for job in running)
         self._calls: Counter[Hashable] = Counter(job.call for job in running)
 
@@ -38,11 +42,11 @@ class Shares:
         self._clients[job.client] += slots
         self._calls[job.call] += slots
 
-    def rank(self, job: Job) -> tuple[int, ...]:
-        """The lowest of those that wait goes first: few slots for its client, then for its call, little said, little
-        to say, came early."""
-        left = job.request.sampling.max_tokens - job.said
-        return self._clients[job.client], self._calls[job.call], self._age(job), left.bit_length(), job.number
+    def first(self, waiting: Sequence[Job]) -> Job:
+        """The one that goes first: few slots for its client, then for its call, little said, little to say, came
+        early."""
+        clients, calls, own = self._clients, self._calls, self._own
+        return min(waiting, key=lambda job: (clients[job.client], calls[job.call], own[job]))
 
     def cost(self, job: Job) -> tuple[int, ...]:
         """The highest of those whose turn is over gives up its slot first."""
@@ -57,7 +61,7 @@ class Shares:
             if then != now:
                 return then < now
         then, now = self._calls[waiting.call] + 1, self._calls[running.call]
-        return then < now if then != now else self._age(waiting) < _level(running)
+        return then < now if then != now else self._own[waiting][0] < _level(running)
 
     def _age(self, job: Job) -> int:
         return _level(job) - (self._step - job.waits_since) // AGE_STEPS
@@ -65,7 +69,7 @@ class Shares:
 
 def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: int) -> tuple[list[Job], list[Job]]:
     """The waiting jobs that get a slot in this step, and the running ones that give up theirs for it."""
-    shares, left = Shares(running, step), list(waiting)
+    shares, left = Shares(running, waiting, step), list(waiting)
     joining: list[Job] = []
     leaving: list[Job] = []
 
@@ -75,10 +79,10 @@ def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: 
         shares.count(job, 1)
 
     while free > len(joining) and left:
-        join(min(left, key=shares.rank))
+        join(shares.first(left))
     over = [job for job in running if _turn_is_over(job)] if left else []
     while over and left:
-        first, last = min(left, key=shares.rank), max(over, key=shares.cost)
+        first, last = shares.first(left), max(over, key=shares.cost)
         if not shares.goes_before(first, last):
             break
         over.remove(last)
@@ -89,7 +93,7 @@ def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: 
 
 
 def _level(job: Job) -> int:
-    """0 for a text that has had less than a turn; one more each time that this doubles: 8, 24, 56 tokens."""
+    """0 for a text that has had less than a turn; one more each time that this doubles: 12, 36, 84 tokens."""
     return (job.said // TURN + 1).bit_length() - 1
 
 
