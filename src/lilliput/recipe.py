@@ -194,5 +194,12 @@ def _resolved(values: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     return validate(Recipe, values, str(run.recipe)).model_dump(mode="json") if values else {}
 
 
+class _NotSet:
+    """Stands for None in errors."""
+
+    def __repr__(self) -> str:
+        return "not set"
+
+
 def _or_not_set(value: Any) -> Any:
-    return "not set" if value is None else value
+    return _NotSet() if value is None else value
