@@ -18,8 +18,8 @@ Read = Callable[[Path], object]
 @dataclass(frozen=True)
 class Reader:
     """`read(path)` reads a file, here the one called `file` in a folder that `fill(folder)` made. `form` says which
-    mutations it gets: json, yaml, text or binary. Where `needs` cannot be imported it is left out. `endless` ones read a
-    file of any size to its end."""
+    mutations it gets: json, yaml, text or binary. Where `needs` cannot be imported it is left out. An `endless`
+    one reads a file of any size to its end."""
 
     name: str
     file: str
