@@ -23,7 +23,7 @@ from lilliput.generate.cache import KVCache
 from lilliput.generate.int8 import Int8Linear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
-from lilliput.model.positions import MOST_ROWS, Learned, Rotary
+from lilliput.model.positions import Learned, Rotary
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Block, Model
