@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lilliput.data.rows import Encoded
-from lilliput.data.shards import ShardWriter, dtype_for, problem
+from lilliput.data.shards import ShardWriter, dtype_for, listed, problem
 from lilliput.data.split import Split
 
 BOS, EOS = 0, 1
@@ -104,13 +104,13 @@ def test_datatrove_reads_them(tmp_path, dtype):
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damage_is_named(tmp_path, name, damage):
     facts = write(tmp_path, documents(20), shard_tokens=100)
-    assert problem(tmp_path, [facts]) is None
+    assert problem(tmp_path, listed([facts])) is None
     path = tmp_path / name
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-        assert problem(tmp_path, [facts], hashes=False) is None  # sizes alone cannot see it
+        assert problem(tmp_path, listed([facts]), hashes=False) is None  # sizes alone cannot see it
         expected = f"the content of {name} has changed"
     elif damage == "cut":
         path.write_bytes(data[:-2])
@@ -118,7 +118,7 @@ def test_damage_is_named(tmp_path, name, damage):
     else:
         path.unlink()
         expected = f"{name} is missing"
-    assert (problem(tmp_path, [facts]) or "").startswith(expected)
+    assert (problem(tmp_path, listed([facts])) or "").startswith(expected)
 
 
 def test_files_are_closed_when_writing_fails(tmp_path):

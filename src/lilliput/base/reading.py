@@ -50,6 +50,11 @@ def open_regular(path: Path | str) -> BinaryIO:
         raise
 
 
+def check_regular(path: Path | str) -> None:
+    """Raises OSError as `open_regular` does, for a library that opens files by their names."""
+    open_regular(path).close()
+
+
 def read_bytes(path: Path | str, largest: int = LARGEST_BYTES) -> bytes:
     """The bytes of a regular file. Raises OSError, and FileError for more than `largest` bytes."""
     with open_regular(path) as file:
