@@ -15,9 +15,12 @@ from filelock import FileLock, Timeout
 from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
+from lilliput.base.reading import read_bytes
 from lilliput.train.metrics_file import parse_metrics
 from lilliput.train.samples_file import Section, parse_samples, rewound
 
+LARGEST_METRICS = 2**32
+"""Bytes of metrics.jsonl: ten million lines."""
 STEP = re.compile(r"^step-(\d{7,18})$")
 DAMAGED = re.compile(r"^step-(\d{7,18})\.damaged\d*$")
 
@@ -59,11 +62,11 @@ class RunFolder:
         return self._metrics()[1]
 
     def _metrics(self) -> tuple[list[dict[str, Any]], list[int]]:
-        return parse_metrics(self.metrics.read_bytes()) if self.metrics.exists() else ([], [])
+        return parse_metrics(read_bytes(self.metrics, LARGEST_METRICS)) if self.metrics.exists() else ([], [])
 
     def read_samples(self) -> list[Section]:
         """The sections of samples.md, as far as they can be read."""
-        return parse_samples(self.samples.read_bytes().decode("utf-8", "replace")) if self.samples.exists() else []
+        return parse_samples(read_bytes(self.samples).decode("utf-8", "replace")) if self.samples.exists() else []
 
     def read_summary(self) -> dict[str, Any]:
         """summary.json; empty where the run has not ended. Raises CheckpointError where it is damaged."""
