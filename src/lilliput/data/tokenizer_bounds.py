@@ -100,6 +100,14 @@ def _patterns(parts: list[Any]) -> Iterator[str]:
             parts += part
 
 
+def spelled_bytes(token: str, alphabet: Mapping[str, int]) -> bytes:
+    """The bytes that a token of byte-level BPE spells. Raises DataError for characters that spell none."""
+    try:
+        return bytes(alphabet[character] for character in token)
+    except KeyError as error:
+        raise DataError(f"the token {token[:40]!r} holds {error}, which spells no byte") from None
+
+
 def check_pieces(pieces: Sequence[str], where: str) -> None:
     """Raises DataError for a vocabulary of pieces that are too many or too long."""
     if len(pieces) > LARGEST_ID:
