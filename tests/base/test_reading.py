@@ -56,6 +56,7 @@ def test_yaml_with_anchors_and_dates_is_read() -> None:
         ('{"a":' * 200 + "1" + "}" * 200, "levels deep"),
         ("1" * 5000, "a number of 5,000 digits"),
         ("{", "not valid JSON"),
+        ('["\\ud800"]', "without a UTF-8 form"),
     ],
 )
 def test_hostile_json_is_refused(text: str, reason: str) -> None:
@@ -68,6 +69,7 @@ def test_json_at_the_bound_is_read() -> None:
     for _ in range(DEEPEST - 1):
         (value,) = value
     assert value == []
+    assert from_json('["\\ud83d\\ude00"]') == ["😀"]
     assert from_json('{"a": [1, 2.5, -3]}') == {"a": [1, 2.5, -3]}
 
 

@@ -1,4 +1,4 @@
-"""Headers that lie: counts beyond the file, keys that stand twice, values of other types, packed and running pickles."""
+"""Headers that lie: counts beyond the file, keys that stand twice, values of other types, pickles that are packed."""
 
 import pickle
 import struct
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lilliput.base.errors import ExportError
+from lilliput.base.errors import ExportError, LilliputError
 from lilliput.export import gguf_tokenizer
 from lilliput.export.format import FORMATS
 from lilliput.export.gguf_header import read_header
@@ -68,7 +68,7 @@ def test_a_gguf_header_that_lies_is_refused(lie: str, tmp_path: Path) -> None:
 )
 def test_a_gguf_vocabulary_without_sense_is_refused(keys: dict[str, Any], reason: str) -> None:
     named = {"model": "gpt2", "pre": "qwen2", **keys}
-    with pytest.raises(ExportError, match=reason):
+    with pytest.raises(LilliputError, match=reason):
         gguf_tokenizer.read({f"tokenizer.ggml.{name}": value for name, value in named.items()}, Path("model.gguf"))
 
 
@@ -105,7 +105,7 @@ class Large:
 
 def test_a_checkpoint_that_asks_for_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
     torch.save({"model": {}, "model_args": Large()}, tmp_path / "ckpt.pt")
-    with pytest.raises(ExportError, match="it names (__builtin__|builtins) bytearray"):
+    with pytest.raises(ExportError, match=r"it names (__builtin__|builtins) bytearray"):
         FORMATS["nanogpt"]().read(tmp_path / "ckpt.pt")
 
 

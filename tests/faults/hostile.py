@@ -76,7 +76,7 @@ def _case(
 
 def mutations(reader: Reader, file: Path) -> Iterator[Mutation]:
     """What is done to a file of the reader: what any file may suffer, and what its form may."""
-    yield from _files()
+    yield from _files(reader.endless)
     data = file.read_bytes()
     if reader.form == "binary":
         yield from _binary(len(data))
@@ -101,7 +101,7 @@ def _instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
     return change
 
 
-def _files() -> Iterator[Mutation]:
+def _files(endless: bool) -> Iterator[Mutation]:
     """What is no regular file, or holds nothing of its form."""
     yield "a pipe", _instead(os.mkfifo)
     yield "a folder", _instead(os.mkdir)
@@ -115,7 +115,8 @@ def _files() -> Iterator[Mutation]:
     yield "a megabyte of spaces", _write(b" " * SMALL)
     yield "a megabyte of line ends", _write(b"\n" * SMALL)
     yield "noise", _write(random.Random(1).randbytes(SMALL))
-    yield "a terabyte that is not there", lambda path: os.truncate(path, 2**40)
+    if not endless:
+        yield "a terabyte that is not there", lambda path: os.truncate(path, 2**40)
 
 
 def _cut() -> Iterator[Mutation]:

@@ -18,7 +18,8 @@ Read = Callable[[Path], object]
 @dataclass(frozen=True)
 class Reader:
     """`read(path)` reads a file, here the one called `file` in a folder that `fill(folder)` made. `form` says which
-    mutations it gets: json, yaml, text or binary. Where `needs` cannot be imported it is left out."""
+    mutations it gets: json, yaml, text or binary. Where `needs` cannot be imported it is left out. An `endless`
+    one reads a file of any size to its end."""
 
     name: str
     file: str
@@ -26,6 +27,7 @@ class Reader:
     fill: Callable[[Path], object]
     read: Read
     needs: str | None = None
+    endless: bool = False
 
 
 TEXTS = [f"Once upon a time Tom saw a ball number {n} near the old tree.\nThey were happy." for n in range(60)]
@@ -317,14 +319,28 @@ READERS = (
     ),
     Reader("llm.c", "model.bin", "binary", _llmc, _import),
     Reader("nanoGPT", "ckpt.pt", "binary", _nanogpt, _import),
-    Reader("text", "data.txt", "text", _text("data.txt", "\n\n".join(TEXTS)), _data),
-    Reader("gzip", "data.txt.gz", "binary", _text("data.txt.gz", gzip.compress("\n\n".join(TEXTS).encode())), _data),
-    Reader("zstd", "data.txt.zst", "binary", _zstd, _data, "zstandard"),
-    Reader("JSON lines", "data.jsonl", "text", _text("data.jsonl", JSONL), _data),
-    Reader("JSON list", "data.json", "json", _text("data.json", json.dumps([{"story": t} for t in TEXTS[:3]])), _data),
-    Reader("CSV", "data.csv", "text", _text("data.csv", CSV), _data),
-    Reader("Parquet", "data.parquet", "binary", _parquet, _data, "pyarrow"),
-    Reader("token file", "data.bin", "binary", _tokens, _data),
+    Reader("text", "data.txt", "text", _text("data.txt", "\n\n".join(TEXTS)), _data, endless=True),
+    Reader(
+        "gzip",
+        "data.txt.gz",
+        "binary",
+        _text("data.txt.gz", gzip.compress("\n\n".join(TEXTS).encode())),
+        _data,
+        endless=True,
+    ),
+    Reader("zstd", "data.txt.zst", "binary", _zstd, _data, "zstandard", endless=True),
+    Reader("JSON lines", "data.jsonl", "text", _text("data.jsonl", JSONL), _data, endless=True),
+    Reader(
+        "JSON list",
+        "data.json",
+        "json",
+        _text("data.json", json.dumps([{"story": t} for t in TEXTS[:3]])),
+        _data,
+        endless=True,
+    ),
+    Reader("CSV", "data.csv", "text", _text("data.csv", CSV), _data, endless=True),
+    Reader("Parquet", "data.parquet", "binary", _parquet, _data, "pyarrow", endless=True),
+    Reader("token file", "data.bin", "binary", _tokens, _data, endless=True),
     Reader("benchmark", "items.json", "json", _text("items.json", json.dumps([{"question": "x"}])), _items),
     Reader("benchmark Parquet", "data.parquet", "binary", _parquet, _items, "pyarrow"),
     Reader("JSON schema", "schema.json", "json", _text("schema.json", json.dumps(SCHEMA)), _schema, "llguidance"),

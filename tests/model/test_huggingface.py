@@ -180,7 +180,7 @@ def test_shapes_without_a_stock_class_say_why(changes, said):
         ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_type=yarn"),
         ({"attention_bias": True}, "attention_bias=True"),
         ({"hidden_size": None}, "lacks the key 'hidden_size'"),
-        ({"hidden_size": "wide"}, "'d_model'.*valid integer"),
+        ({"hidden_size": "wide"}, "hidden_size=.*a whole number from 1"),
         ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )

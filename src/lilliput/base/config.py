@@ -45,6 +45,8 @@ def validate(kind: type[C], values: Mapping[str, Any], where: str) -> C:
     except ValidationError as error:
         lines = [_explain(kind, problem) for problem in error.errors()]
         raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+    except UnicodeEncodeError as error:  # pydantic's of half a surrogate pair, which JSON and YAML can spell
+        raise ConfigError(f"{where}: a text has no UTF-8 form: {error.reason}") from None
 
 
 def _explain(kind: type[BaseModel], problem: Any) -> str:

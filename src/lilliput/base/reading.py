@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,8 @@ DEEPEST = 64
 """Levels of lists and mappings: what nests deeper is no setting of anything, and a stack has an end."""
 MOST_VALUES = 100_000
 """Values of a YAML text, an alias counted as all that it stands for."""
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON spells half of a surrogate pair; two of them are a character."""
 LONGEST_NUMBER = 40
 """Characters of a number: 64-bit integers have 20, and a float has 25 with its sign and exponent."""
 
@@ -45,6 +48,11 @@ def open_regular(path: Path | str) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def check_regular(path: Path | str) -> None:
+    """Raises OSError as `open_regular` does, for a library that opens files by their names."""
+    open_regular(path).close()
 
 
 def read_bytes(path: Path | str, largest: int = LARGEST_BYTES) -> bytes:
@@ -100,6 +108,11 @@ def from_json(text: str) -> Any:
         raise FileError(f"is not valid JSON: {error}") from None
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)
+    if HALF.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise FileError(f"holds a text without a UTF-8 form: {error.reason}") from None
     return value
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lilliput.base.errors import DataError, MissingExtra
+from lilliput.base.reading import check_regular
 from lilliput.data.files import reading
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 from lilliput.data.tables import FIRST_ROWS, Table, missing_column
@@ -59,6 +60,7 @@ def _opened(path: Path, columns: Sequence[str] | None) -> Iterator[Any]:
     except ImportError:
         raise MissingExtra("pyarrow", "data", "reading Parquet") from None
     with reading(path):
+        check_regular(path)
         try:
             metadata = pq.read_metadata(path)
             check_unpacked(metadata, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.errors import DataError, FileError
-from lilliput.base.reading import from_json, read_bytes, read_object
+from lilliput.base.reading import from_json, read_bytes, read_object, read_text
 from lilliput.data.beginning import begins
 from lilliput.data.characters import read_meta
 from lilliput.data.files import reading
@@ -92,14 +92,18 @@ def read_gpt2(file: Path) -> str:
     merges = file.with_name(file.name.removesuffix("vocab.json") + "merges.txt")
     if not merges.is_file():
         raise DataError(f"{file} needs {merges.name} beside it, which is not there")
+    # Both are read here: the library would read on in a device or a hole in a file without end.
+    lines = read_text(merges).split("\n")
+    pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    if wrong := next((pair for pair in pairs if len(pair) != 2), None):
+        raise DataError(f"{merges}: {' '.join(wrong)[:60]!r} is no pair of pieces")
+    known = read_object(file)
     try:
-        check_vocabulary(read_object(file))
+        check_vocabulary(known)
     except FileError as error:
-        raise DataError(
-            f"{file}: the vocabulary {error.message}" if str(file) not in error.message else error.message
-        ) from None
+        raise DataError(f"{file} {error.message}") from None
     with trusted(f"{file} and {merges.name} are not a vocabulary and its merges"):
-        model = models.BPE.from_file(str(file), str(merges))
+        model = models.BPE(vocab=known, merges=[(left, right) for left, right in pairs])
     backend = Tokenizer(model)
     backend.pre_tokenizer = byte_level("gpt-2")
     backend.decoder = decoders.ByteLevel()

@@ -23,7 +23,7 @@ from lilliput.generate.cache import KVCache
 from lilliput.generate.int8 import Int8Linear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
-from lilliput.model.positions import Learned, Rotary
+from lilliput.model.positions import MOST_ROWS, Learned, Rotary
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Block, Model
@@ -109,7 +109,7 @@ class _Native:
         self._bound: WeakKeyDictionary[KVCache, _Model] = WeakKeyDictionary()
         # Past the tables of a rotary model the Python computes the angles anew.
         turns = isinstance(model.position, Rotary)
-        self._most_positions = len(model.position.cos) if turns else model.config.context_length
+        self._most_positions = min(model.config.context_length, MOST_ROWS if turns else model.config.context_length)
 
     def __call__(
         self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None

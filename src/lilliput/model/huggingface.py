@@ -11,7 +11,7 @@ import torch
 from lilliput.base.config import validate
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
-from lilliput.base.reading import read_object
+from lilliput.base.reading import inner, read_object
 from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
@@ -262,7 +262,7 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
         raise ModelError(f"cannot read {where}: {error.strerror}", "give a folder in Hugging Face's layout") from None
     except FileError as error:
         raise ModelError(error.message) from None
-    own = raw.get(OWN) if isinstance(raw.get(OWN), dict) else {}
+    own = inner(raw, OWN)
     if raw.get("model_type") == OWN:
         return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
