@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
-from lilliput.train.metrics_file import parse_metrics
+from lilliput.train import metrics_file
 from lilliput.train.samples_file import Section, parse_samples, rewound
 
 STEP = re.compile(r"^step-(\d{7,18})$")
@@ -60,7 +60,7 @@ class RunFolder:
         return self._metrics()[1]
 
     def _metrics(self) -> tuple[list[dict[str, Any]], list[int]]:
-        return parse_metrics(self.metrics.read_bytes()) if self.metrics.exists() else ([], [])
+        return metrics_file.parse_metrics(self.metrics.read_bytes()) if self.metrics.exists() else ([], [])
 
     def read_samples(self) -> list[Section]:
         """The sections of samples.md, as far as they can be read."""
@@ -85,10 +85,9 @@ class RunFolder:
         damaged, a copy is kept, and both are reported through `say`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
-            records, damaged = parse_metrics(content)
-            kept = "".join(json.dumps(record) + "\n" for record in records if record["step"] <= step)
+            kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
-            self._rewrite(self.metrics, content, kept, step, what, say)
+            self._rewrite(self.metrics, content, kept.decode(), step, what, say)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)
