@@ -35,6 +35,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
     )
 
 
+def _costs(outcomes: Sequence[Outcome], seconds: float) -> str:
+    spent, held = [outcome.seconds for outcome in outcomes], [outcome.memory for outcome in outcomes]
+    most = f"{max(spent, default=0):.1f} s of it and {max(held, default=0) / 1e6:,.0f} MB of memory for one fault"
+    return f"{seconds:.0f} s; {sum(spent):.0f} s of processor time, at most {most}"
+
+
 def default_seed() -> int:
     """$LILLIPUT_FAULTS_SEED, else the number of commits: each change runs another tenth, and the same one again when
     it is tested again. 0 outside a git checkout."""
@@ -69,10 +75,7 @@ def main() -> None:
             if outcome.kind != "ok" and bad <= SHOWN:
                 print(f"{outcome.kind.upper()}: {outcome.group}: {outcome.name}\n{outcome.text}\n", flush=True)
     print(table(outcomes))
-    print(
-        f"{time.monotonic() - began:.0f} s; at most {max((o.seconds for o in outcomes), default=0):.1f} s of processor "
-        f"time and {max((o.memory for o in outcomes), default=0) / 1e6:,.0f} MB of memory a fault"
-    )
+    print(_costs(outcomes, time.monotonic() - began))
     if asked.json:
         asked.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1), encoding="utf-8")
     sys.exit(1 if bad or not outcomes else 0)

@@ -255,7 +255,7 @@ def measured_peak(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        peak = found = _measured(device, dtype)
+        peak = found = _measured(device, dtype, TRIES if known is None or not refresh else 1)
     finally:
         torch.set_num_threads(before)
     if known is not None:
@@ -268,10 +268,10 @@ def measured_peak(
     return peak
 
 
-def _measured(device: torch.device, dtype: torch.dtype) -> Peak:
-    """The best of at most TRIES measurements: until one was undisturbed."""
+def _measured(device: torch.device, dtype: torch.dtype, most: int) -> Peak:
+    """The best of at most `most` measurements: until one was undisturbed."""
     tries: list[Peak] = []
-    while len(tries) < TRIES and not (tries and tries[-1].undisturbed):
+    while len(tries) < most and not (tries and tries[-1].undisturbed):
         rate, share = _measure_peak(device, dtype)
         # an accelerator's product does not wait for processors
         tries.append(Peak(rate, share if device.type == "cpu" else 1.0, time()))

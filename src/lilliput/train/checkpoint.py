@@ -70,6 +70,7 @@ def _put(partial: Path, final: Path) -> None:
     between leaves it as *.before, which `newest_good` puts back."""
     before = final.with_name(final.name + BEFORE)
     if final.exists():
+        shutil.rmtree(before, ignore_errors=True)
         os.replace(final, before)
     os.replace(partial, final)
     sync(final.parent)

@@ -16,7 +16,7 @@ from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.base.reading import read_bytes
-from lilliput.train.metrics_file import parse_metrics
+from lilliput.train import metrics_file
 from lilliput.train.samples_file import Section, parse_samples, rewound
 
 LARGEST_METRICS = 2**32
@@ -43,7 +43,8 @@ class RunFolder:
         """Step numbers of the checkpoints that were finished, rising."""
         if not self.checkpoints.is_dir():
             return []
-        return sorted(int(m[1]) for entry in self.checkpoints.iterdir() if (m := STEP.match(entry.name)))
+        entries = self.checkpoints.iterdir()
+        return sorted(int(m[1]) for entry in entries if (m := STEP.match(entry.name)) and entry.is_dir())
 
     def checkpoint(self, step: int) -> Path:
         return self.checkpoints / f"step-{step:07d}"
@@ -62,7 +63,9 @@ class RunFolder:
         return self._metrics()[1]
 
     def _metrics(self) -> tuple[list[dict[str, Any]], list[int]]:
-        return parse_metrics(read_bytes(self.metrics, LARGEST_METRICS)) if self.metrics.exists() else ([], [])
+        if not self.metrics.exists():
+            return [], []
+        return metrics_file.parse_metrics(read_bytes(self.metrics, LARGEST_METRICS))
 
     def read_samples(self) -> list[Section]:
         """The sections of samples.md, as far as they can be read."""
@@ -87,10 +90,9 @@ class RunFolder:
         damaged, a copy is kept, and both are reported through `say`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
-            records, damaged = parse_metrics(content)
-            kept = "".join(json.dumps(record) + "\n" for record in records if record["step"] <= step)
+            kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
-            self._rewrite(self.metrics, content, kept, step, what, say)
+            self._rewrite(self.metrics, content, kept.decode(), step, what, say)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)
