@@ -1,8 +1,9 @@
-"""Forward beside reversed models: bits per byte of the same text, and 100 stories told by each from one end.
+"""Forward beside reversed models: bits per byte of the same text, 100 stories by each from one end, and heroes kept.
 
 Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the
 last sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py)
-beside true stories and the controls; `kept` is the share of texts that hold the given sentence to the letter.
+beside true stories and the controls; `kept` is the share of texts that hold the given sentence to the letter, and
+`heroes` that of as many stories about named children that keep their hero (data/storybook/hero.py).
 
     python benchmarks/direction.py runs/story runs/story-reversed
     python benchmarks/direction.py RUN... --prompts 100 --temperature 0.5 --json
@@ -20,6 +21,7 @@ from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.cli.main import one_line_errors
 from lilliput.data.storybook import story
 from lilliput.data.storybook.consistency import consistency, control_scores, mean
+from lilliput.data.storybook.hero import hero_prompts, keeps_hero
 from lilliput.data.storybook.vocabulary import sentences
 from lilliput.evaluate.statistics import interval
 
@@ -34,12 +36,16 @@ def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, 
     ends = [sentences(story(0, UNSEEN + each).text)[0 if forwards else -1] for each in range(prompts)]
     texts = teller.tell_each(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
     kept = [text.startswith(end) if forwards else text.endswith(end) for end, text in zip(ends, texts, strict=True)]
+    asked = hero_prompts(prompts, forwards)
+    about = teller.tell_each([p for p, _ in asked], window=True, temperature=temperature, seed=seed, max_tokens=256)
+    heroes = [keeps_hero(text, hero, forwards, p) for text, (p, hero) in zip(about, asked, strict=True)]
     marks = [consistency(text) for text in texts]
     overall = [mark.overall for mark in marks]
     return {
         "run": run,
         "bits_per_byte": api.evaluate(run, say=lambda text: None).bits_per_byte,
         "kept": sum(kept) / prompts,
+        "heroes": sum(heroes) / prompts,
         "consistency": sum(overall) / prompts,
         "interval": interval(overall),
         "scores": mean(marks).as_dict(),
@@ -51,13 +57,14 @@ def table(found: list[dict[str, Any]], prompts: int) -> Table:
     means = {name: sum(one.overall for one in scores) / prompts for name, scores in control_scores(0, prompts).items()}
     ruler = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
     shown = Table(title=f"{prompts} stories each; {ruler}")
-    for name in ("run", "bits per byte", "kept", "consistency", "95%", *found[0]["scores"]):
+    for name in ("run", "bits per byte", "kept", "heroes", "consistency", "95%", *found[0]["scores"]):
         shown.add_column(name)
     for one in found:
         low, high = one["interval"]
         row = (
             f"{one['bits_per_byte']:.4f}",
             f"{one['kept']:.0%}",
+            f"{one['heroes']:.1%}",
             f"{one['consistency']:.3f}",
             f"{low:.3f}-{high:.3f}",
         )

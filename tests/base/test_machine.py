@@ -143,7 +143,7 @@ def test_a_disturbed_measurement_is_tried_again_and_not_kept_for_the_next_time(m
 
 
 def test_a_disturbed_refresh_does_not_take_the_good_measurement_away(monkeypatch):
-    measured = iter([(5e9, 1.0), (1e9, 0.3), (1e9, 0.3), (6e9, 0.3)])
+    measured = iter([(5e9, 1.0), (6e9, 0.3)])
     monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
     assert machine.matmul_peak(CPU) == 5e9
     assert machine.matmul_peak(CPU, refresh=True) == 6e9

@@ -105,7 +105,7 @@ def _template(path: Path) -> None:
 
 def _pair(folder: Path) -> None:
     model = json.loads(tokenizer("gpt-2").content)["model"]
-    (folder / "vocab.json").write_text(json.dumps({**model["vocab"], "<|endoftext|>": 299}))
+    (folder / "vocab.json").write_text(json.dumps({**model["vocab"], "<|endoftext|>": 300}))
     (folder / "merges.txt").write_text("".join(f"{a} {b}\n" for a, b in model["merges"]))
 
 

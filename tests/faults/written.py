@@ -34,6 +34,9 @@ def _train(name: str) -> tuple[int, str]:
 
 
 def _run(*words: str) -> tuple[int, str]:
+    from lilliput.base import machine
+
+    machine.MEASURE_SECONDS = 0.02  # what a run ends with measures the machine, which is no matter here
     code, out, errors = command(*words)
     return code, out + errors
 

@@ -30,7 +30,7 @@ from lilliput.generate.sampling import SamplingConfig, distribution, draw, sampl
         ("min_p", -0.1, "greater than or equal to 0"),
         ("min_p", 1.1, "less than or equal to 1"),
         ("repetition_penalty", 0, "greater than 0"),
-        ("repetition_penalty", float("nan"), "less than or equal to 10"),
+        ("repetition_penalty", float("nan"), "finite"),
         ("seed", -1, "greater than or equal to 0"),
         ("max_tokens", 0, "greater than or equal to 1"),
         ("n", 0, "greater than or equal to 1"),

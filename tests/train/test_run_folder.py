@@ -69,6 +69,13 @@ def test_a_damaged_line_is_left_out_a_copy_kept_and_both_are_reported(run: RunFo
     ]
 
 
+def test_lines_stay_as_they_were_written(run: RunFolder) -> None:
+    line = b'{"step": 1,  "loss": 1.00000000000000000001}\n'
+    run.metrics.write_bytes(line + b'{"step": 2}\n')
+    run.rewind(1)
+    assert run.metrics.read_bytes() == line
+
+
 @pytest.mark.parametrize(("place", "step"), [(0, 99), (1, 99), (3, 99), (2, -1), (4, 3), (3, -1)])
 def test_a_step_out_of_order_is_damage(run: RunFolder, place: int, step: int) -> None:
     steps = [0, 10, 20, 30, 40]

@@ -269,7 +269,7 @@ def kept_peak(
     known = _read_peak(path)
     if known is not None and not refresh and known.stands(time()):
         return known
-    peak = found = _measured(measure, waits)
+    peak = found = _measured(measure, waits, TRIES if known is None or not refresh else 1)
     if known is not None:
         newest = known if known.stands(time()) and not found.undisturbed else found
         peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
@@ -280,10 +280,10 @@ def kept_peak(
     return peak
 
 
-def _measured(measure: Callable[[], tuple[float, float]], waits: bool) -> Peak:
-    """The best of at most TRIES measurements: until one was undisturbed."""
+def _measured(measure: Callable[[], tuple[float, float]], waits: bool, most: int) -> Peak:
+    """The best of at most `most` measurements: until one was undisturbed."""
     tries: list[Peak] = []
-    while len(tries) < TRIES and not (tries and tries[-1].undisturbed):
+    while len(tries) < most and not (tries and tries[-1].undisturbed):
         rate, share = measure()
         tries.append(Peak(rate, share if waits else 1.0, time()))
     return Peak(max(one.rate for one in tries), tries[-1].share, tries[-1].at)

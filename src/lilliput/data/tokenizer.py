@@ -20,7 +20,7 @@ from lilliput.data.config import TokenizerConfig
 from lilliput.data.kinds import Kind, kind_of
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
 from lilliput.data.token_stream import TokenStream
-from lilliput.data.tokenizer_bounds import checked, complete, trusted
+from lilliput.data.tokenizer_bounds import checked, complete, spelled_bytes, trusted
 from lilliput.data.words import Words
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ class Tokenizer:
             if number in added or self.kind == "characters":
                 pieces[number] = token.encode()
             elif self.kind == "bpe":
-                pieces[number] = bytes(alphabet[character] for character in token)
+                pieces[number] = spelled_bytes(token, alphabet)
             elif self.kind == "sentencepiece":
                 byte = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
                 pieces[number] = bytes.fromhex(token[3:5]) if byte else token.replace(MARK, " ").encode()

@@ -47,8 +47,22 @@ def check_spec(spec: Any) -> None:
     vocabulary = spec["model"].get("vocab")
     for ids in (vocabulary if isinstance(vocabulary, dict) else {}, {n: t.get("id", 0) for n, t in enumerate(added)}):
         check_vocabulary(ids)
+    prefix, merges = spec["model"].get("continuing_subword_prefix"), spec["model"].get("merges")
+    if prefix and merges and not (isinstance(prefix, str) and _all_go_on(merges, prefix)):
+        # `tokenizers` cuts so many bytes off each right half, wherever that is, and ends the process.
+        raise FileError(f"has merges whose right halves do not begin with its prefix {str(prefix)[:20]!r}")
     for pattern in _patterns([spec.get(part) for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor")]):
         check_pattern(pattern)
+
+
+def _all_go_on(merges: Any, prefix: str) -> bool:
+    """Whether the right half of every merge begins with the prefix of what goes on a word."""
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges] if _is_list(merges) else []
+    return all(_is_list(pair) and len(pair) == 2 and str(pair[1]).startswith(prefix) for pair in pairs)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def check_vocabulary(ids: Mapping[Any, Any]) -> None:
@@ -84,6 +98,14 @@ def _patterns(parts: list[Any]) -> Iterator[str]:
             parts += part.values()
         elif isinstance(part, list):
             parts += part
+
+
+def spelled_bytes(token: str, alphabet: Mapping[str, int]) -> bytes:
+    """The bytes that a token of byte-level BPE spells. Raises DataError for characters that spell none."""
+    try:
+        return bytes(alphabet[character] for character in token)
+    except KeyError as error:
+        raise DataError(f"the token {token[:40]!r} holds {error}, which spells no byte") from None
 
 
 def check_pieces(pieces: Sequence[str], where: str) -> None:

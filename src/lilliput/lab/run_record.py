@@ -10,6 +10,7 @@ from typing import Any
 
 from lilliput.base.config import read_yaml
 from lilliput.base.errors import CheckpointError, ConfigError
+from lilliput.base.reading import read_text
 from lilliput.train.run_folder import RunFolder
 from lilliput.train.samples_file import Section, parse_samples
 
@@ -100,8 +101,8 @@ def _text(path: Path, problems: list[str]) -> str:
     if not path.is_file():
         return ""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         problems.append(f"{path.name} cannot be read: {error}")
         return ""
 

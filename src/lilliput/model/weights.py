@@ -30,7 +30,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
             with safe_open(file, framework="pt") as opened:
                 for name in sorted(opened.keys()):
                     found[name] = (file, tuple(opened.get_slice(name).get_shape()))
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, MemoryError) as error:
             raise ModelError(f"{file} cannot be read ({error})", "take the file from its source again") from None
     return found
 

@@ -14,22 +14,33 @@ NUMBERS = ("tokens", "seconds", "loss", "bits_per_byte", "val_bits_per_byte", "t
 def parse_metrics(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
     """The records, and the numbers (from 1) of the lines that are damaged. A last line without its end was cut short
     by a kill, which is not damage: it is left out."""
+    kept, damaged = _entries(content.split(b"\n"))
+    return [record for _, record in kept], damaged
+
+
+def rewound(content: bytes, step: int) -> tuple[bytes, list[int]]:
+    """The lines up to `step` as they stand, and the numbers of those that are damaged."""
+    lines = content.split(b"\n")
+    kept, damaged = _entries(lines)
+    return b"".join(lines[number - 1] + b"\n" for number, record in kept if record["step"] <= step), damaged
+
+
+def _entries(lines: list[bytes]) -> tuple[list[tuple[int, dict[str, Any]]], list[int]]:
+    """The number and record of each usable line, and the numbers of the others."""
     found: list[tuple[int, dict[str, Any]]] = []
     damaged = []
-    *lines, last = content.split(b"\n")
     for number, line in enumerate(lines, 1):
-        record = _record(line)
-        if record is None:
-            damaged.append(number)
-        else:
+        if (record := _record(line)) is not None:
             found.append((number, record))
-    if last and (record := _record(last)) is not None:
-        found.append((len(lines) + 1, record))
-    elif last and not (last.startswith(b"{") and last.isascii() and b"\0" not in last):
-        damaged.append(len(lines) + 1)
+        elif number < len(lines) or (line and not _cut_short(line)):
+            damaged.append(number)
     kept = _in_order(found)
-    damaged += [number for number, _ in found if number not in {number for number, _ in kept}]
-    return [record for _, record in kept], sorted(damaged)
+    in_order = {number for number, _ in kept}
+    return kept, sorted([*damaged, *(number for number, _ in found if number not in in_order)])
+
+
+def _cut_short(line: bytes) -> bool:
+    return line.startswith(b"{") and line.isascii() and b"\0" not in line
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

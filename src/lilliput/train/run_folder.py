@@ -16,9 +16,12 @@ from lilliput.base.damage import keep_copy, read_kept
 from lilliput.base.disk import append_text
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
-from lilliput.train.metrics_file import parse_metrics
+from lilliput.base.reading import read_bytes
+from lilliput.train import metrics_file
 from lilliput.train.samples_file import Section, parse_samples, rewound
 
+LARGEST_METRICS = 2**32
+"""Bytes of metrics.jsonl: ten million lines."""
 STEP = re.compile(r"^step-(\d{7,18})$")
 DAMAGED = re.compile(r"^step-(\d{7,18})\.damaged\d*$")
 
@@ -60,11 +63,13 @@ class RunFolder:
         return self._metrics()[1]
 
     def _metrics(self) -> tuple[list[dict[str, Any]], list[int]]:
-        return parse_metrics(self.metrics.read_bytes()) if self.metrics.exists() else ([], [])
+        if not self.metrics.exists():
+            return [], []
+        return metrics_file.parse_metrics(read_bytes(self.metrics, LARGEST_METRICS))
 
     def read_samples(self) -> list[Section]:
         """The sections of samples.md, as far as they can be read."""
-        return parse_samples(self.samples.read_bytes().decode("utf-8", "replace")) if self.samples.exists() else []
+        return parse_samples(read_bytes(self.samples).decode("utf-8", "replace")) if self.samples.exists() else []
 
     def read_summary(self) -> dict[str, Any]:
         """summary.json; empty where the run has not ended. Raises CheckpointError where it is damaged."""
@@ -85,10 +90,9 @@ class RunFolder:
         damaged, a copy is kept, and both are reported through `say`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
-            records, damaged = parse_metrics(content)
-            kept = "".join(json.dumps(record) + "\n" for record in records if record["step"] <= step)
+            kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
-            self._rewrite(self.metrics, content, kept, step, what, say)
+            self._rewrite(self.metrics, content, kept.decode(), step, what, say)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)
