@@ -16,6 +16,7 @@ from tests.cli.conftest import TINY, write_tales
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "lilliput"
 WALL = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "datetime.now", "datetime.utcnow", "date.today"}
 DATES = {
+    "base/undisturbed.py": "the age of a measurement that is kept",
     "lab/experiments.py": "when an experiment began and ended, for people",
     "serve/chats.py": "`created` of OpenAI's answers",
     "serve/completions.py": "`created` of OpenAI's answers",

@@ -154,9 +154,9 @@ def test_a_disturbed_refresh_does_not_take_the_good_measurement_away(monkeypatch
 def test_an_old_measurement_and_one_of_the_future_are_taken_again(monkeypatch, days):
     measured = iter([(5e9, 1.0), (4e9, 1.0)])
     monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: next(measured))
-    monkeypatch.setattr(machine, "time", lambda: 1e9)
+    monkeypatch.setattr(undisturbed, "time", lambda: 1e9)
     machine.matmul_peak(CPU)
-    monkeypatch.setattr(machine, "time", lambda: 1e9 + days * 86400)
+    monkeypatch.setattr(undisturbed, "time", lambda: 1e9 + days * 86400)
     assert machine.matmul_peak(CPU) == 5e9
     assert next(measured, None) is None
 
@@ -191,7 +191,7 @@ def test_a_thread_that_others_keep_waiting_is_disturbed(monkeypatch, tmp_path):
 def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
     monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
     machine.matmul_peak(CPU)
-    (path,) = (machine.cache_folder() / "machine").iterdir()
+    (path,) = (undisturbed.cache_folder() / "machine").iterdir()
     path.write_text(content)
     assert machine.matmul_peak(CPU) == 7e9
     assert json.loads(path.read_text())["flops_per_second"] == 7e9

@@ -8,17 +8,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from lilliput.base.damage import read_sealed, write_sealed
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import cache_folder
-from lilliput.base.undisturbed import Peak, timed
+from lilliput.base.undisturbed import Peak, kept_peak, timed
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +25,6 @@ SYS = Path("/sys")
 BF16_GAIN = 1.3
 BF16_INSTRUCTIONS = {"amx_bf16", "avx512_bf16", "bf16"}
 MEASURE_SECONDS = 1.0
-TRIES = 3
 ACCELERATOR_NAMES = {"cuda": "CUDA", "mps": "MPS"}
 
 
@@ -260,35 +256,6 @@ def measured_peak(
         torch.set_num_threads(before)
 
 
-def kept_peak(
-    key: str, measure: Callable[[], tuple[float, float]], *, waits: bool = True, refresh: bool = False
-) -> Peak:
-    """The best rate ever measured under the name `key`, from the cache folder while it stands. `measure` gives a rate
-    and the share of the processors that it had, which counts where its threads wait for processors (`waits`)."""
-    path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", key) + ".json")
-    known = _read_peak(path)
-    if known is not None and not refresh and known.stands(time()):
-        return known
-    peak = found = _measured(measure, waits, TRIES if known is None or not refresh else 1)
-    if known is not None:
-        newest = known if known.stands(time()) and not found.undisturbed else found
-        peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
-    with suppress(OSError):  # a cache that cannot be written only means measuring again
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = {"flops_per_second": peak.rate, "share": peak.share, "measured_at": peak.at}
-        write_sealed(path, {"machine": key, **values})
-    return peak
-
-
-def _measured(measure: Callable[[], tuple[float, float]], waits: bool, most: int) -> Peak:
-    """The best of at most `most` measurements: until one was undisturbed."""
-    tries: list[Peak] = []
-    while len(tries) < most and not (tries and tries[-1].undisturbed):
-        rate, share = measure()
-        tries.append(Peak(rate, share if waits else 1.0, time()))
-    return Peak(max(one.rate for one in tries), tries[-1].share, tries[-1].at)
-
-
 def peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
     """What a measured peak depends on. Virtual machines hide the processor's generation behind one name ('AMD EPYC'),
     so family and model count too, as does whether float32 products may round to TF32."""
@@ -298,16 +265,6 @@ def peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[st
     cpu = (cpu_name(), info.get("cpu family", ""), info.get("model", ""), f"{threads}of{cores()}")
     cuda = (device_name(device), str(torch.backends.cuda.matmul.fp32_precision)) if device.type == "cuda" else ()
     return (*(cuda or cpu), device.type, str(dtype).removeprefix("torch."), torch.__version__)
-
-
-def _read_peak(path: Path) -> Peak | None:
-    if not path.exists():
-        return None
-    try:
-        values = read_sealed(path)
-    except (OSError, ValueError):
-        return None  # a damaged file, and an earlier version's, is measured again and replaced
-    return Peak(values["flops_per_second"], values["share"], values["measured_at"])
 
 
 def _measure_peak(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:

@@ -1,14 +1,21 @@
-"""Whether a measurement was disturbed: how much of the time that its threads asked for other processes had."""
+"""Measured speeds that are kept, and whether a measurement was disturbed: how much of the time that its threads asked
+for other processes had."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
+from time import process_time, time
+
+from lilliput.base.damage import read_sealed, write_sealed
+from lilliput.base.files import cache_folder
 
 TASKS = Path("/proc/self/task")
 SHARE = 0.8
+TRIES = 3
 KEPT_SECONDS = 30 * 24 * 3600.0
 
 
@@ -29,6 +36,45 @@ class Peak:
     def stands(self, now: float) -> bool:
         """Whether it was undisturbed, and is no older than KEPT_SECONDS; what lies ahead of the clock is too old."""
         return self.undisturbed and 0 <= now - self.at <= KEPT_SECONDS
+
+
+def kept_peak(
+    key: str, measure: Callable[[], tuple[float, float]], *, waits: bool = True, refresh: bool = False
+) -> Peak:
+    """The best rate ever measured under the name `key`, from the cache folder while it stands. `measure` gives a rate
+    and the share of the processors that it had, which counts where its threads wait for processors (`waits`)."""
+    path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", key) + ".json")
+    known = _read_peak(path)
+    if known is not None and not refresh and known.stands(time()):
+        return known
+    peak = found = _measured(measure, waits, TRIES if known is None or not refresh else 1)
+    if known is not None:
+        newest = known if known.stands(time()) and not found.undisturbed else found
+        peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
+    with suppress(OSError):  # a cache that cannot be written only means measuring again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = {"flops_per_second": peak.rate, "share": peak.share, "measured_at": peak.at}
+        write_sealed(path, {"machine": key, **values})
+    return peak
+
+
+def _measured(measure: Callable[[], tuple[float, float]], waits: bool, most: int) -> Peak:
+    """The best of at most `most` measurements: until one was undisturbed."""
+    tries: list[Peak] = []
+    while len(tries) < most and not (tries and tries[-1].undisturbed):
+        rate, share = measure()
+        tries.append(Peak(rate, share if waits else 1.0, time()))
+    return Peak(max(one.rate for one in tries), tries[-1].share, tries[-1].at)
+
+
+def _read_peak(path: Path) -> Peak | None:
+    if not path.exists():
+        return None
+    try:
+        values = read_sealed(path)
+    except (OSError, ValueError):
+        return None  # a damaged file, and an earlier version's, is measured again and replaced
+    return Peak(values["flops_per_second"], values["share"], values["measured_at"])
 
 
 def timed(run: Callable[[], float], work: float) -> tuple[float, float]:
