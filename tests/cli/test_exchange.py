@@ -125,7 +125,7 @@ def test_an_adapter_is_merged_into_the_run_that_it_names(command: Command, llama
     settings = adapter(tmp_path / "adapter", name, weights[f"{name}.weight"].shape, str(llama_run))
     result = command("import", "adapter", "merged")
     assert result.code == 0, result.err
-    assert "next: lilliput generate merged" in result.out
+    assert "lilliput generate merged" in result.out
     merged = load_file(Path("runs/merged/model.safetensors"))
     assert merged.keys() == weights.keys()
     for key, tensor in merged.items():

@@ -151,7 +151,7 @@ def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
         (["--json-schema", '{"type": "integer", "multipleOf": 982451653}'], "multipleOf 982451653 cannot be followed"),
         (["--json-schema", '{"$ref": "#"}'], "no text satisfies"),
         (["--json-schema", "nowhere.json"], "nowhere.json"),
-        (["--json-schema", "{]"], "is not JSON"),
+        (["--json-schema", "{]"], "is not valid JSON"),
         (["--stop", ""], "stop string is empty"),
         (["--beams", "-1"], "-1 beams"),
         (["--draft", "nowhere"], "nowhere"),

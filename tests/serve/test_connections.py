@@ -138,10 +138,12 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for(crowded: Address) -> N
 def test_a_body_that_does_not_come_gets_408(crowded: Address) -> None:
     with Crowd(crowded) as crowd:
         one = crowd.connect(sends=HEAD + b"Content-Length: 90\r\n\r\n{")
-        answer = one.recv(65536).decode()
+        parts = []
+        while part := one.recv(65536):  # head and body may come apart; the end is that the server closed
+            parts.append(part)
+        answer = b"".join(parts).decode()
         assert answer.startswith("HTTP/1.1 408 ")
         assert "took longer than 0.5 seconds to come" in answer
-        assert closed(one)
 
 
 FLOOD = b'{"prompt": "One day", "n": 64, "max_tokens": 90, "logprobs": 20, "stream": true, "temperature": 2}'

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from time import monotonic
@@ -73,10 +73,19 @@ def aside(text: str) -> None:
 
 def command() -> str:
     """`lilliput` as this shell can type it: by its name where that is on the path, else by its place."""
-    own = Path(sys.executable).parent / Path("lilliput").with_suffix(".exe" if os.name == "nt" else "")
-    found = shutil.which("lilliput")
-    if not own.is_file() or (found and Path(found).resolve() == own.resolve()):
-        return "lilliput"
+    return _program("lilliput", Path.resolve)
+
+
+def python() -> str:
+    """The Python that runs this, as this shell can type it."""
+    return _program("python", Path.absolute)  # not resolved: it is its folder that makes a virtual environment
+
+
+def _program(name: str, whole: Callable[[Path], Path]) -> str:
+    own = Path(sys.executable).parent / Path(name).with_suffix(".exe" if os.name == "nt" else "")
+    found = shutil.which(name)
+    if not own.is_file() or (found and whole(Path(found)) == whole(own)):
+        return name
     shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved: a link to Python is no virtual environment
     return shlex.quote(str(own.relative_to(shell) if own.is_relative_to(shell) else own))
 

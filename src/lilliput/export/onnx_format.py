@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lilliput.base.console import python
 from lilliput.base.errors import ExportError, MissingExtra
 from lilliput.base.files import write_text
 from lilliput.data.beginning import marked
@@ -104,7 +105,7 @@ class Onnx(Format):
             f"[ids.append(int(run(None, {{'{INPUT}': numpy.array([ids])}})[0][0, -1].argmax())) for _ in range(20)]; "
             "print(words.decode(ids))"
         )
-        return f"python -c {shlex.quote(program)}"
+        return f"{python()} -c {shlex.quote(program)}"
 
 
 def _package(name: str) -> Any:
