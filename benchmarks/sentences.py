@@ -4,7 +4,7 @@ A corpus of novels is often published one sentence a row, as BookCorpus is. A tr
 then spends most positions on padding. This counts them by the tokens of a tokenizer, here GPT-2's.
 
     python benchmarks/sentences.py BOOKS.jsonl.gz --vocab vocab.json --merges merges.txt \
-        --write configs/studies/sentences.jsonl
+        --write configs/sentences.jsonl
 """
 
 from __future__ import annotations

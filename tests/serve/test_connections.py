@@ -44,9 +44,15 @@ class Crowd(contextlib.ExitStack):
 
 
 def status(one: socket.socket) -> int:
-    """The status of the next answer; 0 where the connection is closed without one."""
+    """The status of the next answer, which is read to its end; 0 where the connection is closed without one."""
+    read = b""
     try:
-        head = one.recv(65536)
+        while b"\r\n\r\n" not in read and (part := one.recv(65536)):
+            read += part
+        head, _, body = read.partition(b"\r\n\r\n")  # the two may come apart
+        length = re.search(rb"content-length: (\d+)", head)
+        while length and len(body) < int(length[1]) and (part := one.recv(65536)):
+            body += part
     except ConnectionResetError:
         return 0
     return int(head.split()[1]) if head else 0
