@@ -38,7 +38,8 @@ SHAPES = {
 }
 SPEEDS = Path("dial_speeds.json")
 SPAN = (20, 120)
-"""Steps of the two short runs whose difference is a size's speed, without the start and the end."""
+"""Steps of two short runs whose difference is a size's speed, without the start and the end. A run before them builds
+what a first run builds (C++ kernels, tokens)."""
 
 
 def train(name: str, shape: str, *overrides: str) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def step_seconds(shape: str, batch: int, speeds: dict[str, float]) -> float:
         spent = []
         quiet = ("evaluate.final_heroes=0", "evaluate.heroes=0", "evaluate.samples=0", "evaluate.tokens=512",
                  "evaluate.final_tokens=512", f"train.batch_tokens={batch}")  # fmt: skip
+        train(f"dial_pilot_{shape}_{batch}_first", shape, "train.steps=2", *quiet)
         for steps in SPAN:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             train(f"dial_pilot_{shape}_{batch}_{steps}", shape, f"train.steps={steps}", *quiet)
