@@ -18,6 +18,8 @@ from tests.faults.harness import Outcome
 
 COLUMNS = {"lost": "lost", "traceback": "tracebacks", "hang": "hangs", "memory": "memory"}
 SHOWN = 20
+PATIENCE = 15.0
+"""Seconds between two lines of progress."""
 SEED = "LILLIPUT_FAULTS_SEED"
 
 
@@ -68,10 +70,13 @@ def main() -> None:
         cases = [case for case in cases if asked.only in f"{case.group}: {case.name}"]
         if asked.tenth is not None:
             cases = harness.tenth(cases, asked.tenth)
-        outcomes, bad = [], 0
+        outcomes, bad, shown = [], 0, began
         for outcome in harness.run_all(cases, root, asked.jobs):
             outcomes.append(outcome)
             bad += outcome.kind != "ok"
+            if time.monotonic() - shown > PATIENCE:
+                shown = time.monotonic()
+                print(f"{len(outcomes):,} of {len(cases):,}, {shown - began:.0f} s", file=sys.stderr, flush=True)
             if outcome.kind != "ok" and bad <= SHOWN:
                 print(f"{outcome.kind.upper()}: {outcome.group}: {outcome.name}\n{outcome.text}\n", flush=True)
     print(table(outcomes))
