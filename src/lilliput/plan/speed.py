@@ -16,7 +16,7 @@ STEPS = 8
 UTILISATION = 0.45
 """Share of an accelerator's matmul peak that training is taken to reach: the usual 40 to 50% of tuned trainers, not
 measured here. A processor's own step is measured, since peak and step grow apart: 52% of the peak on a Zen 3 in fp32
-(docs/studies/speed.md), 12% on a Xeon with AMX (docs/studies/dial.md)."""
+(docs/studies/speed.md), 11% on a Xeon with AMX (docs/studies/dial.md)."""
 
 
 def training_speed() -> tuple[float, str]:
