@@ -18,7 +18,7 @@ from lilliput.base.console import number, say, size
 from lilliput.base.errors import LilliputError
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
-from lilliput.train.config import TrainConfig
+from lilliput.training.config import TrainConfig
 from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
 OURS = ("ours_eager", "ours_compiled")

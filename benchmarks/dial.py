@@ -23,8 +23,8 @@ from rich.table import Table
 from lilliput.base.console import console, emit, number, use_json
 from lilliput.base.machine import choose_precision
 from lilliput.cli.main import one_line_errors
-from lilliput.plan.choice import BATCHES, Needs, choose
-from lilliput.plan.speed import measure
+from lilliput.planning.choice import BATCHES, Needs, choose
+from lilliput.planning.speed import measure
 
 SHAPES = {
     "64x2": {"d_model": 64, "n_layers": 2},

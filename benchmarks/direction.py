@@ -1,9 +1,9 @@
 """Forward beside reversed models: bits per byte of the same text, 100 stories by each from one end, and heroes kept.
 
 Models that read forwards go on from the first sentence of stories that they have not seen, and reversed ones from the
-last sentence backwards. A story is scored by the rules of the built-in world (0 to 1, data/storybook/consistency.py)
+last sentence backwards. A story is scored by the rules of the built-in world (0 to 1, storybook/consistency.py)
 beside true stories and the controls; `kept` is the share of texts that hold the given sentence to the letter, and
-`heroes` that of as many stories about named children that keep their hero (data/storybook/hero.py).
+`heroes` that of as many stories about named children that keep their hero (storybook/hero.py).
 
     python benchmarks/direction.py runs/story runs/story-reversed
     python benchmarks/direction.py RUN... --prompts 100 --temperature 0.5 --json
@@ -18,12 +18,12 @@ from rich.table import Table
 
 from lilliput import api
 from lilliput.base.console import console, emit, number, say, use_json
+from lilliput.base.statistics import interval
 from lilliput.cli.main import one_line_errors
-from lilliput.data.storybook import story
-from lilliput.data.storybook.consistency import consistency, control_scores, mean
-from lilliput.data.storybook.hero import hero_prompts, keeps_hero
-from lilliput.data.storybook.vocabulary import sentences
-from lilliput.evaluate.statistics import interval
+from lilliput.storybook import story
+from lilliput.storybook.consistency import consistency, control_scores, mean
+from lilliput.storybook.hero import hero_prompts, keeps_hero
+from lilliput.storybook.vocabulary import sentences
 
 UNSEEN = 10**9
 """The first number of the stories that give the prompts: no recipe here reads so far."""

@@ -29,8 +29,8 @@ from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.model.config import resolve
 from lilliput.model.huggingface import to_huggingface
-from lilliput.model.styles import resolve
 from lilliput.model.transformer import Model
 from rounds import Absent, Arm, Turn, Worker, interleave, ratio
 
@@ -78,8 +78,8 @@ def files(size: str, tokenizer: Path | None, folder: Path) -> tuple[dict[str, st
 def _gguf(model: Model, tokenizer: Path | None, kind: str, file: Path) -> str:
     if tokenizer is None:
         raise LilliputError(f"its file needs a tokenizer of {model.config.vocab_size} ids: --tokenizer FILE")
-    from lilliput.export.source import Source  # pyright: ignore[reportMissingImports]
-    from lilliput.export.transfer import write  # pyright: ignore[reportMissingImports]
+    from lilliput.formats.source import Source  # pyright: ignore[reportMissingImports]
+    from lilliput.formats.transfer import write  # pyright: ignore[reportMissingImports]
 
     write(Source(model, Tokenizer.load(tokenizer), "benchmark"), "gguf", file, kind)
     return str(file)

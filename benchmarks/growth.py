@@ -30,9 +30,9 @@ from lilliput.base.chart import Chart, Series
 from lilliput.base.console import console, duration, emit, number, say, size, use_json
 from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
+from lilliput.model.config import resolve
 from lilliput.model.counts import flops_per_token, parameters
-from lilliput.model.styles import resolve
-from lilliput.train.settings import MICRO_TOKENS
+from lilliput.training.settings import MICRO_TOKENS
 from pictures import write_svg
 from rounds import Arm, Worker
 from train_step import HERE, our_environment

@@ -21,13 +21,13 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from lilliput import recipe as recipes
-from lilliput.api.assembly import Assembly
+from lilliput.assembly import recipe as recipes
+from lilliput.assembly.assembly import Assembly
 from lilliput.base import allocator
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.cli.main import one_line_errors
-from lilliput.train.run_folder import RunFolder
-from lilliput.train.trainer import Trainer
+from lilliput.runs.run_folder import RunFolder
+from lilliput.training.trainer import Trainer
 
 GOAL = 0.01
 """Each part is to take less than this share of a step's time."""

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from lilliput import recipe as recipes
-from lilliput.api.assembly import dataset
+from lilliput.assembly import recipe as recipes
+from lilliput.assembly.assembly import dataset
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.machine import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.data.dataset import Dataset
 from lilliput.data.split import Split
-from lilliput.model.styles import resolve
+from lilliput.model.config import resolve
 from lilliput.model.transformer import Model
 
 GPT = {"d_model": 128, "n_layers": 4, "n_heads": 4, "d_mlp": 512}

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from lilliput import api
-from lilliput.api.planning import plan
+from lilliput.assembly.recipe import load
 from lilliput.base import machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.cli.main import one_line_errors
-from lilliput.plan.forecast import check
-from lilliput.recipe import load
-from lilliput.train.callbacks import Callback
+from lilliput.planning.forecast import check
+from lilliput.planning.planning import plan
+from lilliput.training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from lilliput.train.trainer import Trainer
+    from lilliput.training.trainer import Trainer
 
 CASES: dict[str, tuple[str, ...]] = {
     "story": (),

@@ -23,7 +23,7 @@ from time import perf_counter
 def write_documents(folder: Path, megabytes: float, distinct: int) -> None:
     """Writes `megabytes` MB of documents: stories, every one made its own by a number, so that no cache of equal
     words or texts can help more than it does on real text."""
-    from lilliput.data.storybook import story
+    from lilliput.storybook import story
 
     stories = [story(0, number).text for number in range(distinct)]
     written = number = 0

@@ -21,14 +21,14 @@ import torch
 from safetensors.torch import load_file
 
 from lilliput import __version__
-from lilliput import recipe as recipes
-from lilliput.api.assembly import dataset
-from lilliput.api.storyteller import load
+from lilliput.assembly import recipe as recipes
+from lilliput.assembly.assembly import dataset
 from lilliput.base.console import duration, number, say
 from lilliput.base.errors import LilliputError
 from lilliput.base.files import read_json, write_json
 from lilliput.data.dataset import Dataset
-from lilliput.evaluate.bits_per_byte import FixedSet, bits_per_byte, fixed_set
+from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte, fixed_set
+from lilliput.generation.storyteller import load
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from rounds import Absent

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from lilliput import api
-from lilliput.api.run import model_folder
 from lilliput.base.errors import MissingExtra
+from lilliput.base.statistics import share
 from lilliput.cli.main import one_line_errors
-from lilliput.evaluate.benchmarks.loading import records
-from lilliput.evaluate.benchmarks.task import TASKS, Item, Likelihood
-from lilliput.evaluate.scorer import score_pairs
-from lilliput.evaluate.statistics import share
+from lilliput.evaluation.benchmarks.loading import records
+from lilliput.evaluation.benchmarks.task import TASKS, Item, Likelihood
+from lilliput.evaluation.scorer import score_pairs
+from lilliput.generation.run import model_folder
 
 
 def contestants(run: str, items: list[Item], batch_size: int) -> dict[str, Callable[[], list[list[float]]]]:

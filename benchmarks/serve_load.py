@@ -53,11 +53,11 @@ class Tally:
 def write_model(folder: Path, style: str) -> None:
     """A model of random weights, with a tokenizer that learned from the story world."""
     from lilliput.data.config import TokenizerConfig
-    from lilliput.data.storybook import story
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.config import resolve
     from lilliput.model.huggingface import to_huggingface
-    from lilliput.model.styles import resolve
     from lilliput.model.transformer import Model
+    from lilliput.storybook import story
 
     config = resolve(style)
     texts = [story(0, number).text for number in range(2000)]

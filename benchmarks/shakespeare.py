@@ -23,7 +23,7 @@ import numpy as np
 from lilliput import api
 from lilliput.base.console import emit, say, use_json
 from lilliput.cli.main import one_line_errors
-from lilliput.evaluate.bits_per_byte import FixedSet, bits_per_byte
+from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte
 
 BYTES_AND_SPECIALS = 264
 PUBLISHED = {"nanoGPT, laptop CPU, 3 minutes": 1.88, "nanoGPT, A100, 3 minutes": 1.4697}

@@ -28,7 +28,7 @@ from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
-from lilliput.model.styles import resolve
+from lilliput.model.config import resolve
 from train_step import HERE, our_environment
 
 

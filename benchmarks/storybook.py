@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lilliput.data import storybook
-from lilliput.data.storybook import sentences, tokens
+from lilliput import storybook
+from lilliput.storybook import sentences, tokens
 
 GRAM = 8
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)

@@ -24,7 +24,7 @@ from lilliput.base import machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.cli.main import one_line_errors
-from lilliput.train.settings import MICRO_TOKENS
+from lilliput.training.settings import MICRO_TOKENS
 from pictures import write_svg
 from pretraining import SHIPPED_BATCH, SHIPPED_RATE, Bench, Outcome, Task, on_edge, search
 from rounds import Absent

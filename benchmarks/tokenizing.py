@@ -106,7 +106,7 @@ def ours_path(source: Path, folder: Path, tokenizer_folder: Path) -> float:
     from lilliput.data.config import DataConfig, TokenizerConfig
     from lilliput.data.dataset import prepare
     from lilliput.data.text import Text
-    from lilliput.objective.causal import Causal
+    from lilliput.objectives.causal import Causal
 
     os.environ["LILLIPUT_CACHE"] = str(folder)
     config = DataConfig(sources=(Text(paths=(str(source),)),))

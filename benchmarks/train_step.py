@@ -26,10 +26,9 @@ from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.cli.main import one_line_errors
-from lilliput.model.config import ModelConfig
+from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.huggingface import stock_of
-from lilliput.model.styles import resolve
-from lilliput.train.settings import MICRO_TOKENS
+from lilliput.training.settings import MICRO_TOKENS
 from rounds import Arm
 
 HERE = Path(__file__).resolve().parent

@@ -17,9 +17,8 @@ import train_step
 from comparison import CEILING, LITGPT, Case, as_json, compare, notes, table, token_batches
 from lilliput.base.console import use_json
 from lilliput.base.errors import LilliputError
-from lilliput.model.config import ModelConfig
+from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.counts import flops_per_token, parameters
-from lilliput.model.styles import resolve
 from products import products
 from rounds import Arm, Turn, Worker, interleave, ratio
 

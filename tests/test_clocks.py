@@ -18,11 +18,11 @@ WALL = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "datetime.
 DATES = {
     "base/undisturbed.py": "the age of a measurement that is kept",
     "lab/experiments.py": "when an experiment began and ended, for people",
-    "serve/chats.py": "`created` of OpenAI's answers",
-    "serve/completions.py": "`created` of OpenAI's answers",
-    "serve/served.py": "`created` of OpenAI's answers",
-    "serve/template.py": "the date in a chat template",
-    "serve/runs.py": "the age of a file, whose time is the wall clock's too",
+    "server/chats.py": "`created` of OpenAI's answers",
+    "server/completions.py": "`created` of OpenAI's answers",
+    "server/served.py": "`created` of OpenAI's answers",
+    "server/template.py": "the date in a chat template",
+    "server/runs.py": "the age of a file, whose time is the wall clock's too",
 }
 """Where a date is wanted, or an age that outlives processes, and why. No duration belongs here."""
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from lilliput.assembly.recipe import load
 from lilliput.lab.queue_file import QueueFile
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.transformer import Model
-from lilliput.recipe import load
-from lilliput.train.optim import build
-from lilliput.train.schedule import Budget, factor
+from lilliput.training.optim import build
+from lilliput.training.schedule import Budget, factor
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "tiny_stories"

@@ -10,7 +10,7 @@ from lilliput.base.files import cache_folder
 
 IMPORTS = {
     "nothing else": "",
-    "a room": "import lilliput.train.schedule, lilliput.generate.sampling, lilliput.evaluate.verdict",
+    "a room": "import lilliput.training.schedule, lilliput.decoding.sampling, lilliput.evaluation.verdict",
     "the API": "from lilliput import api",
 }
 
@@ -29,7 +29,7 @@ for verb, words in (("train", ["no-such-recipe"]), ("generate", ["no-such-run"])
         getattr(lilliput, verb)(*words)
     except LilliputError as error:
         print(error.message)
-import lilliput.train.schedule as schedule
+import lilliput.training.schedule as schedule
 print(schedule.Budget.__name__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,11 +8,11 @@ import torch
 from lilliput.base import allocator
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from lilliput.objective.causal import Causal
-from lilliput.objective.objective import Batch
-from lilliput.train.config import OptimizerConfig, TrainConfig
-from lilliput.train.settings import Settings
-from lilliput.train.trainer import Trainer
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.objective import Batch
+from lilliput.training.config import OptimizerConfig, TrainConfig
+from lilliput.training.settings import Settings
+from lilliput.training.trainer import Trainer
 from protocol import Job, Subject, serve
 
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from lilliput.generate.engine import Engine, Job, Request
-from lilliput.generate.int8 import quantised
-from lilliput.generate.native import native
-from lilliput.generate.sampling import SamplingConfig
+from lilliput.decoding.engine import Engine, Job, Request
+from lilliput.decoding.int8 import quantised
+from lilliput.decoding.native import native
+from lilliput.decoding.sampling import SamplingConfig
 from lilliput.model.huggingface import from_huggingface
 from protocol import Subject, TellingJob, serve
 

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base import before_torch
@@ -62,23 +60,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'lilliput' has no attribute '{name}'")
-
-
-class _Room(ModuleType):
-    """A room whose name is also a verb of the API: `lilliput.train` is a package, and calling it trains."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from lilliput import api
-
-        return getattr(api, self.__name__.rpartition(".")[2])(*arguments, **options)
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Importing the room `lilliput.train` binds it here, in the place of the function.
-        if name in __all__ and isinstance(value, ModuleType):
-            value.__class__ = _Room
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

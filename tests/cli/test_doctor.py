@@ -37,7 +37,7 @@ def test_json(command: Command, quick):
 def test_it_names_what_to_install(command: Command, quick, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(allocator, "installed", dict)
     monkeypatch.setattr(allocator, "loaded", lambda: None)
-    monkeypatch.setattr("lilliput.api.doctor.can_compile", lambda device: False)
+    monkeypatch.setattr("lilliput.planning.doctor.can_compile", lambda device: False)
     monkeypatch.delenv(allocator.VARIABLE, raising=False)
     out = command("doctor", "--device", "cpu").out
     assert "apt install libtcmalloc-minimal4" in out

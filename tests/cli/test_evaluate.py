@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, Result
-from tests.evaluate.benchmarks.examples import examples
-from tests.evaluate.benchmarks.test_tasks import write
-from tests.evaluate.judge.server import GOOD, Server
+from tests.evaluation.benchmarks.examples import examples
+from tests.evaluation.benchmarks.test_tasks import write
+from tests.evaluation.judge.server import GOOD, Server
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_benchmarks_with_controls_and_overlap(command: Command, run: Path, tasks
 def test_the_harness_stands_beside_our_scores(
     command: Command, run: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lilliput.api import benchmarking
+    from lilliput.assembly import benchmarking
 
     asked = []
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.cli.conftest import Command, Result
-from tests.export.hub_stand_in import COMMIT, stand_in
+from tests.formats.hub_stand_in import COMMIT, stand_in
 
 
 def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
@@ -36,7 +36,7 @@ def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_ru
 
 
 def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
-    from tests.export.test_characters import checkpoint, kept, vocabulary
+    from tests.formats.test_characters import checkpoint, kept, vocabulary
 
     checkpoint(Path("ckpt.pt"))
     kept(Path("meta.pkl"), vocabulary())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput import recipe as recipes
+from lilliput.assembly import recipe as recipes
 from lilliput.base import foreign
 from lilliput.base.errors import ConfigError
 from lilliput.lab.queue_file import QueueFile

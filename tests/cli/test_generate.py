@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lilliput import api
-from lilliput.api import storyteller
 from lilliput.base.errors import ConfigError
 from lilliput.base.machine import can_compile
-from lilliput.generate.native import native
+from lilliput.decoding.native import native
+from lilliput.generation import storyteller
 from tests.cli.conftest import Command
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.data.storybook import story
+from lilliput.storybook import story
 from tests.cli.conftest import TINY, Command
-from tests.evaluate.benchmarks.examples import examples
-from tests.evaluate.benchmarks.test_tasks import write
+from tests.evaluation.benchmarks.examples import examples
+from tests.evaluation.benchmarks.test_tasks import write
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 ELSEWHERE = {

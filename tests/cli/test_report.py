@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from lilliput.base.console import use_json
 from lilliput.base.errors import CheckpointError
 from lilliput.cli.report import report
-from tests.lab.made_run import make_run
+from tests.runs.made_run import make_run
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from lilliput import api
-from lilliput.api.serving import load_served
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.export.source import Source
+from lilliput.formats.source import Source
+from lilliput.server.serving import load_served
 from tests.cli.conftest import Command
 from tests.cli.test_readme import README
-from tests.export.test_gguf import running
-from tests.serve.conftest import serving
+from tests.formats.test_gguf import running
+from tests.server.conftest import serving
 
 pytest.importorskip("transformers")
 PROMPTS = ("One day", "Lily saw a", "The old dog. ", "Once upon a time")

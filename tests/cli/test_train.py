@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lilliput import api
-from lilliput.train import checkpoint
+from lilliput.runs import checkpoint
 from tests.cli.conftest import TINY, Command
 
 

@@ -16,8 +16,8 @@ from lilliput.data.document import Document
 from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.rows import Encoded
 from lilliput.data.story import Stories
-from lilliput.data.storybook import story
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.storybook import story
 
 TEXTS = [story(0, number).text for number in range(60)]
 

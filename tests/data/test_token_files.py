@@ -15,8 +15,8 @@ from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.infer import data_config, infer_sources, named_texts
 from lilliput.data.token_files import TokenFiles
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.objective.causal import Causal
-from lilliput.objective.reversed import Reversed
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.reversed import Reversed
 from tests.data.conftest import sentences
 
 Layout = Literal["nanogpt", "llmc"]

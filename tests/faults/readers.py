@@ -44,7 +44,7 @@ def tokenizer(kind: str) -> Any:
 
 def source(kind: str = "qwen2", **parts: Any) -> Any:
     """A model of a few thousand parameters with its tokenizer."""
-    from lilliput.export.source import Source
+    from lilliput.formats.source import Source
     from lilliput.model.config import ModelConfig
     from lilliput.model.transformer import Model
 
@@ -74,10 +74,10 @@ def _sharded(folder: Path) -> None:
 
 
 def _model(path: Path) -> None:
-    from lilliput.api.storyteller import load
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.export.source import Source
-    from lilliput.generate.ends import ends_of, not_taken
+    from lilliput.decoding.ends import ends_of, not_taken
+    from lilliput.formats.source import Source
+    from lilliput.generation.storyteller import load
     from lilliput.model.huggingface import from_huggingface
 
     from_huggingface(path.parent)
@@ -96,7 +96,7 @@ def _tokenizer(path: Path) -> None:
 
 def _template(path: Path) -> None:
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.serve.template import ChatTemplate
+    from lilliput.server.template import ChatTemplate
 
     found = ChatTemplate.find(path.parent)
     if found is not None:
@@ -132,7 +132,7 @@ def _meta(folder: Path) -> None:
 
 def _written(format_: str, kind: str, tokens: str, **parts: Any) -> Callable[[Path], object]:
     def fill(folder: Path) -> None:
-        from lilliput.export.format import FORMATS
+        from lilliput.formats.format import FORMATS
 
         made = source(tokens, **parts)
         FORMATS[format_]().write(made, folder / f"model{FORMATS[format_].suffix}", kind)
@@ -146,7 +146,7 @@ GPT = {"norm": "layer", "mlp": "gelu_tanh", "position": "learned", "bias": True,
 def _nanogpt(folder: Path) -> None:
     import torch
 
-    from lilliput.export.nanogpt import KEYS, NAMES
+    from lilliput.formats.nanogpt import KEYS, NAMES
     from lilliput.model.places import to_theirs
 
     made = source("gpt-2", **{**GPT, "mlp": "gelu", "tied_embeddings": True})
@@ -161,8 +161,8 @@ def _nanogpt(folder: Path) -> None:
 def _llmc(folder: Path) -> None:
     import numpy as np
 
-    from lilliput.export.llmc import BLOCK
-    from lilliput.export.nanogpt import NAMES
+    from lilliput.formats.llmc import BLOCK
+    from lilliput.formats.nanogpt import NAMES
     from lilliput.model.places import to_theirs
 
     made = source("gpt-2", **{**GPT, "tied_embeddings": True})
@@ -178,7 +178,7 @@ def _llmc(folder: Path) -> None:
 
 
 def _import(path: Path) -> None:
-    from lilliput.export import transfer
+    from lilliput.formats import transfer
 
     beside = path.parent / "tokenizer"
     transfer.read(path, beside if beside.is_dir() else None)
@@ -227,14 +227,14 @@ def _tokens(folder: Path) -> None:
 
 
 def _items(path: Path) -> None:
-    from lilliput.evaluate.benchmarks.loading import read_rows
+    from lilliput.evaluation.benchmarks.loading import read_rows
 
     for _ in read_rows(path):
         pass
 
 
 def _recipe(path: Path) -> None:
-    from lilliput.recipe import load
+    from lilliput.assembly.recipe import load
 
     load(path)
 
@@ -246,20 +246,20 @@ def _queue(path: Path) -> None:
 
 
 def _prompts(path: Path) -> None:
-    from lilliput.api.judging import read_prompts
+    from lilliput.assembly.judging import read_prompts
 
     read_prompts(path)
 
 
 def _schema(path: Path) -> None:
-    from lilliput.api.constrained import constraint
+    from lilliput.generation.constraints import constraint
 
     constraint(tokenizer("qwen2"), json_schema=str(path))
 
 
 def _record(path: Path) -> None:
-    from lilliput.lab.evaluation import evaluation
-    from lilliput.lab.run_record import RunRecord
+    from lilliput.runs.evaluation_section import evaluation
+    from lilliput.runs.record import RunRecord
 
     evaluation(RunRecord.read(path.parent))
 

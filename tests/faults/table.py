@@ -90,7 +90,7 @@ def _load() -> None:
     """What every case would load for itself, once. Threads do not survive a fork, so that none are started here."""
     os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", LILLIPUT_MKL="system")
     import lilliput.cli.app  # noqa: I001
-    import lilliput.api.training  # noqa: F401
+    import lilliput.assembly.training  # noqa: F401
     import torch
 
     torch.set_num_threads(1)

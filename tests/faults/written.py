@@ -51,7 +51,7 @@ def _tales(folder: Path) -> None:
 def interrupted_run(folder: Path) -> None:
     """runs/tiny, which was stopped at step 12 of 16, beside runs/whole, which was not."""
     from lilliput import api
-    from lilliput.train.callbacks import Callback
+    from lilliput.training.callbacks import Callback
 
     class Stop(Callback):
         def on_step(self, trainer, record) -> None:
@@ -67,7 +67,7 @@ def interrupted_run(folder: Path) -> None:
 
 def finished_run(folder: Path) -> None:
     """runs/tiny, finished and evaluated."""
-    from lilliput.api.evaluation import keep
+    from lilliput.assembly.evaluation import keep
 
     _tales(folder)
     code, text = _train(RUN.name)
@@ -80,9 +80,9 @@ def finished_run(folder: Path) -> None:
 
 def check_checkpoint(folder: Path, pristine: Path, file: Path) -> None:
     """The damaged checkpoint is moved aside and reported, and the one before it used; or nothing of it differs."""
-    from lilliput.api.run import model_folder
-    from lilliput.train import checkpoint
-    from lilliput.train.run_folder import RunFolder
+    from lilliput.generation.run import model_folder
+    from lilliput.runs import checkpoint
+    from lilliput.runs.run_folder import RunFolder
 
     run, said = RunFolder(folder / RUN), []
     model_folder(run.path, lambda text: None)
@@ -119,7 +119,7 @@ def check_resumed(folder: Path, pristine: Path, file: Path) -> None:
 
 def check_finished(folder: Path, pristine: Path, file: Path) -> None:
     """Training again, the report and a new evaluation work or are refused; what stood, stands."""
-    from lilliput.api.evaluation import keep
+    from lilliput.assembly.evaluation import keep
 
     damaged = _content(folder / file)
     said = ""
@@ -187,8 +187,8 @@ def token_cache(folder: Path) -> None:
 
 
 def _tokens() -> dict[str, object]:
-    from lilliput import recipe
-    from lilliput.api.assembly import dataset
+    from lilliput.assembly import recipe
+    from lilliput.assembly.assembly import dataset
 
     made = dataset(recipe.load("story", SETTINGS, data=["tales.txt"]), lambda text: None)
     splits = {name: made.split(name) for name in ("train", "validation")}

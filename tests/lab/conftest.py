@@ -2,27 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.made_run import make_run
+from tests.runs.made_run import make_run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run, made up."""
     return make_run(tmp_path / "runs" / "story")
-
-
-WIDTHS = (390, 1280)
-
-
-def visit(browser, path: Path, width: int):
-    """The page at that width, which must fit into it, ask for nothing and print no error."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(path.resolve().as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert asked == [path.resolve().as_uri()]
-    assert errors == []
-    return page

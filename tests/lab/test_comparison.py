@@ -7,10 +7,10 @@ from lilliput.base.errors import CheckpointError, ConfigError
 from lilliput.lab.compare_page import page, verdict, write_page
 from lilliput.lab.compare_table import markdown, plain
 from lilliput.lab.comparison import Comparison
-from lilliput.train.samples_file import Section, format_samples
-from tests.lab.conftest import WIDTHS, visit
-from tests.lab.made_run import make_run
-from tests.lab.test_report import HOSTILE, Page
+from lilliput.runs.samples_file import Section, format_samples
+from tests.pages import WIDTHS, visit
+from tests.runs.made_run import make_run
+from tests.runs.test_report import HOSTILE, Page
 
 
 def made(folder: Path, name: str, seed: int = 1, width: int = 128, shift: float = 0.0, **summary: object) -> Path:

@@ -8,16 +8,16 @@ from lilliput.base.chart import STYLE, Chart, Level, Mark, Series, figure
 from lilliput.base.html import document
 from lilliput.lab.compare_page import write_page
 from lilliput.lab.comparison import Comparison
-from lilliput.lab.picture import run_picture
-from lilliput.lab.report import write_report
-from lilliput.plan import isoflop, study_page, tables
-from lilliput.plan.chinchilla import CHINCHILLA, chosen_model
-from lilliput.plan.study import analyse
-from lilliput.plan.tuning import Outcome, batches_page, judge_batches, judge_rates, rates_page
-from tests.lab.conftest import visit
-from tests.lab.made_run import make_run
+from lilliput.planning import isoflop, study_page, tables
+from lilliput.planning.chinchilla import CHINCHILLA, chosen_model
+from lilliput.planning.study import analyse
+from lilliput.planning.tuning import Outcome, batches_page, judge_batches, judge_rates, rates_page
+from lilliput.runs.picture import run_picture
+from lilliput.runs.report import write_report
 from tests.lab.test_comparison import made as made_run
-from tests.plan.test_fit import trials
+from tests.pages import visit
+from tests.planning.test_fit import trials
+from tests.runs.made_run import make_run
 
 WRONG = """
 () => {

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError
-from lilliput.model.config import ModelConfig
-from lilliput.model.styles import STYLES, resolve
+from lilliput.model.config import ModelConfig, resolve
+from lilliput.model.styles import STYLES
 
 
 def test_sizes_follow_from_the_width():

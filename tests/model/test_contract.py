@@ -7,7 +7,7 @@ import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.base.files import sha256
-from lilliput.generate.cache import KVCache
+from lilliput.decoding.cache import KVCache
 from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config, gradients, on, stirred, tokens

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from lilliput.model.config import resolve
 from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.model.kernels import library
-from lilliput.model.styles import resolve
 from lilliput.model.transformer import Model
 from tests.model.families import config, on
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from lilliput.model.config import resolve
 from lilliput.model.counts import parameters
-from lilliput.model.styles import STYLES, resolve
+from lilliput.model.styles import STYLES
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config
 

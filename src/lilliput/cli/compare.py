@@ -17,11 +17,11 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
     """Compare runs on one page. Loss against tokens, FLOPs and time, speed, samples; seeds of one recipe together."""
-    from lilliput.api.run import find
     from lilliput.base import console
     from lilliput.lab.compare_page import write_page
     from lilliput.lab.compare_table import markdown, plain
     from lilliput.lab.comparison import Comparison
+    from lilliput.runs.finding import find
 
     console.use_json(json)
     comparison = Comparison([find(run) for run in runs], level or [])

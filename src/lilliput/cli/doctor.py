@@ -12,8 +12,8 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what this machine can do. Also what a run would choose on it, and what would make it faster."""
-    from lilliput.api.doctor import examine
     from lilliput.base import console
+    from lilliput.planning.doctor import examine
 
     console.use_json(json)
     found = examine(device)

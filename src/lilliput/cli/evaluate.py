@@ -11,8 +11,8 @@ import typer
 from lilliput.cli.texts import Words, sort_words
 
 if TYPE_CHECKING:
-    from lilliput.api.evaluation import TextTable
-    from lilliput.evaluate.judge.endpoint import Judge
+    from lilliput.assembly.evaluation import TextTable
+    from lilliput.evaluation.judge.endpoint import Judge
 
 
 def evaluate(
@@ -101,7 +101,7 @@ def evaluate(
 def make_judge(url: str | None, model: str | None) -> Judge | None:
     """The judge that two options name. Raises ConfigError for one without the other."""
     from lilliput.base.errors import ConfigError
-    from lilliput.evaluate.judge.endpoint import Judge
+    from lilliput.evaluation.judge.endpoint import Judge
 
     if (url is None) != (model is None):
         raise ConfigError("a judge is an address and a model", "give both: --judge http://HOST:PORT/v1 and its model")

@@ -50,8 +50,8 @@ def generate(
 ) -> None:
     """Tell a text with a trained model. It streams as it is told, and stops at the end of the story."""
     from lilliput import api
-    from lilliput.api.constrained import constraint
     from lilliput.base import console
+    from lilliput.generation.constraints import constraint
 
     console.use_json(json)
     shown = {"--explain": explain, "--logprobs": logprobs}
@@ -113,9 +113,9 @@ def _tell(
     teller: Storyteller, report: dict[str, Any], options: dict[str, Any], explain: bool, logprobs: bool, compare: bool
 ) -> None:
     """Whole texts, with what was asked to be known about each."""
-    from lilliput.api.constrained import without_constraint
     from lilliput.base import console
-    from lilliput.generate.explain import as_plain, table
+    from lilliput.decoding.explain import as_plain, table
+    from lilliput.generation.constraints import without_constraint
 
     sides = report["opening"], report["ending"]
     told = teller.tell_in_detail(*sides, **options, alternatives=CANDIDATES if explain else 0)
@@ -154,8 +154,8 @@ def _search(teller: Storyteller, report: dict[str, Any], beams: int, max_tokens:
 def _draft(
     teller: Storyteller, drafter: Storyteller, report: dict[str, Any], compare: bool, sampling: dict[str, Any]
 ) -> None:
-    from lilliput.api.constrained import with_draft
     from lilliput.base import console
+    from lilliput.generation.constraints import with_draft
 
     sides = report["opening"], report["ending"]
     report["texts"], figures = with_draft(teller, drafter, *sides, compare, **sampling)

@@ -30,8 +30,8 @@ def init(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and ask nothing.")] = False,
 ) -> None:
     """Write a commented recipe. Purpose, text, machine and time that are not given are asked for."""
-    from lilliput.api.beginning import begin
     from lilliput.base import console, units
+    from lilliput.planning.beginning import begin
 
     console.use_json(json)
     asks = sys.stdin.isatty() and not json

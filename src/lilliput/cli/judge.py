@@ -38,7 +38,7 @@ def judge(
     """Mark stories that models complete. By a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
     by proxies, between human text as ceiling, its sentences shuffled, and its words shuffled as floor."""
     from lilliput import api
-    from lilliput.api.judging import read_prompts
+    from lilliput.assembly.judging import read_prompts
     from lilliput.base import console
     from lilliput.cli.evaluate import make_judge
 
@@ -80,7 +80,7 @@ def _sorted(words: list[str], human: list[str] | None) -> tuple[list[str], list[
 def _say(result: dict[str, Any]) -> None:
     from lilliput.base import console
     from lilliput.cli.tables import print_table
-    from lilliput.evaluate.judge.proxies import PROXIES
+    from lilliput.evaluation.judge.proxies import PROXIES
 
     rows = result["rows"]
     names = list(next(iter(rows.values()))["scores"])
@@ -125,7 +125,7 @@ def complete(
 ) -> None:
     """Show completions of the same beginnings side by side. By default the three of the TinyStories paper's table."""
     from lilliput import api
-    from lilliput.api.judging import COMPLETIONS, read_prompts
+    from lilliput.assembly.judging import COMPLETIONS, read_prompts
     from lilliput.base import console
     from lilliput.cli.tables import print_texts
 

@@ -49,7 +49,7 @@ def show(
     from lilliput.base import console
     from lilliput.base.config import override
     from lilliput.base.errors import ConfigError
-    from lilliput.model.styles import resolve
+    from lilliput.model.config import resolve
 
     console.use_json(json)
     given = override({}, [change.removeprefix("model.") for change in changes or []])

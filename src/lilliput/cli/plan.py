@@ -12,8 +12,8 @@ from lilliput.cli.plan_runs import Json, Overrides, batch_size, learning_rate, s
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
-    from lilliput.api.planning import Plan
-    from lilliput.plan.chinchilla import Optimum
+    from lilliput.planning.chinchilla import Optimum
+    from lilliput.planning.planning import Plan
 
 
 class RecipeOrCommand(TyperGroup):
@@ -47,8 +47,8 @@ def recipe(
     json: Json = False,
 ) -> None:
     """Forecast a run. Its parameters, tokens, FLOPs, memory, time and cost; the same as `lilliput plan RECIPE`."""
-    from lilliput.api.planning import plan
     from lilliput.base import console
+    from lilliput.planning.planning import plan
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
@@ -111,8 +111,8 @@ def isoflop(
     """Find the best size for a budget, or the tokens for a size. By every known method, with the IsoFLOP figure."""
     from lilliput.base import console
     from lilliput.base.files import write_text
-    from lilliput.plan import isoflop as figure
-    from lilliput.plan.chinchilla import CHINCHILLA, chosen_model, disagreement, methods, methods_of
+    from lilliput.planning import isoflop as figure
+    from lilliput.planning.chinchilla import CHINCHILLA, chosen_model, disagreement, methods, methods_of
 
     console.use_json(json)
     model = chosen_model(flops, parameters, tokens)
@@ -168,7 +168,7 @@ def tables(
     from lilliput.base import console
     from lilliput.base.errors import ConfigError
     from lilliput.base.files import write_text
-    from lilliput.plan import tables as reference
+    from lilliput.planning import tables as reference
 
     console.use_json(json)
     shown, values = reference.cells(), reference.as_dict()

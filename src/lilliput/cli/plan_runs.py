@@ -9,7 +9,7 @@ import typer
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
-    from lilliput.plan.study import Findings
+    from lilliput.planning.study import Findings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500")]
@@ -29,10 +29,10 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
-    from lilliput.api.sweep import Settings
-    from lilliput.api.sweep import sweep as run_sweep
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
+    from lilliput.planning.sweep import Settings
+    from lilliput.planning.sweep import sweep as run_sweep
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
@@ -60,7 +60,7 @@ def sweep(
 def _findings(found: Findings) -> list[str]:
     """The study for a person."""
     from lilliput.base.console import number
-    from lilliput.plan.study_page import sized, with_interval
+    from lilliput.planning.study_page import sized, with_interval
 
     lines = []
     for curve in found.curves:
@@ -106,10 +106,10 @@ def learning_rate(
     json: Json = False,
 ) -> None:
     """Make short real runs at several learning rates. Too low, good, too high, divergent. Again: goes on."""
-    from lilliput.api.trials import learning_rates, learning_rates_of
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
-    from lilliput.plan.tuning import Rates
+    from lilliput.planning.trials import learning_rates, learning_rates_of
+    from lilliput.planning.tuning import Rates
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
@@ -144,10 +144,10 @@ def batch_size(
     json: Json = False,
 ) -> None:
     """Make short real runs at several batch sizes. Speed, memory, loss, and the largest stable one. Again: goes on."""
-    from lilliput.api.trials import batch_sizes
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
-    from lilliput.plan.tuning import Batches, batch_cells
+    from lilliput.planning.trials import batch_sizes
+    from lilliput.planning.tuning import Batches, batch_cells
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)

@@ -38,10 +38,10 @@ def show(
     import yaml
 
     from lilliput.base import console
-    from lilliput.recipe import load
+    from lilliput.planning.dial import load_recipe
 
     console.use_json(json)
-    values = load(recipe, overrides or []).model_dump(mode="json")
+    values = load_recipe(recipe, overrides or []).model_dump(mode="json")
     if json:
         console.emit(values)
     else:
@@ -51,6 +51,6 @@ def show(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a recipe. Point an editor's YAML plug-in at it to complete and check recipes."""
-    from lilliput.recipe import Recipe
+    from lilliput.assembly.recipe import Recipe
 
     print(jsonlib.dumps(Recipe.model_json_schema(), indent=2))

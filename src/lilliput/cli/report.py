@@ -17,10 +17,10 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a run's offline page. RUN/report.html is made from what stands in its folder; the path is printed."""
-    from lilliput.api.run import find
     from lilliput.base import console
-    from lilliput.lab.picture import run_picture
-    from lilliput.lab.report import write_report
+    from lilliput.runs.finding import find
+    from lilliput.runs.picture import run_picture
+    from lilliput.runs.report import write_report
 
     console.use_json(json)
     folder = find(run)

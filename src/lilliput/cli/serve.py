@@ -28,8 +28,8 @@ def serve(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
-    from lilliput.api.serving import serve as run
     from lilliput.base import console
+    from lilliput.server.serving import serve as run
 
     def say(text: str) -> None:
         console.say(text)

@@ -32,11 +32,11 @@ def train(
 ) -> None:
     """Train a model by a recipe. The same command again goes on with an interrupted run."""
     from lilliput import api
-    from lilliput import recipe as recipes
+    from lilliput.assembly.recipe import load
     from lilliput.base import console, foreign
 
     console.use_json(json)
-    foreign.refuse(overrides or [], OPTIONS, lambda: recipes.load(recipe).model.context_length)
+    foreign.refuse(overrides or [], OPTIONS, lambda: load(recipe).model.context_length)
     assignments, paths = sort_words(overrides, data)
     run = api.train(recipe, assignments, data=paths, name=name, verbose=verbose)
     if not run.summary:

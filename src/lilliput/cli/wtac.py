@@ -9,7 +9,7 @@ def wtac() -> None:
     """Reverse the words of standard input. echo 'butterfly in the sky.' | lilliput wtac prints .sky the in butterfly
 
     The final line break stays at the end, so that the filter applied twice gives its input back."""
-    from lilliput.objective.words import reverse_words
+    from lilliput.objectives.words import reverse_words
 
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     body = text.removesuffix("\n")

@@ -20,14 +20,14 @@ class Stories(Source):
     seed: int = 0
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
-        from lilliput.data.storybook import story
+        from lilliput.storybook import story
 
         for number in range(self.stories):
             told = story(self.seed, number)
             yield Document(told.text, f"story:{self.seed}:{number}", told.plan.as_dict())
 
     def fingerprint(self) -> str:
-        from lilliput.data.storybook import VERSION
+        from lilliput.storybook import VERSION
 
         return hash_of("story", VERSION, self.stories, self.seed)
 

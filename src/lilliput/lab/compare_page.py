@@ -13,8 +13,8 @@ from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape
 from lilliput.lab import compare_table
 from lilliput.lab.comparison import Compared, Comparison, Group
-from lilliput.lab.report import as_told
-from lilliput.train.samples_file import Sample
+from lilliput.runs.report import as_told
+from lilliput.runs.samples_file import Sample
 
 AXES = (("tokens", "tokens"), ("flops", "training FLOPs"), ("seconds", "wall time"))
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lilliput.base.console import duration, number
+from lilliput.base.seed_statistics import SURE, Difference, Estimate
 from lilliput.lab.comparison import Comparison, Group
-from lilliput.lab.statistics import SURE, Difference, Estimate
 
 Row = list[str]
 NONE = "-"

@@ -16,11 +16,11 @@ from typing import Any
 from lilliput.base.chart import Point
 from lilliput.base.config import flatten, validate
 from lilliput.base.errors import CheckpointError, ConfigError
-from lilliput.evaluate.config import EvaluateConfig
-from lilliput.lab.run_record import RunRecord, as_number
-from lilliput.lab.statistics import Difference, Estimate, estimate, welch
+from lilliput.base.seed_statistics import Difference, Estimate, estimate, welch
+from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
+from lilliput.runs.record import RunRecord, as_number
 
 # What tells two runs of one recipe apart.
 OWN = ("name", "seed")

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.lab.queue_file import Experiment, LastRun, QueueFile, Status
-from lilliput.lab.run_record import RunRecord, as_number
-from lilliput.train.run_folder import RunFolder
+from lilliput.runs.record import RunRecord, as_number
+from lilliput.runs.run_folder import RunFolder
 
 WAIT_SECONDS = 30.0
 

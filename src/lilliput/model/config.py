@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from lilliput.base.config import Config
+from lilliput.base.config import Config, validate
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.registry import Registry
 from lilliput.model.parts import MLPS, NORMS, POSITIONS
@@ -177,3 +177,8 @@ def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
     gated = isinstance(mlp, str) and mlp in MLPS and MLPS[mlp].projections > 2
     d_mlp = size("d_mlp") or (-(-8 * d_model // 96) * 32 if gated else 4 * d_model)
     return {"n_heads": heads, "n_kv_heads": size("n_kv_heads") or heads, "d_head": d_head, "d_mlp": d_mlp}
+
+
+def resolve(name: str, **changes: Any) -> ModelConfig:
+    """The config of a named style, with changes laid over it. Raises ConfigError for an unknown name, key or value."""
+    return validate(ModelConfig, {"style": name, **changes}, f"model {name}")

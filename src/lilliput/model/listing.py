@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.files import read_json, write_json
-from lilliput.model.styles import STYLES, resolve
+from lilliput.model.config import resolve
+from lilliput.model.styles import STYLES
 
 FILE = Path(__file__).with_name("listing.json")
 SIZES = ("d_model", "n_layers", "n_heads", "vocab_size", "context_length")

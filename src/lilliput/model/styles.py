@@ -12,12 +12,7 @@ story_*             our own, sized for a CPU
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from lilliput.base.config import validate
-
-if TYPE_CHECKING:
-    from lilliput.model.config import ModelConfig
+from typing import Any
 
 Row = dict[str, Any]
 
@@ -81,10 +76,3 @@ STYLES: dict[str, Row] = {
     "story_20m": {"d_model": 448, "n_layers": 7, "vocab_size": 4096, "context_length": 512},
     "story_30m": {"d_model": 512, "n_layers": 8, "vocab_size": 4096, "context_length": 512},
 }
-
-
-def resolve(name: str, **changes: Any) -> ModelConfig:
-    """The config of a named style, with changes laid over it. Raises ConfigError for an unknown name, key or value."""
-    from lilliput.model.config import ModelConfig
-
-    return validate(ModelConfig, {"style": name, **changes}, f"model {name}")

@@ -1,0 +1,75 @@
+"""The public Python API: one function a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.assembly.benchmarking import benchmark, overlaps
+from lilliput.assembly.evaluation import evaluate, score_text
+from lilliput.assembly.judging import complete, judge
+from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.training import train as _train
+from lilliput.base.console import say as print_line
+from lilliput.formats.exchange import export, import_file, pull, push
+from lilliput.generation.run import Run
+from lilliput.generation.storyteller import Storyteller, generate, load
+from lilliput.planning.dial import load_recipe
+from lilliput.runs.finding import RUNS
+from lilliput.training.callbacks import Callback
+
+__all__ = [
+    "Run",
+    "Storyteller",
+    "benchmark",
+    "complete",
+    "evaluate",
+    "export",
+    "generate",
+    "import_file",
+    "judge",
+    "load",
+    "overlaps",
+    "pull",
+    "push",
+    "score_text",
+    "train",
+]
+
+
+def train(
+    recipe: str | Path | Recipe = "story",
+    overrides: Sequence[str] = (),
+    *,
+    data: str | Sequence[str] = (),
+    name: str | None = None,
+    steps: int | None = None,
+    tokens: int | None = None,
+    epochs: float | None = None,
+    seconds: float | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+    live: bool = True,
+    verbose: bool = False,
+    **sections: Mapping[str, Any],
+) -> Run:
+    """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
+
+    `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
+    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run beside the
+    built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
+    which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
+    returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
+    """
+    changes = {key: dict(value) for key, value in sections.items()}
+    budget = {"steps": steps, "tokens": tokens, "epochs": epochs, "seconds": seconds}
+    if any(value is not None for value in budget.values()):
+        changes["train"] = {**budget, **changes.get("train", {})}
+    changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
+    paths = [data] if isinstance(data, str) else list(data)
+    resolved = load_recipe(recipe, overrides, changes, paths, name)
+    return _train(resolved, callbacks=callbacks, runs=runs, say=say, live=live, verbose=verbose)

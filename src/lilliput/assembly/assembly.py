@@ -1,0 +1,274 @@
+"""Assembly: one run's dataset, model, objective, callbacks and trainer, built from its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from lilliput.assembly.kept_recipe import KeptRecipe
+from lilliput.assembly.recipe import Recipe
+from lilliput.base import allocator, mkl
+from lilliput.base.files import write_json
+from lilliput.base.machine import allow_tf32, choose_device, configure_threads
+from lilliput.base.seeds import generator
+from lilliput.data.dataset import Dataset, prepare
+from lilliput.data.loader import Loader
+from lilliput.data.split import Split
+from lilliput.data.story import Stories
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
+from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
+from lilliput.generation.storyteller import Storyteller, faster
+from lilliput.model import kernels
+from lilliput.model.bounds import check_memory
+from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.transformer import Model
+from lilliput.objectives.objective import Objective
+from lilliput.runs import checkpoint
+from lilliput.runs.card import model_card
+from lilliput.runs.report import write_report
+from lilliput.runs.run_folder import RunFolder
+from lilliput.runs.samples_file import Sample
+from lilliput.storybook.hero import hero_prompts, keeps_hero
+from lilliput.storybook.openings import ENDINGS, OPENINGS
+from lilliput.training import settings
+from lilliput.training.callbacks import Callback, Metrics
+from lilliput.training.energy import EnergyMeter
+from lilliput.training.progress import LiveRun
+from lilliput.training.schedule import Budget, mean_rows, step_rows
+from lilliput.training.settings import Settings
+from lilliput.training.trackers import TRACKERS
+from lilliput.training.trainer import Trainer
+
+PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
+"""How many prompts are continued at each evaluation, where a recipe names none; and, where the text is not the story
+world's, the words of each and the tokens that are looked at for them."""
+
+
+def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
+    """The recipe's documents as token shards: from the cache, or made now."""
+    objective = recipe.objective
+    return prepare(
+        recipe.data,
+        recipe.tokenizer,
+        encode=objective.encode,
+        view=objective.view,
+        view_key=objective.model_dump_json(),
+        seed=recipe.seed,
+        say=say,
+    )
+
+
+def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: int) -> list[str]:
+    """The first words of `count` documents of `split` (the last ones, for a model that reads backwards), spread over
+    it: what a model of this text may be asked to continue."""
+    prompts = []
+    for number in sorted({place * split.documents // count for place in range(count)}):
+        start = int(split.starts[number])
+        ids = split.stream[start : min(int(split.ends[number]), start + PROMPT_TOKENS)].tolist()
+        bounds = {tokenizer.bos_id, tokenizer.eos_id} if tokenizer.bounded else set()
+        words = objective.told(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
+        chosen = words[:PROMPT_WORDS] if objective.reads_forwards else words[-PROMPT_WORDS:]
+        prompts.append(" ".join(chosen))
+    return list(dict.fromkeys(filter(None, prompts))) or [""]
+
+
+def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str:
+    """The most words of `prompt` that are `room` tokens at most: the first ones, of an ending the last."""
+    words = prompt.split(" ")
+    while len(words) > 1 and len(tokenizer.encode(" ".join(words))) > room:
+        words = words[:-1] if forwards else words[1:]
+    return " ".join(words)
+
+
+class Assembly:
+    """The parts of one run; with `live` it is shown in the terminal as it goes on, with `verbose` what computes it is
+    printed first. Raises LilliputError for a recipe whose parts do not fit together."""
+
+    def __init__(
+        self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True, verbose: bool = False
+    ):
+        self.recipe, self.run, self.say, self.shows, self.verbose = recipe, run, say, live, verbose
+        self.device = choose_device(recipe.device)
+        configure_threads(recipe.train.threads)
+        allow_tf32(self.device)
+        check_memory(recipe.model, trained=self.device.type == "cpu")
+        self.dataset = dataset(recipe, say)
+        self.train_split = self.dataset.split("train")
+        self.validation_split = self.dataset.split("validation")
+        self.tokenizer = self.dataset.tokenizer
+        self.model = Model(self._model_config(), seed=recipe.seed).to(self.device)
+        self.model.recompute = recipe.train.activation_checkpointing
+        self.objective = recipe.objective
+        self._fixed_sets: dict[int | None, FixedSet] = {}
+        self.storyteller = Storyteller(self.model, self.tokenizer, self.objective, faster(self.model, say))
+
+    def _model_config(self) -> ModelConfig:
+        return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
+
+    @cached_property
+    def loader(self) -> Loader:
+        return self.dataset.loader("train", self.model.config.context_length)
+
+    @cached_property
+    def prompts(self) -> list[str]:
+        """The recipe's prompts, else the story world's own openings or endings, or those of other text's validation
+        documents, which leave half a context for what follows."""
+        forwards = self.objective.reads_forwards
+        if self.recipe.evaluate.prompts:
+            return list(self.recipe.evaluate.prompts)
+        if self.knows_stories:
+            found = list((OPENINGS if forwards else ENDINGS)[:PROMPTS])
+        else:
+            found = prompts_of(self.validation_split, self.tokenizer, self.objective, PROMPTS)
+        room = max(1, self.model.config.context_length // 2)
+        return list(dict.fromkeys(fitting(prompt, self.tokenizer, forwards, room) for prompt in found))
+
+    @cached_property
+    def knows_stories(self) -> bool:
+        """Whether the story world is among the sources: only then can heroes be looked for."""
+        return any(isinstance(source, Stories) for source in self.recipe.data.sources)
+
+    @cached_property
+    def live(self) -> LiveRun:
+        return LiveRun(self.recipe.name)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        limit = self.recipe.evaluate.tokens
+        return Evaluation(self.recipe.evaluate, lambda: self.score(limit))
+
+    @cached_property
+    def energy(self) -> EnergyMeter:
+        return EnergyMeter()
+
+    def fixed_set(self, max_tokens: int | None) -> FixedSet:
+        """The same part of the validation split every time; all of it for None."""
+        if max_tokens not in self._fixed_sets:
+            sizes = self.tokenizer.token_bytes()
+            self._fixed_sets[max_tokens] = fixed_set(self.validation_split, sizes, max_tokens)
+        return self._fixed_sets[max_tokens]
+
+    def score(self, max_tokens: int | None) -> Score:
+        """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
+        return bits_per_byte(self.model, self.fixed_set(max_tokens))
+
+    def tell(self, prompts: Sequence[str]) -> list[Sample]:
+        """One text from each prompt with the model as it stands and the recipe's sampling."""
+        return [Sample.of(prompt, text) for prompt, text in zip(prompts, self._texts(prompts), strict=True)]
+
+    def heroes_kept(self, count: int) -> float:
+        """The share of `count` stories about named children, by the model as it stands, that keep their hero."""
+        forwards = self.objective.reads_forwards
+        prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
+        texts = self._texts(prompts)
+        told = zip(texts, heroes, prompts, strict=True)
+        return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in told) / count
+
+    def _texts(self, prompts: Sequence[str]) -> list[str]:
+        config = self.recipe.evaluate
+        sampling = {"temperature": config.sample_temperature, "max_tokens": config.sample_tokens}
+        return self.storyteller.tell_each(prompts, window=True, **sampling)
+
+    def write_model(self, folder: Path) -> None:
+        """The stock Hugging Face folder of the weights as they stand."""
+        kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
+        to_huggingface(
+            self.model,
+            folder,
+            **self.tokenizer.marks,
+            extra=kept,
+        )
+        self.tokenizer.save(folder, self.model.config.context_length)
+        card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+    def read_model(self, folder: Path) -> None:
+        """Put the weights of such a folder into the model."""
+        self.model.load_state_dict(from_huggingface(folder).state_dict())
+
+    def trainer(self, resume_from: Path | None, callbacks: Sequence[Callback] = ()) -> Trainer:
+        """The trainer, ready to go on from `resume_from` with the settings that its run began with; `callbacks` come
+        after the built-in ones."""
+        recipe = self.recipe
+        return Trainer(
+            self.model,
+            self.objective,
+            self.loader,
+            recipe.train,
+            self.run,
+            self._settings(resume_from),
+            seed=recipe.seed,
+            bytes_per_target=self.train_split.text_bytes / self.train_split.learned,
+            write_model=self.write_model,
+            read_model=self.read_model,
+            resume_from=resume_from,
+            callbacks=[*self._callbacks(), *callbacks],
+            say=self.live.note if self.shows else self.say,
+        )
+
+    def _settings(self, resume_from: Path | None) -> Settings:
+        kept = allocator.keep()
+        if self.verbose:
+            self._say_what_computes(kept)
+        if resume_from is not None:
+            chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
+            configure_threads(chosen.threads)
+            return chosen
+        train = self.recipe.train
+        rows = step_rows(train, self.loader.context_length)
+        shape = self.loader.context_length, self.loader.rows_per_epoch
+        budget = Budget.of(train, *shape)
+        bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
+        if train.epochs is not None and (bound or budget.steps == train.least_steps):
+            self._say_how_often(budget)
+        chosen = settings.choose(
+            train,
+            self.model,
+            self.objective,
+            lambda: self.objective.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
+            budget,
+            self.say,
+        )
+        write_json(self.run.settings, asdict(chosen))
+        return chosen
+
+    def _say_what_computes(self, memory: str) -> None:
+        """The lines that `lilliput doctor` prints of any run here."""
+        self.say(memory)
+        if self.device.type == "cpu":
+            self.say(kernels.state())
+            if products := mkl.state():
+                self.say(f"products by {products}")
+
+    def _say_how_often(self, budget: Budget) -> None:
+        """That the text bounds the run, and loudly where there is too little of it."""
+        train, rows = self.recipe.train, self.loader.rows_per_epoch
+        assert budget.steps is not None
+        assert train.epochs is not None
+        times = budget.steps * mean_rows(train, self.loader.context_length) / rows
+        much = times > 2 * train.epochs
+        shown = f"{times:.0f}" if much else f"{train.epochs:g}"
+        self.say(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
+        if much:
+            self.say(
+                f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
+                f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text: --data MORE"
+            )
+
+    def _callbacks(self) -> list[Callback]:
+        """In the order in which they see a step: what measures, what writes it down, what shows it."""
+        samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
+        trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
+        benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
+        heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
+        shown = [self.live] if self.shows else []
+        kept = KeptRecipe(self.recipe)
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers, kept]
+
+    def report(self) -> Path:
+        """Write report.html from what stands in the run folder."""
+        return write_report(self.run.path)

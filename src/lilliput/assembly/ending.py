@@ -1,0 +1,116 @@
+"""What a run ends with: the final score beside its baselines, a story, and what it cost: summary.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lilliput import __version__
+from lilliput.base.energy import estimate
+from lilliput.base.files import sha256
+from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
+from lilliput.evaluation.ngram import baselines
+from lilliput.model.counts import flops_per_token, parameters
+
+if TYPE_CHECKING:
+    from lilliput.assembly.assembly import Assembly
+    from lilliput.training.trainer import Trainer
+
+
+def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any]:
+    """summary.json of a run that ended for `reason`; the names of the numbers give their units."""
+    recipe = assembly.recipe
+    with trainer.autocast():
+        score = assembly.score(recipe.evaluate.final_tokens)
+        (story,) = assembly.tell(assembly.prompts[:1])
+        heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
+        kept = {"val_hero_kept": assembly.heroes_kept(heroes), "val_heroes": heroes} if heroes else {}
+    work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training
+    ngrams = _baselines(assembly)
+    return {
+        "name": recipe.name,
+        "lilliput": __version__,
+        "model": recipe.model.style or "custom",
+        "objective": recipe.objective.model_dump(mode="json"),
+        "stopped": reason,
+        "verdict": assembly.evaluation.verdict(trainer, ngrams, score.bits_per_byte),
+        "val_bits_per_byte": score.bits_per_byte,
+        "val_perplexity": score.perplexity,
+        "val_tokens": score.tokens,
+        **kept,
+        "baselines": ngrams,
+        **work,
+        "data": _data(assembly),
+        "story": {"prompt": story.prompt, "text": story.before + story.prompt + story.text},
+        "sha256": sha256(assembly.run.checkpoint(trainer.step) / "model" / "model.safetensors"),
+    }
+
+
+def _baselines(assembly: Assembly) -> dict[str, float]:
+    """Bits per byte of n-gram models counted on the same training tokens, on the same validation targets."""
+    config = assembly.recipe.evaluate
+    if not config.baselines:
+        return {}
+    assembly.say("counting the n-gram baselines ...")
+    validation = assembly.fixed_set(config.final_tokens)
+    return baselines(assembly.train_split, validation, assembly.tokenizer.vocab_size, config.baselines)
+
+
+def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
+    """Tokens, time, floating-point operations, utilisation and cost."""
+    config, train = assembly.model.config, assembly.recipe.train
+    counters, device = trainer.counters, trainer.device
+    per_token = flops_per_token(config, trainer.context_length).training
+    dtype = torch.bfloat16 if trainer.settings.precision == "bf16" else torch.float32
+    speed = counters.tokens / max(counters.training_seconds, 1e-9)
+    # Measured again: the machine may have been busy when it was first, and the best ever seen is what is kept.
+    peak = matmul_peak(device, dtype, trainer.settings.threads, refresh=True)
+    counts = parameters(config)
+    cost = estimate(
+        counters.seconds,
+        device,
+        min(cores(), trainer.settings.threads),
+        energy=assembly.energy.energy,
+        watts=train.watts,
+        dollars_per_hour=train.dollars_per_hour,
+        grams_co2_per_kwh=train.grams_co2_per_kwh,
+    )
+    return {
+        "steps": counters.step,
+        "skipped_steps": counters.skipped,
+        "tokens": counters.tokens,
+        "epochs": counters.position / assembly.loader.rows_per_epoch,
+        "seconds": round(counters.seconds, 2),
+        "training_seconds": round(counters.training_seconds, 2),
+        "tokens_per_second": speed,
+        "vocab_size": config.vocab_size,
+        "parameters": counts.total,
+        "parameters_embedding": counts.embedding,
+        "flops": per_token * counters.tokens,
+        "utilisation": per_token * speed / peak,
+        "matmul_peak_flops": peak,
+        "device": device_name(device),
+        "precision": trainer.settings.precision,
+        "threads": trainer.settings.threads,
+        "compiled": trainer.settings.compile,
+        "peak_memory_bytes": _peak_memory(trainer),
+        "kwh": cost.kwh,
+        "cost": cost.as_dict(),
+    }
+
+
+def _peak_memory(trainer: Trainer) -> int | None:
+    """The most that any process of this run held, as far as its metrics show; None where it is not counted."""
+    logged = (record.get("peak_memory_bytes") for record in trainer.run.read_metrics())
+    return max((peak for peak in (*logged, peak_memory(trainer.device)) if peak is not None), default=None)
+
+
+def _data(assembly: Assembly) -> dict[str, Any]:
+    """The sources in words, and the size of each split."""
+    splits = {"train": assembly.train_split, "validation": assembly.validation_split}
+    sizes = {
+        name: {"documents": split.documents, "tokens": split.tokens, "bytes": split.text_bytes}
+        for name, split in splits.items()
+    }
+    return {"sources": assembly.dataset.manifest["sources"], **sizes, "tokenizer": assembly.tokenizer.sha256}

@@ -1,0 +1,224 @@
+"""Recipe: the one YAML file that says everything about a run, as typed config."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, model_validator
+
+from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
+from lilliput.base.damage import set_aside
+from lilliput.base.differences import differing
+from lilliput.base.errors import CheckpointError, ConfigError, nearest
+from lilliput.base.files import write_text
+from lilliput.base.registered import OneOf
+from lilliput.base.shipped import shipped
+from lilliput.data.config import DataConfig, TokenizerConfig
+from lilliput.data.infer import infer_sources
+from lilliput.data.token_files import with_tokenizer
+from lilliput.evaluation.config import EvaluateConfig
+from lilliput.model.config import ModelConfig
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.runs.finding import find
+from lilliput.runs.run_folder import RunFolder
+from lilliput.training.config import TrainConfig
+
+OTHER_TEXT: dict[str, Any] = {"data": {"packing": "auto"}, "tokenizer": {"vocab_size": 2048}}
+"""What a shipped recipe has for text of one's own, in place of values that were chosen for the story world: on 1 MB a
+smaller vocabulary, whose tokens are seen more often, learns more (docs/studies/heroes.md)."""
+
+
+class Recipe(Config):
+    """A whole run. A recipe file holds only what differs from these defaults."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(default=1, ge=0)
+    device: str = "auto"
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Causal()
+    train: TrainConfig = TrainConfig(steps=1000)
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _token_files(cls, values: Any) -> Any:
+        """Token files have the run's tokenizer, unless another one is given."""
+        return _with_tokenizer(values) if isinstance(values, Mapping) else values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_vocabulary(cls, values: Any) -> Any:
+        """The model's vocabulary is the tokenizer's: it is filled in, and another number is refused."""
+        if not isinstance(values, Mapping):
+            return values
+        tokenizer, model = values.get("tokenizer") or {}, values.get("model") or {}
+        if not isinstance(tokenizer, Mapping) or not isinstance(model, Mapping) or tokenizer.get("path"):
+            return values
+        size = tokenizer.get("vocab_size", TokenizerConfig().vocab_size)
+        given = model.get("vocab_size", size)
+        if given != size:
+            raise ValueError(
+                f"model.vocab_size is {given} and tokenizer.vocab_size is {size}; give tokenizer.vocab_size alone"
+            )
+        return {**values, "model": {**model, "vocab_size": size}}
+
+
+def _with_tokenizer(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    data, tokenizer = values.get("data"), values.get("tokenizer")
+    if not isinstance(data, Mapping) or not isinstance(tokenizer, Mapping):
+        return values
+    return {**values, "data": with_tokenizer(data, tokenizer.get("path"))}
+
+
+def load(
+    source: str | Path | Recipe,
+    overrides: Iterable[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    data: Sequence[str] = (),
+    name: str | None = None,
+    derive: Callable[[str, DataConfig], Mapping[str, Any]] | None = None,
+) -> Recipe:
+    """Load the recipe of a shipped name, a YAML path or a Recipe, with `changes` (nested values), then `--data` paths,
+    then the values that `derive` makes of its name and its data, then `section.key=value` overrides laid over it.
+    Without `name`, data of one's own gives 'recipe-file'. Raises ConfigError."""
+    if isinstance(source, Recipe):
+        values, where = source.model_dump(mode="json"), "the recipe"
+    else:
+        path = _find(str(source))
+        values, where = {"name": path.stem, **read_yaml(path)}, str(source)
+    values = merge(values, changes or {})
+    if data:
+        sources = [source.model_dump(mode="json") for source in infer_sources(data)]
+        values = merge(values, {"data": {"sources": sources}, "name": f"{values['name']}-{_stem(data[0])}"})
+        values = merge(values, OTHER_TEXT if str(source) in shipped() else {})
+    assignments = list(overrides)
+    if derive is not None:
+        data_section = _with_tokenizer(override(values, assignments)).get("data", {})
+        values = merge(values, derive(values["name"], validate(DataConfig, data_section, where)))
+    values = override(values, assignments)
+    if _names_epochs(changes or {}, assignments) and "train.least_steps" not in _keys(assignments):
+        values = merge(values, {"train": {"least_steps": None}})  # a person who gives the number of epochs means it
+    if name:
+        values["name"] = name
+    return validate(Recipe, values, where)
+
+
+def _keys(assignments: Iterable[str]) -> set[str]:
+    return {assignment.partition("=")[0] for assignment in assignments}
+
+
+def _names_epochs(changes: Mapping[str, Any], assignments: Iterable[str]) -> bool:
+    """Whether the person gave `train.epochs`, rather than the recipe alone."""
+    given = changes.get("train") or {}
+    return "train.epochs" in _keys(assignments) or ("least_steps" not in given and given.get("epochs") is not None)
+
+
+def _find(source: str) -> Path:
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    known = shipped()
+    if source not in known:
+        raise ConfigError(
+            f"there is no recipe '{source}'{nearest(source, known)}",
+            f"shipped recipes: {', '.join(known)}; or give the path of a YAML file",
+        )
+    return known[source]
+
+
+def _stem(path: str) -> str:
+    stem = Path(path.removeprefix("hf:")).name.split(".")[0]
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem).strip("-") or "data"
+
+
+def recipe_of(path: str | Path) -> Recipe:
+    """The recipe of the run that `path` is or lies in. Raises ConfigError where there is none."""
+    folder = find(path).resolve()
+    for place in (folder, *folder.parents[:3]):
+        if (place / "recipe.yaml").is_file():
+            return load(place / "recipe.yaml")
+    raise ConfigError(
+        f"{path} belongs to no run, so it has no validation split", "name the text to score: --data FILES"
+    )
+
+
+def recipe_or_none(path: str | Path) -> Recipe | None:
+    """The recipe of the run that `path` is or lies in; None for a model that belongs to no run."""
+    try:
+        return recipe_of(path)
+    except ConfigError:
+        return None
+
+
+def write(recipe: Recipe, run: RunFolder) -> None:
+    """The resolved recipe into the run folder. It holds every value, so that a later version's defaults
+    cannot change what it repeats."""
+    _write(recipe.model_dump(mode="json"), run)
+
+
+def _write(values: Mapping[str, Any], run: RunFolder) -> None:
+    header = f"# lilliput train {run.recipe} --name NEW repeats this run\n"
+    write_text(run.recipe, header + yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+
+
+def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = None) -> None:
+    """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`. What failed
+    before it trained is no run yet: it may be begun again by a recipe that was put right. `kept` are the values that
+    the run's newest checkpoint holds, under its hash: they count where they are known, and the file otherwise."""
+    if not run.recipe.exists() or not (run.metrics.exists() or run.steps()):
+        return
+    old = flatten(_resolved(kept or read_yaml(run.recipe), run))
+    new = flatten(recipe.model_dump(mode="json"))
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if keys:
+        listed = "; ".join(
+            differing(_or_not_set(old.get(key)), _or_not_set(new.get(key)), key, "{} there, {} now") for key in keys
+        )
+        raise CheckpointError(
+            f"{run.path} holds a run of another recipe ({listed})",
+            f"add --name NEW to the line, or go on as it was: lilliput train {shlex.quote(str(run.recipe))}",
+        )
+
+
+def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], None]) -> None:
+    """Where the run's recipe.yaml is not what its newest checkpoint holds (`kept`), or cannot be read in a run without
+    checkpoints, move it aside and report it; what the checkpoint holds is written in its place."""
+    if not run.recipe.exists():
+        return
+    wanted = None if kept is None else _resolved(kept, run)
+    try:
+        there = _resolved(read_yaml(run.recipe), run)
+    except ConfigError as error:
+        if kept is None and run.steps():
+            raise  # nothing else holds what this run is: only a person can know
+        problem = error.message
+    else:
+        if there == wanted or (kept is None and there):
+            return
+        problem = f"{run.recipe} is {'not the recipe of its newest checkpoint' if there else 'empty'}"
+    say(f"{problem}; moved aside as {set_aside(run.recipe).name}")
+    if kept is not None:
+        _write(kept, run)
+
+
+def _resolved(values: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Every value of a recipe; nothing for an empty one. Raises ConfigError."""
+    return validate(Recipe, values, str(run.recipe)).model_dump(mode="json") if values else {}
+
+
+class _NotSet:
+    """Stands for None in errors."""
+
+    def __repr__(self) -> str:
+        return "not set"
+
+
+def _or_not_set(value: Any) -> Any:
+    return _NotSet() if value is None else value

@@ -1,0 +1,72 @@
+"""train: the rooms put together for one run, from recipe to summary and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lilliput.assembly import recipe as recipes
+from lilliput.assembly.assembly import Assembly
+from lilliput.assembly.ending import conclude
+from lilliput.assembly.kept_recipe import kept_recipe
+from lilliput.assembly.recipe import Recipe
+from lilliput.base.console import command
+from lilliput.base.console import say as print_line
+from lilliput.base.damage import set_aside, write_sealed
+from lilliput.base.errors import CheckpointError
+from lilliput.generation.run import Run
+from lilliput.runs import checkpoint
+from lilliput.runs.finding import RUNS
+from lilliput.runs.run_folder import RunFolder
+from lilliput.training.callbacks import Callback
+
+
+def train(
+    recipe: Recipe,
+    *,
+    callbacks: Sequence[Callback] = (),
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+    live: bool = True,
+    verbose: bool = False,
+) -> Run:
+    """Train by `recipe` into runs/<name>, as `lilliput.train` does. Raises LilliputError."""
+    folder = RunFolder(Path(runs) / recipe.name)
+    with folder.locked():
+        kept = kept_recipe(folder)
+        recipes.mend(folder, kept, say)
+        recipes.check_same(recipe, folder, kept)
+        if not _finished(folder, say):
+            _train(recipe, folder, callbacks, say, live, verbose)
+        else:
+            say(f"{folder.path} is finished already; train another with --name NEW")
+    return Run(folder.path)
+
+
+def _finished(folder: RunFolder, say: Callable[[str], None]) -> bool:
+    """Whether the run has its summary. One that is damaged is moved aside and reported: the run ends once more."""
+    try:
+        return bool(folder.read_summary())
+    except CheckpointError as error:
+        say(f"{error.message}; moved aside as {set_aside(folder.summary).name}")
+        return False
+
+
+def _train(
+    recipe: Recipe,
+    folder: RunFolder,
+    callbacks: Sequence[Callback],
+    say: Callable[[str], None],
+    live: bool,
+    verbose: bool,
+) -> None:
+    recipes.write(recipe, folder)
+    resume_from = checkpoint.newest_good(folder, say, move_aside=True)
+    assembly = Assembly(recipe, folder, say, live=live, verbose=verbose)
+    trainer = assembly.trainer(resume_from, callbacks)
+    reason = trainer.train()
+    if reason.startswith("interrupted"):
+        say(f"{reason}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
+        return
+    write_sealed(folder.summary, conclude(assembly, trainer, reason))
+    assembly.report()

@@ -1,0 +1,59 @@
+"""Choosing the next token of each running job: what may come, and the draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from lilliput.base.errors import ConfigError
+from lilliput.decoding.sampling import sample
+
+if TYPE_CHECKING:
+    from lilliput.decoding.engine import Job
+
+
+def allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
+    """Logits (B, V) with what may not come next at -inf. A job that nothing may follow gets an `error`, and its row is
+    left as it is."""
+    masked = logits
+    for row, job in enumerate(jobs):
+        forbidden = () if job.said else job.request.forbidden_first
+        if job._matcher is None and not forbidden:
+            continue
+        mask = torch.ones(logits.shape[-1], dtype=torch.bool)
+        if job._matcher is not None:
+            try:
+                known = job._matcher.allowed()
+            except ConfigError as error:
+                job.error = error
+                continue
+            mask[: len(known)] = known
+            mask[len(known) :] = False
+        mask[list(forbidden)] = False
+        if not mask.any():
+            job.error = ConfigError("the constraint lets nothing come first but what may not come first")
+            continue
+        masked = logits.clone() if masked is logits else masked
+        masked[row].masked_fill_(~mask.to(logits.device), -torch.inf)
+    return masked
+
+
+def choose(jobs: Sequence[Job], logits: torch.Tensor) -> list[int]:
+    """An id for each row of logits (B, V); rows that are drawn in the same way are drawn together."""
+    alike: dict[tuple[float, ...], list[int]] = {}
+    for row, job in enumerate(jobs):
+        alike.setdefault(job._way, []).append(row)
+    chosen = [0] * len(jobs)
+    for rows in alike.values():
+        seen = [mask for row in rows if (mask := jobs[row]._seen) is not None]
+        ids = sample(
+            logits if len(rows) == len(jobs) else logits[rows],
+            jobs[rows[0]].request.sampling,
+            [jobs[row]._generator for row in rows],
+            torch.stack(seen) if seen else None,
+        )
+        for row, number in zip(rows, ids.tolist(), strict=True):
+            chosen[row] = number
+    return chosen

@@ -1,0 +1,386 @@
+"""Engine: many texts told at once. Requests join and leave at every step; one forward pass serves all that run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from lilliput.base import seeds
+from lilliput.base.errors import ConfigError
+from lilliput.decoding.cache import KVCache
+from lilliput.decoding.choosing import allowed, choose
+from lilliput.decoding.inference import damaged, inference
+from lilliput.decoding.sampling import SamplingConfig
+from lilliput.decoding.turns import take_turns
+
+if TYPE_CHECKING:
+    from lilliput.decoding.constrained import Constraint
+    from lilliput.model.transformer import Model
+
+Finish = Literal["stop", "length", "context", "error"]
+
+PREFILL_TOKENS = 8192
+"""Positions, padding included, that one forward pass over prompts reads at most (one prompt may be longer)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to be told.
+
+    prompt                    token ids, one at least
+    sampling                  how its tokens are drawn; `n` is left aside: n texts are n requests
+    sample                    which of the random streams of `sampling.seed` this text draws from
+    stop_ids                  ids that end the text
+    forbidden_first           ids that may not come first
+    alternatives              how many of the likeliest tokens are reported with each token
+    prompt_log_probabilities  whether the prompt's own tokens are scored as well
+    constraint                what the text must be, or None
+    window                    go on when the context is full, from the last half context: those ids are read anew
+                              from position 0, so that a token always sees between half a context and a whole one, at
+                              positions that the model was trained on (the sliding window with re-computation of Xiao
+                              et al. 2024, arXiv:2309.17453, moved by half a context at a time). A prompt longer than
+                              the context begins with its last half context likewise
+    """
+
+    prompt: tuple[int, ...]
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sample: int = 0
+    stop_ids: frozenset[int] = frozenset()
+    forbidden_first: tuple[int, ...] = ()
+    alternatives: int = 0
+    prompt_log_probabilities: bool = False
+    constraint: Constraint | None = None
+    window: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What one text said in one step.
+
+    id               the token; None where a constraint lets nothing follow or has failed: there is only a finish
+    log_probability  nats, under the model itself: before temperature, penalties, filters and constraint
+    alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
+    finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
+                     "length" (`max_tokens` reached), "context" (the context is full and `window` is off) or "error"
+                     (`Job.error` says which)
+    """
+
+    id: int | None
+    log_probability: float
+    alternatives: tuple[tuple[int, float], ...] = ()
+    finish: Finish | None = None
+
+
+class Job:
+    """A request under way, as `submit` returns it.
+
+    finish         why the text ended; None while it runs
+    error          why it could not go on: its constraint cannot be followed (too large, or nothing may come next); the
+                   other texts go on
+    prompt_scores  the prompt's tokens as the model saw them come, None where it saw nothing before (the first); None
+                   until the prompt is read, and where `prompt_log_probabilities` is off
+    client, call   whose text it is, and with which others it was asked for (see turns.py)
+    number         its place among all jobs of the engine, in the order in which they came
+    said_before    tokens said when it got its slot last
+    waits_since    the step in which it began to wait
+    """
+
+    def __init__(
+        self, request: Request, generator: np.random.Generator, client: Hashable = None, call: Hashable = None
+    ):
+        self.request = request
+        self.client, self.call = client, call
+        self.number = self.said_before = self.waits_since = 0
+        self.finish: Finish | None = None
+        self.error: ConfigError | None = None
+        self.prompt_scores: tuple[Token | None, ...] | None = None
+        self._generator = generator
+        self._ids = list(request.prompt)
+        self._begin = 0
+        self._matcher = None if request.constraint is None else request.constraint.start()
+        self._seen: torch.Tensor | None = None
+        draws = request.sampling
+        self._way = (draws.temperature, draws.top_k, draws.top_p, draws.min_p, draws.repetition_penalty)
+
+    @property
+    def said(self) -> int:
+        """Tokens said so far, a stop id included."""
+        return len(self._ids) - len(self.request.prompt)
+
+    def _reach(self) -> int:
+        """Positions that the model sees."""
+        return len(self._ids) - self._begin
+
+    def _complete(self) -> bool:
+        """Whether the constraint lets nothing follow."""
+        return self._matcher is not None and self._matcher.complete
+
+    def _take(self, number: int, capacity: int) -> Finish | None:
+        """Add a token; why the text ends with it, or None."""
+        self._ids.append(number)
+        if self._seen is not None:
+            self._seen[number] = True
+        if number in self.request.stop_ids:
+            return "stop"
+        if self._matcher is not None:
+            try:
+                self._matcher.push(number)
+            except ConfigError as error:
+                self.error = error
+                return "error"
+            if self._matcher.complete:
+                return None  # this token is part of the text: the next step says that the text ends
+        if self.said >= self.request.sampling.max_tokens:
+            return "length"
+        return "context" if self._reach() > capacity and not self.request.window else None
+
+
+class Engine:
+    """Tells the texts of any number of requests with `model`, up to `slots` of them side by side.
+
+    What a request says depends on the request alone, not on what runs beside it (but for the rounding of sums, which
+    may differ with the number of rows). The model's training mode and torch's random state are untouched. Not
+    thread-safe: one thread owns an engine.
+
+    slots     texts that run at once; the others wait in the order in which they came
+    capacity  positions kept of each text; the model's context where it is None
+    fair      the others take turns instead: see turns.py
+    """
+
+    def __init__(self, model: Model, slots: int = 32, capacity: int | None = None, fair: bool = False):
+        context = model.config.context_length
+        self.model, self.slots, self.fair = model, slots, fair
+        self.capacity = context if capacity is None else min(capacity, context)
+        if slots < 1 or self.capacity < 1:
+            raise ConfigError(f"an engine needs a slot and a position at least, and got {slots} and {capacity}")
+        self.device = next(model.parameters()).device
+        self._waiting: list[Job] = []
+        self._running: list[Job] = []
+        self._steps = self._submitted = 0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without a slot."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Jobs in a slot."""
+        return len(self._running)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._waiting and not self._running
+
+    def submit(
+        self,
+        request: Request,
+        generator: np.random.Generator | None = None,
+        client: Hashable = None,
+        call: Hashable = None,
+    ) -> Job:
+        """Queue a request; it starts in the next step with a free slot. `generator` replaces its own random stream;
+        `client` and `call` count where slots are shared out fairly.
+
+        Raises ConfigError for an empty prompt, ids outside the vocabulary, a prompt longer than the context without
+        `window`, and a constraint made for another vocabulary.
+        """
+        _check(request, self.model.config.vocab_size, self.capacity)
+        if generator is None:
+            generator = seeds.generator(request.sampling.seed, "sample", request.sample)
+        job = Job(request, generator, client, call)
+        job.number, job.waits_since = self._submitted, self._steps
+        self._submitted += 1
+        if request.sampling.repetition_penalty != 1:
+            job._seen = torch.zeros(self.model.config.vocab_size, dtype=torch.bool, device=self.device)
+            job._seen[list(request.prompt)] = True
+        self._waiting.append(job)
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """End a job before its time; its slot is free at once. A job that has ended is left as it is."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        elif job in self._running:
+            self._leave(job)
+
+    def step(self) -> list[tuple[Job, Token]]:
+        """Give free slots to waiting jobs and say one more token in every running job; its events, one a job, in no
+        order that counts. Raises ModelError where the model's logits are not finite."""
+        events = [(job, Token(None, 0.0, finish="stop")) for job in self._running if job._complete()]
+        for job, _ in events:
+            self._leave(job)
+        with inference(self.model):
+            logits = self._logits()
+            if logits is not None:
+                events += self._say(logits)
+        for job, token in events:
+            job.finish = token.finish
+            if token.finish is not None and job in self._running:
+                self._leave(job)
+        return events
+
+    def _leave(self, job: Job) -> None:
+        """Free a job's slot; the last row takes its place."""
+        row = self._running.index(job)
+        self._cache.drop(row)
+        last = self._running.pop()
+        if last is not job:
+            self._running[row] = last
+
+    # ------------------------------------------------------------------ what the model sees
+
+    def _logits(self) -> torch.Tensor | None:
+        """The (B, V) float32 logits of the next token of every job that runs from now on."""
+        joining = self._next(self.slots - len(self._running))
+        again = [job for job in self._running if job._reach() > self.capacity]
+        for job in again:
+            self._leave(job)
+        parts = [self._go_on()] if self._running else []
+        parts += self._join(again + joining)
+        return torch.cat(parts) if len(parts) > 1 else next(iter(parts), None)
+
+    def _next(self, free: int) -> list[Job]:
+        """The jobs that get a slot in this step, no longer waiting; those that give up theirs for it wait."""
+        self._steps += 1
+        if not self._waiting:
+            return []
+        joining, leaving = self._waiting[:free], []
+        if self.fair:
+            joining, leaving = take_turns(self._running, self._waiting, free, self._steps)
+        chosen = set(joining)
+        self._waiting = [job for job in self._waiting if job not in chosen]
+        for job in leaving:
+            self._leave(job)
+            job.waits_since = self._steps
+            self._waiting.append(job)
+        for job in joining:
+            job.said_before = job.said
+        return joining
+
+    def _go_on(self) -> torch.Tensor:
+        """Logits of the running jobs, whose newest token is read."""
+        newest = torch.tensor([[job._ids[-1]] for job in self._running], device=self.device)
+        hidden = self.model(newest, cache=self._cache)
+        self._cache.advance(1)
+        return self.model.logits(hidden)[:, -1].float()
+
+    def _join(self, jobs: list[Job]) -> Iterator[torch.Tensor]:
+        """Read what `jobs` see into rows of their own, equal texts once; logits for each pass over them."""
+        texts: dict[tuple[int, ...], list[Job]] = {}
+        for job in jobs:
+            if job._reach() > self.capacity:
+                job._begin = len(job._ids) - max(1, self.capacity // 2)
+            texts.setdefault(tuple(job._ids[job._begin :]), []).append(job)
+        for together in _passes(list(texts)):
+            longest = max(map(len, together))
+            padded = torch.tensor([[*text, *[0] * (longest - len(text))] for text in together], device=self.device)
+            cache = self._new_cache(len(together), longest)
+            hidden = self.model(padded, cache=cache)
+            cache.advance([len(text) for text in together])
+            rows = [row for row, text in enumerate(together) for _ in texts[text]]
+            for row, job in zip(rows, (job for text in together for job in texts[text]), strict=True):
+                self._cache.put(len(self._running), cache, row)
+                self._running.append(job)
+                if job.request.prompt_log_probabilities and not job.said:
+                    job.prompt_scores = self._score(job, hidden[row])
+            last = hidden[torch.arange(len(together)), [len(text) - 1 for text in together]]
+            yield self.model.logits(last).float()[rows]
+
+    def _score(self, job: Job, hidden: torch.Tensor) -> tuple[Token | None, ...]:
+        """The tokens of a prompt whose hidden states are (T, d_model), padding after them."""
+        ids = job._ids[job._begin :]
+        scores: list[Token | None] = [None] * (job._begin + 1)
+        for start in range(0, len(ids) - 1, 256):  # the logits of a long prompt are never held whole
+            following = ids[start + 1 : start + 257]
+            logits = self.model.logits(hidden[start : start + len(following)]).float()
+            scores += _tokens(logits, following, job.request.alternatives)
+        return tuple(scores)
+
+    @cached_property
+    def _cache(self) -> KVCache:
+        """What the running jobs have read, in their order."""
+        return self._new_cache(0, self.capacity, self.slots)
+
+    def _new_cache(self, batch: int, capacity: int, room: int | None = None) -> KVCache:
+        kind = self.device.type
+        autocast = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if autocast else next(self.model.parameters()).dtype
+        return KVCache(self.model.config, batch, capacity, self.device, dtype, room)
+
+    # ------------------------------------------------------------------ what is said
+
+    def _say(self, logits: torch.Tensor) -> list[tuple[Job, Token]]:
+        """Choose the next token of each running job from its logits (B, V)."""
+        jobs = list(self._running)
+        chosen = choose(jobs, allowed(jobs, logits))
+        tokens = _tokens(logits, chosen, max(job.request.alternatives for job in jobs))
+        events = []
+        for job, token, number in zip(jobs, tokens, chosen, strict=True):
+            if job.error is not None:
+                events.append((job, Token(None, 0.0, finish="error")))
+                continue
+            finish = job._take(number, self.capacity)
+            alternatives = token.alternatives[: job.request.alternatives]
+            events.append((job, Token(number, token.log_probability, alternatives, finish)))
+        return events
+
+
+def _check(request: Request, vocabulary: int, capacity: int) -> None:
+    ids, forbidden = request.prompt, request.forbidden_first
+    if not ids:
+        raise ConfigError("a prompt holds no token", "begin it with the tokenizer's beginning-of-story id")
+    if min(ids) < 0 or max(ids) >= vocabulary:
+        raise ConfigError(
+            f"a prompt holds ids from {min(ids)} to {max(ids)}; the model knows 0 to {vocabulary - 1}",
+            "encode the prompt with the tokenizer that the model was trained with",
+        )
+    if len(ids) > capacity and not request.window:
+        raise ConfigError(
+            f"the prompt has {len(ids)} tokens and the model's context holds {capacity}",
+            "shorten the prompt, or let a window slide over it: lilliput generate --window",
+        )
+    if forbidden and (min(forbidden) < 0 or max(forbidden) >= vocabulary or len(set(forbidden)) >= vocabulary):
+        raise ConfigError(f"the forbidden first ids must be some, not all, of 0 to {vocabulary - 1}")
+    if not 0 <= request.alternatives <= vocabulary:
+        raise ConfigError(f"{request.alternatives} alternatives are asked for; the model knows {vocabulary} tokens")
+    if request.constraint is not None and request.constraint.vocab_size > vocabulary:
+        raise ConfigError(
+            f"the constraint speaks of {request.constraint.vocab_size} tokens and the model knows {vocabulary}",
+            "make the constraint with the tokenizer that the model was trained with",
+        )
+
+
+def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """Texts in groups that one forward pass reads: as many as fit into PREFILL_TOKENS, padding included."""
+    group: list[tuple[int, ...]] = []
+    for text in texts:
+        longest = max(map(len, (*group, text)))
+        if group and longest * (len(group) + 1) > PREFILL_TOKENS:
+            yield group
+            group = []
+        group.append(text)
+    if group:
+        yield group
+
+
+def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list[Token]:
+    """Each id with its log-probability under logits (B, V), and the likeliest ones. Raises ModelError."""
+    log_total = logits.logsumexp(-1)
+    numbers = torch.tensor(ids, device=logits.device)[:, None]
+    own = (logits.gather(-1, numbers)[:, 0] - log_total).tolist()
+    if not all(map(math.isfinite, own)):
+        raise damaged()
+    if not alternatives:
+        return [Token(number, score) for number, score in zip(ids, own, strict=True)]
+    best, places = logits.topk(alternatives, dim=-1)
+    scores = (best - log_total[:, None]).tolist()
+    likeliest = [tuple(zip(*row, strict=True)) for row in zip(places.tolist(), scores, strict=True)]
+    return [Token(*values) for values in zip(ids, own, likeliest, strict=True)]

@@ -1,0 +1,281 @@
+"""native: a model whose decoding steps run in C++ (native.cpp), built on this machine in a second and then kept.
+
+One token of one text is some hundred small operations, and PyTorch takes longer to call them than a core takes to do
+them. Prompts and everything else go to the model itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lilliput.base import machine
+from lilliput.base.errors import ConfigError, ModelError
+from lilliput.base.native import build
+from lilliput.decoding.cache import KVCache
+from lilliput.decoding.int8 import Int8Linear
+from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
+from lilliput.model.norms import LayerNorm, RMSNorm
+from lilliput.model.positions import Learned, Rotary
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Block, Model
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
+"""In the order of native.cpp's enum."""
+MOST_TOKENS = {"fp32": 128, "int8": 512}
+"""More new tokens than this (long prompts) are faster as PyTorch's matrix products, or take too much memory here."""
+
+
+def native(model: Model) -> Model:
+    """What stands in for `model` (or its `quantised` copy) wherever it is told with a KVCache on a CPU.
+
+    Weights are read where they lie, so changes to them are seen. Raises ConfigError for a model that native.cpp cannot
+    say, on another device or in another precision, and where there is no C++ compiler; ModelError for weights whose
+    shapes or types are not those of its config. What a call gives that native.cpp cannot read goes to the model.
+    """
+    return cast("Model", _Native(model))
+
+
+def why_not(model: Model) -> str | None:
+    """Why `native` would refuse this model here, or None."""
+    first = next(model.parameters())
+    if first.device.type != "cpu" or first.dtype != torch.float32:
+        kind = str(first.dtype).removeprefix("torch.")
+        return f"they compute in float32 on a CPU, and the model is {kind} on {first.device}"
+    blocks = [cast("Block", block) for block in model.blocks]
+    parts = [(type(model.position), (Learned, Rotary))]
+    parts += [(type(block.mlp), MLPS) for block in blocks] + [
+        (type(block.ln1), (RMSNorm, LayerNorm)) for block in blocks
+    ]
+    for part, known in parts:
+        if part not in known:
+            return f"native.cpp does not know the part {part.__name__}"
+    if len({type(block.mlp) for block in blocks}) > 1:
+        return "native.cpp does not know blocks that are not alike"
+    return None if machine.compiler() else "there is no C++ compiler"
+
+
+# ---------------------------------------------------------------------------- what native.cpp is given
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "scale", "bias")]
+    _fields_ += [(name, ctypes.c_int64) for name in ("rows", "columns")]
+
+
+class _Norm(ctypes.Structure):
+    _fields_ = [("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p)]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [(name, _Norm) for name in ("ln1", "ln2", "q_norm", "k_norm")]
+    _fields_ += [(name, _Matrix) for name in ("qkv", "out", "up", "down")]
+    _fields_ += [("keys", ctypes.c_void_p), ("values", ctypes.c_void_p)]
+
+
+class _Model(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp")]
+    _fields_ += [(name, ctypes.c_int64) for name in ("rotated", "window", "capacity", "mlp", "parallel", "threads")]
+    _fields_ += [("eps", ctypes.c_float)]
+    _fields_ += [(name, ctypes.c_void_p) for name in ("embed", "learned", "cos", "sin")]
+    _fields_ += [("ln_final", _Norm), ("layers", ctypes.POINTER(_Layer))]
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """native.cpp, built for this processor. Raises ConfigError where that fails."""
+    built = build(SOURCE, ("-ffp-contract=off",))
+    built.scratch_floats.restype = ctypes.c_int64
+    return built
+
+
+# ---------------------------------------------------------------------------- the stand-in
+
+
+class _Native:
+    def __init__(self, model: Model):
+        reason = why_not(model)
+        if reason:
+            raise ConfigError(f"native steps are not for this model: {reason}", "tell it without them")
+        self._model, self._library = model, library()
+        self._kept: list[torch.Tensor] = []  # all that native.cpp points to
+        self._layers = [self._layer(cast("Block", block)) for block in model.blocks]
+        self._shape = self._all_but_layers()
+        head, config = model.embed if model.unembed is None else model.unembed, model.config
+        self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
+        self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
+        self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
+        # Past the tables of a rotary model the Python computes the angles anew.
+        turns = isinstance(model.position, Rotary)
+        self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
+
+    def __call__(
+        self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
+    ) -> torch.Tensor:
+        """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
+        if cache is None or segments is not None or tokens.numel() > self._most or not self._can_read(tokens, cache):
+            return self._model(tokens, segments=segments, cache=cache)
+        (batch, new), width = tokens.shape, self._model.config.d_model
+        end = max(cache.lengths) + new
+        if end > min(cache.capacity, self._model.config.context_length):
+            raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
+        if end > self._most_positions:
+            return self._model(tokens, segments=segments, cache=cache)
+        bound, count = self._bind(cache), ctypes.c_int64(batch * new)
+        bound.threads = torch.get_num_threads()
+        slots = torch.arange(batch).repeat_interleave(new)
+        positions = (torch.tensor(cache.lengths)[:, None] + torch.arange(new)).flatten()
+        scratch = torch.empty(self._library.scratch_floats(ctypes.byref(bound), count))
+        hidden = torch.empty(batch, new, width)
+        read = (tokens.to(torch.int64).contiguous(), slots, positions)
+        self._library.forward(ctypes.byref(bound), count, *map(_pointer, (*read, scratch, hidden)))
+        return hidden
+
+    def _can_read(self, tokens: torch.Tensor, cache: KVCache) -> bool:
+        """Whether these ids and this cache are such that native.cpp stays within its memory."""
+        if (
+            tokens.dim() != 2
+            or not tokens.numel()
+            or tokens.dtype not in (torch.int32, torch.int64)
+            or not _dense(tokens)
+        ):
+            return False
+        least, most = tokens.aminmax()
+        known = int(least) >= 0 and int(most) < self._model.config.vocab_size
+        config, room = self._model.config, len(cache.keys[0]) if cache.keys else 0
+        shape = (room, config.n_kv_heads, cache.capacity, config.d_head)
+        layers = cache.keys + cache.values
+        fits = len(cache.keys) == len(cache.values) == config.n_layers and len(tokens) == cache.batch <= room
+        return known and fits and min(cache.lengths) >= 0 and all(_whole(layer, shape) for layer in layers)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """hidden (..., d_model) -> (..., vocab_size)."""
+        columns = self._head.columns
+        rows = hidden.numel() // columns
+        readable = rows and hidden.shape[-1] == columns and hidden.dtype == torch.float32 and _dense(hidden)
+        if rows > self._most or not readable:
+            return self._model.logits(hidden)
+        hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
+        room = torch.empty(rows * (columns + 3))
+        threads = ctypes.c_int64(torch.get_num_threads())
+        self._library.logits(
+            ctypes.byref(self._head), ctypes.c_int64(rows), *map(_pointer, (hidden, made, room)), threads
+        )
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def _bind(self, cache: KVCache) -> _Model:
+        """The model as native.cpp reads it, with this cache's memory; made anew where the cache has other memory."""
+        places = [layer.data_ptr() for layer in cache.keys + cache.values]
+        known = self._bound.get(cache)
+        if known is not None and known[0] == places and known[1].capacity == cache.capacity:
+            return known[1]
+        layers = (_Layer * len(self._layers))(*self._layers)
+        for layer, keys, values in zip(layers, places, places[len(layers) :], strict=False):
+            layer.keys, layer.values = keys, values
+        made = _Model.from_buffer_copy(self._shape)
+        made.capacity, made.layers = cache.capacity, layers
+        self._bound[cache] = places, made
+        return made
+
+    def _all_but_layers(self) -> _Model:
+        model, config = self._model, self._model.config
+        made = _Model(window=config.window or 0, eps=config.norm_eps)
+        for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp"):
+            setattr(made, name, getattr(config, name))
+        made.mlp = MLPS.index(type(cast("Block", model.blocks[0]).mlp))
+        made.parallel = config.residual == "parallel"
+        made.embed = self._place("embed", model.embed.weight, config.vocab_size, config.d_model)
+        made.ln_final = self._norm("ln_final", model.ln_final, config.d_model)
+        if isinstance(model.position, Learned):
+            made.learned = self._place("position", model.position.weight, config.context_length, config.d_model)
+        elif isinstance(model.position, Rotary):
+            made.rotated = model.position.rotated
+            if not 0 <= made.rotated <= config.d_head or made.rotated % 2:
+                raise ModelError(f"{made.rotated} of {config.d_head} channels of a head cannot be turned")
+            cos, sin = (cast(torch.Tensor, table) for table in (model.position.cos, model.position.sin))
+            made.cos, made.sin = (self._place("position", table, len(cos), made.rotated // 2) for table in (cos, sin))
+        return made
+
+    def _layer(self, block: Block) -> _Layer:
+        config, attn, mlp = self._model.config, block.attn, block.mlp
+        up = mlp.gate_up if isinstance(mlp, SwiGLU) else mlp.up
+        wide = config.d_mlp * (2 if isinstance(mlp, SwiGLU) else 1)
+        inner, model = config.n_heads * config.d_head, config.d_model
+        fused = inner + 2 * config.n_kv_heads * config.d_head
+        return _Layer(
+            *(self._norm(name, getattr(block, name), model) for name in ("ln1", "ln2")),
+            *(self._norm(name, getattr(attn, name), config.d_head) for name in ("q_norm", "k_norm")),
+            self._matrix("qkv", attn.qkv, fused, model),
+            self._matrix("out", attn.out, model, inner),
+            self._matrix("up", up, wide, model),
+            self._matrix("down", mlp.down, model, config.d_mlp),
+        )
+
+    def _matrix(self, name: str, part: Any, rows: int, columns: int) -> _Matrix:
+        if isinstance(part, Int8Linear):
+            if part.weight.dtype != torch.int8 or tuple(part.weight.shape) != (rows, columns + part.spare):
+                raise _other(name, part.weight, (rows, columns + part.spare))
+            weight = self._keep(_grouped(part.weight[:, :columns]))
+            scale = self._place(f"{name}.scale", part.scale.float(), rows)
+        else:
+            weight, scale = self._place(name, part.weight, rows, columns), None
+        return _Matrix(weight, scale, self._place(f"{name}.bias", getattr(part, "bias", None), rows), rows, columns)
+
+    def _norm(self, name: str, part: nn.Module | None, width: int) -> _Norm:
+        return _Norm(*(self._place(f"{name}.{kind}", getattr(part, kind, None), width) for kind in ("weight", "bias")))
+
+    def _place(self, name: str, tensor: Any, *shape: int) -> int | None:
+        """The address of a tensor, which is kept from now on. Raises ModelError where it is not what native.cpp reads:
+        float32 of this shape, without gaps."""
+        if tensor is None:
+            return None
+        if not _whole(tensor, shape):
+            raise _other(name, tensor, shape)
+        return self._keep(tensor)
+
+    def _keep(self, tensor: torch.Tensor) -> int:
+        self._kept.append(tensor.detach())
+        return tensor.data_ptr()
+
+
+def _dense(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.layout == torch.strided
+
+
+def _whole(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether these are float32 numbers of this shape on the CPU, without gaps and with memory for all of them."""
+    if tensor.shape != shape or tensor.dtype != torch.float32 or not _dense(tensor) or not tensor.is_contiguous():
+        return False
+    return tensor.untyped_storage().nbytes() >= 4 * (tensor.storage_offset() + tensor.numel())
+
+
+def _other(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> ModelError:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return ModelError(
+        f"native steps cannot read '{name}': it is {kind} of shape {tuple(tensor.shape)} on {tensor.device}, and the "
+        f"model's config needs contiguous float32 of {shape}",
+        "generate without them",
+    )
+
+
+def _grouped(weight: torch.Tensor) -> torch.Tensor:
+    """int8 weights (rows, columns) in the order in which native.cpp reads them, (rows / 8, columns / 2, 8, 2)."""
+    rows, columns = weight.shape
+    weight = F.pad(weight, (0, columns % 2, 0, -rows % 8))
+    return weight.view(-(-rows // 8), 8, -1, 2).transpose(1, 2).contiguous()
+
+
+def _pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())

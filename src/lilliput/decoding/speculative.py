@@ -1,0 +1,160 @@
+"""Speculative decoding: a small model drafts a few tokens, the large one judges them all in one forward pass.
+
+The tokens have the large model's own distribution, whatever the draft says (Leviathan et al. 2023, arXiv:2211.17192,
+algorithm 1 and appendix A.1): a drafted token x is accepted with probability min(1, p(x) / q(x)), p being the model's
+distribution and q the draft's; the first that is not is replaced by a draw from max(0, p - q), normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lilliput.base.errors import ConfigError
+from lilliput.decoding.cache import KVCache
+from lilliput.decoding.engine import Finish
+from lilliput.decoding.inference import damaged, inference
+from lilliput.decoding.sampling import SamplingConfig, distribution, draw
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Model
+
+
+@dataclass
+class Speculation:
+    """One text told with a draft.
+
+    ids       new ids, a stop id left out
+    passes    forward passes of the large model, the one over the prompt included
+    drafted   tokens of the draft that were judged: those after a refused one are not
+    accepted  those of them that stood
+    """
+
+    ids: list[int]
+    finish: Finish | None = None
+    passes: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+    @property
+    def acceptance(self) -> float:
+        """The share of drafted tokens that were accepted; 0 where none was drafted."""
+        return self.accepted / max(1, self.drafted)
+
+
+def speculate(
+    model: Model,
+    draft: Model,
+    prompt: Sequence[int],
+    sampling: SamplingConfig,
+    stop_ids: Collection[int] = (),
+    forbidden_first: Collection[int] = (),
+    sample: int = 0,
+    ahead: int = 4,
+) -> Speculation:
+    """Continue `prompt` with `model`, drafting `ahead` tokens at a time with `draft`; random stream `sample` of
+    `sampling.seed`. Greedy telling (temperature 0) says what the model alone says.
+
+    Raises ConfigError for models of different vocabularies, a prompt that does not fit both contexts, and a
+    repetition penalty, under which the tokens of one pass would not be judged alike.
+    """
+    context = min(model.config.context_length, draft.config.context_length)
+    _check(model, draft, prompt, sampling, context)
+    generator = sampling.model_copy(update={"n": sample + 1}).generators()[sample]
+    told = Speculation([])
+    large, small = _Reader(model, prompt, context), _Reader(draft, prompt, context)
+    forbidden = list(forbidden_first)
+    while told.finish is None:
+        room = min(ahead, context - large.total, sampling.max_tokens - len(told.ids) - 1)
+        drafted, beliefs = list[int](), list[torch.Tensor]()
+        for _ in range(room):
+            q = small.next(drafted, 1, sampling, [] if told.ids or drafted else forbidden)
+            drafted.append(int(draw(q, [generator])))
+            beliefs.append(q[0])
+        judged = large.next(drafted, len(drafted) + 1, sampling, [] if told.ids else forbidden)
+        told.passes += 1
+        for place, (number, accepted) in enumerate(_judge(drafted, beliefs, judged, generator)):
+            told.drafted += place < len(drafted)
+            told.accepted += accepted
+            if number in stop_ids:
+                told.finish = "stop"
+                break
+            told.ids.append(number)
+            large.said(number)
+            small.said(number)
+        if told.finish is None and len(told.ids) >= sampling.max_tokens:
+            told.finish = "length"
+        elif told.finish is None and large.total > context:
+            told.finish = "context"
+    return told
+
+
+def _check(model: Model, draft: Model, prompt: Sequence[int], sampling: SamplingConfig, context: int) -> None:
+    if model.config.vocab_size != draft.config.vocab_size:
+        raise ConfigError(
+            f"the draft knows {draft.config.vocab_size} tokens and the model {model.config.vocab_size}",
+            "a draft has to be trained with the model's own tokenizer",
+        )
+    if not 1 <= len(prompt) <= context:
+        raise ConfigError(f"the prompt has {len(prompt)} tokens; with this draft it has to have 1 to {context}")
+    if sampling.repetition_penalty != 1:
+        raise ConfigError("a repetition penalty cannot be used with a draft", "leave out one of the two")
+
+
+def _judge(
+    drafted: list[int], beliefs: list[torch.Tensor], judged: torch.Tensor, generator: np.random.Generator
+) -> Iterator[tuple[int, bool]]:
+    """The tokens that stand: each with whether it was drafted. `beliefs` are the draft's distributions (V,), `judged`
+    (drafted + 1, V) the model's."""
+    for number, q, p in zip(drafted, beliefs, judged, strict=False):
+        if generator.random() * float(q[number]) < float(p[number]):
+            yield number, True
+            continue
+        rest = (p - q).clamp(min=0)
+        # What rounding leaves of equal distributions sums to nothing.
+        yield int(draw((rest if float(rest.sum()) > 0 else p)[None], [generator])), False
+        return
+    yield int(draw(judged[-1:], [generator])), False
+
+
+class _Reader:
+    """One of the two models with the text so far and a cache of what it has read of it."""
+
+    def __init__(self, model: Model, prompt: Sequence[int], context: int):
+        self.model, self.ids = model, list(prompt)
+        self._read = list[int]()
+        parameter = next(model.parameters())
+        self.cache = KVCache(model.config, 1, context, parameter.device, parameter.dtype)
+
+    @property
+    def total(self) -> int:
+        """Tokens of the text so far."""
+        return len(self.ids)
+
+    def said(self, number: int) -> None:
+        """The text goes on with `number`. What was read ahead is kept as far as it came true."""
+        held = self.cache.lengths[0]
+        self.ids.append(number)
+        if held >= len(self.ids) and self._read[len(self.ids) - 1] != number:
+            self.cache.lengths = [len(self.ids) - 1]
+
+    def next(self, drafted: list[int], count: int, sampling: SamplingConfig, forbidden: list[int]) -> torch.Tensor:
+        """(count, V) float32: the distributions of the last `count` next tokens after the text and what is drafted;
+        `forbidden` ids are not in the first of them."""
+        text = self.ids + drafted
+        self.cache.lengths = [min(self.cache.lengths[0], len(text) - count)]
+        new = text[self.cache.lengths[0] :]
+        with inference(self.model):
+            hidden = self.model(torch.tensor([new], device=self.cache.keys[0].device), cache=self.cache)
+            self.cache.advance(len(new))
+            self._read = text
+            logits = self.model.logits(hidden[0, -count:]).float()
+            if not logits.isfinite().all():
+                raise damaged()
+            if forbidden:
+                logits[0, forbidden] = -torch.inf
+            return distribution(logits, sampling)

@@ -1,0 +1,66 @@
+"""Texts as they are told: an engine's tokens turned into text, and cut at stop strings."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lilliput.decoding.engine import Engine, Finish, Request, Token
+from lilliput.decoding.stops import StopText
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+
+@dataclass
+class Telling:
+    """One text, growing.
+
+    text    what follows the prompt; up to a stop string, where one was found
+    tokens  all that the model said, a stop id and what makes up a stop string included
+    finish  as Token has it; "stop" for a stop string too. None while it grows
+    """
+
+    text: str = ""
+    tokens: list[Token] = field(default_factory=list)
+    finish: Finish | None = None
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the text, a stop id left out (not what makes up a stop string)."""
+        return [token.id for token in self.tokens if token.id is not None and token.finish != "stop"]
+
+
+def tell(
+    engine: Engine, requests: Sequence[Request], tokenizer: Tokenizer, stop: Sequence[str] = (), continuing: bool = True
+) -> Iterator[list[Telling]]:
+    """Tell all requests side by side; yields their texts, in order, after every step in which one grew, the same
+    objects each time. `continuing` as in Tokenizer.decode."""
+    told = [Telling() for _ in requests]
+    decoders = [tokenizer.stream(continuing) for _ in requests]
+    stops = [StopText(stop) for _ in requests]
+    rows = {engine.submit(request): row for row, request in enumerate(requests)}
+    while not engine.idle:
+        for job, token in engine.step():
+            if job.error is not None:
+                raise job.error
+            row = rows[job]
+            text = told[row]
+            text.tokens.append(token)
+            said = "" if token.id is None or token.finish == "stop" else decoders[row].push(token.id)
+            said += decoders[row].flush() if token.finish else ""
+            shown, stopped = stops[row].push(said)
+            text.text += shown
+            text.finish = "stop" if stopped else token.finish
+            if stopped:
+                engine.cancel(job)
+            elif token.finish:
+                text.text += stops[row].flush()
+        yield told
+
+
+def finished(steps: Iterator[list[Telling]]) -> list[Telling]:
+    """The texts of `tell` when all have ended."""
+    return next(iter(deque(steps, maxlen=1)), [])

@@ -1,0 +1,101 @@
+"""Turns: which texts run when more are asked for than there are slots, so that nobody waits long for a first token.
+
+Slots are shared equally by clients, then by calls of a client (a call is what was asked for at once: n texts of some
+prompts). Among equals the text that has had least goes first, so that a new one begins at once and a long one goes on
+in the gaps. A text that gave up its slot is read anew when it comes back, which takes the longer the longer it is: a
+turn grows with it, so that a long text is interrupted seldom.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lilliput.decoding.engine import Job
+
+TURN = 12
+"""Tokens that a text may say at least before it gives up its slot."""
+
+READ_ANEW = 16
+"""A turn has one more token for each so many that would have to be read anew: reading is that much faster."""
+
+AGE_STEPS = 256
+"""A text that waits for so many steps is preferred as if it had had half as much."""
+
+
+class Shares:
+    """Slots in use, by client and by call, while slots are given out."""
+
+    def __init__(self, running: Sequence[Job], waiting: Sequence[Job], step: int):
+        self._step = step
+        self._own = {
+            job: (self._age(job), (job.request.sampling.max_tokens - job.said).bit_length(), job.number)
+            for job in waiting
+        }
+        self._clients: Counter[Hashable] = Counter(job.client for job in running)
+        self._calls: Counter[Hashable] = Counter(job.call for job in running)
+
+    def count(self, job: Job, slots: int) -> None:
+        """`job` got a slot (1) or lost it (-1)."""
+        self._clients[job.client] += slots
+        self._calls[job.call] += slots
+
+    def first(self, waiting: Sequence[Job]) -> Job:
+        """The one that goes first: few slots for its client, then for its call, little said, little to say, came
+        early."""
+        clients, calls, own = self._clients, self._calls, self._own
+        return min(waiting, key=lambda job: (clients[job.client], calls[job.call], own[job]))
+
+    def cost(self, job: Job) -> tuple[int, ...]:
+        """The highest of those whose turn is over gives up its slot first."""
+        return self._clients[job.client], self._calls[job.call], _level(job), job.number
+
+    def goes_before(self, waiting: Job, running: Job) -> bool:
+        """Whether `waiting` should have the slot of `running`: it then has no larger share, and has had less."""
+        if waiting.call == running.call:
+            return False
+        if waiting.client != running.client:
+            then, now = self._clients[waiting.client] + 1, self._clients[running.client]
+            if then != now:
+                return then < now
+        then, now = self._calls[waiting.call] + 1, self._calls[running.call]
+        return then < now if then != now else self._own[waiting][0] < _level(running)
+
+    def _age(self, job: Job) -> int:
+        return _level(job) - (self._step - job.waits_since) // AGE_STEPS
+
+
+def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: int) -> tuple[list[Job], list[Job]]:
+    """The waiting jobs that get a slot in this step, and the running ones that give up theirs for it."""
+    shares, left = Shares(running, waiting, step), list(waiting)
+    joining: list[Job] = []
+    leaving: list[Job] = []
+
+    def join(job: Job) -> None:
+        left.remove(job)
+        joining.append(job)
+        shares.count(job, 1)
+
+    while free > len(joining) and left:
+        join(shares.first(left))
+    over = [job for job in running if _turn_is_over(job)] if left else []
+    while over and left:
+        first, last = shares.first(left), max(over, key=shares.cost)
+        if not shares.goes_before(first, last):
+            break
+        over.remove(last)
+        leaving.append(last)
+        shares.count(last, -1)
+        join(first)
+    return joining, leaving
+
+
+def _level(job: Job) -> int:
+    """0 for a text that has had less than a turn; one more each time that this doubles: 12, 36, 84 tokens."""
+    return (job.said // TURN + 1).bit_length() - 1
+
+
+def _turn_is_over(job: Job) -> bool:
+    return job.said - job.said_before >= max(TURN, (len(job.request.prompt) + job.said) // READ_ANEW)

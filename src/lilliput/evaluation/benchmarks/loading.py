@@ -1,0 +1,125 @@
+"""Records of a task: from a file, from a folder in which its files are looked for by name, or from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lilliput.base import seeds
+from lilliput.base.errors import DataError, FileError
+from lilliput.base.reading import from_json
+from lilliput.data.files import kind_suffix, text_blocks
+from lilliput.data.hub import Hub
+from lilliput.data.parquet import whole_rows
+from lilliput.data.tables import Csv, Jsonl
+from lilliput.evaluation.benchmarks.task import TASKS, Record, Task
+
+
+def find_files(task: Task, folder: Path) -> list[Path]:
+    """The files of `task` below `folder`, those of training splits only where there are no others; none for a task
+    that is not there."""
+    for pattern in task.files:
+        found = [path for path in sorted(folder.rglob(pattern)) if path.is_file()]
+        held_out = [path for path in found if "train" not in path.name.lower()]
+        if held_out or found:
+            return held_out or found
+    return []
+
+
+def available(folder: Path) -> list[str]:
+    """Names of the tasks that a folder holds files of; 'blimp' only where a name says so, since its files are named
+    after their contrasts."""
+    names = [name for name in TASKS if name != "blimp" and find_files(TASKS[name](), folder)]
+    return sorted([*names, "blimp"] if any(folder.rglob("*blimp*")) else names)
+
+
+def records(name: str, source: str | Path | None, max_items: int | None = None, seed: int = 0) -> list[Record]:
+    """The records of the task called `name` from `source` (a file, or a folder that holds files named after the task),
+    or from the Hugging Face hub where that is None. With `max_items`, the same ones every time, drawn by `seed`.
+
+    Raises ConfigError for an unknown task, DataError where there are no records or they lack a field."""
+    task = TASKS[name]()
+    found = list(_checked(task, name, source))
+    if not found:
+        raise DataError(f"{source or 'the hub'} holds no record of '{name}'")
+    if max_items is None or max_items >= len(found):
+        return found
+    chosen = sorted(sorted(range(len(found)), key=lambda i: seeds.derive(seed, name, i))[:max_items])
+    return [found[i] for i in chosen]
+
+
+def _checked(task: Task, name: str, source: str | Path | None) -> Iterator[Record]:
+    for where, file, raw in _raw(task, name, source):
+        try:
+            made = task.records(raw, file)
+        except KeyError as error:
+            raise _missing(where, name, [str(error.args[0])], raw) from None
+        except (IndexError, ValueError, TypeError, AttributeError) as error:
+            raise DataError(f"{where} is no record of '{name}': {error}") from None
+        for record in made:
+            missing = [field for field in task.fields if field not in record]
+            if missing:
+                raise _missing(where, name, missing, record)
+            yield record
+
+
+def _missing(where: str, name: str, fields: list[str], record: Mapping[str, Any]) -> DataError:
+    return DataError(
+        f"{where} is no record of '{name}': it has no field {', '.join(fields)} (it has: {', '.join(record)})"
+    )
+
+
+def _raw(task: Task, name: str, source: str | Path | None) -> Iterator[tuple[str, Path | None, Mapping[str, Any]]]:
+    """(where it stands, its file, the record) of every record."""
+    if source is None:
+        if task.hub is None:
+            raise DataError(
+                f"'{name}' is not read from the hub",
+                f"name a file or folder that holds it: --task-data FOLDER ({name})",
+            )
+        hub = Hub(name=task.hub.name, config=task.hub.config, split=task.hub.split)
+        for number, row in enumerate(hub.rows()):
+            yield f"hf:{task.hub.name}:{number}", None, row
+        return
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}", "name one that holds the benchmarks: --task-data FOLDER")
+    files = [path] if path.is_file() else find_files(task, path)
+    if not files:
+        raise DataError(
+            f"the folder {path} holds no file of '{name}' (looked for {', '.join(task.files)})",
+            f"it holds: {', '.join(available(path)) or 'no known task'}",
+        )
+    for file in files:
+        for number, row in read_rows(file):
+            yield f"{file}:{number}", file, row
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(number from 1, record) of a JSONL, CSV, Parquet or JSON file; a JSON file is a list of objects, or an object
+    whose 'data' is one. Raises DataError."""
+    kind = kind_suffix(path)
+    if kind in Csv.suffixes:
+        yield from Csv(paths=(str(path),)).rows(path, "strict")
+    elif kind == ".parquet":
+        yield from enumerate(_parquet(path), start=1)
+    elif kind == ".json":
+        yield from enumerate(_json(path), start=1)
+    else:
+        yield from Jsonl(paths=(str(path),)).rows(path, "strict")
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    return [dict(row) for row in whole_rows(path)]
+
+
+def _json(path: Path) -> list[dict[str, Any]]:
+    try:
+        value = from_json("".join(text_blocks(path, "strict")))
+    except FileError as error:
+        raise DataError(f"{path} {error.message}") from None
+    rows = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path} holds no list of objects")
+    return rows

@@ -1,0 +1,161 @@
+"""What is measured and told while a run goes on: validation loss, benchmarks, samples through time, early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lilliput.base.disk import append_text
+from lilliput.base.errors import ConfigError
+from lilliput.evaluation.benchmarks.loading import records
+from lilliput.evaluation.benchmarks.measure import measure
+from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
+from lilliput.evaluation.bits_per_byte import Score
+from lilliput.evaluation.config import EvaluateConfig
+from lilliput.evaluation.verdict import Ending, Point, verdict
+from lilliput.runs.samples_file import Sample, Section, format_samples
+from lilliput.training.callbacks import Callback, Record, memory_of
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.transformer import Model
+    from lilliput.training.trainer import Trainer
+
+
+class Evaluation(Callback):
+    """Scores a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
+    improves. `score()` measures the model as it stands."""
+
+    def __init__(self, config: EvaluateConfig, score: Callable[[], Score]):
+        self.config, self.score = config, score
+        self.points: list[Point] = []
+        self.best: float | None = None
+        self.waited = 0
+        self.trained, self.steps = 0.0, 0
+
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0:
+            record: Record = {"step": 0, "tokens": 0, "seconds": round(trainer.seconds, 3)}
+            self._evaluate(trainer, record)
+            trainer.run.append_metrics(record | memory_of(trainer))
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        self.trained, self.steps = self.trained + record["bits_per_byte"], self.steps + 1
+        if trainer.due(self.config.steps) or trainer.finished:
+            self._evaluate(trainer, record)
+
+    def _evaluate(self, trainer: Trainer, record: Record) -> None:
+        with trainer.autocast():
+            score = self.score()
+        record["val_loss"] = score.nats_per_token
+        record["val_bits_per_byte"] = score.bits_per_byte
+        record["val_perplexity"] = score.perplexity
+        train = self.trained / self.steps if self.steps else None
+        self.points.append(Point(record["step"], score.bits_per_byte, train))
+        self.trained, self.steps = 0.0, 0
+        improved = self.best is None or score.bits_per_byte < self.best - self.config.min_improvement
+        self.best = score.bits_per_byte if improved else self.best
+        self.waited = 0 if improved else self.waited + 1
+        if self.config.patience and self.waited >= self.config.patience:
+            trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({self.verdict(trainer)})")
+
+    def verdict(
+        self, trainer: Trainer, baselines: Mapping[str, float] | None = None, final: float | None = None
+    ) -> str:
+        """What the evaluations so far come to, and a final one beside n-gram models on the same tokens."""
+        return verdict(self.points, baselines, final, Ending(trainer.longer, trainer.rate, trainer.final_rate))
+
+    def state(self) -> dict[str, Any]:
+        points = [[p.step, p.validation, p.train] for p in self.points]
+        training = [self.trained, self.steps]
+        return {"points": points, "best": self.best, "waited": self.waited, "training": training}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        if state:
+            self.points = [Point(*values) for values in state["points"]]
+            self.best, self.waited = state["best"], state["waited"]
+            self.trained, self.steps = state.get("training", (0.0, 0))  # older checkpoints do not hold it
+
+
+class Benchmarks(Callback):
+    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and what guessing
+    would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
+    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
+
+    def __init__(self, config: EvaluateConfig, model: Model, tokenizer: Tokenizer):
+        self.config, self.model, self.tokenizer = config, model, tokenizer
+        self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
+
+    def on_start(self, trainer: Trainer) -> None:
+        if self.config.tasks and not trainer.objective.reads_forwards:
+            raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
+        for name in self.config.tasks:
+            task = TASKS[name]()
+            if not isinstance(task, Likelihood):
+                raise ConfigError(
+                    f"'{name}' takes written answers, which are too slow to score during a run",
+                    f"score it afterwards: lilliput evaluate RUN --tasks {name}",
+                )
+            self.loaded[name] = (task, records(name, self.config.task_data, self.config.task_items))
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if not (trainer.due(self.config.steps) or trainer.finished):
+            return
+        for name, (task, items) in self.loaded.items():
+            with trainer.autocast():
+                rows = measure(name, task, items, self.model, self.tokenizer)
+            for row in rows:
+                record[f"{name}_{row.metric}"] = row.total.score
+                record[f"{name}_{row.metric}_chance"] = row.total.chance
+
+
+class HeroesKept(Callback):
+    """Generates stories about named children at every evaluation, first with the untrained weights: `val_hero_kept` is
+    the share that keep them. `share(count)` measures the model as it stands."""
+
+    def __init__(self, config: EvaluateConfig, share: Callable[[int], float]):
+        self.config, self.share = config, share
+
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0 and self.config.heroes:
+            record: Record = {"step": 0, "tokens": 0, "seconds": round(trainer.seconds, 3)}
+            self._measure(trainer, record)
+            trainer.run.append_metrics(record)
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if self.config.heroes and (trainer.due(self.config.steps) or trainer.finished):
+            self._measure(trainer, record)
+
+    def _measure(self, trainer: Trainer, record: Record) -> None:
+        with trainer.autocast():
+            record["val_hero_kept"] = self.share(self.config.heroes)
+
+
+class SamplesThroughTime(Callback):
+    """Generates from the same prompts through time into samples.md, first with the untrained weights. `tell(prompts)`
+    gives one text from each with the model as it stands; `show` receives the first of them, for the terminal."""
+
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        prompts: Sequence[str],
+        tell: Callable[[Sequence[str]], list[Sample]],
+        show: Callable[[Sample], None],
+    ):
+        self.config, self.prompts, self.tell, self.show = config, list(prompts), tell, show
+
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.step == 0 and self.config.samples != 0:
+            self._write(trainer)
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        every = self.config.steps if self.config.samples is None else self.config.samples
+        if self.config.samples != 0 and (trainer.due(every) or trainer.finished):
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        with trainer.autocast():
+            told = self.tell(self.prompts)
+        section = Section(trainer.step, trainer.counters.tokens, trainer.seconds, told)
+        append_text(trainer.run.samples, format_samples(section))
+        self.show(told[0])

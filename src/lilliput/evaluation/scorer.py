@@ -1,0 +1,222 @@
+"""How likely a model finds continuations: a batched scorer of (context, continuation) pairs that reads contexts
+once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from lilliput.base.errors import DataError, ModelError
+from lilliput.decoding.cache import KVCache
+from lilliput.decoding.inference import inference
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.transformer import Model
+
+Pair = tuple[str, str]
+LOGITS = 1 << 24
+"""Logits held at once."""
+
+
+@dataclass(slots=True)
+class PairScore:
+    """log_probability  of the continuation after its context, in nats
+    tokens           of the continuation
+    greedy           whether each of them is the likeliest token where it stands
+    cut              whether the context lost its beginning because the pair is longer than the model's context
+    """
+
+    log_probability: float = 0.0
+    tokens: int = 0
+    greedy: bool = True
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """ids[:-1] are read, and the ids from `first` on are scored, as a part of pair number `pair`."""
+
+    pair: int
+    ids: tuple[int, ...]
+    first: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """Windows that begin alike: `shared` ids that all of them read before they differ, or reach their first target."""
+
+    windows: list[_Window]
+    shared: int = 0
+    rows: list[tuple[int, ...]] = field(default_factory=list)
+
+
+def score_pairs(
+    model: Model,
+    tokenizer: Tokenizer,
+    groups: Sequence[Sequence[Pair]],
+    batch_tokens: int = 16384,
+    done: Callable[[int], None] = lambda groups: None,
+) -> list[list[PairScore]]:
+    """Score every (context, continuation) of every group; a group holds the choices of one question, and what its
+    pairs have in common at their beginning is read once and kept in a key-value cache.
+
+    Text is cut into tokens as lm-evaluation-harness does it: context and continuation together, and the continuation's
+    tokens are those beyond the number of the context's; spaces at a context's end belong to the continuation; after an
+    empty context stands the beginning-of-story mark. A pair longer than the model's context loses its beginning, and a
+    continuation longer than that is scored half a context at a time; both are marked as cut.
+
+    `batch_tokens` bounds the positions of a batch; the scores do not depend on it. `done(n)` is told when n more groups
+    are scored. Raises DataError for an empty continuation, ModelError where the model's logits are not finite.
+    """
+    encoded = _encode(tokenizer, groups)
+    flat = [pair for group in encoded for pair in group]
+    limit = model.config.context_length
+    scores = [PairScore(tokens=len(ids) - first, cut=len(ids) - 1 > limit) for ids, first in flat]
+    jobs, number = [], 0
+    for group in encoded:
+        windows = [window for i, pair in enumerate(group) for window in _windows(number + i, *pair, limit)]
+        number += len(group)
+        jobs.append(_grouped(windows, shareable=len(windows) == len(group)))
+    with inference(model):
+        for batch in _batches(jobs, batch_tokens):
+            _score(model, batch, scores)
+            done(len(batch))
+    found = iter(scores)
+    return [[next(found) for _ in group] for group in groups]
+
+
+def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list[tuple[list[int], int]]]:
+    """Per pair the ids and the place of the continuation's first id."""
+    moved = []
+    for group in groups:
+        for context, continuation in group:
+            kept = context.rstrip()
+            moved.append((kept, context[len(kept) :] + continuation) if context else ("", continuation))
+    contexts = list(dict.fromkeys(context for context, _ in moved if context))
+    lengths = dict(zip(contexts, map(len, tokenizer.encode_batch(contexts)), strict=True))
+    wholes = tokenizer.encode_batch([context + continuation for context, continuation in moved])
+    pairs = []
+    for (context, continuation), ids in zip(moved, wholes, strict=True):
+        # A context of nothing but spaces has moved to the continuation: it too is told from the beginning.
+        first = lengths.get(context, 0)
+        if not continuation or first >= len(ids):
+            raise DataError(f"there is nothing to score after {context[-60:]!r}: the continuation is {continuation!r}")
+        before = tokenizer.beginning if first else [tokenizer.bos_id]  # something has to stand before what is scored
+        pairs.append(([*before, *ids], len(before) + first))
+    found = iter(pairs)
+    return [[next(found) for _ in group] for group in groups]
+
+
+def _windows(pair: int, ids: list[int], first: int, limit: int) -> Iterator[_Window]:
+    """One window that ends with the pair, or where the continuation alone is longer than the context, several."""
+    step = limit if len(ids) - first <= limit else max(1, limit // 2)
+    for start in range(first, len(ids), step):
+        stop = min(start + step, len(ids))
+        begin = max(0, stop - limit - 1)
+        yield _Window(pair, tuple(ids[begin:stop]), start - begin)
+
+
+def _grouped(windows: list[_Window], shareable: bool) -> _Group:
+    group = _Group(windows)
+    if shareable and len(windows) > 1:
+        most = min(window.first for window in windows) - 1
+        heads = [window.ids[:most] for window in windows]
+        low, high = min(heads), max(heads)
+        group.shared = next((i for i, (a, b) in enumerate(zip(low, high, strict=True)) if a != b), most)
+    group.rows = list(dict.fromkeys(window.ids[group.shared : -1] for window in windows))
+    if len(group.rows) == 1:
+        # Choices of one token differ in their targets alone: a single row gives all of them.
+        group.rows, group.shared = [windows[0].ids[:-1]], 0
+    return group
+
+
+def _batches(groups: list[_Group], batch_tokens: int) -> Iterator[list[_Group]]:
+    """Groups of like size together, the largest first, those that share a beginning apart from those that do not."""
+    for shares in (True, False):
+        left = [group for group in groups if bool(group.shared) == shares]
+        left.sort(key=lambda group: (-group.shared, -max(map(len, group.rows))))
+        batch: list[_Group] = []
+        rows, width, shared = 0, 0, 0
+        for group in left:
+            more = rows + len(group.rows), max(width, *map(len, group.rows)), max(shared, group.shared)
+            if batch and more[0] * (more[1] + more[2]) > batch_tokens:
+                yield batch
+                batch, more = [], (len(group.rows), max(map(len, group.rows)), group.shared)
+            batch.append(group)
+            rows, width, shared = more
+        if batch:
+            yield batch
+
+
+def _score(model: Model, batch: list[_Group], scores: list[PairScore]) -> None:
+    """Add what the windows of `batch` say to their pairs' scores."""
+    rows = [row for group in batch for row in group.rows]
+    device = next(model.parameters()).device
+    tokens = torch.tensor(_padded(rows), device=device)
+    hidden = model(tokens, cache=_read_shared(model, batch, tokens.shape[1], device))
+    places: dict[tuple[int, tuple[int, ...]], int] = {}
+    for g, group in enumerate(batch):
+        for row in group.rows:
+            places[g, row] = len(places)
+    where_row, where_column, targets, owners = [], [], [], []
+    for g, group in enumerate(batch):
+        for window in group.windows:
+            row = places[g, window.ids[group.shared : -1]]
+            for at in range(window.first, len(window.ids)):
+                where_row.append(row)
+                where_column.append(at - 1 - group.shared)
+                targets.append(window.ids[at])
+                owners.append(window.pair)
+    chosen = hidden[torch.tensor(where_row, device=device), torch.tensor(where_column, device=device)]
+    log_probabilities, greedy = _targets(model, chosen, torch.tensor(targets, device=device))
+    for owner, value, likeliest in zip(owners, log_probabilities, greedy, strict=True):
+        scores[owner].log_probability += value
+        scores[owner].greedy &= likeliest
+
+
+def _read_shared(model: Model, batch: list[_Group], ahead: int, device: torch.device) -> KVCache | None:
+    """A cache that holds each group's shared ids once a row; None where nothing is shared."""
+    if not batch[0].shared:
+        return None
+    prefixes = [group.windows[0].ids[: group.shared] for group in batch]
+    rows = [i for i, group in enumerate(batch) for _ in group.rows]
+    capacity = max(map(len, prefixes)) + ahead
+    cache = KVCache(model.config, len(batch), capacity, device, _dtype(model, device), room=len(rows))
+    model(torch.tensor(_padded(prefixes), device=device), cache=cache)
+    cache.advance([len(prefix) for prefix in prefixes])
+    cache.select(rows)
+    return cache
+
+
+def _dtype(model: Model, device: torch.device) -> torch.dtype:
+    """What keys and values are computed in."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return next(model.parameters()).dtype
+
+
+def _targets(model: Model, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[list[float], list[bool]]:
+    """Log-probability of each target, and whether it is the likeliest id; hidden (N, d_model), targets (N,)."""
+    values: list[float] = []
+    greedy: list[bool] = []
+    size = max(1, LOGITS // model.config.vocab_size)
+    for part, wanted in zip(hidden.split(size), targets.split(size), strict=True):
+        logits = model.logits(part)
+        if not bool(torch.isfinite(logits).all()):
+            raise ModelError(
+                "the model's logits are not finite: its weights are damaged or its training diverged",
+                "score an earlier checkpoint of the run",
+            )
+        values += (logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
+        greedy += (logits.argmax(-1) == wanted).tolist()
+    return values, greedy
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Rows of one length; the padding at their ends is seen by no target."""
+    width = max(map(len, rows))
+    return [[*row, *[0] * (width - len(row))] for row in rows]

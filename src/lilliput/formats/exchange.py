@@ -1,0 +1,114 @@
+"""Out of the house and in: export to a file, import from one, push to and pull from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from lilliput.base.console import say as print_line
+from lilliput.base.errors import CheckpointError, ConfigError, ExportError
+from lilliput.formats import hub, transfer
+from lilliput.formats.adapter import merge_adapter
+from lilliput.formats.card import model_card
+from lilliput.formats.source import Source
+from lilliput.formats.transfer import Exported
+from lilliput.model.adapter import base_name, is_adapter
+from lilliput.runs.finding import RUNS, find, model_folder
+
+
+def export(
+    path: str | Path,
+    format: str,
+    out: str | Path | None = None,
+    *,
+    type: str | None = None,
+    say: Callable[[str], None] = print_line,
+) -> Exported:
+    """Write the model at `path` (a run, a checkpoint, a Hugging Face folder) as a file of a format: `gguf`,
+    `llama2c`, `onnx`.
+
+    `type` is how numbers are stored (the format's usual one); `out` the file, by default the run's name here. The file
+    is read back and compared with the model. Raises ExportError for a model that the format cannot say.
+    """
+    source = Source.load(model_folder(path, say), find(path).resolve().name)
+    return transfer.write(source, format, Path(out) if out else None, type)
+
+
+def import_file(
+    file: str | Path,
+    name: str,
+    *,
+    tokenizer: str | Path | None = None,
+    base: str | Path | None = None,
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+) -> Path:
+    """Write the model in a file of another program as the stock Hugging Face folder runs/<name>, which every command
+    takes. `tokenizer` is the file of one where none comes with the model. A folder with a PEFT adapter is merged into
+    its model: `base`, else the one that it names. Raises ExportError, or ModelError for an adapter."""
+    folder = _new(name, runs)
+    partial = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        if is_adapter(Path(file)):
+            merge_adapter(Path(file), partial, _base(Path(file), base, say), tokenizer, say)
+        else:
+            if base is not None:
+                raise ConfigError(f"{file} is no adapter, so it has no base", "leave out --base")
+            transfer.keep(transfer.read(Path(file), Path(tokenizer) if tokenizer else None), partial)
+        (partial / "README.md").write_text(model_card(Source.load(partial, name), None), encoding="utf-8")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _base(adapter: Path, given: str | Path | None, say: Callable[[str], None]) -> Path:
+    """The folder of the adapter's model. Raises ExportError where none is named, or the one named is not here."""
+    named = str(given or base_name(adapter) or "")
+    if not named:
+        raise ExportError(f"{adapter} does not name the model that it belongs to", "name it: --base RUN")
+    try:
+        return model_folder(named, say)
+    except CheckpointError as error:
+        if given is not None:
+            raise
+        hint = f"name it: --base RUN; or get it first: lilliput pull {named}" if named.count("/") == 1 else "--base RUN"
+        raise ExportError(f"{adapter} belongs to '{named}', which is not here ({error.message})", hint) from None
+
+
+def push(
+    path: str | Path,
+    repo: str,
+    *,
+    private: bool = False,
+    licence: str | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], None] = print_line,
+) -> tuple[hub.Parcel, str | None]:
+    """Upload the checkpoint at `path` to a repository of the Hugging Face hub, with a card made from its run. Gives
+    what went and the commit's address, None for a dry run, which needs no network. Raises ExportError."""
+    parcel = hub.pack(model_folder(path, say), repo, licence)
+    return parcel, None if dry_run else hub.push(parcel, private)
+
+
+def pull(
+    repo: str, name: str | None = None, *, revision: str | None = None, runs: str | Path = RUNS
+) -> tuple[Path, str]:
+    """Bring a model of the Hugging Face hub here as runs/<name> (the repository's own name by default); gives the
+    folder and the commit. Raises ExportError, or ModelError for a class that is not supported."""
+    folder = _new(name or repo.rpartition("/")[2], runs)
+    return folder, hub.pull(repo, folder, revision)
+
+
+def _new(name: str, runs: str | Path) -> Path:
+    """The folder runs/<name>, which must not be there. Raises ConfigError for a name that would lie elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(f"'{name}' cannot name a folder in {runs}", "letters, digits, '.', '-' and '_' can")
+    folder = Path(runs) / name
+    if folder.exists():
+        raise ExportError(f"{folder} is there already", "choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,291 @@
+"""GGUF, the files of llama.cpp, through the `gguf` package: Llama, Qwen3, GPT-NeoX and GPT-2, both ways."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lilliput.base.config import validate
+from lilliput.base.errors import ExportError, MissingExtra
+from lilliput.base.reading import open_regular
+from lilliput.formats import gguf_tokenizer as vocabulary
+from lilliput.formats.format import FORMATS, Content, Format
+from lilliput.formats.gguf_header import Header, read_header, stored
+from lilliput.formats.rotary import Paired
+from lilliput.formats.source import Source
+from lilliput.formats.weights import filled
+from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import huggingface_class
+from lilliput.model.places import Places, Split, places, to_theirs
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter
+
+_SHARED = {
+    "embed.weight": "token_embd.weight",
+    "blocks.#.ln1.weight": "blk.#.attn_norm.weight",
+    "blocks.#.attn.out.weight": "blk.#.attn_output.weight",
+    "blocks.#.attn.out.bias": "blk.#.attn_output.bias",
+    "blocks.#.ln2.weight": "blk.#.ffn_norm.weight",
+    "blocks.#.mlp.down.weight": "blk.#.ffn_down.weight",
+    "blocks.#.mlp.down.bias": "blk.#.ffn_down.bias",
+    "ln_final.weight": "output_norm.weight",
+    "unembed.weight": "output.weight",
+}
+_GATED = {
+    "blocks.#.attn.q_norm.weight": "blk.#.attn_q_norm.weight",
+    "blocks.#.attn.k_norm.weight": "blk.#.attn_k_norm.weight",
+    "blocks.#.mlp.gate_up.weight": Split("blk.#.ffn_{}.weight", ("gate", "up")),
+    "blocks.#.mlp.gate_up.bias": Split("blk.#.ffn_{}.bias", ("gate", "up")),
+}
+_QKV = ("q", "k", "v")
+_NAMES_LLAMA = places(
+    {
+        **_SHARED,
+        **_GATED,
+        "blocks.#.attn.qkv.weight": Paired("blk.#.attn_{}.weight", _QKV),
+        "blocks.#.attn.qkv.bias": Paired("blk.#.attn_{}.bias", _QKV),
+    }
+)
+_NAMES_QWEN3 = places({**_SHARED, **_GATED, "blocks.#.attn.qkv.weight": Split("blk.#.attn_{}.weight", _QKV)})
+_NAMES_GPT = places(
+    {
+        **_SHARED,
+        "position.weight": "position_embd.weight",
+        "blocks.#.ln1.bias": "blk.#.attn_norm.bias",
+        "blocks.#.attn.qkv.weight": "blk.#.attn_qkv.weight",
+        "blocks.#.attn.qkv.bias": "blk.#.attn_qkv.bias",
+        "blocks.#.ln2.bias": "blk.#.ffn_norm.bias",
+        "blocks.#.mlp.up.weight": "blk.#.ffn_up.weight",
+        "blocks.#.mlp.up.bias": "blk.#.ffn_up.bias",
+        "ln_final.bias": "output_norm.bias",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One of llama.cpp's: the names of its tensors, its epsilon's key, our fields that it fixes, and whether every
+    tensor, biases and head included, has to be there."""
+
+    names: Places
+    epsilon: str
+    parts: dict[str, Any] = field(default_factory=dict)
+    full: bool = False
+
+
+_RMS, _LAYER = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"
+_PLAIN: dict[str, Any] = {"norm": "layer", "qk_norm": False}
+ARCHITECTURES = {
+    "llama": Architecture(_NAMES_LLAMA, _RMS, {"qk_norm": False}),
+    "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True}),
+    "gptneox": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu"}, full=True),
+    "gpt2": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu_tanh", "position": "learned"}, full=True),
+}
+CLASSES = {
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "llama",
+    "Qwen3ForCausalLM": "qwen3",
+    "GPTNeoXForCausalLM": "gptneox",
+    "GPT2LMHeadModel": "gpt2",
+}
+"""Stock classes that llama.cpp computes, by our way of using it; another class is another line and its tensors."""
+
+FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
+
+
+@FORMATS.add("gguf")
+class Gguf(Format):
+    """Matrices are stored as asked for; norms, biases and learned positions stay fp32, as llama.cpp's own converter
+    keeps them, and so do matrices whose rows q8_0 cannot part into blocks of 32."""
+
+    what = "GGUF: .gguf for llama.cpp and all that is built on it"
+    suffix = ".gguf"
+    types = ("f16", "f32", "q8_0")
+    train = "lilliput train story --name NEW"
+
+    def recognises(self, file: Path) -> bool:
+        with open(file, "rb") as opened:
+            return opened.read(4) == b"GGUF"
+
+    def misfits(self, source: Source, kind: str) -> list[str]:
+        config = source.model.config
+        name, reasons = huggingface_class(config)
+        found = []
+        if name is None:
+            found.append("a model without a stock class (" + "; ".join(reasons) + ")")
+        elif name not in CLASSES:
+            found.append(f"a {name} (needs {', '.join(CLASSES)})")
+        if config.window is not None and config.window < config.context_length:
+            found.append(f"window={config.window} (llama.cpp would let these classes see the whole context)")
+        if config.mlp == "relu2":
+            found.append("mlp=relu2 (needs gelu, gelu_tanh or swiglu)")
+        return found + vocabulary.misfits(source.tokenizer)
+
+    def write(self, source: Source, file: Path, kind: str) -> list[Path]:
+        gguf, config = _package(), source.model.config
+        name = CLASSES[str(huggingface_class(config)[0])]
+        writer = gguf.GGUFWriter(file, name)
+        writer.add_name(source.name)
+        writer.add_file_type(gguf.LlamaFileType[FILE_TYPES[kind]])
+        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        _describe(writer, config, ARCHITECTURES[name])
+        vocabulary.write(writer, source.tokenizer, config.vocab_size, source.chat_template)
+        for tensor_name, tensor in _tensors(source, ARCHITECTURES[name]).items():
+            values = tensor.detach().float().cpu().contiguous().numpy()
+            plain = values.ndim == 1 or tensor_name == "position_embd.weight"
+            stored = _stored(gguf, kind, values.shape[-1], plain)
+            writer.add_tensor(tensor_name, gguf.quantize(values, stored), raw_dtype=stored)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return [file]
+
+    def read(self, file: Path) -> Content:
+        gguf = _package()
+        header = read_header(file)
+        keys = header.keys
+        name = keys.get("general.architecture")
+        if not isinstance(name, str) or name not in ARCHITECTURES:
+            raise ExportError(f"{file} is a '{name}' model", f"architectures that are read: {', '.join(ARCHITECTURES)}")
+        tensors = _read_tensors(gguf, header, file)
+        config, tensors = _config(keys, tensors, name, file)
+        model = filled(config, ARCHITECTURES[name].names, tensors, file)
+        return Content(model, vocabulary.read(keys, file))
+
+    def notes(self, source: Source) -> list[str]:
+        # Measured in llama.cpp: docs/studies/exports.md.
+        found = []
+        if source.model.config.mlp == "gelu":
+            found.append("llama.cpp takes GELU's tanh form for this class, where the model has the exact one")
+        if vocabulary.normaliser(source.tokenizer) == "NFC":
+            found.append("llama.cpp does not apply the tokenizer's normaliser NFC: decomposed letters get other ids")
+        return found
+
+    def use(self, files: list[Path], kind: str) -> str:
+        return f"llama-server -m {files[0]}"
+
+
+def _package() -> Any:
+    try:
+        import gguf
+    except ImportError:
+        raise MissingExtra("gguf", "export", "GGUF") from None
+    return gguf
+
+
+def _describe(writer: GGUFWriter, config: ModelConfig, architecture: Architecture) -> None:
+    """The keys that say what the config is."""
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_context_length(config.context_length)
+    writer.add_embedding_length(config.d_model)
+    writer.add_block_count(config.n_layers)
+    writer.add_feed_forward_length(config.d_mlp)
+    writer.add_head_count(config.n_heads)
+    writer.add_head_count_kv(config.n_kv_heads)
+    writer.add_key_length(config.d_head)
+    writer.add_value_length(config.d_head)
+    epsilon: Callable[[float], None] = (
+        writer.add_layer_norm_rms_eps if architecture.epsilon == _RMS else writer.add_layer_norm_eps
+    )
+    epsilon(config.norm_eps)
+    if config.position == "rotary":
+        writer.add_rope_freq_base(config.rope_theta)
+        writer.add_rope_dimension_count(int(config.d_head * config.rotary_fraction))
+    if architecture is ARCHITECTURES["gptneox"]:
+        writer.add_parallel_residual(config.residual == "parallel")
+
+
+def _tensors(source: Source, architecture: Architecture) -> dict[str, torch.Tensor]:
+    """The weights under GGUF's names, and where every tensor has to be there: zero biases, and a head of its own."""
+    state = dict(source.model.state_dict())
+    if architecture.full:
+        for name, tensor in list(state.items()):
+            if name.startswith("blocks.") and tensor.dim() == 2:
+                state.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(len(tensor)))
+        state.setdefault("unembed.weight", source.model.output_matrix)
+    return to_theirs(state, architecture.names, source.model.config)
+
+
+def _stored(gguf: Any, kind: str, width: int, plain: bool) -> Any:
+    types = gguf.GGMLQuantizationType
+    if plain or kind == "f32" or (kind == "q8_0" and width % gguf.GGML_QUANT_SIZES[types.Q8_0][0]):
+        return types.F32
+    return types.F16 if kind == "f16" else types.Q8_0
+
+
+def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tensor]:
+    tensors = {}
+    with open_regular(file) as opened:
+        for name, place in header.tensors.items():
+            kind, size = stored(gguf, file, name, place)
+            opened.seek(place.start)
+            shape = tuple(reversed(place.shape))
+            raw = np.frombuffer(opened.read(size), np.uint8).reshape(*shape[:-1], -1)
+            try:
+                values = gguf.dequantize(raw, kind)
+            except NotImplementedError:
+                raise ExportError(
+                    f"{file} stores {name} as {kind.name}, which the package gguf does not unpack",
+                    "take the file in f16 or q8_0",
+                ) from None
+            tensors[name] = torch.from_numpy(values.astype("f4")).view(shape)
+    return tensors
+
+
+def _config(
+    keys: dict[str, Any], tensors: dict[str, torch.Tensor], name: str, file: Path
+) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
+    """The config that keys and tensors describe, and the tensors it needs: zero biases and a head that repeats the
+    embeddings, both written because llama.cpp asks for them, are left out."""
+    architecture = ARCHITECTURES[name]
+
+    def key(key: str, default: Any = None, kind: type = int) -> Any:
+        found = keys.get(f"{name}.{key}", default)
+        if found is None:
+            raise ExportError(f"{file} lacks the key '{name}.{key}'")
+        if kind is int and (type(found) is not int or found < 1):
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a whole number from 1 is wanted")
+        if kind is float and (type(found) not in (int, float) or not math.isfinite(found)):
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a number is wanted")
+        return found
+
+    if keys.get(f"{name}.rope.scaling.type", "none") != "none":
+        raise ExportError(
+            f"{file} scales its rotary angles ({keys[f'{name}.rope.scaling.type']}), as no part of ours does"
+        )
+    d_model, heads = key("embedding_length"), key("attention.head_count")
+    d_head = key("attention.key_length", d_model // heads)
+    biases = {n for n in tensors if n.startswith("blk.") and n.endswith(".bias") and "norm" not in n}
+    biased = any(bool(tensors[n].any()) for n in biases)
+    embedding, head = tensors.get("token_embd.weight"), tensors.get("output.weight")
+    tied = head is None or (embedding is not None and torch.equal(head, embedding))
+    needless = (set() if biased else biases) | ({"output.weight"} if tied else set())
+    values: dict[str, Any] = {
+        "d_model": d_model,
+        "n_layers": key("block_count"),
+        "n_heads": heads,
+        "n_kv_heads": key("attention.head_count_kv", heads),
+        "d_head": d_head,
+        "d_mlp": key("feed_forward_length"),
+        "vocab_size": len(vocabulary.pieces_of(keys, file)) if embedding is None else len(embedding),
+        "context_length": key("context_length"),
+        "norm_eps": round(key(architecture.epsilon, kind=float), 12),
+        "bias": biased,
+        "tied_embeddings": tied,
+        "init": "normal",
+        **architecture.parts,
+    }
+    if values.get("position") != "learned":
+        values["rope_theta"] = key("rope.freq_base", 10_000.0, float)
+        values["rotary_fraction"] = key("rope.dimension_count", d_head) / d_head
+    if name == "gptneox":
+        values["residual"] = "parallel" if key("use_parallel_residual", True, bool) else "sequential"
+    return validate(ModelConfig, values, str(file)), {n: t for n, t in tensors.items() if n not in needless}

@@ -1,0 +1,161 @@
+"""The Hugging Face hub: a checkpoint pushed with its card, a model folder pulled; never a pickle, never a path."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilliput.base.console import progress
+from lilliput.base.errors import ExportError
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.formats.card import Told, model_card
+from lilliput.formats.source import Source
+from lilliput.model.huggingface import from_huggingface
+
+# Only plain names that a model folder is known to have: whatever else a repository holds stays there.
+KNOWN = re.compile(
+    r"config\.json|generation_config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
+    r"|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|tokenizer\.model"
+    r"|vocab\.json|merges\.txt|README\.md"
+)
+# The packages that the hub's client, in one version or another, speaks HTTP with; it lets their exceptions through.
+TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What would go to a repository: files by their names there, as places on disk or as bytes."""
+
+    repo: str
+    files: dict[str, Path | bytes]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file."""
+        return {n: len(f) if isinstance(f, bytes) else f.stat().st_size for n, f in sorted(self.files.items())}
+
+    def card(self) -> str:
+        """The model card."""
+        card = self.files["README.md"]
+        return card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
+
+
+def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
+    """The files of a model folder with a card made from its run, and the run's recipe and summary beside them. A folder
+    of no run keeps the card it has. Raises ExportError for a name that the hub does not allow, and for a licence that
+    would have to be written into a card of the folder's own."""
+    _check_name(repo)
+    told = Told.of(folder.resolve())
+    source = Source.load(folder, told.run.path.name if told else folder.resolve().name)
+    files: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if KNOWN.fullmatch(p.name)}
+    own = told is None and "README.md" in files
+    if own and licence:
+        raise ExportError(
+            f"{folder} has a card of its own, which is sent as it is", f"write 'license: {licence}' into its README.md"
+        )
+    if not own:
+        files["README.md"] = model_card(source, told, repo, licence).encode()
+    if told:
+        files |= {file.name: file for file in (told.run.recipe, told.run.summary) if file.is_file()}
+    return Parcel(repo, files)
+
+
+def push(parcel: Parcel, private: bool = False) -> str:
+    """Make the repository if need be and put everything there in one commit, whose address is returned. Raises
+    ExportError when the hub cannot be reached or does not let us."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi()
+    added = [CommitOperationAdd(name, file) for name, file in sorted(parcel.files.items())]
+    with _asking(parcel.repo):
+        api.create_repo(parcel.repo, private=private, exist_ok=True)
+        commit = api.create_commit(parcel.repo, added, commit_message="Model of Lilliput, with its card")
+    return str(commit.commit_url)
+
+
+def pull(repo: str, folder: Path, revision: str | None = None) -> str:
+    """Bring a model folder here as `folder`, which is made, and return the commit it is of. It appears only once its
+    model and tokenizer were loaded. Raises ExportError, or ModelError for a class that is not supported."""
+    _check_name(repo)
+    if folder.exists():
+        raise ExportError(f"{folder} is there already", f"pull under another name: lilliput pull {repo} NAME")
+    partial = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        commit = _download(repo, partial, revision)
+        from_huggingface(partial)
+        Tokenizer.load(partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return commit
+
+
+def _download(repo: str, folder: Path, revision: str | None) -> str:
+    from huggingface_hub import HfApi, hf_hub_download
+
+    with _asking(repo):
+        info = HfApi().model_info(repo, revision=revision)
+    commit, listed = str(info.sha), [sibling.rfilename for sibling in info.siblings or []]
+    names = sorted(name for name in listed if KNOWN.fullmatch(name))
+    if "adapter_config.json" in listed:
+        raise ExportError(
+            f"{repo} holds an adapter (adapter_config.json), which belongs to another model",
+            "download its files into a folder and merge them: lilliput import FOLDER NAME --base RUN",
+        )
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+        shown = ", ".join(sorted(listed)[:8]) or "nothing"
+        raise ExportError(
+            f"{repo} holds no config.json with .safetensors weights (it holds {shown})",
+            "pickled weights (.bin, .pt) are never loaded: a pickle can run code",
+        )
+    with progress(f"pulling {repo}", len(names), "files") as bar, _asking(repo):
+        for name in names:
+            hf_hub_download(repo, name, revision=commit, local_dir=folder)
+            bar.advance()
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own notes
+    return commit
+
+
+def _check_name(repo: str) -> None:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo, re.ASCII):
+        raise ExportError(f"'{repo}' is not a name on the Hugging Face hub", "names look like user/story-1m")
+
+
+@contextmanager
+def _asking(repo: str) -> Iterator[None]:
+    """What can go wrong with the hub, in a line."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.RevisionNotFoundError:
+        raise ExportError(
+            f"{repo} has no such revision", f"branches and tags: https://hf.co/{repo}/tree/main"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise ExportError(
+            f"the Hugging Face hub has no model '{repo}', or it is private",
+            "check it at https://hf.co/models; for a private one log in first: hf auth login",
+        ) from None
+    except errors.HFValidationError as error:
+        raise ExportError(f"'{repo}' is not a name on the Hugging Face hub: {error}") from None
+    except errors.EntryNotFoundError:
+        raise ExportError(f"a file of {repo} could not be brought here", "try again") from None
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        hint = "log in with a token that may write: hf auth login" if status in (401, 403) else "try again later"
+        raise ExportError(
+            f"the Hugging Face hub answered {status} for '{repo}': {error.server_message}", hint
+        ) from None
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if package not in TRANSPORTS and not isinstance(error, ConnectionError | TimeoutError):
+            raise
+        raise ExportError(
+            f"the Hugging Face hub cannot be reached for '{repo}' (offline? {type(error).__name__})",
+            "check the network; HF_ENDPOINT names another hub",
+        ) from None

@@ -1,0 +1,87 @@
+"""Parity: a written model, read back, beside its source on texts that the source tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from lilliput.base.differences import differing
+from lilliput.base.errors import ExportError
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.formats.format import Logits, logits_of
+from lilliput.formats.source import Source
+
+TOLERANCE = {"f32": 1e-4, "f16": 0.02, "int8": 0.2, "q8_0": 0.2}
+"""Nats by which the log-probability of a told token may differ on average; beyond, the file does not say this model."""
+
+AWKWARD = ("", " ", "  two  spaces ", "Tom's 1,234 cats.\n\n“Où?” she said—twice.", "naïve 東京 🦊\tend ")
+"""Texts besides those that the model tells, on which tokenizers are apt to differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far the file is from its source.
+
+    tokens           positions compared: texts that the source tells
+    logit            largest difference of any logit
+    log_probability  mean difference (nats) of the log-probabilities of the tokens told
+    same_greedy      positions at which both would go on with the same token
+    texts            texts that both tokenizers encode alike; None where the file's reader has no tokenizer
+    """
+
+    tokens: int
+    logit: float
+    log_probability: float
+    same_greedy: int
+    texts: int | None
+
+    def __str__(self) -> str:
+        same = "the same" if self.same_greedy == self.tokens else f"{self.same_greedy} of {self.tokens}"
+        words = (
+            f"logits within {self.logit:.2g} of the source, log-probabilities within {self.log_probability:.2g} on "
+            f"average; greedy tokens {same} at {self.tokens} positions"
+        )
+        return words + (f"; {self.texts} texts encoded alike" if self.texts else "")
+
+
+def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: torch.Tensor, kind: str) -> Parity:
+    """Compare what a file computes with the source; `order` (vocab_size,) holds our id of each of its ids. Raises
+    ExportError when log-probabilities or the ids of a text differ by more than storing as `kind` explains."""
+    tokens = source.told()
+    ours = logits_of(source.model)(tokens)
+    theirs = logits(torch.argsort(order)[tokens])[..., torch.argsort(order)]
+    told = tokens[:, 1:, None]
+    gap = (_log_probabilities(ours, told) - _log_probabilities(theirs, told)).abs().mean()
+    parity = Parity(
+        tokens=tokens.numel(),
+        logit=float((ours - theirs).abs().max()),
+        log_probability=float(gap),
+        same_greedy=int((ours.argmax(-1) == theirs.argmax(-1)).sum()),
+        texts=_same_ids(source, tokenizer, tokens),
+    )
+    if not parity.log_probability <= TOLERANCE[kind]:
+        raise ExportError(
+            f"the file, read back, is another model: {parity} (at most {TOLERANCE[kind]} is what {kind} explains)",
+            "the file was not kept; check that the source's weights are finite: lilliput generate RUN",
+        )
+    return parity
+
+
+def _log_probabilities(logits: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    return logits[:, :-1].log_softmax(-1).gather(-1, told)
+
+
+def _same_ids(source: Source, tokenizer: Tokenizer | None, tokens: torch.Tensor) -> int | None:
+    """How many texts were encoded by both. Raises ExportError for the first that gets other ids."""
+    if tokenizer is None:
+        return None
+    known = source.tokenizer.vocab_size
+    texts = [source.tokenizer.decode([number for number in row if number < known]) for row in tokens.tolist()]
+    texts += AWKWARD
+    theirs = tokenizer.encode_batch(texts)
+    for text, ours, again in zip(texts, source.tokenizer.encode_batch(texts), theirs, strict=True):
+        if ours != again:
+            where = differing(again, ours, "ids", most=1)
+            raise ExportError(f"the file's tokenizer, read back, gives {text[:40]!r} other ids: {where}")
+    return len(texts)

@@ -1,0 +1,115 @@
+"""Writing a model in a format, with a parity check, and reading one from a file of any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lilliput.base.errors import ConfigError, ExportError
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.formats.format import FORMATS, Content, Format
+from lilliput.formats.parity import Parity, compare
+from lilliput.formats.source import Source
+from lilliput.model.huggingface import to_huggingface
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the files, the model first; how numbers are stored; how far it is from the source; what is
+    different there; what to type to run it."""
+
+    files: list[Path]
+    kind: str
+    parity: Parity
+    notes: list[str]
+    use: str
+
+
+def write(source: Source, format_name: str, file: Path | None = None, kind: str | None = None) -> Exported:
+    """Write `source` as a file of a format, `NAME.suffix` here unless `file` is given, and compare what is read back.
+
+    Nothing stands there before the file was found to say the same model. Raises ExportError, with the reason and what
+    could be trained instead, for a model that the format cannot say.
+    """
+    format_ = FORMATS[format_name]()
+    kind = _kind(format_, format_name, kind)
+    misfits = format_.misfits(source, kind)
+    if misfits:
+        raise ExportError(
+            f"{format_name} cannot say this model: {'; '.join(misfits)}",
+            f"train one that it can: {format_.train}" + _others(source, format_name),
+        )
+    file = file or Path(source.name + format_.suffix)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as place:
+        written = format_.write(source, Path(place) / file.name, kind)
+        parity = compare(source, *format_.reopened(written[0]), format_.order(source), kind)
+        files = [path.replace(file.parent / path.name) for path in written]
+    return Exported(files, kind, parity, [*format_.notes(source), *_backwards(source)], format_.use(files, kind))
+
+
+def _kind(format_: Format, name: str, kind: str | None) -> str:
+    if not format_.types:
+        writable = ", ".join(known for known in FORMATS if FORMATS[known].types)
+        raise ConfigError(f"{name} is a format that is only read", f"formats to write: {writable}")
+    if kind is not None and kind not in format_.types:
+        raise ConfigError(
+            f"{name} stores numbers as {' or '.join(format_.types)}, not '{kind}'", f"--type {format_.types[0]}"
+        )
+    return kind or format_.types[0]
+
+
+def _others(source: Source, refused: str) -> str:
+    """Formats that can say the model as it is."""
+    able = [
+        name
+        for name in FORMATS
+        if name != refused and (types := FORMATS[name].types) and not FORMATS[name]().misfits(source, types[0])
+    ]
+    return f"; this one goes into: {', '.join(able)}" if able else ""
+
+
+def _backwards(source: Source) -> list[str]:
+    if source.direction != "reversed":
+        return []
+    return [
+        "the model tells backwards: other programs print its words in reverse order; lilliput wtac turns them round"
+    ]
+
+
+def read(file: Path, tokenizer: Path | None = None) -> Content:
+    """The model in a file of any format, with the tokenizer that comes with it, or the one at `tokenizer`. Raises
+    ExportError for a file of no known format, and where no tokenizer is to be had."""
+    if not file.is_file():
+        raise ExportError(f"there is no file {file}", "folders need no import: every command takes them as they are")
+    format_ = _format_of(file)()
+    content = format_.read(file)
+    chosen = format_.adopted(Tokenizer.load(tokenizer)) if tokenizer else content.tokenizer
+    if chosen is None:
+        raise ExportError(
+            f"{file} comes without a tokenizer",
+            "name it: --tokenizer FILE (tokenizer.bin, tokenizer.json, vocab.json, meta.pkl)",
+        )
+    if chosen.vocab_size > content.model.config.vocab_size:
+        raise ExportError(
+            f"the tokenizer has {chosen.vocab_size:,} ids, and the model in {file} {content.model.config.vocab_size:,}",
+            "name the one that it was trained with: --tokenizer FILE",
+        )
+    return Content(content.model, chosen)
+
+
+def _format_of(file: Path) -> type[Format]:
+    for name in FORMATS:
+        if FORMATS[name]().recognises(file):
+            return FORMATS[name]
+    known = "; ".join(FORMATS[name].what for name in FORMATS)
+    raise ExportError(f"{file} is of no format that can be read, or is cut short", f"known: {known}")
+
+
+def keep(content: Content, folder: Path) -> None:
+    """Write what `read` gave as a stock Hugging Face folder, which is made."""
+    tokenizer = content.tokenizer
+    assert tokenizer is not None, "read() sees to it"
+    to_huggingface(content.model, folder, **tokenizer.marks, extra=None)
+    tokenizer.save(folder, content.model.config.context_length)

@@ -1,0 +1,47 @@
+"""Run: a run folder as Python sees it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lilliput.generation.storyteller import Storyteller, load
+from lilliput.runs.finding import find
+from lilliput.runs.run_folder import RunFolder
+
+
+class Run:
+    """What `train` returns and what a finished or interrupted run folder can be asked."""
+
+    def __init__(self, path: str | Path):
+        self.folder = RunFolder(find(path))
+        self.path = self.folder.path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json; empty when the run has not ended. Raises CheckpointError where it is damaged."""
+        return self.folder.read_summary()
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return self.folder.read_metrics()
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Finished checkpoints, oldest first."""
+        return [self.folder.checkpoint(step) for step in self.folder.steps()]
+
+    @cached_property
+    def storyteller(self) -> Storyteller:
+        """The newest good checkpoint, ready to tell."""
+        return load(self.path)
+
+    def tell(self, opening: str | None = None, ending: str | None = None, **sampling: Any) -> str:
+        """One text from an opening, or for a reversed model to an ending."""
+        return self.storyteller.tell(opening, ending, **sampling)[0]
+
+    def __repr__(self) -> str:
+        bits = self.summary.get("val_bits_per_byte")
+        return f"Run({str(self.path)!r}" + (f", val_bits_per_byte={bits:.3f})" if bits else ", not finished)")

@@ -1,0 +1,95 @@
+"""Readers: the text of ids that come one at a time, in reading order, whichever way the model reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lilliput.objectives.words import PIECES, WORD, reverse_words
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+
+class Reader:
+    """Text of a model that reads forwards: each piece follows those before it.
+
+    characters  what the ids so far amount to, in characters, shown or still held back
+
+    A model may know more ids than its tokenizer (its vocabulary was rounded up): those have no text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, continuing: bool):
+        self._stream, self._known = tokenizer.stream(continuing), tokenizer.vocab_size
+        self.characters = 0
+
+    def push(self, number: int) -> str:
+        """The text that this id completes, spaces included; "" in the middle of a character."""
+        return self._counted(self._stream.push(number)) if number < self._known else ""
+
+    def flush(self) -> str:
+        """What was held back, when no more ids come."""
+        return self._counted(self._stream.flush())
+
+    def _counted(self, text: str) -> str:
+        self.characters += len(text)
+        return text
+
+
+class WordsBackwards(Reader):
+    """Text of a model that tells the words of a text from the last to the first: each piece goes before those that
+    came earlier. A word, or a gap between words, is held back until the next one begins."""
+
+    def __init__(self, tokenizer: Tokenizer, continuing: bool):
+        super().__init__(tokenizer, continuing)
+        self._held = ""
+
+    def push(self, number: int) -> str:
+        text = self._held + super().push(number)
+        *whole, last = filter(None, PIECES.split(text)) if text else [""]
+        self._held = last
+        return reverse_words("".join(whole))
+
+    def flush(self) -> str:
+        held, self._held = self._held, ""
+        return reverse_words(held + super().flush())
+
+
+class TokensBackwards(Reader):
+    """Text of a model that tells tokens from the last to the first: each piece goes before those that came earlier.
+    Bytes that go on with a character are held back until its first byte comes; with a SentencePiece-style tokenizer
+    every piece is, since the first of a text loses its space."""
+
+    def __init__(self, tokenizer: Tokenizer, ending: str):
+        super().__init__(tokenizer, continuing=True)
+        self._tokenizer, self._held = tokenizer, b""
+        self._first_loses_space = tokenizer.kind == "sentencepiece"
+        self._gap = " " if WORD.match(ending) else ""
+
+    def push(self, number: int) -> str:
+        if number >= self._known:
+            return ""
+        ready, piece = b"", self._tokenizer.decode_bytes([number], continuing=True)
+        if not piece:  # a special token: what is held may still be the text's first
+            return ""
+        if self._first_loses_space and _begins_character(self._held):
+            ready, self._held = self._held, piece
+        else:
+            self._held = piece + self._held
+            if not self._first_loses_space and _begins_character(self._held):
+                ready, self._held = self._held, b""
+        return self._before_ending(ready)
+
+    def flush(self) -> str:
+        held, self._held = self._held, b""
+        return self._before_ending(held.removeprefix(b" ") if self._first_loses_space else held)
+
+    def _before_ending(self, data: bytes) -> str:
+        if not data:
+            return ""
+        text, self._gap = data.decode("utf-8", errors="replace") + self._gap, ""
+        return self._counted(text)
+
+
+def _begins_character(data: bytes) -> bool:
+    """Whether the first byte is not one that goes on with a UTF-8 character."""
+    return bool(data) and data[0] & 0xC0 != 0x80

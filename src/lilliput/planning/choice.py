@@ -1,0 +1,257 @@
+"""Choice: from purpose, text, machine and time to a recipe's values, each with the sentence that says why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lilliput.base.console import duration, number, size
+from lilliput.base.console import flops as flops_text
+from lilliput.base.errors import ConfigError, nearest
+from lilliput.model.config import resolve
+from lilliput.model.counts import flops_per_token, parameters
+from lilliput.planning.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER
+from lilliput.planning.forecast import MANY_EPOCHS
+
+PURPOSES = {
+    "stories": "to tell stories from an opening",
+    "endings": "to tell the story that leads to a given ending: it learns every text reversed, by token",
+    "text": "to write on in the manner of a text of your own",
+}
+MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
+"""Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
+STORY_TOKENS_PER_PARAMETER = 3.4
+"""On built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text has Chinchilla's 20: what
+was found on a made world says nothing of it."""
+SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
+         "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
+BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
+"""UTF-8 bytes of English prose a token stands for, roughly, by vocabulary."""
+VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
+"""Up to so many bytes of text, that vocabulary; beyond, 8,192."""
+BATCHES = ((0.4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
+"""Up to so many training tokens, that many tokens a step; beyond, 131,072. In the same time, 2,048 tokens won over 512
+and 1,024 down to 237 steps of them (docs/studies/dial.md): larger products run nearer to the machine's peak."""
+LEAST_STEPS = 200
+"""Of a text that is too small for so many at MANY_EPOCHS: it is read more often, as the story recipes do."""
+MANY_STORIES = 200_000
+"""More of the built-in world's stories hardly teach more: its words and plots are few."""
+SPARE = 1.5
+"""A run that ends by the clock may see so many times the tokens that were forecast, before stories come round again."""
+STORY_BYTES = 805.0
+"""UTF-8 bytes of one story of the built-in world, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a person said, in numbers. `text_bytes` is None for the built-in world, which makes as much as is wanted;
+    `speed` is the FLOP/s that training reaches, and `machine` the words for where (speed.py). Of `seconds` and
+    `parameters` one may be None: it follows from the other."""
+
+    purpose: str
+    sources: tuple[Mapping[str, Any], ...]
+    text_bytes: int | None
+    speed: float
+    machine: str
+    seconds: float | None
+    parameters: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A recipe's values, and by dotted key the reason for each that was chosen."""
+
+    values: dict[str, Any]
+    reasons: dict[str, str]
+    flops: float
+    parameters: int
+    tokens: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "recipe": self.values, "reasons": self.reasons, "flops": self.flops, "parameters": self.parameters,
+            "tokens": self.tokens,
+        }  # fmt: skip
+
+
+def choose(needs: Needs) -> Choice:
+    """Raises ConfigError for an unknown purpose, a size far off the named ones, and for time or text that are too
+    little for any model."""
+    if needs.purpose not in PURPOSES:
+        raise ConfigError(
+            f"unknown purpose '{needs.purpose}'{nearest(needs.purpose, PURPOSES)}", f"known: {', '.join(PURPOSES)}"
+        )
+    if needs.seconds is needs.parameters is None:
+        raise ConfigError("neither a time nor a size is given")
+    if not (needs.seconds is None or needs.seconds > 0) or not needs.speed > 0:
+        raise ConfigError(f"time and speed have to be above 0 (given {needs.seconds} s and {needs.speed:g} FLOP/s)")
+    vocabulary, why_vocabulary = _vocabulary(needs.text_bytes)
+    limit = None if needs.text_bytes is None else MANY_EPOCHS * _epoch(needs.text_bytes)
+    ratio = STORY_TOKENS_PER_PARAMETER if needs.text_bytes is None else TOKENS_PER_PARAMETER
+    if needs.parameters is None:
+        budget = needs.speed * (needs.seconds or 0)
+        style, why_style = _affordable(budget, vocabulary, limit, ratio)
+    else:
+        style, why_style = _nearest(needs.parameters, vocabulary)
+        best = FLOPS_PER_PARAMETER * ratio * _size(style, vocabulary) ** 2
+        budget = needs.speed * needs.seconds if needs.seconds else best
+    model = resolve(style, vocab_size=vocabulary)
+    afforded = budget / flops_per_token(model).training
+    tokens = int(afforded if limit is None else min(afforded, limit))
+    batch = next((batch for most, batch in BATCHES if tokens <= most), 131_072)
+    batch = max(batch, model.context_length)
+    if limit is not None and tokens < LEAST_STEPS * batch:
+        tokens = int(min(afforded, LEAST_STEPS * batch))
+    steps = tokens // batch
+    if steps < 100:
+        raise ConfigError(
+            f"{_why_budget(needs, budget)}: {tokens:,} tokens for {style}, only {steps} steps",
+            "give more time (--time), or a faster machine",
+        )
+    times = 0.0 if limit is None else MANY_EPOCHS * tokens / limit
+    values = _values(needs, style, vocabulary, steps, batch)
+    reasons = _reasons(needs, budget, why_style, why_vocabulary, tokens, afforded, batch, parameters(model).total)
+    if times > MANY_EPOCHS * 1.01:
+        values["train"] |= {"epochs": MANY_EPOCHS, "least_steps": steps}
+        reasons["train.least_steps"] = _too_little(times)
+    return Choice(values, reasons, budget, parameters(model).total, steps * batch)
+
+
+def _too_little(times: float) -> str:
+    return (
+        f"too little text: {MANY_EPOCHS:g} epochs would be fewer steps, so that it is read about {times:.0f} times "
+        "and learnt by heart; give more text (--data)"
+    )
+
+
+def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
+    if text_bytes is None:
+        return 4096, "the built-in world's words, with names in one token at a paragraph's beginning too"
+    chosen = next((entries for most, entries in VOCABULARIES if text_bytes <= most), 8192)
+    return chosen, f"{size(text_bytes)} of text: rows of the embedding that are seldom read are seldom learnt"
+
+
+def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: float) -> tuple[str, str]:
+    """The largest named size that the budget gives `ratio` tokens a parameter (or the text, where that is less); with
+    little text, a larger one, since the FLOPs are there and the text is not."""
+    ideal = (budget / FLOPS_PER_PARAMETER / ratio) ** 0.5
+    rule = f"{ratio:g} tokens a parameter would be {number(ideal)} parameters"
+    if limit is not None and limit < ratio * ideal:
+        # All the text for MANY_EPOCHS is what the rule's size would not use up; still no more parameters than tokens.
+        ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
+        rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for that rule: the size " \
+            f"that spends the time on them, and no more parameters than tokens, is {number(ideal)}"  # fmt: skip
+    fits = [name for name in SIZES if _size(name, vocabulary) <= ideal]
+    chosen = fits[-1] if fits else SIZES[0]
+    where = "the largest named size under that" if fits else "the smallest named size is above that"
+    return chosen, f"{rule}; {where}"
+
+
+def _size(style: str, vocabulary: int) -> float:
+    """Parameters as the study of sizes counts them: training FLOPs a token / 6."""
+    return flops_per_token(resolve(style, vocab_size=vocabulary)).training / FLOPS_PER_PARAMETER
+
+
+def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
+    """The named size nearest to the one asked for, by their ratio. Raises ConfigError where none is near."""
+    sizes = {name: parameters(resolve(name, vocab_size=vocabulary)).total for name in SIZES}
+    chosen = min(sizes, key=lambda name: abs(math.log(sizes[name] / wanted)))
+    if not 0.5 <= sizes[chosen] / wanted <= 2:
+        raise ConfigError(
+            f"no named size is near {number(wanted)} parameters: the nearest, {chosen}, has {number(sizes[chosen])}",
+            f"give a size from {number(min(sizes.values()))} to {number(max(sizes.values()))}",
+        )
+    return chosen, f"the named size nearest to {number(wanted)} parameters"
+
+
+def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int) -> dict[str, Any]:
+    sources = [dict(source) for source in needs.sources]
+    # Where a time is given, the clock ends the run: how fast the machine is was only guessed.
+    bound: dict[str, Any] = {"steps": steps} if needs.seconds is None else {"seconds": needs.seconds}
+    if needs.text_bytes is None:
+        stories = _stories(steps * batch, vocabulary) * (1 if needs.seconds is None else SPARE)
+        sources = [{"kind": "story", "stories": int(stories)}]
+    else:
+        bound["epochs"] = MANY_EPOCHS
+    objective = {"objective": {"kind": "reversed", "by": "token"}} if needs.purpose == "endings" else {}
+    return {
+        "data": {"sources": sources, **({"packing": "aligned"} if needs.text_bytes is None else {})},
+        "tokenizer": {"vocab_size": vocabulary},
+        "model": {"style": style},
+        **objective,
+        "train": {
+            **bound,
+            "batch_tokens": batch,
+            "optimizer": {
+                "kind": "muon",
+                "learning_rate": 0.008,
+                "embedding_learning_rate": 0.05,
+                "muon_learning_rate": 0.014,
+                "betas": [0.9, 0.99],
+            },
+            "schedule": {"kind": "linear", "warmup_steps": 20},
+        },
+    }
+
+
+def _stories(tokens: int, vocabulary: int) -> int:
+    """Stories of the built-in world that hold so many training tokens, those kept for validation besides."""
+    return max(2000, int(1.06 * tokens * BYTES_PER_TOKEN[vocabulary] / STORY_BYTES))
+
+
+def _reasons(
+    needs: Needs,
+    budget: float,
+    style: str,
+    vocabulary: str,
+    tokens: int,
+    afforded: float,
+    batch: int,
+    count: int,
+) -> dict[str, str]:
+    text = "enough stories that none is read twice" if needs.text_bytes is None else f"{size(needs.text_bytes)} of text"
+    if needs.text_bytes is None and _stories(tokens, 4096) > MANY_STORIES:
+        text += "; but its words and plots are few: so long a run repays text of your own (--data)"
+    return {
+        "data.sources": text,
+        "data.packing": "rows begin with a story, so that its hero is in sight (docs/studies/heroes.md)",
+        "tokenizer.vocab_size": vocabulary,
+        "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
+        **({"objective": "reversed by token: stories that lead to an ending"} if needs.purpose == "endings" else {}),
+        **_why_it_ends(needs, budget, tokens, afforded, count),
+        "train.batch_tokens": f"{batch:,}: as large as leaves about a thousand steps, and larger only in long runs "
+        "(docs/studies/speed.md)",
+        "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
+        "parameters: lilliput plan learning-rate tries others",
+        "train.schedule": "linear to zero: the whole length of the run is known",
+    }
+
+
+def _why_it_ends(needs: Needs, budget: float, tokens: int, afforded: float, count: int) -> dict[str, str]:
+    """The reason for each bound; which of them is likely to end the run stands at it."""
+    by_text = tokens < afforded * 0.99
+    ends = {False: ", and this ends the run", True: ""}
+    asked = "train.steps" if needs.seconds is None else "train.seconds"
+    reasons = {
+        asked: f"{_why_budget(needs, budget)}: {number(afforded)} tokens, {afforded / count:.3g} a "
+        f"parameter{ends[by_text]}"
+    }
+    if needs.text_bytes is not None:
+        reasons["train.epochs"] = (
+            f"text repeated more often teaches less each time: about {number(MANY_EPOCHS * _epoch(needs.text_bytes))} "
+            f"tokens{ends[not by_text]}"
+        )
+    return reasons
+
+
+def _epoch(text_bytes: int) -> float:
+    """Tokens of the text, roughly."""
+    return text_bytes / BYTES_PER_TOKEN[_vocabulary(text_bytes)[0]]
+
+
+def _why_budget(needs: Needs, budget: float) -> str:
+    if needs.seconds is None:
+        return f"{flops_text(budget)}, for which this size is the best"
+    return f"{duration(needs.seconds)} at {flops_text(needs.speed)}/s ({needs.machine}) are {flops_text(budget)}"

@@ -1,0 +1,84 @@
+"""plan: a recipe's forecast from a pilot of a few real steps on this machine, and the check of it on a finished run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lilliput.assembly.assembly import Assembly
+from lilliput.assembly.recipe import Recipe, check_same
+from lilliput.base.console import say as print_line
+from lilliput.base.errors import CheckpointError
+from lilliput.base.machine import can_compile, cores, memory
+from lilliput.data.story import Stories
+from lilliput.planning.chinchilla import TOKENS_PER_PARAMETER
+from lilliput.planning.choice import STORY_TOKENS_PER_PARAMETER
+from lilliput.planning.dial import load_recipe
+from lilliput.planning.forecast import Forecast, check, forecast
+from lilliput.planning.pilot import PILOT_SECONDS, endless, pilot
+from lilliput.runs.finding import RUNS
+from lilliput.runs.run_folder import RunFolder
+from lilliput.training.settings import REPAYS_SECONDS
+
+
+class Plan:
+    """A forecast, with a note on compiling where the run may compile, and with what the finished run of the same
+    recipe took, where there is one: {'seconds': {'predicted', 'actual', 'error'}, ...}."""
+
+    def __init__(self, recipe: Recipe, found: Forecast, note: str | None, checked: dict[str, dict[str, float]] | None):
+        self.recipe, self.forecast, self.note, self.checked = recipe, found, note, checked
+
+
+def plan(
+    recipe: str | Path | Recipe,
+    overrides: Sequence[str] = (),
+    *,
+    data: Sequence[str] = (),
+    name: str | None = None,
+    seconds: float = PILOT_SECONDS,
+    compiled: bool = False,
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+) -> Plan:
+    """Prepare the recipe's data (the run will find it in the cache), train `seconds` of it in a temporary folder and
+    forecast the rest; `compiled` has the pilot compile, which takes up to a minute more. Raises LilliputError as
+    `train` does."""
+    resolved = load_recipe(recipe, overrides, data=data, name=name)
+    with tempfile.TemporaryDirectory(prefix="lilliput-pilot-") as folder:
+        assembly = Assembly(endless(resolved, compiled), RunFolder(Path(folder)), say)
+        built_in = all(isinstance(source, Stories) for source in resolved.data.sources)
+        found = forecast(
+            assembly.model.config,
+            resolved.train,
+            resolved.evaluate,
+            pilot(assembly, seconds),
+            rows_per_epoch=assembly.loader.rows_per_epoch,
+            cores=cores(),
+            memory_bytes=memory() if assembly.device.type == "cpu" else None,
+            tokens_per_parameter=STORY_TOKENS_PER_PARAMETER if built_in else TOKENS_PER_PARAMETER,
+        )
+    note = _note(resolved, found, can_compile(assembly.device))
+    return Plan(resolved, found, note, _checked(found, resolved, RunFolder(Path(runs) / resolved.name)))
+
+
+def _note(recipe: Recipe, found: Forecast, possible: bool) -> str | None:
+    """Where pilot and run differ in compiling, the sentence that says so."""
+    asked = recipe.train.compile
+    will = possible and (asked is True or (asked == "auto" and found.training_seconds > REPAYS_SECONDS))
+    if will == found.pilot.compiled:
+        return None
+    if will:
+        return "the run will compile and the pilot did not: it will be faster than this; --compiled measures that too"
+    return "the pilot compiled and the run will not: it will be slower than this"
+
+
+def _checked(found: Forecast, recipe: Recipe, run: RunFolder) -> dict[str, dict[str, float]] | None:
+    """The check against a finished run of exactly this recipe; None where there is none."""
+    if not run.summary.exists():
+        return None
+    try:
+        check_same(recipe, run)
+    except CheckpointError:
+        return None  # a run of another recipe says nothing of this one
+    return check(found, run.read_summary())

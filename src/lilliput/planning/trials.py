@@ -1,0 +1,255 @@
+"""batch_sizes and learning_rates: short real runs that differ in one number, kept on disk, judged side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from lilliput.assembly.assembly import dataset
+from lilliput.assembly.recipe import Recipe, check_same
+from lilliput.assembly.training import train
+from lilliput.base.config import override, validate
+from lilliput.base.console import progress, size
+from lilliput.base.console import say as print_line
+from lilliput.base.damage import read_kept, set_aside, write_sealed
+from lilliput.base.errors import ConfigError, TrainingError
+from lilliput.base.files import write_json, write_text
+from lilliput.base.machine import choose_device, memory, peak_memory
+from lilliput.generation.run import Run
+from lilliput.model import counts
+from lilliput.planning.dial import load_recipe
+from lilliput.planning.tuning import Batches, Outcome, Rates, batches_page, judge_batches, judge_rates, rates_page
+from lilliput.runs.finding import RUNS
+from lilliput.runs.run_folder import RunFolder
+
+FACTORS = (1 / 64, 1 / 16, 1 / 4, 1.0, 4.0, 16.0, 64.0)
+LEAST_STEPS = 4
+
+
+class Interrupted(Exception):
+    """A trial was interrupted; what is finished is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came out, and the page that shows it; `found` is None where a trial was interrupted."""
+
+    found: Rates | Batches | None
+    page: Path
+    base: Recipe
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        values = {"finished": self.found is not None, "page": str(self.page)}
+        if self.found is not None:
+            values |= {**asdict(self.found), "outcomes": [outcome.as_dict() for outcome in self.found.outcomes]}
+        return values
+
+
+def learning_rates(
+    recipe: str | Path | Recipe,
+    overrides: Sequence[str] = (),
+    *,
+    data: Sequence[str] = (),
+    factors: Sequence[float] = FACTORS,
+    steps: int = 100,
+    name: str = "learning-rate",
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+) -> Tried:
+    """Train `steps` at every multiple in `factors` of all the recipe's learning rates, into runs/<name>/<run>. The same
+    call again keeps finished runs. Raises LilliputError as `train` does, and ConfigError for trials that are no longer
+    than the recipe's warm-up."""
+    if not factors or min(factors) <= 0 or steps < LEAST_STEPS:
+        raise ConfigError(f"factors have to be above 0, and steps {LEAST_STEPS} or more (given {steps})")
+    base = load_recipe(recipe, overrides, data=data)
+    warm_up = base.train.schedule.warmup_steps
+    if steps <= warm_up:
+        # Such a trial never reaches the rate it is named for, and its verdict would be of another rate.
+        raise ConfigError(
+            f"trials of {steps} steps end inside the warm-up of {warm_up} (train.schedule.warmup_steps): none would "
+            "train at its full rate",
+            f"give --steps {max(2 * warm_up, LEAST_STEPS)} or more, or train.schedule.warmup_steps={steps // 4}",
+        )
+    trials = {}
+    for factor in sorted(set(factors)):
+        rates = {key: rate * factor for key, rate in learning_rates_of(base).items()}
+        changes = [f"train.optimizer.{key}={rate!r}" for key, rate in rates.items()]
+        changes += [f"train.steps={steps}", "train.tokens=null", f"evaluate.steps={max(1, steps // 5)}"]
+        trials[factor] = _short(base, f"x{factor:.6g}".replace("+", ""), changes)
+    folder = Path(runs) / name
+    found = _all(trials, folder, base, say, _in_process)
+    judged = None if found is None else judge_rates(found)
+    return _written(judged, folder, base, lambda: rates_page(name, judged) if isinstance(judged, Rates) else "")
+
+
+def learning_rates_of(recipe: Recipe) -> dict[str, float]:
+    """The learning rates that act in a recipe, by their key in `train.optimizer`."""
+    optimizer = recipe.train.optimizer
+    keys = ["learning_rate", "embedding_learning_rate"] + (["muon_learning_rate"] if optimizer.kind == "muon" else [])
+    return {key: rate for key in keys if (rate := getattr(optimizer, key)) is not None}
+
+
+def batch_sizes(
+    recipe: str | Path | Recipe,
+    overrides: Sequence[str] = (),
+    *,
+    data: Sequence[str] = (),
+    sizes: Sequence[int] = (),
+    tokens: int | None = None,
+    name: str = "batch-size",
+    runs: str | Path = RUNS,
+    say: Callable[[str], None] = print_line,
+) -> Tried:
+    """Train on the same number of `tokens` with every batch of `sizes` tokens in one pass each (1 to 64 rows, doubling,
+    unless given), every run in a process of its own, so that its peak memory is its own and running out of it ends that
+    run alone. The same call again keeps finished runs. Raises LilliputError as `train` does."""
+    base = load_recipe(recipe, overrides, data=data)
+    context = base.model.context_length
+    wanted = sorted(set(sizes)) or [context * 2**power for power in range(7)]
+    if wanted[0] < context:
+        raise ConfigError(f"a batch of {wanted[0]} tokens is less than one row of {context} (model.context_length)")
+    tokens = tokens or LEAST_STEPS * wanted[-1]
+    if tokens < LEAST_STEPS * wanted[-1]:
+        raise ConfigError(
+            f"{tokens:,} tokens are under {LEAST_STEPS} steps of the largest batch ({wanted[-1]:,} tokens)",
+            f"give --tokens {LEAST_STEPS * wanted[-1]} or smaller --sizes",
+        )
+    trials = {}
+    for batch in wanted:
+        steps = max(1, tokens // batch)
+        changes = [f"train.batch_tokens={batch}", f"train.micro_batch_tokens={batch}", f"train.steps={steps}"]
+        changes += ["train.tokens=null", f"evaluate.steps={max(1, steps // 4)}"]
+        trials[float(batch)] = _short(base, f"b{batch}", changes)
+    folder = Path(runs) / name
+    found = _all(trials, folder, base, say, _in_own_process)
+    judged = None if found is None else judge_batches(found)
+    return _written(judged, folder, base, lambda: batches_page(name, judged) if isinstance(judged, Batches) else "")
+
+
+def _short(base: Recipe, name: str, changes: Sequence[str]) -> Recipe:
+    """The recipe of one trial: its changes, and nothing that a comparison has no use for."""
+    plain = ["train.epochs=null", "train.seconds=null", "evaluate.samples=0", "evaluate.baselines=[]"]
+    values = {**base.model_dump(mode="json"), "name": name}
+    return validate(Recipe, override(values, [*plain, "evaluate.patience=null", *changes]), name)
+
+
+def _all(
+    trials: dict[float, Recipe],
+    folder: Path,
+    base: Recipe,
+    say: Callable[[str], None],
+    run: Callable[[float, Recipe, Path], Outcome],
+) -> list[Outcome] | None:
+    """The outcome of every trial, with a bar; None where one was interrupted."""
+    for recipe in trials.values():
+        check_same(recipe, RunFolder(folder / recipe.name))
+    dataset(base, say)  # before the bar, which would hide what is said of the data
+    outcomes = []
+    with progress(folder.name, len(trials), "runs") as bar:
+        for value, recipe in trials.items():
+            bar.describe(f"{folder.name} {recipe.name}")
+            try:
+                outcomes.append(run(value, recipe, folder))
+            except Interrupted:
+                return None
+            bar.advance()
+    return outcomes
+
+
+def _written(found: Rates | Batches | None, folder: Path, base: Recipe, page: Callable[[], str]) -> Tried:
+    tried = Tried(found, folder / "trials.html", base)
+    if found is not None:
+        write_text(tried.page, page())
+        write_json(folder / "results.json", tried.as_dict())
+    return tried
+
+
+def _known(kept: Path) -> Outcome | None:
+    """The outcome that a trial's folder holds. One that is damaged is moved aside: the trial's run tells it again."""
+    if not kept.exists():
+        return None
+    try:
+        return Outcome(**read_kept(kept))
+    except (OSError, ValueError, TypeError):
+        set_aside(kept)
+        return None
+
+
+def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
+    """The outcome of a trial here, or the one that is kept in its folder. Raises Interrupted."""
+    kept = folder / recipe.name / "trial.json"
+    if (known := _known(kept)) is not None:
+        return known
+    try:
+        run = train(recipe, runs=folder, say=_quiet, live=False)
+    except TrainingError as error:
+        outcome = _outcome(value, Run(folder / recipe.name), error.message)
+    else:
+        if not run.summary:
+            raise Interrupted
+        outcome = _outcome(value, run, None)
+    write_sealed(kept, asdict(outcome))
+    return outcome
+
+
+def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
+    """What a trial's folder says."""
+    losses = [line["val_bits_per_byte"] for line in run.metrics if "val_bits_per_byte" in line]
+    last_line, summary = run.metrics[-1] if run.metrics else {}, run.summary
+    return Outcome(
+        value=value,
+        steps=summary.get("steps", last_line.get("step", 0)),
+        tokens=summary.get("tokens", last_line.get("tokens", 0)),
+        first=losses[0] if losses else None,
+        lowest=min(losses) if losses else None,
+        last=losses[-1] if summary and losses else None,  # not the summary's, which is of a larger set
+        tokens_per_second=summary.get("tokens_per_second"),
+        peak_bytes=None,
+        failed=failed,
+    )
+
+
+def _in_own_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
+    """The same in a new process, with its peak memory; a trial that surely needs more than there is is not begun."""
+    kept = folder / recipe.name / "trial.json"
+    if (known := _known(kept)) is not None:
+        return known
+    rows, context = recipe.train.batch_tokens // recipe.model.context_length, recipe.model.context_length
+    needed = sum(counts.memory(recipe.model, rows, context, recipe.train.optimizer.kind).training.values())
+    if choose_device(recipe.device).type == "cpu" and needed > memory():
+        return _failed(value, f"needs about {size(needed)}, and here there are {size(memory())}")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_child, value, recipe.model_dump_json(), str(folder)).result()
+        except BrokenProcessPool:
+            return _failed(value, "its process was killed, most likely for want of memory")
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+
+def _failed(value: float, why: str) -> Outcome:
+    return Outcome(value, 0, 0, None, None, None, None, None, why)
+
+
+def _child(value: float, recipe: str, folder: str) -> Outcome:
+    """What the new process does."""
+    asked = Recipe.model_validate_json(recipe)
+    try:
+        outcome = _in_process(value, asked, Path(folder))
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        return _failed(value, f"out of memory: {str(error).splitlines()[0]}")
+    measured = Outcome(**{**asdict(outcome), "peak_bytes": peak_memory(choose_device(asked.device))})
+    write_sealed(Path(folder) / asked.name / "trial.json", asdict(measured))
+    return measured
+
+
+def _quiet(text: str) -> None:
+    """The bar speaks for the runs."""

@@ -1,0 +1,201 @@
+"""Checkpoints: a stock Hugging Face folder plus trainer state, written whole or not at all, verified when read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lilliput.base.damage import SEAL, set_aside, unsealed, write_sealed
+from lilliput.base.disk import FULL, no_room
+from lilliput.base.errors import CheckpointError, LilliputError, TrainingError
+from lilliput.base.files import read_json, sha256, sync, write_json
+from lilliput.base.reading import read_object
+from lilliput.runs.run_folder import RunFolder
+
+MANIFEST = "manifest.json"
+BEFORE = ".before"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerState:
+    """What training needs beyond the weights: `tensors` (optimizer moments) and `values` (counters, callbacks)."""
+
+    tensors: dict[str, Any]
+    values: dict[str, Any]
+
+
+def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
+    """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
+    checkpoints as they were and raises DiskError."""
+    final = run.checkpoint(step)
+    partial = final.with_name(final.name + ".tmp")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "trainer").mkdir(parents=True)
+        write_model(partial / "model")
+        save_file(state.tensors, partial / "trainer" / "optimizer.safetensors")
+        write_json(partial / "trainer" / "state.json", state.values)
+        _seal(partial)
+        _put(partial, final)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise _cannot_write(run, final, error, state) from error
+    return final
+
+
+def _seal(folder: Path) -> None:
+    """Hash every file into manifest.json and force all of it to the disk."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        sync(path)
+    facts = {path.relative_to(folder).as_posix(): _facts(path) for path in files}
+    write_sealed(folder / MANIFEST, {"files": facts})
+    for path in [*(p for p in folder.rglob("*") if p.is_dir()), folder]:
+        sync(path)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _put(partial: Path, final: Path) -> None:
+    """Give a whole checkpoint its name. One of that name steps aside and goes when the new one is there; a kill in
+    between leaves it as *.before, which `newest_good` puts back."""
+    before = final.with_name(final.name + BEFORE)
+    if final.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        os.replace(final, before)
+    os.replace(partial, final)
+    sync(final.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerState) -> LilliputError:
+    kept = run.steps()
+    rest = f"; the last good checkpoint is step {kept[-1]:,}" if kept else "; there is no earlier checkpoint"
+    numbers = [error.errno] if isinstance(error, OSError) else [n for n in FULL if f"os error {n})" in str(error)]
+    for number in numbers:
+        if number in FULL:
+            return no_room(final, _needed(run, state), number, rest)
+    return TrainingError(f"cannot write {final}: {error}{rest}", "type the same command again to go on from there")
+
+
+def _needed(run: RunFolder, state: TrainerState) -> int:
+    """Bytes of a checkpoint: as many as the newest one has. The first one needs more than the trainer's tensors."""
+    for step in reversed(run.steps()):
+        return sum(path.stat().st_size for path in run.checkpoint(step).rglob("*") if path.is_file())
+    return sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
+
+
+def verify(folder: Path) -> None:
+    """Raises CheckpointError when a file of the checkpoint, its manifest among them, is missing, cannot be read, or is
+    not what was written."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise CheckpointError(f"{folder} has no {MANIFEST}")
+    try:
+        listed = _listed(manifest)
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{manifest} is damaged: {' '.join(str(error).split())}") from None
+    for name, expected in listed.items():
+        _compare(folder / name, expected)
+
+
+def _listed(manifest: Path) -> dict[str, Any]:
+    """Size and hash by file. Manifests of earlier versions are not sealed: they must list what is there. Raises
+    OSError and ValueError."""
+    listed = read_object(manifest)
+    if SEAL in listed or "files" in listed:
+        return unsealed(listed)["files"]
+    folder = manifest.parent
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    there = {path.relative_to(folder).as_posix() for path in files} - {MANIFEST}
+    if unlike := sorted(there ^ listed.keys()):
+        raise ValueError(f"it does not list what is there ({unlike[0]})")
+    for name, facts in listed.items():
+        if not isinstance(facts, dict) or {"bytes", "sha256"} - facts.keys():
+            raise ValueError(f"it does not hold the size and hash of {name}")
+    return listed
+
+
+def _compare(path: Path, expected: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing")
+    try:
+        found = _facts(path)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+    if found["bytes"] != expected["bytes"]:
+        raise CheckpointError(f"{path} has {found['bytes']:,} bytes instead of {expected['bytes']}")
+    if found["sha256"] != expected["sha256"]:
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}")
+
+
+def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = False) -> Path | None:
+    """The newest checkpoint that verifies, or None when there is none at all. Damaged ones are reported through
+    `say`; `move_aside`, for the process that holds the run, renames them to *.damaged, so that training can write their
+    steps again (nothing is ever deleted for being damaged). Raises CheckpointError when all are damaged."""
+    if move_aside:
+        _put_back(run)
+    steps = run.steps()
+    for step in reversed(steps):
+        folder = run.checkpoint(step)
+        try:
+            verify(folder)
+            return folder
+        except CheckpointError as error:
+            aside = f" (moved aside as {set_aside(folder).name})" if move_aside else ""
+            say(f"{error.message}{aside}; falling back to the checkpoint before it")
+    if steps:
+        again = "type the same command again to train from the start" if move_aside else "train it again"
+        raise CheckpointError(f"all {len(steps)} checkpoints of {run.path} are damaged", again)
+    return None
+
+
+def _put_back(run: RunFolder) -> None:
+    """Undo what a kill left of a checkpoint that was written again (see `_put`)."""
+    for before in run.checkpoints.glob(f"step-*{BEFORE}"):
+        final = before.with_name(before.name.removesuffix(BEFORE))
+        if final.exists():
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            os.replace(before, final)
+
+
+def read_state(folder: Path, device: str = "cpu") -> TrainerState:
+    """The trainer state of a verified checkpoint."""
+    trainer = folder / "trainer"
+    return TrainerState(
+        tensors=load_file(trainer / "optimizer.safetensors", device=device),
+        values=read_json(trainer / "state.json"),
+    )
+
+
+def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:
+    """What the callback of that name kept in the newest good checkpoint; empty where there is none."""
+    try:
+        folder = newest_good(run, lambda text: None)
+    except CheckpointError:
+        folder = None
+    return read_json(folder / "trainer" / "state.json")["callbacks"].get(callback, {}) if folder else {}
+
+
+def prune(run: RunFolder, keep: int, protected: Callable[[int], bool]) -> None:
+    """Delete all but the newest `keep` checkpoints (at least two), and those that are `protected`, and what an
+    interrupted write left behind."""
+    ordinary = [step for step in run.steps() if not protected(step)]
+    for step in ordinary[: -max(2, keep)]:
+        shutil.rmtree(run.checkpoint(step))
+    for leftover in run.checkpoints.glob("*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""Finding: where a name, a checkpoint or a Hugging Face folder lies on disk, and which model folder it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lilliput.base.errors import CheckpointError, nearest
+from lilliput.runs import checkpoint
+from lilliput.runs.run_folder import RunFolder
+
+RUNS = Path("runs")
+
+
+def find(path: str | Path) -> Path:
+    """A folder as it is given, else runs/<name>. Raises CheckpointError naming the runs that exist."""
+    given = Path(path)
+    for candidate in (given, RUNS / given):
+        if candidate.is_dir():
+            return candidate
+    known = sorted(entry.name for entry in RUNS.iterdir() if entry.is_dir()) if RUNS.is_dir() else []
+    raise CheckpointError(
+        f"there is no run or model folder '{path}'{nearest(str(path), known)}",
+        f"runs here: {', '.join(known)}" if known else "train one first: lilliput train story",
+    )
+
+
+def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
+    """The stock model folder of a run (its newest good checkpoint), of a checkpoint, or the folder itself.
+    Raises CheckpointError when it is none of them or nothing in it is whole."""
+    folder = find(path)
+    if (folder / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{folder} holds an adapter (adapter_config.json), which has to be merged first",
+            f"lilliput import {folder} NAME",
+        )
+    if (folder / "config.json").is_file():
+        if (folder.parent / checkpoint.MANIFEST).is_file():
+            checkpoint.verify(folder.parent)
+        return folder
+    if (folder / "model" / "config.json").is_file():
+        checkpoint.verify(folder)
+        return folder / "model"
+    good = checkpoint.newest_good(RunFolder(folder), say)
+    if good is None:
+        raise CheckpointError(
+            f"{folder} holds no checkpoint and no model",
+            "train it first, or name a folder with a config.json",
+        )
+    return good / "model"

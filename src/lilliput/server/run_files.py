@@ -1,0 +1,120 @@
+"""Files of a run as a server reads them: regular ones alone, a bounded part, and nothing that is wrong in them raises.
+
+A folder of runs holds what other programs, a full disk or a hostile hand left there. Reading it neither waits (a FIFO),
+nor fills the memory (a huge file), nor ends for all runs because of one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lilliput.runs.run_folder import RunFolder
+from lilliput.runs.samples_file import Section, parse_samples
+
+METRICS_BYTES = 64 * 1024 * 1024
+SAMPLES_BYTES = 4 * 1024 * 1024
+RECIPE_BYTES = 64 * 1024
+RECIPE_DEPTH = 20
+OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+Records = Sequence[Mapping[str, Any]]
+
+
+class Unread(Exception):
+    """A run that is there and cannot be read; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run with its metrics, and the time of the last of them in seconds since 1970."""
+
+    run: RunFolder
+    records: Records
+    written: float
+
+
+def read_run(path: Path) -> RunFiles | None:
+    """The run in the folder `path`; None where there are no metrics (yet). Raises Unread where the file of metrics is
+    no regular file, cannot be opened, or holds not one whole line."""
+    run = RunFolder(path)
+    try:
+        data, written = _read(run.metrics, METRICS_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unread(f"metrics.jsonl: {error.strerror}") from None
+    records = [record for line in data.splitlines() if (record := _record(line)) is not None]
+    if data.strip() and not records:
+        raise Unread("metrics.jsonl holds no line of metrics")
+    return RunFiles(run, records, written) if records else None
+
+
+def read_samples(run: RunFolder) -> Section | None:
+    """The newest samples of a run; None where there are none that can be read."""
+    try:
+        data, _ = _read(run.samples, SAMPLES_BYTES)
+        sections = parse_samples(data.decode("utf-8", errors="replace"))
+    except (OSError, ValueError):  # ValueError: a step of five thousand digits
+        return None
+    return sections[-1] if sections else None
+
+
+def read_budget(run: RunFolder) -> Mapping[str, Any]:
+    """The section `train` of a run's recipe; empty where it cannot be read."""
+    try:
+        data, _ = _read(run.recipe, RECIPE_BYTES)
+        text = data.decode("utf-8")
+        budget = (yaml.safe_load(text) or {}).get("train") if _is_plain(text) else None
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return {}
+    return budget if isinstance(budget, dict) else {}
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML is as flat as a recipe that we wrote, and without aliases: a few of them can stand for more values
+    than a computer holds, and the time for brackets within brackets grows with the square of their number."""
+    depth = 0
+    for token in yaml.scan(text, yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken):
+            return False
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > RECIPE_DEPTH:
+            return False
+    return True
+
+
+def _read(path: Path, limit: int) -> tuple[bytes, float]:
+    """The last `limit` bytes of a regular file (from the beginning of a line, where that is not all), and when it was
+    written last. Raises OSError."""
+    # Without O_NONBLOCK the opening of a FIFO waits for a writer; Windows has neither.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(0, "not a regular file")
+        start = max(0, about.st_size - limit)
+        file.seek(start)
+        if start:
+            file.readline(limit)
+        return file.read(limit), about.st_mtime
+
+
+def _record(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of five thousand digits
+        return None
+    return record if isinstance(record, dict) else None

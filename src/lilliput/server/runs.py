@@ -1,0 +1,194 @@
+"""/runs: runs in training as they stand on disk, for the page's live view."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from lilliput.runs.run_folder import RunFolder
+from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, read_run, read_samples
+
+State = Literal["running", "finished", "stopped"]
+POINTS = 240
+"""Points of a curve that are sent at most: more than a small chart shows."""
+
+QUIET_SECONDS = 60.0
+"""A run that wrote nothing for this long, and for several times its usual interval, is taken for stopped."""
+
+
+class RunLine(BaseModel):
+    """A run in the list; `seconds` it has trained, `updated` seconds ago it last wrote."""
+
+    name: str
+    state: State
+    step: int
+    seconds: float
+    updated: float
+    val_bits_per_byte: float | None
+
+
+class Told(BaseModel):
+    """A sample: what leads to the prompt (a model told backwards), the prompt, and what follows it."""
+
+    before: str
+    prompt: str
+    text: str
+
+
+class RunView(RunLine):
+    """All that the live view shows. Curves are (step, bits per byte); `eta` is seconds left, null where it cannot be
+    known (a run bounded by epochs)."""
+
+    fraction: float | None
+    eta: float | None
+    tokens: int
+    tokens_per_second: float | None
+    training: list[tuple[float, float]]
+    validation: list[tuple[float, float]]
+    samples: list[Told]
+    samples_step: int | None
+
+
+class UnreadRun(BaseModel):
+    """A folder that looks like a run's and cannot be read."""
+
+    name: str
+    reason: str
+
+
+class RunList(BaseModel):
+    runs: list[RunLine]
+    unread: list[UnreadRun]
+
+
+def router(folder: Path) -> APIRouter:
+    """The routes, for the runs in `folder`; which need not exist."""
+    routes = APIRouter()
+
+    @routes.get("/runs")
+    def runs() -> RunList:
+        lines, unread = [], []
+        for name, path in sorted(_listed(folder).items()):
+            try:
+                if found := read_run(path):
+                    lines.append(_line(found))
+            except Unread as error:
+                unread.append(UnreadRun(name=name, reason=str(error)))
+        return RunList(runs=sorted(lines, key=lambda line: line.updated), unread=unread)
+
+    @routes.get("/runs/{name}")
+    def run(name: str) -> RunView:
+        path = _listed(folder).get(name)  # looked up in the listing, so that a name is never a path
+        try:
+            found = read_run(path) if path else None
+        except Unread as error:
+            raise HTTPException(404, f"the run {name} cannot be read: {error}") from None
+        if found is None:
+            raise HTTPException(404, f"there is no run of that name in {folder}")
+        return _view(found)
+
+    return routes
+
+
+def _listed(folder: Path) -> dict[str, Path]:
+    """The folders in `folder`, by the names under which they are shown."""
+    try:
+        with os.scandir(folder) as entries:
+            return {_shown(entry.name): Path(entry.path) for entry in entries if entry.is_dir()}
+    except OSError:  # it is not there, no folder, or closed to us: there are no runs to show
+        return {}
+
+
+def _shown(name: str) -> str:
+    """A folder's name as text that can be sent: its bytes may be no UTF-8."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def _line(found: RunFiles) -> RunLine:
+    """The run in short."""
+    records = found.records
+    last, updated = records[-1], max(0.0, time.time() - found.written)
+    validation = _curve(records, "val_bits_per_byte")
+    return RunLine(
+        name=_shown(found.run.path.name),
+        state=_state(found.run, records, updated),
+        step=int(_number(last, "step") or 0),
+        seconds=_number(last, "seconds") or 0.0,
+        updated=updated,
+        val_bits_per_byte=validation[-1][1] if validation else None,
+    )
+
+
+def _state(run: RunFolder, records: Records, updated: float) -> State:
+    if os.path.isfile(run.summary):  # never raises, as Path.is_file does in a closed folder
+        return "finished"
+    times = [second for record in records[-20:] if (second := _number(record, "seconds")) is not None]
+    usual = median([later - sooner for sooner, later in pairwise(times)] or [0.0])
+    return "running" if updated < max(QUIET_SECONDS, 5 * usual) else "stopped"
+
+
+def _view(found: RunFiles) -> RunView:
+    line, records = _line(found), found.records
+    last = records[-1]
+    fraction = 1.0 if line.state == "finished" else _fraction(found.run, last)
+    left = line.seconds * (1 - fraction) / fraction if fraction and line.state == "running" else math.inf
+    newest = read_samples(found.run)
+    return RunView(
+        **line.model_dump(),
+        fraction=fraction,
+        eta=left if math.isfinite(left) else None,
+        tokens=int(_number(last, "tokens") or 0),
+        tokens_per_second=_number(last, "tokens_per_second"),
+        training=_thinned(_curve(records, "bits_per_byte")),
+        validation=_thinned(_curve(records, "val_bits_per_byte")),
+        samples=[Told(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
+        samples_step=newest.step if newest else None,
+    )
+
+
+def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
+    """Share of the budget that is used, by the bounds of the recipe that metrics can be held against; None where the
+    recipe is not there yet or is damaged, and the curve is shown without an ETA."""
+    budget = read_budget(run)
+    used = [
+        done / bound
+        for key in ("steps", "tokens", "seconds")
+        if (bound := _number(budget, key))
+        and bound > 0
+        and (done := _number(last, "step" if key == "steps" else key)) is not None
+    ]
+    return max(0.0, min(1.0, max(used))) if used else None
+
+
+def _number(record: Mapping[str, Any], key: str) -> float | None:
+    """A finite number, else None."""
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        value = float(value)
+    except OverflowError:  # an integer of four hundred digits
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _curve(records: Records, key: str) -> list[tuple[float, float]]:
+    pairs = ((_number(record, "step"), _number(record, key)) for record in records)
+    return [(step, value) for step, value in pairs if step is not None and value is not None]
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most POINTS of the points, evenly taken, the last one always among them."""
+    if len(points) <= POINTS:
+        return points
+    return [points[round(i * (len(points) - 1) / (POINTS - 1))] for i in range(POINTS)]

@@ -1,0 +1,263 @@
+"""What requests and answers hold: OpenAI's names and meanings, and a few of our own, said where they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from lilliput.server.neutral import Body, Neutral, NeutralChat, NeutralMessage
+
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+Ids = Annotated[list[TokenId], Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+FinishReason = Literal["stop", "length"]
+
+
+class StreamOptions(Body):
+    include_usage: bool | None = Field(default=None, description="end the stream with a chunk that holds the usage")
+    include_obfuscation: Literal[False] | None = Field(default=None, description="not supported: false only")
+
+
+class JsonSchema(Body):
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = Field(default=None, description="an answer fits the schema in any case")
+    schema_: dict[str, Any] = Field(alias="schema", description="the JSON Schema that the answer fits")
+
+
+class ResponseFormat(Body):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class Draw(Neutral):
+    """What requests for text have in common. null stands for the default."""
+
+    model: str | None = Field(default=None, description="a name from /v1/models; the first one if left out")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="default 1; 0 is greedy")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, description="default 1")
+    top_k: Annotated[int, Field(ge=0)] | None = Field(default=None, description="default 0: all tokens (our own)")
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, description="default 0 (our own)")
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        default=None, description="default 1 (our own)"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        default=None, description="the same seed tells the same text; drawn anew if left out"
+    )
+    stop: Text | Annotated[list[Text], Field(max_length=16)] | None = Field(
+        default=None, description="the text ends before the first of these"
+    )
+    n: Annotated[int, Field(ge=1, le=128)] | None = Field(default=None, description="default 1: texts of each prompt")
+    stream: bool | None = Field(default=None, description="send server-sent events as the text is told")
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = Field(
+        default=None, description="JSON always, of a schema if given; in /v1/completions our own"
+    )
+
+
+class CompletionRequest(Draw):
+    """`/v1/completions`. Give `prompt`, or for a model that reads backwards `ending`."""
+
+    prompt: str | Ids | Annotated[list[str], Field(min_length=1)] | Annotated[list[Ids], Field(min_length=1)] | None = (
+        Field(default=None, description="text that begins a document, or token ids as they are (no mark is added)")
+    )
+    ending: str | None = Field(
+        default=None,
+        description="the end of the text, for a model that reads backwards (our own): the answer is what comes before "
+        "it, in reading order, and a chunk of a stream goes in front of those before it",
+    )
+    max_tokens: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="default 16; 0, with echo or forced_token_ids, scores what is given"
+    )
+    echo: bool | None = Field(default=None, description="the prompt is part of the text")
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        default=None, description="report each token's log-probability and this many likeliest tokens"
+    )
+    forced_token_ids: Ids | None = Field(
+        default=None, description="ids that the answer begins with, as if the model had said them (our own)"
+    )
+    return_token_ids: bool | None = Field(default=None, description="report ids beside texts (vLLM's)")
+    suffix: Literal[""] | None = Field(default=None, description="not supported: empty only")
+    best_of: Literal[1] | None = Field(default=None, description="not supported: 1 only")
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: str
+
+
+class Message(NeutralMessage):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+
+
+class ChatRequest(Draw, NeutralChat):
+    """`/v1/chat/completions`, for models whose tokenizer's folder holds a chat template."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="default: as far as the context goes"
+    )
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, description="the same, newer name")
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(default=None, description="needs logprobs")
+
+
+class TokenizeRequest(Body):
+    """`/tokenize`, in vLLM's words."""
+
+    model: str | None = None
+    prompt: str
+    add_special_tokens: bool | None = Field(
+        default=None, description="begin with the mark of a document's beginning; default true"
+    )
+    return_token_strs: bool | None = None
+
+
+class DetokenizeRequest(Body):
+    model: str | None = None
+    tokens: list[TokenId]
+
+
+# ---------------------------------------------------------------------------- answers
+
+LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)
+"""Default of what only some answers hold; else null is written out, as OpenAI does."""
+
+
+class UsageReport(BaseModel):
+    """`completion_tokens` counts every token that the model said, the mark of the end included."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class TopToken(BaseModel):
+    id: int
+    token: str
+    logprob: float
+
+
+class Logprobs(BaseModel):
+    """One entry a token; null where nothing came before it. `top_tokens` (our own, with return_token_ids) lists what
+    `top_logprobs` maps, with ids and in order. For a text told backwards, `text_offset` counts from its end."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+    top_tokens: list[list[TopToken]] | None = LEFT_OUT
+
+
+class Choice(BaseModel):
+    index: int
+    text: str
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason | None = None
+    token_ids: list[int] | None = LEFT_OUT
+    prompt_token_ids: list[int] | None = LEFT_OUT
+
+
+class Completion(BaseModel):
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: UsageReport | None = LEFT_OUT
+
+
+class ChatTopToken(BaseModel):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChatToken(ChatTopToken):
+    top_logprobs: list[ChatTopToken]
+
+
+class ChatLogprobs(BaseModel):
+    content: list[ChatToken]
+    refusal: None = None
+
+
+class ChatMessage(BaseModel):
+    role: Literal["assistant"] | None = LEFT_OUT
+    content: str | None = None
+
+
+class ChatChoice(BaseModel):
+    index: int
+    message: ChatMessage
+    logprobs: ChatLogprobs | None = None
+    finish_reason: FinishReason | None = None
+
+
+class ChatCompletion(BaseModel):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: UsageReport
+
+
+class ChatDelta(BaseModel):
+    index: int
+    delta: ChatMessage
+    logprobs: ChatLogprobs | None = None
+    finish_reason: FinishReason | None = None
+
+
+class ChatChunk(BaseModel):
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChatDelta]
+    usage: UsageReport | None = LEFT_OUT
+
+
+class ModelCard(BaseModel):
+    """A model as /v1/models lists it; from `context_length` on our own."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["lilliput"] = "lilliput"
+    context_length: int
+    parameters: int
+    reads_forwards: bool
+    chat: bool
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+class Tokens(BaseModel):
+    count: int
+    max_model_len: int
+    tokens: list[int]
+    token_strs: list[str] | None = LEFT_OUT
+
+
+class Detokenized(BaseModel):
+    prompt: str
+
+
+class Problem(BaseModel):
+    message: str
+    type: Literal["invalid_request_error", "authentication_error", "rate_limit_error", "server_error"]
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """How every error looks, as OpenAI's do."""
+
+    error: Problem

@@ -1,0 +1,52 @@
+"""Serving: runs, checkpoints and Hugging Face folders behind one API and one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.errors import ConfigError
+from lilliput.generation.storyteller import load
+from lilliput.runs.finding import RUNS, model_folder
+from lilliput.server.served import Served
+from lilliput.server.server import serve as run_server
+from lilliput.server.template import ChatTemplate
+
+
+def serve(
+    paths: Sequence[str | Path],
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+    int8: bool = False,
+    **settings: Any,
+) -> None:
+    """Serve the models at `paths` until interrupted; `int8` as in `load`, `settings` as in
+    `lilliput.server.server.serve`. Raises ConfigError for two models of one name, and as `load` does."""
+    models = [load_served(path, device, say, int8) for path in paths]
+    names = [served.name for served in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"two of the models would be called '{name}'", "requests tell models apart by name: rename a folder"
+            )
+    run_server(models, runs_folder=RUNS, say=say, **settings)
+
+
+def load_served(
+    path: str | Path, device: str = "auto", say: Callable[[str], None] = print, int8: bool = False
+) -> Served:
+    """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
+    folder = model_folder(path, say)
+    teller = load(folder, device, say, int8)
+    chat = ChatTemplate.find(folder)
+    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, chat, ends=teller.ends)
+
+
+def _name(path: str | Path, folder: Path) -> str:
+    """`story` for a run, `story/step-0001000` for one of its checkpoints."""
+    asked, folder = Path(path).resolve(), folder.resolve()
+    if folder.parent.parent.name != "checkpoints":
+        return folder.name
+    run, step = folder.parent.parent.parent.name, folder.parent.name
+    return f"{run}/{step}" if asked in (folder, folder.parent) else run

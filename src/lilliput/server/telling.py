@@ -1,0 +1,176 @@
+"""Telling: one text of an answer, from the engine's tokens to pieces of text that are safe to send."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lilliput.decoding.engine import Token
+from lilliput.decoding.stops import StopText
+from lilliput.server.errors import about
+
+if TYPE_CHECKING:
+    from lilliput.decoding.decode import Finish
+    from lilliput.decoding.engine import Request
+    from lilliput.objectives.reader import Reader
+    from lilliput.server.worker import Worker
+
+
+@dataclass(frozen=True)
+class Order:
+    """One text that is asked for.
+
+    echoed    how many ids of the prompt, counted from its end, are part of the text (the forced ones among them)
+    forced    how many ids at the prompt's end count as told: stop strings are looked for in them
+    scores_only  whether the text ends with the prompt: of what the engine says after it, nothing is shown or counted
+    source    the request's field that the prompt comes from
+    forwards  whether the text grows at its end; else at its beginning
+    """
+
+    request: Request
+    reader: Reader
+    stops: tuple[str, ...] = ()
+    echoed: int = 0
+    forced: int = 0
+    scores_only: bool = False
+    source: str = "prompt"
+    forwards: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A token of the text; `offset` is the number of characters between it and where the text started to grow."""
+
+    token: Token
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text to put behind what was sent before (in front of it, for a text told backwards), the tokens whose text is
+    now whole, and why the text ends with it."""
+
+    text: str = ""
+    said: tuple[Said, ...] = ()
+    finish: Finish | None = None
+
+    def joined(self, later: Piece, forwards: bool) -> Piece:
+        """This piece and the next one as one."""
+        text = self.text + later.text if forwards else later.text + self.text
+        return Piece(text, self.said + later.said, later.finish)
+
+
+class Telling:
+    """The pieces of one text. Held back is what may be the beginning of a stop string or the middle of a character."""
+
+    def __init__(self, order: Order):
+        self._order, self._reader = order, order.reader
+        # A text told backwards grows at its front: mirrored, letter by letter, it grows at its end.
+        self._turn = slice(None) if order.forwards else slice(None, None, -1)
+        self._stops = StopText([stop[self._turn] for stop in order.stops])
+        self._begun = False
+        self._shown = 0  # characters
+        self._waiting: deque[tuple[Said, int]] = deque()  # tokens that are not whole, with where they end
+
+    def hear(self, token: Token, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
+        """What the engine's next token adds; a piece with a finish is the last. `scores` are the prompt's, where it
+        was scored."""
+        if not self._begun:
+            self._begun = True
+            for piece in self._begin(scores):
+                yield piece
+                if piece.finish:
+                    return
+        yield self._end("length") if self._order.scores_only else self._push(token)
+
+    def _begin(self, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
+        """The part of the prompt that belongs to the text."""
+        prompt = self._order.request.prompt
+        for place in range(len(prompt) - self._order.echoed, len(prompt)):
+            token = (scores[place] if scores else None) or Token(prompt[place], math.nan)
+            yield self._add(token, matched=place >= len(prompt) - self._order.forced)
+
+    def _push(self, token: Token) -> Piece:
+        if token.id is None:
+            return self._end("stop")
+        if token.finish == "stop":
+            last = Said(token, self._reader.characters)
+            piece = self._end("stop")
+            return Piece(piece.text, (*piece.said, last), "stop")
+        piece = self._add(token, matched=True)
+        if piece.finish or token.finish is None:
+            return piece
+        return piece.joined(self._end(token.finish), self._order.forwards)
+
+    def _add(self, token: Token, matched: bool) -> Piece:
+        assert token.id is not None
+        said = Said(token, self._reader.characters)
+        text = self._reader.push(token.id)
+        self._waiting.append((said, self._reader.characters))
+        return self._show(text, matched)
+
+    def _show(self, text: str, matched: bool) -> Piece:
+        """What is safe to show of new text, once stop strings are looked for in it."""
+        found = False
+        if matched:
+            text, found = self._stops.push(text[self._turn])
+            text = text[self._turn]
+        self._shown += len(text)
+        return Piece(text, self._whole(found) if text or found else (), "stop" if found else None)
+
+    def _whole(self, last: bool) -> tuple[Said, ...]:
+        """Tokens whose text has been shown whole (at the last, also in part). A token without text of its own (the
+        middle of a character) goes with the one after it."""
+        count = 0
+        for place, (said, end) in enumerate(self._waiting, start=1):
+            if end > self._shown and not (last and said.offset < self._shown):
+                break
+            if end > said.offset or last:
+                count = place
+        return tuple(self._waiting.popleft()[0] for _ in range(count))
+
+    def _end(self, finish: Finish) -> Piece:
+        """All that was held back."""
+        piece = self._show(self._reader.flush(), matched=True)
+        if piece.finish:
+            return piece
+        held = self._stops.flush()[self._turn]
+        self._shown += len(held)
+        return piece.joined(Piece(held, self._whole(last=True), finish), self._order.forwards)
+
+
+@dataclass
+class Usage:
+    """Tokens read and said, so far."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+async def tell(
+    worker: Worker, orders: Sequence[Order], usage: Usage, client: str
+) -> AsyncGenerator[tuple[int, Piece], None]:
+    """(index, piece) of every order of `client` as they come; when it is left early, all its slots are freed at once.
+
+    Raises as `Worker.submit` does before the first piece, and the engine's error in the middle."""
+    tellings = [Telling(order) for order in orders]
+    with about(orders[0].source):
+        call = await worker.submit([order.request for order in orders], client)
+    usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
+    worker.prompt_tokens += usage.prompt_tokens
+    try:
+        with about("response_format"):  # all that the engine refuses of one text in the middle
+            async for event in call:
+                said = event.token.id is not None and not orders[event.index].scores_only
+                usage.completion_tokens += said
+                worker.completion_tokens += said
+                for piece in tellings[event.index].hear(event.token, event.job.prompt_scores):
+                    if piece.finish:
+                        call.cancel(event.index)
+                    if piece != Piece():
+                        yield event.index, piece
+    finally:
+        call.cancel()

@@ -1,0 +1,221 @@
+"""Worker: the one thread that owns a model's Engine, and the calls through which requests reach it and hear back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.decoding.engine import Engine
+from lilliput.server.errors import Busy, Stopping
+
+if TYPE_CHECKING:
+    from lilliput.decoding.engine import Job, Request, Token
+    from lilliput.server.served import Served
+
+log = logging.getLogger("lilliput.server")
+
+STOP_SECONDS = 10.0
+KEPT_SHARE = 8
+"""One more place for each so many slots and places of the queue is kept for clients who have few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One token of the request at `index` of its call."""
+
+    index: int
+    token: Token
+    job: Job
+
+
+class Call:
+    """Requests that came together, while they are under way. Iterating gives their events until all have ended or been
+    cancelled. Lives on the event loop, apart from `jobs`, which belongs to the worker's thread."""
+
+    def __init__(self, worker: Worker, requests: Sequence[Request], client: str):
+        self.requests, self.client = tuple(requests), client
+        self.jobs: dict[int, Job] = {}
+        self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._worker = worker
+        self._left = set(range(len(requests)))
+        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while self._left:
+            event = await self._events.get()
+            if isinstance(event, Exception):
+                raise event
+            if event.index not in self._left:
+                continue  # said before the cancellation reached the engine
+            if event.token.finish is not None:
+                self._ended(event.index)
+            yield event
+
+    def cancel(self, index: int | None = None) -> None:
+        """Free the slot of the request at `index`, or of all that still run."""
+        indices = list(self._left) if index is None else [index] if index in self._left else []
+        for each in indices:
+            self._ended(each)
+        if indices:
+            self._worker.ask(lambda: self._worker.drop(self, indices))
+
+    def hear(self, event: Event | Exception) -> None:
+        """An event from the worker; called on the event loop."""
+        self._events.put_nowait(event)
+
+    def _ended(self, index: int) -> None:
+        self._left.remove(index)
+        self._worker.count(self.client, -1)
+
+
+class Worker:
+    """Steps one Engine in a thread of its own. `submit` and `outstanding` belong to the event loop that calls `start`.
+
+    slots        texts that are told side by side
+    queue        further texts that may wait
+    outstanding  texts that run or wait
+    prompt_tokens, completion_tokens  read and said so far
+    """
+
+    def __init__(self, served: Served, slots: int, queue_length: int):
+        self.served, self.slots, self.queue_length = served, slots, queue_length
+        self.engine = Engine(served.model, slots, fair=True)
+        self.outstanding = self.prompt_tokens = self.completion_tokens = 0
+        self._of_client: Counter[str] = Counter()
+        self._taken = threading.Event()  # the event loop has taken what was said last
+        self._taken.set()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: dict[int, tuple[Call, int]] = {}  # by id of the job, which the engine keeps alive
+        self._thread = threading.Thread(target=self._run, name=f"engine of {served.name}", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def give_up(self) -> None:
+        """End every text that is under way, with the error Stopping for who asked for it."""
+        self.ask(lambda: self._fail(Stopping("the server is being stopped")))
+
+    def stop(self) -> None:
+        """End the thread after its present step; one that takes longer than STOP_SECONDS ends with the process."""
+        self._tasks.put(None)
+        self._thread.join(STOP_SECONDS)
+
+    def check_room(self, texts: int, client: str) -> None:
+        """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now. A
+        few places beyond the queue are for clients who have fewer texts than that: one alone never keeps others out.
+        """
+        room, kept = self.slots + self.queue_length, (self.slots + self.queue_length) // KEPT_SHARE
+        places = f"{self.slots} slots and a queue of {self.queue_length}"
+        if texts > room:
+            raise ConfigError(
+                f"{texts} texts are asked for at once; the server has {places}", "ask for fewer at a time"
+            )
+        if self._of_client[client] + texts <= kept:
+            room += kept
+        if self.outstanding + texts > room:
+            raise Busy(
+                f"{self.outstanding} texts run or wait, and {texts} more do not fit into {places}", "ask again later"
+            )
+
+    def count(self, client: str, texts: int) -> None:
+        """So many texts of `client` more (or less) run or wait."""
+        self.outstanding += texts
+        self._of_client[client] += texts
+        if not self._of_client[client]:
+            del self._of_client[client]
+
+    async def submit(self, requests: Sequence[Request], client: str) -> Call:
+        """Queue requests that belong together, all or none. Raises as `check_room` does, and ConfigError for a
+        request that the engine refuses."""
+        self.check_room(len(requests), client)
+        call = Call(self, requests, client)
+        self.count(client, len(requests))
+        self.ask(lambda: self._accept(call))
+        try:
+            await call.accepted
+        except BaseException:  # refused, or the client left meanwhile
+            call.cancel()
+            raise
+        return call
+
+    def ask(self, task: Callable[[], None]) -> None:
+        """Have the thread do this before its next step."""
+        self._tasks.put(task)
+
+    # ------------------------------------------------------------------ in the thread
+
+    def _run(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get(block=self.engine.idle)
+            except queue.Empty:
+                self._step()
+                continue
+            if task is None:
+                return
+            task()
+
+    def _accept(self, call: Call) -> None:
+        try:
+            for index, request in enumerate(call.requests):
+                call.jobs[index] = job = self.engine.submit(request, client=call.client, call=call)
+                self._calls[id(job)] = call, index
+        except Exception as error:
+            self.drop(call, list(call.jobs))
+            self._tell(lambda error=error: call.accepted.done() or call.accepted.set_exception(error))
+        else:
+            self._tell(lambda: call.accepted.done() or call.accepted.set_result(None))
+
+    def drop(self, call: Call, indices: Sequence[int]) -> None:
+        for index in indices:
+            job = call.jobs.pop(index, None)
+            if job is not None and self._calls.pop(id(job), None):
+                self.engine.cancel(job)
+
+    def _step(self) -> None:
+        try:
+            events = self.engine.step()
+        except Exception as error:
+            known = isinstance(error, LilliputError)
+            log.error("the engine of '%s' failed: %s", self.served.name, error, exc_info=None if known else error)
+            self._fail(error)
+            return
+        said: list[tuple[Call, Event | Exception]] = []
+        for job, token in events:
+            call, index = self._calls[id(job)]
+            if token.finish is not None:
+                del self._calls[id(job)], call.jobs[index]
+            said.append((call, job.error or Event(index, token, job)))
+        # The thread is never more than a step ahead: else, under load, what it says would wait for the event loop in
+        # a line that grows, and new requests behind it.
+        self._taken.wait(STOP_SECONDS)
+        self._taken.clear()
+        self._tell(lambda: self._deliver(said))
+
+    def _deliver(self, said: Sequence[tuple[Call, Event | Exception]]) -> None:
+        """On the event loop."""
+        for call, event in said:
+            call.hear(event)
+        self._taken.set()
+
+    def _fail(self, error: Exception) -> None:
+        """Give up every text, and say why to each call."""
+        for call in {id(call): call for call, _ in self._calls.values()}.values():
+            self.drop(call, list(call.jobs))
+            self._tell(lambda call=call: call.hear(error))
+
+    def _tell(self, task: Callable[[], object]) -> None:
+        assert self._loop is not None
+        # The loop is closed where the server was ended at once (a second Ctrl-C): nobody hears.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(task)

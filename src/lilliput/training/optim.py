@@ -1,0 +1,107 @@
+"""Optimisers: which parameter takes which step, and their state as named tensors for a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lilliput.base.errors import CheckpointError
+from lilliput.training.config import OptimizerConfig
+from lilliput.training.muon import Muon
+
+
+@dataclass(slots=True)
+class Optimizers:
+    """The optimisers of a run as one. Every group keeps its peak in `peak`; `set_factor` scales all of them."""
+
+    optimizers: list[torch.optim.Optimizer]
+    names: dict[torch.Tensor, str]
+
+    def set_factor(self, factor: float) -> None:
+        """Set every learning rate to `factor` times its peak."""
+        for group in self._groups():
+            group["lr"] = group["peak"] * factor
+
+    @property
+    def learning_rate(self) -> float:
+        """The last group's learning rate now (Muon's, or that of AdamW's plain part): the one that logs show."""
+        return self._groups()[-1]["lr"]
+
+    def step(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def zero_grad(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Every state tensor as 'parameter.key'."""
+        return {
+            f"{self.names[parameter]}.{key}": torch.as_tensor(value)
+            for optimizer in self.optimizers
+            for parameter, values in optimizer.state.items()
+            for key, value in values.items()
+        }
+
+    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Put back what `state` gave. Raises CheckpointError when a tensor belongs to no parameter."""
+        by_name = {name: parameter for parameter, name in self.names.items()}
+        owner = {p: o for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
+        for full, tensor in tensors.items():
+            name, _, key = full.rpartition(".")
+            parameter = by_name.get(name)
+            if parameter is None:
+                raise CheckpointError(f"the optimizer state has '{full}', which is no parameter of this model")
+            # A step counter stays where AdamW keeps it (the CPU); moments live beside their parameter.
+            moved = tensor.clone() if key == "step" else tensor.to(parameter.device, copy=True)
+            owner[parameter].state[parameter][key] = moved
+
+    def _groups(self) -> list[dict]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+
+def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Optimizers:
+    """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
+    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16."""
+    names: dict[torch.Tensor, str] = {
+        parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
+    matrices, embedding, tables, vectors = [], [], [], []
+    for parameter, name in names.items():
+        in_block = name.startswith("blocks.")
+        place = (
+            vectors
+            if parameter.ndim < 2
+            else matrices
+            if in_block
+            else embedding
+            if name.startswith("embed.")
+            else tables
+        )
+        place.append(parameter)
+
+    rate, decay = config.learning_rate, config.weight_decay
+    table_decay = decay if config.decay_embeddings else 0.0
+    plain = [
+        (embedding, table_decay, config.embedding_learning_rate or rate),
+        (tables, table_decay, rate),
+        (vectors, 0.0, rate),
+    ]
+    optimizers: list[torch.optim.Optimizer] = []
+    if config.kind == "adamw":
+        plain.insert(0, (matrices, decay, rate))
+    groups = [{"params": params, "weight_decay": wd, "lr": lr} for params, wd, lr in plain if params]
+    if groups:
+        optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
+    if config.kind == "muon" and matrices:
+        rates = {"lr": config.muon_learning_rate, "momentum": config.muon_momentum, "weight_decay": decay}
+        optimizers.append(Muon(matrices, **rates, bf16=bf16))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return Optimizers(optimizers, names)

@@ -1,0 +1,72 @@
+"""LiveRun: the callback that shows a run in the terminal while it goes on."""
+
+from __future__ import annotations
+
+import math
+
+from lilliput.base.console import console
+from lilliput.runs.samples_file import Sample
+from lilliput.training.callbacks import Callback, Record
+from lilliput.training.live import LiveView
+from lilliput.training.trainer import Trainer
+
+
+class LiveRun(Callback):
+    """Opens the view at the first step and closes it at the end; `note` and `sample` may come at any time."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.view: LiveView | None = None
+        self.val_bits: float | None = None
+        self.began = (0.0, 0.0)
+
+    def on_start(self, trainer: Trainer) -> None:
+        self.view = LiveView(None if trainer.budget.seconds else trainer.budget.steps, self.name, console)
+        self.began = (trainer.progress, trainer.seconds)
+        for record in trainer.run.read_metrics():
+            self.val_bits = record.get("val_bits_per_byte", self.val_bits)
+            fraction = trainer.budget.progress(record["step"], record.get("seconds") or 0.0)
+            self.view.remember(fraction, record.get("bits_per_byte"), record.get("val_bits_per_byte"))
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        assert self.view is not None
+        self.val_bits = record.get("val_bits_per_byte", self.val_bits)
+        self.view.update(
+            step=record["step"],
+            fraction=trainer.progress,
+            tokens=record["tokens"],
+            seconds=record["seconds"],
+            eta=self._eta(trainer),
+            tokens_per_second=record["tokens_per_second"],
+            train_bpb=record["bits_per_byte"],
+            val_bpb=self.val_bits,
+            learning_rate=record["learning_rate"],
+        )
+
+    def _eta(self, trainer: Trainer) -> float:
+        """Seconds left at the mean speed of this process."""
+        progress, seconds = self.began
+        done = trainer.progress - progress
+        return (trainer.seconds - seconds) * (1 - trainer.progress) / done if done > 0 else math.nan
+
+    def on_end(self, trainer: Trainer) -> None:
+        assert self.view is not None
+        self.view.close()
+
+    def sample(self, sample: Sample) -> None:
+        """Show a fresh text."""
+        if self.view is None:
+            return
+        if sample.before:
+            self.view.sample("", sample.before + sample.prompt)
+        else:
+            self.view.sample(sample.prompt, sample.text)
+
+    def note(self, text: str) -> None:
+        """Say one line without disturbing the view."""
+        if self.view is not None:
+            self.view.note(text)
+        else:
+            from lilliput.base.console import say
+
+            say(text)

@@ -1,0 +1,123 @@
+"""What a run chooses for the machine it is on: precision, threads, micro-batch, and whether compiling repays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from lilliput.base.console import duration
+from lilliput.base.errors import TrainingError
+from lilliput.base.machine import can_compile, choose_precision, configure_threads
+from lilliput.base.threads import counted
+from lilliput.training.config import TrainConfig
+from lilliput.training.schedule import Budget
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Model
+    from lilliput.objectives.objective import Batch, Objective
+
+# A first compile costs 16 s on two cores (2 s where the shape is known) and makes a step 1.05 to 1.15 times as fast, so
+# that it has paid for itself after two to six minutes (docs/studies/speed.md).
+REPAYS_SECONDS = 300.0
+MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was chosen for this machine at the start of a run; kept in its checkpoints, since a resumed run must
+    compute the same way to give the same bits."""
+
+    precision: str
+    compile: bool
+    micro_batch_rows: int
+    threads: int
+
+
+def choose(
+    config: TrainConfig,
+    model: Model,
+    objective: Objective,
+    sample: Callable[[], Batch],
+    budget: Budget,
+    say: Callable[[str], None],
+) -> Settings:
+    """Settings for `model` on its device; each choice that was made by measuring is said. `sample()` gives a batch of
+    the run to time an eager step with; the weights are not changed."""
+    device = next(model.parameters()).device
+    threads = configure_threads(config.threads)
+    precision = choose_precision(config.precision, device, threads)
+    say(f"{device.type}, {counted(threads)}, {precision.reason}")
+    length = sample().tokens.shape[1]
+    tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
+    rows = max(1, min(tokens, config.batch_tokens) // length)
+    settings = Settings(precision.name, False, rows, threads)
+    if device.type == "cuda" and config.micro_batch_tokens is None:
+        settings = _fitting(model, objective, sample(), settings)
+        say(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
+    if config.compile is True and not can_compile(device):
+        say("train.compile=true, but this machine has no compiler for it (install g++); training goes on eagerly")
+    if config.compile is False or not can_compile(device):
+        return settings
+    compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, say)
+    return replace(settings, compile=compile_it)
+
+
+def _fitting(model: Model, objective: Objective, batch: Batch, settings: Settings) -> Settings:
+    """The settings with as many rows a pass, halved and halved again, as memory holds beside the optimiser's state,
+    which does not exist yet: two moments of four bytes a parameter. Raises TrainingError where not one row fits."""
+    rows = settings.micro_batch_rows
+    while rows:
+        settings = replace(settings, micro_batch_rows=rows)
+        try:
+            moments = [torch.empty_like(p, dtype=torch.float32) for p in model.parameters() for _ in range(2)]
+            _eager_seconds(model, objective, batch, settings)
+        except torch.OutOfMemoryError:
+            model.zero_grad(set_to_none=True)
+            moments = []
+            rows //= 2
+        else:
+            del moments
+            return settings
+    raise TrainingError(
+        f"not even one row of {batch.tokens.shape[1]} tokens fits into the device's memory",
+        "try train.activation_checkpointing=true, a shorter model.context_length or a smaller model.style",
+    )
+
+
+def _repays(
+    model: Model,
+    objective: Objective,
+    batch: Batch,
+    settings: Settings,
+    budget: Budget,
+    say: Callable[[str], None],
+) -> bool:
+    """Whether the rest of the run, at the speed of an eager step, is long enough to repay compilation."""
+    seconds = budget.seconds or float("inf")
+    if budget.steps is not None:
+        seconds = min(seconds, budget.steps * _eager_seconds(model, objective, batch, settings))
+    compile_it = seconds > REPAYS_SECONDS
+    verb = "compiling" if compile_it else "not compiling"
+    say(f"{verb}: about {duration(seconds)} of training (compiling repays from {duration(REPAYS_SECONDS)})")
+    return compile_it
+
+
+def _eager_seconds(model: Model, objective: Objective, batch: Batch, settings: Settings) -> float:
+    """Seconds of one step's forward and backward passes, from the faster of two micro-batches."""
+    device = next(model.parameters()).device
+    parts = batch.split(settings.micro_batch_rows)
+    best = float("inf")
+    enabled = settings.precision == "bf16"
+    for _ in range(2):
+        began = time.perf_counter()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
+            loss = objective.loss(model, objective.prepare(model, parts[0].to(device)))
+        loss.total.backward()
+        loss.total.item()
+        best = min(best, time.perf_counter() - began)
+    model.zero_grad(set_to_none=True)
+    return best * len(parts)

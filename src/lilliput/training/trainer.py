@@ -1,0 +1,352 @@
+"""The training loop: batches in, steps out; it knows no objective, no model style and no instrument by name."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from lilliput.base.errors import TrainingError
+from lilliput.base.seeds import derive, generator
+from lilliput.runs import checkpoint
+from lilliput.runs.run_folder import RunFolder
+from lilliput.training import optim, schedule
+from lilliput.training.callbacks import Callback, Record
+from lilliput.training.compiled import Compiled
+from lilliput.training.config import TrainConfig
+from lilliput.training.interrupt import Abandoned, Interrupt
+from lilliput.training.settings import Settings
+
+if TYPE_CHECKING:
+    from lilliput.data.loader import Loader
+    from lilliput.model.transformer import Model
+    from lilliput.objectives.objective import Batch, Objective
+
+ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (train.clip) or try train.precision=fp32"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Where a run stands. `position` counts rows drawn from the loader's endless stream; `seconds` is wall time
+    over all processes that worked on the run, `training_seconds` the part of it spent in steps; `progress` is the share
+    of the budget used when the last step was done, and `before` when the one before it was that callbacks saw."""
+
+    step: int = 0
+    position: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    training_seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_row: int = 0
+    rollbacks: int = 0
+    before: float = 0.0
+    progress: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """One step's numbers; `loss` is nats a learned token."""
+
+    loss: float
+    grad_norm: float
+    metrics: dict[str, float]
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch and where it was drawn: `rows` rows of the loader from `position` on."""
+
+    batch: Batch
+    position: int
+    rows: int
+
+
+class Trainer:
+    """Trains `model` on rows of `loader` by `objective` into `run`.
+
+    bytes_per_target    UTF-8 bytes of text a learned token stands for, over the training split: turns nats a token
+                        into bits a byte for display (evaluation counts exactly)
+    resume_from         a verified checkpoint to go on from (`checkpoint.newest_good`)
+    write_model         writes the stock folder of the weights as they are: `write_model(folder)`
+    read_model          puts the weights of such a folder into `model`
+    say                 shows one line to the person
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        loader: Loader,
+        config: TrainConfig,
+        run: RunFolder,
+        settings: Settings,
+        *,
+        seed: int,
+        bytes_per_target: float,
+        write_model: Callable[[Path], None],
+        read_model: Callable[[Path], None],
+        resume_from: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        say: Callable[[str], None] = print,
+    ):
+        self.model, self.objective, self.loader = model, objective, loader
+        self.config, self.run, self.settings, self.seed = config, run, settings, seed
+        self.callbacks, self.say = list(callbacks), say
+        self.write_model, self.read_model = write_model, read_model
+        self.bytes_per_target = bytes_per_target
+        self.device = next(model.parameters()).device
+        self.optimizers = optim.build(model, config.optimizer, bf16=settings.precision == "bf16")
+        self.counters = Counters()
+        self.context_length = loader.context_length
+        schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
+        self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
+        self.stopped: str | None = None
+        self._interrupt = Interrupt()
+        self._view = cast("Model", Compiled(model)) if settings.compile else model
+        self._resume_from, self._saved_step = resume_from, -1
+        self._clock = self._saved_at = time.perf_counter()
+
+    # ------------------------------------------------------------------ what callbacks may ask and say
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.counters.step
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of the run so far, earlier processes included."""
+        return self.counters.seconds + time.perf_counter() - self._clock
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget used, 0 to 1."""
+        return self.budget.progress(self.step, self.seconds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further step follows; settled when a step is done, so that all who ask after it see the same."""
+        return self.stopped is not None or self.counters.progress >= 1.0
+
+    def due(self, every: int | None, times: int = 10) -> bool:
+        """Whether what happens every `every` steps happens after this one; None is `times` times a run. A run without
+        a clock counts steps, so that it repeats exactly; one with a clock goes by progress, since either may end it."""
+        if every is None and self.budget.steps is not None and self.budget.seconds is None:
+            every = math.ceil(self.budget.steps / times)
+        return (
+            self.step % every == 0 if every else int(self.counters.progress * times) > int(self.counters.before * times)
+        )
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that a next step would take, as a multiple of its peak."""
+        return schedule.factor(self.config.schedule, self.step, self.counters.progress)
+
+    @property
+    def final_rate(self) -> float:
+        """The same when the whole budget is used: where the schedule leads."""
+        return schedule.factor(self.config.schedule, self.config.schedule.warmup_steps, 1.0)
+
+    def longer(self, factor: float) -> str:
+        """What to type for a run `factor` times as long as this one was so far (see `schedule.longer`)."""
+        shape = self.context_length, self.loader.rows_per_epoch
+        seconds = min(self.seconds, self.budget.seconds or math.inf)  # without what follows the last step
+        return schedule.longer(self.config, *shape, steps=factor * self.step, seconds=factor * seconds)
+
+    def stop(self, reason: str) -> None:
+        """End the run after this step; the first reason given is kept."""
+        self.stopped = self.stopped or reason
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of this run for a forward pass."""
+        if self.settings.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    # ------------------------------------------------------------------ the run
+
+    def train(self) -> str:
+        """Train to the end of the budget, a stop or an interrupt; returns why it ended ('finished', ...)."""
+        self._resume()
+        self._clock = time.perf_counter()
+        with self._interrupt as interrupt, ThreadPoolExecutor(1, "batches") as pool:
+            for callback in self.callbacks:
+                callback.on_start(self)
+            pending = pool.submit(self._make_batch, self.counters.position, self.progress)
+            while not self.finished:
+                try:
+                    pending = self._one_step(pending, pool)
+                except Abandoned:  # it has changed nothing but gradients
+                    self.optimizers.zero_grad()
+                if interrupt.name:
+                    self.stop(f"interrupted by {interrupt.name}")
+                    break
+                if self.due(self.config.checkpoint_steps) or self._is_early(self.step) or self._long_unsaved():
+                    self.save()
+            pending.cancel()
+        if self._saved_step != self.step:
+            self.save()
+        self.counters.seconds, self._clock = self.seconds, time.perf_counter()
+        for callback in self.callbacks:
+            callback.on_end(self)
+        return self.stopped or "finished"
+
+    def _one_step(self, pending: Future[Drawn], pool: ThreadPoolExecutor) -> Future[Drawn]:
+        """One step on the pending batch; returns the next one, made while this step computes."""
+        began = time.perf_counter()
+        drawn = pending.result()
+        position = drawn.position + drawn.rows
+        upcoming = self.budget.progress(self.step + 1, self.seconds)
+        following = pool.submit(self._make_batch, position, upcoming)
+        factor = schedule.factor(self.config.schedule, self.step, self.progress)
+        outcome = self.update(drawn.batch, factor)
+        spent = time.perf_counter() - began
+        self.counters.position = position
+        self.counters.training_seconds += spent
+        self.counters.step += 1
+        self.counters.tokens += drawn.rows * self.context_length
+        if not self.counters.skipped_in_row:  # what was due at a skipped step is due at the next one that is applied
+            self.counters.before = self.counters.progress
+        self.counters.progress = self.progress
+        if not outcome.applied:
+            self._skipped(drawn, outcome)
+            return following
+        self.counters.skipped_in_row = 0
+        self._report(outcome, drawn.rows * self.context_length, spent)
+        return following
+
+    def _make_batch(self, position: int, progress: float) -> Drawn:
+        """The batch of a step that begins when `progress` of the run is over."""
+        rows = schedule.step_rows(self.config, self.context_length, progress)
+        batch = self.objective.batch(self.loader.take(position, rows), generator(self.seed, "batch", position))
+        if self.config.growth.context is not None:
+            batch = batch.cut(schedule.row_length(self.config, self.context_length, progress))
+        return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
+
+    def update(self, batch: Batch, factor: float) -> StepOutcome:
+        """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing.
+        Raises Abandoned where an interrupt could not wait for the gradients."""
+        with self._interrupt.abandonable:
+            outcome = self._gradients(batch)
+        if outcome.applied:
+            self.optimizers.set_factor(factor)
+            self.optimizers.step()
+        self.optimizers.zero_grad()
+        return outcome
+
+    def _gradients(self, batch: Batch) -> StepOutcome:
+        torch.manual_seed(derive(self.seed, "dropout", self.step) % 2**63)
+        self.model.train()
+        batch = self.objective.prepare(self.model, batch)
+        weight = max(self.objective.weight(batch), 1e-9)
+        sums = {"loss": torch.zeros((), device=self.device)}
+        pieces = max(1, self.context_length // batch.tokens.shape[1])
+        for part in batch.split(self.settings.micro_batch_rows * pieces):
+            with self.autocast():
+                loss = self.objective.loss(self._view, part.to(self.device))
+            (loss.total / weight).backward()
+            for name, value in {"loss": loss.total, **loss.metrics}.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
+        *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
+        metrics = dict(zip(sums, means, strict=True))
+        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
+        return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
+
+    def _report(self, outcome: StepOutcome, tokens: int, seconds: float) -> None:
+        record: Record = {
+            "step": self.step,
+            "tokens": self.counters.tokens,
+            "seconds": round(self.seconds, 3),
+            "loss": outcome.loss,
+            "bits_per_byte": outcome.loss / math.log(2) / self.bytes_per_target,
+            "learning_rate": self.optimizers.learning_rate,
+            "grad_norm": outcome.grad_norm,
+            "tokens_per_second": tokens / max(seconds, 1e-9),
+            "step_tokens": tokens,
+            "step_seconds": seconds,
+            **outcome.metrics,
+        }
+        for callback in self.callbacks:
+            callback.on_step(self, record)
+
+    # ------------------------------------------------------------------ when numbers stop being finite
+
+    def _skipped(self, drawn: Drawn, outcome: StepOutcome) -> None:
+        """Name the documents of a batch whose step was skipped; too many in a row roll back, and then stop."""
+        self.counters.skipped += 1
+        self.counters.skipped_in_row += 1
+        names = self.loader.document_ids(self.loader.take(drawn.position, drawn.rows))
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        self.say(
+            f"step {self.step} skipped: loss {outcome.loss:.4g}, gradient norm {outcome.grad_norm:.4g}; "
+            f"its documents: {shown}"
+        )
+        if self.counters.skipped_in_row >= self.config.skip_limit:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Go back to the last good checkpoint and on past the data that failed; the second time, stop."""
+        folder = checkpoint.newest_good(self.run, self.say, move_aside=True)
+        count = self.counters.skipped_in_row
+        if folder is None or self.counters.rollbacks:
+            kept = f"the last good checkpoint is {folder}" if folder else "no checkpoint was reached"
+            raise TrainingError(f"training diverged: {count} steps in a row were not finite; {kept}", ADVICE)
+        failed, seconds = self.counters, self.seconds
+        self._load(folder)
+        self.counters.position, self.counters.seconds = failed.position, seconds  # a clock does not go back
+        self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
+        self.run.rewind(self.step, self.say)
+        self.say(f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed")
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _is_early(self, step: int) -> bool:
+        """One of the steps 1, 2, 4 ... 512 that `train.early_checkpoints` keeps, since most is learnt early."""
+        return self.config.early_checkpoints and step <= 512 and step & (step - 1) == 0
+
+    def _long_unsaved(self) -> bool:
+        """Whether `train.checkpoint_seconds` of this process are over since anything was saved."""
+        return time.perf_counter() - self._saved_at >= self.config.checkpoint_seconds
+
+    def save(self) -> Path:
+        """Write a checkpoint of this moment and delete those no longer kept."""
+        values = {
+            "counters": {**asdict(self.counters), "seconds": self.seconds},
+            "settings": asdict(self.settings),
+            "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks},
+        }
+        state = checkpoint.TrainerState(self.optimizers.state(), values)
+        folder = checkpoint.write(self.run, self.step, self.write_model, state)
+        self._saved_step, self._saved_at = self.step, time.perf_counter()
+        checkpoint.prune(self.run, self.config.keep_checkpoints, self._is_early)
+        for callback in self.callbacks:
+            callback.on_checkpoint(self, folder)
+        return folder
+
+    def _resume(self) -> None:
+        """Go on from the given checkpoint; what an earlier process logged beyond it is forgotten."""
+        if self._resume_from is not None:
+            self._load(self._resume_from)
+            self._saved_step = self.step
+            self.say(f"resumed {self.run.path} at step {self.step:,}")
+        self.run.rewind(self.step if self._resume_from else -1, self.say)
+
+    def _load(self, folder: Path) -> None:
+        self.read_model(folder / "model")
+        state = checkpoint.read_state(folder)
+        self.optimizers.load_state(state.tensors)
+        self.counters = Counters(**state.values["counters"])
+        self._clock = time.perf_counter()
+        self.counters.progress = self.counters.progress or self.progress  # older checkpoints do not hold it
+        for callback in self.callbacks:
+            callback.load_state(state.values["callbacks"].get(type(callback).__name__, {}))

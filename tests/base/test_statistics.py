@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+
+from lilliput.base.errors import DataError, ModelError
+from lilliput.base.statistics import at_least, estimate, interval, share
+
+
+def test_ties_share_the_point():
+    assert share([1.0, 1.0], [0]) == 0.5
+    assert share([1.0, 1.0, 1.0, 0.0], [3]) == 0
+    assert share([2.0, 2.0, 2.0], [1]) == pytest.approx(1 / 3)
+    assert share([0.0, 3.0], [1]) == 1
+    assert math.isnan(share([math.nan, 1.0], [0]))
+
+
+def test_the_standard_error_is_the_samples():
+    found = estimate([1, 0, 1, 1], [0.5] * 4)
+    assert found.score == 0.75
+    assert found.stderr == pytest.approx(np.std([1, 0, 1, 1], ddof=1) / 2)
+    assert (found.chance, found.items) == (0.5, 4)
+    assert math.isnan(estimate([1.0], [0.5]).stderr)
+
+
+def test_a_score_that_is_not_a_number_fails():
+    with pytest.raises(ModelError, match="1 of 2 scores are not numbers"):
+        estimate([math.nan, 1.0], [0.5, 0.5])
+    with pytest.raises(DataError, match="no item"):
+        estimate([], [])
+
+
+ABOVE, BELOW, NOT = "above chance", "below chance", "indistinguishable from chance"
+
+
+@pytest.mark.parametrize(
+    ("right", "items", "chance", "says"),
+    [
+        (3, 3, 1 / 2, NOT),  # p = 0.125
+        (3, 3, 1 / 4, NOT),  # p = 0.016, and three items prove nothing
+        (5, 5, 1 / 2, NOT),  # p = 0.031
+        (6, 6, 1 / 2, ABOVE),  # p = 0.016
+        (0, 6, 1 / 2, BELOW),
+        (5, 6, 1 / 2, NOT),
+        (6, 10, 1 / 4, ABOVE),  # p = 0.020
+        (5, 10, 1 / 4, NOT),  # p = 0.078
+        (14, 20, 1 / 2, NOT),  # p = 0.058
+        (15, 20, 1 / 2, ABOVE),  # p = 0.021
+        (0, 10, 1 / 4, NOT),  # p = 0.056
+        (60, 100, 1 / 2, NOT),  # p = 0.0284; a normal approximation calls it above chance
+        (61, 100, 1 / 2, ABOVE),  # p = 0.018
+        (39, 100, 1 / 2, BELOW),
+        (1, 100, 0.0, NOT),  # no guess gives it, and another hundred items may hold none
+        (5, 100, 0.0, ABOVE),
+        (99, 100, 1.0, NOT),
+    ],
+)
+def test_the_verdict_is_that_of_the_exact_binomial_distribution(right, items, chance, says):
+    assert estimate([1.0] * right + [0.0] * (items - right), [chance] * items).verdict == says
+
+
+def test_the_tail_is_the_sum_of_its_terms():
+    for items, chance in ((7, 0.3), (20, 0.5), (50, 0.01)):
+        for right in range(items + 1):
+            terms = [math.comb(items, k) * chance**k * (1 - chance) ** (items - k) for k in range(right, items + 1)]
+            assert at_least(right, items, chance) == pytest.approx(sum(terms), rel=1e-9)
+    assert at_least(10, 100_000, 0.5) == pytest.approx(1)
+    assert (at_least(0, 9, 0.0), at_least(1, 9, 0.0), at_least(9, 9, 1.0)) == (1, 0, 1)
+
+
+def test_shared_points_count_against_a_difference():
+    """14 right and two ties: 15 of 20 would be above chance, and no more than 14 are sure."""
+    assert estimate([1.0] * 14 + [0.5] + [0.0] * 5, [0.5] * 20).verdict == NOT
+    assert estimate([1.0] * 14 + [0.5] * 2 + [0.0] * 4, [0.5] * 20).verdict == ABOVE
+
+
+def test_graded_scores_are_compared_item_by_item():
+    """F1 beside what answers of other items score: each item is a little better, which the mean alone hardly shows."""
+    others = [0.1 * place for place in range(10)]
+    better = [chance + 0.05 for chance in others]
+    assert estimate(better, others, graded=True).verdict == ABOVE
+    assert estimate(others, better, graded=True).verdict == BELOW
+    assert estimate(better[:3], others[:3], graded=True).verdict == NOT
+    mixed = [chance + (0.05 if place % 2 else -0.05) for place, chance in enumerate(others)]
+    assert estimate(mixed, others, graded=True).verdict == NOT
+
+
+def test_a_guesser_is_told_from_chance_one_time_in_twenty():
+    rng = np.random.default_rng(0)
+    found = [estimate(rng.integers(0, 2, 400).tolist(), [0.5] * 400).verdict for _ in range(400)]
+    assert 0.01 < sum(verdict != NOT for verdict in found) / 400 < 0.07
+
+
+def test_a_guesser_of_degrees_is_told_from_chance_one_time_in_twenty():
+    rng = np.random.default_rng(0)
+    found = [estimate(rng.beta(1, 3, 60).tolist(), [0.25] * 60, graded=True).verdict for _ in range(200)]
+    assert sum(verdict != NOT for verdict in found) / 200 < 0.1
+
+
+def test_the_bootstrap_interval_covers_the_mean_and_shrinks():
+    rng = np.random.default_rng(1)
+    wide, narrow = interval(rng.normal(3, 1, 20).tolist()), interval(rng.normal(3, 1, 2000).tolist())
+    assert wide[0] < 3 < wide[1]
+    assert narrow[1] - narrow[0] == pytest.approx(2 * 1.96 / math.sqrt(2000), rel=0.15)
+    assert interval([1.0, 2.0, 3.0]) == interval([1.0, 2.0, 3.0])
+    with pytest.raises(DataError):
+        interval([])
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.001, 0.25, 1.0])
+def test_three_items_prove_nothing_whatever_chance_is(chance):
+    for score in (0.0, 1.0):
+        assert estimate([score] * 3, [chance] * 3).verdict == NOT

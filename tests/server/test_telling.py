@@ -1,0 +1,116 @@
+"""Pieces of a text: stop strings and characters in parts, whichever way the model reads, and which tokens they hold."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.engine import Request, Token
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.objective import Objective
+from lilliput.objectives.reversed import Reversed
+from lilliput.server.telling import Order, Piece, Telling
+
+DIRECTIONS = {"forwards": Causal(), "by word": Reversed(by="word"), "by token": Reversed(by="token")}
+
+
+def tell(
+    tokenizer: Tokenizer, objective: Objective, ids: list[int], stops: tuple[str, ...] = (), forced: int = 0
+) -> list[Piece]:
+    """The pieces of a text that the engine says as `ids`, the first `forced` of them as part of the prompt."""
+    order = Order(
+        Request((tokenizer.bos_id, *ids[:forced])),
+        objective.reader(tokenizer, None, None),
+        stops,
+        echoed=forced,
+        forced=forced,
+        forwards=objective.reads_forwards,
+    )
+    telling, pieces = Telling(order), []
+    tokens = [Token(number, -1.0) for number in ids[forced:]] + [Token(tokenizer.eos_id, -1.0, finish="stop")]
+    for token in tokens:
+        for piece in telling.hear(token, None):
+            pieces.append(piece)
+            if piece.finish:
+                return pieces
+    raise AssertionError("the text has no end")
+
+
+def join(pieces: list[Piece], objective: Objective) -> Piece:
+    whole = Piece()
+    for piece in pieces:
+        whole = whole.joined(piece, objective.reads_forwards)
+    return whole
+
+
+@pytest.mark.parametrize("objective", DIRECTIONS.values(), ids=DIRECTIONS)
+@given(data=st.data())
+def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
+    tokenizer: Tokenizer, objective: Objective, data: st.DataObject
+) -> None:
+    ids = data.draw(st.lists(st.integers(3, tokenizer.vocab_size - 1), min_size=1, max_size=20))
+    text = objective.told(tokenizer, None, None, ids)
+    start = data.draw(st.integers(0, max(0, len(text) - 1)))
+    stop = text[start : start + data.draw(st.integers(1, 5))] or "absent"
+    forced = data.draw(st.integers(0, len(ids)))
+    whole = join(tell(tokenizer, objective, ids, (stop,), forced), objective)
+    if stop not in text:
+        expected = text
+    elif objective.reads_forwards:
+        expected = text[: text.index(stop)]
+    else:
+        expected = text[text.rindex(stop) + len(stop) :]
+    assert whole.text == expected
+    assert whole.finish == "stop"
+
+
+@pytest.mark.parametrize("objective", DIRECTIONS.values(), ids=DIRECTIONS)
+@given(data=st.data())
+def test_every_token_comes_once_and_in_order(tokenizer: Tokenizer, objective: Objective, data: st.DataObject) -> None:
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=20))
+    whole = join(tell(tokenizer, objective, ids), objective)
+    assert [said.token.id for said in whole.said] == [*ids, tokenizer.eos_id]
+    assert whole.text == objective.told(tokenizer, None, None, ids)
+
+
+def test_the_bytes_of_a_character_come_as_one_piece(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode_bytes("é".encode()[:1]) + tokenizer.encode_bytes("é".encode()[1:])
+    assert len(ids) == 2
+    pieces = [piece for piece in tell(tokenizer, Causal(), ids) if piece.said]
+    assert [(piece.text, [said.token.id for said in piece.said]) for piece in pieces] == [
+        ("é", ids),
+        ("", [tokenizer.eos_id]),
+    ]
+
+
+def test_half_a_character_at_the_end_is_shown_as_damaged(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode_bytes("é".encode()[:1])
+    assert join(tell(tokenizer, Causal(), ids), Causal()).text == "\ufffd"
+
+
+def test_what_may_begin_a_stop_string_is_held_back(tokenizer: Tokenizer) -> None:
+    ids = [number for letter in "xEND!" for number in tokenizer.encode(letter, continuing=True)]
+    pieces = tell(tokenizer, Causal(), ids, ("END.",))
+    assert [piece.text for piece in pieces] == ["x", "", "", "", "END!", ""]
+    cut = join(tell(tokenizer, Causal(), ids, ("ND",)), Causal())
+    assert (cut.text, [said.token.id for said in cut.said]) == ("xE", ids[:2])
+
+
+def test_a_word_told_backwards_comes_whole(tokenizer: Tokenizer) -> None:
+    objective = Reversed(by="word")
+    words = ["Umbrella", "forty", "puddle", "was"]
+    ids = tokenizer.encode(objective.view(" ".join(words) + "."))
+    pieces = tell(tokenizer, objective, ids)
+    for word in words:
+        (piece,) = [piece for piece in pieces if word in piece.text]
+        assert piece.said
+    assert len(pieces) > len(words)
+
+
+def test_offsets_count_from_where_the_text_grows(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("One day Tom saw a kite")
+    said = join(tell(tokenizer, Causal(), ids), Causal()).said
+    for one, following in pairwise(said):
+        assert following.offset - one.offset == len(tokenizer.decode([one.token.id or 0], continuing=True))
