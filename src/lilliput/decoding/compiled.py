@@ -8,8 +8,8 @@ import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.decoding.cache import KVCache
-from lilliput.model.attention import visible
 from lilliput.model.positions import Where
+from lilliput.model.sight import CAUSAL, Sight
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -30,12 +30,11 @@ class _Compiled:
         self._model = model
         self._step = torch.compile(_step, dynamic=False)
 
-    def __call__(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+    def __call__(self, tokens: torch.Tensor, sight: Sight = CAUSAL, cache: KVCache | None = None) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        if (
-            cache is None or tokens.shape[1] != 1 or not max(cache.lengths)
-        ):  # a prompt of one token has a cache of its own
-            return self._model(tokens, cache=cache)
+        plain = sight is not CAUSAL or cache is None or tokens.shape[1] != 1
+        if plain or not max(cache.lengths):  # a prompt of one token has a cache of its own
+            return self._model(tokens, sight, cache)
         if max(cache.lengths) >= cache.capacity:
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions")
         used, rows = cache.batch, 1 if cache.batch == 1 else cache.room
@@ -56,18 +55,17 @@ def _step(
 ) -> torch.Tensor:
     """Hidden states (B, 1, d_model) of tokens (B, 1) at positions `at` (B,); keys and values, (B, Hkv, capacity, d) a
     layer, are written in place."""
-    return model(tokens, cache=_Fixed(keys, values, at[:, None], model.config.window))
+    return model(tokens, cache=_Fixed(keys, values, at[:, None]))
 
 
 class _Fixed:
     """A KVCache in the form that compiles once: positions are a tensor, and everything is looked at behind a mask."""
 
-    def __init__(self, keys: list[torch.Tensor], values: list[torch.Tensor], at: torch.Tensor, window: int | None):
-        self.keys, self.values, self.at, self.window = keys, values, at, window
+    def __init__(self, keys: list[torch.Tensor], values: list[torch.Tensor], at: torch.Tensor):
+        self.keys, self.values, self.at = keys, values, at
 
-    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]:
-        end = self.keys[0].shape[2]
-        return self.at, end, visible(self.at, end, self.window)
+    def places(self, new: int) -> tuple[Where, int]:
+        return self.at, self.keys[0].shape[2]
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rows = torch.arange(len(self.at), device=self.at.device)[:, None]

@@ -24,6 +24,7 @@ from lilliput.decoding.int8 import Int8Linear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
 from lilliput.model.positions import Learned, Rotary
+from lilliput.model.sight import CAUSAL, Sight
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Block, Model
@@ -61,6 +62,8 @@ def why_not(model: Model) -> str | None:
             return f"native.cpp does not know the part {part.__name__}"
     if len({type(block.mlp) for block in blocks}) > 1:
         return "native.cpp does not know blocks that are not alike"
+    if len({*model.config.windows}) > 1:
+        return "native.cpp does not know windows by layer"
     return None if machine.compiler() else "there is no C++ compiler"
 
 
@@ -118,18 +121,17 @@ class _Native:
         turns = isinstance(model.position, Rotary)
         self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
 
-    def __call__(
-        self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
-    ) -> torch.Tensor:
+    def __call__(self, tokens: torch.Tensor, sight: Sight = CAUSAL, cache: KVCache | None = None) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        if cache is None or segments is not None or tokens.numel() > self._most or not self._can_read(tokens, cache):
-            return self._model(tokens, segments=segments, cache=cache)
+        plain = sight is not CAUSAL or cache is None or tokens.numel() > self._most
+        if plain or not self._can_read(tokens, cache):
+            return self._model(tokens, sight, cache)
         (batch, new), width = tokens.shape, self._model.config.d_model
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self._model.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
         if end > self._most_positions:
-            return self._model(tokens, segments=segments, cache=cache)
+            return self._model(tokens, sight, cache)
         bound, count = self._bind(cache), ctypes.c_int64(batch * new)
         bound.threads = torch.get_num_threads()
         slots = torch.arange(batch).repeat_interleave(new)

@@ -1,4 +1,4 @@
-"""Causal self-attention: heads, grouped keys and values, QK-norm, a window, segments and a cache."""
+"""Self-attention: heads, grouped keys and values, QK-norm, what a Sight lets be seen, and a cache."""
 
 from __future__ import annotations
 
@@ -15,30 +15,17 @@ from lilliput.model.parts import HookPoint, Linear
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
     from lilliput.model.positions import Position, Tables, Where
+    from lilliput.model.sight import Seen
 
 
 class Cache(Protocol):
     """Keys and values of the positions so far. A forward pass over T new positions of each row asks once for their
-    `places`: their positions, one more than the last, and what they see (as `visible` gives it; None: all earlier
-    ones). `update` then stores those of a layer, (B, n_kv_heads, T, d_head) each, and returns all of them."""
+    `places`: their positions, and one more than the last of them. `update` then stores the new keys and values of a
+    layer, (B, n_kv_heads, T, d_head) each, and returns all of the layer's, (B, n_kv_heads, end, d_head)."""
 
-    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]: ...
+    def places(self, new: int) -> tuple[Where, int]: ...
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
-
-
-def visible(at: torch.Tensor, end: int, window: int | None, segments: torch.Tensor | None = None) -> torch.Tensor:
-    """Which of the first `end` positions are seen from the positions `at` (1 or B, T): (1 or B, 1, T, end) bool.
-
-    A position sees itself and earlier ones: the last `window`, of its own segment (segments (B, T) of positions 0 to
-    T - 1)."""
-    seen = torch.arange(end, device=at.device)
-    mask = seen <= at[..., None]
-    if window is not None:
-        mask = mask & (seen > at[..., None] - window)
-    if segments is not None:
-        mask = mask & (segments[:, :, None] == segments[:, None, :])
-    return mask[:, None]
 
 
 class Attention(nn.Module):
@@ -76,15 +63,15 @@ class Attention(nn.Module):
         x: torch.Tensor,
         position: Position,
         tables: Tables,
-        mask: torch.Tensor | None,
+        seen: Seen,
         cache: Cache | None,
         layer: int,
     ) -> torch.Tensor:
-        """x (B, T, d_model) -> (B, T, d_model). Without a mask, positions see all earlier ones."""
+        """x (B, T, d_model) -> (B, T, d_model). `seen`: what each position sees in this layer."""
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
-        if mask is None and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
+        if seen.form == "causal" and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
             z = kernels.causal_attention(qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability)
             return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
@@ -97,15 +84,15 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.update(layer, k, v)
         if self.hook_pattern.active or self.hook_attn_scores.active:
-            z = self._spelled_out(q, k, v, mask, probability)
+            z = self._spelled_out(q, k, v, seen, probability)
         else:
             z = F.scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                attn_mask=mask,
+                attn_mask=seen.mask() if seen.form == "some" else None,
                 dropout_p=probability,
-                is_causal=mask is None and (cache is None or new > 1),
+                is_causal=seen.form == "causal",
                 enable_gqa=self.shared != self.heads,
             )
         z = self.hook_z(z.transpose(1, 2))
@@ -119,15 +106,12 @@ class Attention(nn.Module):
         return not looked and not normed and position.halves_or_nothing
 
     def _spelled_out(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, probability: float
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, probability: float
     ) -> torch.Tensor:
         """The same as the fused kernel, with scores and pattern passing through their hook points."""
         groups = self.heads // self.shared
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = q @ k.transpose(-2, -1) * self.width**-0.5
-        if mask is None:
-            end = k.shape[2]
-            mask = visible(torch.arange(end - q.shape[2], end, device=q.device)[None], end, None)
-        scores = self.hook_attn_scores(scores.masked_fill(~mask, float("-inf")))
+        scores = self.hook_attn_scores(scores.masked_fill(~seen.mask(), float("-inf")))
         pattern = self.hook_pattern(scores.softmax(-1, dtype=torch.float32))
         return F.dropout(pattern, probability, probability > 0).to(v.dtype) @ v

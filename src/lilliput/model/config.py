@@ -98,6 +98,9 @@ class ModelConfig(Config):
     window: int | None = Field(
         default=None, ge=1, description="a position sees this many last positions, itself included"
     )
+    window_layers: tuple[int, ...] | None = Field(
+        default=None, description="numbers of the layers that have the window, from 0; null: all of them"
+    )
     residual: Literal["sequential", "parallel"] = Field(default="sequential", description="parallel: as GPT-NeoX")
     bias: bool = Field(default=False, description="biases in attention and MLP; norms have what their kind has")
     dropout: float = Field(
@@ -124,8 +127,21 @@ class ModelConfig(Config):
             filled = {**STYLES[style], **filled}
         return {**filled, **_sizes(filled)}
 
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """The window of each layer, None where the layer sees everything that the Sight shows."""
+        windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
+        return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
+        named = self.window_layers
+        if named is not None and self.window is None:
+            raise ValueError("window_layers names the layers of a window, and window is not given")
+        if named is not None and (not named or list(named) != sorted({*named} & {*range(self.n_layers)})):
+            raise ValueError(
+                f"window_layers {list(named)} has to name layers from 0 to {self.n_layers - 1}, in order, each once"
+            )
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
         rotated = int(self.d_head * self.rotary_fraction)
