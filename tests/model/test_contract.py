@@ -37,8 +37,8 @@ def test_no_look_into_the_future(family):
     assert (reach[1] == 0).all()
     assert (reach[0, 10:] == 0).all()
     assert (reach[0, 9:10] > 0).all()
-    # Each layer looks back window - 1 positions further.
-    first = 0 if model.config.window is None else max(0, 9 - model.config.n_layers * (model.config.window - 1))
+    # Each layer looks back window - 1 positions further, or to the beginning.
+    first = max(0, 9 - sum(20 if window is None else window - 1 for window in model.config.windows))
     assert (reach[0, :first] == 0).all()
     assert (reach[0, first:10] > 0).all()
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
 
 import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.decoding.cache import KVCache
+from lilliput.model.attention import Cache
 from lilliput.model.positions import Where
 from lilliput.model.sight import CAUSAL, Sight
-
-if TYPE_CHECKING:
-    from lilliput.model.transformer import Model
+from lilliput.model.stand_in import StandIn
+from lilliput.model.transformer import Model
 
 
 def compiled(model: Model) -> Model:
@@ -22,19 +22,26 @@ def compiled(model: Model) -> Model:
     aside), each looking at the whole capacity. So two compilations at most serve any mix of lengths under one cache;
     prompts and everything else go to the plain model.
     """
-    return cast("Model", _Compiled(model))
+    return _Compiled(model)
 
 
-class _Compiled:
+class _Compiled(StandIn):
     def __init__(self, model: Model):
-        self._model = model
+        super().__init__(model)
         self._step = torch.compile(_step, dynamic=False)
 
-    def __call__(self, tokens: torch.Tensor, sight: Sight = CAUSAL, cache: KVCache | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        sight: Sight = CAUSAL,
+        cache: Cache | None = None,
+        blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+    ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        plain = sight is not CAUSAL or cache is None or tokens.shape[1] != 1
-        if plain or not max(cache.lengths):  # a prompt of one token has a cache of its own
-            return self._model(tokens, sight, cache)
+        step = sight is CAUSAL and blocks is None and tokens.shape[1] == 1
+        # A prompt of one token has a cache of its own.
+        if not step or not isinstance(cache, KVCache) or not max(cache.lengths):
+            return self.stands_for(tokens, sight, cache, blocks)
         if max(cache.lengths) >= cache.capacity:
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions")
         used, rows = cache.batch, 1 if cache.batch == 1 else cache.room
@@ -44,10 +51,7 @@ class _Compiled:
         padded[:used] = tokens
         keys = [layer[:rows] for layer in cache.keys]
         values = [layer[:rows] for layer in cache.values]
-        return self._step(self._model, padded, at, keys, values)[:used]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+        return self._step(self.stands_for, padded, at, keys, values)[:used]
 
 
 def _step(

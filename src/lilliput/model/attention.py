@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from lilliput.model import kernels
 from lilliput.model.norms import RMSNorm
-from lilliput.model.parts import HookPoint, Linear
+from lilliput.model.parts import ATTENTIONS, POSITIONS, HookPoint, Linear, Part
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
@@ -28,7 +27,8 @@ class Cache(Protocol):
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
-class Attention(nn.Module):
+@ATTENTIONS.add("full")
+class Attention(Part):
     """Queries, keys and values from one matrix, softmax(q k / sqrt(d_head)) v, and one matrix back (arXiv:1706.03762).
 
     Hook points, in TransformerLens' shapes: `hook_q`, `hook_k`, `hook_v`, `hook_rot_q`, `hook_rot_k`, `hook_z` are
@@ -43,20 +43,39 @@ class Attention(nn.Module):
         self.dropout, self.eps = config.dropout, config.norm_eps
         stacked = (heads * width, shared * width, shared * width)
         self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
-        self.out = Linear(heads * width, config.d_model, bias=config.bias)
+        self.out = Linear(heads * width, config.d_model, bias=config.bias, writes=True)
         self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
         self.hook_q, self.hook_k, self.hook_v = HookPoint(), HookPoint(), HookPoint()
         self.hook_rot_q, self.hook_rot_k = HookPoint(), HookPoint()
         self.hook_attn_scores, self.hook_pattern, self.hook_z = HookPoint(), HookPoint(), HookPoint()
 
-    @staticmethod
-    def parameters_of(config: ModelConfig) -> int:
-        """Closed-form number of parameters."""
-        inner, fused = config.n_heads * config.d_head, (config.n_heads + 2 * config.n_kv_heads) * config.d_head
-        biases = fused + config.d_model if config.bias else 0
+    @classmethod
+    def parameters_of(cls, config: ModelConfig) -> int:
+        biases = (config.n_heads + 2 * config.n_kv_heads) * config.d_head + config.d_model if config.bias else 0
         norms = 2 * RMSNorm.parameters_of(config.d_head) if config.qk_norm else 0
-        return config.d_model * (fused + inner) + biases + norms
+        return cls.matrices_of(config) + biases + norms
+
+    @classmethod
+    def matrices_of(cls, config: ModelConfig) -> int:
+        return 2 * config.d_model * (config.n_heads + config.n_kv_heads) * config.d_head
+
+    @classmethod
+    def flops_of(cls, config: ModelConfig, seen: int) -> int:
+        """The matrices, and the products of queries with keys and of the pattern with values."""
+        return 2 * cls.active_of(config) + 4 * config.n_heads * config.d_head * seen
+
+    @classmethod
+    def kept_of(cls, config: ModelConfig) -> int:
+        """Queries, keys and values, both turned where the position turns them, and the result."""
+        queries, keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+        turned = queries + keys if POSITIONS[config.position].turns else 0
+        return 2 * queries + 2 * keys + turned
+
+    @classmethod
+    def cached_of(cls, config: ModelConfig) -> int:
+        """Numbers that a cache holds of one position."""
+        return 2 * config.n_kv_heads * config.d_head
 
     def forward(
         self,
@@ -71,9 +90,12 @@ class Attention(nn.Module):
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
-        if seen.form == "causal" and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
+        bounded = seen.form == "causal" or seen.first is not None
+        if bounded and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
-            z = kernels.causal_attention(qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability)
+            z = kernels.causal_attention(
+                qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability, first=seen.first
+            )
             return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)

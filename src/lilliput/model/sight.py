@@ -70,7 +70,7 @@ class Seen:
     sight  the layer's Sight
     form   "causal": square, each position sees itself and all earlier ones; "all": everything sees everything;
            "some": what `mask` shows
-    first  (1 or B, T) int64: the first position that each one sees, where a causal square needs no more to be known;
+    first  (1 or B, T) int32: the first position that each one sees, where a causal square needs no more to be known;
            else None. Rows of several documents and windows have it
     """
 
@@ -114,7 +114,8 @@ class Seen:
     def _first(self) -> torch.Tensor:
         at, sight = self._at(), self.sight
         first = torch.zeros_like(at) if sight.window is None else (at - sight.window + 1).clamp_min(0)
-        return first if sight.segments is None else torch.maximum(first, starts(sight.segments))
+        first = first if sight.segments is None else torch.maximum(first, starts(sight.segments))
+        return first.int()
 
 
 def _form(sight: Sight, where: Where, end: int) -> Literal["causal", "all", "some"]:

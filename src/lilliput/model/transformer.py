@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lilliput.model.attention import Attention, Cache
+from lilliput.model.attention import Cache
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
-from lilliput.model.parts import MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, Part, dropout
 from lilliput.model.positions import Position, Tables
 from lilliput.model.sight import CAUSAL, Seen, Sight, starts
 
 
-class Block(nn.Module):
+class Block(Part):
     """Attention and MLP, each reading the normed residual stream and adding to it: one after the other, or (parallel)
     both reading the same."""
 
@@ -28,7 +28,7 @@ class Block(nn.Module):
         self.layer = layer
         self.dropout = config.dropout
         self.ln1 = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.attn = Attention(config)
+        self.attn = ATTENTIONS[config.attention](config)
         self.ln2 = NORMS[config.norm](config.d_model, config.norm_eps)
         self.mlp = MLPS[config.mlp](config)
         self.hook_resid_pre, self.hook_resid_post = HookPoint(), HookPoint()
@@ -46,6 +46,11 @@ class Block(nn.Module):
             x = middle = self.hook_resid_mid(middle)
         moved = self.hook_mlp_out(dropout(self.mlp(self.ln2(x)), self.dropout, self.training))
         return self.hook_resid_post(middle + moved)
+
+    def added_loss(self) -> torch.Tensor | None:
+        """The sum of what attention and MLP add."""
+        added = [loss for part in (self.attn, self.mlp) if (loss := part.added_loss()) is not None]
+        return torch.stack(added).sum() if added else None
 
 
 class Model(nn.Module):
@@ -65,7 +70,7 @@ class Model(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.ln_final = NORMS[config.norm](config.d_model, config.norm_eps)
         self.unembed: nn.Module | None = (
-            None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False)
+            None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False, table=True)
         )
         self.hook_embed = HookPoint()
         self.hook_pos_embed = HookPoint()
@@ -125,8 +130,20 @@ class Model(nn.Module):
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
 
-        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole.
+        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole. In training,
+        `added_loss` is in it, once for each unit of weight.
         """
-        return linear_cross_entropy(
+        total = linear_cross_entropy(
             hidden.flatten(0, -2), self.output_matrix, targets.flatten(), weights.flatten().float()
         )
+        added = self.added_loss()
+        return total if added is None else total + weights.float().sum() * added
+
+    def added_loss(self) -> torch.Tensor | None:
+        """What parts add to the mean loss of a position (a router's balance), for the last forward pass, as a float32
+        scalar; None where no part adds anything, and outside training. `loss` has it in; an objective that computes
+        its loss without `loss` adds it, times what its total is a sum over."""
+        if not self.training:
+            return None
+        added = [loss for block in self.blocks if (loss := cast(Block, block).added_loss()) is not None]
+        return torch.stack(added).sum() if added else None

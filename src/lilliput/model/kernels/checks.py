@@ -63,3 +63,10 @@ def expect_seed(drawn: torch.Tensor | None) -> None:
     if drawn is None:
         raise ValueError("dropout needs a seed")
     expect("the seed", drawn, (), (torch.int64,))
+
+
+def expect_first(first: torch.Tensor, rows: int, length: int) -> None:
+    """Raises ValueError where `first` is not (rows, length) int32 with a position from 0 to t at each position t."""
+    expect("first", first, (rows, length), (torch.int32,))
+    if first.numel() and (int(first.min()) < 0 or bool((first > torch.arange(length, dtype=torch.int32)).any())):
+        raise ValueError("first has to give each position one from 0 to itself, the first that it sees")
