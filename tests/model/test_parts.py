@@ -1,7 +1,9 @@
 """Parts answer for themselves: an MLP of experts and a kind of attention that only this file knows are counted, filled,
 stepped, added to the loss, and refused where they are not known."""
 
+import ast
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lilliput import model as model_room
 from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError
 from lilliput.decoding import native
@@ -118,8 +121,8 @@ def test_muon_steps_each_expert_and_no_router():
 def test_what_they_add_is_in_the_loss_of_training_alone():
     model, ids = Model(chosen(init="normal")).train(), tokens(2, 20)
     weights = torch.rand(2, 20)
-    added = 0.01 * sum(block.mlp.balance for block in model.blocks) if model(ids) is not None else None
     training = model.loss(model(ids), ids, weights)
+    added = 0.01 * sum(block.mlp.balance for block in model.blocks).detach()
     model.eval()
     plain = model.loss(model(ids), ids, weights)
     assert added > 0.01
@@ -182,3 +185,21 @@ def test_a_kind_of_attention_is_one_class(tmp_path: Path, monkeypatch):
         assert "Halved" in str(native.why_not(model))
     finally:
         sys.modules.pop("halved_attention", None)
+
+
+SHAPE = re.compile(r"\([^)]*,[^)]*\)|\(\.\.\.|scalar|shape")
+
+
+def test_every_public_function_of_tensors_gives_their_shapes():
+    """In its docstring, or in that of the method which it overrides."""
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for path in sorted(Path(model_room.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                signature = ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
+                if "Tensor" in signature:
+                    shaped = SHAPE.search(ast.get_docstring(node) or "") is not None
+                    found.setdefault(node.name, []).append((f"{path.name}: {node.name}", shaped))
+    assert len(found) > 30
+    lacking = [where for all_ in found.values() for where, shaped in all_ if not any(s for _, s in all_) and not shaped]
+    assert lacking == []

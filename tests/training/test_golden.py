@@ -98,7 +98,9 @@ def written_out_loss(w: dict[str, torch.Tensor], ids: torch.Tensor, targets: tor
         gate, up = F.linear(norm(x, f"{at}.ln2.weight"), w[f"{at}.mlp.gate_up.weight"]).chunk(2, -1)
         x = x + F.linear(F.silu(gate) * up, w[f"{at}.mlp.down.weight"])
     hidden = norm(x, "ln_final.weight").flatten(0, 1)
-    return linear_cross_entropy(hidden, w["unembed.weight"], targets.flatten(), weights.flatten()) / weights.sum()
+    return linear_cross_entropy(hidden, w["unembed.weight"], targets.flatten(), weights.flatten()) / float(
+        weights.sum()
+    )
 
 
 def written_out() -> list[float]:

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 class Cache(Protocol):
     """Keys and values of the positions so far. A forward pass over T new positions of each row asks once for their
-    `places`: their positions, and one more than the last of them. `update` then stores the new keys and values of a
-    layer, (B, n_kv_heads, T, d_head) each, and returns all of the layer's, (B, n_kv_heads, end, d_head)."""
+    `places`, and calls `update` once a layer."""
 
-    def places(self, new: int) -> tuple[Where, int]: ...
+    def places(self, new: int) -> tuple[Where, int]:
+        """The positions of the `new` tokens of each row, a slice or (B, new) int64, and one more than the last."""
+        ...
 
-    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store a layer's new keys and values, (B, n_kv_heads, new, d_head) each; return all that it then holds,
+        (B, n_kv_heads, end, d_head) each."""
+        ...
 
 
 @ATTENTIONS.add("full")

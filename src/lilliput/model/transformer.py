@@ -48,9 +48,8 @@ class Block(Part):
         return self.hook_resid_post(middle + moved)
 
     def added_loss(self) -> torch.Tensor | None:
-        """The sum of what attention and MLP add."""
-        added = [loss for part in (self.attn, self.mlp) if (loss := part.added_loss()) is not None]
-        return torch.stack(added).sum() if added else None
+        """The sum of what attention and MLP add, a float32 scalar; None where neither adds anything."""
+        return _sum([self.attn.added_loss(), self.mlp.added_loss()])
 
 
 class Model(nn.Module):
@@ -145,5 +144,10 @@ class Model(nn.Module):
         its loss without `loss` adds it, times what its total is a sum over."""
         if not self.training:
             return None
-        added = [loss for block in self.blocks if (loss := cast(Block, block).added_loss()) is not None]
-        return torch.stack(added).sum() if added else None
+        return _sum([cast(Block, block).added_loss() for block in self.blocks])
+
+
+def _sum(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
+    """The sum of the scalars among them; None where there is none."""
+    added = [loss for loss in losses if loss is not None]
+    return torch.stack(added).sum() if added else None

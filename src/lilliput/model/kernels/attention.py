@@ -23,7 +23,8 @@ class _Inputs(ctypes.Structure):
 
 
 def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
-    """Whether `causal_attention` is for this: `tables`, if any, have to be the same for all rows."""
+    """Whether `causal_attention` is for this qkv (B, T, heads, d_head): `tables`, if any, have to be the same for all
+    rows, (T, 1, r) each."""
     return fits(qkv) and (tables is None or tables[0].dim() == 3)
 
 
@@ -169,11 +170,13 @@ class How:
             expect_seed(self.drawn)
 
     def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Memory for the result (B, T, heads, d_head) and for the sums (B, heads, T) float32."""
         rows, length, _, width = self.qkv.shape
         sums = self.qkv.new_empty((rows, self.heads, length), dtype=torch.float32)
         return self.qkv.new_empty((rows, length, self.heads, width)), sums
 
     def gradients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Memory for the gradients of qkv and, (B x key heads, d_head) float32, of both norms' weights."""
         rows, _, stacked, width = self.qkv.shape
         lines = (rows * (stacked - self.heads) // 2 if self.q_norm is not None else 0, width)
         q_lines, k_lines = (self.qkv.new_empty(lines, dtype=torch.float32) for _ in range(2))

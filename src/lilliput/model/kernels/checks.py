@@ -45,7 +45,7 @@ def expect_memory(name: str, x: torch.Tensor, dtypes: Sequence[torch.dtype] = DT
 
 
 def expect_last(name: str, x: torch.Tensor) -> int:
-    """The size of the last dimension. Raises ValueError where there is none, or its numbers are none of DTYPES."""
+    """The width of x (..., width). Raises ValueError where it has no last dimension, or its dtype is none of DTYPES."""
     expect_memory(name, x)
     if not x.dim() or not x.shape[-1]:
         raise ValueError(f"{name} has the shape {tuple(x.shape)} and needs numbers along a last dimension")
