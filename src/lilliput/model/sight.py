@@ -39,12 +39,12 @@ class Sight:
     def check(self, tokens: torch.Tensor, cached: bool) -> None:
         """Raises ModelError for shapes that do not fit tokens (B, T), and for what does not go with a cache."""
         if cached and (self.segments is not None or self.lengths is not None or not self.causal):
-            name = (
-                "segments" if self.segments is not None else "lengths" if self.lengths is not None else "causal=False"
-            )
+            given = {"segments": self.segments is not None, "lengths": self.lengths is not None}
+            names = [name for name, there in {**given, "causal=False": not self.causal}.items() if there]
             raise ModelError(
-                f"Sight({name}) and a cache cannot be used together: a cache holds one document a row, and knows its "
-                "length and no later positions"
+                f"{' and '.join(names)} and a cache cannot be used together: a cache holds one document a row, knows how "
+                "long it is, and has no later positions",
+                "give all positions at once, without a cache",
             )
         if self.window is not None and self.window < 1:
             raise ModelError(f"a window of {self.window} positions sees nothing; it has to be at least 1")
