@@ -10,6 +10,7 @@ import torch
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.rows import Rows
+from lilliput.model.sight import Sight
 from lilliput.objectives.objective import OBJECTIVES, Batch, Loss, Objective, Prompt
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Causal(Objective):
         )
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        hidden = model(batch.tokens, batch.segments)
+        hidden = model(batch.tokens, Sight(segments=batch.segments))
         return Loss(model.loss(hidden, batch.targets, batch.weights))
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lilliput.base.errors import CheckpointError
+from lilliput.model.parts import roles
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
 
@@ -67,30 +68,23 @@ class Optimizers:
 
 def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16."""
+    with Muon, the matrices leave AdamW. The parts answer which is which. `bf16`: Muon's iterations run in bf16. Raises
+    ModelError for a parameter whose module does not answer."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }
-    matrices, embedding, tables, vectors = [], [], [], []
+    known = roles(model)
+    of: dict[str, list[torch.Tensor]] = {"matrix": [], "embedding": [], "table": [], "vector": []}
     for parameter, name in names.items():
-        in_block = name.startswith("blocks.")
-        place = (
-            vectors
-            if parameter.ndim < 2
-            else matrices
-            if in_block
-            else embedding
-            if name.startswith("embed.")
-            else tables
-        )
-        place.append(parameter)
+        of[known[name].kind].append(parameter)
+    matrices = of["matrix"]
 
     rate, decay = config.learning_rate, config.weight_decay
     table_decay = decay if config.decay_embeddings else 0.0
     plain = [
-        (embedding, table_decay, config.embedding_learning_rate or rate),
-        (tables, table_decay, rate),
-        (vectors, 0.0, rate),
+        (of["embedding"], table_decay, config.embedding_learning_rate or rate),
+        (of["table"], table_decay, rate),
+        (of["vector"], 0.0, rate),
     ]
     optimizers: list[torch.optim.Optimizer] = []
     if config.kind == "adamw":
@@ -100,7 +94,8 @@ def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Opti
         optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
     if config.kind == "muon" and matrices:
         rates = {"lr": config.muon_learning_rate, "momentum": config.muon_momentum, "weight_decay": decay}
-        optimizers.append(Muon(matrices, **rates, bf16=bf16))
+        stacked = {parameter: known[names[parameter]].stacked for parameter in matrices}
+        optimizers.append(Muon(matrices, **rates, bf16=bf16, stacked=stacked))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

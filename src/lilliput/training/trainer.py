@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -110,7 +110,7 @@ class Trainer:
         self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
         self.stopped: str | None = None
         self._interrupt = Interrupt()
-        self._view = cast("Model", Compiled(model)) if settings.compile else model
+        self._view = Compiled(model) if settings.compile else model
         self._resume_from, self._saved_step = resume_from, -1
         self._clock = self._saved_at = time.perf_counter()
 
