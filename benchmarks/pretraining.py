@@ -28,7 +28,7 @@ from lilliput.base.errors import LilliputError
 from lilliput.base.files import read_json, write_json
 from lilliput.data.dataset import Dataset
 from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte, fixed_set
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from rounds import Absent

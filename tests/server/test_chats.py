@@ -8,8 +8,8 @@ from openai import BadRequestError
 
 from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.generation.chat_template import ChatTemplate
 from lilliput.server.served import Served
-from lilliput.server.template import ChatTemplate
 from tests.server.conftest import TEMPLATE, Address
 
 MESSAGES = [{"role": "system", "content": "Tell tales. "}, {"role": "user", "content": "One day\n\nTom?"}]

@@ -23,7 +23,7 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
     recipe = assembly.recipe
     with trainer.autocast():
         score = assembly.score(recipe.evaluate.final_tokens)
-        (story,) = assembly.tell(assembly.prompts[:1])
+        (story,) = assembly.samples(assembly.prompts[:1])
         heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
         kept = {"val_hero_kept": assembly.heroes_kept(heroes), "val_heroes": heroes} if heroes else {}
     work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training

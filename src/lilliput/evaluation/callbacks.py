@@ -17,8 +17,7 @@ from lilliput.runs.samples_file import Sample, Section, format_samples
 from lilliput.training.callbacks import Callback, Record, memory_of
 
 if TYPE_CHECKING:
-    from lilliput.data.tokenizer import Tokenizer
-    from lilliput.model.transformer import Model
+    from lilliput.generation.text_generator import TextGenerator
     from lilliput.training.trainer import Trainer
 
 
@@ -82,8 +81,8 @@ class Benchmarks(Callback):
     would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
     it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
 
-    def __init__(self, config: EvaluateConfig, model: Model, tokenizer: Tokenizer):
-        self.config, self.model, self.tokenizer = config, model, tokenizer
+    def __init__(self, config: EvaluateConfig, generator: TextGenerator):
+        self.config, self.generator = config, generator
         self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
@@ -103,7 +102,7 @@ class Benchmarks(Callback):
             return
         for name, (task, items) in self.loaded.items():
             with trainer.autocast():
-                rows = measure(name, task, items, self.model, self.tokenizer)
+                rows = measure(name, task, items, self.generator)
             for row in rows:
                 record[f"{name}_{row.metric}"] = row.total.score
                 record[f"{name}_{row.metric}_chance"] = row.total.chance

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.errors import ConfigError
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from lilliput.runs.finding import RUNS, model_folder
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
-from lilliput.server.template import ChatTemplate
 
 
 def serve(
@@ -38,9 +37,11 @@ def load_served(
 ) -> Served:
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
-    teller = load(folder, device, say, int8)
-    chat = ChatTemplate.find(folder)
-    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, chat, ends=teller.ends)
+    generator = load(folder, device, say, int8)
+    if generator.chat_template is not None:
+        generator.chat_template.check()  # what is wrong with it is known now, not at the first conversation
+    _ = generator.decoder  # built before the first request waits for it
+    return Served(_name(path, folder), generator)
 
 
 def _name(path: str | Path, folder: Path) -> str:

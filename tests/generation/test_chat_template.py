@@ -7,7 +7,7 @@ from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 
 pytest.importorskip("jinja2")
-from lilliput.server.template import ChatTemplate
+from lilliput.generation.chat_template import ChatTemplate
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 
