@@ -29,7 +29,7 @@ from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective
 from lilliput.runs import checkpoint
-from lilliput.runs.card import model_card
+from lilliput.runs.card import Trained, model_card
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
@@ -184,7 +184,8 @@ class Assembly:
             extra=kept,
         )
         self.tokenizer.save(folder, self.model.config.context_length)
-        card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
+        forwards, trained = self.objective.reads_forwards, Trained.now(self.run)
+        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:

@@ -13,6 +13,7 @@ from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
 from lilliput.evaluation.bits_per_byte import Score
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.evaluation.verdict import Ending, Point, verdict
+from lilliput.runs.names import VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_LOSS, VAL_PERPLEXITY
 from lilliput.runs.samples_file import Sample, Section, format_samples
 from lilliput.training.callbacks import Callback, Record, memory_of
 
@@ -46,9 +47,9 @@ class Evaluation(Callback):
     def _evaluate(self, trainer: Trainer, record: Record) -> None:
         with trainer.autocast():
             score = self.score()
-        record["val_loss"] = score.nats_per_token
-        record["val_bits_per_byte"] = score.bits_per_byte
-        record["val_perplexity"] = score.perplexity
+        record[VAL_LOSS] = score.nats_per_token
+        record[VAL_BITS_PER_BYTE] = score.bits_per_byte
+        record[VAL_PERPLEXITY] = score.perplexity
         train = self.trained / self.steps if self.steps else None
         self.points.append(Point(record["step"], score.bits_per_byte, train))
         self.trained, self.steps = 0.0, 0
@@ -127,7 +128,7 @@ class HeroesKept(Callback):
 
     def _measure(self, trainer: Trainer, record: Record) -> None:
         with trainer.autocast():
-            record["val_hero_kept"] = self.share(self.config.heroes)
+            record[VAL_HERO_KEPT] = self.share(self.config.heroes)
 
 
 class SamplesThroughTime(Callback):

@@ -12,6 +12,7 @@ from lilliput.generation.loading import load_folder
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
+from lilliput.runs.card import Trained, model_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Source:
             direction=str(generator.objective.kind),
             chat_template=generator.chat_template.source if generator.chat_template else None,
         )
+
+    def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:
+        """The model card, as in runs/card.py."""
+        forwards = self.direction != "reversed"
+        return model_card(self.name, self.model, self.tokenizer.kind, forwards, trained, repo=repo, licence=licence)
 
     def sample_ids(self) -> torch.Tensor:
         """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""

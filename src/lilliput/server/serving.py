@@ -9,6 +9,7 @@ from typing import Any
 from lilliput.base.errors import ConfigError
 from lilliput.generation.loading import load
 from lilliput.runs.finding import RUNS, model_folder
+from lilliput.runs.names import CHECKPOINTS
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
 
@@ -47,7 +48,7 @@ def load_served(
 def _name(path: str | Path, folder: Path) -> str:
     """`story` for a run, `story/step-0001000` for one of its checkpoints."""
     asked, folder = Path(path).resolve(), folder.resolve()
-    if folder.parent.parent.name != "checkpoints":
+    if folder.parent.parent.name != CHECKPOINTS:
         return folder.name
     run, step = folder.parent.parent.parent.name, folder.parent.name
     return f"{run}/{step}" if asked in (folder, folder.parent) else run
