@@ -80,8 +80,8 @@ def finished_run(folder: Path) -> None:
 
 def check_checkpoint(folder: Path, pristine: Path, file: Path) -> None:
     """The damaged checkpoint is moved aside and reported, and the one before it used; or nothing of it differs."""
-    from lilliput.generation.run import model_folder
     from lilliput.runs import checkpoint
+    from lilliput.runs.finding import model_folder
     from lilliput.runs.run_folder import RunFolder
 
     run, said = RunFolder(folder / RUN), []
