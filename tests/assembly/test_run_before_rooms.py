@@ -1,7 +1,8 @@
 """A run that was begun before the rooms had their names: its files as they were recorded (commit 2897141) still open.
 
 The folder beside this file holds what `lilliput train` wrote for twelve thousand bytes of text after two steps of four.
-Of the tensors it holds the names and shapes; their numbers are drawn here. The precision was bf16 there, and is fp32 here.
+Of the tensors it holds the names and shapes; their numbers are drawn here. The precision, bf16 there, is
+fp32 here.
 """
 
 import json

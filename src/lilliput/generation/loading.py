@@ -49,11 +49,11 @@ def load(
 def load_folder(
     folder: Path,
     device: str = "auto",
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = lambda text: None,
     int8: bool = False,
     compile: bool | None = None,
 ) -> TextGenerator:
-    """`load` of a model folder that was found already."""
+    """`load` of a model folder that was found already; nothing is printed unless `say` is given."""
     model = from_huggingface(folder, say).to(choose_device(device)).eval()
     own = inner(read_object(folder / "config.json"), OWN)
     try:
