@@ -23,10 +23,10 @@ def serve(
 ) -> None:
     """Serve the models at `paths` until interrupted: an OpenAI-compatible API and a page to read on.
 
-    `device` and `int8` are as in `load`; `settings` are `host` (this machine alone unless an `api_key` is given), `port`
-    (0: any free one), `api_key`, `slots` (texts that each model generates side by side) and `queue` (further texts that
-    may wait). Raises ConfigError for two models of one name and an address that cannot be had, MissingExtra without the
-    `serve` extra, and as `load` does."""
+    `device` and `int8` are as in `load`. `settings` are `host` (this machine alone unless an `api_key` is given),
+    `port` (0: any free one), `api_key`, `slots` (texts that each model generates side by side) and `queue` (further
+    texts that may wait). Raises ConfigError for two models of one name and an address that cannot be had, MissingExtra
+    without the `serve` extra, and as `load` does."""
     models = [load_served(path, device, say, int8) for path in paths]
     names = [served.name for served in models]
     for name in names:
