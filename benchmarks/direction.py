@@ -31,13 +31,13 @@ UNSEEN = 10**9
 
 def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, Any]:
     """Bits per byte of the run's whole validation text, and what its stories are like."""
-    teller = api.load(run, say=lambda text: None)
-    forwards = teller.objective.reads_forwards
+    model = api.load(run, say=lambda text: None)
+    forwards = model.objective.reads_forwards
     ends = [sentences(story(0, UNSEEN + each).text)[0 if forwards else -1] for each in range(prompts)]
-    texts = teller.tell_each(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
+    texts = model.generate_batch(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
     kept = [text.startswith(end) if forwards else text.endswith(end) for end, text in zip(ends, texts, strict=True)]
     asked = hero_prompts(prompts, forwards)
-    about = teller.tell_each([p for p, _ in asked], window=True, temperature=temperature, seed=seed, max_tokens=256)
+    about = model.generate_batch([p for p, _ in asked], window=True, temperature=temperature, seed=seed, max_tokens=256)
     heroes = [keeps_hero(text, hero, forwards, p) for text, (p, hero) in zip(about, asked, strict=True)]
     marks = [consistency(text) for text in texts]
     overall = [mark.overall for mark in marks]

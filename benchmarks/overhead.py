@@ -21,8 +21,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from lilliput.assembly import recipe as recipes
 from lilliput.assembly.assembly import Assembly
+from lilliput.assembly.recipe import load
 from lilliput.base import allocator
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.cli.main import one_line_errors
@@ -110,7 +110,7 @@ def measure(overrides: list[str], recipe: str, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         run = RunFolder(Path(place) / "run")
         run.path.mkdir()
-        assembly = Assembly(recipes.load(recipe, words), run, say)
+        assembly = Assembly(load(recipe, words), run, say)
         trainer = assembly.trainer(None)
         clock = Clock()
         with watched(trainer, clock):

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from lilliput.assembly import recipe as recipes
 from lilliput.assembly.assembly import dataset
+from lilliput.assembly.recipe import load
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.machine import configure_threads
 from lilliput.cli.main import one_line_errors
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     use_json(asked.json)
     configure_threads(asked.threads)
-    made = dataset(recipes.load("story", data=asked.data), say)
+    made = dataset(load("story", data=asked.data), say)
     result = train(made, asked.context, asked.rows, asked.steps, asked.validation_rows)
     if asked.json:
         emit(result)

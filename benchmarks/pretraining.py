@@ -21,14 +21,15 @@ import torch
 from safetensors.torch import load_file
 
 from lilliput import __version__
-from lilliput.assembly import recipe as recipes
 from lilliput.assembly.assembly import dataset
+from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.recipe import load as load_recipe
 from lilliput.base.console import duration, number, say
 from lilliput.base.errors import LilliputError
 from lilliput.base.files import read_json, write_json
 from lilliput.data.dataset import Dataset
 from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte, fixed_set
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from rounds import Absent
@@ -120,9 +121,9 @@ class Bench:
     litgpt_environment: Mapping[str, str]
 
     @cached_property
-    def resolved(self) -> recipes.Recipe:
+    def resolved(self) -> Recipe:
         """The recipe that gives every arm its text, tokenizer and shape."""
-        return recipes.load(self.recipe, self.overrides, data=self.data)
+        return load_recipe(self.recipe, self.overrides, data=self.data)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -185,7 +186,7 @@ class Bench:
         shutil.rmtree(run, ignore_errors=True)  # what a killed benchmark left: its clock would go on
         self.folder.mkdir(parents=True, exist_ok=True)
         summary = json.loads(_checked(command, self.folder))
-        recipe = recipes.load(run / "recipe.yaml")
+        recipe = load_recipe(run / "recipe.yaml")
         if recipe.model.model_copy(update={"init": self.model.init, "style": self.model.style}) != self.model:
             raise LilliputError(
                 f"{task.arm} trained another shape than the other arms",

@@ -25,7 +25,7 @@ from lilliput.cli.main import one_line_errors
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.task import TASKS, Item, Likelihood
 from lilliput.evaluation.scorer import score_pairs
-from lilliput.generation.run import model_folder
+from lilliput.runs.finding import model_folder
 
 
 def contestants(run: str, items: list[Item], batch_size: int) -> dict[str, Callable[[], list[list[float]]]]:

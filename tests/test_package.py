@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import lilliput
 from lilliput.base.files import cache_folder
 
 IMPORTS = {
@@ -35,6 +36,37 @@ print(schedule.Budget.__name__)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.count("there is no") == 3
     assert "Budget" in done.stdout
+
+
+PUBLIC = """
+import importlib, pkgutil, types
+import lilliput
+for module in pkgutil.walk_packages(lilliput.__path__, "lilliput."):
+    if module.name != "lilliput.__main__":
+        importlib.import_module(module.name)
+from lilliput import api
+for name in lilliput.__all__:
+    thing = getattr(lilliput, name)
+    assert not isinstance(thing, types.ModuleType), f"lilliput.{name} is a module"
+    assert callable(thing), name
+    assert thing.__doc__, f"lilliput.{name} has no docstring"
+    assert thing is getattr(api, name), name
+assert sorted(lilliput.__all__) == sorted(api.__all__)
+print(len(lilliput.__all__))
+"""
+
+
+def test_every_public_name_is_callable_when_every_module_was_imported() -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    done = subprocess.run([sys.executable, "-c", PUBLIC], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 22
+
+
+def test_the_old_name_of_the_text_generator_warns() -> None:
+    with pytest.warns(DeprecationWarning, match=r"lilliput\.Storyteller is called lilliput\.TextGenerator"):
+        assert lilliput.Storyteller is lilliput.TextGenerator  # type: ignore[attr-defined]
 
 
 def test_the_command_and_the_package_do_not_import_torch() -> None:

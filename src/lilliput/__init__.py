@@ -2,7 +2,7 @@
 
 >>> import lilliput
 >>> run = lilliput.train("story", steps=500, name="short")
->>> print(run.tell("Once upon a time"))
+>>> print(run.generate("Once upon a time"))
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from lilliput.base import before_torch
 if TYPE_CHECKING:
     from lilliput.api import (
         Run,
-        Storyteller,
+        TextGenerator,
         benchmark,
+        chat,
+        compare,
         complete,
+        doctor,
         evaluate,
         export,
         generate,
@@ -24,9 +27,13 @@ if TYPE_CHECKING:
         judge,
         load,
         overlaps,
+        plan,
         pull,
         push,
+        report,
         score_text,
+        serve,
+        sweep,
         train,
     )
 
@@ -35,9 +42,12 @@ before_torch.at_import()
 __version__ = "0.1.0"
 __all__ = [
     "Run",
-    "Storyteller",
+    "TextGenerator",
     "benchmark",
+    "chat",
+    "compare",
     "complete",
+    "doctor",
     "evaluate",
     "export",
     "generate",
@@ -45,16 +55,20 @@ __all__ = [
     "judge",
     "load",
     "overlaps",
+    "plan",
     "pull",
     "push",
+    "report",
     "score_text",
+    "serve",
+    "sweep",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # PyTorch takes a second to import: only what needs it pays for it.
-    if name in __all__:
+    if name in __all__ or name == "Storyteller":  # its old name, which warns
         before_torch.before_use()
         from lilliput import api
 

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lilliput.assembly.benchmarking import benchmark, overlaps
 from lilliput.assembly.evaluation import evaluate, score_text
-from lilliput.assembly.judging import complete, judge
+from lilliput.assembly.judging import judge
+from lilliput.assembly.overlaps import overlaps
 from lilliput.assembly.recipe import Recipe
 from lilliput.assembly.training import train as _train
 from lilliput.base.console import say as print_line
+from lilliput.base.deprecation import warn_renamed
+from lilliput.evaluation.benchmarks.benchmarking import benchmark
+from lilliput.evaluation.judge.stories import complete
 from lilliput.formats.exchange import export, import_file, pull, push
+from lilliput.generation.loading import chat, generate, load
 from lilliput.generation.run import Run
-from lilliput.generation.storyteller import Storyteller, generate, load
+from lilliput.generation.text_generator import TextGenerator
+from lilliput.lab.compare import compare
 from lilliput.planning.dial import load_recipe
+from lilliput.planning.planning import plan
+from lilliput.planning.sweep import sweep
 from lilliput.runs.finding import RUNS
+from lilliput.runs.reporting import report
+from lilliput.server.serving import serve
 from lilliput.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from lilliput.planning.doctor import Diagnosis
 
 __all__ = [
     "Run",
-    "Storyteller",
+    "TextGenerator",
     "benchmark",
+    "chat",
+    "compare",
     "complete",
+    "doctor",
     "evaluate",
     "export",
     "generate",
@@ -31,9 +46,13 @@ __all__ = [
     "judge",
     "load",
     "overlaps",
+    "plan",
     "pull",
     "push",
+    "report",
     "score_text",
+    "serve",
+    "sweep",
     "train",
 ]
 
@@ -73,3 +92,18 @@ def train(
     paths = [data] if isinstance(data, str) else list(data)
     resolved = load_recipe(recipe, overrides, changes, paths, name)
     return _train(resolved, callbacks=callbacks, runs=runs, say=say, live=live, verbose=verbose)
+
+
+def doctor(device: str = "auto") -> Diagnosis:
+    """Measure this machine for about four seconds: its ceilings, what a run would choose on it, and advice. Raises
+    ConfigError for a device that is not here."""
+    from lilliput.planning.doctor import examine
+
+    return examine(device)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Storyteller":
+        warn_renamed("lilliput.Storyteller", "lilliput.TextGenerator", stacklevel=4)
+        return TextGenerator
+    raise AttributeError(f"module 'lilliput.api' has no attribute '{name}'")

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lilliput.assembly.recipe import check_same, load, mend, write
+from lilliput.assembly.recipe import check_same, load, mend, recipe_of, write
+from lilliput.base import machine
 from lilliput.base.errors import CheckpointError, ConfigError
+from lilliput.base.shipped import shipped
+from lilliput.planning import dial, speed
 from lilliput.runs.run_folder import RunFolder
 
 
@@ -72,3 +75,21 @@ def test_a_recipe_that_is_whole_stays(begun: RunFolder) -> None:
     for known in (kept, None):
         mend(begun, known, pytest.fail)
     assert begun.recipe.read_text().startswith("# a remark")
+
+
+def test_a_recipe_is_read_without_measuring_the_machine(monkeypatch: pytest.MonkeyPatch, begun: RunFolder) -> None:
+    """Only the dial measures: what a run is cannot depend on where its recipe is read."""
+
+    def measured(*given: object, **options: object) -> None:
+        raise AssertionError("the machine was measured")
+
+    monkeypatch.setattr(machine, "kept_peak", measured)
+    monkeypatch.setattr(speed, "kept_peak", measured)
+    monkeypatch.setattr(dial, "training_speed", measured)
+    assert len(shipped()) > 3
+    for name in shipped():
+        assert load(name).model_dump(mode="json") == dial.load_recipe(name).model_dump(mode="json")
+    assert load(begun.recipe) == dial.load_recipe(begun.recipe) == load("story")
+    assert recipe_of(begun.path) == load("story")
+    with pytest.raises(AssertionError, match="was measured"):
+        dial.load_recipe("story", ["size=1m"])

@@ -73,7 +73,7 @@ def test_benchmarks_with_controls_and_overlap(command: Command, run: Path, tasks
 def test_the_harness_stands_beside_our_scores(
     command: Command, run: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lilliput.assembly import benchmarking
+    from lilliput.evaluation.benchmarks import benchmarking
 
     asked = []
 

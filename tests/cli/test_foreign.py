@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.assembly import recipe as recipes
+from lilliput.assembly.recipe import load
 from lilliput.base import foreign
 from lilliput.base.errors import ConfigError
 from lilliput.lab.queue_file import QueueFile
@@ -26,7 +26,7 @@ def hint(words: str, context: int | None = None) -> str:
 def test_what_is_printed_is_the_same_recipe() -> None:
     line = hint(ROADMAP, context=256)
     assert line.startswith("type: ")
-    made = recipes.load("configs/tiny_stories/llama/llama_6L_6H_288D.yaml", line.removeprefix("type: ").split())
+    made = load("configs/tiny_stories/llama/llama_6L_6H_288D.yaml", line.removeprefix("type: ").split())
     assert made.train.tokens == 9_700_000_000
     assert (made.train.batch_tokens, made.train.micro_batch_tokens) == (512 * 256, 128 * 256)
     assert (made.train.schedule.warmup_steps, made.train.schedule.decay_from) == (1000, "warmup")
@@ -40,7 +40,7 @@ def test_every_setting_is_one_of_a_recipe(flag: str) -> None:
     value = values.get(flag, "64" if flag != "train.max_seq_length" else "128")
     if flag.endswith(("lr", "learning_rate", "weight_decay")):
         value = "0.1"
-    recipes.load("story", hint(f"--{flag} {value}", context=256).removeprefix("type: ").split())
+    load("story", hint(f"--{flag} {value}", context=256).removeprefix("type: ").split())
 
 
 def test_what_is_given_in_another_way_is_named() -> None:

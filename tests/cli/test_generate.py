@@ -12,7 +12,7 @@ from lilliput import api
 from lilliput.base.errors import ConfigError
 from lilliput.base.machine import can_compile
 from lilliput.decoding.native import native
-from lilliput.generation import storyteller
+from lilliput.generation import loading
 from tests.cli.conftest import Command
 
 
@@ -110,13 +110,13 @@ def test_compiled_steps_tell_the_same(command: Command, trained: Path, monkeypat
     monkeypatch.setattr(
         torch, "compile", lambda f, **options: used.append("torch") or compile_(f, backend="eager", **options)
     )
-    monkeypatch.setattr(storyteller, "native", lambda model: used.append("native") or native(model))
+    monkeypatch.setattr(loading, "native", lambda model: used.append("native") or native(model))
     plain = told(command, trained, "--seed", "3", "--no-compile")["texts"]
     assert used == []
     assert told(command, trained, "--seed", "3")["texts"] == plain
     assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
     assert used == ["native", "native"]
-    monkeypatch.setattr(storyteller, "why_not", lambda model: "of another part")
+    monkeypatch.setattr(loading, "why_not", lambda model: "of another part")
     assert told(command, trained, "--seed", "3")["texts"] == plain
     assert used == ["native", "native"]
     assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
@@ -131,8 +131,8 @@ def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
     def fails(model: object) -> None:
         raise ConfigError("g++ failed")
 
-    monkeypatch.setattr(storyteller, "native", fails)
-    monkeypatch.setattr(storyteller, "why_not", lambda model: None)
+    monkeypatch.setattr(loading, "native", fails)
+    monkeypatch.setattr(loading, "why_not", lambda model: None)
     result = command("generate", str(trained), "One day", "--max-tokens", "12", "--seed", "3")
     assert (result.code, result.out) == (0, plain[0] + "\n")
     assert "g++ failed; PyTorch's steps are used" in result.err

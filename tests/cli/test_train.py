@@ -180,5 +180,5 @@ def test_python_api(trained: Path) -> None:
     run = lilliput.Run(trained)
     assert run.metrics[0]["step"] == 0
     assert run.metrics[-1]["step"] == 12
-    assert run.tell("One day", max_tokens=5).startswith("One day")
+    assert run.generate("One day", max_tokens=5).startswith("One day")
     assert "val_bits_per_byte" in repr(run)

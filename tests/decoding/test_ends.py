@@ -10,7 +10,7 @@ from lilliput.base.errors import ModelError
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.ends import ends_of, not_taken, special_ids
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from lilliput.model.config import resolve
 from lilliput.model.huggingface import to_huggingface
 from lilliput.model.transformer import Model
@@ -50,16 +50,16 @@ def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tokenizer: Toke
 def test_a_model_that_writes_the_second_end_token_stops_at_it(folder: Path, tokenizer: Tokenizer) -> None:
     """With all logits equal greedy takes id 0; that is made the second end token."""
     greedy = {"temperature": 0.0, "max_tokens": 9}
-    (endless,) = load(folder, say=lambda text: None).tell_in_detail("the cat", **greedy)
+    (endless,) = load(folder, say=lambda text: None).generate_detailed("the cat", **greedy)
     assert len(endless.tokens) == 9
     settings(folder, eos_token_id=[tokenizer.eos_id, 0])
-    (ended,) = load(folder, say=lambda text: None).tell_in_detail("the cat", **greedy)
+    (ended,) = load(folder, say=lambda text: None).generate_detailed("the cat", **greedy)
     assert (len(ended.tokens), ended.finish, ended.text) == (1, "stop", "")
 
 
 def test_a_stop_string_that_spells_a_special_token_is_that_token(folder: Path, tokenizer: Tokenizer) -> None:
     assert special_ids([TURN, "the"], tokenizer) == {tokenizer.special_id(TURN)}
-    (ended,) = load(folder, say=lambda text: None).tell_in_detail(
+    (ended,) = load(folder, say=lambda text: None).generate_detailed(
         "the cat", temperature=0.0, max_tokens=9, stop=[tokenizer.token(0)]
     )
     assert (len(ended.tokens), ended.finish) == (1, "stop")

@@ -12,9 +12,11 @@ import torch
 
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.config import resolve
 from lilliput.model.huggingface import to_huggingface
 from lilliput.model.transformer import Model
+from lilliput.objectives.causal import Causal
 
 
 class ArraySplit:
@@ -59,6 +61,10 @@ class Tiny:
     model: Model
     tokenizer: Tokenizer
     folder: Path
+
+    @property
+    def generator(self) -> TextGenerator:
+        return TextGenerator(self.model, self.tokenizer, Causal())
 
 
 @pytest.fixture(scope="session")

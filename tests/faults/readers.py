@@ -77,7 +77,7 @@ def _model(path: Path) -> None:
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.decoding.ends import ends_of, not_taken
     from lilliput.formats.source import Source
-    from lilliput.generation.storyteller import load
+    from lilliput.generation.loading import load
     from lilliput.model.huggingface import from_huggingface
 
     from_huggingface(path.parent)
@@ -96,7 +96,7 @@ def _tokenizer(path: Path) -> None:
 
 def _template(path: Path) -> None:
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.server.template import ChatTemplate
+    from lilliput.generation.chat_template import ChatTemplate
 
     found = ChatTemplate.find(path.parent)
     if found is not None:
@@ -246,7 +246,7 @@ def _queue(path: Path) -> None:
 
 
 def _prompts(path: Path) -> None:
-    from lilliput.assembly.judging import read_prompts
+    from lilliput.evaluation.judge.stories import read_prompts
 
     read_prompts(path)
 

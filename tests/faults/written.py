@@ -67,12 +67,12 @@ def interrupted_run(folder: Path) -> None:
 
 def finished_run(folder: Path) -> None:
     """runs/tiny, finished and evaluated."""
-    from lilliput.assembly.evaluation import keep
+    from lilliput.runs.evaluation_file import keep_evaluation
 
     _tales(folder)
     code, text = _train(RUN.name)
     assert code == 0, text
-    keep(RUN, "text", {"bits_per_byte": 1.5})
+    keep_evaluation(RUN, "text", {"bits_per_byte": 1.5})
 
 
 # ---------------------------------------------------------------------- checkpoints
@@ -80,8 +80,8 @@ def finished_run(folder: Path) -> None:
 
 def check_checkpoint(folder: Path, pristine: Path, file: Path) -> None:
     """The damaged checkpoint is moved aside and reported, and the one before it used; or nothing of it differs."""
-    from lilliput.generation.run import model_folder
     from lilliput.runs import checkpoint
+    from lilliput.runs.finding import model_folder
     from lilliput.runs.run_folder import RunFolder
 
     run, said = RunFolder(folder / RUN), []
@@ -119,7 +119,7 @@ def check_resumed(folder: Path, pristine: Path, file: Path) -> None:
 
 def check_finished(folder: Path, pristine: Path, file: Path) -> None:
     """Training again, the report and a new evaluation work or are refused; what stood, stands."""
-    from lilliput.assembly.evaluation import keep
+    from lilliput.runs.evaluation_file import keep_evaluation
 
     damaged = _content(folder / file)
     said = ""
@@ -128,7 +128,7 @@ def check_finished(folder: Path, pristine: Path, file: Path) -> None:
         _one_line(code, text)
         said += text
     if file.name == "evaluation.json":
-        _shown(lambda: keep(RUN, "benchmarks", []))
+        _shown(lambda: keep_evaluation(RUN, "benchmarks", []))
     _stands(folder, pristine, file, damaged, said)
 
 

@@ -59,7 +59,7 @@ def test_a_checkpoint_with_its_characters_generates_what_transformers_does(tmp_p
     folder = api.import_file(tmp_path / "ckpt.pt", "chars", runs=tmp_path / "runs")
     stock_model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     stock_tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    teller = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, say=lambda text: None)
     for prompt in ("Tom:\n", "A cat", "\n", "é 東🦊"):
         ids = [CHARACTERS.index(character) for character in prompt]
         assert stock_tokenizer(prompt)["input_ids"] == ids
@@ -68,7 +68,7 @@ def test_a_checkpoint_with_its_characters_generates_what_transformers_does(tmp_p
             given, attention_mask=torch.ones_like(given), do_sample=False, max_new_tokens=12, eos_token_id=None
         )
         expected = "".join(CHARACTERS[number] for number in found[0].tolist())
-        assert teller.tell(prompt, temperature=0.0, max_tokens=12) == [expected]
+        assert generator.generate(prompt, temperature=0.0, max_tokens=12) == [expected]
         there = stock_model.generate(**stock_tokenizer(prompt, return_tensors="pt"), do_sample=False, max_new_tokens=12)
         assert stock_tokenizer.decode(there[0]) == expected
     assert json.loads((folder / "config.json").read_text())["eos_token_id"] is None
@@ -83,10 +83,10 @@ def test_a_newline_does_not_end_a_text(tmp_path: Path):
         norm.weight.zero_()
         norm.bias.copy_(content.model.embed.weight[0] * 100)
     keep(content, tmp_path / "m")
-    teller = api.load(tmp_path / "m", say=lambda text: None)
+    generator = api.load(tmp_path / "m", say=lambda text: None)
     assert CHARACTERS[0] == "\n"
-    assert teller.tell("A", temperature=0.0, max_tokens=5) == ["A\n\n\n\n\n"]
-    assert teller.tell(temperature=0.0, max_tokens=3) == ["\n\n\n"]
+    assert generator.generate("A", temperature=0.0, max_tokens=5) == ["A\n\n\n\n\n"]
+    assert generator.generate(temperature=0.0, max_tokens=3) == ["\n\n\n"]
 
 
 def test_the_vocabulary_is_found_where_nanogpt_keeps_it(tmp_path: Path):

@@ -137,7 +137,7 @@ def test_the_card_is_made_from_the_run(checkpoint: Path):
     for words in (
         "license: apache-2.0",
         'folder = "ada/story"',
-        "print(tokenizer.decode(told[0], skip_special_tokens=True))",
+        "print(tokenizer.decode(ids[0], skip_special_tokens=True))",
         "story world: 20,000 stories",
         "- train: 19,004 documents, 3,210,441 tokens, 12.5 MB of text",
         "| this one, step 600 | 0.8174 |",

@@ -47,9 +47,9 @@ def snippet(folder: Path, prompt: str) -> str:
 
 
 def test_transformers_writes_our_greedy_text(folder: Path) -> None:
-    teller = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, say=lambda text: None)
     for prompt in PROMPTS[:6]:
-        (ours,) = teller.tell(prompt, temperature=0.0, max_tokens=TOKENS)
+        (ours,) = generator.generate(prompt, temperature=0.0, max_tokens=TOKENS)
         assert snippet(folder, prompt) == ours
 
 
@@ -111,15 +111,17 @@ def as_gguf(folder: Path, place: Path) -> Iterator[tuple[LlamaCpp, Tokenizer]]:
 
 def test_without_a_beginning_mark_there_is_none(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
     folder = foreign(tokenizers["qwen2"], tmp_path / "m", lambda backend: None)
-    teller = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, say=lambda text: None)
     prompt = "One day Tom"
     ids = transformers.AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
-    assert teller.objective.prompt(teller.tokenizer, prompt, None).ids == ids == teller.tokenizer.encode(prompt)
-    assert snippet(folder, prompt) == teller.tell(prompt, temperature=0.0, max_tokens=TOKENS)[0]
+    assert (
+        generator.objective.prompt(generator.tokenizer, prompt, None).ids == ids == generator.tokenizer.encode(prompt)
+    )
+    assert snippet(folder, prompt) == generator.generate(prompt, temperature=0.0, max_tokens=TOKENS)[0]
     with as_gguf(folder, tmp_path) as (program, again):
         assert program.tokens(prompt) == ids
         assert not again.begins
-    keep(Content(teller.model, teller.tokenizer), tmp_path / "again")
+    keep(Content(generator.model, generator.tokenizer), tmp_path / "again")
     assert not Tokenizer.load(tmp_path / "again").begins
     assert transformers.AutoTokenizer.from_pretrained(tmp_path / "again")(prompt)["input_ids"] == ids
 

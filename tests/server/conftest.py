@@ -13,6 +13,8 @@ from openai import OpenAI
 
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.generation.chat_template import ChatTemplate
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.config import resolve
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
@@ -23,7 +25,6 @@ from lilliput.server.connections import Limits
 from lilliput.server.running import Server
 from lilliput.server.served import Served
 from lilliput.server.server import LOOPBACK_NAMES, listen
-from lilliput.server.template import ChatTemplate
 from tests.runs.made_run import make_run
 
 TEMPLATE = (
@@ -70,7 +71,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def models(tokenizer: Tokenizer) -> dict[str, Served]:
     def served(name: str, seed: int, objective: Objective, chat: ChatTemplate | None = None) -> Served:
-        return Served(name, tiny(tokenizer, seed), tokenizer, objective, chat)
+        return Served(name, TextGenerator(tiny(tokenizer, seed), tokenizer, objective, chat_template=chat))
 
     made = [
         served("forwards", 0, Causal()),

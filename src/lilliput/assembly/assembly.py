@@ -20,7 +20,8 @@ from lilliput.data.story import Stories
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
-from lilliput.generation.storyteller import Storyteller, faster
+from lilliput.generation.loading import faster
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
@@ -28,7 +29,7 @@ from lilliput.model.huggingface import from_huggingface, to_huggingface
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective
 from lilliput.runs import checkpoint
-from lilliput.runs.card import model_card
+from lilliput.runs.card import Trained, model_card
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
@@ -104,7 +105,7 @@ class Assembly:
         self.model.recompute = recipe.train.activation_checkpointing
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
-        self.storyteller = Storyteller(self.model, self.tokenizer, self.objective, faster(self.model, say))
+        self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, say))
 
     def _model_config(self) -> ModelConfig:
         return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
@@ -156,7 +157,7 @@ class Assembly:
         """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
         return bits_per_byte(self.model, self.fixed_set(max_tokens))
 
-    def tell(self, prompts: Sequence[str]) -> list[Sample]:
+    def samples(self, prompts: Sequence[str]) -> list[Sample]:
         """One text from each prompt with the model as it stands and the recipe's sampling."""
         return [Sample.of(prompt, text) for prompt, text in zip(prompts, self._texts(prompts), strict=True)]
 
@@ -171,7 +172,7 @@ class Assembly:
     def _texts(self, prompts: Sequence[str]) -> list[str]:
         config = self.recipe.evaluate
         sampling = {"temperature": config.sample_temperature, "max_tokens": config.sample_tokens}
-        return self.storyteller.tell_each(prompts, window=True, **sampling)
+        return self.generator.generate_batch(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
         """The stock Hugging Face folder of the weights as they stand."""
@@ -183,7 +184,8 @@ class Assembly:
             extra=kept,
         )
         self.tokenizer.save(folder, self.model.config.context_length)
-        card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
+        forwards, trained = self.objective.reads_forwards, Trained.now(self.run)
+        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
@@ -261,9 +263,9 @@ class Assembly:
 
     def _callbacks(self) -> list[Callback]:
         """In the order in which they see a step: what measures, what writes it down, what shows it."""
-        samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.tell, self.live.sample)
+        samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
-        benchmarks = Benchmarks(self.recipe.evaluate, self.model, self.tokenizer)
+        benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
         kept = KeptRecipe(self.recipe)

@@ -12,6 +12,16 @@ from lilliput.base.files import sha256
 from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
 from lilliput.evaluation.ngram import baselines
 from lilliput.model.counts import flops_per_token, parameters
+from lilliput.runs.names import (
+    PEAK_MEMORY_BYTES,
+    TOKENS_PER_SECOND,
+    TRAINING_SECONDS,
+    VAL_BITS_PER_BYTE,
+    VAL_HERO_KEPT,
+    VAL_HEROES,
+    VAL_PERPLEXITY,
+    VAL_TOKENS,
+)
 
 if TYPE_CHECKING:
     from lilliput.assembly.assembly import Assembly
@@ -23,9 +33,9 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
     recipe = assembly.recipe
     with trainer.autocast():
         score = assembly.score(recipe.evaluate.final_tokens)
-        (story,) = assembly.tell(assembly.prompts[:1])
+        (story,) = assembly.samples(assembly.prompts[:1])
         heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
-        kept = {"val_hero_kept": assembly.heroes_kept(heroes), "val_heroes": heroes} if heroes else {}
+        kept = {VAL_HERO_KEPT: assembly.heroes_kept(heroes), VAL_HEROES: heroes} if heroes else {}
     work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training
     ngrams = _baselines(assembly)
     return {
@@ -35,9 +45,9 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
         "objective": recipe.objective.model_dump(mode="json"),
         "stopped": reason,
         "verdict": assembly.evaluation.verdict(trainer, ngrams, score.bits_per_byte),
-        "val_bits_per_byte": score.bits_per_byte,
-        "val_perplexity": score.perplexity,
-        "val_tokens": score.tokens,
+        VAL_BITS_PER_BYTE: score.bits_per_byte,
+        VAL_PERPLEXITY: score.perplexity,
+        VAL_TOKENS: score.tokens,
         **kept,
         "baselines": ngrams,
         **work,
@@ -82,8 +92,8 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "tokens": counters.tokens,
         "epochs": counters.position / assembly.loader.rows_per_epoch,
         "seconds": round(counters.seconds, 2),
-        "training_seconds": round(counters.training_seconds, 2),
-        "tokens_per_second": speed,
+        TRAINING_SECONDS: round(counters.training_seconds, 2),
+        TOKENS_PER_SECOND: speed,
         "vocab_size": config.vocab_size,
         "parameters": counts.total,
         "parameters_embedding": counts.embedding,
@@ -94,7 +104,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "precision": trainer.settings.precision,
         "threads": trainer.settings.threads,
         "compiled": trainer.settings.compile,
-        "peak_memory_bytes": _peak_memory(trainer),
+        PEAK_MEMORY_BYTES: _peak_memory(trainer),
         "kwh": cost.kwh,
         "cost": cost.as_dict(),
     }
@@ -102,7 +112,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
 
 def _peak_memory(trainer: Trainer) -> int | None:
     """The most that any process of this run held, as far as its metrics show; None where it is not counted."""
-    logged = (record.get("peak_memory_bytes") for record in trainer.run.read_metrics())
+    logged = (record.get(PEAK_MEMORY_BYTES) for record in trainer.run.read_metrics())
     return max((peak for peak in (*logged, peak_memory(trainer.device)) if peak is not None), default=None)
 
 

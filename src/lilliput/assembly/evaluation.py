@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,20 @@ from typing import Any
 import numpy as np
 
 from lilliput.assembly.assembly import dataset
-from lilliput.assembly.recipe import Recipe, recipe_of, recipe_or_none
+from lilliput.assembly.recipe import recipe_of, recipe_or_none
 from lilliput.base.console import say as print_line
-from lilliput.base.damage import set_aside
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import write_json
-from lilliput.base.reading import read_object
-from lilliput.data.curation import Curation
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
 from lilliput.evaluation.bits_per_byte import FixedSet, Score
+from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.evaluation.ngram import training_ngrams
 from lilliput.evaluation.sources import SourceScores, ngram_sources, parts, score_sources
-from lilliput.generation.storyteller import Storyteller, load
-from lilliput.model.transformer import Model
+from lilliput.generation.loading import load
+from lilliput.generation.text_generator import TextGenerator
+from lilliput.runs.evaluation_file import keep_evaluation
 from lilliput.runs.finding import find
-from lilliput.runs.run_folder import RunFolder
 
-UNTRAINED = "untrained weights"
 Say = Callable[[str], None]
 
 
@@ -83,24 +78,23 @@ def score_text(
     of the validation split, or the first documents of each text. Raises ConfigError as `evaluate` does, and for a model
     in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
-    teller = load(path, device, say)
-    sets = _sets(teller, path, paths, fit, str(find(path)), max_tokens, say)
-    scores = score_sources(teller.model, sets, stride)
+    generator = load(path, device, say)
+    sets = _sets(generator, path, paths, fit, str(find(path)), max_tokens, say)
+    scores = score_sources(generator.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)
     if controls:
-        blank = Model(teller.model.config, seed=0).to(next(teller.model.parameters()).device)
-        table.controls[UNTRAINED] = _bits(score_sources(blank, sets, stride))
-        table.controls.update(_ngrams(teller, path, sets, orders, say))
+        table.controls[UNTRAINED] = _bits(score_sources(untrained(generator).model, sets, stride))
+        table.controls.update(_ngrams(generator, path, sets, orders, say))
     for other in against:
         rival = load(other, device, say)
-        same = rival.tokenizer.sha256 == teller.tokenizer.sha256 and rival.objective == teller.objective
+        same = rival.tokenizer.sha256 == generator.tokenizer.sha256 and rival.objective == generator.objective
         if not same and not paths:
             raise ConfigError(
                 f"{other} cuts text into other tokens than {path} does", "name the text to score both on: --data FILES"
             )
         theirs = sets if same else _sets(rival, other, paths, fit, str(find(path)), max_tokens, say)
         table.controls[str(other)] = _bits(score_sources(rival.model, theirs, stride))
-    keep(path, "text", table.as_dict())
+    keep_evaluation(path, "text", table.as_dict())
     return table
 
 
@@ -111,7 +105,7 @@ def _bits(scores: SourceScores) -> dict[str, float]:
 
 
 def _sets(
-    teller: Storyteller,
+    generator: TextGenerator,
     path: str | Path,
     paths: Sequence[str],
     fit: Sequence[str],
@@ -121,15 +115,15 @@ def _sets(
 ) -> dict[str, FixedSet]:
     if paths:
         texts = named_texts(paths, fit, tokenizer)
-        return {name: _encoded(teller, list(documents), max_tokens) for name, documents in texts.items()}
+        return {name: _encoded(generator, list(documents), max_tokens) for name, documents in texts.items()}
     split = dataset(recipe_of(path), say).split("validation")
-    return parts(split, teller.tokenizer.token_bytes(), source_of, max_tokens)
+    return parts(split, generator.tokenizer.token_bytes(), source_of, max_tokens)
 
 
-def _encoded(teller: Storyteller, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
+def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
     """Documents as the model reads them; with `max_tokens`, whole ones from the first on until that many are
     reached."""
-    rows = [row.ids for row in teller.objective.encode(documents, teller.tokenizer)]
+    rows = [row.ids for row in generator.objective.encode(documents, generator.tokenizer)]
     if max_tokens is not None:
         seen = np.cumsum([0, *map(len, rows)])
         kept = max(1, int((seen[:-1] < max_tokens).sum()))
@@ -144,7 +138,7 @@ def source_of(document_id: str) -> str:
 
 
 def _ngrams(
-    teller: Storyteller, path: str | Path, sets: dict[str, FixedSet], orders: Sequence[int] | None, say: Say
+    generator: TextGenerator, path: str | Path, sets: dict[str, FixedSet], orders: Sequence[int] | None, say: Say
 ) -> dict[str, dict[str, float]]:
     recipe = recipe_or_none(path)
     if recipe is None:
@@ -154,25 +148,5 @@ def _ngrams(
     if not chosen:
         return {}
     train = dataset(recipe, say).split("train")
-    size = teller.tokenizer.vocab_size
+    size = generator.tokenizer.vocab_size
     return ngram_sources(training_ngrams(train, max(chosen), size), sets, size, chosen)
-
-
-def texts_of(recipe: Recipe, side: str) -> Iterator[str]:
-    """The documents of a run's 'train' or 'validation' side as texts, read again from their sources."""
-    return (item.document.text for item in Curation(recipe.data) if item.split == side)
-
-
-def keep(path: str | Path, key: str, value: Any) -> None:
-    """Write `value` under `key` into the evaluation.json of the run at `path`; nothing for other folders. A damaged
-    one is moved aside and reported."""
-    run = RunFolder(find(path))
-    if not run.recipe.is_file():
-        return
-    try:
-        known = read_object(run.evaluation) if run.evaluation.is_file() else {}
-    except ValueError as error:
-        known = {}
-        print_line(f"{run.evaluation} is damaged ({error}); moved aside as {set_aside(run.evaluation).name}")
-    plain = json.loads(json.dumps(value), parse_constant=lambda name: None)  # JSON has no NaN
-    write_json(run.evaluation, {**known, key: plain})

@@ -142,8 +142,8 @@ def recipe_of(path: str | Path) -> Recipe:
     """The recipe of the run that `path` is or lies in. Raises ConfigError where there is none."""
     folder = find(path).resolve()
     for place in (folder, *folder.parents[:3]):
-        if (place / "recipe.yaml").is_file():
-            return load(place / "recipe.yaml")
+        if (file := RunFolder(place).recipe).is_file():
+            return load(file)
     raise ConfigError(
         f"{path} belongs to no run, so it has no validation split", "name the text to score: --data FILES"
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lilliput.assembly import recipe as recipes
 from lilliput.assembly.assembly import Assembly
 from lilliput.assembly.ending import conclude
 from lilliput.assembly.kept_recipe import kept_recipe
-from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.recipe import Recipe, check_same, mend, write
 from lilliput.base.console import command
 from lilliput.base.console import say as print_line
 from lilliput.base.damage import set_aside, write_sealed
@@ -34,8 +33,8 @@ def train(
     folder = RunFolder(Path(runs) / recipe.name)
     with folder.locked():
         kept = kept_recipe(folder)
-        recipes.mend(folder, kept, say)
-        recipes.check_same(recipe, folder, kept)
+        mend(folder, kept, say)
+        check_same(recipe, folder, kept)
         if not _finished(folder, say):
             _train(recipe, folder, callbacks, say, live, verbose)
         else:
@@ -60,7 +59,7 @@ def _train(
     live: bool,
     verbose: bool,
 ) -> None:
-    recipes.write(recipe, folder)
+    write(recipe, folder)
     resume_from = checkpoint.newest_good(folder, say, move_aside=True)
     assembly = Assembly(recipe, folder, say, live=live, verbose=verbose)
     trainer = assembly.trainer(resume_from, callbacks)

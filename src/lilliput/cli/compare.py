@@ -18,17 +18,14 @@ def compare(
 ) -> None:
     """Compare runs on one page. Loss against tokens, FLOPs and time, speed, samples; seeds of one recipe together."""
     from lilliput.base import console
-    from lilliput.lab.compare_page import write_page
+    from lilliput.lab.compare import compare as compare_runs
     from lilliput.lab.compare_table import markdown, plain
-    from lilliput.lab.comparison import Comparison
-    from lilliput.runs.finding import find
 
     console.use_json(json)
-    comparison = Comparison([find(run) for run in runs], level or [])
-    page = write_page(comparison, output)
+    comparison = compare_runs(runs, output, levels=level or [])
     if json:
-        console.emit({"page": page, **plain(comparison)})
+        console.emit({"page": output, **plain(comparison)})
         return
     console.say(markdown(comparison))
     console.say()
-    console.say(str(page))
+    console.say(str(output))

@@ -12,11 +12,11 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what this machine can do. Also what a run would choose on it, and what would make it faster."""
+    from lilliput import api
     from lilliput.base import console
-    from lilliput.planning.doctor import examine
 
     console.use_json(json)
-    found = examine(device)
+    found = api.doctor(device)
     if json:
         console.emit(found.as_dict())
         return

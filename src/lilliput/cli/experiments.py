@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.runs.names import VAL_BITS_PER_BYTE
+
 if TYPE_CHECKING:
     from lilliput.lab.worker import Outcome
 
@@ -33,7 +35,7 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
             "state": state,
             "config": one.config,
             "devices": one.devices,
-            "val_bits_per_byte": experiments.score(one),
+            VAL_BITS_PER_BYTE: experiments.score(one),
             "last_run": one.last_run.model_dump() if one.last_run else None,
         }
         for one, state in experiments.states()
@@ -47,7 +49,7 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
 
 
 def _detail(row: dict[str, Any]) -> str:
-    run, bits = row["last_run"], row["val_bits_per_byte"]
+    run, bits = row["last_run"], row[VAL_BITS_PER_BYTE]
     if row["state"] == "running" and run:
         return f"since {run['started']} on {run['host']}, process {run['pid']}"
     if row["state"] == "failed" and run and run["reason"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lilliput.api import Storyteller
+    from lilliput.api import TextGenerator
 
 CANDIDATES = 5
 """How many of the likeliest tokens `--explain` shows with each token."""
@@ -62,7 +62,7 @@ def generate(
     _apart("--draft", draft, {**given, **made})
     if compare and not (draft or any(made.values())):
         _refuse("--compare tells without a constraint or a draft, and there is neither", "add --regex or --draft")
-    teller = api.load(model, device, console.aside, int8, compile)
+    generator = api.load(model, device, console.aside, int8, compile)
     sampling: dict[str, Any] = {
         "temperature": temperature,
         "top_k": top_k,
@@ -74,15 +74,15 @@ def generate(
     }
     report: dict[str, Any] = {"model": model, "opening": opening, "ending": ending}
     if beams:
-        _search(teller, report, beams, max_tokens)
+        _search(generator, report, beams, max_tokens)
     elif draft:
-        _draft(teller, api.load(draft, device, int8=int8, compile=compile), report, compare, {**sampling, "n": n})
+        _draft(generator, api.load(draft, device, int8=int8, compile=compile), report, compare, {**sampling, "n": n})
     else:
-        sampling |= {"constraint": constraint(teller.tokenizer, json_schema, regex, choice or ()), "window": window}
-        if json or n != 1 or not teller.objective.reads_forwards or compare or any(shown.values()):
-            _tell(teller, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
+        sampling |= {"constraint": constraint(generator.tokenizer, json_schema, regex, choice or ()), "window": window}
+        if json or n != 1 or not generator.objective.reads_forwards or compare or any(shown.values()):
+            _whole(generator, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
         else:
-            _stream(teller, opening, ending, {**sampling, "stop": stop or ()})
+            _stream(generator, opening, ending, {**sampling, "stop": stop or ()})
             return
     if json:
         console.emit(report)
@@ -100,8 +100,8 @@ def _refuse(message: str, hint: str) -> None:
     raise ConfigError(message, hint)
 
 
-def _stream(teller: Storyteller, opening: str | None, ending: str | None, options: dict[str, Any]) -> None:
-    pieces = teller.stream(opening, ending, **options)
+def _stream(generator: TextGenerator, opening: str | None, ending: str | None, options: dict[str, Any]) -> None:
+    pieces = generator.stream(opening, ending, **options)
     sys.stdout.write(opening or "")
     for piece in pieces:
         sys.stdout.write(piece)
@@ -109,8 +109,13 @@ def _stream(teller: Storyteller, opening: str | None, ending: str | None, option
     sys.stdout.write("\n")
 
 
-def _tell(
-    teller: Storyteller, report: dict[str, Any], options: dict[str, Any], explain: bool, logprobs: bool, compare: bool
+def _whole(
+    generator: TextGenerator,
+    report: dict[str, Any],
+    options: dict[str, Any],
+    explain: bool,
+    logprobs: bool,
+    compare: bool,
 ) -> None:
     """Whole texts, with what was asked to be known about each."""
     from lilliput.base import console
@@ -118,30 +123,30 @@ def _tell(
     from lilliput.generation.constraints import without_constraint
 
     sides = report["opening"], report["ending"]
-    told = teller.tell_in_detail(*sides, **options, alternatives=CANDIDATES if explain else 0)
-    report["texts"] = [teller.whole(text, *sides) for text in told]
-    report["finishes"] = [text.finish for text in told]
+    found = generator.generate_detailed(*sides, **options, alternatives=CANDIDATES if explain else 0)
+    report["texts"] = [generator.whole(text, *sides) for text in found]
+    report["finishes"] = [text.finish for text in found]
     if explain or logprobs:
-        report["tokens"] = [as_plain(text.tokens, teller.tokenizer) for text in told]
+        report["tokens"] = [as_plain(text.tokens, generator.tokenizer) for text in found]
     if compare:
         unconstrained = {key: value for key, value in options.items() if key != "constraint"}
-        report["unconstrained"] = without_constraint(teller, options["constraint"], *sides, **unconstrained)
+        report["unconstrained"] = without_constraint(generator, options["constraint"], *sides, **unconstrained)
     if console.json_mode():
         return
-    for place, (whole, text) in enumerate(zip(report["texts"], told, strict=True)):
+    for place, (whole, text) in enumerate(zip(report["texts"], found, strict=True)):
         console.say(("\n\n---\n\n" if place else "") + whole)
         if explain or logprobs:
-            console.console.print(table(text.tokens, teller.tokenizer))
+            console.console.print(table(text.tokens, generator.tokenizer))
     if compare:
         valid, texts = report["unconstrained"]["valid"], report["unconstrained"]["texts"]
         ended = sum(finish == "stop" for finish in report["finishes"])
-        console.say(f"\nvalid: {ended} of {len(told)} with the constraint, {valid} of {texts} without it")
+        console.say(f"\nvalid: {ended} of {len(found)} with the constraint, {valid} of {texts} without it")
 
 
-def _search(teller: Storyteller, report: dict[str, Any], beams: int, max_tokens: int) -> None:
+def _search(generator: TextGenerator, report: dict[str, Any], beams: int, max_tokens: int) -> None:
     from lilliput.base import console
 
-    found = teller.search(report["opening"], report["ending"], beams, max_tokens)
+    found = generator.search(report["opening"], report["ending"], beams, max_tokens)
     report["texts"] = [text for text, _ in found]
     report["beams"] = [
         {"log_probability": beam.log_probability, "tokens": len(beam.ids), "score": beam.score} for _, beam in found
@@ -152,13 +157,13 @@ def _search(teller: Storyteller, report: dict[str, Any], beams: int, max_tokens:
 
 
 def _draft(
-    teller: Storyteller, drafter: Storyteller, report: dict[str, Any], compare: bool, sampling: dict[str, Any]
+    generator: TextGenerator, drafter: TextGenerator, report: dict[str, Any], compare: bool, sampling: dict[str, Any]
 ) -> None:
     from lilliput.base import console
     from lilliput.generation.constraints import with_draft
 
     sides = report["opening"], report["ending"]
-    report["texts"], figures = with_draft(teller, drafter, *sides, compare, **sampling)
+    report["texts"], figures = with_draft(generator, drafter, *sides, compare, **sampling)
     report["speculation"] = figures
     if not console.json_mode():
         console.say("\n\n---\n\n".join(report["texts"]))

@@ -38,9 +38,9 @@ def judge(
     """Mark stories that models complete. By a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
     by proxies, between human text as ceiling, its sentences shuffled, and its words shuffled as floor."""
     from lilliput import api
-    from lilliput.assembly.judging import read_prompts
     from lilliput.base import console
     from lilliput.cli.evaluate import make_judge
+    from lilliput.evaluation.judge.stories import read_prompts
 
     console.use_json(json)
     models, fit, texts = _sorted(models, human)
@@ -125,9 +125,9 @@ def complete(
 ) -> None:
     """Show completions of the same beginnings side by side. By default the three of the TinyStories paper's table."""
     from lilliput import api
-    from lilliput.assembly.judging import COMPLETIONS, read_prompts
     from lilliput.base import console
     from lilliput.cli.tables import print_texts
+    from lilliput.evaluation.judge.stories import COMPLETIONS, read_prompts
 
     console.use_json(json)
     chosen = read_prompts(prompts) if prompts else COMPLETIONS

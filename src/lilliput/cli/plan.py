@@ -47,12 +47,12 @@ def recipe(
     json: Json = False,
 ) -> None:
     """Forecast a run. Its parameters, tokens, FLOPs, memory, time and cost; the same as `lilliput plan RECIPE`."""
+    from lilliput import api
     from lilliput.base import console
-    from lilliput.planning.planning import plan
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
-    found = plan(recipe, assignments, data=paths, name=name, seconds=seconds, compiled=compiled)
+    found = api.plan(recipe, assignments, data=paths, name=name, seconds=seconds, compiled=compiled)
     if json:
         console.emit({**found.forecast.as_dict(), "note": found.note, "checked": found.checked})
         return

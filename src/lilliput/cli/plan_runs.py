@@ -29,10 +29,10 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
+    from lilliput import api
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
     from lilliput.planning.sweep import Settings
-    from lilliput.planning.sweep import sweep as run_sweep
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
@@ -44,7 +44,7 @@ def sweep(
         seeds,
         tokens_per_parameter,
     )
-    done = run_sweep(recipe, assignments, data=paths, name=name, settings=settings)
+    done = api.sweep(recipe, assignments, data=paths, name=name, settings=settings)
     if json:
         console.emit(done.as_dict())
     elif done.findings is None:

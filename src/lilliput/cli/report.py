@@ -18,19 +18,15 @@ def report(
 ) -> None:
     """Write a run's offline page. RUN/report.html is made from what stands in its folder; the path is printed."""
     from lilliput.base import console
-    from lilliput.runs.finding import find
-    from lilliput.runs.picture import run_picture
-    from lilliput.runs.report import write_report
+    from lilliput.runs.reporting import report as write_report
 
     console.use_json(json)
-    folder = find(run)
-    page = write_report(folder)
-    drawn = run_picture(folder, picture) if picture else None
+    page = write_report(run, picture)
     if json:
-        console.emit({"report": page, "picture": drawn})
+        console.emit({"report": page, "picture": picture})
     else:
         console.say(str(page))
-        if drawn:
-            console.say(str(drawn))
+        if picture:
+            console.say(str(picture))
     if show:
         typer.launch(str(page))

@@ -28,11 +28,11 @@ def serve(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
+    from lilliput import api
     from lilliput.base import console
-    from lilliput.server.serving import serve as run
 
     def say(text: str) -> None:
         console.say(text)
         sys.stdout.flush()  # who reads the address from a pipe gets it at once
 
-    run(runs, device, say, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)
+    api.serve(runs, device, say, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lilliput.cli.texts import Data, sort_words
+from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_HEROES
 
 if TYPE_CHECKING:
     from lilliput.api import Run
@@ -59,8 +60,8 @@ def tell_what_came_out(run: Run) -> None:
     console.say(story["text"].strip())
     console.say()
     console.say(f"validation  {_against(summary)}")
-    if (kept := summary.get("val_hero_kept")) is not None:
-        console.say(f"heroes      {kept:.0%} of {summary['val_heroes']} stories keep their hero")
+    if (kept := summary.get(VAL_HERO_KEPT)) is not None:
+        console.say(f"heroes      {kept:.0%} of {summary[VAL_HEROES]} stories keep their hero")
     console.say(f"speed       {_speed(summary)}")
     console.say(f"cost        {_cost(summary['cost'])}")
     console.say(f"verdict     {summary['verdict']}")
@@ -73,14 +74,14 @@ def tell_what_came_out(run: Run) -> None:
 
 def _against(summary: dict[str, Any]) -> str:
     others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
-    return f"{summary['val_bits_per_byte']:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
+    return f"{summary[VAL_BITS_PER_BYTE]:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
 
 
 def _speed(summary: dict[str, Any]) -> str:
     from lilliput.base.console import duration, number
 
     return (
-        f"{summary['tokens_per_second']:,.0f} tokens/s, {summary['utilisation']:.0%} of the machine's matmul peak; "
+        f"{summary[TOKENS_PER_SECOND]:,.0f} tokens/s, {summary['utilisation']:.0%} of the machine's matmul peak; "
         f"{number(summary['tokens'])} tokens in {duration(summary['seconds'])}, "
         f"{number(summary['parameters'])} parameters"
     )

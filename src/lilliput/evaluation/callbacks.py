@@ -13,12 +13,12 @@ from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
 from lilliput.evaluation.bits_per_byte import Score
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.evaluation.verdict import Ending, Point, verdict
+from lilliput.runs.names import VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_LOSS, VAL_PERPLEXITY
 from lilliput.runs.samples_file import Sample, Section, format_samples
 from lilliput.training.callbacks import Callback, Record, memory_of
 
 if TYPE_CHECKING:
-    from lilliput.data.tokenizer import Tokenizer
-    from lilliput.model.transformer import Model
+    from lilliput.generation.text_generator import TextGenerator
     from lilliput.training.trainer import Trainer
 
 
@@ -47,9 +47,9 @@ class Evaluation(Callback):
     def _evaluate(self, trainer: Trainer, record: Record) -> None:
         with trainer.autocast():
             score = self.score()
-        record["val_loss"] = score.nats_per_token
-        record["val_bits_per_byte"] = score.bits_per_byte
-        record["val_perplexity"] = score.perplexity
+        record[VAL_LOSS] = score.nats_per_token
+        record[VAL_BITS_PER_BYTE] = score.bits_per_byte
+        record[VAL_PERPLEXITY] = score.perplexity
         train = self.trained / self.steps if self.steps else None
         self.points.append(Point(record["step"], score.bits_per_byte, train))
         self.trained, self.steps = 0.0, 0
@@ -82,8 +82,8 @@ class Benchmarks(Callback):
     would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
     it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
 
-    def __init__(self, config: EvaluateConfig, model: Model, tokenizer: Tokenizer):
-        self.config, self.model, self.tokenizer = config, model, tokenizer
+    def __init__(self, config: EvaluateConfig, generator: TextGenerator):
+        self.config, self.generator = config, generator
         self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
@@ -103,7 +103,7 @@ class Benchmarks(Callback):
             return
         for name, (task, items) in self.loaded.items():
             with trainer.autocast():
-                rows = measure(name, task, items, self.model, self.tokenizer)
+                rows = measure(name, task, items, self.generator)
             for row in rows:
                 record[f"{name}_{row.metric}"] = row.total.score
                 record[f"{name}_{row.metric}_chance"] = row.total.chance
@@ -128,7 +128,7 @@ class HeroesKept(Callback):
 
     def _measure(self, trainer: Trainer, record: Record) -> None:
         with trainer.autocast():
-            record["val_hero_kept"] = self.share(self.config.heroes)
+            record[VAL_HERO_KEPT] = self.share(self.config.heroes)
 
 
 class SamplesThroughTime(Callback):

@@ -11,7 +11,6 @@ from lilliput.base.console import say as print_line
 from lilliput.base.errors import CheckpointError, ConfigError, ExportError
 from lilliput.formats import hub, transfer
 from lilliput.formats.adapter import merge_adapter
-from lilliput.formats.card import model_card
 from lilliput.formats.source import Source
 from lilliput.formats.transfer import Exported
 from lilliput.model.adapter import base_name, is_adapter
@@ -58,7 +57,7 @@ def import_file(
             if base is not None:
                 raise ConfigError(f"{file} is no adapter, so it has no base", "leave out --base")
             transfer.keep(transfer.read(Path(file), Path(tokenizer) if tokenizer else None), partial)
-        (partial / "README.md").write_text(model_card(Source.load(partial, name), None), encoding="utf-8")
+        (partial / "README.md").write_text(Source.load(partial, name).card(None), encoding="utf-8")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 from lilliput.base.console import progress
 from lilliput.base.errors import ExportError
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.formats.card import Told, model_card
 from lilliput.formats.source import Source
 from lilliput.model.huggingface import from_huggingface
+from lilliput.runs.card import Trained
 
 # Only plain names that a model folder is known to have: whatever else a repository holds stays there.
 KNOWN = re.compile(
@@ -48,18 +48,18 @@ def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
     of no run keeps the card it has. Raises ExportError for a name that the hub does not allow, and for a licence that
     would have to be written into a card of the folder's own."""
     _check_name(repo)
-    told = Told.of(folder.resolve())
-    source = Source.load(folder, told.run.path.name if told else folder.resolve().name)
+    trained = Trained.of(folder.resolve())
+    source = Source.load(folder, trained.run.path.name if trained else folder.resolve().name)
     files: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if KNOWN.fullmatch(p.name)}
-    own = told is None and "README.md" in files
+    own = trained is None and "README.md" in files
     if own and licence:
         raise ExportError(
             f"{folder} has a card of its own, which is sent as it is", f"write 'license: {licence}' into its README.md"
         )
     if not own:
-        files["README.md"] = model_card(source, told, repo, licence).encode()
-    if told:
-        files |= {file.name: file for file in (told.run.recipe, told.run.summary) if file.is_file()}
+        files["README.md"] = source.card(trained, repo, licence).encode()
+    if trained:
+        files |= {file.name: file for file in (trained.run.recipe, trained.run.summary) if file.is_file()}
     return Parcel(repo, files)
 
 

@@ -48,7 +48,7 @@ class Parity:
 def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: torch.Tensor, kind: str) -> Parity:
     """Compare what a file computes with the source; `order` (vocab_size,) holds our id of each of its ids. Raises
     ExportError when log-probabilities or the ids of a text differ by more than storing as `kind` explains."""
-    tokens = source.told()
+    tokens = source.sample_ids()
     ours = logits_of(source.model)(tokens)
     theirs = logits(torch.argsort(order)[tokens])[..., torch.argsort(order)]
     told = tokens[:, 1:, None]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from lilliput.base.reading import inner, read_object, read_text
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.decoding.decode import generate
-from lilliput.decoding.sampling import SamplingConfig
-from lilliput.model.huggingface import OWN, from_huggingface
+from lilliput.generation.loading import load_folder
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.transformer import Model
+from lilliput.objectives.causal import Causal
+from lilliput.runs.card import Trained, model_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +29,20 @@ class Source:
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
         """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read."""
-        own = inner(read_object(folder / "config.json"), OWN)
+        generator = load_folder(folder, device="cpu", compile=False)
         return cls(
-            model=from_huggingface(folder),
-            tokenizer=Tokenizer.load(folder),
+            model=generator.model,
+            tokenizer=generator.tokenizer,
             name=name,
-            direction=str(inner(own, "objective").get("kind", "causal")),
-            chat_template=_chat_template(folder),
+            direction=str(generator.objective.kind),
+            chat_template=generator.chat_template.source if generator.chat_template else None,
         )
 
-    def told(self, rows: int = 8, tokens: int = 64) -> torch.Tensor:
-        """(rows, T) int64: texts that the model tells from nothing, T at most `tokens` and its context; the same
-        every time. What a model says itself is where a difference between two copies of it would matter."""
-        length = min(tokens, self.model.config.context_length)
-        bos = self.tokenizer.bos_id
-        said = generate(self.model, [[bos]], SamplingConfig(n=rows, max_tokens=length))
-        return torch.tensor([[bos, *row][:length] for row in said])
+    def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:
+        """The model card, as in runs/card.py."""
+        forwards = self.direction != "reversed"
+        return model_card(self.name, self.model, self.tokenizer.kind, forwards, trained, repo=repo, licence=licence)
 
-
-def _chat_template(folder: Path) -> str | None:
-    """The template beside the tokenizer: a file of its own, or a key of tokenizer_config.json."""
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return read_text(file)
-    settings = folder / "tokenizer_config.json"
-    given = read_object(settings).get("chat_template") if settings.is_file() else None
-    return given if isinstance(given, str) else None
+    def sample_ids(self) -> torch.Tensor:
+        """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""
+        return torch.tensor(TextGenerator(self.model, self.tokenizer, Causal()).sample_ids())

@@ -1,4 +1,4 @@
-"""Constraints as a person gives them, and what a model says without them or without a draft, side by side."""
+"""Constraints as a person gives them, and what a model generates without them or without a draft, side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.decoding.constrained import Constraint
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.generation.storyteller import Storyteller
+    from lilliput.generation.text_generator import TextGenerator
 
 
 def constraint(
@@ -44,23 +44,28 @@ def _schema(given: str) -> dict[str, Any]:
 
 
 def without_constraint(
-    teller: Storyteller, made: Constraint, opening: str | None, ending: str | None, **options: Any
+    generator: TextGenerator, made: Constraint, opening: str | None, ending: str | None, **options: Any
 ) -> dict[str, Any]:
     """How many of the texts that the same options give without the constraint satisfy it all the same."""
-    told = teller.tell_in_detail(opening, ending, **options)
-    valid = sum(text.finish == "stop" and made.matches(text.text) for text in told)
-    return {"texts": len(told), "valid": valid, "share": valid / len(told)}
+    found = generator.generate_detailed(opening, ending, **options)
+    valid = sum(text.finish == "stop" and made.matches(text.text) for text in found)
+    return {"texts": len(found), "valid": valid, "share": valid / len(found)}
 
 
 def with_draft(
-    teller: Storyteller, draft: Storyteller, opening: str | None, ending: str | None, compare: bool, **sampling: Any
+    generator: TextGenerator,
+    draft: TextGenerator,
+    opening: str | None,
+    ending: str | None,
+    compare: bool,
+    **sampling: Any,
 ) -> tuple[list[str], dict[str, Any]]:
-    """Texts told with a draft, and what the draft did for them; with `compare`, the time beside that of the model
-    alone, telling the same number of tokens."""
+    """Texts generated with a draft, and what the draft did for them; with `compare`, the time beside that of the model
+    alone, generating the same number of tokens."""
     began = perf_counter()
-    told = teller.speculate(draft, opening, ending, **sampling)
+    found = generator.speculate(draft, opening, ending, **sampling)
     seconds = perf_counter() - began
-    each = [speculation for _, speculation in told]
+    each = [speculation for _, speculation in found]
     tokens, passes = sum(len(one.ids) for one in each), sum(one.passes for one in each)
     drafted, accepted = sum(one.drafted for one in each), sum(one.accepted for one in each)
     report: dict[str, Any] = {
@@ -75,7 +80,7 @@ def with_draft(
         # One after the other, as the draft was used: side by side they would share their passes.
         seeds = [{**sampling, "n": 1, "seed": sampling.get("seed", 0) + sample} for sample in range(len(each))]
         began = perf_counter()
-        alone = sum(len(text.ids) for one in seeds for text in teller.tell_in_detail(opening, ending, **one))
+        alone = sum(len(text.ids) for one in seeds for text in generator.generate_detailed(opening, ending, **one))
         report["tokens_per_second_alone"] = alone / (perf_counter() - began)
         report["speed_up"] = report["tokens_per_second"] / report["tokens_per_second_alone"]
-    return [text for text, _ in told], report
+    return [text for text, _ in found], report

@@ -6,8 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lilliput.generation.storyteller import Storyteller, load
+from lilliput.base.deprecation import renamed, warn_renamed
+from lilliput.generation.loading import load
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.finding import find
+from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.run_folder import RunFolder
 
 
@@ -34,14 +37,22 @@ class Run:
         return [self.folder.checkpoint(step) for step in self.folder.steps()]
 
     @cached_property
-    def storyteller(self) -> Storyteller:
-        """The newest good checkpoint, ready to tell."""
+    def text_generator(self) -> TextGenerator:
+        """The newest good checkpoint, ready to generate."""
         return load(self.path)
 
-    def tell(self, opening: str | None = None, ending: str | None = None, **sampling: Any) -> str:
+    def generate(self, opening: str | None = None, ending: str | None = None, **sampling: Any) -> str:
         """One text from an opening, or for a reversed model to an ending."""
-        return self.storyteller.tell(opening, ending, **sampling)[0]
+        return self.text_generator.generate(opening, ending, **sampling)[0]
+
+    tell = renamed("tell", "generate")
+
+    @property
+    def storyteller(self) -> TextGenerator:
+        """Deprecated: `text_generator` under its name of before."""
+        warn_renamed("Run.storyteller", "Run.text_generator")
+        return self.text_generator
 
     def __repr__(self) -> str:
-        bits = self.summary.get("val_bits_per_byte")
+        bits = self.summary.get(VAL_BITS_PER_BYTE)
         return f"Run({str(self.path)!r}" + (f", val_bits_per_byte={bits:.3f})" if bits else ", not finished)")

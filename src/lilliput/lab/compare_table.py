@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lilliput.base.console import duration, number
-from lilliput.base.seed_statistics import SURE, Difference, Estimate
+from lilliput.base.statistics import SURE, Difference, Mean
 from lilliput.lab.comparison import Comparison, Group
+from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
 
 Row = list[str]
 NONE = "-"
@@ -45,7 +46,7 @@ def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
         ("parameters", lambda value: f"{value:,.0f}"),
         ("tokens", number),
         ("seconds", duration),
-        ("tokens_per_second", lambda value: f"{value:,.0f}"),
+        (TOKENS_PER_SECOND, lambda value: f"{value:,.0f}"),
         ("utilisation", lambda value: f"{value:.0%}"),
         ("kwh", lambda value: f"{value:.2g}"),
     ]
@@ -85,7 +86,7 @@ def _reached(group: Group, level: float) -> str:
     return f"{number(tokens)} tokens, {duration(seconds)}"
 
 
-def told(found: Estimate | None) -> str:
+def told(found: Mean | None) -> str:
     """'0.817 ± 0.012 (3 seeds)'."""
     if found is None:
         return NONE
@@ -163,17 +164,16 @@ def _plain_group(group: Group, levels: Sequence[float]) -> dict[str, Any]:
     estimate = group.estimate
     return {
         "name": group.name,
-        "val_bits_per_byte": estimate and {"mean": estimate.mean, "margin": estimate.margin, "seeds": estimate.count},
+        VAL_BITS_PER_BYTE: estimate and {"mean": estimate.mean, "margin": estimate.margin, "seeds": estimate.count},
         **{
-            key: group.mean(key)
-            for key in ("parameters", "tokens", "seconds", "tokens_per_second", "utilisation", "kwh")
+            key: group.mean(key) for key in ("parameters", "tokens", "seconds", TOKENS_PER_SECOND, "utilisation", "kwh")
         },
         "reaches": [
-            {"val_bits_per_byte": level, **{x: group.reaches(level, x) for x in ("tokens", "flops", "seconds")}}
+            {VAL_BITS_PER_BYTE: level, **{x: group.reaches(level, x) for x in ("tokens", "flops", "seconds")}}
             for level in levels
         ],
         "runs": [
-            {"run": run.record.path, "seed": run.record.recipe.get("seed"), "val_bits_per_byte": run.score}
+            {"run": run.record.path, "seed": run.record.recipe.get("seed"), VAL_BITS_PER_BYTE: run.score}
             for run in group.runs
         ],
     }

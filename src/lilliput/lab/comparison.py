@@ -16,10 +16,11 @@ from typing import Any
 from lilliput.base.chart import Point
 from lilliput.base.config import flatten, validate
 from lilliput.base.errors import CheckpointError, ConfigError
-from lilliput.base.seed_statistics import Difference, Estimate, estimate, welch
+from lilliput.base.statistics import Difference, Mean, mean_of, welch
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
+from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.record import RunRecord, as_number
 
 # What tells two runs of one recipe apart.
@@ -37,12 +38,12 @@ class Compared:
     @property
     def score(self) -> float | None:
         """Validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
-        return self.record.number("val_bits_per_byte")
+        return self.record.number(VAL_BITS_PER_BYTE)
 
     @property
     def ended(self) -> bool:
         """Whether `score` is the final one."""
-        return self.record.summary.get("val_bits_per_byte") is not None
+        return self.record.summary.get(VAL_BITS_PER_BYTE) is not None
 
     @property
     def text(self) -> tuple[Any, ...]:
@@ -68,7 +69,7 @@ class Compared:
     def curve(self, x: str) -> list[Point]:
         """Validation bits per byte against 'tokens', 'flops' or 'seconds'."""
         if x != "flops":
-            return self.record.points(x, "val_bits_per_byte")
+            return self.record.points(x, VAL_BITS_PER_BYTE)
         each = self.flops_per_token
         return [(tokens * each, bits) for tokens, bits in self.curve("tokens")] if each else []
 
@@ -107,9 +108,9 @@ class Group:
         return len({run.text for run in (*self.scored, *other.scored)}) < 2
 
     @cached_property
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> Mean | None:
         """Final bits per byte over the seeds."""
-        return estimate(self.scores) if self.scores else None
+        return mean_of(self.scores) if self.scores else None
 
     def mean(self, key: str) -> float | None:
         """Mean over the runs of a number of their summaries, None where one lacks it."""
@@ -239,7 +240,7 @@ def _common(labels: list[str]) -> str:
     return first if first == last else re.sub(rf"[-_. ]*(seed|s)?[-_. ]*{digits}$", "", first[:same])
 
 
-def _or_last(found: Estimate | None) -> float:
+def _or_last(found: Mean | None) -> float:
     return float("inf") if found is None else found.mean
 
 

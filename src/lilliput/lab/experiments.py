@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.lab.queue_file import Experiment, LastRun, QueueFile, Status
+from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.record import RunRecord, as_number
 from lilliput.runs.run_folder import RunFolder
 
@@ -91,7 +92,7 @@ class Experiments:
     def score(self, experiment: Experiment) -> float | None:
         """Validation bits per byte of its finished run."""
         run = self.run_folder(experiment)
-        return as_number(RunRecord.read(run.path).summary.get("val_bits_per_byte")) if run.summary.is_file() else None
+        return as_number(RunRecord.read(run.path).summary.get(VAL_BITS_PER_BYTE)) if run.summary.is_file() else None
 
     def error_log(self, experiment: Experiment) -> Path:
         """What its training process wrote to standard error."""

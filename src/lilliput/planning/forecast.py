@@ -13,6 +13,7 @@ from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.planning.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMETER, Optimum, methods
+from lilliput.runs.names import TOKENS_PER_SECOND, TRAINING_SECONDS
 from lilliput.training.config import TrainConfig
 from lilliput.training.schedule import Budget, mean_rows, step_rows
 
@@ -234,8 +235,8 @@ def check(found: Forecast, summary: Mapping[str, Any]) -> dict[str, dict[str, fl
     """The forecast beside what the finished run's summary.json says; `error` is predicted / actual - 1."""
     pairs = {
         "seconds": found.seconds,
-        "training_seconds": found.training_seconds,
-        "tokens_per_second": found.tokens_per_second,
+        TRAINING_SECONDS: found.training_seconds,
+        TOKENS_PER_SECOND: found.tokens_per_second,
         "tokens": found.tokens,
         "flops": found.flops,
         "kwh": found.cost.kwh,

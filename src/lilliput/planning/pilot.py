@@ -113,9 +113,9 @@ def _scores(assembly: Assembly) -> tuple[float, float]:
 def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
     """Seconds of the samples, of the story at the end, and of the heroes at an evaluation and at the end."""
     config = assembly.recipe.evaluate
-    _ = assembly.storyteller.decoder  # built once a run
-    samples = _timed(lambda: assembly.tell(assembly.prompts)) if config.samples != 0 else 0.0
-    story = _timed(lambda: assembly.tell(assembly.prompts[:1]))
+    _ = assembly.generator.decoder  # built once a run
+    samples = _timed(lambda: assembly.samples(assembly.prompts)) if config.samples != 0 else 0.0
+    story = _timed(lambda: assembly.samples(assembly.prompts[:1]))
     most = max(config.heroes, config.final_heroes) if assembly.knows_stories else 0
     if not most:
         return samples, story, 0.0, 0.0
@@ -126,12 +126,12 @@ def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
 
 def _tasks(assembly: Assembly, trainer: Trainer) -> float:
     """Seconds of the benchmarks that an evaluation scores."""
-    benchmarks = Benchmarks(assembly.recipe.evaluate, assembly.model, assembly.tokenizer)
+    benchmarks = Benchmarks(assembly.recipe.evaluate, assembly.generator)
     benchmarks.on_start(trainer)
     seconds = 0.0
     for name, (task, items) in benchmarks.loaded.items():
         tried = items[:ITEMS]
-        taken = _timed(lambda: measure(name, task, tried, assembly.model, assembly.tokenizer))  # noqa: B023
+        taken = _timed(lambda: measure(name, task, tried, assembly.generator))  # noqa: B023
         seconds += taken * len(items) / max(len(tried), 1)
     return seconds
 

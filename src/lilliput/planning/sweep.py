@@ -23,6 +23,7 @@ from lilliput.planning.shapes import Shape, affordable, beyond, choose, ladder
 from lilliput.planning.study import Findings, Trial, analyse
 from lilliput.planning.study_page import page, picture
 from lilliput.runs.finding import RUNS
+from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.training.callbacks import Callback, Record
 from lilliput.training.schedule import mean_rows
 
@@ -208,7 +209,7 @@ class _Study:
                 tokens=summary["tokens"],
                 epochs=summary["epochs"],
                 seed=seed,
-                loss=summary["val_bits_per_byte"],
+                loss=summary[VAL_BITS_PER_BYTE],
                 seconds=summary["seconds"],
             )
         )

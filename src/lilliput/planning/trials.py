@@ -25,6 +25,7 @@ from lilliput.model import counts
 from lilliput.planning.dial import load_recipe
 from lilliput.planning.tuning import Batches, Outcome, Rates, batches_page, judge_batches, judge_rates, rates_page
 from lilliput.runs.finding import RUNS
+from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
 from lilliput.runs.run_folder import RunFolder
 
 FACTORS = (1 / 64, 1 / 16, 1 / 4, 1.0, 4.0, 16.0, 64.0)
@@ -200,7 +201,7 @@ def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
 
 def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
     """What a trial's folder says."""
-    losses = [line["val_bits_per_byte"] for line in run.metrics if "val_bits_per_byte" in line]
+    losses = [line[VAL_BITS_PER_BYTE] for line in run.metrics if VAL_BITS_PER_BYTE in line]
     last_line, summary = run.metrics[-1] if run.metrics else {}, run.summary
     return Outcome(
         value=value,
@@ -209,7 +210,7 @@ def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
         first=losses[0] if losses else None,
         lowest=min(losses) if losses else None,
         last=losses[-1] if summary and losses else None,  # not the summary's, which is of a larger set
-        tokens_per_second=summary.get("tokens_per_second"),
+        tokens_per_second=summary.get(TOKENS_PER_SECOND),
         peak_bytes=None,
         failed=failed,
     )

@@ -1,12 +1,19 @@
-"""The model card (README.md) that lies in every checkpoint's model folder."""
+"""The model card (README.md) of a model folder: what it is, what it read, how well it does, what it cost."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lilliput import __version__
+from lilliput.base.console import duration, size
+from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
-from lilliput.runs.run_folder import RunFolder
+from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+from lilliput.runs.run_folder import STEP, RunFolder
+from lilliput.runs.samples_file import Section
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -16,54 +23,156 @@ LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = "{folder}"
 model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 """
-TELL = """given = tokenizer("Once upon a time", return_tensors="pt")
-told = model.generate(**given, do_sample=False, max_new_tokens=100)
-print(tokenizer.decode(told[0], skip_special_tokens=True))
+CONTINUE = """given = tokenizer("Once upon a time", return_tensors="pt")
+ids = model.generate(**given, do_sample=False, max_new_tokens=100)
+print(tokenizer.decode(ids[0], skip_special_tokens=True))
 """
-CARD = """---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [lilliput, tiny]
----
+PULL = """{snippet}
 
-# {name}
+or `lilliput pull {repo}`, then `lilliput generate {name} "Once upon a time"`."""
+OWN_CLASS = """No class of transformers computes these parts, so only Lilliput loads it: `lilliput pull {repo}`, then
+`lilliput generate {name} "Once upon a time"`."""
+BACKWARDS = """It generates backwards, from a story's end to its beginning:
+`lilliput generate {name} --ending "They were happy."`."""
 
-A language model of {parameters:,} parameters, trained from scratch with Lilliput {version}.
 
-- shape: {layers} layers, width {width}, {heads} heads, context {context}, vocabulary {vocabulary:,}
-- trained on {tokens:,} tokens in {step:,} steps
-- validation: {validation}
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run folder knows of one of its checkpoints: the last line of metrics up to its step, the last evaluation,
+    and, where they are there, summary and samples."""
 
-{use}`recipe.yaml` in the run folder repeats the training.
-"""
+    run: RunFolder
+    step: int
+    record: dict[str, Any]
+    scored: dict[str, Any]
+    summary: dict[str, Any] = field(default_factory=dict)
+    samples: Section | None = None
+
+    @classmethod
+    def now(cls, run: RunFolder) -> Trained:
+        """Of the checkpoint that a run under way is about to write: its metrics alone."""
+        return cls._of(run, None)
+
+    @classmethod
+    def of(cls, folder: Path) -> Trained | None:
+        """Of the checkpoint whose model folder this is; None for a folder that lies in no run."""
+        checkpoints, step_of = folder.parent.parent, STEP.match(folder.parent.name)
+        if checkpoints.name != CHECKPOINTS or step_of is None:
+            return None
+        run, step = RunFolder(checkpoints.parent), int(step_of[1])
+        sections = [section for section in run.read_samples() if section.step <= step]
+        return cls._of(run, step, run.read_summary(), sections[-1] if sections else None)
+
+    @classmethod
+    def _of(
+        cls, run: RunFolder, step: int | None, summary: dict[str, Any] | None = None, samples: Section | None = None
+    ) -> Trained:
+        records = [record for record in run.read_metrics() if step is None or record["step"] <= step]
+        scored = [record for record in records if record.get(VAL_BITS_PER_BYTE) is not None]
+        last = records[-1] if records else {}
+        at = last.get("step", 0) if step is None else step
+        return cls(run, at, last, scored[-1] if scored else {}, summary or {}, samples)
 
 
 def snippet(folder: str, forwards: bool) -> str:
     """How transformers loads the model, and goes on from a prompt where it reads `forwards`, as a block of code."""
-    return "```python\n" + LOAD.format(folder=folder) + (TELL if forwards else "") + "```"
+    return "```python\n" + LOAD.format(folder=folder) + (CONTINUE if forwards else "") + "```"
 
 
-def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -> str:
-    """Markdown with Hugging Face's metadata block, from the model, whether it reads `forwards`, and the run's last
-    logged lines."""
-    records = run.read_metrics()
-    last = records[-1] if records else {"step": 0, "tokens": 0}
-    scored = [record for record in records if record.get("val_bits_per_byte") is not None]
-    validation = "not measured yet"
-    if scored:
-        validation = f"{scored[-1]['val_bits_per_byte']:.4f} bits per byte at step {scored[-1]['step']:,}"
-    config = model.config
-    return CARD.format(
-        name=name,
-        version=__version__,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        layers=config.n_layers,
-        width=config.d_model,
-        heads=config.n_heads,
-        context=config.context_length,
-        vocabulary=config.vocab_size,
-        step=last["step"],
-        tokens=last.get("tokens") or 0,
-        validation=validation,
-        use=snippet(".", forwards) + "\n\n" if huggingface_class(config)[0] else "",
-    )
+def model_card(
+    name: str,
+    model: Model,
+    tokenizer: str,
+    forwards: bool,
+    trained: Trained | None = None,
+    *,
+    repo: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
+    and which reads `forwards` or not. `trained` is what its run knows; None for a model that was brought here. `repo`
+    is the repository on the hub that the card is for, `licence` an identifier of the hub's, such as apache-2.0."""
+    config, counts = model.config, parameters(model.config)
+    stock, _ = huggingface_class(config)
+    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags: [lilliput, tiny]"]
+    lines += [f"license: {licence}"] if licence else []
+    lines += ["---", "", f"# {name}", ""]
+    origin = "trained from scratch with" if trained else "brought into this layout by"
+    lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
+    own = repo.rpartition("/")[2] if repo else name
+    if repo is not None:
+        code = snippet(repo, forwards)
+        lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own), ""]
+    elif stock:
+        lines += [snippet(".", forwards), ""]
+    if not forwards:
+        lines += [BACKWARDS.format(name=own), ""]
+    lines += [
+        f"- class: {stock or 'none of transformers'}; {config.n_layers} layers of width {config.d_model}, "
+        f"{config.n_heads} heads, context {config.context_length}",
+        f"- parameters: {counts.non_embedding:,} of {counts.total:,} are neither embedding nor head",
+        f"- vocabulary: {config.vocab_size:,} tokens ({tokenizer})",
+        f"- licence: {licence or 'not stated by its maker'}",
+        "",
+    ]
+    if trained is not None:
+        for part in (_data, _training, _losses, _samples, _cost, _repeat):
+            lines += [*part(trained), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _data(trained: Trained) -> Iterator[str]:
+    data = trained.summary.get("data")
+    if not data:
+        return
+    yield "## Data\n"
+    yield from (f"- {source}" for source in data["sources"])
+    for split in ("train", "validation"):
+        part = data[split]
+        yield f"- {split}: {part['documents']:,} documents, {part['tokens']:,} tokens, {size(part['bytes'])} of text"
+
+
+def _training(trained: Trained) -> Iterator[str]:
+    yield "## Training\n"
+    record, summary = trained.record, trained.summary
+    tokens, seconds = record.get("tokens") or 0, record.get("seconds") or 0
+    yield f"- {trained.step:,} steps, {tokens:,} tokens, {duration(seconds)}"
+    if summary:
+        yield f"- on {summary['device']}, {summary['precision']}, {summary[TOKENS_PER_SECOND]:,.0f} tokens a second"
+        yield f"- {summary['verdict']}"
+
+
+def _losses(trained: Trained) -> Iterator[str]:
+    if not trained.scored:
+        return
+    summary = trained.summary
+    beside = ", beside n-gram models counted on the same training tokens" if summary.get("baselines") else ""
+    yield f"## Loss\n\nBits per byte on held-out text{beside}.\n"
+    yield "| model | bits per byte |\n|---|---|"
+    final = summary.get(VAL_BITS_PER_BYTE) if summary.get("steps") == trained.step else None
+    at = trained.step if final else trained.scored["step"]
+    yield f"| this one, step {at:,} | {final or trained.scored[VAL_BITS_PER_BYTE]:.4f} |"
+    yield from (f"| {name} | {bits:.4f} |" for name, bits in summary.get("baselines", {}).items())
+
+
+def _samples(trained: Trained) -> Iterator[str]:
+    if trained.samples is None:
+        return
+    yield f"## Samples\n\nAt step {trained.samples.step:,}, not selected, each with its prompt:\n"
+    for sample in trained.samples.samples:
+        # As a block of code: nothing in a sample is markup there.
+        text = (sample.before + sample.prompt + sample.text).strip()
+        yield "\n".join(f"    {line}" for line in text.splitlines()) + "\n\n---\n"
+
+
+def _cost(trained: Trained) -> Iterator[str]:
+    cost = trained.summary.get("cost")
+    if cost:
+        yield "## Energy\n"
+        yield f"{cost['kwh'] * 1000:.3g} Wh, {cost['co2_grams']:.2g} g CO2 ({cost['basis']})"
+
+
+def _repeat(trained: Trained) -> Iterator[str]:
+    if trained.run.recipe.is_file():
+        yield "## Repeat\n"
+        yield f"`lilliput train {trained.run.recipe.name}`, with the run's recipe and the same data, repeats the run."

@@ -17,6 +17,7 @@ from lilliput.base.disk import FULL, no_room
 from lilliput.base.errors import CheckpointError, LilliputError, TrainingError
 from lilliput.base.files import read_json, sha256, sync, write_json
 from lilliput.base.reading import read_object
+from lilliput.runs.names import OPTIMIZER, STATE
 from lilliput.runs.run_folder import RunFolder
 
 MANIFEST = "manifest.json"
@@ -40,8 +41,8 @@ def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state:
         shutil.rmtree(partial, ignore_errors=True)
         (partial / "trainer").mkdir(parents=True)
         write_model(partial / "model")
-        save_file(state.tensors, partial / "trainer" / "optimizer.safetensors")
-        write_json(partial / "trainer" / "state.json", state.values)
+        save_file(state.tensors, partial / "trainer" / OPTIMIZER)
+        write_json(partial / "trainer" / STATE, state.values)
         _seal(partial)
         _put(partial, final)
     except (OSError, SafetensorError) as error:
@@ -177,8 +178,8 @@ def read_state(folder: Path, device: str = "cpu") -> TrainerState:
     """The trainer state of a verified checkpoint."""
     trainer = folder / "trainer"
     return TrainerState(
-        tensors=load_file(trainer / "optimizer.safetensors", device=device),
-        values=read_json(trainer / "state.json"),
+        tensors=load_file(trainer / OPTIMIZER, device=device),
+        values=read_json(trainer / STATE),
     )
 
 
@@ -188,7 +189,7 @@ def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:
         folder = newest_good(run, lambda text: None)
     except CheckpointError:
         folder = None
-    return read_json(folder / "trainer" / "state.json")["callbacks"].get(callback, {}) if folder else {}
+    return read_json(folder / "trainer" / STATE)["callbacks"].get(callback, {}) if folder else {}
 
 
 def prune(run: RunFolder, keep: int, protected: Callable[[int], bool]) -> None:

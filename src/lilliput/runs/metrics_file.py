@@ -7,7 +7,9 @@ import math
 from bisect import bisect_right
 from typing import Any
 
-NUMBERS = ("tokens", "seconds", "loss", "bits_per_byte", "val_bits_per_byte", "tokens_per_second", "peak_memory_bytes")
+from lilliput.runs.names import PEAK_MEMORY_BYTES, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+
+NUMBERS = ("tokens", "seconds", "loss", "bits_per_byte", VAL_BITS_PER_BYTE, TOKENS_PER_SECOND, PEAK_MEMORY_BYTES)
 """What readers count on being a number, where it is there."""
 
 

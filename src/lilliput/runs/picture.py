@@ -10,12 +10,13 @@ from lilliput.base.console import duration, number
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.base.html import escape
+from lilliput.runs.names import VAL_BITS_PER_BYTE, VAL_HERO_KEPT
 from lilliput.runs.record import RunRecord, spread
 from lilliput.runs.samples_file import Sample, Section
 
 WIDTH, MARGIN, GAP = 900, 28, 18
 HEAD, CHART, KEPT = 78, 330, 120
-CURVES = ("bits_per_byte", "val_bits_per_byte", "val_hero_kept")
+CURVES = ("bits_per_byte", VAL_BITS_PER_BYTE, VAL_HERO_KEPT)
 CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
@@ -35,7 +36,7 @@ def run_picture(run: Path, path: Path) -> Path:
     """Write the picture of `run` to `path` (SVG, 900 px wide, on paper of its own so that it reads on light and dark
     pages) and return it. Raises CheckpointError where the run has no validation figures yet."""
     record = RunRecord.read(run)
-    if not record.points("seconds", "val_bits_per_byte"):
+    if not record.points("seconds", VAL_BITS_PER_BYTE):
         raise CheckpointError(f"{run} has no validation figures yet: there is no curve to draw")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, picture(record))
@@ -98,7 +99,7 @@ def _facts(record: RunRecord) -> str:
 
 def _alternative(record: RunRecord) -> str:
     """What the picture shows, for those who cannot see it."""
-    points = record.points("seconds", "val_bits_per_byte")
+    points = record.points("seconds", VAL_BITS_PER_BYTE)
     return f"Validation bits per byte of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
 
 
@@ -117,7 +118,7 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
         title="Bits per byte through time (dashed: n-gram models counted on the same text)",
         series=[
             Series("training", record.points("seconds", "bits_per_byte"), colour=1, thin=True),
-            Series("validation", record.points("seconds", "val_bits_per_byte"), colour=0),
+            Series("validation", record.points("seconds", VAL_BITS_PER_BYTE), colour=0),
         ],
         levels=[Level(name, value) for name, value in record.baselines()],
         marks=marks,
@@ -131,7 +132,7 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
 def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | None:
     """The share of stories that keep their hero, under the loss curve on the same axis, so that the moment shows at
     which a copying head has formed; None for a run that did not measure it."""
-    points = record.points(x, "val_hero_kept")
+    points = record.points(x, VAL_HERO_KEPT)
     if not points:
         return None
     return Chart(

@@ -11,6 +11,7 @@ from typing import Any
 from lilliput.base.config import read_yaml
 from lilliput.base.errors import CheckpointError, ConfigError
 from lilliput.base.reading import read_text
+from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Section, parse_samples
 
@@ -73,7 +74,7 @@ class RunRecord:
 
     def validation_at(self, step: int) -> float | None:
         """Validation bits per byte at the last evaluation up to `step`."""
-        known = [value for at, value in self.points("step", "val_bits_per_byte") if at <= step]
+        known = [value for at, value in self.points("step", VAL_BITS_PER_BYTE) if at <= step]
         return known[-1] if known else None
 
 

@@ -12,6 +12,14 @@ from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.runs.evaluation_section import evaluation
+from lilliput.runs.names import (
+    PEAK_MEMORY_BYTES,
+    TOKENS_PER_SECOND,
+    VAL_BITS_PER_BYTE,
+    VAL_HERO_KEPT,
+    VAL_PERPLEXITY,
+    VAL_TOKENS,
+)
 from lilliput.runs.picture import kept_chart
 from lilliput.runs.record import RunRecord, as_number, spread
 from lilliput.runs.run_folder import RunFolder
@@ -81,10 +89,10 @@ def _head(record: RunRecord) -> str:
 
 
 def _tiles(record: RunRecord) -> str:
-    validation, trigram = record.number("val_bits_per_byte"), dict(record.baselines()).get("trigram")
+    validation, trigram = record.number(VAL_BITS_PER_BYTE), dict(record.baselines()).get("trigram")
     gain = 1 - validation / trigram if validation is not None and trigram else None
-    seconds, tokens, speed = (record.number(key) for key in ("seconds", "tokens", "tokens_per_second"))
-    utilisation, kept = record.number("utilisation"), record.number("val_hero_kept")
+    seconds, tokens, speed = (record.number(key) for key in ("seconds", "tokens", TOKENS_PER_SECOND))
+    utilisation, kept = record.number("utilisation"), record.number(VAL_HERO_KEPT)
     tiles = [
         ("validation bits per byte", validation and f"{validation:.3f}"),
         ("below a trigram" if (gain or 0) >= 0 else "above a trigram", gain is not None and f"{abs(gain):.0%}"),
@@ -116,10 +124,10 @@ def as_told(sample: Sample) -> str:
 
 
 def _evaluation(record: RunRecord) -> str:
-    curve = record.points("step", "val_bits_per_byte")
+    curve = record.points("step", VAL_BITS_PER_BYTE)
     best = min(curve, key=lambda point: point[1]) if curve else None
-    ours, trained = (record.number(key) for key in ("val_bits_per_byte", "bits_per_byte"))
-    tokens, perplexity = (as_number(record.summary.get(key)) for key in ("val_tokens", "val_perplexity"))
+    ours, trained = (record.number(key) for key in (VAL_BITS_PER_BYTE, "bits_per_byte"))
+    tokens, perplexity = (as_number(record.summary.get(key)) for key in (VAL_TOKENS, VAL_PERPLEXITY))
     facts = {
         "validation": None
         if ours is None
@@ -134,7 +142,7 @@ def _evaluation(record: RunRecord) -> str:
 
 def _baselines(record: RunRecord) -> str:
     """Bars of the n-gram models and this one."""
-    baselines, ours = record.baselines(), record.number("val_bits_per_byte")
+    baselines, ours = record.baselines(), record.number(VAL_BITS_PER_BYTE)
     if not baselines:
         return ""
     rows = [(name, value, "") for name, value in baselines]
@@ -162,7 +170,7 @@ def _curves(record: RunRecord) -> str:
     small = [
         _small(record, "Learning rate", "learning_rate", 2),
         _small(record, "Gradient norm", "grad_norm", 3),
-        _small(record, "Tokens a second", "tokens_per_second", 1),
+        _small(record, "Tokens a second", TOKENS_PER_SECOND, 1),
     ]
     if not main and not any(small):
         return ""
@@ -172,7 +180,7 @@ def _curves(record: RunRecord) -> str:
 def _loss_chart(record: RunRecord) -> str:
     series = (
         Series("training", record.points("tokens", "bits_per_byte"), colour=1, thin=True),
-        Series("validation", record.points("tokens", "val_bits_per_byte"), colour=0, dots=True),
+        Series("validation", record.points("tokens", VAL_BITS_PER_BYTE), colour=0, dots=True),
     )
     shown = [one for one in series if one.points]
     levels = [Level(name, value) for name, value in record.baselines()]
@@ -260,7 +268,7 @@ def _model(record: RunRecord) -> str:
 def _machine(record: RunRecord) -> str:
     summary = record.summary
     total, peak = as_number(summary.get("flops")), as_number(summary.get("matmul_peak_flops"))
-    used, memory = as_number(summary.get("utilisation")), record.number("peak_memory_bytes")
+    used, memory = as_number(summary.get("utilisation")), record.number(PEAK_MEMORY_BYTES)
     facts = {
         "device": summary.get("device"),
         "threads": summary.get("threads"),
@@ -292,7 +300,7 @@ def _repeat(record: RunRecord) -> str:
     if not record.recipe_text:
         return ""
     again = shlex.quote(f"{record.name}-again")
-    command = f"lilliput train {shlex.quote(str(record.path / 'recipe.yaml'))} --name {again}"
+    command = f"lilliput train {shlex.quote(str(RunFolder(record.path).recipe))} --name {again}"
     tell = f'lilliput generate {shlex.quote(str(record.path))} "Once upon a time"'
     version = record.summary.get("lilliput")
     lines = [f"# made by Lilliput {version}"] if version else []

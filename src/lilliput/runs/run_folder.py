@@ -17,7 +17,7 @@ from lilliput.base.disk import append_text
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.base.reading import read_bytes
-from lilliput.runs import metrics_file
+from lilliput.runs import metrics_file, names
 from lilliput.runs.samples_file import Section, parse_samples, rewound
 
 LARGEST_METRICS = 2**32
@@ -31,14 +31,14 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.recipe = path / "recipe.yaml"
-        self.settings = path / "settings.json"
-        self.metrics = path / "metrics.jsonl"
-        self.summary = path / "summary.json"
-        self.samples = path / "samples.md"
-        self.report = path / "report.html"
-        self.evaluation = path / "evaluation.json"
-        self.checkpoints = path / "checkpoints"
+        self.recipe = path / names.RECIPE
+        self.settings = path / names.SETTINGS
+        self.metrics = path / names.METRICS
+        self.summary = path / names.SUMMARY
+        self.samples = path / names.SAMPLES
+        self.report = path / names.REPORT
+        self.evaluation = path / names.EVALUATION
+        self.checkpoints = path / names.CHECKPOINTS
 
     def steps(self) -> list[int]:
         """Step numbers of the checkpoints that were finished, rising."""

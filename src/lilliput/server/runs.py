@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
 from lilliput.runs.run_folder import RunFolder
 from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, read_run, read_samples
 
@@ -118,7 +119,7 @@ def _line(found: RunFiles) -> RunLine:
     """The run in short."""
     records = found.records
     last, updated = records[-1], max(0.0, time.time() - found.written)
-    validation = _curve(records, "val_bits_per_byte")
+    validation = _curve(records, VAL_BITS_PER_BYTE)
     return RunLine(
         name=_shown(found.run.path.name),
         state=_state(found.run, records, updated),
@@ -148,9 +149,9 @@ def _view(found: RunFiles) -> RunView:
         fraction=fraction,
         eta=left if math.isfinite(left) else None,
         tokens=int(_number(last, "tokens") or 0),
-        tokens_per_second=_number(last, "tokens_per_second"),
+        tokens_per_second=_number(last, TOKENS_PER_SECOND),
         training=_thinned(_curve(records, "bits_per_byte")),
-        validation=_thinned(_curve(records, "val_bits_per_byte")),
+        validation=_thinned(_curve(records, VAL_BITS_PER_BYTE)),
         samples=[Told(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
         samples_step=newest.step if newest else None,
     )

@@ -1,4 +1,4 @@
-"""Served: a model under the name that requests use, with its tokenizer, its direction and its chat template."""
+"""Served: a model under the name that requests use, and what its requests ask of it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lilliput.server.template import ChatTemplate
-
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.generation.chat_template import ChatTemplate
+    from lilliput.generation.text_generator import TextGenerator
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import Objective
 
 
 @dataclass(frozen=True)
 class Served:
-    """`chat` is None where the tokenizer's folder holds no chat template; `created` is in seconds since 1970; `ends`
-    are the ids that end a text (None: the tokenizer's end mark)."""
+    """`created` is in seconds since 1970."""
 
     name: str
-    model: Model
-    tokenizer: Tokenizer
-    objective: Objective
-    chat: ChatTemplate | None = None
+    generator: TextGenerator
     created: int = field(default_factory=lambda: int(time.time()))
-    ends: frozenset[int] | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model that computes the answers: the faster stand-in, where there is one."""
+        return self.generator.decoder
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.generator.tokenizer
+
+    @property
+    def objective(self) -> Objective:
+        return self.generator.objective
+
+    @property
+    def chat(self) -> ChatTemplate | None:
+        """None where the tokenizer's folder holds no chat template."""
+        return self.generator.chat_template
 
     @property
     def context_length(self) -> int:
@@ -36,11 +49,10 @@ class Served:
     def _sizes(self) -> list[int]:
         return self.tokenizer.token_bytes().tolist()
 
-    @cached_property
+    @property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: the end of a text, and the end of a turn where the tokenizer knows one."""
-        ends = self.tokenizer.ends if self.ends is None else self.ends
-        return ends | ({self.tokenizer.specials["im_end"]} if "im_end" in self.tokenizer.specials else set())
+        return self.generator.turn_ends
 
     def data(self, number: int) -> bytes:
         """The bytes of text that an id stands for; b"" for a special token, and for an id that only the model knows."""

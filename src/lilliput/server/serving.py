@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.errors import ConfigError
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from lilliput.runs.finding import RUNS, model_folder
+from lilliput.runs.names import CHECKPOINTS
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
-from lilliput.server.template import ChatTemplate
 
 
 def serve(
@@ -21,8 +21,12 @@ def serve(
     int8: bool = False,
     **settings: Any,
 ) -> None:
-    """Serve the models at `paths` until interrupted; `int8` as in `load`, `settings` as in
-    `lilliput.server.server.serve`. Raises ConfigError for two models of one name, and as `load` does."""
+    """Serve the models at `paths` until interrupted: an OpenAI-compatible API and a page to read on.
+
+    `device` and `int8` are as in `load`. `settings` are `host` (this machine alone unless an `api_key` is given),
+    `port` (0: any free one), `api_key`, `slots` (texts that each model generates side by side) and `queue` (further
+    texts that may wait). Raises ConfigError for two models of one name and an address that cannot be had, MissingExtra
+    without the `serve` extra, and as `load` does."""
     models = [load_served(path, device, say, int8) for path in paths]
     names = [served.name for served in models]
     for name in names:
@@ -38,15 +42,17 @@ def load_served(
 ) -> Served:
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
-    teller = load(folder, device, say, int8)
-    chat = ChatTemplate.find(folder)
-    return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, chat, ends=teller.ends)
+    generator = load(folder, device, say, int8)
+    if generator.chat_template is not None:
+        generator.chat_template.check()  # what is wrong with it is known now, not at the first conversation
+    _ = generator.decoder  # built before the first request waits for it
+    return Served(_name(path, folder), generator)
 
 
 def _name(path: str | Path, folder: Path) -> str:
     """`story` for a run, `story/step-0001000` for one of its checkpoints."""
     asked, folder = Path(path).resolve(), folder.resolve()
-    if folder.parent.parent.name != "checkpoints":
+    if folder.parent.parent.name != CHECKPOINTS:
         return folder.name
     run, step = folder.parent.parent.parent.name, folder.parent.name
     return f"{run}/{step}" if asked in (folder, folder.parent) else run

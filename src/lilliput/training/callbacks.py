@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.machine import peak_memory
+from lilliput.runs.names import PEAK_MEMORY_BYTES, TOKENS_PER_SECOND, VALIDATION
 
 if TYPE_CHECKING:
     from lilliput.training.trainer import Trainer
@@ -47,7 +48,7 @@ class Callback:
 def memory_of(trainer: Trainer) -> Record:
     """`peak_memory_bytes`, the most that the process has held so far; nothing where that is not counted."""
     memory = peak_memory(trainer.device)
-    return {} if memory is None else {"peak_memory_bytes": memory}
+    return {} if memory is None else {PEAK_MEMORY_BYTES: memory}
 
 
 class Metrics(Callback):
@@ -70,13 +71,13 @@ class Metrics(Callback):
         for key in self.SUMMED:
             self.sums[key] += record[key]
         self.sums["steps"] += 1
-        evaluated = any(key.startswith("val_") for key in record)
+        evaluated = any(key.startswith(VALIDATION) for key in record)
         record["logged"] = trainer.due(trainer.config.log_steps, times=LINES) or evaluated or trainer.finished
         if not record["logged"]:
             return
         for key in ("loss", "bits_per_byte"):
             record[key] = self.sums[key] / self.sums["steps"]
-        record["tokens_per_second"] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
+        record[TOKENS_PER_SECOND] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
         record |= memory_of(trainer)
         self.sums = dict.fromkeys(self.sums, 0)
         hidden = ("step_tokens", "step_seconds", "logged")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lilliput.base.console import console
+from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
 from lilliput.runs.samples_file import Sample
 from lilliput.training.callbacks import Callback, Record
 from lilliput.training.live import LiveView
@@ -24,20 +25,20 @@ class LiveRun(Callback):
         self.view = LiveView(None if trainer.budget.seconds else trainer.budget.steps, self.name, console)
         self.began = (trainer.progress, trainer.seconds)
         for record in trainer.run.read_metrics():
-            self.val_bits = record.get("val_bits_per_byte", self.val_bits)
+            self.val_bits = record.get(VAL_BITS_PER_BYTE, self.val_bits)
             fraction = trainer.budget.progress(record["step"], record.get("seconds") or 0.0)
-            self.view.remember(fraction, record.get("bits_per_byte"), record.get("val_bits_per_byte"))
+            self.view.remember(fraction, record.get("bits_per_byte"), record.get(VAL_BITS_PER_BYTE))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         assert self.view is not None
-        self.val_bits = record.get("val_bits_per_byte", self.val_bits)
+        self.val_bits = record.get(VAL_BITS_PER_BYTE, self.val_bits)
         self.view.update(
             step=record["step"],
             fraction=trainer.progress,
             tokens=record["tokens"],
             seconds=record["seconds"],
             eta=self._eta(trainer),
-            tokens_per_second=record["tokens_per_second"],
+            tokens_per_second=record[TOKENS_PER_SECOND],
             train_bpb=record["bits_per_byte"],
             val_bpb=self.val_bits,
             learning_rate=record["learning_rate"],

@@ -16,6 +16,7 @@ import torch
 from lilliput.base.errors import TrainingError
 from lilliput.base.seeds import derive, generator
 from lilliput.runs import checkpoint
+from lilliput.runs.names import TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training import optim, schedule
 from lilliput.training.callbacks import Callback, Record
@@ -271,7 +272,7 @@ class Trainer:
             "bits_per_byte": outcome.loss / math.log(2) / self.bytes_per_target,
             "learning_rate": self.optimizers.learning_rate,
             "grad_norm": outcome.grad_norm,
-            "tokens_per_second": tokens / max(seconds, 1e-9),
+            TOKENS_PER_SECOND: tokens / max(seconds, 1e-9),
             "step_tokens": tokens,
             "step_seconds": seconds,
             **outcome.metrics,

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from lilliput.assembly.benchmarking import benchmark
 from lilliput.evaluation.benchmarks.answers import Coqa, Gsm8k, compare, f1, last_number, stated
+from lilliput.evaluation.benchmarks.benchmarking import benchmark
 from lilliput.evaluation.benchmarks.code import HumanEval
 from lilliput.evaluation.benchmarks.loading import records
-from lilliput.evaluation.benchmarks.measure import measure
+from lilliput.evaluation.benchmarks.measure import Writer, measure
 from lilliput.evaluation.benchmarks.task import TASKS, Tools
-from lilliput.evaluation.benchmarks.writing import Teller, cut
 from lilliput.evaluation.sandbox import SandboxMissing
-from lilliput.generation.storyteller import load
+from lilliput.generation.loading import load
 from tests.evaluation.benchmarks.test_tasks import write
 
 GSM = {"question": "How many?", "answer": "48/2 = <<48/2=24>>24\n#### 1,224"}
@@ -81,21 +80,20 @@ def test_coqa_and_fairytaleqa_records(tmp_path):
 
 
 def test_answers_end_at_stops(tiny):
-    assert cut("yes\nQ: more", ("\nQ:", "more")) == "yes"
-    tell = Teller(tiny.model, tiny.tokenizer)
-    (whole,) = tell(["the cat"], (), 24)
+    write_answers = Writer(tiny.generator)
+    (whole,) = write_answers(["the cat"], (), 24)
     assert len(whole) > 3
-    assert tell(["the cat", "a dog sat", "the cat"], (), 24)[::2] == [whole, whole]
-    assert tell(["the cat"], (whole[2:4],), 24) == [whole[: whole.find(whole[2:4])]]
-    assert tell.cut == 0
-    tell(["the cat sat " * 60], (), 8)
-    assert tell.cut == 1
+    assert write_answers(["the cat", "a dog sat", "the cat"], (), 24)[::2] == [whole, whole]
+    assert write_answers(["the cat"], (whole[2:4],), 24) == [whole[: whole.find(whole[2:4])]]
+    assert write_answers.cut == 0
+    write_answers(["the cat sat " * 60], (), 8)
+    assert write_answers.cut == 1
 
 
 def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
     """A token that the model writes is made the folder's second end token: what stands before it is the answer."""
     prompt = "Q: what is red?\nA:"
-    (free,) = load(tiny.folder, say=print).tell_in_detail(prompt, temperature=0.0, max_tokens=32)
+    (free,) = load(tiny.folder, say=print).generate_detailed(prompt, temperature=0.0, max_tokens=32)
     ids = [token.id for token in free.tokens]
     end = next(number for place, number in enumerate(ids) if place > 2 and number not in ids[:place])
     right = tiny.tokenizer.decode(ids[: ids.index(end)], continuing=True)
@@ -112,14 +110,14 @@ def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
 
 def test_a_stop_string_that_spells_a_special_token_ends_an_answer(tiny):
     """As in gsm8k's stops: the token has no text in which it could be found. The model writes it second."""
-    (free,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], (), 9)
-    (ended,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], ("<|begin_of_text|>",), 9)
+    (free,), _ = tiny.generator.answer(["the cat"], (), 9)
+    (ended,), _ = tiny.generator.answer(["the cat"], ("<|begin_of_text|>",), 9)
     assert len(ended) == 1 < len(free)
 
 
 def test_rows_of_written_answers(tiny, tmp_path):
     found = records("gsm8k", write(tmp_path, "gsm8k.jsonl", [GSM] * 3))
-    rows = measure("gsm8k", TASKS["gsm8k"](), found, tiny.model, tiny.tokenizer)
+    rows = measure("gsm8k", TASKS["gsm8k"](), found, tiny.generator)
     assert [(row.metric, row.total.items, row.total.chance) for row in rows] == [("acc", 3, 0), ("strict", 3, 0)]
 
 
@@ -149,8 +147,8 @@ def test_humaneval_without_a_sandbox_runs_nothing_unless_allowed(monkeypatch, ti
     monkeypatch.setattr(code, "check_sandbox", missing)
     monkeypatch.setattr(code, "run_program", lambda *given, **options: pytest.fail("a program was run"))
     with pytest.raises(SandboxMissing, match="no namespaces"):
-        measure("humaneval", TASKS["humaneval"](), [HUMAN], tiny.model, tiny.tokenizer)
+        measure("humaneval", TASKS["humaneval"](), [HUMAN], tiny.generator)
     seen = []
     monkeypatch.setattr(code, "run_program", lambda program, sandboxed: seen.append(sandboxed) or "passed")
-    (row,) = measure("humaneval", TASKS["humaneval"](), [HUMAN], tiny.model, tiny.tokenizer, Tools(allow_code=True))
+    (row,) = measure("humaneval", TASKS["humaneval"](), [HUMAN], tiny.generator, Tools(allow_code=True))
     assert (seen, row.total.score) == ([False], 1.0)

@@ -29,7 +29,7 @@ def test_scores_are_the_harness_own(tiny, tmp_path):
     assert len(SHARED) >= 18
     scores = set()
     for name, (task, items) in tasks.items():
-        for row in measure(name, task, items, tiny.model, tiny.tokenizer):
+        for row in measure(name, task, items, tiny.generator):
             theirs = estimate(found[name][row.metric], [row.total.chance] * row.total.items, row.metric in task.graded)
             assert (row.total.score, row.total.items) == (pytest.approx(theirs.score, rel=1e-4), theirs.items), name
             assert row.total.stderr == pytest.approx(theirs.stderr, rel=1e-4), name

@@ -28,7 +28,7 @@ def test_every_likelihood_task_has_an_example():
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_task_measures_its_records(name, tiny, tmp_path):
     found = records(name, write(tmp_path, f"{name}.jsonl", examples(name)))
-    rows = measure(name, TASKS[name](), found, tiny.model, tiny.tokenizer)
+    rows = measure(name, TASKS[name](), found, tiny.generator)
     assert [row.metric for row in rows] == list(TASKS[name].metrics)
     for row in rows:
         assert row.total.items == 8

@@ -169,7 +169,7 @@ def mt_bench(tmp_path):
 def test_mt_bench_asks_for_both_turns(mt_bench, tiny):
     with Server(lambda text: "Well. [[3]]" if "first" in text else "[[6.5]]") as server:
         tools = Tools(Judge(server.url, "m"))
-        rows = measure("mt_bench", TASKS["mt_bench"](), mt_bench, tiny.model, tiny.tokenizer, tools)
+        rows = measure("mt_bench", TASKS["mt_bench"](), mt_bench, tiny.generator, tools)
         sent = [body["messages"][1]["content"] for _, _, body in server.requests]
     assert {row.metric: row.total.score for row in rows} == {"score": 4.75, "turn_1": 3, "turn_2": 6.5}
     assert rows[0].total.chance == 1
@@ -181,7 +181,7 @@ def test_mt_bench_asks_for_both_turns(mt_bench, tiny):
 
 def test_mt_bench_needs_a_judge(mt_bench, tiny):
     with pytest.raises(ConfigError, match="marked by a judge"):
-        measure("mt_bench", TASKS["mt_bench"](), mt_bench, tiny.model, tiny.tokenizer)
+        measure("mt_bench", TASKS["mt_bench"](), mt_bench, tiny.generator)
 
 
 def test_ratings():

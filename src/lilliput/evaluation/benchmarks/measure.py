@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.task import Generation, Likelihood, Record, Task, Tools, chance, mark
-from lilliput.evaluation.benchmarks.writing import Teller
 from lilliput.evaluation.scorer import score_pairs
 
 if TYPE_CHECKING:
-    from lilliput.data.tokenizer import Tokenizer
-    from lilliput.model.transformer import Model
+    from lilliput.generation.text_generator import TextGenerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,20 @@ class Row:
         }
 
 
+class Writer:
+    """Writes a model's answers to prompts; `cut` counts the prompts so far that lost their beginning (see
+    `TextGenerator.answer`)."""
+
+    def __init__(self, generator: TextGenerator):
+        self._generator = generator
+        self.cut = 0
+
+    def __call__(self, prompts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
+        answers, cut = self._generator.answer(prompts, stops, max_tokens)
+        self.cut += cut
+        return answers
+
+
 def describe(found: Estimate) -> dict[str, Any]:
     """An estimate as plain values."""
     return {
@@ -54,22 +66,19 @@ def measure(
     name: str,
     task: Task,
     records: Sequence[Record],
-    model: Model,
-    tokenizer: Tokenizer,
+    generator: TextGenerator,
     tools: Tools | None = None,
     done: Callable[[int], None] = lambda items: None,
-    ends: frozenset[int] | None = None,
 ) -> list[Row]:
-    """Rows of a task, one a metric. `done(n)` is called when n more items are finished; the ids `ends` end a written
-    answer (None: the tokenizer's). Raises LilliputError where records cannot be used, where the model's numbers are not
-    finite, and where answers cannot be marked."""
+    """Rows of a task, one a metric. `done(n)` is called when n more items are finished. Raises LilliputError where
+    records cannot be used, where the model's numbers are not finite, and where answers cannot be marked."""
     if isinstance(task, Likelihood):
-        return _by_likelihood(name, task, records, model, tokenizer, done)
+        return _by_likelihood(name, task, records, generator, done)
     assert isinstance(task, Generation)
     tools = tools or Tools()
     task.check(tools)
-    tell = Teller(model, tokenizer, ends)
-    answers = task.answers(records, tell)
+    writer = Writer(generator)
+    answers = task.answers(records, writer)
     marks = []
     for record, answer in zip(records, answers, strict=True):
         marks.append(task.marks(record, answer, tools))
@@ -79,7 +88,7 @@ def measure(
     for metric in task.metrics:
         guesses = task.chances(records, metric, tools)
         scores = [found[metric] for found in marks]
-        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, tell.cut))
+        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, writer.cut))
     return rows
 
 
@@ -87,18 +96,17 @@ def _by_likelihood(
     name: str,
     task: Likelihood,
     records: Sequence[Record],
-    model: Model,
-    tokenizer: Tokenizer,
+    generator: TextGenerator,
     done: Callable[[int], None],
 ) -> list[Row]:
     items = [task.item(record) for record in records]
-    scores = score_pairs(model, tokenizer, [item.pairs for item in items], done=done)
+    scores = score_pairs(generator.model, generator.tokenizer, [item.pairs for item in items], done=done)
     groups = [task.group(record) for record in records]
     cut = sum(any(score.cut for score in found) for found in scores)
     rows = []
     for metric in task.metrics:
         marks = [mark(metric, item, found) for item, found in zip(items, scores, strict=True)]
-        size = model.config.vocab_size
+        size = generator.model.config.vocab_size
         guesses = [chance(metric, item, found, size) for item, found in zip(items, scores, strict=True)]
         rows.append(_row(name, metric, metric in task.graded, marks, guesses, groups, cut))
     return rows

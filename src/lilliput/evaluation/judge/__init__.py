@@ -5,5 +5,6 @@
 | `endpoint` | the judge: asks, retries, keeps answers by what was asked |
 | `story` | the marks of the TinyStories paper, their prompt and how an answer is checked |
 | `proxies`, `copied` | what can be counted without a judge |
+| `stories` | completions of the same beginnings by several models, judged or measured |
 | `table` | rows of marks, raw and normalised, with intervals, ceiling and floor |
 """

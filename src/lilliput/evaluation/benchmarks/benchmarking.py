@@ -1,28 +1,24 @@
-"""Benchmarks of a model beside controls, the same through lm-evaluation-harness, and what the training text gives
-away."""
+"""Benchmarks of a model beside controls, and the same through lm-evaluation-harness."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.assembly.evaluation import UNTRAINED, Say, keep, texts_of
-from lilliput.assembly.recipe import recipe_of
 from lilliput.base.console import progress
 from lilliput.base.console import say as print_line
 from lilliput.base.errors import ConfigError
 from lilliput.base.statistics import Estimate, estimate
-from lilliput.data.infer import named_texts
 from lilliput.evaluation.benchmarks.harness import through_harness
 from lilliput.evaluation.benchmarks.loading import available, records
 from lilliput.evaluation.benchmarks.measure import Row, measure
 from lilliput.evaluation.benchmarks.task import TASKS, Record, Task, Tools
+from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.evaluation.judge.endpoint import Judge
-from lilliput.evaluation.overlap import N, overlap
-from lilliput.generation.storyteller import load
-from lilliput.model.transformer import Model
-from lilliput.runs.finding import find, model_folder
+from lilliput.generation.loading import load
+from lilliput.runs.evaluation_file import keep_evaluation
+from lilliput.runs.finding import model_folder
 
 Loaded = dict[str, tuple[Task, list[Record]]]
 HARNESS = "lm-eval"
@@ -40,7 +36,7 @@ def benchmark(
     allow_code: bool = False,
     through: str | None = None,
     device: str = "auto",
-    say: Say = print_line,
+    say: Callable[[str], None] = print_line,
 ) -> list[dict[str, Any]]:
     """Scores of the model at `path` on `tasks` ("all": every task that `task_data` holds), a row a task and metric:
 
@@ -51,39 +47,38 @@ def benchmark(
     Face hub. A whole run's table is kept in its evaluation.json. Raises LilliputError."""
     if through not in (None, HARNESS):
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
-    loaded = _load(tasks, task_data, max_items)
-    teller = load(path, device, say)
-    if not teller.objective.reads_forwards:
+    loaded = load_tasks(tasks, task_data, max_items)
+    generator = load(path, device, say)
+    if not generator.objective.reads_forwards:
         raise ConfigError(
             f"{path} reads backwards, and benchmarks go on from their questions",
             "bits per byte compare it: lilliput evaluate RUN",
         )
     tools = Tools(judge, allow_code)
-    place = next(teller.model.parameters()).device
+    place = next(generator.model.parameters()).device
     harness = through_harness(model_folder(path, say), loaded, str(place)) if through else {}
-    models = {str(path): (teller.model, teller)}
+    models = {str(path): generator}
     if controls:
-        blank = Model(teller.model.config, seed=0).to(place)
-        models[UNTRAINED] = (blank, teller)
+        models[UNTRAINED] = untrained(generator)
     for other in against:
-        rival = load(other, device, say)
-        models[str(other)] = (rival.model, rival)
+        models[str(other)] = load(other, device, say)
     found: dict[str, list[Row]] = {}
-    for name, (model, told) in models.items():
+    for name, each in models.items():
         found[name] = []
         for task_name, (task, items) in loaded.items():
             with progress(f"{task_name}, {name}", len(items), "items") as bar:
-                found[name] += measure(task_name, task, items, model, told.tokenizer, tools, bar.advance, told.ends)
+                found[name] += measure(task_name, task, items, each, tools, bar.advance)
     table = _table(found)
     for row in table if through else ():
         scores = harness[row["task"]][row["metric"]]
         graded = row["metric"] in loaded[row["task"]][0].graded
         row["scores"][HARNESS] = _beside(estimate(scores, [row["chance"]] * len(scores), graded))
-    keep(path, "benchmarks", table)
+    keep_evaluation(path, "benchmarks", table)
     return table
 
 
-def _load(tasks: Sequence[str], task_data: str | Path | None, max_items: int | None) -> Loaded:
+def load_tasks(tasks: Sequence[str], task_data: str | Path | None, max_items: int | None) -> Loaded:
+    """Tasks by name with their records; ("all",) for every task that the folder `task_data` holds."""
     names = list(tasks)
     if names == ["all"]:
         if task_data is None:
@@ -113,32 +108,3 @@ def _table(found: dict[str, list[Row]]) -> list[dict[str, Any]]:
 
 def _beside(found: Estimate) -> dict[str, Any]:
     return {"score": found.score, "stderr": found.stderr, "verdict": found.verdict}
-
-
-def overlaps(
-    path: str | Path,
-    tasks: Sequence[str] = (),
-    task_data: str | Path | None = None,
-    data: Sequence[str] = (),
-    *,
-    fit: Sequence[str] = (),
-    n: int = N,
-    max_items: int | None = None,
-    say: Say = print_line,
-) -> dict[str, Any]:
-    """How many items of each task, and documents of each text in `data`, share a run of n words with the training text
-    of the run at `path`, which is read again from its sources. Kept in the run's evaluation.json. Raises ConfigError
-    for a model that belongs to no run."""
-    recipe = recipe_of(path)
-    loaded = _load(tasks, task_data, max_items) if tasks else {}
-    sets = {name: [task.text(record) for record in items] for name, (task, items) in loaded.items()}
-    for name, documents in named_texts(data, fit, str(find(path))).items() if data else ():
-        sets[name] = [document.text for document in documents]
-    if not sets:
-        raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")
-    say(f"reading the training text again, for runs of {n} words")
-    with progress("training text", unit="documents") as bar:
-        found = overlap(sets, texts_of(recipe, "train"), n, bar.advance)
-    table = {name: one.as_dict() for name, one in found.items()}
-    keep(path, "overlap", table)
-    return table

@@ -8,10 +8,10 @@ import torch
 
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.completion import complete, finished
 from lilliput.decoding.engine import Engine, Request, Token
 from lilliput.decoding.explain import as_plain, table
 from lilliput.decoding.sampling import SamplingConfig
-from lilliput.decoding.telling import finished, tell
 from lilliput.model.config import resolve
 from lilliput.model.sight import CAUSAL
 from lilliput.model.transformer import Model
@@ -40,19 +40,19 @@ class Parrot(Model):
         return torch.nn.functional.one_hot(hidden[..., 0].long(), self.config.vocab_size).float() * 20
 
 
-def telling(tokenizer, said, stop=(), max_tokens=50):
+def completion(tokenizer, said, stop=(), max_tokens=50):
     """Every state of one text of the Parrot."""
     parrot = Parrot([*tokenizer.encode(said), tokenizer.eos_id], tokenizer.vocab_size)
     sampling = SamplingConfig(temperature=0, max_tokens=max_tokens)
     request = Request((tokenizer.bos_id,), sampling, stop_ids=frozenset([tokenizer.eos_id]), alternatives=2)
     engine = Engine(parrot)
-    shown = [text.text for (text,) in tell(engine, [request], tokenizer, stop, continuing=False)]
+    shown = [text.text for (text,) in complete(engine, [request], tokenizer, stop, continuing=False)]
     assert engine.idle
-    return shown, finished(tell(engine, [request], tokenizer, stop, continuing=False))[0]
+    return shown, finished(complete(engine, [request], tokenizer, stop, continuing=False))[0]
 
 
 def test_the_text_is_what_was_said_and_grows(tokenizer):
-    shown, text = telling(tokenizer, "a cat. été 🦊!")
+    shown, text = completion(tokenizer, "a cat. été 🦊!")
     assert text.text == "a cat. été 🦊!"
     assert text.finish == "stop"
     assert text.ids == tokenizer.encode("a cat. été 🦊!")
@@ -62,24 +62,24 @@ def test_the_text_is_what_was_said_and_grows(tokenizer):
 
 
 def test_a_stop_string_cuts_inside_a_token_and_ends_the_job(tokenizer):
-    shown, text = telling(tokenizer, "a cat met a dog.", stop=["t a"])
+    shown, text = completion(tokenizer, "a cat met a dog.", stop=["t a"])
     assert (text.text, text.finish) == ("a cat me", "stop")
     assert "t a" not in "".join(shown)
     assert "".join(tokenizer.decode([token.id], True) for token in text.tokens).count("t a") == 1
 
 
 def test_what_a_stop_string_held_back_is_shown_when_the_text_ends(tokenizer):
-    assert telling(tokenizer, "a cat.", stop=[".\n"])[1].text == "a cat."
-    _, cut = telling(tokenizer, "🦊", max_tokens=2)
+    assert completion(tokenizer, "a cat.", stop=[".\n"])[1].text == "a cat."
+    _, cut = completion(tokenizer, "🦊", max_tokens=2)
     assert (cut.text, cut.finish) == ("\ufffd", "length")
 
 
 def test_no_requests_give_no_texts(tokenizer):
-    assert finished(tell(Engine(Parrot([1], 280)), [], tokenizer)) == []
+    assert finished(complete(Engine(Parrot([1], 280)), [], tokenizer)) == []
 
 
 def test_candidates_are_told_in_plain_values_and_in_a_table(tokenizer):
-    tokens = [*telling(tokenizer, "a")[1].tokens, Token(None, 0.0, (), "stop")]
+    tokens = [*completion(tokenizer, "a")[1].tokens, Token(None, 0.0, (), "stop")]
     plain = as_plain(tokens, tokenizer)
     assert [entry["text"] for entry in plain] == ["a", ""]
     assert plain[0]["alternatives"][0] == {key: plain[0][key] for key in ("id", "text", "log_probability")}

@@ -1,4 +1,4 @@
-"""Texts as they are told: an engine's tokens turned into text, and cut at stop strings."""
+"""Completions: an engine's tokens turned into text, and cut at stop strings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Telling:
-    """One text, growing.
+class Completion:
+    """The text that follows one prompt, growing.
 
     text    what follows the prompt; up to a stop string, where one was found
-    tokens  all that the model said, a stop id and what makes up a stop string included
+    tokens  all that the model generated, a stop id and what makes up a stop string included
     finish  as Token has it; "stop" for a stop string too. None while it grows
     """
 
@@ -33,12 +33,12 @@ class Telling:
         return [token.id for token in self.tokens if token.id is not None and token.finish != "stop"]
 
 
-def tell(
+def complete(
     engine: Engine, requests: Sequence[Request], tokenizer: Tokenizer, stop: Sequence[str] = (), continuing: bool = True
-) -> Iterator[list[Telling]]:
-    """Tell all requests side by side; yields their texts, in order, after every step in which one grew, the same
-    objects each time. `continuing` as in Tokenizer.decode."""
-    told = [Telling() for _ in requests]
+) -> Iterator[list[Completion]]:
+    """Generate for all requests side by side; yields their completions, in order, after every step in which one grew,
+    the same objects each time. `continuing` as in Tokenizer.decode."""
+    completions = [Completion() for _ in requests]
     decoders = [tokenizer.stream(continuing) for _ in requests]
     stops = [StopText(stop) for _ in requests]
     rows = {engine.submit(request): row for row, request in enumerate(requests)}
@@ -47,20 +47,20 @@ def tell(
             if job.error is not None:
                 raise job.error
             row = rows[job]
-            text = told[row]
+            text = completions[row]
             text.tokens.append(token)
-            said = "" if token.id is None or token.finish == "stop" else decoders[row].push(token.id)
-            said += decoders[row].flush() if token.finish else ""
-            shown, stopped = stops[row].push(said)
+            new = "" if token.id is None or token.finish == "stop" else decoders[row].push(token.id)
+            new += decoders[row].flush() if token.finish else ""
+            shown, stopped = stops[row].push(new)
             text.text += shown
             text.finish = "stop" if stopped else token.finish
             if stopped:
                 engine.cancel(job)
             elif token.finish:
                 text.text += stops[row].flush()
-        yield told
+        yield completions
 
 
-def finished(steps: Iterator[list[Telling]]) -> list[Telling]:
-    """The texts of `tell` when all have ended."""
+def finished(steps: Iterator[list[Completion]]) -> list[Completion]:
+    """The completions of `complete` when all have ended."""
     return next(iter(deque(steps, maxlen=1)), [])

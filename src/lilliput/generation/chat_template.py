@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from lilliput.base.errors import ConfigError, DataError, MissingExtra
 from lilliput.base.reading import read_object, read_text
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from lilliput.data.tokenizer import Tokenizer
 
 LARGEST = 2**20
@@ -30,6 +33,10 @@ class ChatTemplate:
     """
 
     def __init__(self, source: str):
+        self.source = source
+
+    @cached_property
+    def _template(self) -> Template:
         """Raises MissingExtra without jinja2, and DataError for a template that is not Jinja."""
         try:
             from jinja2 import TemplateError
@@ -54,9 +61,14 @@ class ChatTemplate:
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
         try:
-            self._template = environment.from_string(source)
+            return environment.from_string(self.source)
         except (TemplateError, RecursionError, ValueError, OverflowError) as error:
             raise DataError(f"the chat template is not valid Jinja: {str(error)[:200]}") from None
+
+    def check(self) -> None:
+        """Raises MissingExtra without jinja2, and DataError for a template that is not Jinja: what the first
+        conversation would raise."""
+        _ = self._template
 
     @classmethod
     def find(cls, folder: Path) -> ChatTemplate | None:
@@ -106,9 +118,9 @@ class ChatTemplate:
         names: dict[str, Any] = {
             f"{role}_token": tokenizer.token(number) for role, number in tokenizer.specials.items()
         }
-        self._left = MOST_TURNS
+        self._left, template = MOST_TURNS, self._template
         try:
-            return self._template.render(messages=messages, add_generation_prompt=True, **names)
+            return template.render(messages=messages, add_generation_prompt=True, **names)
         except ConfigError:
             raise
         except Exception as error:  # a template is a program, and may fail in any way

@@ -1,0 +1,1 @@
+"""Recipe, and the parts of one run built from it."""

@@ -1,0 +1,52 @@
+"""What a run's training text gives away: the items of benchmarks and the documents of texts that overlap with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.assembly.recipe import Recipe, recipe_of
+from lilliput.base.console import progress
+from lilliput.base.console import say as print_line
+from lilliput.base.errors import ConfigError
+from lilliput.data.curation import Curation
+from lilliput.data.infer import named_texts
+from lilliput.evaluation.benchmarks.benchmarking import load_tasks
+from lilliput.evaluation.overlap import N, overlap
+from lilliput.runs.evaluation_file import keep_evaluation
+from lilliput.runs.finding import find
+
+
+def texts_of(recipe: Recipe, side: str) -> Iterator[str]:
+    """The documents of a run's 'train' or 'validation' side as texts, read again from their sources."""
+    return (item.document.text for item in Curation(recipe.data) if item.split == side)
+
+
+def overlaps(
+    path: str | Path,
+    tasks: Sequence[str] = (),
+    task_data: str | Path | None = None,
+    data: Sequence[str] = (),
+    *,
+    fit: Sequence[str] = (),
+    n: int = N,
+    max_items: int | None = None,
+    say: Callable[[str], None] = print_line,
+) -> dict[str, Any]:
+    """How many items of each task, and documents of each text in `data`, share a run of n words with the training text
+    of the run at `path`, which is read again from its sources. Kept in the run's evaluation.json. Raises ConfigError
+    for a model that belongs to no run."""
+    recipe = recipe_of(path)
+    loaded = load_tasks(tasks, task_data, max_items) if tasks else {}
+    sets = {name: [task.text(record) for record in items] for name, (task, items) in loaded.items()}
+    for name, documents in named_texts(data, fit, str(find(path))).items() if data else ():
+        sets[name] = [document.text for document in documents]
+    if not sets:
+        raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")
+    say(f"reading the training text again, for runs of {n} words")
+    with progress("training text", unit="documents") as bar:
+        found = overlap(sets, texts_of(recipe, "train"), n, bar.advance)
+    table = {name: one.as_dict() for name, one in found.items()}
+    keep_evaluation(path, "overlap", table)
+    return table

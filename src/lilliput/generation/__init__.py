@@ -1,0 +1,1 @@
+"""A loaded model with its tokenizer and direction, ready to generate."""

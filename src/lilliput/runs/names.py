@@ -1,0 +1,36 @@
+"""Names in a run folder: its files, and the keys of metrics.jsonl and summary.json that more than one room spells.
+
+Keys that are plain words (step, tokens, seconds, loss, parameters, flops) are written as they are.
+tests/runs/test_names.py looks for the names below in the rest of the package.
+"""
+
+from __future__ import annotations
+
+RECIPE = "recipe.yaml"
+SETTINGS = "settings.json"
+METRICS = "metrics.jsonl"
+SUMMARY = "summary.json"
+SAMPLES = "samples.md"
+REPORT = "report.html"
+EVALUATION = "evaluation.json"
+CHECKPOINTS = "checkpoints"
+
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+"""What a checkpoint's trainer/ folder holds."""
+
+VALIDATION = "val_"
+"""How every key of a validation figure begins: a line of metrics with such a key is an evaluation's."""
+VAL_LOSS = "val_loss"
+"""Nats a token."""
+VAL_BITS_PER_BYTE = "val_bits_per_byte"
+VAL_PERPLEXITY = "val_perplexity"
+VAL_TOKENS = "val_tokens"
+VAL_HERO_KEPT = "val_hero_kept"
+"""The share, 0 to 1, of stories about named children that keep their hero."""
+VAL_HEROES = "val_heroes"
+"""How many such stories the summary's share is of."""
+TOKENS_PER_SECOND = "tokens_per_second"
+PEAK_MEMORY_BYTES = "peak_memory_bytes"
+TRAINING_SECONDS = "training_seconds"
+"""Seconds of the steps alone; `seconds` has evaluations and samples besides."""

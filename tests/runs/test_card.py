@@ -1,0 +1,68 @@
+"""The one model card: while a run goes on, when it has ended, and for a model that was brought here."""
+
+from pathlib import Path
+
+import pytest
+
+from lilliput.model.config import resolve
+from lilliput.model.transformer import Model
+from lilliput.runs.card import Trained, model_card
+from lilliput.runs.run_folder import RunFolder
+from tests.runs.made_run import make_run
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model(resolve("story_1m", d_model=32, n_layers=1, n_heads=2, vocab_size=300, context_length=64))
+
+
+def test_a_run_under_way_knows_its_metrics_alone(model: Model, tmp_path: Path) -> None:
+    run = RunFolder(make_run(tmp_path / "story"))
+    card = model_card("story", model, "bpe", True, Trained.now(run))
+    for words in (
+        "# story",
+        "trained from scratch",
+        'folder = "."',
+        "- 600 steps, 4,915,200 tokens",
+        "step 600 | 0.8174",
+    ):
+        assert words in card, words
+    for words in ("## Data", "## Samples", "## Energy", "n-gram", "None"):
+        assert words not in card, words
+
+
+def test_a_run_that_logged_nothing_yet_has_a_card(model: Model, tmp_path: Path) -> None:
+    card = model_card("new", model, "bpe", True, Trained.now(RunFolder(tmp_path / "new")))
+    assert "- 0 steps, 0 tokens" in card
+    assert "## Loss" not in card
+
+
+def test_a_damaged_summary_stops_no_checkpoint(model: Model, tmp_path: Path) -> None:
+    run = RunFolder(make_run(tmp_path / "story"))
+    run.summary.write_text("{")
+    run.samples.write_bytes(b"\xff\xfe")
+    assert "step 600" in model_card("story", model, "bpe", True, Trained.now(run))
+
+
+def test_a_finished_checkpoint_has_every_section(model: Model, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "story")
+    trained = Trained.of(run / "checkpoints" / "step-0000600" / "model")
+    assert trained is not None
+    card = model_card("story", model, "bpe", True, trained, repo="ada/story", licence="mit")
+    for words in (
+        "license: mit",
+        "lilliput pull ada/story",
+        "## Data",
+        "| trigram | 1.3180 |",
+        "## Samples",
+        "## Energy",
+    ):
+        assert words in card, words
+
+
+def test_a_model_from_elsewhere_and_one_that_reads_backwards(model: Model, tmp_path: Path) -> None:
+    assert Trained.of(tmp_path / "model") is None
+    card = model_card("there", model, "other", False)
+    assert "brought into this layout by" in card
+    assert "lilliput generate there --ending" in card
+    assert "model.generate" not in card  # transformers would print its words in reverse order
