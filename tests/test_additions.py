@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,9 +29,7 @@ from lilliput.model.parts import MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import OBJECTIVES
-from lilliput.training.callbacks import Callback
 from lilliput.training.trackers import TRACKERS
-from lilliput.training.trainer import Trainer
 from tests.additions.callback import LargestGradient
 from tests.cli.conftest import TINY, Command, command, write_tales
 from tests.model import families, test_contract
@@ -106,16 +104,11 @@ def train(tmp_path: Path) -> Callable[..., Run]:
     """A run of twelve steps on a few tales."""
     tales = write_tales(tmp_path / "tales.txt")
 
-    def run(*overrides: str, data: str = str(tales), **options: Any) -> Run:
-        return lilliput.train(
-            "story",
-            [*TINY, *overrides],
-            data=data,
-            runs=tmp_path / "runs",
-            live=False,
-            say=lambda text: None,
-            **options,
-        )
+    def run(
+        *overrides: str, words: Sequence[str] = TINY, data: str | Sequence[str] = str(tales), **options: Any
+    ) -> Run:
+        quiet: dict[str, Any] = {"runs": tmp_path / "runs", "live": False, "say": lambda text: None}
+        return lilliput.train("story", [*words, *overrides], data=data, **quiet, **options)
 
     return run
 
@@ -169,22 +162,16 @@ def test_a_source_and_a_step(add: Callable[[str], None], train: Callable[..., Ru
     assert sorted(item.document.text for item in curation) == sorted(tales)
     assert curation.drops == {"links": 1}
     run = train(*(f"data.{key}={json.dumps(value)}" for key, value in data.items()), data=(), name="book")
-    assert run.summary["steps"] == 12
+    assert run.metrics[-1]["step"] == 12
     assert "kind: sections" in (run.path / "recipe.yaml").read_text()
 
 
 def test_an_objective(add: Callable[[str], None], train: Callable[..., Run], command: Command) -> None:
     add("objective")
-    learned: list[float] = []
-
-    class Looks(Callback):
-        def on_step(self, trainer: Trainer, record: dict[str, Any]) -> None:
-            learned.append(record["step_tokens"])
-
-    run = train("objective={kind: tail, learned: 0.25}", name="tail", callbacks=[Looks()])
+    run = train("objective={kind: tail, learned: 0.25}", name="tail")
     everything = train(name="whole")
-    assert run.summary["steps"] == len(learned) == 12
-    assert run.summary["val_bits_per_byte"] != everything.summary["val_bits_per_byte"]
+    assert run.metrics[-1]["step"] == everything.metrics[-1]["step"] == 12
+    assert run.metrics[-1]["loss"] != everything.metrics[-1]["loss"]
     told = command("generate", str(run.path), "One day", "--max-tokens", "8")
     assert told.code == 0, told.err
     wrong = command("train", "story", *TINY, "objective.kind=tial")
@@ -199,33 +186,28 @@ def test_a_model_style_is_one_row(
     assert json.loads(command("model", "list", "--json").out)["models"]["little"]["d_model"] == 48
     keeps_the_contract("little", tmp_path)
     without = [word for word in TINY if not word.startswith("model.")]
-    run = lilliput.train(
-        "story",
-        [*without, "model={style: little, d_mlp: 64}"],
-        data=str(tmp_path / "tales.txt"),
-        runs=tmp_path / "runs",
-        live=False,
-        say=lambda text: None,
-    )
+    run = train("model={style: little, d_mlp: 64}", words=without, name="little")
     assert run.storyteller.model.config.mlp == "relu2"
     assert run.tell("One day", max_tokens=8).startswith("One day")
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_of_a_model(
-    part: str,
-    add: Callable[[str], None],
-    train: Callable[..., Run],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+def test_a_part_keeps_the_contract(
+    part: str, add: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     add(part)
     monkeypatch.setitem(families.FAMILIES, "added", (None, {part: PARTS[part]}))
     config = families.config("added")
     assert parameters(config).total == sum(tensor.numel() for tensor in Model(config).parameters())
     keeps_the_contract("added", tmp_path)
-    run = train(f"model.{part}={PARTS[part]}", name="parts")
-    assert getattr(run.storyteller.model.config, part) == PARTS[part]
+
+
+def test_new_parts_are_trained_kept_and_generate(add: Callable[[str], None], train: Callable[..., Run]) -> None:
+    for part in PARTS:
+        add(part)
+    run = train(*(f"model.{part}={name}" for part, name in PARTS.items()), name="parts")
+    config = run.storyteller.model.config
+    assert {part: getattr(config, part) for part in PARTS} == PARTS
     assert run.tell("One day", max_tokens=8).startswith("One day")
 
 
