@@ -20,7 +20,7 @@ BENCH = "bench"
 """The extra that has an environment and a constraints file of its own: LitGPT holds huggingface-hub back."""
 FILES = {
     "constraints.txt": """\
-# The versions that the suite was last run with. `make` installs with them; `make constraints` renews them.
+# Versions that fit together; of what the suite uses, those of its last run. `make constraints` renews them.
 # Ranges are in pyproject.toml; what only the benchmarks need is in constraints-bench.txt.
 """,
     "constraints-bench.txt": """\
