@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults sanitize clean
+.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults sanitize \
+  hooks constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,10 +27,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.core
 
 # LitGPT holds huggingface-hub back, so it lives apart; the benchmark starts it there.
-$(VENV)-bench/.peers: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)-bench/.peers: pyproject.toml constraints-bench.txt | $(BIN)/python
 	@echo "installing the peers to measure against into $(VENV)-bench ..."
 	$(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e '.[bench]'
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install -c constraints-bench.txt -e '.[bench]'
 	@touch $@
 
 install: $(VENV)/.core  ## install Lilliput into .venv
@@ -82,6 +83,18 @@ run-all: $(VENV)/.core  ## train all experiments, one after another
 	@$(BIN)/lilliput experiments run-all
 
 check: lint types test  ## what to run before a commit: lint, types, tests
+
+hooks: $(VENV)/.dev  ## run ruff and the quick checks before every commit
+	$(BIN)/pre-commit install
+
+# Newest first, then what was installed is written down: run `make check` before you keep it.
+constraints: $(BIN)/python  ## bring every dependency up to date and pin what was installed
+	$(PIP) install --upgrade --upgrade-strategy eager -e '.[dev,track]'
+	$(BIN)/python .ci/pin.py constraints.txt
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install --upgrade \
+	  --upgrade-strategy eager -e '.[bench]'
+	$(VENV)-bench/bin/python .ci/pin.py constraints-bench.txt
 
 clean:  ## remove the virtual environments and caches; runs stay
 	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis

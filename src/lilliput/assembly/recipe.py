@@ -36,15 +36,23 @@ smaller vocabulary, whose tokens are seen more often, learns more (docs/studies/
 class Recipe(Config):
     """A whole run. A recipe file holds only what differs from these defaults."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(default=1, ge=0)
-    device: str = "auto"
-    data: DataConfig = DataConfig()
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    model: ModelConfig = ModelConfig()
-    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Causal()
-    train: TrainConfig = TrainConfig(steps=1000)
-    evaluate: EvaluateConfig = EvaluateConfig()
+    name: str = Field(
+        default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the run's name and its folder below runs/"
+    )
+    seed: int = Field(default=1, ge=0, description="the same seed gives the same first weights, order and samples")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps; auto: the best one there is")
+    data: DataConfig = Field(default=DataConfig(), description="the documents and how they are packed into rows")
+    tokenizer: TokenizerConfig = Field(default=TokenizerConfig(), description="how text becomes tokens")
+    model: ModelConfig = Field(default=ModelConfig(), description="the parts and sizes of the model")
+    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Field(
+        default=Causal(), description="what an example is and what its loss is"
+    )
+    train: TrainConfig = Field(
+        default=TrainConfig(steps=1000), description="the budget, the batch, the optimiser and what is saved"
+    )
+    evaluate: EvaluateConfig = Field(
+        default=EvaluateConfig(), description="what is measured and generated during the run"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,5 @@
-"""OneOf: a config field that holds one class of a registry, chosen by the value's `kind`."""
+"""OneOf: a config field that holds one class of a registry, chosen by its `kind`. Named: a field that holds the name of
+one."""
 
 from __future__ import annotations
 
@@ -31,7 +32,17 @@ class OneOf:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [handler(self.registry[name].__pydantic_core_schema__) for name in self.registry]}
+        return {
+            "anyOf": [
+                self._described(handler(self.registry[n].__pydantic_core_schema__), n, handler) for n in self.registry
+            ]
+        }
+
+    def _described(self, schema: dict[str, Any], name: str, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema of one class, whose `kind` is described here so that no class has to."""
+        kind = handler.resolve_ref_schema(schema)["properties"].setdefault("kind", {})
+        kind.setdefault("description", f"{name}: the name of this {self.registry.what}")
+        return schema
 
     def build(self, value: Any) -> Config:
         """The instance for a mapping with `kind`, or for the bare name of a kind. Raises ValueError."""
@@ -52,3 +63,29 @@ class OneOf:
 def _dump(value: Config, info: core_schema.SerializationInfo) -> dict[str, Any]:
     values = value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
     return {"kind": getattr(value, "kind", None), **values}
+
+
+class Named:
+    """Annotation that makes a text field accept the name of a registered class only:
+
+        trackers: tuple[Annotated[str, Named(TRACKERS)], ...]
+
+    An unknown name is a ConfigError with the nearest known one. The JSON schema lists all names.
+    """
+
+    def __init__(self, registry: Registry[Any]):
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.registry)}
+
+    def check(self, name: str) -> str:
+        """The name, if a class is registered by it. Raises ValueError."""
+        try:
+            self.registry[name]
+        except ConfigError as error:
+            raise ValueError("; ".join(filter(None, (error.message, error.hint)))) from None
+        return name

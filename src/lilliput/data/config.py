@@ -14,30 +14,36 @@ from lilliput.data.story import Stories
 
 
 class DataConfig(Config):
-    """`data`.
+    """`data`: where documents come from, what happens to them, and how their tokens are packed into rows."""
 
-    sources              where documents come from: `[{kind: text, paths: [a.txt]}, {kind: story}]`
-    mix_until            all: read every source to its end; first: end the mixture with the first source that ends,
-                         so that the weights hold to the end
-    steps                what may happen to a document, in order; `[]` leaves every text as it is
-    errors               strict: bytes that are not UTF-8 are an error; replace: they become U+FFFD
-    validation_fraction  share of the documents that are kept for validation, by a hash of their text
-    max_documents        how many documents of the mixture are read at most
-    packing              contiguous: rows are windows of the stream of all documents; aligned: the same, but each row
-                         begins where a document does (loader.py); best_fit: whole documents are packed into rows as
-                         closely as they fit, and see only themselves; auto: contiguous. Where four average documents
-                         would lie in one row, auto and aligned are best_fit
-    shard_tokens         tokens in a file of the cache
-    """
-
-    sources: tuple[Annotated[Source, OneOf(SOURCES)], ...] = (Stories(),)
-    mix_until: Literal["all", "first"] = "all"
-    steps: tuple[Annotated[Step, OneOf(STEPS)], ...] = (Normalise(),)
-    errors: Errors = "strict"
-    validation_fraction: float = Field(default=0.05, ge=0, lt=1)
-    max_documents: int | None = Field(default=None, gt=0)
-    packing: Literal["auto", "contiguous", "aligned", "best_fit"] = "auto"
-    shard_tokens: int = Field(default=100_000_000, gt=0)
+    sources: tuple[Annotated[Source, OneOf(SOURCES)], ...] = Field(
+        default=(Stories(),),
+        description="where documents come from, such as [{kind: text, paths: [a.txt]}, {kind: story}]",
+    )
+    mix_until: Literal["all", "first"] = Field(
+        default="all",
+        description="all: every source is read to its end; first: the mixture ends with the first source that ends, so "
+        "that the weights hold to the end",
+    )
+    steps: tuple[Annotated[Step, OneOf(STEPS)], ...] = Field(
+        default=(Normalise(),), description="what changes or drops a document, in order; [] leaves every text as it is"
+    )
+    errors: Errors = Field(
+        default="strict", description="strict: bytes that are not UTF-8 are an error; replace: they become U+FFFD"
+    )
+    validation_fraction: float = Field(
+        default=0.05, ge=0, lt=1, description="share of the documents kept for validation, by a hash of their text"
+    )
+    max_documents: int | None = Field(
+        default=None, gt=0, description="documents of the mixture that are read at most; null: all"
+    )
+    packing: Literal["auto", "contiguous", "aligned", "best_fit"] = Field(
+        default="auto",
+        description="contiguous: rows are windows of the stream of all documents; aligned: the same, but each row "
+        "begins where a document does; best_fit: whole documents are packed into rows, and see only themselves; auto: "
+        "contiguous. Where four average documents fit into one row, auto and aligned are best_fit",
+    )
+    shard_tokens: int = Field(default=100_000_000, gt=0, description="tokens in one file of the cache")
 
     @field_validator("sources", "steps", mode="before")
     @classmethod
@@ -55,17 +61,21 @@ class DataConfig(Config):
 
 
 class TokenizerConfig(Config):
-    """`tokenizer`.
+    """`tokenizer`: the tokenizer that is trained on the run's text, or the one that is taken instead."""
 
-    vocab_size    number of ids, special tokens included
-    kind          bpe: byte-level BPE; sentencepiece: pieces with a leading-space mark and byte fallback
-    pattern       how byte-level BPE splits text before it merges, by the name llama.cpp gives it
-    sample_bytes  how much training text (UTF-8 bytes from the start of the mixture) the tokenizer is trained on
-    path          take this tokenizer instead: a tokenizer.json, its folder, or a run
-    """
-
-    vocab_size: int = Field(default=4096, gt=0, le=2**21)
-    kind: Literal["bpe", "sentencepiece"] = "bpe"
-    pattern: Literal["qwen2", "llama-bpe", "gpt-2"] = "qwen2"
-    sample_bytes: int = Field(default=20_000_000, gt=0)
-    path: str | None = None
+    vocab_size: int = Field(default=4096, gt=0, le=2**21, description="number of token ids, special tokens included")
+    kind: Literal["bpe", "sentencepiece"] = Field(
+        default="bpe",
+        description="bpe: byte-level BPE; sentencepiece: pieces with a leading-space mark and byte fallback",
+    )
+    pattern: Literal["qwen2", "llama-bpe", "gpt-2"] = Field(
+        default="qwen2", description="how byte-level BPE splits text before it merges, by llama.cpp's name for it"
+    )
+    sample_bytes: int = Field(
+        default=20_000_000,
+        gt=0,
+        description="UTF-8 bytes of training text, from the start of the mixture, that the tokenizer is trained on",
+    )
+    path: str | None = Field(
+        default=None, description="take this tokenizer instead: a tokenizer.json, its folder, or a run"
+    )

@@ -30,10 +30,11 @@ GLOB = frozenset("*?[")
 
 
 class FileSource(Source):
-    """A source of files. `paths` are files, folders (searched in depth for files with the kind's suffixes) and
-    globs; each may be compressed with gzip or zstd."""
+    """A source of files, each of which may be compressed with gzip or zstd."""
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: tuple[str, ...] = Field(
+        min_length=1, description="files, globs, and folders that are searched in depth for files of this kind"
+    )
 
     suffixes: ClassVar[tuple[str, ...]]
 

@@ -47,20 +47,21 @@ def preset(name: str) -> Preset | None:
 class Hub(Source):
     """A dataset of the Hugging Face hub, streamed through `datasets` and never downloaded whole.
 
-    `name` is a preset (TinyStories, SimpleStories, FineWeb-Edu, Wikipedia, BookCorpus), a dataset's name on the hub,
-    or a local folder that `datasets` can load. A preset decides `config` and `column` unless they are given. The
-    fingerprint is the commit that `revision` (a branch, tag or commit; main unless given) stands for. Ids are
-    `hf:NAME/SPLIT:row`, counted from 0. Its text is Unicode already: `errors` has nothing to do.
+    The fingerprint is the commit that `revision` stands for. Ids are `hf:NAME/SPLIT:row`, counted from 0. Its text is
+    Unicode already: `errors` has nothing to do.
     """
 
     kind: Literal["hub"] = "hub"
-    name: str
-    split: str = "train"
-    revision: str | None = None
-    config: str | None = None
-    column: str | None = None
-    keep: tuple[str, ...] = ()
-    max_documents: int | None = Field(default=None, gt=0)
+    name: str = Field(
+        description="a preset (TinyStories, SimpleStories, FineWeb-Edu, Wikipedia, BookCorpus), a dataset's name on "
+        "the hub, or a local folder that `datasets` can load"
+    )
+    split: str = Field(default="train", description="the dataset's split that is read")
+    revision: str | None = Field(default=None, description="a branch, tag or commit; null: main")
+    config: str | None = Field(default=None, description="the dataset's configuration; null: the preset's, if any")
+    column: str | None = Field(default=None, description="the column that holds the text; null: the preset's, or text")
+    keep: tuple[str, ...] = Field(default=(), description="columns that are kept beside the text as its meta")
+    max_documents: int | None = Field(default=None, gt=0, description="documents that are read at most; null: all")
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         place = self._place()

@@ -23,16 +23,14 @@ MAX_DOCUMENT_CHARACTERS = 2**24
 class Source(Config):
     """Where documents come from. Subclass in a file of `lilliput/data/`, give `kind` a Literal and register it:
 
-        @SOURCES.add("lines")
-        class Lines(Source):
-            kind: Literal["lines"] = "lines"
-            ...
-
-    `weight` is the share of this source's documents among those of the other sources (see `mix`).
+    @SOURCES.add("lines")
+    class Lines(Source):
+        kind: Literal["lines"] = "lines"
+        ...
     """
 
     kind: Any = None
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, description="share of this source's documents among all documents")
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         """Every document in a fixed order, with memory bounded by one of them. A text of "" stands for a row that

@@ -56,11 +56,11 @@ class Normalise(Step):
 
 @STEPS.add("length")
 class Length(Step):
-    """Drops documents with fewer than `min_words` or more than `max_words` words (pieces between white space)."""
+    """Drops documents of too few or too many words (pieces between white space)."""
 
     kind: Literal["length"] = "length"
-    min_words: int = Field(default=0, ge=0)
-    max_words: int | None = Field(default=None, gt=0)
+    min_words: int = Field(default=0, ge=0, description="words of the shortest document that is kept")
+    max_words: int | None = Field(default=None, gt=0, description="words of the longest document that is kept")
 
     def apply(self, document: Document) -> Document | Dropped:
         words = len(document.text.split())

@@ -13,11 +13,11 @@ from lilliput.data.source import SOURCES, Errors, Source, hash_of
 
 @SOURCES.add("story")
 class Stories(Source):
-    """`stories` stories of the world that `seed` makes, each with its plan as meta. Ids are `story:seed:number`."""
+    """Stories of the built-in world, each with its plan as meta. Ids are `story:seed:number`."""
 
     kind: Literal["story"] = "story"
-    stories: int = Field(default=20_000, gt=0)
-    seed: int = 0
+    stories: int = Field(default=20_000, gt=0, description="number of stories")
+    seed: int = Field(default=0, description="the same seed makes the same stories")
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         from lilliput.storybook import story

@@ -25,11 +25,11 @@ FIRST_ROWS = 64
 
 
 class Table(FileSource):
-    """Files of rows. The text of a document is the row's `column`; the columns in `keep` become its meta. A row
-    without a text (null) is dropped and counted. A document's id is `FILE:row`, counted from 1."""
+    """Files of rows, a document each. A row without a text (null) is dropped and counted. A document's id is
+    `FILE:row`, counted from 1."""
 
-    column: str = "text"
-    keep: tuple[str, ...] = ()
+    column: str = Field(default="text", description="the column that holds the text")
+    keep: tuple[str, ...] = Field(default=(), description="columns that are kept beside the text as its meta")
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         for path in self.files():
@@ -132,10 +132,15 @@ class Jsonl(Table):
 
 @SOURCES.add("csv")
 class Csv(Table):
-    """CSV with a header line, and TSV; `delimiter` is a tab in .tsv files and a comma elsewhere unless given."""
+    """CSV with a header line, and TSV."""
 
     kind: Literal["csv"] = "csv"
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="the character between two fields; null: a tab in .tsv files, a comma in others",
+    )
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -199,7 +204,7 @@ class TinyStoriesJson(Table):
     "text"; or of strings, each a document."""
 
     kind: Literal["tinystories_json"] = "tinystories_json"
-    column: str = "story"
+    column: str = Field(default="story", description="the key that holds the text; story: or text, where it is absent")
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -35,7 +35,11 @@ class Text(FileSource):
     """
 
     kind: Literal["text"] = "text"
-    separator: str = Field(default="auto", min_length=1)
+    separator: str = Field(
+        default="auto",
+        min_length=1,
+        description="what parts the documents of a file: auto, blank_lines, whole_file, or that text literally",
+    )
 
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md")
 

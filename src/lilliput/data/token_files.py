@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from lilliput.base.errors import DataError
 from lilliput.data.bins import read_bin
@@ -30,12 +31,13 @@ class TokenFiles(FileSource):
 
     A beginning or end mark of `tokenizer` parts two documents; it belongs to none. A run with that tokenizer takes the
     tokens as they are, so that no step rewrites them, and puts its own marks around each document. Their text, which
-    bits per byte, samples and other tokenizers need, is decoded. In a recipe `tokenizer` is `tokenizer.path` unless
-    given. A document's id is `FILE#number`, counted from 0.
+    bits per byte, samples and other tokenizers need, is decoded. A document's id is `FILE#number`, counted from 0.
     """
 
     kind: Literal["bin"] = "bin"
-    tokenizer: str | None = None
+    tokenizer: str | None = Field(
+        default=None, description="the tokenizer of the tokens: a file or folder; null: the recipe's tokenizer.path"
+    )
 
     suffixes: ClassVar[tuple[str, ...]] = (".bin",)
 

@@ -1,42 +1,70 @@
-"""EvaluateConfig: the `evaluate` section of a recipe: what is measured and told during a run."""
+"""EvaluateConfig: the `evaluate` section of a recipe: what is measured and generated during a run."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from lilliput.base.config import Config
+from lilliput.base.registered import Named
+from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
+
+
+def _by_likelihood(name: str) -> str:
+    if not issubclass(TASKS[name], Likelihood):
+        raise ValueError(
+            f"'{name}' takes written answers, which are too slow to score during a run; "
+            f"score it afterwards: lilliput evaluate RUN --tasks {name}"
+        )
+    return name
 
 
 class EvaluateConfig(Config):
-    """`evaluate`.
+    """`evaluate`: validation, samples, benchmarks and the end of a run that no longer improves."""
 
-    steps         every how many steps; None is ten times a run
-    tokens        size of the fixed set that is scored during the run, in tokens
-    final_tokens  the same at the end; None is the whole validation split
-    baselines     orders of the n-gram models counted on the same tokens for comparison
-    samples       every how many steps the prompts are continued; None is at every evaluation, 0 never
-    prompts       openings (endings, for a model trained in reverse); empty means the story world's own
-    heroes        stories about children of the story world that are generated at every evaluation; the share of them
-                  that keep their hero is `val_hero_kept` (storybook/hero.py). 0: none
-    final_heroes  the same at the end
-    tasks         benchmarks by likelihood that are scored during the run as well (see evaluate/benchmarks)
-    task_data     the file or folder that holds them; None is the Hugging Face hub
-    task_items    how many items of each: the same ones every time
-    patience      evaluations without an improvement of `min_improvement` bits a byte after which the run ends
-    """
-
-    steps: int | None = Field(default=None, gt=0)
-    tokens: int = Field(default=32768, gt=0)
-    final_tokens: int | None = Field(default=None, gt=0)
-    baselines: tuple[int, ...] = (1, 2, 3)
-    samples: int | None = Field(default=None, ge=0)
-    prompts: tuple[str, ...] = ()
-    sample_tokens: int = Field(default=160, gt=0, le=2**20)
-    sample_temperature: float = Field(default=0.7, ge=0, le=2)
-    heroes: int = Field(default=0, ge=0, le=100_000)
-    final_heroes: int = Field(default=0, ge=0, le=100_000)
-    tasks: tuple[str, ...] = ()
-    task_data: str | None = None
-    task_items: int = Field(default=200, gt=0)
-    patience: int | None = Field(default=None, gt=0)
-    min_improvement: float = Field(default=0.0, ge=0)
+    steps: int | None = Field(default=None, gt=0, description="steps between evaluations; null: ten evaluations a run")
+    tokens: int = Field(default=32768, gt=0, description="tokens of the fixed set that is scored during the run")
+    final_tokens: int | None = Field(
+        default=None, gt=0, description="tokens that are scored at the end; null: the whole validation split"
+    )
+    baselines: tuple[int, ...] = Field(
+        default=(1, 2, 3), description="orders of the n-gram models that are scored on the same tokens for comparison"
+    )
+    samples: int | None = Field(
+        default=None,
+        ge=0,
+        description="steps between samples from the prompts; null: at every evaluation; 0: no samples",
+    )
+    prompts: tuple[str, ...] = Field(
+        default=(),
+        description="openings of the samples (endings, for a reversed model); []: the story world's own, or first "
+        "words of validation documents",
+    )
+    sample_tokens: int = Field(default=160, gt=0, le=2**20, description="tokens of a sample at most")
+    sample_temperature: float = Field(
+        default=0.7, ge=0, le=2, description="divides the logits of samples; 0: always the likeliest token"
+    )
+    heroes: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="stories about named children that are generated at every evaluation; val_hero_kept is the share "
+        "of them that keep their hero; 0: none",
+    )
+    final_heroes: int = Field(default=0, ge=0, le=100_000, description="the same at the end of the run; 0: none")
+    tasks: tuple[Annotated[str, Named(TASKS), AfterValidator(_by_likelihood)], ...] = Field(
+        default=(), description="benchmarks by likelihood that are scored at every evaluation"
+    )
+    task_data: str | None = Field(
+        default=None, description="file or folder that holds the benchmarks; null: the Hugging Face hub"
+    )
+    task_items: int = Field(
+        default=200, gt=0, description="items of each benchmark at most, the same ones at every evaluation"
+    )
+    patience: int | None = Field(
+        default=None, gt=0, description="evaluations in a row without an improvement that end the run; null: none do"
+    )
+    min_improvement: float = Field(
+        default=0.0, ge=0, description="bits per byte that an evaluation has to be lower by to count as an improvement"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 class Reversed(Causal):
     """The causal objective on text turned round, begun by BOS and ended by EOS as ever.
 
-    `by = word` reverses the words of the text before it is tokenised: tokens are made of forward-spelled words in
-    backward order. `by = token` tokenises the text as it is and reverses the ids: the same tokens as forwards.
+    By word, tokens are made of forward-spelled words in backward order. By token, they are the same tokens as forwards.
     """
 
     kind: Literal["reversed"] = "reversed"
-    by: Literal["word", "token"] = "word"
+    by: Literal["word", "token"] = Field(
+        default="word",
+        description="word: the text's words are reversed before it is tokenised; token: its token ids are reversed",
+    )
     reads_forwards: ClassVar[bool] = False
 
     def view(self, text: str) -> str:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config
 from lilliput.base.machine import MOST_THREADS
+from lilliput.base.registered import Named
+from lilliput.training.trackers import TRACKERS
 
 MOST_BATCH_TOKENS = 2**26
 """Tokens of a step, which lie in memory at once: as many as the largest runs that are known take."""
 
 
 class OptimizerConfig(Config):
-    """`train.optimizer`. With `muon`, matrices inside the blocks take Muon steps and everything else AdamW steps.
+    """`train.optimizer`: AdamW, or Muon (Jordan et al. 2024) with AdamW for what is no matrix of a block."""
 
-    learning_rate       AdamW's peak learning rate
-    embedding_learning_rate  the same for the token embedding; None: as the rest. A row is updated only when its
-                        token occurs, so it can take far larger steps
-    muon_learning_rate  Muon's peak learning rate: the spectral norm of a step (Jordan et al. 2024)
-    weight_decay        decoupled, on matrices only; `decay_embeddings` adds the embedding and the head
-    """
-
-    kind: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    embedding_learning_rate: float | None = Field(default=None, gt=0)
-    betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.1, ge=0)
-    decay_embeddings: bool = False
-    muon_learning_rate: float = Field(default=0.02, gt=0)
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    kind: Literal["adamw", "muon"] = Field(
+        default="adamw",
+        description="adamw: every parameter; muon: matrices inside the blocks take Muon steps, the rest AdamW steps",
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak learning rate")
+    embedding_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="AdamW's peak learning rate of the token embedding, whose rows are updated only when their token "
+        "occurs; null: learning_rate",
+    )
+    betas: tuple[float, float] = Field(
+        default=(0.9, 0.95), description="AdamW's decay, a step, of the means of gradients and of their squares"
+    )
+    eps: float = Field(default=1e-8, gt=0, description="added to AdamW's divisor")
+    weight_decay: float = Field(default=0.1, ge=0, description="decoupled weight decay of matrices")
+    decay_embeddings: bool = Field(default=False, description="weight decay of the embedding and the head too")
+    muon_learning_rate: float = Field(
+        default=0.02, gt=0, description="Muon's peak learning rate: the spectral norm of a step"
+    )
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon's decay, a step, of its mean of gradients")
 
     @model_validator(mode="after")
     def _betas_are_fractions(self) -> OptimizerConfig:
@@ -41,73 +48,112 @@ class OptimizerConfig(Config):
 
 
 class ScheduleConfig(Config):
-    """`train.schedule`: the learning rate as a multiple of its peak, over the run's progress from 0 to 1.
+    """`train.schedule`: the learning rate as a multiple of its peak, over the run's progress from 0 to 1."""
 
-    Warm-up is linear over `warmup_steps`; then `cosine`, `linear`, `constant`, or `wsd` (warm-up, stable, decay:
-    constant until the last `decay_fraction` of the run, then linear) down to `final_fraction` of the peak. `decay_from`
-    says where the decay begins: at the run's start, or at the end of warm-up, as nanoGPT and LitGPT have it."""
-
-    kind: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
-    warmup_steps: int = Field(default=20, ge=0)
-    final_fraction: float = Field(default=0.0, ge=0, le=1)
-    decay_fraction: float = Field(default=0.2, gt=0, le=1)
-    decay_from: Literal["start", "warmup"] = "start"
+    kind: Literal["cosine", "linear", "wsd", "constant"] = Field(
+        default="cosine",
+        description="shape of the decay after warm-up; wsd (warm-up, stable, decay): constant, then linear",
+    )
+    warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    final_fraction: float = Field(
+        default=0.0, ge=0, le=1, description="learning rate at the end of the run, as a fraction of its peak"
+    )
+    decay_fraction: float = Field(
+        default=0.2, gt=0, le=1, description="of wsd: the last fraction of the run, in which the learning rate decays"
+    )
+    decay_from: Literal["start", "warmup"] = Field(
+        default="start",
+        description="where the decay begins; start: at the run's start; warmup: after warm-up, as nanoGPT and LitGPT",
+    )
 
 
 class GrowthConfig(Config):
-    """`train.growth`: what starts small and doubles, in equal parts of the run's first `fraction`, to its full size.
+    """`train.growth`: what starts small and doubles, in equal parts of the run's first `fraction`, to its full size
+    (batch size warm-up; sequence length warm-up, Li et al. 2022)."""
 
-    batch_tokens  tokens a step at first (batch size warm-up)
-    context       tokens of a row at first (sequence length warm-up, Li et al. 2022): rows are cut into pieces, so that
-                  a step has as many tokens as ever. The context length divided by 2, 4, 8 ...
-    """
-
-    batch_tokens: int | None = Field(default=None, gt=0, le=MOST_BATCH_TOKENS)
-    context: int | None = Field(default=None, gt=0)
-    fraction: float = Field(default=0.3, gt=0, le=1)
+    batch_tokens: int | None = Field(
+        default=None, gt=0, le=MOST_BATCH_TOKENS, description="tokens of the first steps; null: train.batch_tokens"
+    )
+    context: int | None = Field(
+        default=None,
+        gt=0,
+        description="tokens of the pieces that the rows of the first steps are cut into: the context length divided by "
+        "2, 4, 8 ...; null: whole rows",
+    )
+    fraction: float = Field(default=0.3, gt=0, le=1, description="fraction of the run after which the size is full")
 
 
 class TrainConfig(Config):
     """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
     the optimiser, and what is saved.
 
-    A run that its clock (`seconds`) ends repeats only roughly; the others repeat bit for bit.
+    A run that its clock (`seconds`) ends repeats only roughly; the others repeat bit for bit."""
 
-    least_steps         a text so small that `epochs` would end the run sooner is read more often, for so many steps
-    log_steps           a line of metrics.jsonl every how many steps; None: 200 times a run
-    checkpoint_steps    a checkpoint every how many steps; None: ten times a run
-    checkpoint_seconds  and at the latest after so many seconds without one
-    """
+    steps: int | None = Field(default=None, gt=0, description="the run ends after this many steps")
+    tokens: int | None = Field(default=None, gt=0, description="the run ends after this many training tokens")
+    epochs: float | None = Field(default=None, gt=0, description="the run ends when the text was read this many times")
+    seconds: float | None = Field(default=None, gt=0, description="the run ends after this many seconds of wall time")
+    least_steps: int | None = Field(
+        default=None, gt=0, description="steps that a small text is read for at least, where epochs would end it sooner"
+    )
 
-    steps: int | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, gt=0)
-    epochs: float | None = Field(default=None, gt=0)
-    seconds: float | None = Field(default=None, gt=0)
-    least_steps: int | None = Field(default=None, gt=0)
+    batch_tokens: int = Field(default=8192, gt=0, le=MOST_BATCH_TOKENS, description="tokens of a step")
+    growth: GrowthConfig = Field(default=GrowthConfig(), description="what starts small and grows to its full size")
+    micro_batch_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        le=MOST_BATCH_TOKENS,
+        description="tokens of one pass, of which a step takes as many as it needs; null: chosen by the device",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="numbers to compute with; auto: bf16 where the machine is faster in it, else fp32"
+    )
+    compile: bool | Literal["auto"] = Field(
+        default="auto", description="use torch.compile; auto: where the run is long enough to repay it"
+    )
+    threads: int | None = Field(
+        default=None,
+        gt=0,
+        le=MOST_THREADS,
+        description="processor threads; null: $OMP_NUM_THREADS, else one a physical core",
+    )
+    activation_checkpointing: bool = Field(
+        default=False, description="compute activations again in the backward pass: less memory, more time"
+    )
 
-    batch_tokens: int = Field(default=8192, gt=0, le=MOST_BATCH_TOKENS)
-    growth: GrowthConfig = GrowthConfig()
-    micro_batch_tokens: int | None = Field(default=None, gt=0, le=MOST_BATCH_TOKENS)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: bool | Literal["auto"] = "auto"
-    threads: int | None = Field(default=None, gt=0, le=MOST_THREADS)
-    activation_checkpointing: bool = False
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="the optimiser and its rates")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="the learning rate over the run")
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down")
+    skip_limit: int = Field(
+        default=5,
+        gt=0,
+        description="steps in a row without a finite gradient after which the last checkpoint is loaded",
+    )
 
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    clip: float = Field(default=1.0, gt=0)
-    skip_limit: int = Field(default=5, gt=0)
+    log_steps: int | None = Field(
+        default=None, gt=0, description="steps between lines of metrics.jsonl; null: 200 lines a run"
+    )
+    checkpoint_steps: int | None = Field(
+        default=None, gt=0, description="steps between checkpoints; null: ten checkpoints a run"
+    )
+    checkpoint_seconds: float = Field(
+        default=600.0, gt=0, description="seconds without a checkpoint after which one is written at the latest"
+    )
+    keep_checkpoints: int = Field(default=3, ge=2, description="newest checkpoints that are kept")
+    early_checkpoints: bool = Field(default=False, description="also keep the checkpoints of steps 1, 2, 4 ... 512")
+    trackers: tuple[Annotated[str, Named(TRACKERS)], ...] = Field(
+        default=(), description="where the numbers of metrics.jsonl go besides"
+    )
 
-    log_steps: int | None = Field(default=None, gt=0)
-    checkpoint_steps: int | None = Field(default=None, gt=0)
-    checkpoint_seconds: float = Field(default=600.0, gt=0)
-    keep_checkpoints: int = Field(default=3, ge=2)
-    early_checkpoints: bool = False
-    trackers: tuple[str, ...] = ()
-
-    watts: float | None = Field(default=None, gt=0)
-    dollars_per_hour: float | None = Field(default=None, ge=0)
-    grams_co2_per_kwh: float | None = Field(default=None, ge=0)
+    watts: float | None = Field(
+        default=None, gt=0, description="power that the run draws, for its energy; null: measured, else estimated"
+    )
+    dollars_per_hour: float | None = Field(
+        default=None, ge=0, description="price of the machine; null: no cost is shown"
+    )
+    grams_co2_per_kwh: float | None = Field(
+        default=None, ge=0, description="grams of CO2 a kWh of the local grid; null: the world's average of 2023"
+    )
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> TrainConfig:

@@ -1,0 +1,28 @@
+"""An objective: learn the last part of every row only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from lilliput.data.rows import Rows
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.objective import OBJECTIVES, Batch
+
+
+@OBJECTIVES.add("tail")
+class Tail(Causal):
+    """The causal objective, with weight 0 where a row begins: every target that counts has a long context."""
+
+    kind: Literal["tail"] = "tail"
+    learned: float = Field(default=0.5, gt=0, le=1, description="fraction of a row, from its end, that is learned")
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        batch = super().batch(rows, rng)
+        length = batch.weights.shape[1]
+        late = torch.arange(length) >= length - round(length * self.learned)
+        return replace(batch, weights=batch.weights * late)
