@@ -36,7 +36,7 @@ WORDS = {
     "optimizer": "train.optimizer.kind=adamw or muon",
     "devices": "nothing: a run trains on one device, which device=cpu, mps or cuda names",
     "num_nodes": "nothing: a run trains on one machine",
-    "resume": "nothing: the same command again goes on",
+    "resume": "nothing: the same command resumes the run",
     "model_name": "model.style=NAME of lilliput model list",
     "tokenizer_dir": "tokenizer.path=FOLDER/tokenizer.json",
     "out_dir": "--name NAME; the run is runs/NAME",

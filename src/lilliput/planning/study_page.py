@@ -33,7 +33,7 @@ def curves_chart(
     if tested and tested.curve.best is not None and tested.curve.loss is not None:
         tip = f"best of the held-out budget: {number(tested.curve.best)}"
         marks = [Mark(tested.curve.best, tested.curve.loss, "", tip)]
-        verticals = [Level(f"foretold {number(tested.size_by_line)}", tested.size_by_line)]
+        verticals = [Level(f"predicted {number(tested.size_by_line)}", tested.size_by_line)]
     return Chart(
         "Validation bits per byte at equal compute", series, "size: training FLOPs a token / 6", verticals=verticals,
         marks=marks, log_x=True, width=width, height=height,
@@ -120,8 +120,8 @@ def _held_out(findings: Findings) -> str:
         return ""
     curve = tested.curve
     sizes = {
-        "foretold by approach 2": {"best size": sized(tested.size_by_line, tested.size_by_line_interval)},
-        "foretold by the law": {
+        "predicted by approach 2": {"best size": sized(tested.size_by_line, tested.size_by_line_interval)},
+        "predicted by the law": {
             "best size": sized(tested.size_by_law, tested.size_by_law_interval),
             "its bits per byte": with_interval(tested.loss_by_law, tested.loss_by_law_interval, "{:.4f}"),
         },
@@ -132,7 +132,7 @@ def _held_out(findings: Findings) -> str:
     }
     runs = {
         str(run["run"]): {
-            "foretold": f"{run['predicted']:.4f}",
+            "predicted": f"{run['predicted']:.4f}",
             "reached": f"{run['actual']:.4f}",
             "error": f"{run['error']:+.1%}",
         }
