@@ -1,4 +1,4 @@
-"""What this machine is, what a run would choose on it, and what would make it faster."""
+"""examine: describe this machine, the choices of a run on it, and the changes that would make it faster."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from lilliput.model import kernels
 
 EXTRAS = {
     "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
-    "hf": ("transformers", "the folders that are written, loaded by transformers"),
+    "hf": ("transformers", "loading checkpoints' folders with transformers"),
     "track": ("tensorboard", "curves in TensorBoard, trackio or Weights & Biases"),
 }
-"""Extras worth naming: a module of each, and what it is for."""
+"""The extras that are suggested: a module of each extra, and its use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
-    says whose matrix products they are where that was to be chosen, `training` what does a step's attention,
-    activations and softmax on a CPU; `advice` holds sentences, the most useful first."""
+    """The findings of `examine`. Rates are floating-point operations a second of the best square matrix product.
+
+    `kernels` names the library of the matrix products, where there was a choice. `training` names the code that
+    computes a step's attention, activations and softmax on a CPU. `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -86,7 +87,7 @@ def examine(device: str = "auto") -> Diagnosis:
 
 
 def _allocator() -> str:
-    """What `lilliput train` would run on, in words."""
+    """Name the memory allocator that `lilliput train` would use."""
     environment = allocator.better_environment(os.environ)
     if environment is None:
         return allocator.keep()
@@ -99,13 +100,13 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        what = "matrix products, training" if mkl.concerned() else "training"
-        found.append(f"install a C++ compiler for {what} and telling (Debian, Ubuntu: apt install g++)")
+        faster = "matrix products, training" if mkl.concerned() else "training"
+        found.append(f"install a C++ compiler for faster {faster} and generation (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * machine.cores():
-        found.append(f"the machine is busy (load {load:.1f}): what was measured here may be too low")
+        found.append(f"the machine is busy (load {load:.1f}), so the speeds measured here may be too low")
     found += [
         f"pip install 'lilliput[{name}]' for {use}" for name, (module, use) in EXTRAS.items() if not find_spec(module)
     ]
