@@ -76,4 +76,4 @@ def test_several_files_and_overrides_work_as_in_train(tmp_path):
     fits = ["data.sources.0.delimiter=;", "data.sources.0.column=body"]
     report = json.loads(run(*paths, *fits, "--json").stdout)
     assert report["sources"][0]["documents"] == 4
-    assert "no part of the data" in str(run(*paths, *fits, "train.steps=5").exception)
+    assert "not in the data section" in str(run(*paths, *fits, "train.steps=5").exception)

@@ -12,7 +12,8 @@ import numpy as np
 
 
 class Stream:
-    """One array whose parts lie in several files. Indexing with a slice (of step 1) or with positions copies."""
+    """An array, (length,), whose parts lie in several files. Indexing with a slice (of step 1) or with positions
+    copies."""
 
     def __init__(self, parts: Sequence[np.ndarray]):
         self._parts = list(parts)
@@ -22,7 +23,8 @@ class Stream:
         return int(self._bounds[-1])
 
     def __getitem__(self, index: int | slice | np.ndarray) -> Any:
-        """A number for a position (from 0); an int64 array for a slice, or for an array of positions of any shape."""
+        """Return a number for a position (from 0); an int64 array, (stop - start,), for a slice; an int64 array of the
+        positions' shape for an array of positions."""
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
             return self._slice(start, max(start, stop))
@@ -47,7 +49,7 @@ class Stream:
         return np.concatenate(pieces).astype(np.int64) if pieces else np.empty(0, dtype=np.int64)
 
     def blocks(self, size: int = 2**20) -> Iterator[np.ndarray]:
-        """All of it in order, in int64 arrays of at most `size`."""
+        """Yield the whole stream in order, in int64 arrays, (n,) with n at most `size`."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -57,10 +59,10 @@ class Split:
 
     tokens      number of token ids, bounds included
     documents   number of documents
-    text_bytes  UTF-8 bytes of the documents' text: what bits per byte divides by
-    learned     number of tokens that are targets: all but the opening BOS, unless the objective says less
-    stream      all ids end to end
-    learn       1 where a token is learned, as a stream like it; None where all but an opening BOS are
+    text_bytes  UTF-8 bytes of the documents' text, the divisor of bits per byte
+    learned     number of tokens that are targets: all but the opening BOS, unless the objective leaves out more
+    stream      (tokens,) all ids end to end
+    learn       (tokens,) 1 where a token is learned; None where all are but an opening BOS
     ends        (documents,) int64 end of each document in the stream
     """
 
@@ -81,11 +83,11 @@ class Split:
         self._counts = np.cumsum([0, *(shard["documents"] for _, shard in shards)])
 
     def document(self, number: int) -> np.ndarray:
-        """(length,) int64 ids of a document, bounds included."""
+        """Return the ids of a document, (length,) int64, bounds included."""
         return self.stream[int(self.starts[number]) : int(self.ends[number])]
 
     def document_id(self, number: int) -> str:
-        """The id its source gave the document."""
+        """Return the id that the document has from its source."""
         shard = int(np.searchsorted(self._counts, number, side="right")) - 1
         return _names(self._paths[shard])[number - int(self._counts[shard])]
 
@@ -96,5 +98,5 @@ def _map(path: Path, dtype: Any, count: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _names(path: Path) -> list[str]:
-    """The document ids of a shard. Cached, since whoever asks for one of a row asks for the others too."""
+    """Return the document ids of a shard. They are cached, because the ids of a row's documents are read together."""
     return zlib.decompress(Path(f"{path}.ids").read_bytes()).decode().split("\n")[:-1]

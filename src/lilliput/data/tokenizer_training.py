@@ -1,4 +1,4 @@
-"""Training tokenizers: byte-level BPE and the SentencePiece-style kind, as `tokenizers` objects that save anywhere."""
+"""Train tokenizers, byte-level BPE and the SentencePiece-style kind, as objects of the library `tokenizers`."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ SPECIALS = {
     "fim_middle": "<|fim_middle|>",
     "fim_suffix": "<|fim_suffix|>",
 }
-# The first three ids of SentencePiece's Llama vocabulary; llama2.c and llama.cpp count on them.
+# The first three ids of SentencePiece's Llama vocabulary, which llama2.c and llama.cpp rely on.
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos", "eos")}
 BYTES = 256
 # Characters rarer than this share of the sample are left to the byte pieces (SentencePiece's character_coverage).
 COVERAGE = 0.9999
 LONGEST_RUN = 256
-"""Characters of a run of letters, of signs or of white space: far more than any word has."""
+"""Longest run of letters, signs or white space, in characters. No word is nearly as long."""
 LONG_BLANK = re.compile(rf"\s{{{LONGEST_RUN}}}")
 SIGNS = r"!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
-"""Punctuation of ASCII and of Chinese and Japanese, which parts words where no space does."""
-# Letters with marks between them (Thai, Devanagari) are neither one kind nor the other for `re`: four times as many.
+"""Punctuation of ASCII and of Chinese and Japanese, which separates words without a space."""
+# Letters with marks between them (Thai, Devanagari) are not one kind of character for `re`. Their runs may be four
+# times as long.
 LONG = re.compile(
     rf"[^\W\d_]{{{LONGEST_RUN}}}|[^\w\s]{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}|[^\s\d{SIGNS}]{{{4 * LONGEST_RUN}}}"
 )
 
 
 def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:
-    """A trained `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
-    occur twice; the same texts give the same one. Raises DataError when the size is too small for the kind."""
+    """Train a `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where no further pair of the texts occurs
+    twice. The same texts give the same tokenizer. Raises DataError when the size is too small for the kind."""
     return train_byte_level(texts, config) if config.kind == "bpe" else train_sentencepiece(list(texts), config)
 
 
@@ -55,8 +56,9 @@ def _train(backend: Backend, texts: Iterable[str], trainer: Any) -> None:
 
 
 def without_long_runs(text: str) -> Iterator[str]:
-    """The text in parts, cut inside what the pre-split may take for one word of more than LONGEST_RUN characters: the
-    trainer's time grows with the square of a word. Text of words, in any script, is one part."""
+    """Yield the text in parts, cut inside a run that the pre-split may take for a word of more than LONGEST_RUN
+    characters. The trainer's time grows with the square of a word's length. Text of ordinary words, in any script, is
+    one part."""
     longest = max(map(len, text.split()), default=0)
     if longest <= LONGEST_RUN and not LONG_BLANK.search(text):
         yield text
@@ -77,7 +79,8 @@ def _check_size(size: int, least: int, what: str) -> None:
 
 
 def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
-    """Byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). Ids: special tokens, 256 bytes, merges."""
+    """Train byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). The ids are special tokens, 256 bytes,
+    merges."""
     from tokenizers import AddedToken, Tokenizer
     from tokenizers.decoders import ByteLevel as ByteLevelDecoder
     from tokenizers.models import BPE
@@ -100,9 +103,10 @@ def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
 
 
 def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backend:
-    """BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's: no piece crosses
-    a word (see patterns.WORDS), and characters without a piece fall back to bytes. Ids: `<unk> <s> </s>`, 256 bytes,
-    pieces in the order they were learned, single characters, reserved special tokens."""
+    """Train BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's tokenizer.
+
+    No piece crosses a word's end (see patterns.WORDS), and characters without a piece are encoded in bytes. The ids are
+    `<unk> <s> </s>`, 256 bytes, pieces in the order they were learned, single characters, reserved special tokens."""
     fixed = 3 + BYTES + len(RESERVED)
     _check_size(config.vocab_size, fixed + 2, "256 bytes, the special tokens and a first character")
     room = config.vocab_size - fixed
@@ -113,7 +117,7 @@ def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backen
 
 
 def _characters(texts: Sequence[str], room: int) -> list[str]:
-    """Characters that get a piece of their own: the most frequent ones, the space mark first."""
+    """Return the characters that get a piece of their own: the space mark, then the most frequent characters."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
@@ -130,7 +134,7 @@ def _characters(texts: Sequence[str], room: int) -> list[str]:
 
 
 def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
-    """At most `room` pieces: `characters`, and merges in the order in which they were learned."""
+    """Return at most `room` pieces: `characters`, and merges in the order in which they were learned."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer
@@ -151,20 +155,21 @@ def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
 
 
 def _marks(begin: bool):
-    """The normalizer that writes marks for spaces, with a further one before the text when `begin`."""
+    """Return the normalizer that writes marks for spaces, with a further mark before the text when `begin`."""
     from tokenizers.normalizers import Prepend, Replace, Sequence
 
     return Sequence([Prepend(MARK), Replace(" ", MARK)]) if begin else Replace(" ", MARK)
 
 
 def byte_pieces() -> list[str]:
-    """The first 259 pieces of a SentencePiece vocabulary with byte fallback."""
+    """Return the first 259 pieces of a SentencePiece vocabulary with byte fallback."""
     return [UNKNOWN, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(BYTES))]
 
 
 def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved: Sequence[str], split) -> Backend:
-    """A tokenizer with the ids of `pieces` and then `reserved`. It merges the neighbours whose union comes first in
-    `ranked`, whichever way that union was first made: SentencePiece's and llama2.c's rule with score = -rank."""
+    """Return a tokenizer with the ids of `pieces` and then `reserved`. It merges the neighbours whose union comes first
+    in `ranked`, however this union was first made. SentencePiece and llama2.c have the same rule, with score =
+    -rank."""
     from tokenizers import AddedToken, Tokenizer, decoders
     from tokenizers.models import BPE
 
@@ -189,7 +194,8 @@ def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved
 
 
 def merges(ranked: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
-    """Every pair of known pieces that makes a piece of `ranked`, in that order."""
+    """Return every pair of known pieces that makes a piece of `ranked`, in the order of `ranked`. Example: for the
+    pieces "ab", "abc" the merges are (a, b), (a, bc) and (ab, c), as far as both halves are known."""
     return [
         (piece[:cut], piece[cut:])
         for piece in ranked

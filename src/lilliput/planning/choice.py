@@ -229,7 +229,7 @@ def _reasons(
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by token: stories that lead to an ending"} if needs.purpose == "endings" else {}),
         **_why_it_ends(needs, budget, tokens, afforded, count),
-        "train.batch_tokens": f"{batch:,}: the largest that leaves about a thousand steps, and larger only in long runs "
+        "train.batch_tokens": f"{batch:,}: the largest that leaves about a thousand steps, or larger in long runs "
         "(docs/studies/speed.md)",
         "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
         "parameters: lilliput plan learning-rate tries others",
