@@ -137,7 +137,7 @@ def test_scores_of_different_texts_are_not_ranked(tmp_path):
 
     cut, whole = four("100"), four("null")
     assert cut.differences == []
-    assert "which is better is not known" in verdict(cut)
+    assert "which model is better is not known" in verdict(cut)
     assert "are not ranked" in " ".join(cut.notes)
     assert "scored on the same text" in markdown(cut)
     assert len(whole.differences) == 1
