@@ -53,7 +53,8 @@ class Experiments:
     def claim(self, name: str | None = None) -> Claim | None:
         """Take the first experiment that is to do or was interrupted; return None where none is left.
 
-        With a `name`, take that experiment, also where it failed. Raises ConfigError when it is running, done or unknown."""
+        With a `name`, take that experiment, also where it failed. Raises ConfigError when it is running, done or
+        unknown."""
         with self._file() as file:
             if name is None:
                 open_ones = (one for one in file.experiments if self._state(one) in ("todo", "interrupted"))

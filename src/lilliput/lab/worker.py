@@ -47,11 +47,7 @@ def work(experiments: Experiments, claim: Claim, train: Sequence[str]) -> Outcom
             command,
             cwd=experiments.folder,
             # The paths that training prints are relative to this shell's folder.
-            env={
-                SHELL_FOLDER: os.getcwd(),
-                **os.environ,
-                **one.environment,
-            },  # the paths that training prints are relative to this folder
+            env={SHELL_FOLDER: os.getcwd(), **os.environ, **one.environment},
             stdout=STANDARD_ERROR if json_mode() else None,
             stderr=errors,
             # Training has its own session, so that a Ctrl-C reaches it once, from this worker. It inherits the lock, so

@@ -1,4 +1,4 @@
-"""Benchmarks: what each one's records look like, how a record becomes a question, and how answers are marked.
+"""Benchmarks: the records of each benchmark, the questions made from records, and the marking of answers.
 
 | module | what it holds |
 |---|---|
@@ -6,6 +6,6 @@
 | `science`, `common_sense`, `language`, `reading`, `truth`, `arithmetic` | tasks by likelihood |
 | `answers`, `code`, `conversation` | tasks by generation |
 | `loading` | records from files, folders or the Hugging Face hub |
-| `measure`, `writing` | a model's scores on a task; how it writes its answers |
+| `measure`, `writing` | a model's scores on a task; the generation of its answers |
 | `harness` | the same through lm-evaluation-harness |
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.task import Generation, Likelihood, Record, Task, Tools, chance, mark
-from lilliput.evaluation.benchmarks.writing import Teller
+from lilliput.evaluation.benchmarks.writing import Generator
 from lilliput.evaluation.scorer import score_pairs
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one task: the estimate over all items, and over each part of the benchmark where it has parts.
-    `cut` counts what was longer than the model's context and lost its beginning: items, or prompts of written
-    answers."""
+    """A metric of a task: the estimate over all items, and over each part of the benchmark where it has parts. `cut`
+    counts the items, or the prompts of generated answers, that were longer than the model's context and lost their
+    beginning."""
 
     task: str
     metric: str
@@ -29,7 +29,7 @@ class Row:
     cut: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
+        """Return plain values, as in JSON."""
         return {
             "task": self.task,
             "metric": self.metric,
@@ -40,7 +40,7 @@ class Row:
 
 
 def describe(found: Estimate) -> dict[str, Any]:
-    """An estimate as plain values."""
+    """Return an estimate as plain values."""
     return {
         "score": found.score,
         "stderr": found.stderr,
@@ -60,16 +60,16 @@ def measure(
     done: Callable[[int], None] = lambda items: None,
     ends: frozenset[int] | None = None,
 ) -> list[Row]:
-    """Rows of a task, one a metric. `done(n)` is called when n more items are finished; the ids `ends` end a written
-    answer (None: the tokenizer's). Raises LilliputError where records cannot be used, where the model's numbers are not
-    finite, and where answers cannot be marked."""
+    """Score a model on a task, and return a row a metric. `done(n)` is called when n more items are finished. The ids
+    `ends` end a generated answer (None: the tokenizer's ids). Raises LilliputError where records cannot be used, where
+    the model's numbers are not finite, and where answers cannot be marked."""
     if isinstance(task, Likelihood):
         return _by_likelihood(name, task, records, model, tokenizer, done)
     assert isinstance(task, Generation)
     tools = tools or Tools()
     task.check(tools)
-    tell = Teller(model, tokenizer, ends)
-    answers = task.answers(records, tell)
+    generate = Generator(model, tokenizer, ends)
+    answers = task.answers(records, generate)
     marks = []
     for record, answer in zip(records, answers, strict=True):
         marks.append(task.marks(record, answer, tools))
@@ -79,7 +79,7 @@ def measure(
     for metric in task.metrics:
         guesses = task.chances(records, metric, tools)
         scores = [found[metric] for found in marks]
-        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, tell.cut))
+        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, generate.cut))
     return rows
 
 
