@@ -104,7 +104,7 @@ def test_what_is_known_of_seeds_is_not_denied_elsewhere(seeds, tmp_path):
     comparison = Comparison([seeds[1], seeds[2], made(tmp_path, "single", width=512, shift=0.5)])
     text = markdown(comparison)
     assert "(2 seeds)" in text
-    assert "How far seeds lie apart is known of narrow alone." in text
+    assert "The distance between seeds is known for narrow alone." in text
     assert "is not known here" not in text
     alone = markdown(Comparison([seeds[1], seeds[2]]))
     assert "(2 seeds)" in alone

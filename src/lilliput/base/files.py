@@ -16,7 +16,7 @@ from lilliput.base.errors import DiskError
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Return the hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -31,8 +31,8 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` whole or not at all: a reader sees the old file or the new one, never a part. Raises
-    DiskError where there is no room."""
+    """Write `text` whole or not at all: a reader sees the old file or the new file, never a part. Raises DiskError
+    where there is no room."""
     partial = path.with_name(path.name + ".tmp")
     try:
         with writing(path, len(text.encode())), open(partial, "w", encoding="utf-8", newline="\n") as file:
@@ -51,12 +51,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises OSError, and FileError (a ValueError) for what is no JSON."""
+    """Return the value in a JSON file. Raises OSError, and FileError (a ValueError) for text that is not JSON."""
     return reading.read_json(path)
 
 
 def named_cache() -> Path | None:
-    """`$LILLIPUT_CACHE`, else the user's cache folder; None for a user without a home. Nothing is made."""
+    """Return `$LILLIPUT_CACHE`, else the user's cache folder; None for a user without a home. No folder is made."""
     root = os.environ.get("LILLIPUT_CACHE")
     if root:
         return Path(root)
@@ -69,13 +69,13 @@ def named_cache() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where things that can be made again are kept: `named_cache`, else a folder of this user alone among the temporary
-    files."""
+    """Return the folder for files that can be made again: `named_cache`, else a private folder of this user among the
+    temporary files."""
     return named_cache() or temporary_cache()
 
 
 def can_hold(folder: Path) -> bool:
-    """Whether files can be made in `folder`, or in what of it exists so far; nothing is made."""
+    """Return whether files can be made in `folder`, or in its nearest existing parent. No file is made."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
@@ -83,8 +83,10 @@ def can_hold(folder: Path) -> bool:
 
 @cache
 def temporary_cache() -> Path:
-    """A folder of this user alone among the temporary files. One of its name that belongs to somebody else is not used,
-    since libraries are loaded from here. Where nothing can be made, a place that cannot be written either."""
+    """Return a private folder of this user among the temporary files.
+
+    A folder of this name that belongs to another user is not used, because libraries are loaded from here. Where no
+    folder can be made, the result cannot be written either."""
     user = os.getuid() if hasattr(os, "getuid") else 0  # Windows: all files are of user 0, and the folder is private
     try:
         folder = Path(tempfile.gettempdir()) / f"lilliput-{user}"

@@ -346,9 +346,7 @@ class MakeGift(Plot):
         keeper = sketch.meet("keeper", case.keeper)
         slots["greeting"] = slots["time"]
         happy = sketch.ending == "happy"
-        reason = sketch.pick(
-            REASONS if happy else REASONS[1:]
-        )  # a friend who is sick in bed cannot be out of the house
+        reason = sketch.pick(REASONS if happy else REASONS[1:])  # a sick friend is not out of the house
         sketch.let(reason=reason, make=case.make, need=case.need, without=case.without)
         sketch.let(lives=case.lives, chore=case.chore, did=case.did, finish=case.finish, use=case.use)
         return Outline(
