@@ -31,7 +31,7 @@ def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sealed values without the seal. Raises ValueError where their hash differs from the seal."""
     content = {key: value for key, value in values.items() if key != SEAL}
     if values.get(SEAL) != _hash(content):
-        raise ValueError("its content is not what was written (SHA-256)")
+        raise ValueError("its content differs from the content that was written (SHA-256)")
     return content
 
 

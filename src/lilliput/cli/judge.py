@@ -101,7 +101,7 @@ def _print(result: dict[str, Any]) -> None:
         console.say(f"the judge's own noise, {name}: {deviation:.2f}")
     for name in names:
         if name in PROXIES:
-            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].says}")
+            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].meaning}")
 
 
 def _cell(cell: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ class Tokenizer:
         settings |= {} if context_length is None else {"model_max_length": context_length}
         write_json(folder / "tokenizer_config.json", settings)
 
-    # ------------------------------------------------------------------ what it is
+    # ------------------------------------------------------------------ properties
 
     @property
     def beginning(self) -> list[int]:
@@ -159,7 +159,7 @@ class Tokenizer:
 
     @cached_property
     def _cuts(self) -> bool:
-        """Whether it parts text between a letter and a space before a letter, whatever else the text holds."""
+        """Return whether text is always split between a letter and a space before a letter."""
         from tokenizers import Tokenizer, models
 
         if self.kind in ("characters", "other"):
@@ -352,7 +352,7 @@ class Tokenizer:
         names = (byte_of[byte] if self.kind == "bpe" else f"<0x{byte:02X}>" for byte in range(256))
         ids = [number for name in names if (number := self.backend.token_to_id(name)) is not None]
         if len(ids) < 256:
-            raise DataError("this tokenizer has no token for every byte, so it cannot encode what is not text")
+            raise DataError("this tokenizer has no token for every byte, so it cannot encode bytes that are not text")
         return ids
 
     @cached_property

@@ -182,13 +182,13 @@ def _length(budget: Budget, train: TrainConfig, evaluation: EvaluateConfig, pilo
 def _between(steps: int, train: TrainConfig, evaluation: EvaluateConfig, pilot: Pilot) -> float:
     """Return the seconds of evaluations, samples and checkpoints. Evaluation and samples also come before the first
     step."""
-    told = evaluation.steps if evaluation.samples is None else evaluation.samples
+    between_samples = evaluation.steps if evaluation.samples is None else evaluation.samples
     saved = max(_times(steps, train.checkpoint_steps), int(steps * pilot.step_seconds / train.checkpoint_seconds))
     early = min(10, 1 + int(math.log2(max(steps, 1)))) if train.early_checkpoints else 0
     return (
         (pilot.first_evaluation_seconds or pilot.evaluation_seconds)
         + pilot.evaluation_seconds * _times(steps, evaluation.steps)
-        + (pilot.samples_seconds * (1 + _times(steps, told)) if evaluation.samples != 0 else 0.0)
+        + (pilot.samples_seconds * (1 + _times(steps, between_samples)) if evaluation.samples != 0 else 0.0)
         + pilot.checkpoint_seconds * (saved + early)
     )
 

@@ -17,7 +17,7 @@ BOYS = words("""
 SHE_ANIMALS = words("Bella Coco Dolly Fifi Kiki Lulu Mimi Penny Posy Tilly Nellie Bonnie")
 HE_ANIMALS = words("Bruno Buster Gus Monty Ollie Pip Rufus Toby Ziggy Bobo Barney Fergus")
 KINDS = ("bunny", "puppy", "fox", "bear", "hedgehog", "badger", "raccoon", "panda", "mole")
-"""Animals that live as people do. None flies or swims well, so that a helper can do what they cannot."""
+"""Animals that live as people do. No such animal flies or swims well, so that a helper can."""
 
 CHILDREN = tuple(Person(name, "she", "girl") for name in GIRLS) + tuple(Person(name, "he", "boy") for name in BOYS)
 ANIMALS = tuple(

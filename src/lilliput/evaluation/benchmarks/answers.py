@@ -34,9 +34,9 @@ class Gsm8k(Generation):
         right = stated(record["answer"])
         if right is None:
             raise DataError(f"the right answer has no number after '####': {record['answer'][-60:]!r}")
-        said = stated(answer)
-        found = said if said is not None else last_number(answer)
-        return {"acc": float(found == right), "strict": float(said == right)}
+        marked = stated(answer)
+        found = marked if marked is not None else last_number(answer)
+        return {"acc": float(found == right), "strict": float(marked == right)}
 
 
 def stated(text: str) -> float | None:
@@ -187,11 +187,12 @@ def compare(answer: str, right: Sequence[str], leave_one_out: bool) -> dict[str,
 def f1(answer: str, gold: str) -> float:
     """Return the harmonic mean of precision and recall in words, as in SQuAD (Rajpurkar et al. 2016) and CoQA: in lower
     case, without punctuation and articles. Two empty texts have the score 1."""
-    said, wanted = _words(answer), _words(gold)
-    if not said or not wanted:
-        return float(said == wanted)
-    same = sum((Counter(said) & Counter(wanted)).values())
-    return 2 * same / (len(said) + len(wanted))
+    given, wanted = _words(answer), _words(gold)
+    if not given or not wanted:
+        return float(given == wanted)
+    # Shared words, each as often as both texts have it: "a b b" and "b b c" share two.
+    same = sum((Counter(given) & Counter(wanted)).values())
+    return 2 * same / (len(given) + len(wanted))
 
 
 def _words(text: str) -> list[str]:

@@ -77,7 +77,7 @@ class Winograd(Likelihood):
 
 @TASKS.add("social_iqa")
 class SocialIQA(Likelihood):
-    """Why people act as they do, and what follows (Sap et al. 2019)."""
+    """Reasons and results of people's acts (Sap et al. 2019)."""
 
     files = ("*social_i_qa*", "*social_iqa*", "*siqa*")
     hub = Place("lighteval/siqa", None, "validation")

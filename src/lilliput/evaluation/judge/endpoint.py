@@ -96,8 +96,8 @@ class Judge:
                 with self._opener.open(call, timeout=self.timeout) as reply:
                     return _content(reply.read())
             except error.HTTPError as refusal:
-                said = refusal.read(300).decode(errors="replace")
-                problem = f"HTTP {refusal.code}: {' '.join(said.split())}"
+                body = refusal.read(300).decode(errors="replace")
+                problem = f"HTTP {refusal.code}: {' '.join(body.split())}"
                 if refusal.code not in AGAIN:
                     hint = f"set the key: export {KEYS[0]}=..." if refusal.code in (401, 403) else None
                     raise JudgeError(f"the judge at {self.base_url} refuses: {problem}", hint) from None

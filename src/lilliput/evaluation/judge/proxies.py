@@ -23,10 +23,10 @@ NAME = re.compile(r"(?<![.!?\"\u201c]\s)(?<!\A)(?<![\"\u201c])\b[A-Z][a-z]+\b")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy. `better` is 'higher' or 'lower'. `says` describes its meaning, and the cases in which it misleads."""
+    """A proxy. `better` is 'higher' or 'lower'. `meaning` also names the cases in which the proxy misleads."""
 
     better: str
-    says: str
+    meaning: str
 
 
 PROXIES = {

@@ -47,10 +47,10 @@ class Marks:
     age_group: str
 
 
-def question(told: Told) -> list[Message]:
+def question(story: Told) -> list[Message]:
     """Return the messages that ask a judge for a story's marks."""
     ages = ", ".join(f"{letter}: {years}" for letter, years in AGES.items())
-    text = QUESTION.format(beginning=told.beginning, completion=told.completion, ages=ages)
+    text = QUESTION.format(beginning=story.beginning, completion=story.completion, ages=ages)
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
@@ -84,11 +84,11 @@ def mark_stories(
     The text of a story and `seed` decide whether it is in this share. The difference between the marks of a pair is the
     judge's own noise. Raises JudgeError."""
     marks, pairs = [], []
-    for told in stories:
-        asked = question(told)
+    for story in stories:
+        asked = question(story)
         first = judge.ask(asked, read_marks)
         marks.append(first)
-        if seeds.derive(seed, "twice", told.beginning, told.completion) < twice * 2**64:
+        if seeds.derive(seed, "twice", story.beginning, story.completion) < twice * 2**64:
             pairs.append((first, judge.ask(asked, read_marks, sample=1)))
     return marks, pairs
 

@@ -111,7 +111,7 @@ AFTER_SAD = ways("""
 
 @PLOTS.add("reach")
 class Reach(Plot):
-    """Get back what is too high, too deep, too narrow or too prickly."""
+    """Get back a thing from a place that is too high, too deep, too narrow or too prickly."""
 
     ends = (
         End(
