@@ -54,9 +54,8 @@ LARGEST = 1.3
 @dataclass(frozen=True, slots=True)
 class Series:
     """A line of a chart. `colour` counts from 0. `thin` draws it lightly, `dots` shows each point, `line` joins the
-    points. `shade`
-    from 0 to 1 takes the place of `colour` where lines are ordered, such as by budget. Without a name it has no place
-    in the legend."""
+    points. `shade`, from 0 to 1, replaces `colour` where lines have an order, such as by budget. A series without a
+    name is not in the legend."""
 
     name: str
     points: Sequence[Point]

@@ -89,7 +89,7 @@ def _program(name: str, whole: Callable[[Path], Path]) -> str:
     found = shutil.which(name)
     if not own.is_file() or (found and whole(Path(found)) == whole(own)):
         return name
-    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved, for the same reason
+    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved: `own` is not resolved either
     return shlex.quote(str(own.relative_to(shell) if own.is_relative_to(shell) else own))
 
 

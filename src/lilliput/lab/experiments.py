@@ -140,7 +140,7 @@ class Experiments:
 
     def _take(self, file: QueueFile, experiment: Experiment) -> Claim:
         descriptor = _lock(self._claim_file(experiment))
-        if descriptor is None:  # no worker can hold the lock now, because this worker has the file's lock
+        if descriptor is None:  # workers take this lock only under the file's lock, which is held here
             raise ConfigError(f"{self._claim_file(experiment)} is locked by a process that is no worker of this queue")
         last_run = LastRun(pid=os.getpid(), host=socket.gethostname(), started=_now())
         try:

@@ -30,11 +30,11 @@ SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m"
 BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
 """UTF-8 bytes of English prose in one token, roughly, by vocabulary size."""
 VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
-"""(bytes, vocabulary): a text of at most so many bytes gets that vocabulary; a larger text gets 8,192."""
+"""Pairs of (most bytes of a text, its vocabulary). A larger text gets a vocabulary of 8,192."""
 BATCHES = ((0.4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
-"""(tokens of the run, tokens a step): a run of at most so many tokens gets that batch; a longer run gets 131,072.
-In equal time, batches of 2,048 tokens beat 512 and 1,024 even in a run of 237 steps (docs/studies/dial.md), because
-larger matrix products run nearer to the machine's peak."""
+"""Pairs of (most tokens of a run, its tokens a step). A longer run gets 131,072 tokens a step. In equal time, batches
+of 2,048 tokens beat 512 and 1,024 even in a run of 237 steps (docs/studies/dial.md), because larger matrix products run
+nearer to the machine's peak."""
 LEAST_STEPS = 200
 """Least steps of a run. A text too small for this many steps at MANY_EPOCHS is read for more epochs, as in the story
 recipes."""
