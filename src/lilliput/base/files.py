@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
 
 
 def named_cache() -> Path | None:
-    """Return `$LILLIPUT_CACHE`, else the user's cache folder; None for a user without a home. No folder is made."""
+    """`$LILLIPUT_CACHE`, else the user's cache folder; None for a user without a home. Nothing is made."""
     root = os.environ.get("LILLIPUT_CACHE")
     if root:
         return Path(root)
@@ -69,13 +69,13 @@ def named_cache() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Return the folder for files that can be made again: `named_cache`, else a private folder of this user among the
-    temporary files."""
+    """Where things that can be made again are kept: `named_cache`, else a folder of this user alone among the temporary
+    files."""
     return named_cache() or temporary_cache()
 
 
 def can_hold(folder: Path) -> bool:
-    """Return whether files can be made in `folder`, or in its nearest existing parent. No file is made."""
+    """Whether files can be made in `folder`, or in what of it exists so far; nothing is made."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
@@ -83,10 +83,8 @@ def can_hold(folder: Path) -> bool:
 
 @cache
 def temporary_cache() -> Path:
-    """Return a private folder of this user among the temporary files.
-
-    A folder of this name that belongs to another user is not used, because libraries are loaded from here. Where no
-    folder can be made, the result cannot be written either."""
+    """A folder of this user alone among the temporary files. One of its name that belongs to somebody else is not used,
+    since libraries are loaded from here. Where nothing can be made, a place that cannot be written either."""
     user = os.getuid() if hasattr(os, "getuid") else 0  # Windows: all files are of user 0, and the folder is private
     try:
         folder = Path(tempfile.gettempdir()) / f"lilliput-{user}"

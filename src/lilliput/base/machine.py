@@ -32,8 +32,8 @@ ACCELERATOR_NAMES = {"cuda": "CUDA", "mps": "MPS"}
 
 
 MOST_THREADS = 512
-"""Most threads to compute with. Far more threads end the process: the system refuses to start them, and the OpenMP
-library does not check for this error."""
+"""Threads to compute with. Far more of them end the process: the system refuses to start them, and the library that
+asks does not look."""
 
 
 def cores() -> int:
@@ -161,14 +161,14 @@ def configure_threads(asked: int | None = None) -> int:
     import torch
 
     if asked is not None and asked < 1:
-        raise ConfigError(f"{asked} threads cannot compute anything", "give 1 or more, or leave the option out")
+        raise ConfigError(f"{asked} threads cannot compute anything", "give 1 or more, or leave it out")
     environment = os.environ.get("OMP_NUM_THREADS", "")[:9]
     fallback = int(environment) if environment.isdigit() and int(environment) else physical_cores()
     threads = asked or fallback
     if threads > MOST_THREADS:
         raise ConfigError(
             f"{threads:,} threads are more than any machine has cores for (at most {MOST_THREADS})",
-            f"leave the option out, or give the cores of this machine: {physical_cores()}",
+            f"leave it out, or give the cores of this machine: {physical_cores()}",
         )
     torch.set_num_threads(threads)
     return torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""The certainty of a mean and of a difference of two means, from a few seeds: Student's t, and Welch's test."""
+"""How sure one is of a mean and of a difference of two, from a few seeds: Student's t, and Welch's test."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 CONFIDENCE = 0.95
 SURE = 5
-"""Least seeds on each side of a finding. A difference of fewer seeds is an observation."""
+"""The fewest seeds on each side of a finding; a difference of fewer is an observation."""
 NODES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with half the width of its interval as `margin`, None for a single value."""
+    """A mean with the bounds of its interval; `margin` is half of that, None for a single value."""
 
     mean: float
     margin: float | None
@@ -27,8 +27,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The mean of the first minus the mean of the second, half the width of its interval, and the two-sided p of no
-    difference."""
+    """Mean of the first less mean of the second, half its interval, and the two-sided p of no difference."""
 
     difference: float
     margin: float
@@ -37,7 +36,7 @@ class Difference:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean of independent values with its 95% interval by Student's t."""
+    """The mean of independent values with its 95% interval by Student's t."""
     count = len(values)
     if count < 2:
         return Estimate(fmean(values), None, count)
@@ -45,8 +44,8 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference | None:
-    """Make Welch's t-test (Biometrika 34, 1947) of two samples of normal values whose variances may differ. None where
-    a side has fewer than two values, or where both sides have no spread."""
+    """Welch's t-test (Biometrika 34, 1947): two samples of normal values whose variances may differ. None where it
+    cannot be made: fewer than two values on a side, or no spread in either."""
     if min(len(first), len(second)) < 2:
         return None
     parts = [variance(values) / len(values) for values in (first, second)]
@@ -61,13 +60,13 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Difference | None:
 
 
 def t_outside(t: float, degrees: float) -> float:
-    """Return P(|T| > t) of Student's t with `degrees` >= 1 degrees of freedom.
+    """P(|T| > t) of Student's t with `degrees` >= 1 degrees of freedom.
 
     With t = sqrt(degrees) tan(angle) the density is a power of the cosine, smooth and bounded, so that Gauss-Legendre
     quadrature is exact to rounding for the few degrees that seeds give."""
     limit = math.atan(t / math.sqrt(degrees))
     nodes, weights = _quadrature()
-    # The tail itself is integrated, because a small tail would be lost to rounding in 1 - P(inside).
+    # From the far end, where a small tail would be lost in 1 - P(inside).
     angles = limit + (math.pi / 2 - limit) * (nodes + 1) / 2
     integral = float((np.cos(angles) ** (degrees - 1)) @ weights) * (math.pi / 2 - limit) / 2
     log_scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(math.pi)
@@ -80,7 +79,7 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
-    """Return the t with P(|T| <= t) = `confidence`, by bisection."""
+    """t with P(|T| <= t) = `confidence`, by bisection."""
     low, high = 0.0, 1.0
     while t_outside(high, degrees) > 1 - confidence:
         low, high = high, 2 * high

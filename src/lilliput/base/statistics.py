@@ -1,4 +1,4 @@
-"""The certainty of a mean: standard error, comparison with chance, intervals by bootstrap."""
+"""How sure a mean is: standard error, what guessing would give, intervals by bootstrap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEWEST = 6
 """A mean of fewer items is never called different from chance. Five guesses between two answers are all right more
 often than `TAIL`, and where chance is near 0 a single item would decide."""
 DRAWS = 1 << 20
-"""Most random places that a bootstrap holds in memory at once."""
+"""Random places that a bootstrap holds at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,8 @@ class Peak:
 def kept_peak(
     key: str, measure: Callable[[], tuple[float, float]], *, waits: bool = True, refresh: bool = False
 ) -> Peak:
-    """Return the best rate ever measured under the name `key`, from the cache folder while that measurement is valid.
-
-    `measure` returns a rate and the share of the processors that its threads had. The share counts only where the
-    threads wait for processors (`waits`)."""
+    """The best rate ever measured under the name `key`, from the cache folder while it stands. `measure` gives a rate
+    and the share of the processors that it had, which counts where its threads wait for processors (`waits`)."""
     path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", key) + ".json")
     known = _read_peak(path)
     if known is not None and not refresh and known.stands(time()):
@@ -54,7 +52,7 @@ def kept_peak(
     if known is not None:
         newest = known if known.stands(time()) and not found.undisturbed else found
         peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
-    with suppress(OSError):  # without a writable cache the speed is only measured again next time
+    with suppress(OSError):  # a cache that cannot be written only means measuring again
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {"flops_per_second": peak.rate, "share": peak.share, "measured_at": peak.at}
         write_sealed(path, {"machine": key, **values})

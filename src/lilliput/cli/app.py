@@ -66,7 +66,7 @@ def _version(asked: bool) -> None:
 
 
 COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
-"""Commands that run PyTorch. The other commands prepare nothing and need no cache folder."""
+"""Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 
 
 @app.callback()

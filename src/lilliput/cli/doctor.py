@@ -11,7 +11,7 @@ def doctor(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Report what this machine can do. Also the choices that a run makes here, and advice to make it faster."""
+    """Say what this machine can do. Also what a run would choose on it, and what would make it faster."""
     from lilliput.base import console
     from lilliput.planning.doctor import examine
 

@@ -64,7 +64,7 @@ def generate(
     _apart("--beams", beams, {**given, **made, **drawn, "--draft": draft})
     _apart("--draft", draft, {**given, **made})
     if compare and not (draft or any(made.values())):
-        _refuse("--compare needs a constraint or a draft, and neither is given", "add --regex or --draft")
+        _refuse("--compare tells without a constraint or a draft, and there is neither", "add --regex or --draft")
     teller = api.load(model, device, console.aside, int8, compile)
     sampling: dict[str, Any] = {
         "temperature": temperature,
@@ -83,7 +83,7 @@ def generate(
     else:
         sampling |= {"constraint": constraint(teller.tokenizer, json_schema, regex, choice or ()), "window": window}
         if json or n != 1 or not teller.objective.reads_forwards or compare or any(shown.values()):
-            _print_texts(teller, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
+            _tell(teller, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
         else:
             _stream(teller, opening, ending, {**sampling, "stop": stop or ()})
             return
@@ -112,7 +112,7 @@ def _stream(teller: Storyteller, opening: str | None, ending: str | None, option
     sys.stdout.write("\n")
 
 
-def _print_texts(
+def _tell(
     teller: Storyteller, report: dict[str, Any], options: dict[str, Any], explain: bool, logprobs: bool, compare: bool
 ) -> None:
     """Generate whole texts into `report`, and print them with the details that were asked for."""

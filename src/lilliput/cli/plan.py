@@ -46,7 +46,7 @@ def recipe(
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile in the pilot: up to a minute more.")] = False,
     json: Json = False,
 ) -> None:
-    """Forecast a run. Prints parameters, tokens, FLOPs, memory, time and cost. Also typed as `lilliput plan RECIPE`."""
+    """Forecast a run. Its parameters, tokens, FLOPs, memory, time and cost; the same as `lilliput plan RECIPE`."""
     from lilliput.base import console
     from lilliput.planning.planning import plan
 

@@ -28,8 +28,7 @@ def sweep(
     name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
     json: Json = False,
 ) -> None:
-    """Make an IsoFLOP study of real runs. Prints fits with intervals, and a test on a larger budget. Repeat to
-    resume."""
+    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
     from lilliput.planning.sweep import Settings

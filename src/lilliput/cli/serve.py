@@ -27,7 +27,7 @@ def serve(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Serve models. The OpenAI-compatible API is at /v1, a page for the browser at /."""
+    """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
     from lilliput.base import console
     from lilliput.server.serving import serve as run
 

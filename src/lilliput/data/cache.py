@@ -52,9 +52,8 @@ def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
 
 
 def publish(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a new folder beside `folder`, then rename the new folder to `folder`.
-
-    The remains of a killed process are removed first. This is safe because the caller holds the lock."""
+    """Lets `write` fill a new folder beside `folder`, then puts it in its place whole. What a killed process left of
+    an earlier try is removed: whoever calls holds the lock."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f"{folder.name}.*.tmp"):
         shutil.rmtree(left)

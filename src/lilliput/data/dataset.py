@@ -43,7 +43,7 @@ class Dataset:
 
     folder     the folder of the shards (see shards.py), the tokenizer and manifest.json
     manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
-    notes      messages for the user: the cache that was used, or damage that was repaired
+    notes      what a person should know: the cache that was used, or damage that was repaired
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class Dataset:
         return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
 
     def loader(self, name: str, context_length: int) -> Loader:
-        """Return a loader of the split's rows, in the order of the run's seed, packed as configured."""
+        """Rows of a split in the order of the run's seed, packed as configured."""
         split, tokenizer = self.split(name), self.tokenizer
         packing = fitting(split, context_length, self.packing)
         return Loader(split, context_length, self.seed, packing, tokenizer.bos_id, tokenizer.pad_id)
@@ -91,13 +91,11 @@ def prepare(
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
-    `encode` and `view` belong to an objective: `encode` makes token ids of documents, and `view` gives the text that
-    the tokenizer is trained on. `view_key` names both for the cache. `seed` decides the order of rows later; the
-    prepared data do not depend on it. `progress(documents, bytes)` is called with the totals so far; without it,
-    progress is shown on the console.
-
-    `say` gets a line on each source, on the result, and on a damaged cache. Sources are read once:
-    the tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by the sample and a
+    `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
+    objective's; `view_key` names them for the cache. `seed` decides the order of rows later, not what is prepared.
+    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
+    `say` gets a line on each source, on what came out, and on a cache that was damaged. Sources are read once: the
+    tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a
     few batches.
 
     Two processes that prepare the same data wait for each other (a lock), and a folder appears whole or not at all.
@@ -128,7 +126,7 @@ def prepare(
             tokenizer = Tokenizer.train(texts, tokenizer_config)
             publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
             if tokenizer.vocab_size < tokenizer_config.vocab_size:
-                notes.add(f"the text allows a vocabulary of only {tokenizer.vocab_size:,}, which is used")
+                notes.add(f"the text allows a vocabulary of {tokenizer.vocab_size:,} only: it is taken")
         folder = _folder(root, key, tokenizer)
         with _shown(progress) as shown:
             publish(folder, lambda place: _build(place, config, tokenizer, curation, items, encode, view_key, shown))
@@ -173,7 +171,7 @@ def _tokenizer_files(folder: Path) -> dict[str, Any]:
 
 
 def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
-    """Return the tokenizer in the cache; None where it is missing or damaged."""
+    """The tokenizer in the cache if it is whole."""
     if not folder.is_dir():
         return None
     try:
@@ -187,7 +185,7 @@ def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
 
 
 def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
-    """Return the manifest of a folder of tokens; None where a file that it lists is missing or damaged."""
+    """The manifest of a folder of tokens if all that it lists is there."""
     if not folder.is_dir():
         return None
     try:
@@ -278,10 +276,8 @@ def _build(
 
 
 def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], list[Encoded]]]:
-    """Yield batches with their tokens, in order.
-
-    The next batches are read while the last ones are encoded. Encoding runs in `tokenizers` without Python's lock, and
-    after ENCODERS_FROM bytes in processes of its own."""
+    """Batches with their tokens, in order. The next ones are read while the last ones are encoded: by `tokenizers`
+    without Python's lock, and once there is more than a little, in processes of their own."""
     count, size = encoder_count(), 0
     most = 1
     with ThreadPoolExecutor(max_workers=count) as pool, ExitStack() as stack:

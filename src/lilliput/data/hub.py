@@ -49,8 +49,8 @@ class Hub(Source):
 
     `name` is a preset (TinyStories, SimpleStories, FineWeb-Edu, Wikipedia, BookCorpus), a dataset's name on the hub,
     or a local folder that `datasets` can load. A preset decides `config` and `column` unless they are given. The
-    fingerprint is the commit of `revision` (a branch, tag or commit; main unless given). Ids are `hf:NAME/SPLIT:row`,
-    counted from 0. The text is Unicode already, so `errors` has no effect.
+    fingerprint is the commit that `revision` (a branch, tag or commit; main unless given) stands for. Ids are
+    `hf:NAME/SPLIT:row`, counted from 0. Its text is Unicode already: `errors` has nothing to do.
     """
 
     kind: Literal["hub"] = "hub"

@@ -19,14 +19,14 @@ class Loader:
     """The endless stream of a split's rows. Each epoch is a new permutation of all rows. The loader holds no state:
     `take` is a function of the position.
 
-    contiguous  The documents lie end to end and form a ring. A row is a window of `context_length` + 1 tokens of it,
-    and has one token in common with the next window. Each epoch draws a new start of the first window, so that an epoch
-    has every token as a target once (except for less than one row at the ring's end). aligned     A row begins where a
-    document begins, so that this beginning is in sight, and continues with the next documents. The next row begins with
-    the first document that did not fit whole. A document longer than a row continues in the next row. The tokens of a
-    document cut at a row's end are targets a second time. best_fit    A row holds whole documents (see
-    packing.best_fit), which see only themselves, and then padding. A document longer than a row continues in another
-    row after a repeated token.
+    contiguous  a row is a window of `context_length` + 1 tokens of all documents end to end, closed to a ring; windows
+                follow each other with one token in common, from a start that each epoch draws anew, so that an epoch
+                has every token as a target once (but for less than one row at the ring's end)
+    aligned     a row begins where a document does, so that its beginning is in sight, and goes on with the documents
+                that follow; the next row begins with the first one that did not fit whole. A document longer than a row
+                goes on in the next one. What is cut off at a row's end is a target once more
+    best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
+                longer than a row continues in another one after a repeated token
 
     `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
     on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a

@@ -9,8 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A document as token ids (an array, or a short list), bounds (beginning and end of story) included. `learn` lists
-    the spans [start, stop) of ids that are targets; None makes all ids targets but an opening BOS."""
+    """One document as token ids (an array, or a list of a few), bounds (beginning and end of story) included. `learn`
+    lists the spans [start, stop) of ids that are targets; None means all of them but an opening BOS."""
 
     ids: np.ndarray | list[int]
     learn: list[tuple[int, int]] | None = None
@@ -18,7 +18,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """R rows of T + 1 tokens. The last token is only a target, so that inputs and shifted targets have T tokens.
+    """R rows of T + 1 tokens, so that an objective can shift them.
 
     tokens     (R, T + 1) int64    token ids; the padding id where a row is not full
     learn      (R, T + 1) float32  1 where the token may be a target, 0 on padding, beginnings and prompts

@@ -22,7 +22,7 @@ from lilliput.data.rows import Encoded
 
 SMALL_BYTES = 64 * 2**20
 NAMES = 1024
-"""This many document names are compressed together."""
+"""Names of documents that are compressed together."""
 
 
 def dtype_for(vocab_size: int) -> str:
@@ -50,7 +50,7 @@ class ShardWriter:
             self._open.files.close()
 
     def add(self, encoded: Encoded, name: str, size: int) -> None:
-        """Append a document of `size` text bytes. Raises OverflowError when an id does not fit the type."""
+        """Appends a document of `size` text bytes; OverflowError when an id does not fit the type."""
         if self._open is None:
             self._open = _OpenShard(self.folder / f"{self.split}-{len(self.shards):05d}.ds", self)
         self._open.add(encoded, name, size)

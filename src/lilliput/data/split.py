@@ -59,10 +59,10 @@ class Split:
 
     tokens      number of token ids, bounds included
     documents   number of documents
-    text_bytes  UTF-8 bytes of the documents' text, the divisor of bits per byte
-    learned     number of tokens that are targets: all but the opening BOS, unless the objective leaves out more
-    stream      (tokens,) all ids end to end
-    learn       (tokens,) 1 where a token is learned; None where all are but an opening BOS
+    text_bytes  UTF-8 bytes of the documents' text: what bits per byte divides by
+    learned     number of tokens that are targets: all but the opening BOS, unless the objective says less
+    stream      all ids end to end
+    learn       1 where a token is learned, as a stream like it; None where all but an opening BOS are
     ends        (documents,) int64 end of each document in the stream
     """
 
@@ -87,7 +87,7 @@ class Split:
         return self.stream[int(self.starts[number]) : int(self.ends[number])]
 
     def document_id(self, number: int) -> str:
-        """Return the id that the document has from its source."""
+        """The id its source gave the document."""
         shard = int(np.searchsorted(self._counts, number, side="right")) - 1
         return _names(self._paths[shard])[number - int(self._counts[shard])]
 

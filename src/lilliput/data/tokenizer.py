@@ -47,13 +47,13 @@ WORD_END = re.compile(r"[A-Za-z](?= [A-Za-z])")
 class Tokenizer:
     """A tokenizer, made by `train`, by `load`, or from the JSON of a `tokenizer.json`.
 
-    kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) decode any text and any bytes
-                exactly; "characters" gives every character an id of its own and has no marks; "other" is any other
-                loaded tokenizer, whose decoding may lose characters
+    kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
+                bytes exactly; "characters" gives every character an id of its own and has no marks; "other" is a
+                loaded tokenizer that does what it does
     specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk where present
-    begins      whether a text begins with the beginning mark: `beginning` holds that mark, or nothing
-    bounded     whether there is a mark for the beginning or the end of a text; without such a mark, `bos_id` and
-                `eos_id` are the id of a newline (else 0), as nanoGPT begins its samples, and no id ends a text
+    begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
+    bounded     whether it has a mark of its own for the beginning or the end of a text; without one, `bos_id` and
+                `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
 
@@ -90,8 +90,8 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
-        """Train a tokenizer on `texts`. The same texts give the same tokenizer. Its vocabulary is smaller than asked
-        for where the texts allow no more. Raises DataError."""
+        """A tokenizer learned from `texts`, the same for the same texts; smaller than asked for where they allow no
+        more. Raises DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
         return cls(train_backend(texts, config).to_str(pretty=True))

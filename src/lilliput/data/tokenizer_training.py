@@ -26,7 +26,7 @@ SPECIALS = {
     "fim_middle": "<|fim_middle|>",
     "fim_suffix": "<|fim_suffix|>",
 }
-# The first three ids of SentencePiece's Llama vocabulary, which llama2.c and llama.cpp rely on.
+# The first three ids of SentencePiece's Llama vocabulary; llama2.c and llama.cpp count on them.
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos", "eos")}
 BYTES = 256
@@ -45,8 +45,8 @@ LONG = re.compile(
 
 
 def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:
-    """Train a `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where no further pair of the texts occurs
-    twice. The same texts give the same tokenizer. Raises DataError when the size is too small for the kind."""
+    """A trained `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
+    occur twice; the same texts give the same one. Raises DataError when the size is too small for the kind."""
     return train_byte_level(texts, config) if config.kind == "bpe" else train_sentencepiece(list(texts), config)
 
 
@@ -79,8 +79,7 @@ def _check_size(size: int, least: int, what: str) -> None:
 
 
 def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
-    """Train byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). The ids are special tokens, 256 bytes,
-    merges."""
+    """Byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). Ids: special tokens, 256 bytes, merges."""
     from tokenizers import AddedToken, Tokenizer
     from tokenizers.decoders import ByteLevel as ByteLevelDecoder
     from tokenizers.models import BPE
@@ -103,10 +102,9 @@ def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
 
 
 def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backend:
-    """Train BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's tokenizer.
-
-    No piece crosses a word's end (see patterns.WORDS), and characters without a piece are encoded in bytes. The ids are
-    `<unk> <s> </s>`, 256 bytes, pieces in the order they were learned, single characters, reserved special tokens."""
+    """BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's: no piece crosses
+    a word (see patterns.WORDS), and characters without a piece fall back to bytes. Ids: `<unk> <s> </s>`, 256 bytes,
+    pieces in the order they were learned, single characters, reserved special tokens."""
     fixed = 3 + BYTES + len(RESERVED)
     _check_size(config.vocab_size, fixed + 2, "256 bytes, the special tokens and a first character")
     room = config.vocab_size - fixed

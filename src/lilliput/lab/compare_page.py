@@ -69,7 +69,7 @@ def verdict(comparison: Comparison) -> str:
     scored = [(group, found) for group in comparison.groups if (found := group.estimate)]
     if len(scored) < 2:
         ((only, estimate),) = scored
-        return f"{only.name}: {compare_table.with_margin(estimate)} bits per byte, and no other model to compare with."
+        return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to compare with."
     (best, least), (second, more) = scored[:2]
     if not best.same_text(second):
         scores = f"{best.name} {least.mean:.3f} bits per byte, {second.name} {more.mean:.3f}"

@@ -51,7 +51,7 @@ def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
         ("kwh", lambda value: f"{value:.2g}"),
     ]
     rows = [
-        [group.name, with_margin(group.estimate), *(_cell(group.mean(key), text) for key, text in columns)]
+        [group.name, told(group.estimate), *(_cell(group.mean(key), text) for key, text in columns)]
         for group in comparison.groups
     ]
     return head, rows
@@ -86,8 +86,8 @@ def _reached(group: Group, level: float) -> str:
     return f"{number(tokens)} tokens, {duration(seconds)}"
 
 
-def with_margin(found: Estimate | None) -> str:
-    """Format an estimate such as '0.817 ± 0.012 (3 seeds)'."""
+def told(found: Estimate | None) -> str:
+    """'0.817 ± 0.012 (3 seeds)'."""
     if found is None:
         return NONE
     return (

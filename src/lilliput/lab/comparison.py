@@ -36,12 +36,12 @@ class Compared:
 
     @property
     def score(self) -> float | None:
-        """Return validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
+        """Validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
         return self.record.number("val_bits_per_byte")
 
     @property
     def ended(self) -> bool:
-        """Return whether `score` is the final score."""
+        """Whether `score` is the final one."""
         return self.record.summary.get("val_bits_per_byte") is not None
 
     @property
@@ -109,7 +109,7 @@ class Group:
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """Return the estimate of final bits per byte over the seeds."""
+        """Final bits per byte over the seeds."""
         return estimate(self.scores) if self.scores else None
 
     def mean(self, key: str) -> float | None:

@@ -25,10 +25,9 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The findings of `examine`. Rates are floating-point operations a second of the best square matrix product.
-
-    `kernels` names the library of the matrix products, where there was a choice. `training` names the code that
-    computes a step's attention, activations and softmax on a CPU. `advice` holds sentences, the most useful first."""
+    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
+    says whose matrix products they are where that was to be chosen, `training` what does a step's attention,
+    activations and softmax on a CPU; `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -87,7 +86,7 @@ def examine(device: str = "auto") -> Diagnosis:
 
 
 def _allocator() -> str:
-    """Name the memory allocator that `lilliput train` would use."""
+    """What `lilliput train` would run on, in words."""
     environment = allocator.better_environment(os.environ)
     if environment is None:
         return allocator.keep()
@@ -100,8 +99,8 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        faster = "matrix products, training" if mkl.concerned() else "training"
-        found.append(f"install a C++ compiler for faster {faster} and generation (Debian, Ubuntu: apt install g++)")
+        what = "matrix products, training" if mkl.concerned() else "training"
+        found.append(f"install a C++ compiler for {what} and telling (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -115,7 +115,7 @@ def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
     """Return the seconds of the samples, of the story at the end, and of the heroes' stories at an evaluation and at
     the end."""
     config = assembly.recipe.evaluate
-    _ = assembly.storyteller.decoder  # built once a run, so its time is not part of a generation's
+    _ = assembly.storyteller.decoder  # built once a run
     samples = _timed(lambda: assembly.tell(assembly.prompts)) if config.samples != 0 else 0.0
     story = _timed(lambda: assembly.tell(assembly.prompts[:1]))
     most = max(config.heroes, config.final_heroes) if assembly.knows_stories else 0
@@ -127,7 +127,7 @@ def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
 
 
 def _tasks(assembly: Assembly, trainer: Trainer) -> float:
-    """Return the seconds of the benchmarks that an evaluation scores."""
+    """Seconds of the benchmarks that an evaluation scores."""
     benchmarks = Benchmarks(assembly.recipe.evaluate, assembly.model, assembly.tokenizer)
     benchmarks.on_start(trainer)
     seconds = 0.0

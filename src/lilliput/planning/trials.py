@@ -204,7 +204,7 @@ def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
 
 
 def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
-    """Read the outcome from a trial's run folder."""
+    """What a trial's folder says."""
     losses = [line["val_bits_per_byte"] for line in run.metrics if "val_bits_per_byte" in line]
     last_line, summary = run.metrics[-1] if run.metrics else {}, run.summary
     return Outcome(
@@ -213,7 +213,7 @@ def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
         tokens=summary.get("tokens", last_line.get("tokens", 0)),
         first=losses[0] if losses else None,
         lowest=min(losses) if losses else None,
-        last=losses[-1] if summary and losses else None,  # not the summary's loss, which is scored on a larger set
+        last=losses[-1] if summary and losses else None,  # not the summary's, which is of a larger set
         tokens_per_second=summary.get("tokens_per_second"),
         peak_bytes=None,
         failed=failed,

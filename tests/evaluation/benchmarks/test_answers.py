@@ -12,7 +12,7 @@ from lilliput.evaluation.benchmarks.code import HumanEval
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
 from lilliput.evaluation.benchmarks.task import TASKS, Tools
-from lilliput.evaluation.benchmarks.writing import Generator, cut
+from lilliput.evaluation.benchmarks.writing import Teller, cut
 from lilliput.evaluation.sandbox import SandboxMissing
 from lilliput.generation.storyteller import load
 from tests.evaluation.benchmarks.test_tasks import write
@@ -82,14 +82,14 @@ def test_coqa_and_fairytaleqa_records(tmp_path):
 
 def test_answers_end_at_stops(tiny):
     assert cut("yes\nQ: more", ("\nQ:", "more")) == "yes"
-    generate = Generator(tiny.model, tiny.tokenizer)
-    (whole,) = generate(["the cat"], (), 24)
+    tell = Teller(tiny.model, tiny.tokenizer)
+    (whole,) = tell(["the cat"], (), 24)
     assert len(whole) > 3
-    assert generate(["the cat", "a dog sat", "the cat"], (), 24)[::2] == [whole, whole]
-    assert generate(["the cat"], (whole[2:4],), 24) == [whole[: whole.find(whole[2:4])]]
-    assert generate.cut == 0
-    generate(["the cat sat " * 60], (), 8)
-    assert generate.cut == 1
+    assert tell(["the cat", "a dog sat", "the cat"], (), 24)[::2] == [whole, whole]
+    assert tell(["the cat"], (whole[2:4],), 24) == [whole[: whole.find(whole[2:4])]]
+    assert tell.cut == 0
+    tell(["the cat sat " * 60], (), 8)
+    assert tell.cut == 1
 
 
 def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
@@ -112,8 +112,8 @@ def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
 
 def test_a_stop_string_that_spells_a_special_token_ends_an_answer(tiny):
     """As in gsm8k's stops: the token has no text in which it could be found. The model writes it second."""
-    (free,) = Generator(tiny.model, tiny.tokenizer)(["the cat"], (), 9)
-    (ended,) = Generator(tiny.model, tiny.tokenizer)(["the cat"], ("<|begin_of_text|>",), 9)
+    (free,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], (), 9)
+    (ended,) = Teller(tiny.model, tiny.tokenizer)(["the cat"], ("<|begin_of_text|>",), 9)
     assert len(ended) == 1 < len(free)
 
 

@@ -6,6 +6,6 @@
 | `science`, `common_sense`, `language`, `reading`, `truth`, `arithmetic` | tasks by likelihood |
 | `answers`, `code`, `conversation` | tasks by generation |
 | `loading` | records from files, folders or the Hugging Face hub |
-| `measure`, `writing` | a model's scores on a task; the generation of its answers |
+| `measure`, `writing` | a model's scores on a task; how it writes its answers |
 | `harness` | the same through lm-evaluation-harness |
 """

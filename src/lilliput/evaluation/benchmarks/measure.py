@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.task import Generation, Likelihood, Record, Task, Tools, chance, mark
-from lilliput.evaluation.benchmarks.writing import Generator
+from lilliput.evaluation.benchmarks.writing import Teller
 from lilliput.evaluation.scorer import score_pairs
 
 if TYPE_CHECKING:
@@ -60,16 +60,16 @@ def measure(
     done: Callable[[int], None] = lambda items: None,
     ends: frozenset[int] | None = None,
 ) -> list[Row]:
-    """Score a model on a task, and return a row a metric. `done(n)` is called when n more items are finished. The ids
-    `ends` end a generated answer (None: the tokenizer's ids). Raises LilliputError where records cannot be used, where
-    the model's numbers are not finite, and where answers cannot be marked."""
+    """Rows of a task, one a metric. `done(n)` is called when n more items are finished; the ids `ends` end a written
+    answer (None: the tokenizer's). Raises LilliputError where records cannot be used, where the model's numbers are not
+    finite, and where answers cannot be marked."""
     if isinstance(task, Likelihood):
         return _by_likelihood(name, task, records, model, tokenizer, done)
     assert isinstance(task, Generation)
     tools = tools or Tools()
     task.check(tools)
-    generate = Generator(model, tokenizer, ends)
-    answers = task.answers(records, generate)
+    tell = Teller(model, tokenizer, ends)
+    answers = task.answers(records, tell)
     marks = []
     for record, answer in zip(records, answers, strict=True):
         marks.append(task.marks(record, answer, tools))
@@ -79,7 +79,7 @@ def measure(
     for metric in task.metrics:
         guesses = task.chances(records, metric, tools)
         scores = [found[metric] for found in marks]
-        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, generate.cut))
+        rows.append(_row(name, metric, metric in task.graded, scores, guesses, groups, tell.cut))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Generation of a model's answers: greedily, in batches, until a stop string, an end token or the longest answer."""
+"""How a model writes its answers: greedily, in batches, until a stop string, an end token or the longest answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 ROWS = 16
 LOOK = 8
-"""The answers so far are searched for stop strings after every this many tokens."""
+"""Every how many tokens the answers so far are looked through for stop strings."""
 
 
-class Generator:
-    """Generates the likeliest answer to each prompt (see Generate in task.py). A prompt too long for the context and
-    the answer loses its beginning, as in lm-evaluation-harness; the beginning mark stays. The ids `ends` end an answer
-    (None: the tokenizer's ids), and so does a stop string that spells a special token."""
+class Teller:
+    """Writes the likeliest answer to each prompt (see Tell in task.py). A prompt too long for the context and the
+    answer loses its beginning, as it does in lm-evaluation-harness; the beginning mark stays. The ids `ends` end an
+    answer (None: the tokenizer's), and so does a stop string that spells a special token."""
 
     def __init__(self, model: Model, tokenizer: Tokenizer, ends: frozenset[int] | None = None):
         self.model, self.tokenizer = model, tokenizer
@@ -35,13 +35,13 @@ class Generator:
         self.cut += sum(len(ids) > room for ids in encoded)
         ids = [[*self.tokenizer.beginning, *found[-room:]] or [self.tokenizer.bos_id] for found in encoded]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        answers = [""] * len(ids)
+        told = [""] * len(ids)
         for start in range(0, len(order), ROWS):
             places = order[start : start + ROWS]
             texts = self._batch([ids[i] for i in places], stops, max_tokens)
             for place, text in zip(places, texts, strict=True):
-                answers[place] = text
-        return answers
+                told[place] = text
+        return told
 
     def _batch(self, prompts: list[list[int]], stops: Sequence[str], max_tokens: int) -> list[str]:
         rows: list[list[int]] = [[] for _ in prompts]
@@ -65,6 +65,6 @@ def _stopped(tokenizer: Tokenizer, ids: list[int], stops: Sequence[str]) -> bool
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
-    """Return `text` up to the first stop string."""
+    """`text` up to the first stop string."""
     ends = [place for stop in stops if (place := text.find(stop)) >= 0]
     return text[: min(ends)] if ends else text

@@ -2,8 +2,8 @@
 
 | module | what it holds |
 |---|---|
-| `endpoint` | the judge: sends questions, retries, caches answers |
-| `story` | the marks of the TinyStories paper, their prompt and the check of an answer |
-| `proxies`, `copied` | numbers that can be counted without a judge |
+| `endpoint` | the judge: asks, retries, keeps answers by what was asked |
+| `story` | the marks of the TinyStories paper, their prompt and how an answer is checked |
+| `proxies`, `copied` | what can be counted without a judge |
 | `table` | rows of marks, raw and normalised, with intervals, ceiling and floor |
 """

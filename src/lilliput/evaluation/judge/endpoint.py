@@ -59,7 +59,7 @@ class Judge:
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
         file = cache_folder() / "judge" / f"{self._key(question, sample)}.json"
         if file.is_file():
-            with suppress(OSError, ValueError, KeyError):  # after a damaged answer the question is sent again
+            with suppress(OSError, ValueError, KeyError):  # what is damaged is asked again
                 return read(read_kept(file)["answer"])
         reason = ""
         for _ in range(3):
@@ -69,7 +69,7 @@ class Judge:
             except ValueError as refused:
                 reason = str(refused)
                 continue
-            with suppress(OSError):  # without a writable cache the question is only sent again next time
+            with suppress(OSError):  # a cache that cannot be written only means asking again
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_sealed(file, {"question": question, "answer": answer})
             return found
