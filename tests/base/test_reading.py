@@ -76,7 +76,7 @@ def test_json_at_the_bound_is_read() -> None:
 def test_an_object_is_wanted(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text("[1]")
-    with pytest.raises(FileError, match=r"config\.json holds a JSON list, and an object is wanted"):
+    with pytest.raises(FileError, match=r"config\.json holds a JSON list, not an object"):
         read_object(file)
 
 
@@ -98,7 +98,7 @@ def test_text_that_is_too_large_or_no_utf8_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"ab\r\nc\rd\xff")
     with pytest.raises(FileError, match="not UTF-8 at byte 7"):
         read_text(file)
-    with pytest.raises(FileError, match="8 bytes, of at most 3"):
+    with pytest.raises(FileError, match="8 bytes, and at most 3"):
         read_text(file, 3)
     assert read_text(file, errors="replace") == "ab\nc\nd\ufffd"
 

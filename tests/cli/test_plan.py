@@ -123,7 +123,7 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
     assert result.code == 0, result.err
     chosen = json.loads(result.out)
     text = Path("own.yaml").read_text()
-    assert re.search(r"# [\d,]+: as large as leaves about a thousand steps", text)
+    assert re.search(r"# [\d,]+: the largest that leaves about a thousand steps", text)
     shown = json.loads(command("recipe", "show", "own.yaml", "--json").out)
     assert (shown["train"]["seconds"], shown["train"]["epochs"], shown["train"]["steps"]) == (600, 4, None)
     assert chosen["recipe"]["train"]["seconds"] == 600
@@ -142,7 +142,7 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
         (("plan", "sweep", "--held-out", "1e10"), "has to be larger"),
         (("plan", "tables", "--tokens", "5", "--words", "5"), "2 are given"),
         (("plan", "batch-size", "--sizes", "8"), "less than one row"),
-        (("init", "a.yaml", "--time", "soon"), "no length of time"),
+        (("init", "a.yaml", "--time", "soon"), "not a length of time"),
         (("init", "a.yaml", "b.yaml", "--time", "3m"), "one recipe is written at a time"),
         (("init", "a.yaml", "--machine", "h10"), "did you mean 'h100'"),
         (("init", "a.txt"), "a recipe is a YAML file"),

@@ -145,7 +145,7 @@ def test_where_the_tokenizer_comes_from(tmp_path, tokenizer):
     texts = named_texts([path], (), str(tmp_path / "tok"))
     assert [document.text for document in texts[path]] == TEXTS
     (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(ConfigError, match="'tokenizer' is no part of the data"):
+    with pytest.raises(ConfigError, match="'tokenizer' is not in the data section"):
         data_config([str(tmp_path / "a.txt")], ["tokenizer.path=tok"])
     source = {"kind": "bin", "paths": [path], "tokenizer": str(tmp_path / "tok")}
     first = DataConfig.model_validate({"sources": [source]}).sources[0]

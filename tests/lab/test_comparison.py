@@ -104,7 +104,7 @@ def test_what_is_known_of_seeds_is_not_denied_elsewhere(seeds, tmp_path):
     comparison = Comparison([seeds[1], seeds[2], made(tmp_path, "single", width=512, shift=0.5)])
     text = markdown(comparison)
     assert "(2 seeds)" in text
-    assert "How far seeds lie apart is known of narrow alone." in text
+    assert "The distance between seeds is known for narrow alone." in text
     assert "is not known here" not in text
     alone = markdown(Comparison([seeds[1], seeds[2]]))
     assert "(2 seeds)" in alone
@@ -137,7 +137,7 @@ def test_scores_of_different_texts_are_not_ranked(tmp_path):
 
     cut, whole = four("100"), four("null")
     assert cut.differences == []
-    assert "which is better is not known" in verdict(cut)
+    assert "which model is better is not known" in verdict(cut)
     assert "are not ranked" in " ".join(cut.notes)
     assert "scored on the same text" in markdown(cut)
     assert len(whole.differences) == 1

@@ -93,11 +93,11 @@ def test_the_objective_stays() -> None:
 @pytest.mark.parametrize(
     ("assignments", "said"),
     [
-        (["size=huge"], "no number of parameters"),
-        (["size=0"], "no number of parameters"),
+        (["size=huge"], "not a number of parameters"),
+        (["size=0"], "not a number of parameters"),
         (["size=1k"], "no named size is near"),
         (["size=90b"], "no named size is near"),
-        (["budget=soon"], "no length of time"),
+        (["budget=soon"], "not a length of time"),
         (["budget=1s"], "only"),
         (["size=1m", "size=2m"], "twice"),
     ],

@@ -138,7 +138,7 @@ def test_rates_are_too_low_good_too_high_or_divergent():
     assert found.verdicts == ("too low", "good", "too high", "divergent", "divergent")
     assert found.best == 1
     assert found.doubts == ()
-    assert "none diverged" in " ".join(judge_rates([outcome(1, 3.0), outcome(2, 2.0)]).doubts)
+    assert "no rate diverged" in " ".join(judge_rates([outcome(1, 3.0), outcome(2, 2.0)]).doubts)
     assert judge_rates([outcome(1, 9.0)]).best is None
 
 

@@ -1,1 +1,1 @@
-"""Leaves that every other room stands on: config, registry, errors, console, seeds, files, machine, charts, pages."""
+"""Files that every other room imports: config, registry, errors, console, seeds, files, machine, charts, pages."""

@@ -9,8 +9,8 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 144
 
 
 def nice_ticks(low: float, high: float, count: int, steps: Sequence[float] | None = None) -> list[float]:
-    """Round values that cover [low, high], about `count` of them: steps of 1, 2 or 5 x 10^k, or the smallest of `steps`
-    that serves."""
+    """Return about `count` round values that cover [low, high]. Their step is 1, 2 or 5 x 10^k, or the
+    smallest of `steps` that gives about that many."""
     span = max(high - low, abs(high) * 1e-6, 1e-12)
     rough = span / max(count, 1)
     if steps and rough <= steps[-1]:
@@ -23,8 +23,8 @@ def nice_ticks(low: float, high: float, count: int, steps: Sequence[float] | Non
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten inside [low, high], with their 2 and 5 folds where few are there; any round values where not even
-    two of those lie inside."""
+    """Return the powers of ten inside [low, high], with 2 and 5 times these where they are few. Where fewer than two
+    such values lie inside, return any round values."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [v for e in exponents for m in (1, 2, 5) if low * 0.999 <= (v := m * 10.0**e) <= high * 1.001]
     if len(inside) < 2:
@@ -34,8 +34,8 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 class Axis:
-    """Maps values to pixels. Where `whole`, a linear axis begins and ends on round values, and a logarithmic one spans
-    a doubling at least, so that what hardly changes looks so."""
+    """A map from values to pixels. Where `whole`, a linear axis begins and ends on round values, and a logarithmic axis
+    spans at least a doubling, so that a small change looks small."""
 
     def __init__(
         self, values: Iterable[float], log: bool, pixels: tuple[float, float], count: int, time: bool, whole: bool
@@ -43,7 +43,7 @@ class Axis:
         known = list(values) or [1.0]
         low, high = min(known), max(known)
         if not log and 0 < low < high / 10:
-            low = 0.0  # an axis that begins at 40k of 5M reads worse than one that begins at 0
+            low = 0.0  # an axis from 40k to 5M is harder to read than an axis from 0
         self.log, self.pixels = log, pixels
         if log:
             low, high = (low, high) if high > low else (low / 2, high * 2)
@@ -58,7 +58,7 @@ class Axis:
         self.low, self.high = self._scale(low), self._scale(high)
 
     def __str__(self) -> str:
-        """The scale as a page's script can read it: two pixels, and what stands there (its log10 on a log axis)."""
+        """Return the scale for a page's script: two pixels, then their values (log10 of the values on a log axis)."""
         return f"{self.pixels[0]:g} {self.pixels[1]:g} {self.low:.9g} {self.high:.9g}"
 
     def _scale(self, value: float) -> float:

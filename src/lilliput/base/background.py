@@ -1,4 +1,4 @@
-"""Long work of a library that does not listen: done beside the main thread, which shows it and hears Ctrl-C."""
+"""Long work of a library that ignores Ctrl-C: it runs in a second thread, and the main thread shows its progress."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ POLL_SECONDS = 0.1
 
 
 def in_background(work: Callable[[], T], description: str) -> T:
-    """What `work()` gives, or raises. It has to release Python's lock while it computes. Meanwhile the seconds that it
-    takes are shown as progress. On Ctrl-C, KeyboardInterrupt is raised at once; the work then goes on unseen until its
-    end or that of the process, and what it gives is lost."""
+    """Return the result of `work()`, or raise its error, and show its seconds as progress.
+
+    `work` has to release Python's lock while it computes. On Ctrl-C, KeyboardInterrupt is raised at once. The work then
+    continues in its thread until its end or the process's end, and its result is lost."""
     made: list[T] = []
     failed: list[BaseException] = []
 

@@ -48,14 +48,14 @@ RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (222, 194, 38
 """RGB stops of a scale from dark violet to yellow that rises evenly in lightness (after viridis)."""
 DRAWN_POINTS = 400
 LARGEST = 1.3
-"""Times its own size that a page may draw a chart: text of 12 px would be giant beside the page's own."""
+"""A page draws a chart at most this many times its own size. Larger, text of 12 px would be giant beside the page's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line. `colour` counts from 0; `thin` draws it quietly; `dots` shows each point, `line` joins them. `shade`
-    from 0 to 1 takes the place of `colour` where lines are ordered, such as by budget. Without a name it has no place
-    in the legend."""
+    """A line of a chart. `colour` counts from 0. `thin` draws it lightly, `dots` shows each point, `line` joins the
+    points. `shade`, from 0 to 1, replaces `colour` where lines have an order, such as by budget. A series without a
+    name is not in the legend."""
 
     name: str
     points: Sequence[Point]
@@ -76,7 +76,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point worth pointing at, with a short badge ('1') and a longer tooltip; a star where the badge is empty."""
+    """A marked point, with a short badge ('1') and a longer tooltip. An empty badge draws a star."""
 
     x: float
     y: float
@@ -86,9 +86,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw, in the data's own units; `width` and `height` in pixels. Points that are not finite, or not
-    positive on a log axis, are left out. `time_x`: x is seconds. For charts that stand above each other: `reach`,
-    values of x that the axis goes to whatever is drawn, and `inset`, room at the ends as a chart with marks has."""
+    """The content of a chart, in the data's own units; `width` and `height` in pixels. Points that are not finite, or
+    not positive on a log axis, are left out. With `time_x`, x is in seconds. Two fields align charts that stand above
+    each other: the x axis always covers the values of `reach`, and `inset` leaves the room for marks at both ends."""
 
     title: str
     series: Sequence[Series]
@@ -106,13 +106,13 @@ class Chart:
     inset: bool = False
 
     def svg(self) -> str:
-        """The chart as one <svg> element, without STYLE."""
+        """Return the chart as one <svg> element, without STYLE."""
         return _Drawing(self).svg()
 
 
 def figure(chart: Chart, narrow_height: int = 320) -> str:
-    """The chart as a page's figure, drawn twice: for a wide and a narrow screen, since scaled down its text would be
-    too small to read. The page's style shows the one that fits."""
+    """Return the chart as a page's figure, drawn twice, for a wide and for a narrow screen, because scaled-down text
+    would be too small to read. The page's style shows the drawing that fits."""
     narrow = replace(chart, width=350, height=narrow_height)
     pair = (("wide", chart), ("narrow", narrow))
     drawn = (one.svg().replace('class="chart"', f'class="chart {kind}"', 1) for kind, one in pair)
@@ -120,7 +120,7 @@ def figure(chart: Chart, narrow_height: int = 320) -> str:
 
 
 def thin_out(points: Sequence[Point], limit: int = DRAWN_POINTS) -> list[Point]:
-    """At most `limit` points: means of equal groups, since a screen shows no more and a file need not hold more."""
+    """Return at most `limit` points, as means of equal groups, because a screen shows no more points."""
     if len(points) <= limit:
         return list(points)
     bounds = [round(i * len(points) / limit) for i in range(limit + 1)]
@@ -129,8 +129,8 @@ def thin_out(points: Sequence[Point], limit: int = DRAWN_POINTS) -> list[Point]:
 
 
 class _Drawing:
-    """One chart being drawn: the frame first, then levels, lines, marks and their labels on top. `taken` holds the
-    boxes of what later labels must not cover."""
+    """A chart while it is drawn: the frame first, then levels, lines, marks and their labels on top. `taken` holds the
+    boxes of drawn parts that later labels must not cover."""
 
     LEFT, RIGHT, BOTTOM = 46, 14, 26
     TITLE_SIZE, LINE = 13, 17
@@ -153,14 +153,16 @@ class _Drawing:
         self.left = max(self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks))
         ends = [x for x in chart.reach if _shows(x, chart.log_x)]
         xs = [x for x, _ in points] + [level.value for level in self.verticals] + ends
-        inset = 14 if chart.marks or chart.inset else 0  # a badge at either end must not cover the labels
+        inset = (
+            14 if chart.marks or chart.inset else 0
+        )  # room for a badge at either end, which must not cover the labels
         across = max(3, (self.right - self.left) // 90)
         self.x = Axis(xs, chart.log_x, (self.left + inset, self.right - inset), across, chart.time_x, False)
         self.badges = self._badges()
         self.taken = [Box(x - 10, y - 10, x + 10, y + 10) for x, y in self.badges]
 
     def _known(self, points: Sequence[Point]) -> list[Point]:
-        """The points that the axes can show, not more than a screen can."""
+        """Return the points that the axes can show, thinned out to the points that a screen can show."""
         kept = [(x, y) for x, y in points if _shows(x, self.chart.log_x) and _shows(y, self.chart.log_y)]
         return thin_out(kept)
 
@@ -189,7 +191,8 @@ class _Drawing:
             yield f'<text x="{middle}" y="{chart.height - 6}" text-anchor="middle">{escape(name)}</text>'
 
     def _x_ticks(self) -> Iterable[str]:
-        """Ticks with their labels, which stay inside the picture; one that has no room beside the last is left out."""
+        """Yield ticks with their labels, which stay inside the picture. A label without room beside the last is left
+        out."""
         free = -math.inf
         for tick in self.x.ticks:
             x = self.x.pixel(tick)
@@ -202,7 +205,7 @@ class _Drawing:
                 yield f'<text x="{middle:.1f}" y="{self.bottom + 18:.1f}" text-anchor="middle">{escape(text)}</text>'
 
     def _legend(self) -> tuple[list[str], int]:
-        """Swatches and names in rows that fit the width; nothing for a single series."""
+        """Return swatches and names in rows that fit the width; nothing for a single series."""
         named = [series for series in self.series if series.name]
         if len(named) < 2:
             return [], 0
@@ -225,7 +228,7 @@ class _Drawing:
         path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in pixels)
         drawn = series.line and len(pixels) > 1
         if not drawn and not series.dots and not series.name:
-            return ""  # it only sets the axes
+            return ""  # a series without dots and line only sets the axes
         parts = [f'<path class="{_classes(series)}"{_stroke(series)} d="{path}"/>'] if drawn else []
         if series.dots or len(pixels) == 1:
             dots = zip(series.points, pixels, strict=True)
@@ -247,8 +250,10 @@ class _Drawing:
             yield f'<line class="level" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top}" y2="{self.bottom:.1f}"/>'
 
     def _level_names(self) -> Iterable[str]:
-        """Names above their lines at the right, or at the left where a badge stands there or only there no curve runs
-        through them; moved where two would overlap: upwards, and down again from the upper edge."""
+        """Yield names above their lines at the right.
+
+        A name stands at the left where a badge is at the right, or where only the left place is free of curves. Where
+        two names would overlap, a name moves upwards, and down again from the upper edge."""
         rising = sorted(self.levels, key=lambda level: level.value)
         rows: list[float] = []
         for level in rising:
@@ -268,7 +273,7 @@ class _Drawing:
             yield f'<text class="halo" x="{x}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
     def _crossed(self, box: Box) -> bool:
-        """Whether a curve runs through the box."""
+        """Return whether a curve runs through the box."""
         for series in self.series:
             pixels = [(self.x.pixel(x), self.y.pixel(y)) for x, y in series.points]
             if series.line and any(box.crossed(a, b) for a, b in pairwise(pixels)):
@@ -276,7 +281,7 @@ class _Drawing:
         return False
 
     def _vertical_names(self) -> Iterable[str]:
-        """Names at the head of their lines, on the side that has room, in the first row that is free."""
+        """Yield names at the head of their lines, on the side with room, in the first free row."""
         for level in self.verticals:
             x = self.x.pixel(level.value)
             left = x > (self.left + self.right) / 2
@@ -289,7 +294,8 @@ class _Drawing:
             yield f'<text class="halo level-name" {place}>{escape(name)}</text>'
 
     def _badges(self) -> list[Point]:
-        """Where each mark's badge is drawn: at its point, or above it where an earlier badge is in the way."""
+        """Return the place of each mark's badge: at its point, or above the point where an earlier badge is in the
+        way."""
         places: list[Point] = []
         for mark in self.marks:
             x, y = self.x.pixel(mark.x), self.y.pixel(mark.y)
@@ -314,7 +320,7 @@ class _Drawing:
 
 
 def _shows(value: float, log: bool) -> bool:
-    """Whether an axis has a place for the value."""
+    """Return whether an axis can show the value."""
     return math.isfinite(value) and (value > 0 or not log)
 
 
@@ -327,7 +333,7 @@ def _stroke(series: Series) -> str:
 
 
 def shade(share: float) -> str:
-    """The colour at `share` (0 to 1, cut there) of RAMP, as CSS writes it."""
+    """Return the CSS colour at `share` of RAMP; `share` is clamped to 0..1."""
     place = min(max(share, 0.0), 1.0) * (len(RAMP) - 1)
     lower = min(int(place), len(RAMP) - 2)
     mixed = (round(a + (b - a) * (place - lower)) for a, b in zip(RAMP[lower], RAMP[lower + 1], strict=True))
@@ -335,13 +341,13 @@ def shade(share: float) -> str:
 
 
 def _star(x: float, y: float, radius: float = 10) -> str:
-    """The corners of a five-pointed star."""
+    """Return the corners of a five-pointed star."""
     corners = ((radius * (0.42 if i % 2 else 1), math.pi * (i / 5 - 0.5)) for i in range(10))
     return " ".join(f"{x + r * math.cos(a):.1f},{y + r * math.sin(a):.1f}" for r, a in corners)
 
 
 def _clock(seconds: float) -> str:
-    """A tick of a time axis: '0', '45s', '2m', '1m 30s', '2h'."""
+    """Format a tick of a time axis: '0', '45s', '2m', '1m 30s', '2h'."""
     if seconds == 0:
         return "0"
     text = duration(seconds) if seconds != int(seconds) or seconds >= 10 else f"{seconds:.0f}s"

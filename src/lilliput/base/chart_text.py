@@ -1,4 +1,4 @@
-"""Room for a chart's text: how wide it is at most, lines that fit, and boxes that must not overlap."""
+"""Room for a chart's text: its greatest width, lines that fit, and boxes that must not overlap."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 NARROW, WIDE = frozenset(" .,;:!'|ijlftr()[]/"), frozenset("mwMWQOGD@%+=<>")
 ASCENT, DESCENT = 0.93, 0.24
-"""Of a line's box, above and below its base line, in ems."""
+"""Height of a line's box above and below its base line, in ems."""
 
 
 def text_width(text: str, size: float = 12, bold: bool = False) -> float:
-    """Pixels of sans serif text, rather more than less: fonts differ from reader to reader, and DejaVu Sans, which
-    Linux often has, is among the widest."""
+    """Return the pixels of sans serif text, rather too many than too few. Fonts differ between readers, and DejaVu
+    Sans, which is common on Linux, is among the widest."""
     wide = sum(letter in WIDE or ord(letter) > 0x2E80 for letter in text)
     narrow = sum(letter in NARROW for letter in text)
     ems = 0.4 * narrow + 1.0 * wide + 0.64 * (len(text) - narrow - wide)
@@ -20,7 +20,7 @@ def text_width(text: str, size: float = 12, bold: bool = False) -> float:
 
 
 def fit(text: str, width: float, size: float = 12) -> str:
-    """The text, cut with '…' where it is wider than `width` pixels."""
+    """Return the text, cut with '…' where it is wider than `width` pixels."""
     if text_width(text, size) <= width:
         return text
     while text and text_width(text + "…", size) > width:
@@ -29,7 +29,7 @@ def fit(text: str, width: float, size: float = 12) -> str:
 
 
 def wrap(text: str, width: float, size: float = 12, bold: bool = False) -> list[str]:
-    """Lines that fit `width` pixels; a word that no line holds is cut. No text has no line."""
+    """Return lines that fit `width` pixels. A word that is too long for a line is cut. An empty text has no line."""
     lines: list[str] = []
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines else word
@@ -51,13 +51,13 @@ class Box:
 
     @staticmethod
     def of(text: str, x: float, y: float, anchor: str = "start", size: float = 12) -> Box:
-        """The box of a line of text whose base line is at `y`; `anchor` as SVG's text-anchor."""
+        """Return the box of a line of text whose base line is at `y`. `anchor` is SVG's text-anchor."""
         width = text_width(text, size)
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
         return Box(left, y - ASCENT * size, left + width, y + DESCENT * size)
 
     def crossed(self, start: tuple[float, float], stop: tuple[float, float]) -> bool:
-        """Whether the straight line between two points runs through it."""
+        """Return whether the straight line between two points runs through the box."""
         (x, y), (end_x, end_y) = sorted((start, stop))
         if end_x < self.left or x > self.right:
             return False
@@ -67,7 +67,7 @@ class Box:
         return min(heights) < self.bottom and max(heights) > self.top
 
     def meets(self, others: Sequence[Box]) -> bool:
-        """Whether it overlaps any of the others."""
+        """Return whether the box overlaps any of the others."""
         return any(
             self.left < one.right and one.left < self.right and self.top < one.bottom and one.top < self.bottom
             for one in others

@@ -15,7 +15,7 @@ C = TypeVar("C", bound="Config")
 
 LARGEST = 2**63 - 1
 SHOWN = 80
-"""Characters of a wrong value that an error repeats."""
+"""An error repeats at most this many characters of a wrong value."""
 
 
 class Config(BaseModel):
@@ -26,26 +26,26 @@ class Config(BaseModel):
     @field_validator("*")
     @classmethod
     def _is_of_this_world(cls, value: Any) -> Any:
-        """No whole number beyond 64 bits: it would run over in the first table that it comes to."""
+        """Refuse whole numbers beyond 64 bits, because they would overflow in arrays and tables."""
         entries = value if isinstance(value, tuple) else (value,)
         if any(isinstance(entry, int) and abs(entry) > LARGEST for entry in entries):
-            raise ValueError(f"a whole number between -{LARGEST:,} and {LARGEST:,} is wanted")
+            raise ValueError(f"give a whole number between -{LARGEST:,} and {LARGEST:,}")
         return value
 
     def differences(self) -> dict[str, Any]:
-        """The values that differ from the defaults, nested as in YAML."""
+        """Return the values that differ from the defaults, nested as in YAML."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def validate(kind: type[C], values: Mapping[str, Any], where: str) -> C:
-    """Build `kind` from plain values. Raises ConfigError naming the key, the value and the nearest known key;
-    `where` says whose values they are (a file, the command line)."""
+    """Build `kind` from plain values. Raises ConfigError that names the key, the value and the nearest known key.
+    `where` names the origin of the values (a file, the command line)."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         lines = [_explain(kind, problem) for problem in error.errors()]
         raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
-    except UnicodeEncodeError as error:  # pydantic's of half a surrogate pair, which JSON and YAML can spell
+    except UnicodeEncodeError as error:  # pydantic raises it for half a surrogate pair, which JSON and YAML can spell
         raise ConfigError(f"{where}: a text has no UTF-8 form: {error.reason}") from None
 
 
@@ -63,7 +63,7 @@ def _explain(kind: type[BaseModel], problem: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as an error shows it. A number of thousands of digits cannot be written at all."""
+    """Format a value for an error. Python refuses to print a number of thousands of digits, so its bits are counted."""
     if isinstance(value, int) and abs(value) > 10**SHOWN:
         return f"a number of {value.bit_length():,} bits"
     text = repr(value)
@@ -71,7 +71,7 @@ def _short(value: Any) -> str:
 
 
 def _keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
-    """Field names of the section at `path`, through nested Config fields."""
+    """Return the field names of the section at `path`, through nested Config fields."""
     for part in path:
         field = kind.model_fields.get(str(part))
         annotation = field.annotation if field else None
@@ -83,7 +83,7 @@ def _keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError on a missing file, bad YAML or another kind of value."""
+    """Return the mapping in a YAML file. Raises ConfigError for a missing file, bad YAML or another kind of value."""
     try:
         text = read_text(path, LARGEST_YAML)
     except OSError as error:
@@ -102,8 +102,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """A copy of `values` with each 'section.key=value' applied; values are read as YAML (`1e-3`, `true`, `[a, b]`).
-    Raises ConfigError for an assignment without '=' or through a value that is not a section."""
+    """Return a copy of `values` with each 'section.key=value' applied. Values are read as YAML (`1e-3`, `true`,
+    `[a, b]`). Raises ConfigError for an assignment without '=' or through a value that is not a section."""
     result = _copy(values)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -124,14 +124,14 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
 
 
 def _entry(entries: list[Any], number: str, key: str) -> Any:
-    """Entry `number` (from 0) of a list inside a recipe, as in 'data.sources.0.separator'."""
+    """Return entry `number` (from 0) of a list inside a recipe, as in 'data.sources.0.separator'."""
     if not number.isdecimal() or int(number) >= len(entries):
         raise ConfigError(f"cannot set '{key}': '{number}' is not one of the {len(entries)} entries, counted from 0")
     return entries[int(number)]
 
 
 def parse_value(text: str) -> Any:
-    """One value as YAML reads it, and also `1e-3`, which YAML 1.1 would leave a string."""
+    """Read a value as YAML does, and also `1e-3`, which YAML 1.1 would read as a string."""
     try:
         value = from_yaml(text)
     except FileError:
@@ -145,7 +145,7 @@ def parse_value(text: str) -> Any:
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `change` laid over it, section by section; lists are replaced whole."""
+    """Return `base` changed by `change`, section by section. Lists are replaced whole."""
     result = _copy(base)
     for key, value in change.items():
         old = result.get(key)
@@ -154,7 +154,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{'train.steps': 500, ...}: dotted keys for comparing and printing."""
+    """Return dotted keys for comparing and printing: {'train': {'steps': 5}} gives {'train.steps': 5}."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:

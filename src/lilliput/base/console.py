@@ -1,6 +1,7 @@
-"""What a person or a program reads: one console, the JSON mode, numbers for people, and progress of long work.
+"""Output for people and programs: one console, the JSON mode, numbers for people, and progress of long work.
 
-In JSON mode (`--json`) standard output carries one JSON object and nothing else; all other words go to standard error.
+In JSON mode (`--json`) standard output carries one JSON object and nothing else. All other output goes to standard
+error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from rich.console import Console
 
 PIPE_WIDTH = 160
-"""Columns of what is no terminal: Rich would shorten the cells of a table to fit into 80 that nobody has."""
+"""Columns of an output that is not a terminal. Rich would otherwise assume 80, and shorten the cells of tables."""
 
 
 def _width() -> int | None:
@@ -33,52 +34,54 @@ _json = False
 
 
 def use_json(on: bool = True) -> None:
-    """Turn JSON mode on or off; a command that reports calls this first, with its `--json`."""
+    """Turn JSON mode on or off. A command that reports calls this first, with its `--json`."""
     global _json
     _json = on
     console.stderr = on
 
 
 def json_mode() -> bool:
-    """Whether standard output is kept for one JSON object."""
+    """Return whether standard output is reserved for one JSON object."""
     return _json
 
 
 def is_terminal() -> bool:
-    """Whether a person watches: the console is a terminal that can redraw, and not one that calls itself dumb."""
+    """Return whether the console is a terminal that can redraw, and does not call itself dumb."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def say(text: str = "", style: str | None = None) -> None:
-    """Print a line as it is: brackets are not markup, and a pipe gets it unwrapped. In JSON mode, on standard error."""
+    """Print a line unchanged: brackets are not markup, and a pipe gets the line unwrapped. In JSON mode the line goes
+    to standard error."""
     text = printable(text, console.encoding)
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 SHELL_FOLDER = "LILLIPUT_SHELL_FOLDER"
-"""Set for a process that a queue starts in a folder of its own: where the person's shell is."""
+"""Environment variable with the folder of the person's shell, set for a process that a queue starts in another
+folder."""
 
 
 def typed(path: Path) -> str:
-    """A path as the person's shell can type it: relative to where that shell is, where it lies below."""
+    """Return a path that can be typed in the person's shell: relative to the shell's folder where it lies below it."""
     shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd()).resolve()
     whole = (Path.cwd() / path).resolve()
     return shlex.quote(str(whole.relative_to(shell) if whole.is_relative_to(shell) else whole))
 
 
 def aside(text: str) -> None:
-    """Print a line on standard error, as it is but for control characters: a name in it may come from a file."""
+    """Print a line on standard error. Control characters are replaced, because a name in it may come from a file."""
     print(printable(text, sys.stderr.encoding or "utf-8"), file=sys.stderr)
 
 
 def command() -> str:
-    """`lilliput` as this shell can type it: by its name where that is on the path, else by its place."""
+    """Return the command to type for `lilliput` in this shell: its name where it is on the path, else its path."""
     return _program("lilliput", Path.resolve)
 
 
 def python() -> str:
-    """The Python that runs this, as this shell can type it."""
-    return _program("python", Path.absolute)  # not resolved: it is its folder that makes a virtual environment
+    """Return the command to type for the running Python in this shell."""
+    return _program("python", Path.absolute)  # not resolved: a virtual environment is recognised by the link's folder
 
 
 def _program(name: str, whole: Callable[[Path], Path]) -> str:
@@ -86,20 +89,20 @@ def _program(name: str, whole: Callable[[Path], Path]) -> str:
     found = shutil.which(name)
     if not own.is_file() or (found and whole(Path(found)) == whole(own)):
         return name
-    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved: a link to Python is no virtual environment
+    shell = Path(os.environ.get(SHELL_FOLDER) or Path.cwd())  # not resolved: `own` is not resolved either
     return shlex.quote(str(own.relative_to(shell) if own.is_relative_to(shell) else own))
 
 
 def printable(text: str, encoding: str) -> str:
-    """`text` with what an output of `encoding` cannot show, and control characters but tab and newline, replaced: a
-    text that a model made up must neither end the program nor move the cursor."""
+    """Return `text` with replacements for characters that `encoding` lacks and for control characters except tab and
+    newline. A generated text must neither end the program nor move the cursor."""
     shown = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
     return shown.encode(encoding, "replace").decode(encoding)
 
 
 def emit(result: Mapping[str, Any]) -> None:
-    """Print the command's result as one JSON object on standard output. Numbers that JSON lacks (NaN) become null;
-    paths become text, and NumPy and torch scalars numbers. Raises TypeError for anything else."""
+    """Print the command's result as one JSON object on standard output. Numbers that JSON lacks (NaN) become null,
+    paths become text, and NumPy and torch scalars become numbers. Raises TypeError for any other value."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else \u escapes, which every encoding has
     print(json.dumps(_plain(result), ensure_ascii=not utf8, allow_nan=False), flush=True)
 
@@ -124,17 +127,17 @@ def _plain(value: Any) -> Any:
 
 
 def number(value: float) -> str:
-    """Three significant digits with a suffix: 950, 1.23k, 1.2M, 8.03B, 1.4T."""
+    """Format a number with three significant digits and a suffix: 950, 1.23k, 1.2M, 8.03B, 1.4T."""
     return _scaled(value, ("", "k", "M", "B", "T"), "")
 
 
 def size(count: float) -> str:
-    """Bytes in powers of 1,000: '512 B', '1.5 MB'."""
+    """Format bytes in powers of 1,000: '512 B', '1.5 MB'."""
     return _scaled(count, ("B", "kB", "MB", "GB", "TB", "PB"), " ")
 
 
 def flops(count: float) -> str:
-    """Floating-point operations with SI prefixes: '162 GFLOP', '3.1 PFLOP'."""
+    """Format floating-point operations with SI prefixes: '162 GFLOP', '3.1 PFLOP'."""
     return _scaled(count, tuple(f"{prefix}FLOP" for prefix in ("", "k", "M", "G", "T", "P", "E", "Z")), " ")
 
 
@@ -142,7 +145,7 @@ def _scaled(value: float, units: tuple[str, ...], gap: str) -> str:
     if not math.isfinite(value):
         return str(value)
     place = 0
-    # 999.5 and more would print as 1000 of the smaller unit
+    # a value from 999.5 on would print as 1000 of the smaller unit, so the larger unit starts there
     while abs(value) >= 999.5 and place < len(units) - 1:
         value /= 1000
         place += 1
@@ -151,7 +154,7 @@ def _scaled(value: float, units: tuple[str, ...], gap: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time in its two largest units: '0.4s', '42s', '3m 10s', '2h 05m', '3d 4h'."""
+    """Format a time in its two largest units: '0.4s', '42s', '3m 10s', '2h 05m', '3d 4h'."""
     if not math.isfinite(seconds):
         return "?"
     if 0 < abs(seconds) < 9.95:
@@ -169,7 +172,8 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """How far one piece of work is: on a terminal a bar, elsewhere a line of key=value pairs every `interval` s."""
+    """Progress of a piece of work: a bar on a terminal, elsewhere a line of key=value pairs every `interval`
+    seconds."""
 
     def __init__(self, description: str, total: float | None, bar: Any, task: Any, interval: float):
         self.description, self.total, self.done = description, total, 0.0
@@ -178,11 +182,11 @@ class Progress:
         self._shown = math.nan
 
     def advance(self, amount: float = 1) -> None:
-        """`amount` more is done."""
+        """Add `amount` to the work done."""
         self.update(self.done + amount)
 
     def update(self, done: float, total: float | None = None) -> None:
-        """`done` in all, of `total` where that became known."""
+        """Set the work done, and the `total` where it became known."""
         self.done, self.total = done, self.total if total is None else total
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self.total)
@@ -190,13 +194,13 @@ class Progress:
             self._line()
 
     def describe(self, description: str) -> None:
-        """Name the part that is being worked on now."""
+        """Name the present part of the work."""
         self.description = description
         if self._bar is not None:
             self._bar.update(self._task, description=description)
 
     def close(self) -> None:
-        """The last line, for work that was long enough to have an earlier one that does not show its end yet."""
+        """Print a last line, where earlier lines were printed and the end is not shown yet."""
         if self._bar is None and self._printed > self._began and self._shown != self.done:
             self._line()
 
@@ -213,7 +217,7 @@ class Progress:
 def progress(
     description: str, total: float | None = None, unit: str = "", *, interval: float = 10.0
 ) -> Iterator[Progress]:
-    """Progress of one piece of work of `total` steps (None: unknown). The bar is erased when the work is over.
+    """Show the progress of a piece of work of `total` steps (None: unknown). The bar is erased at the end.
 
     >>> with progress("tokenising", len(documents), "documents") as bar:
     ...     for document in documents:

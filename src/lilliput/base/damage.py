@@ -1,4 +1,4 @@
-"""Files that outlive their process: sealed by a hash, and set aside where they are damaged, never deleted."""
+"""Files that outlive their process: sealed by a hash, and renamed where they are damaged, never deleted."""
 
 from __future__ import annotations
 
@@ -22,39 +22,43 @@ def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """The values of a file that `write_sealed` wrote. Raises OSError, and ValueError where they are other ones."""
+    """Return the values of a file that `write_sealed` wrote. Raises OSError, and ValueError where the values
+    changed."""
     return unsealed(read_object(path))
 
 
 def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What was sealed. Raises ValueError where its hash is another one."""
+    """Return the sealed values without the seal. Raises ValueError where their hash differs from the seal."""
     content = {key: value for key, value in values.items() if key != SEAL}
     if values.get(SEAL) != _hash(content):
-        raise ValueError("its content is not what was written (SHA-256)")
+        raise ValueError("its content differs from the content that was written (SHA-256)")
     return content
 
 
 def read_kept(path: Path) -> dict[str, Any]:
-    """The values of a file that `write_sealed` wrote, or an earlier version without a seal. Raises as `read_sealed`."""
+    """Return the values of a file that `write_sealed` or an earlier version without a seal wrote. Raises as
+    `read_sealed` does."""
     values = read_object(path)
     return unsealed(values) if SEAL in values else values
 
 
 def _hash(values: Mapping[str, Any]) -> str:
-    """Of the content, whatever the order of its keys and the spaces between them."""
+    """Return the hash of the content. It does not depend on the order of keys, or on spaces."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file or folder to NAME.damaged (or .damaged2 ...), where nothing reads it; returns where."""
+    """Rename a damaged file or folder to NAME.damaged (or .damaged2 ...), where no reader finds it. Return
+    the new path."""
     aside = _free(path)
     os.replace(path, aside)
     return aside
 
 
 def keep_copy(path: Path) -> Path:
-    """A copy of a damaged file as NAME.damaged (or .damaged2 ...), on the disk before anything else is done with the
-    file; a copy of the same content that is there already serves."""
+    """Copy a damaged file to NAME.damaged (or .damaged2 ...), and return the copy's path.
+
+    The copy is on the disk before the file is changed. An existing copy of the same content is used again."""
     content = sha256(path)
     for kept in path.parent.glob(f"{path.name}.damaged*"):
         if kept.is_file() and sha256(kept) == content:

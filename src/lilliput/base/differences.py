@@ -1,4 +1,4 @@
-"""Where two lists or settings differ, for errors: the places, not both of them whole."""
+"""The places where two lists or settings differ, for errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _WIDEST = 80
 
 
 def differences(one: Any, other: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
-    """The place of each difference, what stands there in `one`, and in `other`: inside lists by number from 0, inside
-    mappings by key, `nothing` where only one of them has the place.
+    """Yield the place of each difference with the values of `one` and of `other`. A place inside a list is a number
+    from 0, inside a mapping a key. The value is `nothing` where only the other side has the place.
 
     >>> list(differences({"a": [1, 2]}, {"a": [1, 3, 4]}))
     [('a[1]', '2', '3'), ('a[2]', 'nothing', '4')]
@@ -29,7 +29,7 @@ def differences(one: Any, other: Any, place: str = "") -> Iterator[tuple[str, st
 
 
 def differing(one: Any, other: Any, place: str = "", words: str = "{}, not {}", most: int = 3) -> str:
-    """The first `most` differences in words, and how many more there are.
+    """Return the first `most` differences in words, and the number of further differences.
 
     >>> differing([1, 2, 3], [1, 5, 6], "ids", most=1)
     'ids[1]: 2, not 5 and 1 more'
@@ -40,7 +40,7 @@ def differing(one: Any, other: Any, place: str = "", words: str = "{}, not {}", 
 
 
 def apart(missing: Sequence[str], unknown: Sequence[str]) -> str:
-    """How many names are missing and how many are unknown, each with its first: '3 missing (first a), ...'."""
+    """Return the numbers of missing and of unknown names, each with its first name: '3 missing (first a), ...'."""
     kinds = ((missing, "missing"), (unknown, "unknown"))
     return ", ".join(f"{len(names)} {what} (first {names[0]})" for names, what in kinds if names)
 

@@ -1,4 +1,4 @@
-"""A disk without room: which file, how much it needs, how to go on; and nothing half written stays behind."""
+"""A full disk: report the file and the bytes that it needs, and leave no half-written file behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL = {
 
 @contextmanager
 def writing(path: Path, needed: int) -> Iterator[None]:
-    """Raises DiskError where the block, which writes `needed` bytes to `path`, finds no room for them."""
+    """Raise DiskError where the block, which writes `needed` bytes to `path`, finds no room for them."""
     try:
         yield
     except OSError as error:
@@ -30,18 +30,19 @@ def writing(path: Path, needed: int) -> Iterator[None]:
 
 
 def no_room(path: Path, needed: int, number: int, kept: str = "") -> DiskError:
-    """The error of a file or folder that needs that many bytes; `kept` is what stays in any case."""
+    """Return the error for a file or folder that needs `needed` bytes. `kept` is a phrase about data that are not
+    lost."""
     free = "" if (there := free_bytes(path)) is None else f", of which {size(there)} are free"
     error = DiskError(
         f"cannot write {path}: {FULL[number]}; it needs {size(needed)}{free}{kept}",
-        "free some space there, then type the same command again to go on",
+        "free some space there, then type the same command again to resume",
     )
     error.errno, error.strerror, error.filename = number, FULL[number], str(path)
     return error
 
 
 def free_bytes(path: Path) -> int | None:
-    """Bytes that are free where `path` is or will be; None where the system does not answer."""
+    """Return the free bytes on the disk of `path`, which need not exist; None where the system does not answer."""
     while not path.exists() and path != path.parent:
         path = path.parent
     with suppress(OSError):
@@ -50,12 +51,13 @@ def free_bytes(path: Path) -> int | None:
 
 
 def size(count: int) -> str:
-    """Bytes in words."""
+    """Format bytes for a message."""
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add `text` to the end of a file, flushed. Raises DiskError where there is no room, with the file as it was."""
+    """Add `text` to the end of a file, and flush it. Raises DiskError where there is no room; the file is then
+    unchanged."""
     content = text.encode()
     with open(path, "ab", buffering=0) as file:
         before = file.tell()
@@ -65,6 +67,6 @@ def append_text(path: Path, text: str) -> None:
                     if not file.write(part):
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            with suppress(OSError):  # the error that is raised is the one that counts
+            with suppress(OSError):  # the error of the full disk is raised, not an error of the clean-up
                 file.truncate(before)
             raise

@@ -32,7 +32,8 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`dollars` is None where no price was given; `basis` says in words where every number comes from."""
+    """The cost of a run. `dollars` is None where no price was given. `basis` is a phrase with the source of every
+    number."""
 
     kwh: float
     co2_grams: float
@@ -62,8 +63,8 @@ def estimate(
     dollars_per_hour: float | None = None,
     grams_co2_per_kwh: float | None = None,
 ) -> Cost:
-    """The cost of `seconds` of work: from `watts` where a person gave them, else from what a Meter measured, else from
-    the defaults for `cores` busy cores and, on CUDA, one GPU. Raises ConfigError for a negative number."""
+    """Return the cost of `seconds` of work: from `watts` where a person gave them, else from a Meter's measurement,
+    else from the defaults for `cores` busy cores and, on CUDA, one GPU. Raises ConfigError for a negative number."""
     given = {"seconds": seconds, "cores": cores, "watts": watts, "dollars_per_hour": dollars_per_hour}
     for name, value in {**given, "grams_co2_per_kwh": grams_co2_per_kwh}.items():
         if value is not None and value < 0:
@@ -80,11 +81,12 @@ def estimate(
 
 
 def _joules(seconds: float, device: str, cores: int, energy: Energy | None, watts: float | None) -> tuple[float, str]:
-    """Joules of the whole run, and what they rest on: each part measured where it was, estimated where not."""
+    """Return the joules of the whole run, and their source. Each part is measured where a counter can be read, and else
+    estimated."""
     if watts is not None:
         return watts * seconds, f"{watts:g} W (as given)"
     energy = energy or Energy(seconds, None, None)
-    # A resumed run was measured in its last process only.
+    # Only the last process of a resumed run was measured, so its joules are scaled up to the whole run.
     scale = seconds / energy.seconds if energy.seconds else 1.0
     if energy.cpu is not None:
         joules, parts = energy.cpu * scale, ["measured by the CPU packages' RAPL counters"]
@@ -107,8 +109,8 @@ def _joules(seconds: float, device: str, cores: int, energy: Energy | None, watt
 
 
 class Meter:
-    """Counts energy from its making on by this machine's own counters: CPU packages (RAPL in /sys/class/powercap) and,
-    on CUDA, the GPU (NVML, through nvidia-ml-py). They count everything that runs there, not this process alone.
+    """Counts energy from its construction on by this machine's own counters: CPU packages (RAPL in /sys/class/powercap)
+    and, on CUDA, the GPU (NVML, through nvidia-ml-py). The counters include all processes, not only this process.
 
     Call `sample` at least every few minutes: a package's counter wraps round (at 262 kJ on many machines, three
     quarters of an hour at 100 W)."""
@@ -121,7 +123,7 @@ class Meter:
         self._gpu_first = self._gpu_joules() if self._gpu_joules else 0.0
 
     def sample(self) -> Energy:
-        """Energy since the meter was made."""
+        """Return the energy since the meter was made."""
         for path, last in self._packages.items():
             now = _read(path)
             wrap = _read(path.with_name("max_energy_range_uj")) if now < last else 0
@@ -135,7 +137,8 @@ class Meter:
 
 
 def _counters(powercap: Path) -> list[Path]:
-    """The readable energy files of whole packages: 'intel-rapl:0' (AMD's too), not of its parts 'intel-rapl:0:0'."""
+    """Return the readable energy files of whole packages: 'intel-rapl:0' (AMD's too), not its parts
+    'intel-rapl:0:0'."""
     found = []
     for name in sorted(powercap.glob("intel-rapl:*/name")):
         path = name.with_name("energy_uj")
@@ -150,7 +153,8 @@ def _read(path: Path) -> int:
 
 
 def _gpu_counter(device: str) -> Callable[[], float] | None:
-    """A function that gives the GPU's joules so far (Volta and later), or None where NVML or its package is absent."""
+    """Return a function that returns the GPU's joules so far (Volta and later), or None where NVML or its package is
+    absent."""
     try:
         import pynvml  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:

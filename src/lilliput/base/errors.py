@@ -1,14 +1,14 @@
-"""Errors a person can act on: what happened, with the numbers, and what to type next.
+"""Errors that a person can act on. Each reports the event, its numbers, and the command to type next.
 
-LilliputError               anything Lilliput says about its input; the command exits with 2 and no traceback
+LilliputError               any problem with the input; the command exits with 2 and no traceback
 ├── ConfigError             a recipe, option or override that cannot be used
 ├── DataError               a source, document, tokenizer or shard that cannot be read
 ├── ModelError              a shape that cannot be built, or weights that do not fit it
 ├── CheckpointError         a run or checkpoint that is missing, damaged or of another recipe
-├── TrainingError           training that cannot go on
+├── TrainingError           training that cannot continue
 ├── DiskError               a file for which there is no room; an OSError as well
-├── ExportError             a model that a file format cannot say, or a file that cannot be read
-├── FileError               a file whose content is not what it has to be; a ValueError as well
+├── ExportError             a model that a file format cannot hold, or a file that cannot be read
+├── FileError               a file whose content has the wrong form; a ValueError as well
 └── MissingExtra            an optional dependency that is not installed
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 
 class LilliputError(Exception):
-    """`message` says what happened; `hint` says what to do or type next (shown on its own line)."""
+    """`message` reports the event; `hint` names the next step or command (printed on its own line)."""
 
     def __init__(self, message: str, hint: str | None = None):
         super().__init__(message if hint is None else f"{message}\n  {hint}")
@@ -44,7 +44,7 @@ class CheckpointError(LilliputError):
 
 
 class TrainingError(LilliputError):
-    """Training that cannot go on."""
+    """Training that cannot continue."""
 
 
 class DiskError(LilliputError, OSError):
@@ -55,11 +55,11 @@ class DiskError(LilliputError, OSError):
 
 
 class ExportError(LilliputError):
-    """A model that a file format cannot say, or a file of such a format that cannot be read."""
+    """A model that a file format cannot hold, or a file of such a format that cannot be read."""
 
 
 class FileError(LilliputError, ValueError):
-    """A file whose content is not what it has to be. A ValueError too, as the parsers raise for their formats."""
+    """A file whose content has the wrong form. A ValueError too, because parsers raise it for their formats."""
 
 
 class MissingExtra(LilliputError):
@@ -73,6 +73,6 @@ class MissingExtra(LilliputError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean 'x'?)' for the closest known name, or '' when nothing is close."""
+    """Return " (did you mean 'x'?)" for the closest known name, or '' where no name is close."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean '{match[0]}'?)" if match else ""

@@ -16,7 +16,7 @@ from lilliput.base.errors import DiskError
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Return the hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -31,8 +31,8 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` whole or not at all: a reader sees the old file or the new one, never a part. Raises
-    DiskError where there is no room."""
+    """Write `text` whole or not at all: a reader sees the old file or the new file, never a part. Raises DiskError
+    where there is no room."""
     partial = path.with_name(path.name + ".tmp")
     try:
         with writing(path, len(text.encode())), open(partial, "w", encoding="utf-8", newline="\n") as file:
@@ -51,7 +51,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises OSError, and FileError (a ValueError) for what is no JSON."""
+    """Return the value in a JSON file. Raises OSError, and FileError (a ValueError) for text that is not JSON."""
     return reading.read_json(path)
 
 

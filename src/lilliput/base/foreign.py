@@ -1,4 +1,4 @@
-"""Flags of LitGPT's pretraining command, and what a person types here instead."""
+"""Flags of LitGPT's pretraining command, and the Lilliput option for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from lilliput.base.errors import ConfigError, nearest
 
 ROWS = {"train.global_batch_size": "train.batch_tokens", "train.micro_batch_size": "train.micro_batch_tokens"}
-"""There in rows, here in tokens."""
+"""Numbers that LitGPT counts in rows and Lilliput in tokens."""
 SAME = {
     "train.max_tokens": "train.tokens",
     "train.max_steps": "train.steps",
@@ -28,7 +28,7 @@ SAME = {
     "eval.max_new_tokens": "evaluate.sample_tokens",
     "seed": "seed",
 }
-"""The same number under another name."""
+"""Flags with the same number under another name."""
 WORDS = {
     "train.lr_warmup_fraction": "train.schedule.warmup_steps=STEPS",
     "train.min_lr": "train.schedule.final_fraction=FRACTION, a part of the peak",
@@ -36,7 +36,7 @@ WORDS = {
     "optimizer": "train.optimizer.kind=adamw or muon",
     "devices": "nothing: a run trains on one device, which device=cpu, mps or cuda names",
     "num_nodes": "nothing: a run trains on one machine",
-    "resume": "nothing: the same command again goes on",
+    "resume": "nothing: the same command resumes the run",
     "model_name": "model.style=NAME of lilliput model list",
     "tokenizer_dir": "tokenizer.path=FOLDER/tokenizer.json",
     "out_dir": "--name NAME; the run is runs/NAME",
@@ -44,13 +44,13 @@ WORDS = {
     "data.data_path": "--data PATHS",
     "data.train_data_path": "--data PATHS",
 }
-"""What is given in another way."""
+"""Flags whose setting has another form here."""
 PRECISIONS = {"bf16-mixed": "bf16", "bf16-true": "bf16", "32-true": "fp32", "32": "fp32"}
 
 
 def refuse(words: Sequence[str], known: Sequence[str], context: Callable[[], int | None] = lambda: None) -> None:
-    """Raises ConfigError where `words`, meant as section.key=value, hold flags: what to type instead of those of
-    LitGPT, else the nearest of the `known` ones. `context` gives the length of a row in tokens."""
+    """Raise ConfigError where `words`, which should be section.key=value, hold flags. The error names the option to
+    type for a flag of LitGPT, else the nearest `known` flag. `context` returns the length of a row in tokens."""
     flags = dict(_flags(words))
     if not flags:
         return
@@ -67,7 +67,7 @@ def refuse(words: Sequence[str], known: Sequence[str], context: Callable[[], int
 
 
 def _flags(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Each flag with its value, which is joined by '=' or is the next word."""
+    """Yield each flag with its value, which follows '=' or is the next word."""
     for word, after in pairwise([*words, "-"]):
         if word.startswith("-"):
             flag, equals, value = word.lstrip("-").partition("=")
@@ -75,7 +75,7 @@ def _flags(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
 
 
 def _setting(flag: str, value: str, row: int | None) -> str | None:
-    """The flag as section.key=value; None where no such value stands for it."""
+    """Return the flag as section.key=value; None where no such value has the same meaning."""
     if flag in ROWS:
         rows = value.replace("_", "")
         tokens = str(int(rows) * row) if row and rows.isdecimal() else "TOKENS"

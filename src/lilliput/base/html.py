@@ -1,4 +1,4 @@
-"""An offline HTML page and its pieces: the shell with its style, text made inert, plain values as lists and tables."""
+"""An offline HTML page and its pieces: the document with its style, escaped text, values as lists and tables."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 
 
 def document(title: str, body: str, style: str = "", script: str = "") -> str:
-    """A whole page around `body` (HTML), with the house's style and `style` (CSS) after it. It loads nothing, and runs
-    nothing but `script`, whatever its texts say: the page's policy names the script by its hash."""
+    """Return a whole page around `body` (HTML), with the common style and then `style` (CSS).
+
+    The page loads no other file. Its content security policy names `script` by its hash, so that no other script can
+    run, whatever its texts contain."""
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     if script:
@@ -40,19 +42,20 @@ def document(title: str, body: str, style: str = "", script: str = "") -> str:
 
 
 def escape(text: object) -> str:
-    """Text that is inert in HTML and legal in XML: markup escaped, control characters and lone surrogates replaced."""
+    """Return text that is inert in HTML and legal in XML: with markup escaped, and control characters and lone
+    surrogates replaced."""
     legal = re.sub("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(text))
     return html.escape(legal)
 
 
 def fact_list(title: str, facts: Mapping[str, Any]) -> str:
-    """A titled list of what is known; nothing where nothing is."""
+    """Return a titled list of facts; an empty text without facts."""
     known = {key: value for key, value in facts.items() if value is not None}
     return f"<h2>{title}</h2>{as_html(known)}" if known else ""
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Mappings of the same keys, a row each."""
+    """Return a table of mappings with the same keys, a row each."""
     columns = list(dict.fromkeys(key for row in rows.values() for key in row))
     if not columns:
         return ""
@@ -67,7 +70,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def as_html(value: Any) -> str:
-    """Any JSON value as HTML: mappings as definition lists, lists as lists, numbers with their thousands apart."""
+    """Return any JSON value as HTML: mappings as definition lists, lists as lists, numbers with separated thousands."""
     if isinstance(value, Mapping):
         pairs = (f"<dt>{escape(key)}</dt><dd>{as_html(item)}</dd>" for key, item in value.items())
         return f"<dl>{''.join(pairs)}</dl>"

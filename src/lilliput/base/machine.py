@@ -1,4 +1,4 @@
-"""What machine this is: usable cores and memory, its device, the measured peak of matrix products, the precision."""
+"""This machine: usable cores and memory, the device, the measured peak of matrix products, the precision."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ asks does not look."""
 
 
 def cores() -> int:
-    """Logical processors this process may use: its affinity, cut by the control group's CPU quota; at least 1."""
+    """Return the logical processors that this process may use: its affinity, limited by the control group's CPU quota;
+    at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 
 
 def physical_cores() -> int:
-    """Usable cores with hyper-threads counted once: two threads of one core share its multiply-add units, so
-    matrix products gain nothing from the second."""
+    """Return the usable cores, with hyper-threads counted once. Two threads of a core share its multiply-add units, so
+    matrix products gain nothing from the second thread."""
     if not hasattr(os, "sched_getaffinity"):
         return cores()
     pairs = set()
@@ -56,7 +57,8 @@ def physical_cores() -> int:
 
 
 def memory() -> int:
-    """Bytes of memory this process may use: the machine's, or less where a control group sets a limit."""
+    """Return the bytes of memory that this process may use: the machine's, or less where a control group sets a
+    limit."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in _control_group("memory", "memory.max", "memory.limit_in_bytes"):
         if limit.isdigit():
@@ -65,21 +67,21 @@ def memory() -> int:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes that this process has held so far on `device`: PyTorch's tensors on CUDA, the whole process on a CPU
-    (Linux); None where it is not counted."""
+    """Return the most bytes that this process has held so far on `device`: PyTorch's tensors on CUDA, the whole process
+    on a CPU (Linux). None where the system does not count them."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = PROC / "self/status"
-    # not getrusage: a child process begins there with its parent's peak
+    # getrusage is not used, because a child process starts there with its parent's peak
     found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M) if status.exists() else None
     return int(found[1]) * 1024 if device.type == "cpu" and found else None
 
 
 @cache
 def cpu_name() -> str:
-    """The processor as it calls itself, such as 'AMD EPYC 7763 64-Core Processor'."""
+    """Return the processor's own name, such as 'AMD EPYC 7763 64-Core Processor'."""
     found = _cpuinfo().get("model name")
     if found is None and platform.system() == "Darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
@@ -89,31 +91,31 @@ def cpu_name() -> str:
 
 @cache
 def compiler() -> str | None:
-    """Path of the C++ compiler: $CXX, or the first of g++, clang++ and c++ that is there."""
+    """Return the path of the C++ compiler: $CXX, or the first found of g++, clang++ and c++; None without one."""
     named = os.environ.get("CXX")
     names = (named,) if named else ("g++", "clang++", "c++")
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether this machine has what torch.compile needs: a C++ compiler for the CPU, a CUDA device otherwise."""
+    """Return whether torch.compile can run here. It needs a C++ compiler for the CPU, and else a CUDA device."""
     return compiler() is not None if device.type == "cpu" else device.type == "cuda"
 
 
 def features() -> list[str]:
-    """All instruction sets of the processor, by Linux's names; empty where unknown."""
+    """Return all instruction sets of the processor, by Linux's names; empty where unknown."""
     return (_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split()
 
 
 def instructions() -> list[str]:
-    """Which of the instruction sets that decide the speed of matrix products the processor has; empty where unknown."""
+    """Return the processor's instruction sets that decide the speed of matrix products; empty where unknown."""
     flags = set(features())
     return [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16") if name in flags]
 
 
 @cache
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's block of /proc/cpuinfo; empty where there is none."""
+    """Return the first processor's block of /proc/cpuinfo; empty without this file."""
     path = PROC / "cpuinfo"
     if not path.exists():
         return {}
@@ -123,7 +125,7 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def _cpu_quota() -> float | None:
-    """Processors' worth of time the control group grants, or None without a limit."""
+    """Return the processors' worth of time that the control group grants, or None without a limit."""
     quotas = []
     for text in _control_group("cpu", "cpu.max", "cpu.cfs_quota_us"):
         quota, _, period = text.partition(" ")
@@ -133,7 +135,8 @@ def _cpu_quota() -> float | None:
 
 
 def _control_group(controller: str, unified: str, legacy: str) -> Iterator[str]:
-    """The text of a limit's file in every group from this process's own up to the root, versions 2 and 1."""
+    """Yield the text of a limit's file in every control group from this process's own up to the root, versions 2 and
+    1."""
     membership = PROC / "self/cgroup"
     if not membership.exists():
         return
@@ -175,8 +178,8 @@ def configure_threads(asked: int | None = None) -> int:
 
 
 def allow_tf32(device: torch.device) -> None:
-    """On a GPU, let float32 products round their inputs to TF32's 10 bits: what stays in fp32 beside bf16 (the
-    optimiser's products) is several times as fast on tensor cores."""
+    """Let float32 products on a GPU round their inputs to TF32's 10 bits. Products that stay in fp32 beside bf16 (the
+    optimiser's) are then several times as fast on tensor cores."""
     import torch
 
     if device.type == "cuda":
@@ -184,7 +187,7 @@ def allow_tf32(device: torch.device) -> None:
 
 
 def devices() -> list[str]:
-    """Devices that torch can compute on here, best first; 'cpu' is always the last."""
+    """Return the devices that torch can compute on here, best first; 'cpu' is always the last."""
     import torch
 
     found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -194,9 +197,10 @@ def devices() -> list[str]:
 
 
 def choose_device(asked: str = "auto") -> torch.device:
-    """The device to compute on: the best there is for 'auto', else the one asked for ('cpu', 'cuda', 'cuda:1', 'mps').
+    """Return the device to compute on: the best device for 'auto', else the named device ('cpu', 'cuda', 'cuda:1',
+    'mps').
 
-    Raises ConfigError, naming what exists, when that device is not here."""
+    Raises ConfigError with the known devices when that device is not here."""
     import torch
 
     here = devices()
@@ -215,7 +219,7 @@ def choose_device(asked: str = "auto") -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """The device's own name: the processor's, or the accelerator's."""
+    """Return the device's own name: the processor's, or the accelerator's."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
@@ -227,17 +231,18 @@ def device_name(device: torch.device) -> str:
 def matmul_peak(
     device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None, *, refresh: bool = False
 ) -> float:
-    """FLOP/s of the fastest square matrix product (n, n) x (n, n) here, at 2 n^3 FLOPs; 0.0 where the dtype is not
-    supported (see `measured_peak`)."""
+    """Return the FLOP/s of the fastest square matrix product (n, n) x (n, n) here, at 2 n^3 FLOPs; 0.0 where the dtype
+    is not supported (see `measured_peak`)."""
     return measured_peak(device, dtype, threads, refresh=refresh).rate
 
 
 def measured_peak(
     device: torch.device, dtype: torch.dtype | None = None, threads: int | None = None, *, refresh: bool = False
 ) -> Peak:
-    """The best rate ever measured, which is kept in the cache folder. A measurement takes about a second; there is
-    another one with `refresh`, after a month, and where other processes disturbed the kept one. `dtype` is float32,
-    `threads` torch's present number, unless given."""
+    """Return the best rate ever measured, which is kept in the cache folder.
+
+    A measurement takes about a second. It is repeated with `refresh`, after a month, and where other processes
+    disturbed the kept measurement. `dtype` is float32 and `threads` torch's present number, unless given."""
     import torch
 
     dtype = dtype or torch.float32
@@ -245,7 +250,7 @@ def measured_peak(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        # an accelerator's product does not wait for processors
+        # an accelerator's product does not wait for processors, so other processes do not disturb it
         return kept_peak(
             "-".join(peak_key(device, dtype, threads)),
             lambda: _measure_peak(device, dtype),
@@ -257,8 +262,8 @@ def measured_peak(
 
 
 def peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[str, ...]:
-    """What a measured peak depends on. Virtual machines hide the processor's generation behind one name ('AMD EPYC'),
-    so family and model count too, as does whether float32 products may round to TF32."""
+    """Return the values on which a measured peak depends. Virtual machines hide the processor's generation behind the
+    same name ('AMD EPYC'), so family and model are included, and whether float32 products may round to TF32."""
     import torch
 
     info = _cpuinfo()
@@ -268,9 +273,10 @@ def peak_key(device: torch.device, dtype: torch.dtype, threads: int) -> tuple[st
 
 
 def _measure_peak(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
-    """Best rate over repeats and sizes, and the share of the processors that the best product had. A small probe comes
-    first: some processors emulate bf16 at a hundredth of fp32's speed, and a size whose single product would not fit
-    the time left is not tried."""
+    """Return the best rate over repeats and sizes, and the share of the processors that the best product had.
+
+    A small probe comes first, because some processors emulate bf16 at a hundredth of fp32's speed. A size is not tried
+    where a single product would not fit into the time left."""
     try:
         probe = _product(device, dtype, 256)
         best = max(timed(probe, 2 * 256**3) for _ in range(3))
@@ -290,13 +296,13 @@ def _measure_peak(device: torch.device, dtype: torch.dtype) -> tuple[float, floa
 
 
 def _product(device: torch.device, dtype: torch.dtype, size: int) -> Callable[[], float]:
-    """A function that multiplies two (size, size) matrices and returns the seconds it took; warmed up."""
+    """Return a function that multiplies two (size, size) matrices and returns the seconds; warmed up."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
     out = torch.empty_like(left)
-    repeats = 1 if device.type == "cpu" else 8  # else an accelerator's launch and wait would count
+    repeats = 1 if device.type == "cpu" else 8  # several: launch and wait hardly count then
 
     def product() -> float:
         _wait(device)
@@ -321,23 +327,23 @@ def _wait(device: torch.device) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen and the sentence that says why."""
+    """The chosen dtype, and a sentence with the reason."""
 
     dtype: torch.dtype
     reason: str
 
     @property
     def name(self) -> str:
-        """'fp32' or 'bf16', as `train.precision` spells it."""
+        """Return 'fp32' or 'bf16', the value of `train.precision`."""
         return {"torch.float32": "fp32", "torch.bfloat16": "bf16"}[str(self.dtype)]
 
 
 def choose_precision(asked: str, device: torch.device, threads: int | None = None) -> Choice:
-    """The dtype of the run's matrix products for `asked` = 'auto', 'fp32' or 'bf16'.
+    """Choose the dtype of the run's matrix products for `asked` = 'auto', 'fp32' or 'bf16'.
 
-    'auto' measures both and takes bf16 only where it is at least 1.3 times as fast: less does not pay for its
-    rounding and casts. Where other processes disturb the measurement, the processor's instructions decide, since
-    chance would. Raises ConfigError for another name."""
+    'auto' measures both and chooses bf16 only where it is at least 1.3 times as fast; a smaller gain does not pay for
+    bf16's rounding and casts. Where other processes disturb the measurement, the choice would be chance, so the
+    processor's instructions decide. Raises ConfigError for another name."""
     import torch
 
     named = {"fp32": torch.float32, "bf16": torch.bfloat16}

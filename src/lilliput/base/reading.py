@@ -1,8 +1,7 @@
-"""Files of others, read with bounds: regular files only, JSON and YAML only so deep, so long and so often repeated.
+"""Read others' files with bounds: only regular files, and JSON and YAML of bounded size, depth and repetition.
 
-What a file says of itself is not believed. Everything that reads settings goes through here: a pipe does not block,
-and nesting, aliases and endless numbers are refused before they cost memory or time.
-"""
+No reader trusts a file's own account of itself. Every reader of settings uses this file: a pipe does not block, and
+deep nesting, aliases and very long numbers are refused before they cost memory or time."""
 
 from __future__ import annotations
 
@@ -17,21 +16,21 @@ from typing import Any, BinaryIO
 from lilliput.base.errors import FileError
 
 LARGEST_BYTES = 2**28
-"""Of a file that is read whole: the largest tokenizer.json that is known has a tenth of it."""
+"""Most bytes of a file that is read whole. The largest known tokenizer.json has a tenth of it."""
 LARGEST_YAML = 2**18
-"""Characters of a YAML text: ten times what a recipe of every key takes, and a second or two of its reader's time."""
+"""Most characters of a YAML text: ten times a recipe with every key, and a second or two of parsing."""
 DEEPEST = 64
-"""Levels of lists and mappings: what nests deeper is no setting of anything, and a stack has an end."""
+"""Most levels of nested lists and mappings. No settings nest deeper, and Python's stack is bounded."""
 MOST_VALUES = 100_000
-"""Values of a YAML text, an alias counted as all that it stands for."""
+"""Most values of a YAML text. An alias counts as all values that it repeats."""
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""How JSON spells half of a surrogate pair; two of them are a character."""
+"""JSON's spelling of half a surrogate pair. Two halves are a character."""
 LONGEST_NUMBER = 40
-"""Characters of a number: 64-bit integers have 20, and a float has 25 with its sign and exponent."""
+"""Most characters of a number. A 64-bit integer has 20, and a float has 25 with its sign and exponent."""
 
 
 def open_regular(path: Path | str) -> BinaryIO:
-    """The regular file at `path`, open for reading its bytes. Raises OSError for what cannot be opened, and at once
+    """Open the regular file at `path` for reading bytes. Raises OSError for a file that cannot be opened, and at once
     for a pipe, a device, a socket or a folder."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -51,21 +50,22 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 
 def check_regular(path: Path | str) -> None:
-    """Raises OSError as `open_regular` does, for a library that opens files by their names."""
+    """Raise OSError where `open_regular` does. This is for a library that opens files by their names."""
     open_regular(path).close()
 
 
 def read_bytes(path: Path | str, largest: int = LARGEST_BYTES) -> bytes:
-    """The bytes of a regular file. Raises OSError, and FileError for more than `largest` bytes."""
+    """Return the bytes of a regular file. Raises OSError, and FileError for more than `largest` bytes."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > largest:
-            raise FileError(f"{path} is too large for what it is: {size:,} bytes, of at most {largest:,}")
+            raise FileError(f"{path} is too large: {size:,} bytes, and at most {largest:,} are read")
         return file.read()
 
 
 def read_text(path: Path | str, largest: int = LARGEST_BYTES, errors: str = "strict") -> str:
-    """The text of a regular UTF-8 file, with its line ends as `\\n`. Raises OSError, and FileError for other bytes."""
+    """Return the text of a regular UTF-8 file, with line ends as `\\n`. Raises OSError, and FileError for other
+    bytes."""
     try:
         text = read_bytes(path, largest).decode("utf-8", errors)
     except UnicodeDecodeError as error:
@@ -74,7 +74,8 @@ def read_text(path: Path | str, largest: int = LARGEST_BYTES, errors: str = "str
 
 
 def read_json(path: Path | str) -> Any:
-    """The value in a JSON file. Raises OSError, and FileError for what is no JSON, or goes beyond the bounds."""
+    """Return the value in a JSON file. Raises OSError, and FileError for text that is not JSON or exceeds the
+    bounds."""
     text = read_text(path)
     try:
         return from_json(text)
@@ -83,21 +84,22 @@ def read_json(path: Path | str) -> Any:
 
 
 def read_object(path: Path | str) -> dict[str, Any]:
-    """The object in a JSON file. Raises OSError, and FileError for any other value too."""
+    """Return the object in a JSON file. Raises OSError, and FileError also for any other value."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise FileError(f"{path} holds a JSON {_kind(value)}, and an object is wanted")
+        raise FileError(f"{path} holds a JSON {_kind(value)}, not an object")
     return value
 
 
 def inner(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under a key of an object of others; an empty one where there is none."""
+    """Return the object under a key of an object from a file of others; an empty object where there is none."""
     found = values.get(key)
     return found if isinstance(found, dict) else {}
 
 
 def from_json(text: str) -> Any:
-    """The value in a JSON text. Raises FileError whose message goes on after the name of what holds the text."""
+    """Return the value in a JSON text. Raises FileError, whose message continues a sentence that begins with the file's
+    name: "is not valid JSON: ..."."""
     try:
         value = json.loads(text, parse_int=_integer)
     except FileError:
@@ -123,7 +125,7 @@ def _integer(digits: str) -> int:
 
 
 def _check_depth(value: Any) -> None:
-    """Level by level, since a function that calls itself would run into the bound that it is to keep others from."""
+    """Check the depth level by level. A recursive check would itself overflow the stack on a deep value."""
     level = [value]
     for _ in range(DEEPEST):
         inner = [entry.values() if isinstance(entry, dict) else entry for entry in level]
@@ -134,12 +136,12 @@ def _check_depth(value: Any) -> None:
 
 
 def from_yaml(text: str) -> Any:
-    """The value in a YAML text of one document: mappings, lists, text, numbers, dates, truth values and null. Raises
-    FileError whose message goes on after the name of what holds the text."""
+    """Return the value in a YAML text of one document: mappings, lists, text, numbers, dates, truth values and null.
+    Raises FileError, whose message continues a sentence that begins with the file's name."""
     import yaml
 
     if len(text) > LARGEST_YAML:
-        raise FileError(f"is too large for YAML: {len(text):,} characters, of at most {LARGEST_YAML:,}")
+        raise FileError(f"is too large for YAML: {len(text):,} characters, and at most {LARGEST_YAML:,} are read")
     loader = None
     try:
         loader = yaml.SafeLoader(text)
@@ -162,12 +164,12 @@ def from_yaml(text: str) -> Any:
 
 
 def _check_node(yaml: Any, root: Any) -> None:
-    """Depth and size with every alias written out, and the length of numbers, before any of it is built."""
+    """Check depth and size, with every alias written out, and the length of numbers, before any value is built."""
     known: dict[int, tuple[int, int]] = {}
     inside: set[int] = set()
 
     def measure(node: Any, depth: int) -> tuple[int, int]:
-        """(values, levels) of a node. One that an alias repeats is measured once."""
+        """Return (values, levels) of a node. A node that an alias repeats is measured once."""
         line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
             if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
@@ -183,7 +185,7 @@ def _check_node(yaml: Any, root: Any) -> None:
                 more, deeper = measure(child, depth + 1)
                 values, levels = values + more, max(levels, deeper + 1)
                 if values > MOST_VALUES:
-                    raise FileError(f"stands for more than {MOST_VALUES:,} values, by aliases of aliases")
+                    raise FileError(f"expands to more than {MOST_VALUES:,} values, by aliases of aliases")
             inside.discard(id(node))
             known[id(node)] = values, levels
         if depth + known[id(node)][1] > DEEPEST:

@@ -45,7 +45,7 @@ class OneOf:
         return schema
 
     def build(self, value: Any) -> Config:
-        """The instance for a mapping with `kind`, or for the bare name of a kind. Raises ValueError."""
+        """Return the instance for a mapping with `kind`, or for the bare name of a kind. Raises ValueError."""
         if isinstance(value, Config):
             return value
         if isinstance(value, str):
@@ -56,7 +56,7 @@ class OneOf:
         try:
             return validate(self.registry[value["kind"]], value, f"{self.registry.what} '{value['kind']}'")
         except ConfigError as error:
-            # As a ValueError, so that pydantic puts the place in the recipe before it.
+            # A ValueError, because pydantic then puts the place in the recipe before its message.
             raise ValueError("; ".join(filter(None, (error.message, error.hint)))) from None
 
 

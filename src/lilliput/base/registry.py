@@ -1,4 +1,4 @@
-"""Registry: named classes that are found by looking into a package, so that an addition touches one file."""
+"""Registry: named classes, found by importing every module of a package, so that an addition touches one file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Registry(Generic[T]):
         self._searched = False
 
     def add(self, name: str) -> Callable[[C], C]:
-        """Class decorator that registers the class as `name`. Raises ValueError when the name is taken."""
+        """Return a class decorator that registers the class as `name`. The decorator raises ValueError when the name is
+        taken."""
 
         def register(entry: C) -> C:
             if name in self._entries:

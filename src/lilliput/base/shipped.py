@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def shipped() -> dict[str, Path]:
-    """Names and files of the recipes that come with Lilliput."""
+    """Return the names and files of the recipes that come with Lilliput."""
     folder = Path(str(resources.files("lilliput") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

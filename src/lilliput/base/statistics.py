@@ -14,12 +14,13 @@ from lilliput.base import seeds
 from lilliput.base.errors import DataError, ModelError
 
 Z = 1.96
-"""Standard deviations on both sides of a mean that hold 95% of a normal distribution."""
+"""95% of a normal distribution lie within this many standard deviations of its mean."""
 TAIL = 0.025
-"""What guessing may reach in each direction before a score is called different from it: 5% in all."""
+"""A score differs from chance where guessing reaches it with less than this probability, in each direction: 5% in
+all."""
 FEWEST = 6
-"""Items below which no mean is called different from chance: five guesses between two answers are all right more often
-than `TAIL`, and where chance is near 0 a single item would decide."""
+"""A mean of fewer items is never called different from chance. Five guesses between two answers are all right more
+often than `TAIL`, and where chance is near 0 a single item would decide."""
 DRAWS = 1 << 20
 """Random places that a bootstrap holds at once."""
 CONFIDENCE = 0.95
@@ -31,7 +32,7 @@ NODES = 100
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The mean of one score an item, beside what guessing gives.
+    """The mean of one score an item, with the chance score beside it.
 
     stderr   sample standard deviation / sqrt(items); NaN for a single item
     chance   expected score of a model that guesses
@@ -46,15 +47,18 @@ class Estimate:
 
 
 def estimate(scores: Sequence[float], chances: Sequence[float], graded: bool = False) -> Estimate:
-    """Mean, standard error and verdict of `scores`, one an item, beside `chances`, what guessing scores on each.
+    """Return mean, standard error and verdict of `scores`, (items,), beside `chances`, (items,), the expected score of
+    guessing on each item.
 
-    Items that are right or wrong differ from chance where a guesser gets as many right, or as few, less often than
-    `TAIL`, by the exact binomial distribution at the mean chance. Ties count against the difference, and the mean has
-    to be 1.96 of its standard errors away, since a chance of 0 is often only nearly 0. The mean chance makes the test
-    stricter where items differ in it (Hoeffding 1956). `graded` scores are degrees, such as F1: they differ where the
-    95% bootstrap interval of score less chance, item by item, leaves out 0. Fewer than `FEWEST` items never differ.
+    Scores of right and wrong differ from chance where a guesser gets as many items right, or as few, less often than
+    `TAIL`, by the exact binomial distribution at the mean chance. Ties count against the difference. The mean also has
+    to be 1.96 of its standard errors away from chance, because a chance of 0 is often only nearly 0. The mean chance
+    makes the test stricter where the items' chances differ (Hoeffding 1956).
 
-    Raises ModelError for a score that is not a number and DataError where there is none."""
+    `graded` scores are degrees, such as F1. They differ from chance where the 95% bootstrap interval of score minus
+    chance, item by item, excludes 0. Fewer than `FEWEST` items never differ.
+
+    Raises ModelError for a score that is not a number, and DataError without scores."""
     values = np.asarray(scores, dtype=np.float64)
     if not len(values):
         raise DataError("there is no item to score")
@@ -75,7 +79,7 @@ def _counted(values: np.ndarray, guesses: np.ndarray, stderr: float) -> bool:
     total, chance = float(values.sum()), float(guesses.mean())
     if abs(total / len(values) - chance) <= Z * stderr:
         return False
-    # Points shared between choices that tie are not whole: what a rounding error adds to them is taken off first.
+    # Ties share a point, so a sum may be a fraction with a rounding error, which is removed before rounding up or down.
     above, below = math.floor(total + 1e-9), math.ceil(total - 1e-9)
     wrong = len(values) - below
     return at_least(above, len(values), chance) <= TAIL or at_least(wrong, len(values), 1 - chance) <= TAIL
@@ -87,21 +91,21 @@ def _paired(values: np.ndarray, guesses: np.ndarray) -> bool:
 
 
 def at_least(right: int, items: int, chance: float) -> float:
-    """The probability that a guesser gets `right` or more of `items`, each with probability `chance`: the upper tail of
-    a binomial distribution, added up term by term."""
+    """Return the probability that a guesser gets `right` or more of `items`, each with probability `chance`: the upper
+    tail of a binomial distribution, summed term by term. Example: both of 2 items at chance 1/2 give 1/4."""
     if right <= 0 or chance >= 1:
         return 1.0
     if chance <= 0:
         return 0.0
-    logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, items + 1)))))  # of factorials
+    logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, items + 1)))))  # logs[n] = log(n!)
     got = np.arange(right, items + 1)
     ways = logs[items] - logs[got] - logs[items - got]
     return min(1.0, float(np.exp(ways + got * math.log(chance) + (items - got) * math.log1p(-chance)).sum()))
 
 
 def share(values: Sequence[float], right: Sequence[int]) -> float:
-    """1 where the largest of `values` is one that is right, 0 where it is not; between k that tie for the largest,
-    the share of them that is right (1/2 for one of two). NaN where a value is NaN."""
+    """Return 1 where the largest of `values` is at one of the places `right`, else 0. Where several values tie for the
+    largest, return the share of them that is right: 1/2 for one of two. NaN where a value is NaN."""
     if any(math.isnan(value) for value in values):
         return math.nan
     best = max(values)
@@ -110,8 +114,8 @@ def share(values: Sequence[float], right: Sequence[int]) -> float:
 
 
 def interval(values: Sequence[float], seed: int = 0, rounds: int = 2000) -> tuple[float, float]:
-    """The 95% interval of the mean by bootstrap over the values (Efron and Tibshirani 1993, percentiles), the same for
-    the same values and seed. Raises DataError where there is none."""
+    """Return the 95% interval of the mean by bootstrap over the values (Efron and Tibshirani 1993, percentiles), the
+    same for the same values and seed. Raises DataError without values."""
     if not len(values):
         raise DataError("there is no value to take an interval of")
     data = np.asarray(values, dtype=np.float64)

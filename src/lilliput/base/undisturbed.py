@@ -1,5 +1,5 @@
-"""Measured speeds that are kept, and whether a measurement was disturbed: how much of the time that its threads asked
-for other processes had."""
+"""Measured speeds that are kept on disk, and the disturbance of a measurement: the share of its threads' time that
+other processes took."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KEPT_SECONDS = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A measured `rate` in FLOP/s, the `share` of the time that its threads asked for and had (1 where that is not
-    known), and when, in seconds of the system's clock."""
+    """A measured `rate` in FLOP/s, with the time of the measurement in seconds of the system's clock. `share` is the
+    share of the requested processor time that the threads had (1 where it is not known)."""
 
     rate: float
     share: float
@@ -30,11 +30,12 @@ class Peak:
 
     @property
     def undisturbed(self) -> bool:
-        """Whether its threads had SHARE of the time that they asked for."""
+        """Return whether the threads had at least SHARE of the processor time that they requested."""
         return self.share >= SHARE
 
     def stands(self, now: float) -> bool:
-        """Whether it was undisturbed, and is no older than KEPT_SECONDS; what lies ahead of the clock is too old."""
+        """Return whether the measurement was undisturbed and is not older than KEPT_SECONDS. A time in the future
+        counts as too old."""
         return self.undisturbed and 0 <= now - self.at <= KEPT_SECONDS
 
 
@@ -59,7 +60,7 @@ def kept_peak(
 
 
 def _measured(measure: Callable[[], tuple[float, float]], waits: bool, most: int) -> Peak:
-    """The best of at most `most` measurements: until one was undisturbed."""
+    """Return the best of at most `most` measurements. The first undisturbed measurement is the last."""
     tries: list[Peak] = []
     while len(tries) < most and not (tries and tries[-1].undisturbed):
         rate, share = measure()
@@ -78,7 +79,8 @@ def _read_peak(path: Path) -> Peak | None:
 
 
 def timed(run: Callable[[], float], work: float) -> tuple[float, float]:
-    """`work` a second of a `run` that returns its seconds, and the share of the processors that its threads had."""
+    """Return `work` a second of a `run` that returns its seconds, and the share of the processors that its threads
+    had."""
     before, used = waited(), process_time()
     rate = work / run()
     lost, used = waited() - before, process_time() - used
@@ -86,8 +88,8 @@ def timed(run: Callable[[], float], work: float) -> tuple[float, float]:
 
 
 def waited() -> float:
-    """Seconds in which threads of this process could have run while other processes had the processors; 0.0 where the
-    system does not count them."""
+    """Return the seconds in which threads of this process could have run while other processes had the processors; 0.0
+    where the system does not count them."""
     try:
         return sum(int((task / "schedstat").read_text().split()[1]) for task in TASKS.iterdir()) / 1e9
     except (OSError, ValueError, IndexError):

@@ -30,14 +30,14 @@ from lilliput.cli import (
 
 app = typer.Typer(
     name="lilliput",
-    help="Grow tiny language models from raw text to a told story. Start with: lilliput train story",
+    help="Grow tiny language models, from raw text to generated stories. Start with: lilliput train story",
     no_args_is_help=True,
-    rich_markup_mode=None,  # plain help appears in two thirds of the time: a third went into importing what draws boxes
+    rich_markup_mode=None,  # importing the code that draws boxes took a third of the time of --help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("init")(init.init)
-app.command("train", context_settings={"ignore_unknown_options": True})(train.train)  # it names what to type instead
+app.command("train", context_settings={"ignore_unknown_options": True})(train.train)  # train() refuses them itself
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
@@ -76,6 +76,6 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options of the command itself."""
+    """Read the options of the command itself, and prepare the process for PyTorch where the command runs it."""
     if context.invoked_subcommand in COMPUTING:
         before_torch.before_use()

@@ -10,9 +10,10 @@ import typer
 
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Runs' names (runs/NAME) or folders, finished or not.")],
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
+    output: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("compare.html"),
     level: Annotated[
-        list[float] | None, typer.Option(help="A loss, in bits per byte, to say when each reached it; may be repeated.")
+        list[float] | None,
+        typer.Option(help="A loss in bits per byte, to report when each run reached it. Repeatable."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:

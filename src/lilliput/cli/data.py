@@ -1,4 +1,4 @@
-"""`lilliput data`: look at what sources yield before anything is trained on it."""
+"""`lilliput data`: look at the documents of data sources before training on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.cli.texts import NeededData, Words, sort_words
 if TYPE_CHECKING:
     from lilliput.data.curation import Curation
 
-app = typer.Typer(help="See what a source holds, and how it is split into documents.", no_args_is_help=True)
+app = typer.Typer(help="See the documents of a source, and how its text is split into them.", no_args_is_help=True)
 
 
 @app.command("show")
@@ -22,8 +22,8 @@ def show(
     errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Read sources to the end and tell about them. What each is, how many documents, what is dropped and why, and
-    one as a sample."""
+    """Read sources to the end and report them. Each source's kind, its number of documents, the dropped documents with
+    reasons, and one document as a sample."""
     from lilliput.base import console
     from lilliput.data.curation import Curation, source_report
     from lilliput.data.infer import data_config
@@ -56,12 +56,12 @@ def show(
         console.say(f"dropped: {count:,} {reason}")
     console.say(", ".join(f"{name} {count:,}" for name, count in sorted(curation.documents.items())) + " documents")
     if problem:
-        console.say(f"it cannot be trained on yet: {problem}")
+        console.say(f"this data cannot be trained on yet: {problem}")
     console.say(f"\n{sample.id}:\n{sample.text[:600]}{' ...' if len(sample.text) > 600 else ''}")
 
 
 def _problem(curation: Curation) -> str | None:
-    """Why a run could not use what was read; None when it could."""
+    """Return why a run could not train on the documents that were read; None when it could."""
     from lilliput.base.errors import DataError
 
     try:

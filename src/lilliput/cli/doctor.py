@@ -1,4 +1,4 @@
-"""`lilliput doctor`: this machine, its ceilings, what a run chooses here, and what to install to go faster."""
+"""`lilliput doctor`: report this machine, its ceilings, the choices of a run here, and packages that make it faster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def doctor(
         **({"training": found.training} if found.training else {}),
         "precision": found.precision,
         "allocator": found.allocator,
-        "compiler": "found: telling is compiled, training where it repays"
+        "compiler": "found: generation is compiled, training where it repays"
         if found.compiler
         else "none to compile with",
         "threads wait": found.waiting,
@@ -39,5 +39,5 @@ def doctor(
     for name, text in lines.items():
         console.say(f"{name:<13} {text}")
     console.say()
-    for sentence in found.advice or ["nothing here would make it faster"]:
+    for sentence in found.advice or ["no advice: nothing known would make this machine faster"]:
         console.say(f"- {sentence}")

@@ -1,5 +1,4 @@
-"""`lilliput evaluate`: bits per byte of a model on held-out text, its scores on benchmarks, and controls beside
-them."""
+"""`lilliput evaluate`: score a model on held-out text in bits per byte and on benchmarks, with controls beside it."""
 
 from __future__ import annotations
 
@@ -23,29 +22,34 @@ def evaluate(
     ] = None,
     words: Words = None,
     tasks: Annotated[
-        str | None, typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' for those in --task-data.")
+        str | None,
+        typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' takes all that --task-data holds."),
     ] = None,
     task_data: Annotated[
-        str | None, typer.Option(help="The file or folder that holds them; without it they come from the hub.")
+        str | None, typer.Option(help="The file or folder of the benchmarks' items; without it they come from the hub.")
     ] = None,
-    through: Annotated[str | None, typer.Option(help="lm-eval: also through lm-evaluation-harness.")] = None,
-    against: Annotated[list[str] | None, typer.Option(help="Another run beside it, such as a second seed.")] = None,
-    controls: Annotated[bool, typer.Option(help="Untrained weights and n-gram models beside it.")] = True,
+    through: Annotated[str | None, typer.Option(help="lm-eval: also score through lm-evaluation-harness.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Another run to score too, such as a second seed.")] = None,
+    controls: Annotated[bool, typer.Option(help="Also score untrained weights and n-gram models.")] = True,
     baselines: Annotated[str | None, typer.Option(help="Orders of the n-gram models, such as 1,2,3,4,5.")] = None,
-    stride: Annotated[int | None, typer.Option(help="Tokens by which windows move on; half the context.")] = None,
-    overlap: Annotated[bool, typer.Option(help="Count what the training text gives away.")] = False,
+    stride: Annotated[
+        int | None, typer.Option(help="Tokens by which a window moves; by default half the context.")
+    ] = None,
+    overlap: Annotated[bool, typer.Option(help="Count the items whose words stand in the training text.")] = False,
     overlap_words: Annotated[int, typer.Option(help="Length of a shared run of words.")] = 13,
     max_tokens: Annotated[int | None, typer.Option(help="Score a fixed part of about this many tokens.")] = None,
     max_items: Annotated[int | None, typer.Option(min=1, help="Score a fixed part of each benchmark.")] = None,
     judge: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a judge (MT-Bench).")] = None,
-    judge_model: Annotated[str | None, typer.Option(help="Its model.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The judge's model.")] = None,
     allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run HumanEval's programs without the sandbox; only if you trust them.")
+        bool,
+        typer.Option("--allow-code", help="Run HumanEval's programs without the sandbox; only if you trust the model."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a model on text and benchmarks. Text in bits per byte, every document from its start, every token once."""
+    """Score a model on text and benchmarks. Text is scored in bits per byte, each document from its start, each token
+    once."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.base.errors import ConfigError
@@ -72,7 +76,7 @@ def evaluate(
             say=console.say,
         )
         result |= table.as_dict()
-        _say_text(model, table)
+        _print_text(model, table)
     if names:
         result["benchmarks"] = api.benchmark(
             model,
@@ -87,19 +91,19 @@ def evaluate(
             device=device,
             say=console.say,
         )
-        _say_benchmarks(result["benchmarks"])
+        _print_benchmarks(result["benchmarks"])
     if overlap:
         chosen = sorted({row["task"] for row in result["benchmarks"]}) if names else []
         result["overlap"] = api.overlaps(
             model, chosen, task_data, data, fit=fit, n=overlap_words, max_items=max_items, say=console.say
         )
-        _say_overlap(result["overlap"])
+        _print_overlap(result["overlap"])
     if json:
         console.emit(result)
 
 
 def make_judge(url: str | None, model: str | None) -> Judge | None:
-    """The judge that two options name. Raises ConfigError for one without the other."""
+    """Return the judge of --judge and --judge-model. Raises ConfigError for one option without the other."""
     from lilliput.base.errors import ConfigError
     from lilliput.evaluation.judge.endpoint import Judge
 
@@ -119,7 +123,7 @@ def _orders(text: str | None) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def _say_text(model: str, table: TextTable) -> None:
+def _print_text(model: str, table: TextTable) -> None:
     from lilliput.base import console
     from lilliput.cli.tables import print_table
 
@@ -138,7 +142,7 @@ def _say_text(model: str, table: TextTable) -> None:
         print_table(("bits per byte", *columns), cells)
 
 
-def _say_benchmarks(rows: list[dict[str, Any]]) -> None:
+def _print_benchmarks(rows: list[dict[str, Any]]) -> None:
     from lilliput.base import console
     from lilliput.cli.tables import print_table
 
@@ -160,11 +164,11 @@ def _say_benchmarks(rows: list[dict[str, Any]]) -> None:
     print_table(("task", "metric", "items", "model", "score", "std. error", "chance", ""), lines)
     for row in rows:
         if row["cut"]:
-            what = f"{row['task']} ({row['metric']})"
-            console.say(f"{what}: {row['cut']:,} texts were longer than the context and lost their beginning")
+            task = f"{row['task']} ({row['metric']})"
+            console.say(f"{task}: {row['cut']:,} texts were longer than the context and lost their beginning")
 
 
-def _say_overlap(table: dict[str, Any]) -> None:
+def _print_overlap(table: dict[str, Any]) -> None:
     from lilliput.cli.tables import print_table
 
     lines = [

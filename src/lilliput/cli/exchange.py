@@ -1,4 +1,4 @@
-"""`lilliput export`, `import`, `push`, `pull`: models out of the house and in."""
+"""`lilliput export`, `import`, `push`, `pull`: exchange models with other programs and the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a model as a file that another program runs. It is read back and compared before it gets its name."""
+    """Write a model as a file that another program runs. The file is read back and compared before it gets its name."""
     from dataclasses import asdict
 
     from lilliput import api
@@ -46,17 +46,18 @@ def import_(
         Path,
         typer.Argument(help="A .bin of llama2.c or llm.c, a .gguf, a nanoGPT checkpoint, a PEFT adapter's folder."),
     ],
-    name: Annotated[str, typer.Argument(help="What to call it here: runs/NAME.")],
+    name: Annotated[str, typer.Argument(help="The model's name here: runs/NAME.")],
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Where none comes with it: a tokenizer.bin, tokenizer.json, vocab.json or meta.pkl."),
+        typer.Option(help="For a file without a tokenizer: a tokenizer.bin, tokenizer.json, vocab.json or meta.pkl."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(help="An adapter's model (a run or folder), where the one that it names is not here.")
+        str | None,
+        typer.Option(help="An adapter's base model (a run or folder), if the model that it names is not here."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Read another program's model. It becomes a stock Hugging Face folder that every command takes."""
+    """Read another program's model. The result is a stock Hugging Face folder that every command takes."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.data.tokenizer import Tokenizer
@@ -67,7 +68,7 @@ def import_(
         console.emit({"file": file, "folder": folder})
     else:
         console.say(str(folder))
-        # A vocabulary of characters may lack some of any prompt.
+        # A vocabulary of characters may lack a character of this prompt, so no prompt is suggested then.
         prompt = ' "Once upon a time"' if Tokenizer.load(folder).bounded else ""
         console.say(f"next: {console.command()} generate {name}{prompt}")
 
@@ -77,7 +78,7 @@ def push(
     repo: Annotated[str, typer.Argument(help="The model's name on the Hugging Face hub: user/name.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     licence: Annotated[str | None, typer.Option(help="As the hub calls it, such as apache-2.0.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; nothing is sent.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files to send, and send nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Upload a checkpoint to the Hugging Face hub. The model card is made from its run."""
@@ -94,18 +95,20 @@ def push(
         console.say(f"{file:28} {console.size(count):>9}")
     if dry_run:
         console.say(f"\n{card}")
-        console.say(f"nothing was sent; the recipe names your data's places. To send: lilliput push {run} {repo}")
+        console.say(f"nothing was sent; the recipe contains your data's paths. To send: lilliput push {run} {repo}")
     else:
         console.say(str(address))
 
 
 def pull(
     repo: Annotated[str, typer.Argument(help="A model on the Hugging Face hub: user/name.")],
-    name: Annotated[str | None, typer.Argument(help="What to call it here: runs/NAME; by default as there.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Its name here: runs/NAME; by default its name on the hub.")
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
     json: Json = False,
 ) -> None:
-    """Bring a model of the Hugging Face hub here. Llama, Qwen3, Mistral, GPT-NeoX or GPT-2."""
+    """Download a model from the Hugging Face hub. Its class is Llama, Qwen3, Mistral, GPT-NeoX or GPT-2."""
     from lilliput import api
     from lilliput.base import console
 

@@ -1,4 +1,4 @@
-"""`lilliput experiments`: a queue of runs in one YAML file: list it, work through it, try again what failed."""
+"""`lilliput experiments`: list a queue of runs in a YAML file, work through it, retry failed runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Work through a queue of runs in one YAML file.", no_args_is_help=True)
 
 FAILED, INTERRUPTED = 1, 130
-File = Annotated[Path, typer.Option(help="The queue.")]
+File = Annotated[Path, typer.Option(help="The YAML file of the queue.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 QUEUE = Path("experiments.yaml")
 
 
 @app.command("list")
 def list_experiments(file: File = QUEUE, json: Json = False) -> None:
-    """List every experiment with its state. It is todo, running, interrupted, done or failed."""
+    """List every experiment with its state. A state is todo, running, interrupted, done or failed."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
 
@@ -59,13 +59,13 @@ def _detail(row: dict[str, Any]) -> str:
 
 @app.command("run-next")
 def run_next(file: File = QUEUE, json: Json = False) -> None:
-    """Train the first experiment that is to do. One that was interrupted goes on."""
+    """Train the first experiment that is to do. An interrupted experiment resumes."""
     _work(file, json, None, count=1)
 
 
 @app.command("run")
 def run(
-    name: Annotated[str, typer.Argument(help="An experiment's name; one that failed is tried again.")],
+    name: Annotated[str, typer.Argument(help="An experiment's name; a failed experiment is tried again.")],
     file: File = QUEUE,
     json: Json = False,
 ) -> None:
@@ -75,7 +75,7 @@ def run(
 
 @app.command("run-all")
 def run_all(file: File = QUEUE, json: Json = False) -> None:
-    """Train everything that is to do, one after another. Any number of these may work on one file at once."""
+    """Train every experiment that is to do, one after another. Any number of workers may share one file."""
     _work(file, json, None, count=None)
 
 
@@ -85,7 +85,7 @@ def retry(
     file: File = QUEUE,
     json: Json = False,
 ) -> None:
-    """Put failed and interrupted experiments back to todo. Training will go on from their last checkpoints."""
+    """Put failed and interrupted experiments back to todo. Training resumes from their last checkpoints."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
 
@@ -94,11 +94,11 @@ def retry(
     if json:
         console.emit({"file": file, "todo": names})
     else:
-        console.say("\n".join(f"{name}  todo" for name in names) or "nothing failed")
+        console.say("\n".join(f"{name}  todo" for name in names) or "no experiment failed")
 
 
 def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
-    """Work on the queue; exit code 1 when an experiment failed, 130 when a person interrupted one."""
+    """Work on the queue. Exit with code 1 when an experiment failed, with 130 when a person interrupted one."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
     from lilliput.lab.worker import work_on
@@ -107,18 +107,18 @@ def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
     outcomes = []
     for outcome in work_on(Experiments(file), name, count):
         outcomes.append(outcome)
-        console.say(_told(outcome))
+        console.say(_line(outcome))
     if json:
         console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
     elif not outcomes:
-        console.say("nothing is to do")
+        console.say("no experiment is to do")
     else:
-        _say_next(file)
+        _print_next(file)
     _exit(outcomes)
 
 
-def _say_next(file: Path) -> None:
-    """What goes on with the queue, where something is left."""
+def _print_next(file: Path) -> None:
+    """Print the commands that continue the queue, where experiments are left."""
     from lilliput.base import console
     from lilliput.lab.experiments import Experiments
 
@@ -130,9 +130,9 @@ def _say_next(file: Path) -> None:
         console.say("\n".join(["", "next:", *lines]))
 
 
-def _told(outcome: Outcome) -> str:
+def _line(outcome: Outcome) -> str:
     if outcome.status == "todo":
-        return f"{outcome.experiment.name}  interrupted; the same command goes on with it"
+        return f"{outcome.experiment.name}  interrupted; the same command resumes it"
     return f"{outcome.experiment.name}  {outcome.status}" + (f": {outcome.reason}" if outcome.reason else "")
 
 

@@ -1,4 +1,4 @@
-"""`lilliput generate`: tell texts with a trained model, from an opening or to an ending."""
+"""`lilliput generate`: generate texts with a trained model, from an opening or to an ending."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ if TYPE_CHECKING:
     from lilliput.api import TextGenerator
 
 CANDIDATES = 5
-"""How many of the likeliest tokens `--explain` shows with each token."""
+"""`--explain` shows this many of the likeliest tokens with each generated token."""
 
 
 def generate(
     model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
     opening: Annotated[str | None, typer.Argument(help="How the text begins.")] = None,
-    ending: Annotated[str | None, typer.Option(help="How it ends, for a model trained in reverse.")] = None,
+    ending: Annotated[str | None, typer.Option(help="How the text ends, for a model trained in reverse.")] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy; at most 2.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Keep the likeliest tokens that hold this probability.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="Keep tokens this many times as likely as the likeliest.")] = 0.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1, repeated tokens become less likely.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed tells the same text.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed generates the same text.")] = 0,
     max_tokens: Annotated[int, typer.Option(help="At most this many new tokens.")] = 512,
     n: Annotated[int, typer.Option("-n", "--n", help="How many texts.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="A text to stop before; may be given again.")] = None,
-    window: Annotated[bool, typer.Option("--window", help="Slide on when the context is full.")] = False,
+    window: Annotated[bool, typer.Option("--window", help="Go on past a full context, by a sliding window.")] = False,
     beams: Annotated[int, typer.Option(help="Search this many beams for the likeliest texts; 0 draws.")] = 0,
-    json_schema: Annotated[str | None, typer.Option(help="Tell JSON of this schema: a file, or {...}.")] = None,
-    regex: Annotated[str | None, typer.Option(help="Tell what this regular expression matches.")] = None,
-    choice: Annotated[list[str] | None, typer.Option(help="Tell one of these; give it again for each.")] = None,
-    draft: Annotated[str | None, typer.Option(help="A smaller model that drafts tokens for this one.")] = None,
+    json_schema: Annotated[str | None, typer.Option(help="Generate JSON of this schema: a file, or {...}.")] = None,
+    regex: Annotated[str | None, typer.Option(help="Generate text that this regular expression matches.")] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option(help="Generate one of these texts; repeat it for each text.")
+    ] = None,
+    draft: Annotated[str | None, typer.Option(help="A smaller model that drafts tokens for MODEL.")] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Tell without the constraint (or draft) too: how often valid, how fast.")
+        bool,
+        typer.Option("--compare", help="Generate without the constraint (or draft) too, and report both."),
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show each token with its candidates.")] = False,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="Show each token's log-probability.")] = False,
@@ -48,7 +51,7 @@ def generate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell a text with a trained model. It streams as it is told, and stops at the end of the story."""
+    """Generate a text with a trained model. It is printed token by token, and stops at the end of the story."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.generation.constraints import constraint
@@ -117,7 +120,7 @@ def _whole(
     logprobs: bool,
     compare: bool,
 ) -> None:
-    """Whole texts, with what was asked to be known about each."""
+    """Generate whole texts into `report`, and print them with the details that were asked for."""
     from lilliput.base import console
     from lilliput.decoding.explain import as_plain, table
     from lilliput.generation.constraints import without_constraint

@@ -1,4 +1,4 @@
-"""`lilliput init`: asks for purpose, text, machine and time, and writes a recipe that says why."""
+"""`lilliput init`: ask for purpose, text, machine and time, and write a recipe whose comments give the reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def init(
         list[str] | None,
         typer.Argument(
             metavar="[OUTPUT.yaml] [WORDS]...",
-            help="The recipe to write, own.yaml unless given; with --data further paths, and data.key=value.",
+            help="The recipe to write, own.yaml unless given. With --data also further paths, and data.key=value.",
             show_default=False,
         ),
     ] = None,
@@ -25,11 +25,11 @@ def init(
     machine: Annotated[
         str | None, typer.Option(help="this (measured), t4, rtx4090, a100, h100, or its FLOP/s, such as 2e11.")
     ] = None,
-    time: Annotated[str | None, typer.Option(help="How long it may train: 90s, 10m, 2h, 1.5d.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    time: Annotated[str | None, typer.Option(help="How long the run may train: 90s, 10m, 2h, 1.5d.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and ask nothing.")] = False,
 ) -> None:
-    """Write a commented recipe. Purpose, text, machine and time that are not given are asked for."""
+    """Write a commented recipe. Asks for the purpose, text, machine and time that no option gives."""
     from lilliput.base import console, units
     from lilliput.planning.beginning import begin
 
@@ -59,8 +59,9 @@ def init(
 
 
 def _sorted(words: list[str], data: list[str] | None) -> tuple[Path, list[str], list[str]]:
-    """The recipe to write, overrides of the data section, and the paths of the text. The recipe is the first word that
-    ends as one; without --data it is the only word."""
+    """Return the recipe to write, overrides of the data section, and the paths of the text.
+
+    The recipe is the first word that ends in .yaml or .yml. Without --data the recipe is the only word allowed."""
     from lilliput.base.errors import ConfigError
 
     named = [word for word in words if Path(word).suffix in (".yaml", ".yml")]

@@ -1,4 +1,4 @@
-"""`lilliput judge` and `lilliput complete`: stories of several models side by side, marked or just to read."""
+"""`lilliput judge` and `lilliput complete`: stories of several models, marked by a judge or printed side by side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 Models = Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")]
-Prompts = Annotated[str | None, typer.Option(help="Beginnings: a YAML list, or a text a line.")]
+Prompts = Annotated[str | None, typer.Option(help="A file of prompts: a YAML list, or a prompt a line.")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy; at most 2.")]
 MaxTokens = Annotated[int, typer.Option(help="Most tokens of a completion.")]
-Seed = Annotated[int, typer.Option(help="The same seed tells the same stories.")]
+Seed = Annotated[int, typer.Option(help="The same seed generates the same stories.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -24,10 +24,10 @@ def judge(
     prompts: Prompts = None,
     human: Annotated[
         list[str] | None,
-        typer.Option(help="Texts by people (more files and data.key=value may follow); else the run's held-out ones."),
+        typer.Option(help="Texts by people (more files and data.key=value may follow); else the run's held-out texts."),
     ] = None,
-    stories: Annotated[int, typer.Option(help="How many texts by people, and their beginnings.")] = 20,
-    twice: Annotated[float, typer.Option(help="Share that the judge marks a second time.")] = 0.1,
+    stories: Annotated[int, typer.Option(help="How many texts by people, whose beginnings are the prompts.")] = 20,
+    twice: Annotated[float, typer.Option(help="Share of the stories that the judge marks a second time.")] = 0.1,
     referee: Annotated[str | None, typer.Option(help="Model whose bits per byte are a proxy.")] = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = 200,
@@ -35,8 +35,9 @@ def judge(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Mark stories that models complete. By a judge (its key from LILLIPUT_JUDGE_KEY or OPENAI_API_KEY), or without one
-    by proxies, between human text as ceiling, its sentences shuffled, and its words shuffled as floor."""
+    """Mark stories that models complete. The marks come from a judge (with the key in LILLIPUT_JUDGE_KEY or
+    OPENAI_API_KEY), or without a judge from proxies. Human text is the ceiling; the same text with its words shuffled
+    is the floor."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.cli.evaluate import make_judge
@@ -62,11 +63,11 @@ def judge(
     if json:
         console.emit(result)
     else:
-        _say(result)
+        _print(result)
 
 
 def _sorted(words: list[str], human: list[str] | None) -> tuple[list[str], list[str], list[str]]:
-    """Models, overrides and texts. Models are folders, so that with --human a file is one more text."""
+    """Separate models, overrides and texts. A model is a folder, so with --human a file is one more text."""
     from lilliput.base.errors import ConfigError
 
     files = [word for word in words if human and Path(word).is_file()]
@@ -77,7 +78,7 @@ def _sorted(words: list[str], human: list[str] | None) -> tuple[list[str], list[
     return models, fit, [*(human or ()), *files]
 
 
-def _say(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     from lilliput.base import console
     from lilliput.cli.tables import print_table
     from lilliput.evaluation.judge.proxies import PROXIES
@@ -100,7 +101,7 @@ def _say(result: dict[str, Any]) -> None:
         console.say(f"the judge's own noise, {name}: {deviation:.2f}")
     for name in names:
         if name in PROXIES:
-            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].says}")
+            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].meaning}")
 
 
 def _cell(cell: dict[str, Any]) -> str:
@@ -123,7 +124,7 @@ def complete(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Show completions of the same beginnings side by side. By default the three of the TinyStories paper's table."""
+    """Show completions of the same prompts side by side. The default prompts are the three of the TinyStories paper."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.cli.tables import print_texts
@@ -136,4 +137,4 @@ def complete(
     if json:
         console.emit({"completions": rows})
         return
-    print_texts(("beginning", *models), [(row["prompt"], *row["completions"].values()) for row in rows])
+    print_texts(("prompt", *models), [(row["prompt"], *row["completions"].values()) for row in rows])

@@ -1,4 +1,4 @@
-"""`lilliput`: where the process begins, and how an error becomes one line and an exit code."""
+"""The entry point of the `lilliput` command: the start of the process, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from lilliput.base.errors import LilliputError
 from lilliput.base.files import cache_folder
 
 LONGEST = 4000
-"""Characters of an error that are printed."""
+"""An error line is cut after this many characters."""
 
 
 def start() -> None:
-    """The process's entry: what trains starts again on a better memory allocator where one is installed, and a filter
-    answers at once."""
+    """Start the process.
+
+    `lilliput train` starts again under a better memory allocator where one is installed. `lilliput wtac` is a filter,
+    so it runs before the other commands are imported."""
     if sys.argv[1:] == ["wtac"]:
         from lilliput.cli.wtac import wtac
 
@@ -34,7 +36,7 @@ def start() -> None:
 
 
 def main() -> None:
-    """Run the command. A character that the output's encoding lacks (a Windows pipe, LANG=C) is written as '?'."""
+    """Run the command. A character that the output's encoding lacks (a Windows pipe, LANG=C) is printed as '?'."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -46,13 +48,15 @@ def main() -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """An error that a person can act on ends with exit code 2 and no traceback; the benchmarks' commands end so too."""
+    """End with exit code 2 and one line, without a traceback, on an error that a person can act on.
+
+    The benchmarks' commands use this too."""
     try:
         yield
     except LilliputError as error:
         _complain(error.message, error.hint)
     except BrokenPipeError:
-        # The reader of a pipe has left (`| head`): nobody is there to tell.
+        # The reader of the pipe has closed it (`| head`), so no message can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -67,7 +71,9 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _complain(message: str, hint: str | None) -> None:
-    """One line, in which a name from a file can neither move the cursor nor fill the screen."""
+    """Print the error and its hint, a line each, and exit with code 2.
+
+    A name that was read from a file can neither move the cursor nor fill the screen."""
     from lilliput.base.console import printable
 
     encoding = sys.stderr.encoding or "utf-8"

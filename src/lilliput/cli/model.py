@@ -1,4 +1,4 @@
-"""`lilliput model`: the named models, and what one is made of and costs."""
+"""`lilliput model`: list the named models, and show the parts and costs of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @app.command("list")
 def list_models(json: Json = False) -> None:
-    """List every named model. Its shape, size and the Hugging Face class it saves as."""
+    """List every named model. With its shape, its size and the Hugging Face class of its saved folder."""
     from lilliput.base import console
     from lilliput.model.listing import listing
 
@@ -68,7 +68,7 @@ def show(
 
 
 def _describe(config: ModelConfig, rows: int, context: int, optimizer: Any) -> dict[str, Any]:
-    """Everything that `show` says, as one JSON object."""
+    """Return everything that `show` prints, as one JSON object."""
     from dataclasses import asdict
 
     from lilliput.model.counts import flops_per_token, memory, parameters
@@ -94,13 +94,13 @@ def _describe(config: ModelConfig, rows: int, context: int, optimizer: Any) -> d
 
 
 def _tree(name: str, config: ModelConfig) -> Tree:
-    """The parts in the order that a token meets them, each with its matrices as inputs → outputs."""
+    """Draw the parts in the order that a token passes them, each matrix as inputs → outputs."""
     import torch
     from rich.tree import Tree
 
     from lilliput.model.transformer import Model
 
-    # One block tells all; on the meta device, nothing is allocated however large the model.
+    # All blocks are alike, so one is enough. The meta device allocates nothing, however large the model.
     with torch.device("meta"):
         state = Model(config.model_copy(update={"n_layers": 1})).state_dict()
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
@@ -131,7 +131,7 @@ def _attention(config: ModelConfig) -> str:
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
-    """The numbers of `_describe` for a person."""
+    """Format the numbers of `_describe` as lines for a person."""
     from lilliput.base.console import flops, size
 
     counts, work, needs = result["parameters"], result["flops_per_token"], result["memory_bytes"]

@@ -1,4 +1,4 @@
-"""`lilliput plan`: what a recipe will take, and the studies that say what to train."""
+"""`lilliput plan`: forecast the cost of a recipe, and make studies that choose sizes, rates and batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RecipeOrCommand(TyperGroup):
-    """`plan story` means `plan recipe story`: a first word that is no command is a recipe."""
+    """Read `plan story` as `plan recipe story`: a first word that is not a command is a recipe."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
@@ -42,7 +42,7 @@ def recipe(
     overrides: Overrides = None,
     data: Data = None,
     name: Annotated[str | None, typer.Option(help="The run's name, as for `lilliput train`.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of steps in the pilot.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for the pilot's steps.")] = 3.0,
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile in the pilot: up to a minute more.")] = False,
     json: Json = False,
 ) -> None:
@@ -61,7 +61,7 @@ def recipe(
 
 
 def _lines(found: Plan) -> list[str]:
-    """The forecast for a person."""
+    """Format the forecast as lines for a person."""
     from lilliput.base.console import duration, flops, number, size
 
     cast, pilot = found.forecast, found.forecast.pilot
@@ -100,12 +100,14 @@ def _cost_line(cost: dict[str, Any]) -> str:
 @app.command("isoflop")
 def isoflop(
     flops: Annotated[
-        float | None, typer.Option(help="Budget in FLOPs; 10^17.5 unless size or tokens say otherwise.")
+        float | None, typer.Option(help="Budget in FLOPs; 10^17.5 unless a size or tokens are given.")
     ] = None,
-    parameters: Annotated[float | None, typer.Option(help="A size, such as 51e6; alone, its best tokens.")] = None,
+    parameters: Annotated[
+        float | None, typer.Option(help="A size, such as 51e6; alone, for the best tokens of it.")
+    ] = None,
     tokens: Annotated[float | None, typer.Option(help="Tokens, with --parameters instead of --flops.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the figure into this SVG file.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the figure as an offline page that can be moved.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the figure as an offline page with sliders.")] = None,
     json: Json = False,
 ) -> None:
     """Find the best size for a budget, or the tokens for a size. By every known method, with the IsoFLOP figure."""
@@ -156,13 +158,13 @@ def tables(
     words: Annotated[float | None, typer.Option(help="An amount of text in words.")] = None,
     novels: Annotated[float | None, typer.Option(help="An amount of text in novels.")] = None,
     gpu_hours: Annotated[float | None, typer.Option(help="GPU hours, as energy and CO2.")] = None,
-    watts: Annotated[float, typer.Option(help="Of a GPU.")] = 700.0,
-    grams_co2_per_kwh: Annotated[float, typer.Option(help="Of the grid.")] = 480.0,
+    watts: Annotated[float, typer.Option(help="Power of a GPU.")] = 700.0,
+    grams_co2_per_kwh: Annotated[float, typer.Option(help="Carbon intensity of the grid.")] = 480.0,
     page: Annotated[Path | None, typer.Option(help="Write the tables as an offline page with calculators.")] = None,
     json: Json = False,
 ) -> None:
-    """Show reference tables. Known models' sizes, tokens as words and novels, GPU hours as energy; with numbers of your
-    own, their rows."""
+    """Show reference tables. Known models' sizes, tokens as words and novels, GPU hours as energy. Numbers of your own
+    become rows of the tables."""
     from dataclasses import asdict
 
     from lilliput.base import console
@@ -173,7 +175,7 @@ def tables(
     console.use_json(json)
     shown, values = reference.cells(), reference.as_dict()
     if parameters is not None and tokens is None:
-        raise ConfigError("--parameters says nothing without training tokens", "give --tokens as well")
+        raise ConfigError("--parameters needs the number of training tokens", "give --tokens as well")
     own: dict[str, Any] = {}
     if parameters is not None and tokens is not None:
         own["models"] = reference.training(parameters, tokens)
@@ -199,7 +201,7 @@ def tables(
 
 
 def _table(rows: dict[str, dict[str, str]]) -> list[str]:
-    """Rows of cells in columns that fit."""
+    """Format rows of cells as lines, with each column as wide as its widest cell."""
     columns = list(next(iter(rows.values())))
     first = max(map(len, rows))
     widths = [max(len(column), *(len(row[column]) for row in rows.values())) for column in columns]

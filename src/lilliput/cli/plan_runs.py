@@ -1,4 +1,4 @@
-"""`lilliput plan sweep`, `learning-rate` and `batch-size`: short real runs that say what to train."""
+"""`lilliput plan sweep`, `learning-rate` and `batch-size`: short real runs that choose a size, rate and batch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def sweep(
     budgets: Annotated[str, typer.Option(help="Budgets in FLOPs, three or more.")] = "3e11,1e12,3e12",
     held_out: Annotated[str, typer.Option(help="A larger budget that the fits do not see, or 'none'.")] = "1e13",
     per_budget: Annotated[int, typer.Option(min=3, help="Sizes of a budget to begin with.")] = 5,
-    sizes: Annotated[str, typer.Option(help="These sizes at every budget instead, such as w64-d1,w96-d2.")] = "",
+    sizes: Annotated[str, typer.Option(help="Try these sizes at every budget instead, such as w64-d1,w96-d2.")] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 1,
-    tokens_per_parameter: Annotated[float, typer.Option(help="The guess that sizes are chosen around.")] = 20.0,
+    tokens_per_parameter: Annotated[float, typer.Option(help="A guess of the best ratio, to choose sizes.")] = 20.0,
     name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
     json: Json = False,
 ) -> None:
@@ -48,7 +48,7 @@ def sweep(
     if json:
         console.emit(done.as_dict())
     elif done.findings is None:
-        console.say(f"interrupted after {len(done.trials)} runs; the same command again goes on")
+        console.say(f"interrupted after {len(done.trials)} runs; repeat the command to resume")
     else:
         for line in _findings(done.findings):
             console.say(line)
@@ -58,7 +58,7 @@ def sweep(
 
 
 def _findings(found: Findings) -> list[str]:
-    """The study for a person."""
+    """Format the study as lines for a person."""
     from lilliput.base.console import number
     from lilliput.planning.study_page import sized, with_interval
 
@@ -76,7 +76,7 @@ def _findings(found: Findings) -> list[str]:
     if test := found.held_out:
         size = "no minimum" if test.curve.best is None else sized(test.curve.best, test.curve.interval)
         lines.append(
-            f"held out    best size {size}; foretold {sized(test.size_by_line, test.size_by_line_interval)} by "
+            f"held out    best size {size}; predicted {sized(test.size_by_line, test.size_by_line_interval)} by "
             f"approach 2, {sized(test.size_by_law, test.size_by_law_interval)} by the law"
         )
         lines.append(
@@ -86,7 +86,7 @@ def _findings(found: Findings) -> list[str]:
 
 
 def _numbers(text: str, option: str) -> list[float]:
-    """Comma-separated numbers and fractions. Raises ConfigError."""
+    """Parse comma-separated numbers and fractions: "1/4,2" gives [0.25, 2.0]. Raises ConfigError."""
     from lilliput.base.errors import ConfigError
 
     try:
@@ -105,7 +105,7 @@ def learning_rate(
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "learning-rate",
     json: Json = False,
 ) -> None:
-    """Make short real runs at several learning rates. Too low, good, too high, divergent. Again: goes on."""
+    """Make short real runs at several learning rates. Each is low, good, high or divergent. Repeat to resume."""
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
     from lilliput.planning.trials import learning_rates, learning_rates_of
@@ -143,7 +143,8 @@ def batch_size(
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "batch-size",
     json: Json = False,
 ) -> None:
-    """Make short real runs at several batch sizes. Speed, memory, loss, and the largest stable one. Again: goes on."""
+    """Make short real runs at several batch sizes. Prints speed, memory, loss, and the largest stable batch. Repeat to
+    resume."""
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
     from lilliput.planning.trials import batch_sizes

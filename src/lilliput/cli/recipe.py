@@ -1,4 +1,4 @@
-"""`lilliput recipe`: the shipped recipes, what one resolves to, and the JSON schema that editors complete from."""
+"""`lilliput recipe`: list the shipped recipes, show a recipe's resolved values, print the JSON schema for editors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="See recipes: list them, what one resolves to, their schema.", no_args_is_help=True)
+app = typer.Typer(help="See recipes: list them, show every value of one, print their schema.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -34,7 +34,7 @@ def show(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show every value that a recipe resolves to."""
+    """Show every value of a recipe, defaults included."""
     import yaml
 
     from lilliput.base import console

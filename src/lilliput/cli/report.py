@@ -16,7 +16,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write a run's offline page. RUN/report.html is made from what stands in its folder; the path is printed."""
+    """Write a run's offline page. RUN/report.html is made from the files of the run's folder; its path is printed."""
     from lilliput.base import console
     from lilliput.runs.reporting import report as write_report
 

@@ -1,4 +1,4 @@
-"""`lilliput serve`: an OpenAI-compatible API and a page to read on, for one model or several."""
+"""`lilliput serve`: an OpenAI-compatible API and a page to use in a browser, for one model or several."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import typer
 
 def serve(
     runs: Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")],
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with a key.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine only with a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
     api_key: Annotated[
         str | None,
         typer.Option(
             envvar="LILLIPUT_API_KEY",
             show_envvar=True,
-            help="The key that requests must bear; give it in the variable: other users can read a command line.",
+            help="The key that requests must carry. Prefer the variable: other users can read a command line.",
         ),
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, help="Texts that each model tells side by side.")] = 32,
+    slots: Annotated[int, typer.Option(min=1, help="Texts that each model generates at once.")] = 32,
     queue: Annotated[int, typer.Option(min=0, help="Further texts that may wait; beyond them requests get 429.")] = 256,
     int8: Annotated[
         bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
@@ -33,6 +33,6 @@ def serve(
 
     def say(text: str) -> None:
         console.say(text)
-        sys.stdout.flush()  # who reads the address from a pipe gets it at once
+        sys.stdout.flush()  # a program that reads the address from a pipe gets it at once
 
     api.serve(runs, device, say, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

@@ -1,4 +1,4 @@
-"""Tables on the console: cells as they are, nothing in them read as markup, and nothing cut off in a pipe."""
+"""Tables on the console: cells are printed unchanged, never read as markup, and never cut off in a pipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lilliput.base import console
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns under a line: the first one to the left, the others to the right."""
+    """Print aligned columns under a line. The first column is aligned left, every other column right."""
     lines = [tuple(head), *map(tuple, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for number, line in enumerate(lines):
@@ -19,7 +19,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_texts(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns of text, broken into lines to fit side by side."""
+    """Print columns of text side by side, with long cells broken into lines."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""What follows --data, alike in every command that takes it: paths, globs that a shell spelled out, overrides."""
+"""The words that follow --data, parsed alike in every command: paths, globs that a shell expanded, overrides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Words = Annotated[list[str] | None, typer.Argument(help=FIT, show_default=False)
 
 
 def sort_words(words: Sequence[str] | None, data: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Overrides and data paths. A shell spells `--data *.txt` out, so that all files but the first come as plain
-    words: with --data a word without '=', or one that names a file, is one more path."""
+    """Separate overrides from data paths.
+
+    A shell expands `--data *.txt`, so all files but the first arrive as plain words. With --data, therefore, a word
+    without '=' is a path, and so is a word that names an existing file. Example: `--data a.txt b.txt train.steps=5`
+    gives (["train.steps=5"], ["a.txt", "b.txt"])."""
     paths = [word for word in words or () if data and ("=" not in word or Path(word).exists())]
     return [word for word in words or () if word not in paths], [*(data or ()), *paths]

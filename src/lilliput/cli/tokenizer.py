@@ -1,4 +1,4 @@
-"""`lilliput tokenizer`: train a tokenizer, and look at what one makes of a text."""
+"""`lilliput tokenizer`: train a tokenizer, and show the tokens of a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.cli.texts import NeededData, Words, sort_words
 
 app = typer.Typer(help="Train a tokenizer, or see the tokens of a text.", no_args_is_help=True)
 
-# Neighbours differ, and each stays readable under black.
+# Neighbouring colours differ, and black text stays readable on each.
 COLOURS = ("#a8d8ea", "#ffd3b6", "#d5ecc2", "#e0bbe4", "#fff3b0", "#ffaaa5")
 
 
@@ -38,7 +38,7 @@ def train(
     values = {"vocab_size": vocab_size, "kind": kind, "pattern": pattern, "sample_bytes": sample_bytes}
     config = validate(TokenizerConfig, values, "the command line")
     assignments, paths = sort_words(words, data)
-    # Everything is trained on: a tokenizer on its own has no validation side.
+    # A tokenizer is not validated on held-out text, so it trains on every document.
     everything = data_config(paths, assignments, validation_fraction=0)
     for source in everything.sources:
         console.say(source.describe())
@@ -56,7 +56,7 @@ def train(
 @app.command("show")
 def show(
     tokenizer: Annotated[str, typer.Option(help="A tokenizer's folder, a run, or a tokenizer.json.")],
-    text: Annotated[str | None, typer.Argument(help="The text; left out, it is read from standard input.")] = None,
+    text: Annotated[str | None, typer.Argument(help="The text; standard input is read if left out.")] = None,
     file: Annotated[Path | None, typer.Option(help="Read the text from this file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -81,7 +81,7 @@ def show(
 
 
 def _input(text: str | None, file: Path | None) -> bytes:
-    """The text from the command line, a file or standard input."""
+    """Return the text's bytes, from the command line, a file or standard input."""
     from lilliput.base.errors import ConfigError
     from lilliput.data.files import reading
 
@@ -96,12 +96,12 @@ def _input(text: str | None, file: Path | None) -> bytes:
 
 
 def visible(piece: bytes) -> str:
-    r"""A token's bytes as text; \xNN for bytes that are no character by themselves."""
+    r"""Return a token's bytes as text. A byte that is not part of a whole character becomes \xNN."""
     return piece.decode("utf-8", "backslashreplace")
 
 
 def _paint(ids: list[int], pieces: list[bytes]) -> None:
-    """The text with each token on its own colour, then the ids in the same colours."""
+    """Print the text with each token on a colour, then the ids in the same colours."""
     from rich.text import Text
 
     from lilliput.base.console import console
@@ -109,7 +109,7 @@ def _paint(ids: list[int], pieces: list[bytes]) -> None:
     painted, numbers = Text(), Text()
     for place, (number, piece) in enumerate(zip(ids, pieces, strict=True)):
         style: Any = f"black on {COLOURS[place % len(COLOURS)]}"
-        # A newline shows as a mark on its own colour before it breaks the line.
+        # A newline is printed as a mark first, because the colour of a line break alone would not be visible.
         for line, part in enumerate(visible(piece).split("\n")):
             painted.append("↵" * bool(line), style=style).append("\n" * bool(line)).append(part, style=style)
         numbers.append(str(number), style=style).append(" ")

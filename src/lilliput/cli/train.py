@@ -1,4 +1,4 @@
-"""`lilliput train RECIPE`: grow a model, then tell what came out."""
+"""`lilliput train RECIPE`: train a model, then print its results."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="section.key=value, such as train.steps=500; size=5m or budget=30m set all that follow from it."
+            help="section.key=value, such as train.steps=500; size=5m or budget=30m set all values that depend on it."
         ),
     ] = None,
     data: Data = None,
     name: Annotated[str | None, typer.Option(help="The run's name: runs/NAME.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print what computes the run as well.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also print the kernels, threads and libraries used.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
-    """Train a model by a recipe. The same command again goes on with an interrupted run."""
+    """Train a model by a recipe. Repeat the command to resume an interrupted run."""
     from lilliput import api
     from lilliput.assembly.recipe import load
     from lilliput.base import console, foreign
@@ -47,11 +49,11 @@ def train(
     if json:
         console.emit({"run": run.path, "finished": True, **run.summary})
     else:
-        tell_what_came_out(run)
+        print_results(run)
 
 
-def tell_what_came_out(run: Run) -> None:
-    """The story, the loss beside its baselines, speed and cost, where the report is, and what to try next."""
+def print_results(run: Run) -> None:
+    """Print the story, the loss beside its baselines, speed, cost, the report's path, and commands to try next."""
     from lilliput.base import console
 
     summary, path = run.summary, run.path
@@ -93,7 +95,7 @@ def _cost(cost: dict[str, Any]) -> str:
 
 
 def _next(path: Path, summary: dict[str, Any]) -> list[str]:
-    """Commands that run as they are printed, in this shell and for this run."""
+    """Return commands for this run, quoted so that they can be pasted into this shell."""
     from lilliput.base import console
 
     lilliput, run, prompt = console.command(), console.typed(path), shlex.quote(summary["story"]["prompt"])

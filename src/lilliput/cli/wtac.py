@@ -1,4 +1,4 @@
-"""`lilliput wtac`: the words of standard input in reverse order; applied twice, the same text again."""
+"""`lilliput wtac`: print the words of standard input in reverse order; applied twice, it prints the input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 def wtac() -> None:
     """Reverse the words of standard input. echo 'butterfly in the sky.' | lilliput wtac prints .sky the in butterfly
 
-    The final line break stays at the end, so that the filter applied twice gives its input back."""
+    The final line break stays at the end, so that the filter applied twice prints its input."""
     from lilliput.objectives.words import reverse_words
 
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""The rule of a tokenizer.json that puts the beginning mark before a text: written here, and read from others."""
+"""The rule of a tokenizer.json that puts the beginning mark before a text: write it, and read it in others' files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from lilliput.base.reading import read_text
 
 
 def marked(content: str, mark: tuple[str, int] | None) -> str:
-    """The text of a tokenizer.json with the rule that puts `mark` (a token and its id) before every text, so that
-    others' default call gives the ids that the model was trained on. One that has rules of its own keeps them."""
+    """Return the text of a tokenizer.json with a rule that puts `mark` (a token and its id) before every text.
+
+    With this rule the default call of other libraries gives the ids that the model was trained on. A tokenizer.json
+    with rules of its own keeps its rules."""
     from tokenizers import Tokenizer as Backend
     from tokenizers.processors import TemplateProcessing
 
@@ -27,7 +29,7 @@ def marked(content: str, mark: tuple[str, int] | None) -> str:
 
 
 def unmarked(content: str) -> str:
-    """The content without such a rule: what `marked` was given."""
+    """Return the content without such a rule: the inverse of `marked`."""
     from tokenizers import Tokenizer as Backend
 
     rule = json.loads(content).get("post_processor") or {}
@@ -41,8 +43,10 @@ def unmarked(content: str) -> str:
 
 
 def begins(content: str, settings: Mapping[str, Any], file: Path) -> bool:
-    """Whether a text begins with the beginning mark. In a model's folder that others wrote: where transformers' default
-    call puts something before it. Elsewhere it does, since a model that is trained with it will see the mark."""
+    """Return whether a text begins with the beginning mark.
+
+    In a model's folder of another program it does where transformers' default call puts a token before the text.
+    Elsewhere it always does, because a model that is trained with this tokenizer sees the mark."""
     from tokenizers import Tokenizer as Backend
 
     if isinstance(settings.get("add_bos_token"), bool) and not settings["add_bos_token"]:

@@ -17,8 +17,10 @@ LLMC = {(20240520, 1): "<u2", (20240801, 7): "<u4"}
 
 
 def read_bin(path: Path) -> np.ndarray:
-    """The tokens of a `.bin` file, memory-mapped: llm.c's if it has that header, else nanoGPT's bare uint16.
-    Raises DataError for a file that is neither."""
+    """Return the tokens of a `.bin` file, memory-mapped, (tokens,) uint16 or uint32.
+
+    A file with llm.c's header is read as llm.c's; any other file as nanoGPT's bare uint16. Raises DataError for a file
+    that is neither."""
     size = path.stat().st_size
     if size == 0 or size % 2:
         raise DataError(f"{path} is not a file of tokens: {size:,} bytes")
@@ -33,8 +35,10 @@ def read_bin(path: Path) -> np.ndarray:
 
 
 def write_bin(path: Path, blocks: Iterable[np.ndarray], layout: Literal["nanogpt", "llmc"], vocab_size: int) -> int:
-    """Writes blocks of tokens (such as `split.stream.blocks()`) and returns how many there were. nanoGPT's files hold
-    uint16 only; llm.c's hold uint32 where the vocabulary needs it. Raises DataError for what does not fit."""
+    """Write blocks of tokens, each (n,) integers, such as `split.stream.blocks()`, and return the number of tokens.
+
+    nanoGPT's files hold uint16 only; llm.c's hold uint32 where the vocabulary needs it. Raises DataError for a
+    vocabulary or a number of tokens that the layout cannot hold."""
     wide = vocab_size > 2**16
     if wide and layout == "nanogpt":
         raise DataError(

@@ -1,4 +1,4 @@
-"""The cache of things that can be made again: found by a key, written whole or not at all, one maker at a time."""
+"""The cache of data that can be made again: found by a key, written whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lilliput.base.errors import DataError
 
 
 class Notes(list[str]):
-    """Lines that a person should know, kept and shown as they come."""
+    """Messages for the user, kept in a list and printed at once."""
 
     def __init__(self, say: Callable[[str], None] | None = None):
         super().__init__()
         self._say = say
 
     def add(self, line: str) -> None:
-        """Keeps the line and shows it."""
+        """Keep the line and print it."""
         self.append(line)
         if self._say:
             self._say(line)
@@ -26,8 +26,8 @@ class Notes(list[str]):
 
 @contextmanager
 def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
-    """Waits until no other process works under `key`. Raises DataError when `root` cannot be written, also for what
-    is written inside the block."""
+    """Wait until no other process works under `key`. Raises DataError when `root` cannot be written, also for a file
+    written inside the block."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(root / "locks" / f"{key}.lock")
@@ -43,7 +43,7 @@ def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
         finally:
             lock.release()
     except BrokenPipeError:
-        raise  # of a reader who left while progress was shown, not of the cache
+        raise  # the reader of the progress has closed its pipe; the cache is not at fault
     except OSError as error:
         raise DataError(
             f"cannot write the cache in {root}: {error.strerror or error}",

@@ -1,4 +1,4 @@
-"""Vocabularies of single characters: as tokenizer.json, and from nanoGPT's meta.pkl, read without running any of it."""
+"""Vocabularies of single characters: as tokenizer.json, and from nanoGPT's meta.pkl, read without unpickling it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.base.errors import DataError
 from lilliput.base.reading import read_bytes
 
 LARGEST = 16 * 2**20
-"""Bytes of a meta.pkl: a vocabulary of every character of Unicode stays below it."""
+"""Most bytes of a meta.pkl. A vocabulary of every character of Unicode is smaller."""
 ANY = r"[\s\S]"
 _TEXT = frozenset(["UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "STRING"])
 _PUSH = frozenset(["INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"]) | _TEXT
@@ -20,8 +20,9 @@ _MARK = object()
 
 
 def character_vocabulary(characters: Sequence[str]) -> str:
-    """The text of a tokenizer.json that gives each of `characters` its place as id. A character that is not among them
-    is an error, here and in transformers; nothing else stands in for it."""
+    """Return the text of a tokenizer.json in which the id of each character is its place in `characters`.
+
+    An unknown character is an error, here and in transformers, because the vocabulary has no unknown token."""
     from tokenizers import Regex, Tokenizer, decoders, models
     from tokenizers.pre_tokenizers import Split
 
@@ -33,14 +34,14 @@ def character_vocabulary(characters: Sequence[str]) -> str:
 
 
 def are_characters(spec: Mapping[str, Any]) -> bool:
-    """Whether a tokenizer.json holds such a vocabulary."""
+    """Return whether a tokenizer.json holds a vocabulary of single characters."""
     split = {"type": "Split", "pattern": {"Regex": ANY}, "behavior": "Isolated", "invert": False}
     parts = (spec["model"].get("type"), spec["pre_tokenizer"], spec["normalizer"], bool(spec["added_tokens"]))
     return parts == ("WordLevel", split, None, False) and all(len(token) == 1 for token in spec["model"]["vocab"])
 
 
 def check_known(texts: Sequence[str], vocabulary: Mapping[str, int]) -> None:
-    """Raises DataError for the first character that has no id."""
+    """Raise DataError for the first character of `texts` that has no id."""
     for text in texts:
         unknown = sorted(set(text) - vocabulary.keys())
         if unknown:
@@ -52,7 +53,7 @@ def check_known(texts: Sequence[str], vocabulary: Mapping[str, int]) -> None:
 
 
 def read_meta(file: Path) -> str:
-    """The vocabulary in nanoGPT's meta.pkl as a tokenizer.json. Raises DataError for a file that holds anything but
+    """Return the vocabulary in nanoGPT's meta.pkl as a tokenizer.json. Raises DataError for a file with anything but
     dictionaries, text and integers, and for a vocabulary that is not of single characters."""
     size = file.stat().st_size
     if size > LARGEST:
@@ -73,8 +74,10 @@ def read_meta(file: Path) -> str:
 
 
 def _plain(data: bytes, file: Path) -> Any:
-    """What a pickle of dictionaries, text and integers holds. Its instructions are followed here, and there are none
-    among them that could name, make or call anything else. Raises DataError."""
+    """Return the value of a pickle of dictionaries, text and integers.
+
+    This function follows the pickle's instructions itself, and knows no instruction that could name, make or call
+    another object. Raises DataError."""
     stack: list[Any] = []
     kept: dict[int, Any] = {}
     try:
@@ -111,7 +114,7 @@ def _plain(data: bytes, file: Path) -> Any:
 
 
 def _pairs(stack: list[Any]) -> dict[Any, Any]:
-    """Keys and values down to the last mark, taken off the stack with it."""
+    """Take keys and values off the stack, down to the last mark and including it."""
     items: list[Any] = []
     while (item := stack.pop()) is not _MARK:
         items.append(item)

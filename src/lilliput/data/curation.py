@@ -1,4 +1,4 @@
-"""Curation: the documents of all sources, mixed, stepped through and told apart into training and validation."""
+"""Curation: mix the documents of all sources, apply the steps, and split them into training and validation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPLITS = ("train", "validation")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A document that is kept, the split it belongs to, its UTF-8 size and its place."""
+    """A kept document with its split, its size in UTF-8 bytes and its place (see `place`)."""
 
     document: Document
     split: str
@@ -33,14 +33,17 @@ class Item:
 
 
 def place(text: str) -> float:
-    """Where a text stands between 0 and 1: a hash of its words, whatever steps change and whatever else is read.
-    Texts that differ only in white space and Unicode composition stand at the same place."""
+    """Return the place of a text between 0 and 1, a hash of its words. A document belongs to validation where its place
+    is small.
+
+    The place does not depend on the other documents. Texts that differ only in white space and Unicode composition have
+    the same place, so that a copy of a training text never lands in validation."""
     words = " ".join(normalised(text).split())
     return int.from_bytes(hashlib.blake2b(words.encode("utf-8", "replace"), digest_size=8).digest(), "big") / 2**64
 
 
 def inputs_key(config: DataConfig) -> str:
-    """Hex hash of everything that decides which documents come out, in which order and on which side."""
+    """Return the hex hash of every input that decides the documents, their order and their splits."""
     sources = [(source.fingerprint(), source.weight) for source in config.sources]
     steps = [(step.kind, step.model_dump(mode="json")) for step in config.steps]
     rest = (config.mix_until, config.errors, config.validation_fraction, config.max_documents)
@@ -48,7 +51,7 @@ def inputs_key(config: DataConfig) -> str:
 
 
 class Curation:
-    """Iterate to get the items once, in order; the counts are complete when the iteration has ended."""
+    """An iterable of the kept documents, once and in order. The counts are complete when the iteration has ended."""
 
     def __init__(self, config: DataConfig):
         self.config = config
@@ -56,7 +59,7 @@ class Curation:
         self.drops: Counter[str] = Counter()
         self.by_source = [{"documents": 0, "text_bytes": 0, "dropped": 0} for _ in config.sources]
         self.kept_back: str | None = None
-        """How a corpus got its other side whose hashes all fell on one."""
+        """A sentence on the document that was moved or cut, in a corpus whose hashes all fell on one side."""
 
     def __iter__(self) -> Iterator[Item]:
         for item in _both_sides(self._items(), self):
@@ -93,7 +96,8 @@ class Curation:
         return Item(document, split, document.size, position)
 
     def _whole(self, document: Document) -> Document:
-        """The document if its text has a UTF-8 form. JSON can spell half a surrogate pair, which has none."""
+        """Return the document if its text has a UTF-8 form. JSON can spell half a surrogate pair, which has no such
+        form."""
         try:
             document.text.encode()
         except UnicodeEncodeError as error:
@@ -102,12 +106,13 @@ class Curation:
                 return replace(document, text=text)
             raise DataError(
                 f"{document.id}: half a surrogate pair at character {error.start:,}, which UTF-8 cannot hold",
-                "put a replacement character there and go on with: data.errors=replace",
+                "put a replacement character there: data.errors=replace",
             ) from None
         return document
 
     def check(self) -> None:
-        """Once all is read: raises DataError when there are no documents at all, or none on one side."""
+        """Check the counts after the iteration. Raises DataError for no documents at all, or no documents on one
+        side."""
         count, fraction = self.documents.total(), self.config.validation_fraction
         described = "; ".join(source.describe() for source in self.config.sources)
         if count == 0:
@@ -121,14 +126,16 @@ class Curation:
 
 
 WAITING_BYTES = 2**26
-"""Most text that is held until both sides have a document: beyond it nobody would call a corpus small."""
+"""Most bytes of text that are held until both sides have a document. A larger corpus is not small, and is not cut."""
 SHORTEST_PART = 20
-"""Characters of the shortest part that one document is cut into."""
+"""Least characters of a part when a single document is cut in two."""
 
 
 def _both_sides(items: Iterator[Item], curation: Curation) -> Iterator[Item]:
-    """The items in their order. Where a small corpus' hashes all fall on one side, the document that is nearest to the
-    other one is moved there; a single document is cut in two."""
+    """Yield the items in their order, with at least one on each side.
+
+    Where the hashes of a small corpus all fall on one side, the document whose hash is nearest to the other side is
+    moved there. A single document is cut in two."""
     waiting: list[Item] = []
     sides: set[str] = set()
     size = 0
@@ -145,14 +152,16 @@ def _both_sides(items: Iterator[Item], curation: Curation) -> Iterator[Item]:
     elif waiting:
         nearest = (min if sides == {"train"} else max)(waiting, key=lambda item: item.place)
         other = "validation" if sides == {"train"} else "train"
-        purpose = "kept back for validation" if other == "validation" else "left to train on"
+        purpose = "held out for validation" if other == "validation" else "used for training"
         curation.kept_back = f"of only {len(waiting):,} documents {nearest.document.id} is {purpose}"
         yield from (replace(item, split=other) if item is nearest else item for item in waiting)
 
 
 def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:
-    """The beginning of a document to train on, and its end for validation: cut where a paragraph begins, else a
-    sentence, else a word. What is too short for that stays whole, and `check` says so."""
+    """Yield the beginning of a document for training and its end for validation.
+
+    The cut is at the beginning of a paragraph, else of a sentence, else of a word. A document that is too short stays
+    whole, and `check` reports it."""
     text, document = item.document.text, item.document
     wanted = round(len(text) * (1 - max(curation.config.validation_fraction, 0.1)))
     breaks = ([found.end() for found in pattern.finditer(text, wanted // 2)] for pattern in BREAKS)
@@ -162,7 +171,7 @@ def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:
         yield replace(item, split="train")
         return
     middle = min(places, key=lambda at: abs(at - wanted))
-    last = f"its last {len(text) - middle:,} characters are kept for validation"
+    last = f"its last {len(text) - middle:,} characters are held out for validation"
     advice = f"for more documents: {_cut(curation.config.sources)}"
     curation.kept_back = f"the only document, {document.id}, is cut: {last}; {advice}"
     for split, part in zip(SPLITS, _parts(document, middle), strict=True):
@@ -170,7 +179,7 @@ def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:
 
 
 def _parts(document: Document, middle: int) -> list[Document]:
-    """A document cut at a character; one of tokens at the end of the token in which that is."""
+    """Cut a document at a character. A document of tokens is cut at the end of the token that holds this character."""
     text, tokens = document.text, document.tokens
     if tokens is None:
         return [replace(document, text=part) for part in (text[:middle].rstrip(), text[middle:])]
@@ -185,15 +194,15 @@ def _parts(document: Document, middle: int) -> list[Document]:
 
 
 BREAKS = (re.compile(r"\n[^\S\n]*\n+"), re.compile(r"\n|(?<=[.!?])\s+"), re.compile(r"\s+"))
-"""Where a document may be cut: between paragraphs, better than between sentences or words."""
+"""Places where a document may be cut, best first: between paragraphs, sentences, words."""
 
 
 def _cut(sources: tuple[Source, ...]) -> str:
-    """How to get more documents out of the first text source."""
+    """Return the option that makes more documents of the first text source."""
     number = next((number for number, source in enumerate(sources) if source.kind == "text"), None)
     return "--data MORE" if number is None else rf"""'data.sources.{number}.separator="\n"' (one a line)"""
 
 
 def source_report(source: Source, counts: dict[str, int]) -> dict[str, Any]:
-    """What the manifest says of one source."""
+    """Return the manifest's entry of one source."""
     return {"describe": source.describe(), "fingerprint": source.fingerprint(), **counts}

@@ -1,4 +1,4 @@
-"""Dataset: sources to tokens, once, in a cache that is found again by what it was made of."""
+"""Dataset: sources made into tokens once, in a cache whose key is a hash of all inputs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lilliput.data.source import hash_of
 from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 
-# Raised whenever the code would make other tokens, or other files, of the same text: old caches are then not found.
+# Raise this number whenever the code makes other tokens or files of the same text, so that old caches are not found.
 FORMAT = 2
 BATCH_BYTES = 2**21
 BATCH_DOCUMENTS = 2048
 MANY_IN_A_ROW = 4
 ENCODERS_FROM = 2**24
-"""Bytes of text after which encoding moves to processes of its own, which take half a second to start."""
+"""After this many bytes of text, encoding moves to processes of its own. They take half a second to start."""
 
 Encode = Callable[[Sequence[Document], Tokenizer], list[Encoded]]
 Progress = Callable[[int, int], None]
@@ -39,9 +39,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tokenised data: both splits, the tokenizer they were made with, and what is known of them.
+    """Tokenised data: both splits, their tokenizer and their manifest.
 
-    folder     where the shards lie (see shards.py), with the tokenizer and manifest.json
+    folder     the folder of the shards (see shards.py), the tokenizer and manifest.json
     manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
     notes      what a person should know: the cache that was used, or damage that was repaired
     """
@@ -54,7 +54,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:
-        """The 'train' or 'validation' side."""
+        """Return the 'train' or the 'validation' split."""
         return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
 
     def loader(self, name: str, context_length: int) -> Loader:
@@ -65,14 +65,16 @@ class Dataset:
 
 
 def fitting(split: Split, context_length: int, asked: str) -> str:
-    """The packing for documents of this length: `asked`, but whole documents where `auto` or `aligned` would put four
-    into a row, or all there is does not fill one. Where a row runs across many, a model learns to lean on text
-    that it will not have when a document is generated or scored from its own beginning: Tiny Shakespeare by speeches
-    stood at 1.90 bits per byte with windows and 1.87 with whole documents."""
+    """Return the packing for documents of this length.
+
+    This is `asked`, except that whole documents (best_fit) are packed in two cases: where `auto` or `aligned` would put
+    four documents into a row, and where the whole split does not fill a row. In rows across many documents a model
+    learns to depend on text that is missing when a document is generated or scored from its own beginning. Tiny
+    Shakespeare by speeches reached 1.90 bits per byte with windows and 1.87 with whole documents."""
     if asked not in ("auto", "aligned"):
         return asked
     if split.tokens <= context_length:
-        return "best_fit"  # the only packing that fills a row up with padding
+        return "best_fit"  # the only packing with padding, which a row larger than the split needs
     average = split.tokens / max(1, split.documents)
     return "best_fit" if average < context_length / MANY_IN_A_ROW else asked.replace("auto", "contiguous")
 
@@ -87,7 +89,7 @@ def prepare(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """Trains or loads the tokenizer and tokenises every document, or finds both in the cache.
+    """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
     `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
     objective's; `view_key` names them for the cache. `seed` decides the order of rows later, not what is prepared.
@@ -118,7 +120,7 @@ def prepare(
         items: Iterator[Item] = iter(curation)
         if tokenizer is None:
             limit = console.size(tokenizer_config.sample_bytes)
-            notes.add(f"training a tokenizer of {tokenizer_config.vocab_size:,} tokens on {limit} of text at most")
+            notes.add(f"training a tokenizer of {tokenizer_config.vocab_size:,} tokens on at most {limit} of text")
             sample, items = _sample(items, tokenizer_config.sample_bytes, curation)
             texts = (view(item.document.text) for item in sample if item.split == "train")
             tokenizer = Tokenizer.train(texts, tokenizer_config)
@@ -136,7 +138,7 @@ def prepare(
 
 
 def summary(manifest: dict[str, Any]) -> str:
-    """One line: documents, tokens and bytes on each side, and how many documents were dropped and why."""
+    """Return one line: documents, tokens and bytes of each split, and the dropped documents by reason."""
     sides = (
         f"{name}: {facts['documents']:,} documents, {facts['tokens']:,} tokens of {facts['text_bytes']:,} bytes"
         for name, facts in manifest["splits"].items()
@@ -203,7 +205,8 @@ def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
 
 
 def train_tokenizer(config: DataConfig, tokenizer_config: TokenizerConfig) -> tuple[Tokenizer, int]:
-    """A tokenizer trained on the training side of the data, and how many bytes it saw; nothing is cached."""
+    """Train a tokenizer on the training side of the data, and return it with the number of bytes it was trained on.
+    Nothing is cached."""
     curation = Curation(config)
     sample, _ = _sample(iter(curation), tokenizer_config.sample_bytes, curation)
     chosen = [item for item in sample if item.split == "train"]
@@ -212,14 +215,15 @@ def train_tokenizer(config: DataConfig, tokenizer_config: TokenizerConfig) -> tu
 
 
 def _sample(items: Iterator[Item], size: int, curation: Curation) -> tuple[list[Item], Iterator[Item]]:
-    """The first items with `size` bytes of training text among them, and all items from the start."""
+    """Return the first items, with `size` bytes of training text among them, and an iterator of all items from the
+    start."""
     sample, read = [], 0
     for item in items:
         sample.append(item)
         read += item.size if item.split == "train" else 0
         if read >= size:
             return sample, chain(sample, items)
-    curation.check()  # everything has been read: say what is missing before a tokenizer is trained on it
+    curation.check()  # every document has been read, so missing text is reported before a tokenizer is trained
     return sample, iter(sample)
 
 
@@ -233,7 +237,7 @@ def _build(
     view_key: str,
     progress: Progress,
 ) -> None:
-    """Writes shards, manifest and tokenizer into an empty folder."""
+    """Write shards, manifest and tokenizer into an empty folder."""
     dtype = dtype_for(tokenizer.vocab_size)
     documents = size = 0
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Document: what every source yields and every curation step maps."""
+"""Document: a text with its id. Every source yields documents, and every curation step maps them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """The tokens that a document came as: (length,) uint32 ids without the marks around a text, the tokenizer that they
-    are of, and how many bytes of text they stand for."""
+    """The tokens of a document from a source of tokens: (length,) uint32 ids without the marks around a text, the
+    tokenizer of these ids, and the number of bytes of their text."""
 
     ids: np.ndarray
     tokenizer: Tokenizer
@@ -23,9 +23,9 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text. `id` names it so that a person can find it again (file and place, row number, story number);
-    `meta` is what the source knows of it beyond the text (a plan, a title, a licence). `tokens` is what it came as,
-    where its source holds tokens and not text; a run with their tokenizer takes them as they are."""
+    """A text. `id` names it so that a person can find it again (file and place, row number, story number). `meta` holds
+    further values of the source (a plan, a title, a licence). `tokens` holds the document's tokens where its source
+    holds tokens and not text; a run with the same tokenizer uses them unchanged."""
 
     text: str
     id: str
@@ -34,5 +34,5 @@ class Document:
 
     @property
     def size(self) -> int:
-        """UTF-8 bytes of the text."""
+        """Return the UTF-8 bytes of the text."""
         return len(self.text.encode()) if self.tokens is None else self.tokens.size

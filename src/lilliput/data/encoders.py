@@ -1,7 +1,8 @@
-"""Encoders: processes that turn texts into ids beside this one, for corpora that take longer than starting them.
+"""Encoders: further processes that turn texts into ids, for corpora that take longer than starting the processes.
 
-Splitting a text and looking up its words holds Python's lock, so that threads gain nothing by sharing it. A process
-gets frames over its standard input and answers over its standard output: an int64 length, then so many bytes.
+Splitting a text and looking up its words holds Python's lock, so several threads are no faster than one. A process
+reads frames from its standard input and writes frames to its standard output. A frame is an int64 length and then that
+many bytes.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from lilliput.data.tokenizer import Tokenizer
 LENGTH = struct.Struct("<q")
 VARIABLE = "LILLIPUT_ENCODERS"
 MOST = 4
-"""Reading and curating keeps up with about three."""
+"""Most processes by default. Reading and curating in this process keep about three encoders busy."""
 
 
 def encoder_count() -> int:
-    """How many processes encode: one a core up to MOST, or what LILLIPUT_ENCODERS says. Raises ConfigError."""
+    """Return the number of encoding processes: one a core up to MOST, or the number in LILLIPUT_ENCODERS. Raises
+    ConfigError where the variable is not a number."""
     asked = os.environ.get(VARIABLE)
     if asked is None:
         return min(MOST, machine.physical_cores())
@@ -41,14 +43,15 @@ def encoder_count() -> int:
 
 @contextmanager
 def shared(tokenizer: Tokenizer, count: int) -> Iterator[Tokenizer]:
-    """What stands in for `tokenizer`: its `encode_arrays`, called from `count` threads at once, works in as many
-    processes, which end with the block. Raises DataError, from `encode_arrays`, where one of them was ended."""
+    """Yield a copy of `tokenizer` whose `encode_arrays` works in `count` processes, for calls from `count` threads.
+
+    The processes end with the block. `encode_arrays` raises DataError where a process was ended from outside."""
     with ExitStack() as stack:
         yield cast("Tokenizer", _Shared(tokenizer, [stack.enter_context(_Process(tokenizer)) for _ in range(count)]))
 
 
 class _Shared:
-    """A tokenizer that has texts encoded elsewhere and does all else itself."""
+    """A tokenizer whose texts are encoded in other processes. All other methods run in this process."""
 
     def __init__(self, tokenizer: Tokenizer, processes: Sequence[_Process]):
         self._tokenizer = tokenizer
@@ -68,12 +71,12 @@ class _Shared:
 
 
 class _Process:
-    """One process, as a context manager. It is started at once and told its tokenizer with the first texts."""
+    """An encoding process, as a context manager. It starts at once, and gets its tokenizer with the first texts."""
 
     def __init__(self, tokenizer: Tokenizer):
         names = {role: tokenizer.token(number) for role, number in tokenizer.specials.items()}
         self._greeting = json.dumps({"content": tokenizer.content, "names": names}).encode()
-        # The processes share out the cores, so the threads of `tokenizers` inside them do not.
+        # There is a process for each core, so `tokenizers` gets one thread in each process.
         environment = os.environ | {"RAYON_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
@@ -83,11 +86,11 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()  # it keeps nothing that could be lost
+        self._process.kill()  # the process holds no data that could be lost
         self._process.communicate()
 
     def encode(self, texts: Sequence[str], continuing: bool) -> list[np.ndarray]:
-        """Ids (uint32) of each text."""
+        """Return the ids of each text, (length,) uint32."""
         data = [text.encode() for text in texts]
         sizes = np.array([len(one) for one in data], dtype=np.int64)
         into, out = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
@@ -101,7 +104,7 @@ class _Process:
             why = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             raise DataError(
                 f"a process that encoded text was ended ({why})",
-                f"the same command begins again; where memory is short, without them: {VARIABLE}=1",
+                f"repeat the command; where memory is short, encode without processes: {VARIABLE}=1",
             ) from None
         return np.split(ids, np.cumsum(counts)[:-1]) if len(counts) else []
 
@@ -114,7 +117,7 @@ def _send(file: IO[bytes], *frames: bytes) -> None:
 
 
 def _receive(file: IO[bytes]) -> bytes:
-    """The next frame. Raises EOFError where there is none, or half of one."""
+    """Return the next frame. Raises EOFError where there is no frame, or only a part of a frame."""
     head = file.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
@@ -126,7 +129,7 @@ def _receive(file: IO[bytes]) -> bytes:
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """What a process does: a tokenizer, then texts to encode until nobody asks any more."""
+    """Run in the encoding process: read a tokenizer, then encode texts until the input ends."""
     tokenizer = Tokenizer(**json.loads(_receive(requests)))
     while True:
         continuing, sizes, data = bool(_receive(requests)[0]), _receive(requests), _receive(requests)
@@ -138,7 +141,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, and the one that asks decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, and the parent decides
     try:
         _serve(sys.stdin.buffer, sys.stdout.buffer)
     except (EOFError, BrokenPipeError):

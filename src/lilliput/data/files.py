@@ -24,7 +24,7 @@ from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, Errors, Source, hash_o
 COMPRESSIONS = (".gz", ".zst")
 BLOCK_BYTES = 2**20
 MOST_UNPACKED, MOST_RATIO = 2**27, 200
-"""A file may unpack to so many bytes, or to so many times its own: text takes a third to a tenth, packed."""
+"""A file may unpack to this many bytes, or to this many times its own size. Packed text takes a third to a tenth."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 GLOB = frozenset("*?[")
 
@@ -39,11 +39,12 @@ class FileSource(Source):
     suffixes: ClassVar[tuple[str, ...]]
 
     def files(self) -> list[Path]:
-        """Every file, in the order of `paths` and by name within a folder. Raises DataError when there is none."""
+        """Return every file, in the order of `paths` and by name within a folder. Raises DataError when there is no
+        file."""
         return expand(self.paths, self.suffixes)
 
     def fingerprint(self) -> str:
-        """Of the files' names and bytes and of the options that decide how they are read."""
+        """Return the hash of the files' names and bytes, and of the options that decide how the files are read."""
         options = self.model_dump(mode="json", exclude={"paths", "weight"})
         return hash_of(options, [(path.name, digest(path)) for path in self.files()])
 
@@ -54,26 +55,26 @@ class FileSource(Source):
         return f"{self.kind}: {count}, {megabytes(size)}{self.details(files)} · {self.fingerprint()[:12]}"
 
     def details(self, files: Sequence[Path]) -> str:
-        """What describe() adds for this kind, starting with a comma; '' for nothing."""
+        """Return further words of describe() for this kind, starting with a comma; '' for none."""
         return ""
 
 
 def megabytes(size: int) -> str:
-    """'3.5 MB', in units of 10^6 bytes."""
+    """Format a size such as '3.5 MB', in units of 10^6 bytes."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
 
 
 def kind_suffix(path: Path) -> str:
-    """The suffix that tells the kind of a file, compression aside: '.jsonl' of 'a.jsonl.gz'."""
+    """Return the suffix that names the kind of a file, without the suffix of compression: '.jsonl' of 'a.jsonl.gz'."""
     if path.suffix.lower() in COMPRESSIONS:
         path = path.with_suffix("")
     return path.suffix.lower()
 
 
 def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
-    """The files that `paths` name. A folder gives its files with one of `suffixes` and a glob all that it matches,
-    hidden and empty ones left out; a file that is named is taken whatever its suffix. Raises DataError for a path
-    that does not exist, an empty file that is named, a folder or glob without files."""
+    """Return the files that `paths` name. A folder gives its files with one of `suffixes`, and a glob gives every file
+    that it matches; hidden and empty files are left out. A named file is taken whatever its suffix. Raises DataError
+    for a path that does not exist, a named file that is empty, and a folder or glob without files."""
     files: list[Path] = []
     for text in paths:
         path = Path(text).expanduser()
@@ -96,7 +97,7 @@ def expand(paths: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """Every file in a folder, sorted. Links to folders are followed, and each folder is entered once."""
+    """Return every file in a folder, sorted. Links to folders are followed, and each folder is entered once."""
     found: list[Path] = []
     entered: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -134,7 +135,7 @@ def _missing(text: str, path: Path) -> DataError:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what can go wrong while a file is read into a DataError that names it."""
+    """Turn the errors of reading a file into a DataError that names the file."""
     try:
         yield
     except PermissionError:
@@ -150,7 +151,8 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def byte_blocks(path: Path) -> Iterator[bytes]:
-    """The decompressed bytes of a file in blocks, none of them empty. Raises EOFError for an archive cut short."""
+    """Yield the decompressed bytes of a file in blocks that are never empty. Raises EOFError for an archive that is cut
+    short."""
     if path.suffix.lower() == ".zst":
         yield from _bounded(path, _zstd_blocks(path))
         return
@@ -164,14 +166,15 @@ def byte_blocks(path: Path) -> Iterator[bytes]:
 
 
 def _bounded(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks that a file unpacks to. Raises DataError where they are far more than any text: a bomb."""
+    """Yield the blocks that a file unpacks to. Raises DataError for a decompression bomb: far more bytes than any text
+    unpacks to."""
     total, packed = 0, path.stat().st_size
     for block in blocks:
         total += len(block)
         if total > max(MOST_UNPACKED, MOST_RATIO * packed):
             raise DataError(
                 f"{path}: its {packed:,} bytes unpack to more than {MOST_RATIO} times as many, as no text does",
-                "unpack it yourself where it is what it should be",
+                "unpack the file yourself where you trust it",
             )
         yield block
 
@@ -194,13 +197,13 @@ def _zstd_blocks(path: Path) -> Iterator[bytes]:
                 if block:
                     yield block
                 packed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-    if frame is not None:  # the library's own reader would take this for the end of the text
+    if frame is not None:  # the library's own reader would take a cut file for a complete one
         raise EOFError("compressed file ended before the end-of-stream marker was reached")
 
 
 def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
-    """The text of a file in blocks of about 1 MB; a byte order mark at its start is not part of it, and the mark of
-    UTF-16 says that the file is UTF-16.
+    """Yield the text of a file in blocks of about 1 MB. A byte order mark at the start of the file is not part of the
+    text, and a UTF-16 mark makes the file be read as UTF-16.
 
     Raises DataError with the byte offset (of the decompressed bytes) where the file is not UTF-8, or binary."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
@@ -216,7 +219,7 @@ def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
                 raise not_utf8(path, offset - pending + error.start, error) from None
             if "\0" in text:
                 raise binary(path, offset + max(block.find(b"\0"), 0))
-            # The mark may take three blocks to arrive; until then there is no text.
+            # The mark may arrive in three blocks. Until it is complete, no text is decoded.
             if offset - pending == 0:
                 text = text.removeprefix("\ufeff")
             offset += len(block)
@@ -225,25 +228,25 @@ def text_blocks(path: Path, errors: Errors) -> Iterator[str]:
 
 
 def not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
-    """The error for bytes that are not UTF-8."""
+    """Return the error for bytes that are not UTF-8."""
     shown = f"0x{error.object[error.start]:02x}: {error.reason}" if error.object else error.reason
     encoding = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8"
     return DataError(
         f"{path} is not {encoding} at byte {offset:,} ({shown})",
-        f"put a replacement character there and go on with data.errors=replace, or convert it, if it is Latin-1: "
+        f"put a replacement character there with data.errors=replace, or convert the file, if it is Latin-1: "
         f"{_converted(path, 'LATIN1')}",
     )
 
 
 def _converted(path: Path, encoding: str) -> str:
-    """The command that makes UTF-8 of a file, compressed or not."""
+    """Return the shell command that converts a file, compressed or not, to UTF-8."""
     tool = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(path.suffix.lower())
     file, wanted = shlex.quote(str(path)), f"iconv -f {encoding} -t UTF-8"
     return f"{f'{tool} {file} | {wanted}' if tool else f'{wanted} {file}'} > utf8{kind_suffix(path)}"
 
 
 def binary(path: Path, offset: int) -> DataError:
-    """The error for a file with NUL bytes."""
+    """Return the error for a file with NUL bytes."""
     return DataError(
         f"{path} is a binary file, not text (a NUL byte at byte {offset:,})",
         "give text (.txt), .jsonl, .csv or .parquet files, plain or compressed (.gz, .zst); UTF-16 without its byte "
@@ -252,8 +255,8 @@ def binary(path: Path, offset: int) -> DataError:
 
 
 def lines(path: Path, errors: Errors) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line with its newline) for every line. Raises DataError for a line beyond the largest
-    document."""
+    """Yield (line number from 1, line with its newline) for every line. Raises DataError for a line longer than the
+    largest document."""
     rest, number = "", 0
     for block in text_blocks(path, errors):
         parts = (rest + block).split("\n")
@@ -272,7 +275,7 @@ def lines(path: Path, errors: Errors) -> Iterator[tuple[int, str]]:
 
 
 def digest(path: Path) -> str:
-    """Hex hash of a file's bytes as they are on disk. Raises DataError."""
+    """Return the hex hash of a file's bytes on disk. Raises DataError where the file cannot be read."""
     with reading(path):
         status = path.stat()
         return _digest(path.absolute(), status.st_size, status.st_mtime_ns)

@@ -21,14 +21,14 @@ LOCAL = (
 
 
 class Preset(NamedTuple):
-    """Where a well-known dataset lies and which column holds its text."""
+    """The hub name of a well-known dataset, its config and the column of its text."""
 
     name: str
     config: str | None = None
     column: str = "text"
 
 
-# By names in lower case without separators, so that fineweb-edu, FineWeb_Edu and FineWebEdu are one.
+# The keys are in lower case without separators, so that fineweb-edu, FineWeb_Edu and FineWebEdu name the same preset.
 PRESETS = {
     "tinystories": Preset("roneneldan/TinyStories"),
     "simplestories": Preset("SimpleStories/SimpleStories", column="story"),
@@ -39,7 +39,7 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset | None:
-    """The preset that `name` means, spelled freely; None when there is none."""
+    """Return the preset of `name`, whatever its case and separators; None for an unknown name."""
     return PRESETS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
@@ -72,7 +72,7 @@ class Hub(Source):
             yield document(row, column, self.keep, f"hf:{place.name}/{self.split}:{number}")
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Every row with all of its columns: for data sets that are not made of documents."""
+        """Yield every row with all of its columns, for data sets that are not made of documents."""
         return self._stream(self._place())
 
     def fingerprint(self) -> str:
@@ -92,7 +92,7 @@ class Hub(Source):
         return Preset(name, self.config or config, column)
 
     def _content(self, place: Preset) -> Any:
-        """What tells this version of the dataset from any other: the hub's commit, or the hashes of local files."""
+        """Return the identity of this version of the dataset: the hub's commit, or the hashes of local files."""
         folder = Path(place.name)
         if folder.is_dir():
             files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -102,7 +102,7 @@ class Hub(Source):
         return [place.name, self._commit(place.name)]
 
     def _commit(self, name: str) -> str:
-        """The commit of `revision`, asked of the hub. Raises DataError when it cannot be reached."""
+        """Ask the hub for the commit of `revision`. Raises DataError when the hub cannot be reached."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -119,7 +119,7 @@ class Hub(Source):
                 "names look like roneneldan/TinyStories; local files are given without hf:",
             ) from None
         except Exception as error:
-            # The hub's client lets the exceptions of its transport through, whose tree differs by version.
+            # The hub's client passes on the exceptions of its transport, whose classes differ by version.
             raise offline(name, error) from None
 
     def _stream(self, place: Preset) -> Iterator[dict[str, Any]]:
@@ -128,7 +128,7 @@ class Hub(Source):
             from datasets.exceptions import DatasetsError
         except ImportError:
             raise MissingExtra("datasets", "data", f"streaming the dataset '{place.name}'") from None
-        # Asked for also because `datasets` would retry for minutes before it says that there is no network.
+        # Without a network this request fails at once; `datasets` alone would retry for minutes.
         commit = None if Path(place.name).is_dir() else self._commit(place.name)
         try:
             stream = datasets.load_dataset(
@@ -140,7 +140,7 @@ class Hub(Source):
             )
             yield from stream
         except (ValueError, RuntimeError, DatasetsError) as error:
-            # A split, config or format that `datasets` does not find; its own message lists those it knows.
+            # `datasets` does not know the split, config or format. Its own message lists the known names.
             first = " ".join(str(error).split())[:300]
             raise DataError(
                 f"the dataset '{place.name}' cannot be read: {first}",
@@ -151,8 +151,8 @@ class Hub(Source):
 
 
 def offline(name: str, error: Exception) -> DataError:
-    """The error for a hub that cannot be reached: one line that names what works without it."""
+    """Return the error for a hub that cannot be reached. It names the data that works without the hub."""
     return DataError(
         f"the Hugging Face hub cannot be reached for '{name}' (offline? {type(error).__name__}); "
-        f"--data works without it for {LOCAL}"
+        f"--data works without the hub for {LOCAL}"
     )

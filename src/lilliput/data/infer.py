@@ -1,4 +1,4 @@
-"""From what a person types after --data to sources."""
+"""Sources from the words that a person types after --data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from lilliput.data.story import Stories
 from lilliput.data.token_files import with_tokenizer
 
 READ_BYTES = 1_000_000_000
-"""Text is counted up to here; a source that goes on is taken to have this much."""
+"""Text is counted up to this many bytes. A larger source counts as this many."""
 
 
 def infer_sources(paths: Sequence[str]) -> list[Source]:
-    """Sources for files, folders and globs (the kind by suffix, through .gz and .zst), `hf:NAME` or a preset's name
-    for the Hugging Face hub, and `story` for the built-in world. Neighbouring paths of one kind become one source;
-    a folder may hold several kinds; token files (.bin) count where it holds nothing else. A file with an unknown suffix
-    is read as text. Raises DataError."""
+    """Return the sources for files, folders and globs, for `hf:NAME` or a preset's name (the Hugging Face hub), and for
+    `story` (the built-in world).
+
+    The suffix of a file, without .gz and .zst, decides its kind. Neighbouring paths of one kind become one source. A
+    folder may hold several kinds; its token files (.bin) count where the folder holds no other kind. A file with an
+    unknown suffix is read as text. Raises DataError."""
     sources: list[Source] = []
     for text in paths:
         for source in _infer(text):
@@ -43,16 +45,17 @@ def infer_sources(paths: Sequence[str]) -> list[Source]:
 def data_config(
     paths: Sequence[str], assignments: Sequence[str] = (), tokenizer: str | None = None, **options: Any
 ) -> DataConfig:
-    """The `data` section for what is typed after --data, with overrides such as `data.sources.0.column=body` laid over
-    it. Token files have the tokenizer of the override `tokenizer.path`, else `tokenizer`. Raises DataError, and
-    ConfigError for an override of another section."""
+    """Return the `data` section for the words after --data, changed by overrides such as `data.sources.0.column=body`.
+
+    Token files get the tokenizer of the override `tokenizer.path`, else `tokenizer`. Raises DataError, and ConfigError
+    for an override of another section."""
     values = {"data": {"sources": [source.model_dump(mode="json") for source in infer_sources(paths)], **options}}
     changed = override(values, assignments)
     if any(source["kind"] == "bin" for source in values["data"]["sources"]):
         tokenizer = changed.pop("tokenizer", {}).get("path", tokenizer)
     if other := [key for key in changed if key != "data"]:
         raise ConfigError(
-            f"'{other[0]}' is no part of the data", "here only data.* can be set: data.sources.0.column=body"
+            f"'{other[0]}' is not in the data section", "here only data.* can be set: data.sources.0.column=body"
         )
     return validate(DataConfig, with_tokenizer(changed["data"], tokenizer), "the command line")
 
@@ -60,8 +63,10 @@ def data_config(
 def named_texts(
     paths: Sequence[str], assignments: Sequence[str] = (), tokenizer: str | None = None
 ) -> dict[str, Iterator[Document]]:
-    """The documents of each path after --data by the path's name, those without a text left out; overrides count the
-    sources as a run of all paths would, and `tokenizer` is that of token files. Raises DataError."""
+    """Return the documents of each path after --data, by the path's name, without documents that have no text.
+
+    Overrides number the sources as in a run of all paths. `tokenizer` is the tokenizer of token files. Raises
+    DataError."""
     names = list(dict.fromkeys(paths))
     config, texts, number, last = data_config(names, assignments, tokenizer), {}, -1, None
     for name in names:
@@ -78,7 +83,8 @@ def named_texts(
 
 
 def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None, errors: Errors = "strict") -> int:
-    """UTF-8 bytes of the sources' text, read to its end or to READ_BYTES. Raises DataError where there is none."""
+    """Return the UTF-8 bytes of the sources' text, read to its end or to READ_BYTES. Raises DataError where there is no
+    text."""
     total = 0
     for number, source in enumerate(sources):
         if say:
@@ -87,7 +93,7 @@ def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = No
             total += len(document.text.encode())
             if total >= READ_BYTES:
                 if say:
-                    say(f"there is at least {size(READ_BYTES)} of text; it is counted no further")
+                    say(f"there is at least {size(READ_BYTES)} of text; the rest is not counted")
                 return total
     if not total:
         raise DataError("there is no text in the data", "name files that hold text")
@@ -108,21 +114,22 @@ def _infer(text: str) -> list[Source]:
     for file in expand([text], tuple(kinds)):
         groups.setdefault(_kind(file, kinds), []).append(file)
     if path.is_dir() and len(groups) > 1:
-        groups.pop("bin", None)  # nanoGPT's folders hold the text as well, and others' weights
+        groups.pop("bin", None)  # a .bin beside other files may be a copy of the text (nanoGPT) or a model's weights
     return [_build(kind, text, files) for kind, files in groups.items()]
 
 
 def _kind(file: Path, kinds: dict[str, str]) -> str:
     suffix = kind_suffix(file)
     if suffix == ".json":
-        # Both a list of stories and one object a line are called .json; the first character tells.
+        # A list of stories and a file of one object a line may both be called .json; the first character decides.
         first = next((block.lstrip() for block in text_blocks(file, "replace")), "")
         return "tinystories_json" if first.startswith("[") else "jsonl"
     return kinds.get(suffix, "text")
 
 
 def _build(kind: str, text: str, files: list[Path]) -> Source:
-    """A source of `files`, by the words the person typed where these mean the same files to its kind."""
+    """Return a source of `files`. Its paths are the words that the person typed, where these words name the same files
+    for this kind."""
     source: Any = SOURCES[kind]
     try:
         same = expand([text], source.suffixes) == files

@@ -11,11 +11,12 @@ from lilliput.data.rows import Rows
 from lilliput.data.split import Split
 
 PADDED = 2048
-"""The longest context whose rows are padded where all text does not fill one: beyond it, it would be mostly padding."""
+"""The longest context whose rows are padded where the whole split does not fill a row. Longer rows would be mostly
+padding."""
 
 
 class Loader:
-    """The endless stream of a split's rows: epoch after epoch, each a new permutation of all rows. It holds no state:
+    """The endless stream of a split's rows. Each epoch is a new permutation of all rows. The loader holds no state:
     `take` is a function of the position.
 
     contiguous  a row is a window of `context_length` + 1 tokens of all documents end to end, closed to a ring; windows
@@ -27,10 +28,9 @@ class Loader:
     best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
                 longer than a row continues in another one after a repeated token
 
-    `learn` is 0 on padding, on a document's opening token if it is `bos_id`, on what the objective leaves out, and on
-    the first token of a segment, which has nothing before it. Raises DataError when the split is smaller than a row,
-    but for padded rows of a short context.
-    """
+    `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
+    on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a
+    row, except for padded rows of a short context."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Loader:
 
     @property
     def rows_per_epoch(self) -> int:
-        """Rows in one pass over the split."""
+        """Return the number of rows in one pass over the split."""
         if self._packed is not None:
             return len(self._packed.first) - 1
         if self._begins is not None:
@@ -63,7 +63,8 @@ class Loader:
         return self.split.tokens // self.context_length
 
     def take(self, position: int, count: int) -> Rows:
-        """Rows `position` to `position + count` of the stream; (count, context_length + 1) tokens."""
+        """Return rows `position` to `position + count` of the stream. Their arrays are (count, context_length + 1)."""
+        # The rows may span epochs: with 10 rows an epoch, rows 8 to 12 are rows 8, 9 of epoch 0 and 0, 1 of epoch 1.
         wanted = np.arange(position, position + count)
         epochs = wanted // self.rows_per_epoch
         offsets, numbers = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
@@ -79,12 +80,13 @@ class Loader:
         return self._windows((offsets + numbers * self.context_length) % self.split.tokens)
 
     def document_ids(self, rows: Rows) -> list[str]:
-        """The ids of the documents in `rows`, each once, in order."""
+        """Return the ids of the documents in `rows`, each once, in order."""
         numbers = dict.fromkeys(number for row in rows.documents for number in row)
         return [self.split.document_id(number) for number in numbers]
 
     def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
-        """(where the ring starts, order of the rows) of an epoch; the last two are kept, as rows come in turn."""
+        """Return (start of the first window, order of the rows) of an epoch. The last two epochs are kept, because rows
+        are taken in turn and a batch may span two epochs."""
         known = self._epochs.get(epoch)
         if known is None:
             offset = int(generator(self.seed, "offset", epoch).integers(self.split.tokens))
@@ -94,18 +96,23 @@ class Loader:
         return known
 
     def _windows(self, begin: np.ndarray) -> Rows:
-        """The rows that begin at these places of the ring."""
+        """Return the rows that begin at the places `begin` of the ring, (R,) int64."""
+        # Example: a ring of 10 tokens with documents that end at 4 and 10, and context_length 3. The window at 8 has
+        # the positions 8, 9, 0, 1: the end of document 1, then the beginning of document 0.
         size, length, split = self.split.tokens, self.context_length + 1, self.split
         positions = (begin[:, None] + np.arange(length)) % size
         tokens = split.stream[positions]
         learn = np.ones(tokens.shape, np.float32) if split.learn is None else split.learn[positions].astype(np.float32)
-        # Documents are counted on past the ring's end, so that those of a window are always first to last.
+        # Document numbers go on past the ring's end, so that the documents of a window are always a range low..high.
+        # In the example document 0 after the end has the number 2, and the window's range is 1..2.
         last = begin + self.context_length
         low = np.searchsorted(split.ends, begin, side="right")
         high = np.searchsorted(split.ends, last % size, side="right") + split.documents * (last // size)
         counts = high - low + 1
         row = np.repeat(np.arange(len(begin)), counts)
         document = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + low[row]
+        # The column at which each of these documents opens; negative where it opened before the window. In the example
+        # document 2 opens at column 0 + 10 - 8 = 2.
         opening = split.starts[document % split.documents] + size * (document // split.documents) - begin[row]
         row, opening = row[opening >= 0], opening[opening >= 0]
         bounds = tokens[row, opening] == self.bos_id
@@ -115,12 +122,17 @@ class Loader:
         return Rows(tokens, learn, None, documents)
 
     def _packed_rows(self, numbers: np.ndarray) -> Rows:
+        """Return the packed rows with these numbers, (R,) int64."""
         packed, split, length = self._packed, self.split, self.context_length + 1
         assert packed is not None
+        # One entry a piece: its row among the R rows, and its number within the row. With 2 and 1 pieces in the rows,
+        # row = 0 0 1 and nth = 0 1 0.
         counts = packed.first[numbers + 1] - packed.first[numbers]
         row = np.repeat(np.arange(len(numbers)), counts)
         nth = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
         piece = packed.first[numbers][row] + nth
+        # One entry a token: `target` is its place in the flattened rows, `origin` its place in the split's stream, and
+        # `inside` its place in its piece. Pieces of 3 and 2 tokens have inside = 0 1 2 0 1.
         sizes = packed.length[piece]
         inside = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         target = np.repeat(row * length + packed.column[piece], sizes) + inside
@@ -131,15 +143,18 @@ class Loader:
         learn = np.zeros(shape, dtype=np.float32)
         tokens.ravel()[target] = split.stream[origin]
         segments.ravel()[target] = np.repeat(nth, sizes)
+        # The first token of a piece has no token before it in the segment, so it is no target.
         learn.ravel()[target] = (inside > 0) if split.learn is None else split.learn[origin] * (inside > 0)
         documents = [tuple(part.tolist()) for part in np.split(packed.document[piece], np.cumsum(counts)[:-1])]
         return Rows(tokens, learn, segments, documents)
 
 
 def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.ndarray:
-    """Where rows begin: at the first document, then at the first one that the row before did not hold whole. A document
-    of 600 tokens has rows from its tokens 0, 256 and 512 for a context of 256: each row's last target is the next one's
-    first token."""
+    """Return the places in the stream where rows begin, (rows,) int64.
+
+    The first row begins with the first document. Every further row begins with the first document that the row before
+    did not hold whole. Example: for a context of 256, a document of 600 tokens has rows from its tokens 0, 256 and 512.
+    The last target of each of these rows is the first token of the next row."""
     counts = np.maximum(-(-(ends - starts - 1) // context_length), 1)
     reached = starts + counts * context_length + 1
     following = np.searchsorted(ends, reached, side="right").tolist()
@@ -153,5 +168,5 @@ def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.nd
 
 
 def _below(tokens: int) -> int:
-    """The largest power of two that leaves at least one row, or what there is."""
+    """Return the largest power of two as a context length for which `tokens` fill at least one row."""
     return 1 << max((tokens - 1).bit_length() - 1, 0) if tokens > 1 else 1

@@ -12,14 +12,13 @@ T = TypeVar("T")
 def mix(
     streams: Sequence[Iterator[T]], weights: Sequence[float], until: Literal["all", "first"]
 ) -> Iterator[tuple[int, T]]:
-    """(stream number, item) of all streams in turn, so that at every moment the counts of items taken stand in
-    proportion to `weights`, as nearly as whole items can; no chance is involved.
+    """Yield (stream number, item) of all streams in turn. At every moment the counts of yielded items are in proportion
+    to `weights`, as nearly as whole items allow. The order is not random.
 
-    A stream that is exhausted ends. With until="all" the others go on, in proportion to each other, until every
-    item has been read: the weights then decide the order, and so what a limit on the number of documents or the
-    tokenizer's sample sees. With until="first" the whole mixture ends with the first stream that does, so that the
-    proportions hold to the end.
-    """
+    With until="all" the other streams continue after the end of a stream, in proportion to each other, until every item
+    has been read. The weights then decide only the order, and so the documents within a limit on their number and
+    within the tokenizer's sample. With until="first" the whole mixture ends with the first stream that ends, so that
+    the proportions hold to the end."""
     counts = [0] * len(streams)
     turns = [(1 / weight, number) for number, weight in enumerate(weights)]
     heapq.heapify(turns)

@@ -1,4 +1,4 @@
-"""Parquet as a source: rows in batches, columns by name, and bounds on what a few kilobytes may unpack to."""
+"""Parquet as a source: rows in batches, columns by name, and bounds on the unpacked size of a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 from lilliput.data.tables import FIRST_ROWS, Table, missing_column
 
 ROWS = 256
-"""Rows of a batch."""
+"""Rows in a batch."""
 MOST_UNPACKED = 2**28
 MOST_RATIO = 100
-"""A column's part of a row group may unpack to MOST_UNPACKED bytes, or to MOST_RATIO times its packed size where that
-is more: text has a tenth of that ratio."""
+"""A column's part of a row group may unpack to MOST_UNPACKED bytes, or to MOST_RATIO times its packed size where this
+is more. Text has a tenth of that ratio."""
 UTF8_BYTES = 4
 
 
@@ -39,13 +39,13 @@ class Parquet(Table):
                 if known.count(column) > 1:
                     raise DataError(
                         f"{path} has {known.count(column)} columns called '{column}'",
-                        "rename one of them, or write the file again with the one that holds the text",
+                        "rename one of them, or write the file again with only the column that holds the text",
                     )
             yield from _rows(file, columns, errors, path)
 
 
 def whole_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file with all of its columns. Raises DataError as the source does."""
+    """Yield the rows of a file with all of its columns. Raises DataError as the source does."""
     with _opened(path, None) as file:
         for _, row in _rows(file, file.schema_arrow.names, "strict", path):
             yield dict(row)
@@ -53,7 +53,8 @@ def whole_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _opened(path: Path, columns: Sequence[str] | None) -> Iterator[Any]:
-    """The file, `columns` (None: all) of text read as dictionaries: a text that every row repeats is held once."""
+    """Open the file, with text of `columns` (None: all) read as dictionaries, so that a text that every row repeats is
+    held once."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -89,7 +90,7 @@ def _rows(file: Any, columns: Sequence[str], errors: Errors, path: Path) -> Iter
 
 
 def check_unpacked(metadata: Any, path: Path) -> None:
-    """Raises DataError for a file whose own account of a column is that it unpacks to far more than it takes."""
+    """Raise DataError for a file whose metadata give a column a far larger unpacked than packed size."""
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for column in map(group.column, range(group.num_columns)):
@@ -97,13 +98,15 @@ def check_unpacked(metadata: Any, path: Path) -> None:
             if unpacked > max(MOST_UNPACKED, MOST_RATIO * packed):
                 raise DataError(
                     f"{path}: {packed:,} bytes of the column '{column.path_in_schema}' unpack to {unpacked:,}",
-                    "write the file again with smaller row groups, or leave it out",
+                    "write the file again with smaller row groups, or leave the file out",
                 )
 
 
 def _values(column: Any, where: str) -> tuple[Any, Sequence[int | None]]:
-    """(distinct values, the place among them of each row's, None for a null) of a batch's column; strings as bytes,
-    which are decoded where a bad row can be named. Raises DataError for a text beyond the largest document."""
+    """Return (distinct values, index of each row's value, None for a null) of a batch's column.
+
+    Strings are left as bytes, and decoded later, where an error can name the row. Raises DataError for a text longer
+    than the largest document."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(column.type):
@@ -118,7 +121,7 @@ def _values(column: Any, where: str) -> tuple[Any, Sequence[int | None]]:
 
 
 def _buffer(value: Any) -> Any:
-    """The bytes of a binary scalar without a copy of them."""
+    """Return the bytes of a binary scalar without copying them."""
     return value.as_buffer()
 
 
@@ -131,7 +134,7 @@ def _too_long(where: str, length: int, unit: str) -> DataError:
 
 
 def _lengths(file: Any) -> dict[str, float]:
-    """The mean characters of text in each column of the first rows of a Parquet file; 0 for what is no text."""
+    """Return the mean characters of text in each column of a Parquet file's first rows; 0 for a column without text."""
     lengths = dict.fromkeys(file.schema_arrow.names, 0.0)
     batch = next(file.iter_batches(batch_size=FIRST_ROWS), None)
     for name, column in zip(batch.schema.names, batch.columns, strict=True) if batch is not None else ():
@@ -141,13 +144,13 @@ def _lengths(file: Any) -> dict[str, float]:
 
 
 def _decoded(value: Any, errors: Errors, name: str) -> Any:
-    """A Parquet string from its bytes; other values as they are."""
+    """Return a Parquet string decoded from its bytes; other values unchanged."""
     try:
         text = value.decode("utf-8", errors) if isinstance(value, bytes) else value
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name}: the text is not UTF-8 at its byte {error.start:,} ({error.reason})",
-            "put a replacement character there and go on with: data.errors=replace",
+            "put a replacement character there: data.errors=replace",
         ) from None
     if isinstance(text, str) and len(text) > MAX_DOCUMENT_CHARACTERS:
         raise _too_long(name, len(text), "characters")

@@ -1,4 +1,4 @@
-"""Encoded and Rows: what data preparation stores, and what the loader hands to an objective."""
+"""Encoded and Rows: a document as data preparation stores it, and the rows that the loader gives to an objective."""
 
 from __future__ import annotations
 

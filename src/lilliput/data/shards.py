@@ -26,14 +26,14 @@ NAMES = 1024
 
 
 def dtype_for(vocab_size: int) -> str:
-    """The smallest type datatrove knows that holds every id."""
+    """Return the smallest type of datatrove that holds every id: uint16 or uint32."""
     return "uint16" if vocab_size <= 2**16 else "uint32"
 
 
 class ShardWriter:
-    """Writes the documents of one split into shards of about `shard_tokens` tokens. What it holds in memory is
-    8 bytes a document of the current shard. `bos_id` is never learned where it opens a document. As a context
-    manager it closes its files when writing fails."""
+    """Writes the documents of one split into shards of about `shard_tokens` tokens. It holds 8 bytes of memory for each
+    document of the current shard. `bos_id` is never learned where it opens a document. As a context manager the writer
+    closes its files when writing fails."""
 
     def __init__(self, folder: Path, split: str, dtype: str, shard_tokens: int, bos_id: int):
         self.folder, self.split, self.dtype = folder, split, np.dtype(dtype).newbyteorder("<")
@@ -63,7 +63,7 @@ class ShardWriter:
             self._open = None
 
     def close(self) -> dict[str, Any]:
-        """What the manifest says of this split."""
+        """Finish the last shard and return the manifest's entry of this split."""
         self._close_shard()
         if any(_beside(Path(shard["name"]), "loss").name in shard["files"] for shard in self.shards):
             for shard in self.shards:
@@ -72,7 +72,8 @@ class ShardWriter:
         return {**totals, "shards": self.shards}
 
     def _complete_loss(self, shard: dict[str, Any]) -> None:
-        """Either all shards of a split say what is learned or none, so that a reader has one rule."""
+        """Write the .loss file of a shard that has none. Either all shards of a split have one or none has, so that a
+        reader has one rule."""
         path = self.folder / shard["name"]
         loss = _beside(path, "loss")
         if loss.name not in shard["files"]:
@@ -82,7 +83,8 @@ class ShardWriter:
 
 
 def bounds_mask(path: Path, dtype: np.dtype, ends: np.ndarray, bos_id: int) -> np.ndarray:
-    """(tokens,) uint8: 1 but where a document opens with BOS, for the documents ending at `ends` in a .ds file."""
+    """Return a mask, (tokens,) uint8, that is 0 where a document opens with BOS and 1 elsewhere, for the documents that
+    end at `ends`, (documents,), in a .ds file. Example: the documents [BOS, 5, 6] and [7, 8] give 0 1 1 1 1."""
     mask = np.ones(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
     if len(mask):
         starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
@@ -92,7 +94,7 @@ def bounds_mask(path: Path, dtype: np.dtype, ends: np.ndarray, bos_id: int) -> n
 
 
 class _OpenShard:
-    """One shard while it is written."""
+    """A shard while it is written."""
 
     def __init__(self, path: Path, writer: ShardWriter):
         self.path, self.writer = path, writer
@@ -103,7 +105,7 @@ class _OpenShard:
         self._names = self._file(_beside(path, "ids"))
         self._compress = zlib.compressobj(
             level=1
-        )  # names differ by a number: a higher level takes longer than the tokens
+        )  # names differ by a number: a higher level would take longer than writing the tokens
         self._waiting: list[str] = []
         self._loss: IO[bytes] | None = None
 
@@ -139,7 +141,7 @@ class _OpenShard:
         self._waiting.clear()
 
     def _begin_loss(self) -> IO[bytes]:
-        """Opens the file of what is learned and fills it for the documents before, which learn all but BOS."""
+        """Open the .loss file and fill it for the documents before, whose tokens are all learned but BOS."""
         self._tokens.flush()
         mask = bounds_mask(self.path, self.writer.dtype, np.array(self._ends, dtype=np.int64), self.writer.bos_id)
         loss = self._file(_beside(self.path, "loss"))
@@ -165,7 +167,7 @@ class _OpenShard:
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """Size and hash of a file, as a manifest holds them."""
+    """Return size and hash of a file, as a manifest holds them."""
     return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 
@@ -174,13 +176,13 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def listed(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Size and hash of every file of these splits of a manifest."""
+    """Return size and hash of every file of these splits of a manifest."""
     return {name: known for split in splits for shard in split["shards"] for name, known in shard["files"].items()}
 
 
 def problem(folder: Path, known: Mapping[str, Any], hashes: bool | None = None) -> str | None:
-    """The first thing that is wrong with the files of a folder, None when all is well. Sizes are always compared;
-    hashes when asked for, or by default where all files together are small (64 MiB)."""
+    """Return the first problem with the files of a folder, None without a problem. Sizes are always compared. Hashes
+    are compared when asked for, or by default where all files together are small (64 MiB)."""
     for name, expected in known.items():
         path = folder / name
         if not path.is_file():

@@ -16,7 +16,7 @@ from lilliput.data.document import Document
 
 Errors = Literal["strict", "replace"]
 
-# One document has to fit in memory several times over (text, tokens): a clear error beats a machine out of memory.
+# A document has to fit in memory several times (text, tokens), so a clear error comes before the machine has no memory.
 MAX_DOCUMENT_CHARACTERS = 2**24
 
 
@@ -33,23 +33,23 @@ class Source(Config):
     weight: float = Field(default=1.0, gt=0, description="share of this source's documents among all documents")
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
-        """Every document in a fixed order, with memory bounded by one of them. A text of "" stands for a row that
-        has none; it is counted and dropped later. Raises DataError for what cannot be read, and for bytes that are
-        not UTF-8 unless `errors` is "replace"."""
+        """Yield every document in a fixed order, with memory bounded by one document. A row without a text yields the
+        text ""; it is counted and dropped later. Raises DataError for a file that cannot be read, and for bytes that
+        are not UTF-8 unless `errors` is "replace"."""
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """Hex hash of what `documents` yields: of the content, never of dates. Raises DataError."""
+        """Return the hex hash of the documents' content, never of dates. Raises DataError."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """One line: what it is, how much there is of it, the first 12 digits of the fingerprint."""
+        """Return one line: the kind of source, its amount of data, the first 12 digits of the fingerprint."""
         raise NotImplementedError
 
 
 def documents_of(source: Source, number: int, errors: Errors = "strict") -> Iterator[Document]:
-    """The documents of the source that is entry `number` (from 0) of `data.sources`. A source does not know its own
-    place, so that the overrides which its errors suggest name entry 0; here they get the right one."""
+    """Yield the documents of the source that is entry `number` (from 0) of `data.sources`. A source does not know its
+    own place, so the overrides that its errors suggest name entry 0. This function puts in the right number."""
     try:
         yield from source.documents(errors)
     except DataError as error:
@@ -62,6 +62,6 @@ SOURCES: Registry[type[Source]] = Registry("data source", "lilliput.data")
 
 
 def hash_of(*values: Any) -> str:
-    """Hex BLAKE2b-256 of plain values."""
+    """Return the hex BLAKE2b-256 hash of plain values."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()

@@ -12,7 +12,8 @@ import numpy as np
 
 
 class Stream:
-    """One array whose parts lie in several files. Indexing with a slice (of step 1) or with positions copies."""
+    """An array, (length,), whose parts lie in several files. Indexing with a slice (of step 1) or with positions
+    copies."""
 
     def __init__(self, parts: Sequence[np.ndarray]):
         self._parts = list(parts)
@@ -22,7 +23,8 @@ class Stream:
         return int(self._bounds[-1])
 
     def __getitem__(self, index: int | slice | np.ndarray) -> Any:
-        """A number for a position (from 0); an int64 array for a slice, or for an array of positions of any shape."""
+        """Return a number for a position (from 0); an int64 array, (stop - start,), for a slice; an int64 array of the
+        positions' shape for an array of positions."""
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
             return self._slice(start, max(start, stop))
@@ -47,7 +49,7 @@ class Stream:
         return np.concatenate(pieces).astype(np.int64) if pieces else np.empty(0, dtype=np.int64)
 
     def blocks(self, size: int = 2**20) -> Iterator[np.ndarray]:
-        """All of it in order, in int64 arrays of at most `size`."""
+        """Yield the whole stream in order, in int64 arrays, (n,) with n at most `size`."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -81,7 +83,7 @@ class Split:
         self._counts = np.cumsum([0, *(shard["documents"] for _, shard in shards)])
 
     def document(self, number: int) -> np.ndarray:
-        """(length,) int64 ids of a document, bounds included."""
+        """Return the ids of a document, (length,) int64, bounds included."""
         return self.stream[int(self.starts[number]) : int(self.ends[number])]
 
     def document_id(self, number: int) -> str:
@@ -96,5 +98,5 @@ def _map(path: Path, dtype: Any, count: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _names(path: Path) -> list[str]:
-    """The document ids of a shard. Cached, since whoever asks for one of a row asks for the others too."""
+    """Return the document ids of a shard. They are cached, because the ids of a row's documents are read together."""
     return zlib.decompress(Path(f"{path}.ids").read_bytes()).decode().split("\n")[:-1]

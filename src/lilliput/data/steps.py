@@ -1,4 +1,4 @@
-"""Curation steps: what may happen to a document between its source and the tokenizer; nothing else rewrites text."""
+"""Curation steps: the changes to a document between its source and the tokenizer. No other code rewrites text."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from lilliput.data.document import Document
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A document that a step takes out. `reason` is counted in the manifest, so it names no single document."""
+    """A document that a step drops. `reason` is a key of the manifest's counts, so it names no single document."""
 
     reason: str
 
 
 class Step(Config):
-    """One step. Subclass, give `kind` a Literal, register it with @STEPS.add(NAME)."""
+    """A curation step. Subclass it, give `kind` a Literal, and register it with @STEPS.add(NAME)."""
 
     kind: Any = None
 
     def apply(self, document: Document) -> Document | Dropped:
-        """The document, a changed one, or the reason why it is dropped. A function of the document alone."""
+        """Return the document, a changed document, or the reason to drop it. The result depends on the document
+        alone."""
         raise NotImplementedError
 
 
@@ -34,7 +35,7 @@ STEPS: Registry[type[Step]] = Registry("curation step", "lilliput.data")
 
 
 def normalised(text: str) -> str:
-    r"""Unicode NFC with every line end (\r\n, \r) as \n."""
+    r"""Return the text in Unicode NFC, with every line end (\r\n, \r) as \n."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return unicodedata.normalize("NFC", text)

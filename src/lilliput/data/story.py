@@ -23,8 +23,8 @@ class Stories(Source):
         from lilliput.storybook import story
 
         for number in range(self.stories):
-            told = story(self.seed, number)
-            yield Document(told.text, f"story:{self.seed}:{number}", told.plan.as_dict())
+            made = story(self.seed, number)
+            yield Document(made.text, f"story:{self.seed}:{number}", made.plan.as_dict())
 
     def fingerprint(self) -> str:
         from lilliput.storybook import VERSION

@@ -21,7 +21,7 @@ from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 
 WHITE = " \t\r\n"
 FIRST_ROWS = 64
-"""Rows that are looked at for the column with the longest text."""
+"""The column with the longest text is found in this many rows."""
 
 
 class Table(FileSource):
@@ -40,20 +40,21 @@ class Table(FileSource):
                 yield document(row, self.column, self.keep, f"{path}:{number}")
 
     def lengths(self, path: Path, errors: Errors, row: Mapping[str, Any]) -> dict[str, float]:
-        """The mean characters of text in each column of `row`, over the file's first rows; 0 for what is no text."""
+        """Return the mean characters of text in each column of `row`, over the file's first rows; 0 for a column
+        without text."""
         rows: list[Mapping[str, Any]] = []
-        with suppress(DataError):  # that a later row cannot be read is not what the person needs to know first
+        with suppress(DataError):  # the missing column is the error to report, not an unreadable later row
             for _, other in islice(self.rows(path, errors), FIRST_ROWS):
                 rows.append(other)
         return mean_lengths(row, rows)
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """(row number from 1, values by column) of one file."""
+        """Yield (row number from 1, values by column) of one file."""
         raise NotImplementedError
 
 
 def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: str) -> Document:
-    """The document in a row. Raises DataError when a column is missing or the text is not text."""
+    """Return the document in a row. Raises DataError when a column is missing, or its value is not text."""
     for wanted in (column, *keep):
         if wanted not in row:
             raise missing_column(wanted, mean_lengths(row, [row]), name)
@@ -66,14 +67,14 @@ def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: s
 
 
 def mean_lengths(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The mean characters of text in each of `columns`; 0 for what is no text."""
+    """Return the mean characters of text in each of `columns`; 0 for a column without text."""
     total = {key: sum(len(row[key]) for row in rows if isinstance(row.get(key), str)) for key in columns}
     return {key: count / len(rows) for key, count in total.items()}
 
 
 def missing_column(column: str, lengths: Mapping[str, float], name: str) -> DataError:
-    """The error for a column that is not there; `lengths` are the characters of text in those that are. It suggests the
-    one with the longest text, or a delimiter where the header was not cut at it."""
+    """Return the error for a missing column. `lengths` are the characters of text in the known columns. The error
+    suggests the column with the longest text, or a delimiter where the header was read as a single column."""
     known = list(lengths)
     problem = f"{name}: no column '{column}'"
     columns = f"the columns are: {', '.join(known) or 'none'}"
@@ -89,7 +90,7 @@ def missing_column(column: str, lengths: Mapping[str, float], name: str) -> Data
 
 
 def others(row: Mapping[str, Any], column: str) -> str:
-    """A hint naming the columns that do hold text, and how the longest one is chosen."""
+    """Return a hint that names the columns with text, and the option that chooses the longest."""
     texts = {key: len(value) for key, value in row.items() if isinstance(value, str) and key != column}
     if not texts:
         return "no column of this row holds text"
@@ -99,8 +100,8 @@ def others(row: Mapping[str, Any], column: str) -> str:
 
 @contextmanager
 def _json(name: str) -> Iterator[None]:
-    """Turns what `json` may raise on a row into one line that names it: no JSON, a number of thousands of digits, lists
-    within lists without end."""
+    """Turn the errors of `json` on a row into a DataError that names the row. The row may be no JSON, hold a number of
+    thousands of digits, or nest lists too deeply."""
     try:
         yield
     except JSONDecodeError as error:
@@ -165,7 +166,8 @@ class Csv(Table):
 
 
 class _Record:
-    """The lines that `csv` takes for one record, so that a quote that is never closed can be found."""
+    """The lines that `csv` reads for one record. They are counted, so that a quote that is never closed can be
+    found."""
 
     def __init__(self, numbered: Iterator[tuple[int, str]], delimiter: str):
         self.numbered, self.delimiter = numbered, delimiter
@@ -179,7 +181,8 @@ class _Record:
         self.ended = True
 
     def check(self, path: Path) -> None:
-        """After a record: raises DataError where it is the file's last one and ends inside a quote."""
+        """Check a record after it is read. Raises DataError where it is the file's last record and ends inside a
+        quote."""
         held, self.held = self.held, []
         if not self.ended:
             return
@@ -200,8 +203,8 @@ class _Record:
 
 @SOURCES.add("tinystories_json")
 class TinyStoriesJson(Table):
-    """Files that hold one JSON list: of objects with a "story", as llama2.c's `TinyStories_all_data`, or else with a
-    "text"; or of strings, each a document."""
+    """Files that hold one JSON list. Its entries are objects with a "story", as in llama2.c's `TinyStories_all_data`,
+    or with a "text", or strings."""
 
     kind: Literal["tinystories_json"] = "tinystories_json"
     column: str = Field(default="story", description="the key that holds the text; story: or text, where it is absent")
@@ -222,7 +225,7 @@ class TinyStoriesJson(Table):
 
 
 def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
-    """The entries of a file that is one JSON list, one by one, so that a file of any size can be read."""
+    """Yield the entries of a file that is one JSON list, one by one, so that a file of any size can be read."""
     decoder, rest, begun, ended, number = JSONDecoder(), "", False, False, 0
     for block in text_blocks(path, errors):
         rest = (rest + block).lstrip(WHITE)
@@ -241,7 +244,7 @@ def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
             try:
                 entry, position = decoder.raw_decode(rest, position)
             except JSONDecodeError:
-                break  # the entry goes on in the next block, or the file is damaged: seen at its end
+                break  # the entry continues in the next block, or the file is damaged, which is found at its end
             except (ValueError, RecursionError) as error:
                 with _json(f"{path}:{number + 1}"):
                     raise error
@@ -257,7 +260,7 @@ def _list_entries(path: Path, errors: Errors) -> Iterator[Any]:
 
 
 def _skip(text: str, position: int) -> int:
-    """The next position that holds neither white space nor a comma."""
+    """Return the next position that holds neither white space nor a comma."""
     while position < len(text) and text[position] in WHITE + ",":
         position += 1
     return position

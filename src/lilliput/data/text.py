@@ -56,14 +56,14 @@ class Text(FileSource):
         return ", split on " + ", ".join(f"{names[mark]} ({count:,} files)" for mark, count in used.items())
 
     def separator_of(self, path: Path) -> str:
-        """What this file is split on: the option, or what `auto` finds in it."""
+        """Return the separator of this file: the option's, or for `auto` the separator found in the file."""
         if self.separator != "auto":
             return self.separator
         head, size = [], 0
         for block in text_blocks(path, "replace"):
             head.append(block)
             size += len(block)
-            # A mark that is used at all comes before the largest document could end.
+            # A file that uses the mark has its first mark within the length of the largest document.
             if END_OF_TEXT in block or size > MAX_DOCUMENT_CHARACTERS:
                 break
         text = "".join(head).strip()
@@ -73,7 +73,8 @@ class Text(FileSource):
 
 
 def _split(blocks: Iterable[str], separator: str, path: Path) -> Iterator[str]:
-    """The stripped, non-empty texts between separators. Raises DataError for one beyond the largest document."""
+    """Yield the stripped, non-empty texts between separators. Raises DataError for a text longer than the largest
+    document."""
     pattern = BLANK_LINES if separator == "blank_lines" else re.compile(re.escape(separator))
     rest = ""
     for block in blocks:

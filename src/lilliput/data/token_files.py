@@ -22,12 +22,12 @@ from lilliput.data.tokenizer_files import find
 
 BLOCK = 2**20
 CONTINUING = bytes(range(0x80, 0xC0))
-"""Bytes that go on a character of UTF-8."""
+"""Bytes that continue a character of UTF-8."""
 
 
 @SOURCES.add("bin")
 class TokenFiles(FileSource):
-    """nanoGPT's bare uint16 tokens (those of llama2.c are alike) and llm.c's with a header, versions 1 and 7.
+    """Token files: nanoGPT's bare uint16 (llama2.c's are alike), and llm.c's with a header, versions 1 and 7.
 
     A beginning or end mark of `tokenizer` parts two documents; it belongs to none. A run with that tokenizer takes the
     tokens as they are, so that no step rewrites them, and puts its own marks around each document. Their text, which
@@ -48,12 +48,12 @@ class TokenFiles(FileSource):
                 data = tokenizer.decode_bytes(ids.tolist())
                 if errors == "strict" and (wrong := _not_text(data)) is not None:
                     ends = np.cumsum(tokenizer.token_bytes()[ids])
-                    wrong += int(ends[-1]) - len(data)  # SentencePiece's space before a text is no part of it
+                    wrong += int(ends[-1]) - len(data)  # SentencePiece's space before a text is not part of the text
                     place = start + int(np.searchsorted(ends, wrong, side="right"))
                     raise DataError(
                         f"{path} is not UTF-8 text at token {place:,} (counted from 0) by {self.tokenizer}",
                         "name the tokenizer that made the file, tokenizer.path=FOLDER, or put a replacement character "
-                        "into such text and go on with data.errors=replace",
+                        "into such text with data.errors=replace",
                     )
                 text = data.decode("utf-8", "replace")
                 yield Document(text, f"{path}#{number}", tokens=Tokens(ids, tokenizer, len(data)))
@@ -79,7 +79,8 @@ class TokenFiles(FileSource):
 
 
 def with_tokenizer(data: Mapping[str, Any], path: Any) -> dict[str, Any]:
-    """The values of a data section in which token files without a tokenizer have the one at `path`, if any."""
+    """Return the values of a data section in which token files without a tokenizer get the tokenizer at `path`, if
+    any."""
     sources = data.get("sources")
     if not path or not isinstance(sources, list | tuple):
         return dict(data)
@@ -94,7 +95,8 @@ def _loaded(file: str, size: int, changed: int) -> Tokenizer:
 
 
 def _marks(tokenizer: Tokenizer) -> set[int]:
-    """The ids that part documents: nanoGPT puts the end mark behind each, llm.c and llama2.c put a mark before it."""
+    """Return the ids that separate documents. nanoGPT puts the end mark after each document; llm.c and llama2.c put a
+    mark before it."""
     return {tokenizer.specials[role] for role in ("bos", "eos") if role in tokenizer.specials}
 
 
@@ -106,7 +108,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _documents(path: Path, tokenizer: Tokenizer) -> Iterator[tuple[int, np.ndarray]]:
-    """(place of its first token in the file, uint32 ids) of every document that is not empty."""
+    """Yield (place of the first token in the file, ids, (length,) uint32) of every document that is not empty."""
     tokens, marks, known = _read(path), list(_marks(tokenizer)), tokenizer.vocab_size
     held: list[np.ndarray] = []
     first = length = 0
@@ -125,7 +127,7 @@ def _documents(path: Path, tokenizer: Tokenizer) -> Iterator[tuple[int, np.ndarr
             length += len(held[-1])
             if length > MAX_DOCUMENT_CHARACTERS:
                 raise DataError(
-                    f"{path}: no mark parts the {length:,} tokens from token {first:,} on into documents",
+                    f"{path}: no mark splits the {length:,} tokens from token {first:,} on into documents",
                     "name the tokenizer that made the file: tokenizer.path=FOLDER",
                 )
             if stop is not None:
@@ -138,7 +140,8 @@ def _documents(path: Path, tokenizer: Tokenizer) -> Iterator[tuple[int, np.ndarr
 
 
 def _not_text(data: bytes) -> int | None:
-    """Where bytes are not UTF-8, but for a character that is cut at either end; None where they are."""
+    """Return the first place where bytes are not UTF-8, None where all are. A character that is cut at either end is
+    allowed."""
     whole = data[len(data[:3]) - len(data[:3].lstrip(CONTINUING)) :]
     try:
         codecs.getincrementaldecoder("utf-8")("strict").decode(whole, final=False)

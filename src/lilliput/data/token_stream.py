@@ -1,4 +1,4 @@
-"""TokenStream: the text of ids that come one at a time."""
+"""TokenStream: decode ids that come one at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TokenStream:
-    """Text of ids that come one at a time: what is complete so far, holding back the start of a UTF-8 character."""
+    """A decoder of ids that come one at a time. It holds back the bytes of a UTF-8 character until it is complete."""
 
     def __init__(self, tokenizer: Tokenizer, continuing: bool):
         self._tokenizer, self._continuing = tokenizer, continuing
@@ -19,9 +19,10 @@ class TokenStream:
         self._shown = 0
 
     def push(self, number: int) -> str:
-        """The text that this id completes; often one word, "" in the middle of a character."""
+        """Return the text that this id completes: often a word, and "" in the middle of a character."""
         if self._tokenizer.kind == "other":
-            # Such a tokenizer may join tokens in ways of its own: the whole text is decoded and the new end shown.
+            # A tokenizer of kind "other" may join tokens in its own way, so the whole text is decoded each time, and
+            # the new end is returned.
             self._ids.append(number)
             text = self._tokenizer.decode(self._ids, self._continuing).rstrip("\ufffd")
             new, self._shown = text[self._shown :], max(self._shown, len(text))
@@ -31,5 +32,5 @@ class TokenStream:
         return self._decoder.decode(data)
 
     def flush(self) -> str:
-        """What was held back, as U+FFFD."""
+        """Return the bytes that were held back, as U+FFFD."""
         return self._decoder.decode(b"", final=True)

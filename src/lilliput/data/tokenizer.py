@@ -1,4 +1,4 @@
-"""Tokenizer: text and bytes to ids and back, without loss, in the files that every other tool loads."""
+"""Tokenizer: encode text and bytes into ids and decode them without loss, in the files that every other tool loads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lilliput.data.words import Words
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
-# Names that tokenizers give to the roles, most specific first.
+# The special tokens that may have each role, the most specific name first.
 COMMON = {
     "bos": ("<|begin_of_text|>", "<s>", "<bos>", "<|startoftext|>", "[CLS]", "<|endoftext|>"),
     "eos": ("<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>", "[SEP]"),
@@ -39,13 +39,13 @@ COMMON = {
     "fim_suffix": ("<|fim_suffix|>",),
 }
 
-# Texts longer than this many characters are encoded in parts, cut where a word ends and another one follows.
+# Texts longer than this many characters are encoded in parts, cut where a word ends and another word follows.
 LONG = 2**20
 WORD_END = re.compile(r"[A-Za-z](?= [A-Za-z])")
 
 
 class Tokenizer:
-    """Text to ids and back. Made by `train`, `load` or from the JSON of a `tokenizer.json`.
+    """A tokenizer, made by `train`, by `load`, or from the JSON of a `tokenizer.json`.
 
     kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
                 bytes exactly; "characters" gives every character an id of its own and has no marks; "other" is a
@@ -57,9 +57,9 @@ class Tokenizer:
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
 
-    A text that spells a special token is encoded as plain text. No bounds are added by encode. `continuing` says
-    that a text goes on from another one: the SentencePiece-style kind then puts no mark for a space before it, and
-    takes none off when decoding.
+    A text that spells a special token is encoded as plain text. `encode` adds no bounds. `continuing` marks a text that
+    continues another text: the SentencePiece-style kind then puts no mark for a space before it, and removes no space
+    when decoding.
     """
 
     def __init__(self, content: str, names: Mapping[str, str] | None = None, begins: bool = True):
@@ -75,7 +75,7 @@ class Tokenizer:
         if self.kind == "sentencepiece":
             from tokenizers.normalizers import Replace
 
-            # The space before a text is put there by encode, so that a text can also be continued.
+            # `encode` puts the space before a text itself, so that a continuing text can go without it.
             self.backend.normalizer = Replace(" ", MARK)
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
@@ -98,15 +98,15 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
-        """From a tokenizer.json, a folder with one (a checkpoint, a run, a Hugging Face model), GPT-2's vocab.json
+        """Load a tokenizer.json, a folder that holds it (a checkpoint, a run, a Hugging Face model), GPT-2's vocab.json
         and merges.txt, a SentencePiece or llama2.c model, or nanoGPT's meta.pkl. Raises DataError."""
         from lilliput.data.tokenizer_files import read
 
         return cls(*read(Path(path)))
 
     def save(self, folder: str | Path, context_length: int | None = None) -> None:
-        """Writes tokenizer.json and tokenizer_config.json, which transformers.AutoTokenizer loads: with the beginning
-        mark before a text by its default call, and texts cut at `context_length` where it is asked to truncate."""
+        """Write tokenizer.json and tokenizer_config.json for transformers.AutoTokenizer. Its default call puts the
+        beginning mark before a text, and cuts texts at `context_length` where it is asked to truncate."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         mark = (self.token(self.bos_id), self.bos_id) if self.begins else None
@@ -120,33 +120,34 @@ class Tokenizer:
         settings |= {} if context_length is None else {"model_max_length": context_length}
         write_json(folder / "tokenizer_config.json", settings)
 
-    # ------------------------------------------------------------------ what it is
+    # ------------------------------------------------------------------ properties
 
     @property
     def beginning(self) -> list[int]:
-        """What stands before a text: the beginning mark, or nothing."""
+        """Return the ids before a text: the beginning mark, or nothing."""
         return [self.bos_id] if self.begins else []
 
     @property
     def ends(self) -> frozenset[int]:
-        """The ids that end a text: the end mark, or nothing."""
+        """Return the ids that end a text: the end mark, or nothing."""
         return frozenset([self.eos_id] if self.bounded else [])
 
     @property
     def marks(self) -> dict[str, int | None]:
-        """The ids of the marks as a model's config names them; None for one that there is not."""
+        """Return the ids of the marks by the names of a model's config; None for a missing mark."""
         bos = self.bos_id if self.begins else None
         eos, pad = (self.eos_id, self.pad_id) if self.bounded else (None, None)
         return {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": pad}
 
     @property
     def vocab_size(self) -> int:
-        """One more than the largest id, so that every id fits a table of this size."""
+        """Return one more than the largest id, so that a table of this size has a row for every id."""
         return len(self._pieces)
 
     @cached_property
     def pattern(self) -> str | None:
-        """The published pattern it splits by (qwen2, llama-bpe, gpt-2), None when it is none of them."""
+        """Return the name of the published pattern that splits text (qwen2, llama-bpe, gpt-2), None for another
+        pattern."""
         from tokenizers import Tokenizer, models
 
         for name in PATTERNS:
@@ -158,7 +159,7 @@ class Tokenizer:
 
     @cached_property
     def _cuts(self) -> bool:
-        """Whether it parts text between a letter and a space before a letter, whatever else the text holds."""
+        """Return whether text is always split between a letter and a space before a letter."""
         from tokenizers import Tokenizer, models
 
         if self.kind in ("characters", "other"):
@@ -168,39 +169,40 @@ class Tokenizer:
         return self.pattern is not None or self._spec["pre_tokenizer"] == json.loads(probe.to_str())["pre_tokenizer"]
 
     def token(self, number: int) -> str:
-        """The token as the tokenizer file spells it."""
+        """Return the token as the tokenizer file spells it."""
         return self.backend.id_to_token(number) or ""
 
     def special_id(self, text: str) -> int | None:
-        """The id of the special token that is spelled so, or None."""
+        """Return the id of the special token with this spelling, or None."""
         specials = (
             token["id"] for token in self._spec["added_tokens"] if token["special"] and token["content"] == text
         )
         return next(specials, None)
 
     def token_bytes(self) -> np.ndarray:
-        """(vocab_size,) int64: how many bytes of text each id stands for; 0 for special tokens."""
+        """Return the number of text bytes of each id, (vocab_size,) int64; 0 for special tokens."""
         return np.array([len(piece) for piece in self._pieces], dtype=np.int64)
 
     def scores(self) -> np.ndarray:
-        """(vocab_size,) float32 scores of a SentencePiece-style vocabulary, as SentencePiece numbers BPE pieces: 0
-        for the first 259 ids, then -0, -1, -2 ... Merging the neighbours whose union scores best gives encode's ids.
-        """
+        """Return the scores of a SentencePiece-style vocabulary, (vocab_size,) float32, as SentencePiece numbers BPE
+        pieces: 0 for the first 259 ids, then -0, -1, -2 ... Merging the neighbours whose union scores best gives the
+        ids of `encode`."""
         return -np.maximum(np.arange(self.vocab_size, dtype=np.float32) - 259, 0)
 
     # ------------------------------------------------------------------ text to ids
 
     def encode(self, text: str, continuing: bool = False) -> list[int]:
-        """Ids of a text, without bounds. Raises DataError for a text that has no UTF-8 form (a lone surrogate)."""
+        """Return the ids of a text, without bounds. Raises DataError for a text that has no UTF-8 form (a lone
+        surrogate)."""
         return self.encode_batch([text], continuing)[0]
 
     def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:
-        """Ids of each text."""
+        """Return the ids of each text."""
         return [ids.tolist() for ids in self.encode_arrays(texts, continuing)]
 
     def encode_arrays(self, texts: Sequence[str], continuing: bool = False) -> list[np.ndarray]:
-        """Ids of each text as uint32, for many texts. Words that were met before are looked up (see words.py); a text
-        for which that cannot be done is encoded by `tokenizers`, on all cores and without Python's lock."""
+        """Return the ids of each text, (length,) uint32. Fast for many texts: known words are looked up (see words.py).
+        Other texts are encoded by `tokenizers`, on all cores and without Python's lock."""
         if self.kind != "sentencepiece":
             return self._encode(texts)
         before = "" if continuing else " "
@@ -212,7 +214,8 @@ class Tokenizer:
         )
 
     def encode_bytes(self, data: bytes, continuing: bool = False) -> list[int]:
-        """Ids of any bytes: text where they are UTF-8, byte tokens elsewhere; `decode_bytes` gives them back."""
+        """Return the ids of any bytes: UTF-8 parts are encoded as text, other bytes as byte tokens. `decode_bytes` is
+        the inverse."""
         ids: list[int] = []
         for run in _runs(data):
             if isinstance(run, str):
@@ -229,7 +232,7 @@ class Tokenizer:
 
     @cached_property
     def _words(self) -> Words | None:
-        """The table of words, where their ids put together are those of the text."""
+        """Return the table of words; None where the ids of a text are not the joined ids of its words."""
         plain = self.kind != "other" and (self.kind == "sentencepiece" or not self._spec["normalizer"])
         parted = self._cuts and all(token["special"] for token in self._spec["added_tokens"])
         if not plain or not parted:
@@ -240,8 +243,8 @@ class Tokenizer:
         return _partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
 
     def _encode_long(self, text: str) -> np.ndarray:
-        """A text of any length in parts: what `tokenizers` keeps of it while it works is 100 times its size, and
-        parts can be shared out among the cores. No token spans the cuts, so the ids are the same."""
+        """Encode a text of any length in parts, because `tokenizers` needs 100 times the size of its input in memory,
+        and can encode parts on several cores. No token spans a cut, so the ids are the same."""
         ids: list[np.ndarray] = []
         start = 0
         while start < len(text):
@@ -259,14 +262,15 @@ class Tokenizer:
             check_known(texts, self._spec["model"]["vocab"])
         try:
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        except TypeError:  # what `tokenizers` says of half a surrogate pair
+        except TypeError:  # `tokenizers` raises it for half a surrogate pair
             for text in texts:
                 _check_unicode(text)
             raise
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
     def _encode_marks(self, text: str, continuing: bool) -> np.ndarray:
-        """A text in which U+2581 itself may occur: it is spelled in bytes, since the piece means a space."""
+        """Encode a text in which U+2581 itself may occur. The character is encoded in bytes, because its piece means a
+        space."""
         ids: list[int] = []
         for place, part in enumerate(text.split(MARK)):
             if place:
@@ -279,7 +283,7 @@ class Tokenizer:
     # ------------------------------------------------------------------ ids to text
 
     def decode(self, ids: Sequence[int], continuing: bool = False) -> str:
-        """Text of ids, special tokens left out; U+FFFD where the bytes are not UTF-8."""
+        """Return the text of ids without special tokens, with U+FFFD where the bytes are not UTF-8."""
         if self.kind == "other":
             before = self._before if continuing else []
             text = self.backend.decode([*before, *ids], skip_special_tokens=True)
@@ -287,21 +291,21 @@ class Tokenizer:
         return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
-        """The exact bytes of ids, special tokens left out."""
+        """Return the exact bytes of ids without special tokens."""
         if self.kind == "other":
             return self.decode(list(ids), continuing).encode()
         data = b"".join([self._pieces[number] for number in ids])
         return data if continuing or not self._prefix else data.removeprefix(b" ")
 
     def stream(self, continuing: bool = False) -> TokenStream:
-        """A decoder for ids that come one at a time."""
+        """Return a decoder for ids that come one at a time."""
         return TokenStream(self, continuing)
 
     # ------------------------------------------------------------------ tables
 
     def _roles(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Ids by role. A tokenizer with only one of beginning and end uses it for both, as GPT-2 does; padding is
-        never learned, so any token will do for it."""
+        """Return the ids by role. A tokenizer with only a beginning or only an end mark uses that mark for both, as
+        GPT-2 does. Padding is never learned, so any token may serve as padding."""
         roles = {}
         for role, common in COMMON.items():
             found = (self.backend.token_to_id(name) for name in (names.get(role), *common) if name)
@@ -321,7 +325,7 @@ class Tokenizer:
 
     @cached_property
     def _pieces(self) -> list[bytes]:
-        """The bytes that each id stands for; b'' for special tokens and for ids without a token."""
+        """Return the bytes of each id; b'' for special tokens and for ids without a token."""
         vocabulary = self.backend.get_vocab(with_added_tokens=True)
         added = {token["id"]: token for token in self._spec["added_tokens"]}
         special = {number for number, token in added.items() if token["special"]} | set(self.specials.values())
@@ -343,22 +347,23 @@ class Tokenizer:
 
     @cached_property
     def _byte_ids(self) -> list[int]:
-        """The id of each single byte. Raises DataError for a tokenizer without all of them."""
+        """Return the id of each single byte. Raises DataError for a tokenizer that lacks a byte."""
         byte_of = {byte: character for character, byte in byte_characters().items()}
         names = (byte_of[byte] if self.kind == "bpe" else f"<0x{byte:02X}>" for byte in range(256))
         ids = [number for name in names if (number := self.backend.token_to_id(name)) is not None]
         if len(ids) < 256:
-            raise DataError("this tokenizer has no token for every byte, so it cannot encode what is not text")
+            raise DataError("this tokenizer has no token for every byte, so it cannot encode bytes that are not text")
         return ids
 
     @cached_property
     def _before(self) -> list[int]:
-        """Ids of a word, for a decoder that treats the first of a text unlike those that follow."""
+        """Return the ids of a word, to put before others for a decoder that treats the first token of a text
+        differently."""
         return self._encode(["a"])[0].tolist()
 
     @cached_property
     def _prefix(self) -> list[int]:
-        """Ids of the space that the SentencePiece-style kind puts before a text."""
+        """Return the ids of the space that the SentencePiece-style kind puts before a text."""
         return self._encode([" "])[0].tolist() if self.kind == "sentencepiece" else []
 
 
@@ -368,7 +373,7 @@ def _partly(
     one: Callable[[str], np.ndarray],
     many: Callable[[Sequence[str]], list[np.ndarray]],
 ) -> list[np.ndarray]:
-    """Ids of each text: by `one` for those that are `special`, by `many` for the rest together."""
+    """Return the ids of each text: `one` encodes each `special` text, `many` encodes all other texts together."""
     flags = [special(text) for text in texts]
     rest = iter(many([text for text, flag in zip(texts, flags, strict=True) if not flag]))
     return [one(text) if flag else next(rest) for text, flag in zip(texts, flags, strict=True)]
@@ -382,7 +387,7 @@ def _check_unicode(text: str) -> None:
 
 
 def _runs(data: bytes) -> Iterator[str | bytes]:
-    """Bytes as runs of text and runs that are not UTF-8."""
+    """Split bytes into runs of text and runs that are not UTF-8."""
     start = 0
     while start < len(data):
         try:

@@ -1,4 +1,4 @@
-"""What a tokenizer file of others may hold: its parts, plain bounds on ids and pieces, patterns that cannot explode."""
+"""Checks of others' tokenizer files: their parts, bounds on ids and pieces, and patterns that cannot take for ever."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from lilliput.base.errors import DataError, FileError
 from lilliput.base.reading import from_json
 
 LARGEST_ID = 2**21
-"""Ids reach from 0 to here: eight times the largest vocabulary that is known. A table has a row for each up to the
-largest one."""
+"""Ids are below this number, eight times the largest known vocabulary. The bound is needed because a table has a row
+for every id up to the largest."""
 LONGEST_PIECE = 1024
-"""Characters of a piece: what merges make a piece is looked for at every place inside it."""
+"""Most characters of a piece. The bound is needed because the merges of a piece are searched at every place inside
+it."""
 LONGEST_PATTERN = 5000
 MOST_REPEATS = 1000
 OPEN_REPEATS = 3
-"""Parts of one alternative that may match without end: the time to find that none fits grows with that power."""
+"""Most endless repeats in one alternative. The time to find that an alternative does not match grows with the text's
+length to this power."""
 PARTS = frozenset(["added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"])
 
 
 @contextmanager
 def trusted(what: str) -> Iterator[None]:
-    """Turns whatever the library `tokenizers` ends with into a DataError that begins with `what`: it raises bare
-    Exceptions, and what its Rust panics with is not even one of these."""
+    """Turn every error of the library `tokenizers` into a DataError that begins with `what`. The library raises bare
+    Exceptions, and a panic of its Rust code is not even a subclass of Exception."""
     try:
         yield
     except DataError:
@@ -37,8 +39,7 @@ def trusted(what: str) -> Iterator[None]:
 
 
 def check_spec(spec: Any) -> None:
-    """Raises FileError for the value of a tokenizer.json that cannot be one, or that would cost memory or time beyond
-    what it is worth."""
+    """Raise FileError for a value that is not a tokenizer.json, or that would cost unbounded memory or time."""
     if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
         raise FileError("is not a tokenizer.json: it has no 'model'")
     added = spec.get("added_tokens") or []
@@ -49,14 +50,14 @@ def check_spec(spec: Any) -> None:
         check_vocabulary(ids)
     prefix, merges = spec["model"].get("continuing_subword_prefix"), spec["model"].get("merges")
     if prefix and merges and not (isinstance(prefix, str) and _all_go_on(merges, prefix)):
-        # `tokenizers` cuts so many bytes off each right half, wherever that is, and ends the process.
+        # `tokenizers` cuts the prefix's length off each right half unchecked. Where it cannot, it ends the process.
         raise FileError(f"has merges whose right halves do not begin with its prefix {str(prefix)[:20]!r}")
     for pattern in _patterns([spec.get(part) for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor")]):
         check_pattern(pattern)
 
 
 def _all_go_on(merges: Any, prefix: str) -> bool:
-    """Whether the right half of every merge begins with the prefix of what goes on a word."""
+    """Return whether the right half of every merge begins with `prefix`, the mark of a piece that continues a word."""
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges] if _is_list(merges) else []
     return all(_is_list(pair) and len(pair) == 2 and str(pair[1]).startswith(prefix) for pair in pairs)
 
@@ -66,14 +67,15 @@ def _is_list(value: Any) -> bool:
 
 
 def check_vocabulary(ids: Mapping[Any, Any]) -> None:
-    """Raises FileError for an id that is none: `tokenizers` goes through all numbers up to the largest."""
+    """Raise FileError for an id out of range. The bound is needed because `tokenizers` goes through all numbers up to
+    the largest id."""
     for number in ids.values():
         if type(number) is not int or not 0 <= number < LARGEST_ID:
             raise FileError(f"has the id {str(number)[:40]}: ids are whole numbers from 0 to {LARGEST_ID - 1:,}")
 
 
 def checked(content: str) -> str:
-    """The text of a tokenizer.json, as it is given. Raises DataError as `check_spec` does."""
+    """Return the text of a tokenizer.json unchanged. Raises DataError where `check_spec` refuses it."""
     try:
         check_spec(from_json(content))
     except FileError as error:
@@ -82,14 +84,14 @@ def checked(content: str) -> str:
 
 
 def complete(content: str) -> str:
-    """The text of a tokenizer.json with every part: one that lacks some gets them as `tokenizers` writes them."""
+    """Return the text of a tokenizer.json with every part. Missing parts are added as `tokenizers` writes them."""
     from tokenizers import Tokenizer as Backend
 
     return content if from_json(content).keys() >= PARTS else Backend.from_str(content).to_str(pretty=True)
 
 
 def _patterns(parts: list[Any]) -> Iterator[str]:
-    """Every regular expression in the parts of a tokenizer.json, however they are nested."""
+    """Yield every regular expression in the parts of a tokenizer.json, at any depth."""
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
@@ -101,7 +103,7 @@ def _patterns(parts: list[Any]) -> Iterator[str]:
 
 
 def spelled_bytes(token: str, alphabet: Mapping[str, int]) -> bytes:
-    """The bytes that a token of byte-level BPE spells. Raises DataError for characters that spell none."""
+    """Return the bytes that a token of byte-level BPE spells. Raises DataError for a character that spells no byte."""
     try:
         return bytes(alphabet[character] for character in token)
     except KeyError as error:
@@ -109,7 +111,7 @@ def spelled_bytes(token: str, alphabet: Mapping[str, int]) -> bytes:
 
 
 def check_pieces(pieces: Sequence[str], where: str) -> None:
-    """Raises DataError for a vocabulary of pieces that are too many or too long."""
+    """Raise DataError for a vocabulary of too many or too long pieces."""
     if len(pieces) > LARGEST_ID:
         raise DataError(f"{where} has {len(pieces):,} pieces, of at most {LARGEST_ID:,}")
     longest = max(map(len, pieces), default=0)
@@ -128,7 +130,7 @@ _TOKEN = re.compile(
 
 
 class _Group:
-    """What has been read of a group: whether its length or its choice is open, and its endless repeats."""
+    """The part of a group that has been read: whether its length or its choice is open, and its endless repeats."""
 
     def __init__(self) -> None:
         self.varies = False
@@ -140,9 +142,12 @@ class _Group:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises FileError for a regular expression whose matching can take exponential time, or a high power of a text's
-    length: a repeated group that repeats or chooses inside itself, back references, many endless repeats in a row. No
-    published tokenizer has such a pattern: they split text into runs of letters, digits, signs and white space."""
+    """Raise FileError for a regular expression whose matching can take exponential time, or a high power of a text's
+    length.
+
+    Such patterns have a repeated group that repeats or chooses inside itself, back references, or many endless repeats
+    in a row. No published tokenizer has such a pattern: published patterns split text into runs of letters, digits,
+    signs and white space."""
     if len(pattern) > LONGEST_PATTERN:
         raise FileError(f"has a regular expression of {len(pattern):,} characters, of at most {LONGEST_PATTERN:,}")
     groups, last, place, times = [_Group()], None, 0, 1
@@ -177,7 +182,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def _repeat(pattern: str, text: str, outer: _Group, inner: _Group | None) -> None:
-    """A repeat of the group that was just closed, or of a single character where `inner` is None."""
+    """Count a repeat of the group that was just closed, or of a single character where `inner` is None."""
     counts = _counts(text)
     endless = text[0] in "*+" or (text[0] == "{" and text.rstrip("?+}").endswith(","))
     once = text[0] == "?" or (counts and max(counts) <= 1 and not endless)
@@ -192,7 +197,7 @@ def _counts(repeat: str) -> list[int]:
 
 
 def _set_end(pattern: str, place: int) -> int:
-    """Where a set such as [^\\s[a-z]] ends; sets lie within sets."""
+    """Return the end of a set such as [^\\s[a-z]]. Sets may lie within sets."""
     depth = 1
     place += pattern.startswith("^", place)
     place += pattern.startswith("]", place)

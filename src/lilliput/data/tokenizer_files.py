@@ -1,4 +1,4 @@
-"""Tokenizer files of others: finding tokenizer.json; the formats of GPT-2, SentencePiece, llama2.c and nanoGPT."""
+"""Read others' tokenizer files: tokenizer.json, and the formats of GPT-2, SentencePiece, llama2.c and nanoGPT."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NORMAL = 1  # SentencePiece's type of an ordinary piece
 
 
 def read(path: Path) -> tuple[str, dict[str, str], bool]:
-    """The text of a tokenizer.json, the special tokens by role named beside it, and whether a text begins with the
-    beginning mark. Raises DataError."""
+    """Return the text of a tokenizer.json, the special tokens by role from the file beside it, and whether a text
+    begins with the beginning mark. Raises DataError."""
     file = find(path)
     with reading(file):
         if file.name.endswith("vocab.json"):
@@ -45,7 +45,8 @@ def read(path: Path) -> tuple[str, dict[str, str], bool]:
 
 
 def find(path: Path) -> Path:
-    """The tokenizer file that a path means: itself, or one in the folder (a checkpoint, a run, a run's name)."""
+    """Return the tokenizer file of a path: the path itself, or a file in its folder (a checkpoint, a run, a run's
+    name)."""
     path = path.expanduser()
     if not path.exists() and (Path("runs") / path).is_dir():
         path = Path("runs") / path
@@ -63,7 +64,7 @@ def find(path: Path) -> Path:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """A tokenizer_config.json; nothing when there is no such file."""
+    """Return the values of a tokenizer_config.json; an empty dictionary without such a file."""
     if not file.is_file():
         return {}
     try:
@@ -73,7 +74,7 @@ def _settings(file: Path) -> dict[str, Any]:
 
 
 def _names(settings: dict[str, Any]) -> dict[str, str]:
-    """Special tokens by role."""
+    """Return the special tokens by role."""
     names = {}
     for role in ("bos", "eos", "pad", "unk"):
         value = settings.get(f"{role}_token")
@@ -84,15 +85,15 @@ def _names(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def read_gpt2(file: Path) -> str:
-    """GPT-2's pair of files, NAMEvocab.json and NAMEmerges.txt, as a tokenizer.json with its pattern."""
+    """Return GPT-2's pair of files, NAMEvocab.json and NAMEmerges.txt, as a tokenizer.json with GPT-2's pattern."""
     from tokenizers import AddedToken, Tokenizer, decoders, models
 
     from lilliput.data.patterns import byte_level
 
     merges = file.with_name(file.name.removesuffix("vocab.json") + "merges.txt")
     if not merges.is_file():
-        raise DataError(f"{file} needs {merges.name} beside it, which is not there")
-    # Both are read here: the library would read on in a device or a hole in a file without end.
+        raise DataError(f"{file} needs {merges.name} beside it, which is missing")
+    # Both files are read here, because the library has no bound: it would read a device for ever.
     lines = read_text(merges).split("\n")
     pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     if wrong := next((pair for pair in pairs if len(pair) != 2), None):
@@ -113,7 +114,8 @@ def read_gpt2(file: Path) -> str:
 
 
 def read_sentencepiece(data: bytes, file: Path) -> str:
-    """A SentencePiece BPE model with byte fallback (its ModelProto, field 1: piece, score, type)."""
+    """Return a SentencePiece BPE model with byte fallback as a tokenizer.json (its ModelProto, field 1: piece, score,
+    type)."""
     try:
         pieces = [_piece(value) for field, value in _fields(data) if field == 1]
     except (IndexError, ValueError, struct.error, TypeError, AttributeError):
@@ -127,7 +129,7 @@ def _piece(data: bytes) -> tuple[str, float, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """(number, value) of each field of a protobuf message."""
+    """Yield (number, value) of each field of a protobuf message."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
@@ -155,8 +157,9 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_llama2c(data: bytes, file: Path) -> str:
-    """llama2.c's tokenizer.bin: int32 longest piece, then float32 score, int32 length and bytes of each piece. The
-    first pieces are unknown, beginning, end and 256 bytes; spaces are written as spaces."""
+    """Return llama2.c's tokenizer.bin as a tokenizer.json. The file holds the longest piece's length (int32), then for
+    each piece its score (float32), length (int32) and bytes. The first pieces are unknown, beginning, end and 256
+    bytes. Spaces are written as spaces."""
     pieces: list[str] = []
     scores: list[float | None] = []
     position = 4
@@ -170,14 +173,15 @@ def read_llama2c(data: bytes, file: Path) -> str:
             scores.append(score if len(pieces) > 259 else None)
     except (struct.error, ValueError):
         raise DataError(f"{file} is not a llama2.c tokenizer") from None
-    # Its writer pads the two bounds with newlines, so that they show when printed.
+    # llama2.c's writer puts newlines around the two bounds, so that they are visible when printed.
     return _from_scores(
         [piece.strip("\n") if place in (1, 2) else piece for place, piece in enumerate(pieces)], scores, file
     )
 
 
 def _from_scores(pieces: Sequence[str], scores: Sequence[float | None], file: Path) -> str:
-    """A tokenizer.json from pieces and their scores; None marks bounds and bytes, which no merge makes."""
+    """Return a tokenizer.json made of pieces and their scores. The score is None for bounds and bytes, which no merge
+    makes."""
     from lilliput.data.tokenizer_training import BYTES, byte_pieces, sentencepiece_backend
 
     check_pieces(pieces, str(file))

@@ -1,4 +1,4 @@
-"""Training tokenizers: byte-level BPE and the SentencePiece-style kind, as `tokenizers` objects that save anywhere."""
+"""Train tokenizers, byte-level BPE and the SentencePiece-style kind, as objects of the library `tokenizers`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ BYTES = 256
 # Characters rarer than this share of the sample are left to the byte pieces (SentencePiece's character_coverage).
 COVERAGE = 0.9999
 LONGEST_RUN = 256
-"""Characters of a run of letters, of signs or of white space: far more than any word has."""
+"""Longest run of letters, signs or white space, in characters. No word is nearly as long."""
 LONG_BLANK = re.compile(rf"\s{{{LONGEST_RUN}}}")
 SIGNS = r"!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
-"""Punctuation of ASCII and of Chinese and Japanese, which parts words where no space does."""
-# Letters with marks between them (Thai, Devanagari) are neither one kind nor the other for `re`: four times as many.
+"""Punctuation of ASCII and of Chinese and Japanese, which separates words without a space."""
+# Letters with marks between them (Thai, Devanagari) are not one kind of character for `re`. Their runs may be four
+# times as long.
 LONG = re.compile(
     rf"[^\W\d_]{{{LONGEST_RUN}}}|[^\w\s]{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}|[^\s\d{SIGNS}]{{{4 * LONGEST_RUN}}}"
 )
@@ -55,8 +56,9 @@ def _train(backend: Backend, texts: Iterable[str], trainer: Any) -> None:
 
 
 def without_long_runs(text: str) -> Iterator[str]:
-    """The text in parts, cut inside what the pre-split may take for one word of more than LONGEST_RUN characters: the
-    trainer's time grows with the square of a word. Text of words, in any script, is one part."""
+    """Yield the text in parts, cut inside a run that the pre-split may take for a word of more than LONGEST_RUN
+    characters. The trainer's time grows with the square of a word's length. Text of ordinary words, in any script, is
+    one part."""
     longest = max(map(len, text.split()), default=0)
     if longest <= LONGEST_RUN and not LONG_BLANK.search(text):
         yield text
@@ -113,7 +115,7 @@ def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backen
 
 
 def _characters(texts: Sequence[str], room: int) -> list[str]:
-    """Characters that get a piece of their own: the most frequent ones, the space mark first."""
+    """Return the characters that get a piece of their own: the space mark, then the most frequent characters."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
@@ -130,7 +132,7 @@ def _characters(texts: Sequence[str], room: int) -> list[str]:
 
 
 def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
-    """At most `room` pieces: `characters`, and merges in the order in which they were learned."""
+    """Return at most `room` pieces: `characters`, and merges in the order in which they were learned."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer
@@ -151,20 +153,21 @@ def _learn(texts: Sequence[str], characters: list[str], room: int) -> list[str]:
 
 
 def _marks(begin: bool):
-    """The normalizer that writes marks for spaces, with a further one before the text when `begin`."""
+    """Return the normalizer that writes marks for spaces, with a further mark before the text when `begin`."""
     from tokenizers.normalizers import Prepend, Replace, Sequence
 
     return Sequence([Prepend(MARK), Replace(" ", MARK)]) if begin else Replace(" ", MARK)
 
 
 def byte_pieces() -> list[str]:
-    """The first 259 pieces of a SentencePiece vocabulary with byte fallback."""
+    """Return the first 259 pieces of a SentencePiece vocabulary with byte fallback."""
     return [UNKNOWN, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(BYTES))]
 
 
 def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved: Sequence[str], split) -> Backend:
-    """A tokenizer with the ids of `pieces` and then `reserved`. It merges the neighbours whose union comes first in
-    `ranked`, whichever way that union was first made: SentencePiece's and llama2.c's rule with score = -rank."""
+    """Return a tokenizer with the ids of `pieces` and then `reserved`. It merges the neighbours whose union comes first
+    in `ranked`, however this union was first made. SentencePiece and llama2.c have the same rule, with score =
+    -rank."""
     from tokenizers import AddedToken, Tokenizer, decoders
     from tokenizers.models import BPE
 
@@ -189,7 +192,8 @@ def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved
 
 
 def merges(ranked: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
-    """Every pair of known pieces that makes a piece of `ranked`, in that order."""
+    """Return every pair of known pieces that makes a piece of `ranked`, in the order of `ranked`. Example: for the
+    pieces "ab", "abc" the merges are (a, b), (a, bc) and (ab, c), as far as both halves are known."""
     return [
         (piece[:cut], piece[cut:])
         for piece in ranked

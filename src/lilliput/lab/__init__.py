@@ -1,1 +1,1 @@
-"""Many runs and one: the queue of experiments, their comparison, the report and the picture of a run."""
+"""Many runs: the queue of experiments, and the comparison of runs."""

@@ -1,4 +1,4 @@
-"""compare.html: several runs on one offline page: who is best and how sure that is, three curves, speed, samples."""
+"""compare.html: several runs on one offline page, with a verdict and its certainty, curves, speed and samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilliput.runs.samples_file import Sample
 
 AXES = (("tokens", "tokens"), ("flops", "training FLOPs"), ("seconds", "wall time"))
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
-# A first stretch that falls from random guessing would press all that matters into the lowest tenth of a chart.
+# The first losses fall from random guessing. Drawn whole, they would press all other losses into a tenth of the chart.
 SHOWN_RANGE = 0.35
 OWN_STYLE = """
 .side { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 12px; margin: 0 0 22px; }
@@ -43,7 +43,7 @@ def write_page(comparison: Comparison, path: Path) -> Path:
 
 
 def page(comparison: Comparison) -> str:
-    """The whole page as HTML."""
+    """Return the whole page as HTML."""
     sections = (_head, _scores, _curves, _convergence, _samples, _settings, _repeat)
     body = "\n".join(filter(None, (section(comparison) for section in sections)))
     colours = "".join(f".swatch.c{i} {{ background: var(--s{i}); }}\n" for i in range(COLOURS))
@@ -65,15 +65,15 @@ def _head(comparison: Comparison) -> str:
 
 
 def verdict(comparison: Comparison) -> str:
-    """One sentence: which is best, by how much over the next, and whether that is known."""
+    """Return a sentence that names the best group, its lead over the next, and whether chance explains the lead."""
     scored = [(group, found) for group in comparison.groups if (found := group.estimate)]
     if len(scored) < 2:
         ((only, estimate),) = scored
-        return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to set beside it."
+        return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to compare with."
     (best, least), (second, more) = scored[:2]
     if not best.same_text(second):
         scores = f"{best.name} {least.mean:.3f} bits per byte, {second.name} {more.mean:.3f}"
-        return f"{scores}, on different text: which is better is not known (see the notes)."
+        return f"{scores}, on different text: which model is better is not known (see the notes)."
     lowest = f"{best.name} has the lowest score"
     lead = f"{least.mean:.3f} bits per byte: {more.mean - least.mean:.3f} below {second.name}"
     found = next((one for worse, better, one in comparison.differences if (better, worse) == (best, second)), None)
@@ -82,7 +82,7 @@ def verdict(comparison: Comparison) -> str:
             f"{best.name} has the lowest score, {lead}. Seeds do not differ at all here, so there is nothing to test."
         )
     if found is None:
-        return f"{lowest}, {lead}. Whether that is chance is not known: it takes two seeds of each."
+        return f"{lowest}, {lead}. Whether this lead is chance is not known: a test needs two seeds of each."
     test = f"(Welch's t-test, p = {found.p:.2g}, {found.degrees:.1f} degrees of freedom)"
     if found.p < comparison.significant:
         return f"{best.name} is best, {lead}, which chance between seeds would seldom give {test}."
@@ -97,7 +97,7 @@ def _scores(comparison: Comparison) -> str:
 
 
 def _table(groups: Sequence[Group] | None, head: list[str], rows: Iterable[list[str]]) -> str:
-    """A table of text; where `groups` are given, each row's first cell shows its colour."""
+    """Return a table of text. Where `groups` are given, the first cell of each row shows the group's colour."""
     columns = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head[1:])
     lines = []
     for number, (name, *cells) in enumerate(rows):
@@ -116,7 +116,7 @@ def _swatch(number: int) -> str:
 
 def _curves(comparison: Comparison) -> str:
     charts = "".join(_chart(comparison, x, label) for x, label in AXES)
-    seeds = " Thin lines are seeds, the thick one their mean." if _has_seeds(comparison) else ""
+    seeds = " Thin lines are seeds, the thick line is their mean." if _has_seeds(comparison) else ""
     return (
         '<h2>How they learnt</h2><p class="quiet">Validation bits per byte; a steep beginning is cut off.'
         f"{seeds}</p>{charts}"
@@ -145,14 +145,14 @@ def _chart(comparison: Comparison, x: str, label: str) -> str:
 
 
 def _ceiling(comparison: Comparison) -> float:
-    """The highest loss that is drawn: every run's best is."""
+    """Return the highest loss that is drawn. The best loss of every run is below it."""
     curves = [[bits for _, bits in run.curve("tokens")] for run in comparison.runs]
     best = [min(curve) for curve in curves if curve]
     return max(*best, min(best) + SHOWN_RANGE * (max(max(curve) for curve in curves if curve) - min(best)))
 
 
 def _unit(most: float) -> tuple[float, str]:
-    """A power of 1,000 that makes the numbers short, and what they then count."""
+    """Return a power of 1,000 that makes the numbers short, and the unit of the numbers divided by it."""
     power = 0
     while most >= 1000 and power < len(PREFIXES) - 1:
         most, power = most / 1000, power + 1
@@ -175,19 +175,19 @@ def _convergence(comparison: Comparison) -> str:
 
 
 def _samples(comparison: Comparison) -> str:
-    """The last samples of one run a group, prompt by prompt."""
+    """Show the last samples of one run a group, prompt by prompt."""
     shown = [(number, group.name, group.runs[0]) for number, group in enumerate(comparison.groups)]
-    told = [(number, name, _last_samples(run)) for number, name, run in shown]
-    prompts = list(dict.fromkeys(prompt for _, _, samples in told for prompt in samples))
+    last = [(number, name, _last_samples(run)) for number, name, run in shown]
+    prompts = list(dict.fromkeys(prompt for _, _, samples in last for prompt in samples))
     if not prompts:
         return ""
-    parts = ["<h2>What they tell</h2>"]
+    parts = ["<h2>Last samples</h2>"]
     if _has_seeds(comparison):
-        parts.append('<p class="quiet">Of each group, its first run.</p>')
+        parts.append('<p class="quiet">The samples of a group are its first run\'s.</p>')
     for index, prompt in enumerate(prompts):
         cards = "".join(
             f"<div><h3>{_swatch(number)}{escape(name)}</h3><p>{as_told(samples[prompt])}</p></div>"
-            for number, name, samples in told
+            for number, name, samples in last
             if prompt in samples
         )
         side = f'<div class="side">{cards}</div>'

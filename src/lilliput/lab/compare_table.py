@@ -16,7 +16,7 @@ INTERVAL = "± is a 95% interval by Student's t over seeds."
 
 
 def markdown(comparison: Comparison) -> str:
-    """Tables of scores and speed, of differences, and of convergence, with the notes that belong to them."""
+    """Return tables of scores and speed, of differences, and of convergence, with their notes."""
     parts = [as_markdown(*scores(comparison))]
     if comparison.differences:
         parts += [as_markdown(*differences(comparison)), caveat(comparison)]
@@ -28,7 +28,8 @@ def markdown(comparison: Comparison) -> str:
 
 
 def as_markdown(head: Row, rows: Iterable[Row]) -> str:
-    """One table; its first column reads to the left, the others to the right. A bar inside a cell is escaped."""
+    """Return a Markdown table. The first column is aligned left, every other column right. A bar inside a cell is
+    escaped."""
     rule = [":--", *("--:" for _ in head[1:])]
     lines = [head, rule, *rows]
     return "\n".join(
@@ -40,7 +41,7 @@ def as_markdown(head: Row, rows: Iterable[Row]) -> str:
 
 
 def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """A row a group, the best first: score, size, tokens, time, speed, energy."""
+    """Return the head, and a row a group, the best first: score, size, tokens, time, speed, energy."""
     head = ["model", "bits per byte", "parameters", "tokens", "wall time", "tokens/s", "of matmul peak", "kWh"]
     columns: list[tuple[str, Callable[[float], str]]] = [
         ("parameters", lambda value: f"{value:,.0f}"),
@@ -58,11 +59,11 @@ def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def differences(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """A row for each pair of groups that can be tested."""
+    """Return the head, and a row for each pair of groups that can be tested."""
     head = ["pair", "difference", "95% interval", "degrees of freedom", "p"]
     rows = [
         [
-            f"{worse.name} less {better.name}",
+            f"{worse.name} minus {better.name}",
             f"{found.difference:.4f}",
             f"{found.difference - found.margin:.4f} to {found.difference + found.margin:.4f}",
             f"{found.degrees:.1f}",
@@ -74,7 +75,7 @@ def differences(comparison: Comparison) -> tuple[Row, list[Row]]:
 
 
 def convergence(comparison: Comparison) -> tuple[Row, list[Row]]:
-    """A row a group: tokens and seconds at which its validation loss reached each level."""
+    """Return the head, and a row a group: tokens and seconds at which its validation loss reached each level."""
     head = ["model", *(f"to {level:.4g}" for level in comparison.levels)]
     return head, [[group.name, *(_reached(group, level) for level in comparison.levels)] for group in comparison.groups]
 
@@ -100,7 +101,7 @@ def _cell(value: float | None, text: Callable[[float], str]) -> str:
 
 
 def caveat(comparison: Comparison) -> str:
-    """What the test is and what it cannot show."""
+    """Return sentences on the test and its limits."""
     if not comparison.differences:
         return _untested(comparison)
     pairs = len(comparison.differences)
@@ -112,7 +113,7 @@ def caveat(comparison: Comparison) -> str:
     if least < SURE:
         parts.append(
             f"With {least} seeds on a side a difference is an observation, not a finding: the intervals are wide, and "
-            "a large p does not say that there is no difference."
+            "a large p does not show that there is no difference."
         )
     if pairs > 1:
         parts.append(
@@ -123,30 +124,30 @@ def caveat(comparison: Comparison) -> str:
 
 
 def _untested(comparison: Comparison) -> str:
-    """Why there is no test, and what the seeds that there are show."""
+    """Return sentences on why there is no test, and on the distance between the known seeds."""
     several = [group.name for group in comparison.groups if len(group.scores) > 1]
     known = f"{INTERVAL} " if several else ""
     if len(comparison.groups) == 1:
         repeats = "" if several else "These are repeats of one seed: they do not show how far seeds lie apart. "
         return f"{known}{repeats}There is no other model to test against."
     needs = (
-        f"{known}No difference could be tested: that takes two models with two or more seeds each, "
+        f"{known}No difference could be tested: a test needs two models with two or more seeds each, "
         "scored on the same text."
     )
     if not several:
         return (
-            f"{needs} How far apart two seeds of one recipe lie is not known here, so no difference above is known to "
-            "be more than that."
+            f"{needs} The distance between two seeds of one recipe is not known here, so every difference above may be "
+            "chance."
         )
     alone = "" if len(several) == len(comparison.groups) else " alone"
-    return f"{needs} How far seeds lie apart is known of {', '.join(several)}{alone}."
+    return f"{needs} The distance between seeds is known for {', '.join(several)}{alone}."
 
 
 # ---------------------------------------------------------------------------- plain values
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:
-    """Everything that the tables hold, as numbers."""
+    """Return the numbers of all tables as plain values."""
     return {
         "groups": [_plain_group(group, comparison.levels) for group in comparison.groups],
         "differences": [

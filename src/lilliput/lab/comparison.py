@@ -1,4 +1,4 @@
-"""Comparison: several runs side by side as plain numbers: seeds grouped, differences tested, speed of convergence."""
+"""Comparison: several runs as plain numbers, with seeds grouped, differences tested and speeds of convergence."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lilliput.model.counts import flops_per_token
 from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.record import RunRecord, as_number
 
-# What tells two runs of one recipe apart.
+# Keys in which two runs of one recipe may differ.
 OWN = ("name", "seed")
 LEVEL_SHARES = (0.5, 0.25, 0.1, 0.03)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One run: `label` is its name, or its folder where two share a name."""
+    """A run to compare. `label` is its name, or its folder where two runs share a name."""
 
     record: RunRecord
     label: str
@@ -47,8 +47,8 @@ class Compared:
 
     @property
     def text(self) -> tuple[Any, ...]:
-        """What the score is of: runs for which this is equal were scored on the same text. A part is cut by tokens, so
-        it is another one under another tokenizer or another number of them."""
+        """Return the identity of the scored text: runs with an equal value were scored on the same text. A part of the
+        text is cut by tokens, so it differs with the tokenizer and with the number of tokens."""
         evaluate, data = self.record.recipe.get("evaluate") or {}, _data(self.record)
         part = evaluate.get("final_tokens") if self.ended else evaluate.get("tokens", EvaluateConfig().tokens)
         cut = (part, data.get("tokenizer")) if part else None
@@ -56,7 +56,7 @@ class Compared:
 
     @cached_property
     def flops_per_token(self) -> float | None:
-        """Training FLOPs a token, as the run counted them; before its end, as its recipe's model has them."""
+        """Return training FLOPs a token, from the run's summary, or before the run's end from its recipe's model."""
         flops, tokens = (as_number(self.record.summary.get(key)) for key in ("flops", "tokens"))
         if flops and tokens:
             return flops / tokens
@@ -67,14 +67,14 @@ class Compared:
         return float(flops_per_token(config).training)
 
     def curve(self, x: str) -> list[Point]:
-        """Validation bits per byte against 'tokens', 'flops' or 'seconds'."""
+        """Return points of validation bits per byte against 'tokens', 'flops' or 'seconds'."""
         if x != "flops":
             return self.record.points(x, VAL_BITS_PER_BYTE)
         each = self.flops_per_token
         return [(tokens * each, bits) for tokens, bits in self.curve("tokens")] if each else []
 
     def reaches(self, level: float, x: str) -> float | None:
-        """The first place on `x` where the curve is at `level`, on a straight line between evaluations."""
+        """Return the first place on `x` where the curve is at `level`, on a straight line between evaluations."""
         for (x0, y0), (x1, y1) in pairwise(self.curve(x)):
             if y0 > level >= y1:
                 return x0 + (x1 - x0) * (y0 - level) / (y0 - y1)
@@ -90,13 +90,14 @@ class Group:
 
     @cached_property
     def scored(self) -> list[Compared]:
-        """The runs that have ended; where none has, all that have been evaluated."""
+        """Return the runs that have ended; where no run has ended, all runs that have been evaluated."""
         known = [run for run in self.runs if run.score is not None]
         return [run for run in known if run.ended] or known
 
     @cached_property
     def scores(self) -> list[float]:
-        """Final bits per byte, one a seed: the same seed again is no further draw, so the mean of such runs counts."""
+        """Return final bits per byte, one a seed. Several runs of one seed are no further draws, so their mean
+        counts."""
         seeds: dict[Any, list[float]] = {}
         for run in self.scored:
             assert run.score is not None
@@ -104,7 +105,7 @@ class Group:
         return [fmean(scores) for scores in seeds.values()]
 
     def same_text(self, other: Group) -> bool:
-        """Whether all runs of both were scored on the same text, so that their scores compare."""
+        """Return whether all runs of both groups were scored on the same text, so that the scores can be compared."""
         return len({run.text for run in (*self.scored, *other.scored)}) < 2
 
     @cached_property
@@ -113,24 +114,24 @@ class Group:
         return mean_of(self.scores) if self.scores else None
 
     def mean(self, key: str) -> float | None:
-        """Mean over the runs of a number of their summaries, None where one lacks it."""
+        """Return the mean over the runs of a number in their summaries, None where a summary lacks the number."""
         known = [value for run in self.runs if (value := run.record.number(key)) is not None]
         return fmean(known) if len(known) == len(self.runs) else None
 
     def reaches(self, level: float, x: str) -> float | None:
-        """Mean place where the runs reach `level`; None where one does not."""
+        """Return the mean place where the runs reach `level`; None where a run does not reach it."""
         places = [place for run in self.runs if (place := run.reaches(level, x)) is not None]
         return fmean(places) if len(places) == len(self.runs) else None
 
     def mean_curve(self, x: str) -> list[Point]:
-        """The mean over the runs, point by point, up to the end of the shortest."""
+        """Return the mean of the runs' curves, point by point, up to the end of the shortest curve."""
         rows = zip(*(run.curve(x) for run in self.runs), strict=False)
         return [(fmean(a for a, _ in row), fmean(b for _, b in row)) for row in rows]
 
 
 class Comparison:
-    """Runs in the order given, in groups from the best score to the worst. Raises ConfigError for fewer than two runs
-    or the same one twice, CheckpointError where a folder holds no run or none has been evaluated yet."""
+    """Runs in the given order, in groups from the best score to the worst. Raises ConfigError for fewer than two runs
+    or for the same run twice, and CheckpointError where a folder holds no run or no run has been evaluated yet."""
 
     def __init__(self, paths: Sequence[Path], levels: Sequence[float] = ()):
         folders = [os.path.realpath(path) for path in paths]
@@ -144,20 +145,21 @@ class Comparison:
 
     @cached_property
     def differences(self) -> list[tuple[Group, Group, Difference]]:
-        """Every pair of groups that were scored on the same text and for which Welch's test can be made, the worse
-        first."""
+        """Return every pair of groups that were scored on the same text and for which Welch's test can be made, the
+        worse group first."""
         pairs = ((worse, better) for better, worse in combinations(self.groups, 2) if worse.same_text(better))
         tested = ((worse, better, welch(worse.scores, better.scores)) for worse, better in pairs)
         return [(worse, better, found) for worse, better, found in tested if found is not None]
 
     @property
     def significant(self) -> float:
-        """The p below which a difference is called one: 5% of such tables are wrong somewhere, shared by its pairs."""
+        """Return the p below which a difference is significant: 5%, divided by the number of pairs in the table."""
         return 0.05 / max(len(self.differences), 1)
 
     @cached_property
     def settings(self) -> dict[str, list[Any]]:
-        """Recipe keys in which the runs differ, the seed among them, each with the value of every run in order."""
+        """Return the recipe keys in which the runs differ, the seed included, each with the values of all runs in
+        order."""
         recipes = [flatten(run.record.recipe) for run in self.runs]
         keys = dict.fromkeys(key for recipe in recipes for key in recipe if key != "name")
         values = {key: [recipe.get(key) for recipe in recipes] for key in keys}
@@ -165,12 +167,13 @@ class Comparison:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What makes these runs less comparable than they look."""
+        """Return sentences on facts that make these runs less comparable."""
         doubts = [note for note in (self._texts(), self._parts(), self._curves(), self._machines()) if note]
         return [*doubts, *(f"{run.label}: {problem}." for run in self.runs for problem in run.record.problems)]
 
     def _levels(self) -> list[float]:
-        """Losses on the way from where the runs begin to the best end: shares of that distance, rounded up to 0.01."""
+        """Return losses between the first losses and the best final loss: shares of this distance, rounded up to
+        0.01."""
         curves = [[bits for _, bits in run.curve("tokens")] for run in self.runs]
         start, best = min(max(curve) for curve in curves if curve), min(min(curve) for curve in curves if curve)
         return sorted({round(best + share * (start - best) + 0.005, 2) for share in LEVEL_SHARES}, reverse=True)
@@ -188,7 +191,7 @@ class Comparison:
         why = "Different tokenizers" if self._tokenizers() > 1 else "Different parts"
         return (
             f"{why}: the final scores are of parts of the validation text that are cut by tokens, so not of the same "
-            "text, and are not ranked. On the whole of it bits per byte compare, whatever the tokenizer: train with "
+            "text, and are not ranked. Bits per byte of the whole text can be compared under any tokenizer: train with "
             "evaluate.final_tokens=null."
         )
 
@@ -213,8 +216,8 @@ def _labelled(records: list[RunRecord]) -> list[Compared]:
 
 
 def _groups(runs: list[Compared]) -> list[Group]:
-    """Runs by recipe and data; a run without a recipe is a group of its own. One that has not ended does not know its
-    data, and goes by its recipe."""
+    """Group the runs by recipe and data. A run without a recipe is a group of its own. The data of a run that has not
+    ended are not known, so it is grouped by its recipe alone."""
     found: dict[Any, list[Compared]] = {}
     for run in runs:
         recipe = {key: value for key, value in run.record.recipe.items() if key not in OWN}
@@ -232,8 +235,8 @@ def _groups(runs: list[Compared]) -> list[Group]:
 
 
 def _common(labels: list[str]) -> str:
-    """What the labels begin with, less a trailing 'seed' and the first digits of its number; a single label is left as
-    it is."""
+    """Return the common beginning of the labels, without a trailing 'seed' and the first digits of its number. A single
+    label is returned unchanged."""
     first, last = min(labels), max(labels)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     digits = r"\d*" if all(re.match(r"\d*$", label[same:]) for label in labels) else ""

@@ -1,9 +1,9 @@
-"""Experiments: the queue of a file, shared by any number of workers; what is running is known by a lock, not by a word.
+"""Experiments: the queue of a file, shared by any number of workers. A lock shows that an experiment is running.
 
-A worker and the training process that it starts hold one lock between them, from before the file says `running` until
-after it says how it ended. The system lets go of it when both are gone, whatever ended them: an entry that says
-`running` and has no holder was interrupted, and is taken up again.
-"""
+A worker and its training process hold one lock together. They take it before the entry's status becomes `running`, and
+release it after the final status is written. The operating system releases the lock when both processes have ended, for
+any reason. An entry with the status `running` and a free lock was therefore interrupted, and the next worker resumes
+it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An experiment that is this worker's; `descriptor` is the lock, to be handed on to the training process."""
+    """An experiment that this worker has taken. `descriptor` is the lock, which the training process inherits."""
 
     experiment: Experiment
     last_run: LastRun
@@ -37,8 +37,8 @@ class Claim:
 
 
 class Experiments:
-    """The queue in `path`. What a worker needs besides (locks, the training's error output) lies in a hidden folder
-    beside it. Every method may be called while other workers are at it."""
+    """The queue in `path`. The locks and the training processes' error output lie in a hidden folder beside the file.
+    Every method may be called while other workers use the queue."""
 
     def __init__(self, path: Path):
         self.path = Path(os.path.realpath(path))  # unlike resolve(), it takes links that lead to themselves
@@ -46,13 +46,16 @@ class Experiments:
         self.work = self.path.with_name(f".{self.path.name}.work")
 
     def states(self) -> list[tuple[Experiment, str]]:
-        """Every entry with its state: its status, or 'interrupted' where it ran and nobody is at it any more."""
+        """Return every entry with its state: its status, or 'interrupted' where its status is running and no process
+        holds its lock."""
         with self._file() as file:
             return [(experiment, self._state(experiment)) for experiment in file.experiments]
 
     def claim(self, name: str | None = None) -> Claim | None:
-        """Take the first experiment that is to do or was interrupted, and None where none is left; or the one of that
-        name, also where it failed. Raises ConfigError when that one is running, done or unknown."""
+        """Take the first experiment that is to do or was interrupted; return None where none is left.
+
+        With a `name`, take that experiment, also where it failed. Raises ConfigError when it is running, done or
+        unknown."""
         with self._file() as file:
             if name is None:
                 open_ones = (one for one in file.experiments if self._state(one) in ("todo", "interrupted"))
@@ -63,7 +66,7 @@ class Experiments:
             return None if chosen is None else self._take(file, chosen)
 
     def finish(self, claim: Claim, status: Status, exit_code: int, reason: str | None) -> None:
-        """Write how it ended, and let go."""
+        """Write the final status, and release the lock."""
         ended = claim.last_run.model_copy(update={"ended": _now(), "exit": exit_code, "reason": reason})
         with self._file() as file:
             try:
@@ -72,8 +75,10 @@ class Experiments:
                 os.close(claim.descriptor)
 
     def retry(self, name: str | None = None) -> list[str]:
-        """Put what failed or was interrupted back to todo: all, or the one of that name, also where it is said to run
-        on another machine. Returns the names; raises ConfigError when that one is running here, done or unknown."""
+        """Put failed and interrupted experiments back to todo, and return their names.
+
+        With a `name`, put only that experiment back, also where the file has it running on another machine. Raises
+        ConfigError when the experiment is running here, done or unknown."""
         with self._file() as file:
             if name is None:
                 chosen = [one for one in file.experiments if self._state(one) in ("failed", "interrupted")]
@@ -86,23 +91,23 @@ class Experiments:
             return [one.name for one in chosen]
 
     def run_folder(self, experiment: Experiment) -> RunFolder:
-        """Where it trains."""
+        """Return the run folder of an experiment."""
         return RunFolder(self.folder / "runs" / experiment.name)
 
     def score(self, experiment: Experiment) -> float | None:
-        """Validation bits per byte of its finished run."""
+        """Return the validation bits per byte of the experiment's finished run."""
         run = self.run_folder(experiment)
         return as_number(RunRecord.read(run.path).summary.get(VAL_BITS_PER_BYTE)) if run.summary.is_file() else None
 
     def error_log(self, experiment: Experiment) -> Path:
-        """What its training process wrote to standard error."""
+        """Return the file with the standard error of the experiment's training process."""
         return self.work / f"{experiment.name}.stderr"
 
     @contextmanager
     def _file(self) -> Iterator[QueueFile]:
-        """The file as it stands, for this process alone."""
+        """Yield the present file, locked for this process."""
         if not self.path.is_file():
-            QueueFile(self.path)  # says what is wrong, before a folder is made for nothing
+            QueueFile(self.path)  # raises for a wrong file before a folder is made beside it
         self.work.mkdir(exist_ok=True)
         try:
             with FileLock(self.work / "queue.lock", timeout=WAIT_SECONDS):
@@ -122,21 +127,21 @@ class Experiments:
         return "interrupted" if experiment.status == "running" else experiment.status
 
     def _refuse(self, one: Experiment) -> None:
-        """Raise ConfigError where the experiment cannot be begun."""
+        """Raise ConfigError where the experiment cannot be started."""
         state, run = self._state(one), one.last_run
         if state == "running":
             where = f" on {run.host}, process {run.pid}, since {run.started}" if run else ""
-            away = f"if that is over: lilliput experiments retry {one.name} --file {self.path}"
+            away = f"if it has ended there: lilliput experiments retry {one.name} --file {self.path}"
             raise ConfigError(f"'{one.name}' is running{where}", away if _away(one) else None)
         if state == "done":
             raise ConfigError(
                 f"'{one.name}' is done: {self.run_folder(one).path}",
-                "to train it again give it another name, or delete that folder and set its status to todo",
+                "to train it again, give it another name, or delete that folder and set its status to todo",
             )
 
     def _take(self, file: QueueFile, experiment: Experiment) -> Claim:
         descriptor = _lock(self._claim_file(experiment))
-        if descriptor is None:  # only a process that is no worker of this queue could hold it now
+        if descriptor is None:  # workers take this lock only under the file's lock, which is held here
             raise ConfigError(f"{self._claim_file(experiment)} is locked by a process that is no worker of this queue")
         last_run = LastRun(pid=os.getpid(), host=socket.gethostname(), started=_now())
         try:
@@ -160,7 +165,8 @@ def _named(file: QueueFile, name: str) -> Experiment:
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor that holds the lock on `path` until it and every copy of it are closed; None where another does."""
+    """Return a descriptor that holds the lock on `path` until it and every copy of it are closed; None where another
+    process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,7 +177,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _away(experiment: Experiment) -> bool:
-    """Whether it says that it runs on another machine, whose processes cannot be seen from here."""
+    """Return whether the entry names another machine, whose processes cannot be seen from here."""
     run = experiment.last_run
     return experiment.status == "running" and run is not None and run.host != socket.gethostname()
 

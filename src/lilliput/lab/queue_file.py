@@ -1,4 +1,4 @@
-"""experiments.yaml: read as typed entries, and changed in place, so that a person's comments and order stay."""
+"""experiments.yaml: read as typed entries, and changed in place, so that comments and order stay."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Status = Literal["todo", "running", "done", "failed"]
 
 
 def _words(values: Any) -> Any:
-    """Numbers as the text that a process sees; `local`, this machine, sets no variables. A bare yes or true is refused:
-    which word was meant?"""
+    """Turn numbers into the text of environment variables; `local` sets no variables. A bare yes or true is refused,
+    because YAML reads both as the same value and the meant word is lost."""
     if values == "local":
         return {}
     if isinstance(values, str):
@@ -51,7 +51,7 @@ def _settings(values: Any) -> Any:
 
 
 class LastRun(Config):
-    """The process that works or last worked on an experiment: where, since when, and how it ended."""
+    """The last process of an experiment: its host, its start and its end."""
 
     pid: int
     host: str
@@ -83,10 +83,12 @@ class Experiment(Config):
 
 
 class QueueFile:
-    """The file as it stands when it is read: `experiments` is a list of entries, or `experiments:` holds one."""
+    """The file's content when it was read. The file is a list of entries, or a mapping whose `experiments` is a
+    list."""
 
     def __init__(self, path: Path):
-        """Raises ConfigError for a file that is missing or holds something else, or a name that occurs twice."""
+        """Read the file. Raises ConfigError for a missing file, for a file of another form, and for a name that occurs
+        twice."""
         self.path = Path(os.path.realpath(path))  # unlike resolve(), it takes links that lead to themselves
         self.text = _read(path)
         self.experiments = [
@@ -98,8 +100,8 @@ class QueueFile:
             raise ConfigError(f"{path} names {', '.join(twice)} twice; each is a run folder of its own")
 
     def update(self, name: str, **values: Any) -> None:
-        """Write values into the entry `name`, and nothing else of the file. Raises ConfigError where the entry is
-        gone, or written in a way that a change would spill over into others (an alias)."""
+        """Write values into the entry `name`, and change no other part of the file. Raises ConfigError where the entry
+        is gone, or where a YAML alias makes the change affect other entries."""
         names = [experiment.name for experiment in self.experiments]
         if name not in names:
             raise ConfigError(f"{self.path} has no experiment '{name}' any more; its status could not be written")
@@ -120,9 +122,9 @@ class QueueFile:
 
 def _read(path: Path) -> str:
     try:
-        return read_bytes(path, LARGEST_YAML).decode("utf-8")  # as bytes, so that line ends stay what they are
+        return read_bytes(path, LARGEST_YAML).decode("utf-8")  # as bytes, so that line ends stay unchanged
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}", "name another with --file; docs/tiny_stories.md shows one") from None
+        raise ConfigError(f"there is no {path}", "name a file with --file; docs/tiny_stories.md shows one") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8: {error}") from None
 
@@ -142,7 +144,7 @@ def _entries(values: Any, path: Path) -> list[Any]:
 
 
 def _put(text: str, index: int, key: str, value: Any) -> str:
-    """`text` with `key: value` in the entry `index`: the value replaced where it stands, else a new key."""
+    """Return `text` with `key: value` in the entry `index`. An old value is replaced; a missing key is added."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         root = next(node for name, node in root.value if name.value == "experiments")
@@ -163,8 +165,8 @@ def _put(text: str, index: int, key: str, value: Any) -> str:
 
 
 def _end(text: str, node: yaml.Node) -> int:
-    """Where the node's own text ends. The end mark of a block lies beyond what follows it, comments too, so the end of
-    its last leaf counts; an empty value is one point."""
+    """Return the place where the node's own text ends. PyYAML's end mark of a block lies after the comments that follow
+    the block, so the end of the block's last leaf counts. An empty value starts and ends at the same place."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(text, last[1] if isinstance(node, yaml.MappingNode) else last)

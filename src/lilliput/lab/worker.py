@@ -1,4 +1,4 @@
-"""A worker: trains one experiment in a process of its own, so that a crash is that process's alone."""
+"""A worker: trains each experiment in a process of its own, so that a crash does not end the worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one experiment ended. 'todo': a person interrupted it; it has saved, and will go on from there."""
+    """The outcome of an experiment. The status 'todo' means that a person interrupted it: the run is saved, and will
+    resume from there."""
 
     experiment: Experiment
     status: Status
@@ -31,8 +32,10 @@ class Outcome:
 
 
 def work(experiments: Experiments, claim: Claim, train: Sequence[str]) -> Outcome:
-    """Train the claimed experiment to its end and write down how it ended: `train CONFIG --name NAME` in the file's
-    folder, with the entry's environment. A run that was interrupted goes on by itself, since the same command resumes.
+    """Train the claimed experiment to its end, and write its outcome into the file.
+
+    The command is `train CONFIG --name NAME` in the file's folder, with the entry's environment. An interrupted run
+    resumes, because the same command resumes a run.
 
     Ctrl-C, SIGTERM and SIGHUP are passed on, so that training saves before it ends."""
     one = claim.experiment
@@ -43,11 +46,12 @@ def work(experiments: Experiments, claim: Claim, train: Sequence[str]) -> Outcom
         process = subprocess.Popen(
             command,
             cwd=experiments.folder,
-            env={SHELL_FOLDER: os.getcwd(), **os.environ, **one.environment},  # what it prints can be typed here
+            # The paths that training prints are relative to this shell's folder.
+            env={SHELL_FOLDER: os.getcwd(), **os.environ, **one.environment},
             stdout=STANDARD_ERROR if json_mode() else None,
             stderr=errors,
-            # Its own session: a Ctrl-C must come once, from here. The lock goes with it, so that the queue knows of
-            # it even when this worker is killed.
+            # Training has its own session, so that a Ctrl-C reaches it once, from this worker. It inherits the lock, so
+            # that the queue shows it as running even when this worker is killed.
             start_new_session=True,
             pass_fds=[claim.descriptor],
         )
@@ -65,7 +69,8 @@ def work(experiments: Experiments, claim: Claim, train: Sequence[str]) -> Outcom
 def work_on(
     experiments: Experiments, name: str | None = None, count: int | None = None, train: Sequence[str] = TRAIN
 ) -> Iterator[Outcome]:
-    """The experiment of that name, or one after another, at most `count`, until none is left or a person interrupts."""
+    """Train the experiment of that name, or one after another, at most `count`, until no experiment is left or a person
+    interrupts. Yields the outcomes."""
     while (count is None or count > 0) and (claim := experiments.claim(name)):
         outcome = work(experiments, claim, train)
         yield outcome
@@ -75,16 +80,17 @@ def work_on(
 
 
 def _reason(code: int, errors: str) -> str:
-    """The error that it printed, else its last words, else the signal."""
+    """Return the error that training printed, else the last line of its output, else the signal or exit code."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    told = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+    shown = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
     if code < 0:
-        told = f"killed by {signal.Signals(-code).name}" + (f"; {told}" if told else "")
-    return (told.removeprefix("error: ") or f"exit code {code}")[:REASON_LENGTH]
+        shown = f"killed by {signal.Signals(-code).name}" + (f"; {shown}" if shown else "")
+    return (shown.removeprefix("error: ") or f"exit code {code}")[:REASON_LENGTH]
 
 
 class _Signals:
-    """While it is entered, Ctrl-C, SIGTERM and SIGHUP go to the training process, those that come early too."""
+    """A context in which Ctrl-C, SIGTERM and SIGHUP are passed on to the training process. Signals that arrive before
+    the process exists are passed on when it starts."""
 
     CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -112,5 +118,6 @@ class _Signals:
 
 
 def _send(process: subprocess.Popen[bytes], number: int) -> None:
-    """Training knows Ctrl-C and SIGTERM; a terminal that closes is told as the latter."""
+    """Send a signal to the training process. Training handles Ctrl-C and SIGTERM, so SIGHUP (a closed terminal) is sent
+    as SIGTERM."""
     process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)

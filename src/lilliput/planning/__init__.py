@@ -1,1 +1,1 @@
-"""What to train before training it: scaling laws, forecasts, studies, reference tables, cost and energy."""
+"""Planning a run before it is trained: scaling laws, forecasts, studies, reference tables, cost and energy."""

@@ -1,4 +1,4 @@
-"""begin: a commented recipe for a purpose, a text, a machine and a time, with the reasons in it."""
+"""begin: write a recipe for a purpose, a text, a machine and a time, with a comment that explains each value."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def begin(
 ) -> Choice:
     """Write the recipe to `path` (YAML). `fit` holds overrides of the data section, such as
     `data.sources.0.column=body`. `machine` is 'this' (measured), one of MACHINES, or FLOP/s as a number.
-    Raises ConfigError where the file exists (unless `force`), where the text is of no use, or the time too short."""
+    Raises ConfigError where the file exists (unless `force`), the text cannot be trained on, or the time is too
+    short."""
     target = Path(path)
     if target.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"a recipe is a YAML file, and '{path}' is not one", f"give {target.stem or 'own'}.yaml")
     if target.exists() and not force:
-        raise ConfigError(f"{target} is there already", "name another file, or --force to write over it")
+        raise ConfigError(f"{target} exists already", "name another file, or give --force to overwrite it")
     if purpose == "text" and not data:
         raise ConfigError("the purpose 'text' needs a text", "name it: --data FILES")
     sources, count, options = _text(data, fit, say)
@@ -54,8 +55,8 @@ def begin(
 def _text(
     data: Sequence[str], fit: Sequence[str], say: Callable[[str], None]
 ) -> tuple[tuple[dict[str, Any], ...], int | None, dict[str, Any]]:
-    """The sources as a recipe holds them, the bytes of their text (None for the built-in world), and what else the
-    overrides in `fit` change in the data section."""
+    """Return the sources as a recipe holds them, the bytes of their text (None for the built-in world), and the further
+    values that the overrides in `fit` set in the data section."""
     if not data:
         return (), None, {}
     section = data_config(data, fit)
@@ -63,7 +64,7 @@ def _text(
     options.pop("sources", None)
     if any(isinstance(source, TokenFiles) for source in sources):
         raise ConfigError(
-            "a recipe is chosen with a vocabulary for its text, and token files have theirs",
+            "a recipe is chosen with a new vocabulary for its text, and token files have a vocabulary already",
             "train on them by a shipped recipe: lilliput train story --data FILES tokenizer.path=FOLDER",
         )
     if all(isinstance(source, Stories) for source in sources):
@@ -74,7 +75,7 @@ def _text(
 
 
 def _speed(machine: str) -> tuple[float, str]:
-    """FLOP/s that training reaches, and the words for where."""
+    """Return the FLOP/s that training reaches on `machine`, and a phrase that names the machine."""
     if machine == "this":
         return training_speed()
     share = f"{UTILISATION:.0%} of the matmul peak of"
@@ -90,7 +91,7 @@ def _speed(machine: str) -> tuple[float, str]:
 
 
 def commented(chosen: Choice, purpose: str, path: Path) -> str:
-    """The YAML with the reason for each value on a line of its own above it."""
+    """Return the recipe as YAML, with the reason for each value as a comment above the value."""
     lines = [f"# {PURPOSES[purpose]}", f"# lilliput plan {path} forecasts it, lilliput train {path} trains it"]
     for line, key in _keyed(yaml.safe_dump(chosen.values, sort_keys=False, allow_unicode=True)):
         indent = " " * (len(line) - len(line.lstrip()))
@@ -101,7 +102,9 @@ def commented(chosen: Choice, purpose: str, path: Path) -> str:
 
 
 def _keyed(text: str) -> list[tuple[str, str | None]]:
-    """Each line of YAML in block style with the dotted key that begins on it; None inside lists."""
+    """Pair each line of YAML in block style with the dotted key that begins there; None inside lists.
+
+    Example: the lines `train:` and `  steps: 5` have the keys `train` and `train.steps`."""
     path: list[str] = []
     found: list[tuple[str, str | None]] = []
     for line in text.splitlines():

@@ -1,8 +1,9 @@
 """Compute-optimal training after Hoffmann et al. 2022 ("Chinchilla", arXiv:2203.15556): the law, its optimum, and the
 other ways to choose a size.
 
-N is parameters, D training tokens, C = 6 N D training FLOPs, L nats a token on Chinchilla's own data and tokenizer: the
-law's losses are not those of another corpus. Its optimum is a starting point there, too.
+N is the parameters, D the training tokens, and C = 6 N D the training FLOPs. L is the loss in nats a token on
+Chinchilla's own data and tokenizer. On another corpus the law's losses are wrong, and its optimum is only a starting
+point.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from lilliput.base.errors import ConfigError
 FLOPS_PER_PARAMETER = 6.0
 """Training FLOPs for each parameter and token: two forward, four backward (Kaplan et al. 2020, arXiv:2001.08361)."""
 TOKENS_PER_PARAMETER = 20.0
-"""The rule of thumb that Chinchilla itself (70B parameters, 1.4T tokens) stands for."""
+"""The rule of thumb: the ratio of Chinchilla itself (70B parameters, 1.4T tokens)."""
 CHINCHILLA_FLOPS = 5.76e23
 """The budget of Gopher and Chinchilla."""
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """What to train with `flops`: N `parameters` on D `tokens`; `loss` is None where a method predicts none."""
+    """The best model for `flops`: N `parameters` on D `tokens`. `loss` is None for a method that predicts no loss."""
 
     flops: float
     parameters: float
@@ -50,13 +51,13 @@ class Law:
     beta: float
 
     def loss(self, parameters: float, tokens: float) -> float:
-        """L(N, D). Raises ConfigError unless both are above 0."""
+        """Return L(N, D) in nats a token. Raises ConfigError unless both numbers are above 0."""
         _positive(parameters=parameters, tokens=tokens)
         return self.E + self.A / parameters**self.alpha + self.B / tokens**self.beta
 
     def optimum(self, flops: float) -> Optimum:
-        """The least loss at C = 6 N D, in closed form (equation 4): N = G (C/6)^a and D = (C/6)^b / G with
-        a = beta / (alpha + beta), b = 1 - a and G = (alpha A / (beta B))^(1 / (alpha + beta))."""
+        """Return the model with the least loss at C = 6 N D, in closed form (equation 4): N = G (C/6)^a and
+        D = (C/6)^b / G with a = beta / (alpha + beta), b = 1 - a and G = (alpha A / (beta B))^(1 / (alpha + beta))."""
         _positive(flops=flops)
         total = self.alpha + self.beta
         scale = (self.alpha * self.A / (self.beta * self.B)) ** (1 / total)
@@ -66,7 +67,7 @@ class Law:
         return Optimum(flops, parameters, tokens, self.loss(parameters, tokens))
 
     def optimum_of(self, parameters: float) -> Optimum:
-        """The budget, in FLOPs, at which N `parameters` are the best size: `optimum` solved for C = 6 (N / G)^(1 / a).
+        """Return the optimum whose best size is N `parameters`: `optimum` solved for C = 6 (N / G)^(1 / a), in FLOPs.
         Raises ConfigError unless `parameters` is above 0 and finite."""
         _positive(parameters=parameters)
         total = self.alpha + self.beta
@@ -75,7 +76,7 @@ class Law:
         return Optimum(FLOPS_PER_PARAMETER * parameters * tokens, parameters, tokens, self.loss(parameters, tokens))
 
     def loss_at(self, parameters: float, flops: float) -> float:
-        """The loss of N `parameters` trained on all the tokens that `flops` pay for."""
+        """Return the loss of N `parameters` trained on all the tokens that `flops` pay for."""
         return self.loss(parameters, flops / FLOPS_PER_PARAMETER / parameters)
 
     def as_dict(self) -> dict[str, float]:
@@ -83,10 +84,10 @@ class Law:
 
 
 CHINCHILLA = Law(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
-"""The constants as the paper prints them (appendix D.3). They are rounded, and that moves the optimum."""
+"""The constants as the paper prints them (appendix D.3). The paper rounds them, and rounding moves the optimum."""
 REPLICATION = Law(E=1.82, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
-"""The same law fitted again to the paper's figures by Besiroglu et al. 2024 (arXiv:2404.10102), who find the paper's
-own fit stopped early and its constants rounded too far."""
+"""The same law, fitted again to the paper's figures by Besiroglu et al. 2024 (arXiv:2404.10102). They find that the
+paper's own fit stopped too early, and that its constants are rounded too far."""
 
 # (parameters, tokens) that the paper's first two approaches call optimal: its tables 3 and A3.
 APPROACH_1 = (
@@ -107,8 +108,8 @@ def rule_of_20(flops: float) -> Optimum:
 
 
 def along(table: tuple[tuple[float, float], ...], flops: float) -> Optimum:
-    """The optimum on the straight line, in logarithms, through a published table of (N, D); outside the table it is
-    drawn on."""
+    """Return the optimum on the straight line, in logarithms, through a published table of (N, D). Outside the table
+    the line is extended."""
     _positive(flops=flops)
     work = [math.log(FLOPS_PER_PARAMETER * n * d) for n, d in table]
     slope, intercept = line(work, [math.log(n) for n, _ in table])
@@ -117,7 +118,7 @@ def along(table: tuple[tuple[float, float], ...], flops: float) -> Optimum:
 
 
 def line(xs: list[float], ys: list[float]) -> tuple[float, float]:
-    """Slope and intercept of least squares. Raises ConfigError for fewer than two different xs."""
+    """Return slope and intercept of the least-squares line. Raises ConfigError for fewer than two different xs."""
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     spread = sum((x - mean_x) ** 2 for x in xs)
     if not spread:
@@ -127,7 +128,7 @@ def line(xs: list[float], ys: list[float]) -> tuple[float, float]:
 
 
 def methods(flops: float) -> dict[str, Optimum]:
-    """Every way to spend `flops`, side by side, by name."""
+    """Return each method's optimum for `flops`, by the method's name."""
     return {
         "approach 1, envelope of curves": along(APPROACH_1, flops),
         "approach 2, IsoFLOP minima": along(APPROACH_2, flops),
@@ -138,7 +139,8 @@ def methods(flops: float) -> dict[str, Optimum]:
 
 
 def methods_of(parameters: float) -> dict[str, Optimum]:
-    """Every method's answer for a size instead of a budget: the tokens for which N `parameters` are its best size."""
+    """Return each method's optimum for a size instead of a budget: the tokens for which N `parameters` are the best
+    size."""
     _positive(parameters=parameters)
 
     def on_line(table: tuple[tuple[float, float], ...]) -> Optimum:
@@ -157,7 +159,7 @@ def methods_of(parameters: float) -> dict[str, Optimum]:
 
 
 def disagreement(found: dict[str, Optimum]) -> str:
-    """One sentence: the smallest and largest size that the methods name, and their ratio."""
+    """Return a sentence that names the methods' smallest and largest size, and the ratio of the two."""
     least, most = (pick(found.items(), key=lambda pair: pair[1].parameters) for pick in (min, max))
     ratio = most[1].parameters / least[1].parameters
     return (
@@ -173,9 +175,13 @@ def _positive(**numbers: float) -> None:
 
 
 def chosen_model(flops: float | None, parameters: float | None, tokens: float | None) -> Optimum:
-    """The model that two of the three numbers describe, or with a budget alone (10^17.5 FLOPs where nothing is given:
-    the 51M model of a $50 run) the law's best; with a size alone, the tokens and the budget that this size is the
-    law's best for. Raises ConfigError for three numbers, or for tokens without a size."""
+    """Return the model that the given numbers describe.
+
+    - Two numbers: the third follows from C = 6 N D.
+    - A budget alone: the law's best model. Without any number the budget is 10^17.5 FLOPs, the 51M model of a $50 run.
+    - A size alone: the tokens and the budget for which the law calls this size the best.
+
+    Raises ConfigError for three numbers, or for tokens without a size."""
     if flops is not None and parameters is not None and tokens is not None:
         raise ConfigError("flops, parameters and tokens are tied by C = 6 N D; give two of them")
     if tokens is not None and parameters is None:

@@ -1,4 +1,4 @@
-"""Choice: from purpose, text, machine and time to a recipe's values, each with the sentence that says why."""
+"""choose: a recipe's values from a purpose, a text, a machine and a time, each value with the reason for it."""
 
 from __future__ import annotations
 
@@ -16,39 +16,41 @@ from lilliput.planning.chinchilla import FLOPS_PER_PARAMETER, TOKENS_PER_PARAMET
 from lilliput.planning.forecast import MANY_EPOCHS
 
 PURPOSES = {
-    "stories": "to tell stories from an opening",
-    "endings": "to tell the story that leads to a given ending: it learns every text reversed, by token",
-    "text": "to write on in the manner of a text of your own",
+    "stories": "to generate stories from an opening",
+    "endings": "to generate the story that leads to a given ending: the model learns every text reversed, by token",
+    "text": "to generate text in the manner of a text of your own",
 }
 MACHINES = {"t4": 65e12, "rtx4090": 165e12, "a100": 312e12, "h100": 989e12}
 """Peak FLOP/s of half-precision matrix products, dense, by NVIDIA's data sheets."""
 STORY_TOKENS_PER_PARAMETER = 3.4
-"""On built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text has Chinchilla's 20: what
-was found on a made world says nothing of it."""
+"""Tokens a parameter on built-in stories, at the best size for 1e13 FLOPs (docs/studies/isoflop.md). Other text gets
+Chinchilla's 20, because a ratio measured on a made world does not hold for real text."""
 SIZES = ("story_1m", "story_2m", "story_3m", "story_5m", "story_7m", "story_10m", "story_15m", "story_20m", "story_30m",
          "llama2c_42m", "llama2c_110m", "micro_llama_300m", "tinyllama_1b")  # fmt: skip
 BYTES_PER_TOKEN = {1024: 3.0, 2048: 3.7, 4096: 4.0, 8192: 4.2}
-"""UTF-8 bytes of English prose a token stands for, roughly, by vocabulary."""
+"""UTF-8 bytes of English prose in one token, roughly, by vocabulary size."""
 VOCABULARIES = ((1e6, 1024), (20e6, 2048), (500e6, 4096))
-"""Up to so many bytes of text, that vocabulary; beyond, 8,192."""
+"""Pairs of (most bytes of a text, its vocabulary). A larger text gets a vocabulary of 8,192."""
 BATCHES = ((0.4e6, 512), (40e6, 2048), (400e6, 8192), (4e9, 32_768))
-"""Up to so many training tokens, that many tokens a step; beyond, 131,072. In the same time, 2,048 tokens won over 512
-and 1,024 down to 237 steps of them (docs/studies/dial.md): larger products run nearer to the machine's peak."""
+"""Pairs of (most tokens of a run, its tokens a step). A longer run gets 131,072 tokens a step. In equal time, batches
+of 2,048 tokens beat 512 and 1,024 even in a run of 237 steps (docs/studies/dial.md), because larger matrix products run
+nearer to the machine's peak."""
 LEAST_STEPS = 200
-"""Of a text that is too small for so many at MANY_EPOCHS: it is read more often, as the story recipes do."""
+"""Least steps of a run. A text too small for this many steps at MANY_EPOCHS is read for more epochs, as in the story
+recipes."""
 MANY_STORIES = 200_000
-"""More of the built-in world's stories hardly teach more: its words and plots are few."""
+"""Most stories of the built-in world. More stories hardly teach more, because its words and plots are few."""
 SPARE = 1.5
-"""A run that ends by the clock may see so many times the tokens that were forecast, before stories come round again."""
+"""A run that the clock ends may train on this many times the forecast tokens, so as many stories are prepared."""
 STORY_BYTES = 805.0
-"""UTF-8 bytes of one story of the built-in world, on average."""
+"""Average UTF-8 bytes of a story of the built-in world."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a person said, in numbers. `text_bytes` is None for the built-in world, which makes as much as is wanted;
-    `speed` is the FLOP/s that training reaches, and `machine` the words for where (speed.py). Of `seconds` and
-    `parameters` one may be None: it follows from the other."""
+    """A person's wishes in numbers. `text_bytes` is None for the built-in world, which makes any amount of text.
+    `speed` is the FLOP/s that training reaches, and `machine` a phrase that names the machine (speed.py). `seconds` or
+    `parameters` may be None, and then follows from the other number."""
 
     purpose: str
     sources: tuple[Mapping[str, Any], ...]
@@ -61,7 +63,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A recipe's values, and by dotted key the reason for each that was chosen."""
+    """A recipe's values, and the reason for each chosen value by its dotted key."""
 
     values: dict[str, Any]
     reasons: dict[str, str]
@@ -77,8 +79,8 @@ class Choice:
 
 
 def choose(needs: Needs) -> Choice:
-    """Raises ConfigError for an unknown purpose, a size far off the named ones, and for time or text that are too
-    little for any model."""
+    """Choose a recipe's values. Raises ConfigError for an unknown purpose, for a size far from every named size, and
+    for time or text that is too little for any model."""
     if needs.purpose not in PURPOSES:
         raise ConfigError(
             f"unknown purpose '{needs.purpose}'{nearest(needs.purpose, PURPOSES)}", f"known: {', '.join(PURPOSES)}"
@@ -134,12 +136,16 @@ def _vocabulary(text_bytes: int | None) -> tuple[int, str]:
 
 
 def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: float) -> tuple[str, str]:
-    """The largest named size that the budget gives `ratio` tokens a parameter (or the text, where that is less); with
-    little text, a larger one, since the FLOPs are there and the text is not."""
+    """Return the largest named size that gets `ratio` tokens a parameter from the budget or, where fewer, from the
+    text.
+
+    With little text the size is larger than that, because FLOPs are left after MANY_EPOCHS of the text. The second
+    value is the reason, as a sentence."""
     ideal = (budget / FLOPS_PER_PARAMETER / ratio) ** 0.5
     rule = f"{ratio:g} tokens a parameter would be {number(ideal)} parameters"
     if limit is not None and limit < ratio * ideal:
-        # All the text for MANY_EPOCHS is what the rule's size would not use up; still no more parameters than tokens.
+        # The rule's size would leave FLOPs unspent after MANY_EPOCHS of the text, so a larger size spends them. A model
+        # with more parameters than training tokens would learn the text by heart, so the tokens are the upper bound.
         ideal = min(budget / FLOPS_PER_PARAMETER / limit, limit)
         rule = f"{MANY_EPOCHS:g} epochs of the text are {number(limit)} tokens, too few for that rule: the size " \
             f"that spends the time on them, and no more parameters than tokens, is {number(ideal)}"  # fmt: skip
@@ -150,12 +156,13 @@ def _affordable(budget: float, vocabulary: int, limit: float | None, ratio: floa
 
 
 def _size(style: str, vocabulary: int) -> float:
-    """Parameters as the study of sizes counts them: training FLOPs a token / 6."""
+    """Return the parameters as the study of sizes counts them: training FLOPs a token / 6."""
     return flops_per_token(resolve(style, vocab_size=vocabulary)).training / FLOPS_PER_PARAMETER
 
 
 def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
-    """The named size nearest to the one asked for, by their ratio. Raises ConfigError where none is near."""
+    """Return the named size nearest to `wanted` parameters, by ratio, and the reason. Raises ConfigError where no named
+    size is near."""
     sizes = {name: parameters(resolve(name, vocab_size=vocabulary)).total for name in SIZES}
     chosen = min(sizes, key=lambda name: abs(math.log(sizes[name] / wanted)))
     if not 0.5 <= sizes[chosen] / wanted <= 2:
@@ -168,7 +175,7 @@ def _nearest(wanted: float, vocabulary: int) -> tuple[str, str]:
 
 def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int) -> dict[str, Any]:
     sources = [dict(source) for source in needs.sources]
-    # Where a time is given, the clock ends the run: how fast the machine is was only guessed.
+    # Where a time is given, the clock ends the run, because the machine's speed is only an estimate.
     bound: dict[str, Any] = {"steps": steps} if needs.seconds is None else {"seconds": needs.seconds}
     if needs.text_bytes is None:
         stories = _stories(steps * batch, vocabulary) * (1 if needs.seconds is None else SPARE)
@@ -197,7 +204,8 @@ def _values(needs: Needs, style: str, vocabulary: int, steps: int, batch: int) -
 
 
 def _stories(tokens: int, vocabulary: int) -> int:
-    """Stories of the built-in world that hold so many training tokens, those kept for validation besides."""
+    """Return the number of built-in stories that hold `tokens` training tokens, with the stories held out for
+    validation added."""
     return max(2000, int(1.06 * tokens * BYTES_PER_TOKEN[vocabulary] / STORY_BYTES))
 
 
@@ -213,7 +221,7 @@ def _reasons(
 ) -> dict[str, str]:
     text = "enough stories that none is read twice" if needs.text_bytes is None else f"{size(needs.text_bytes)} of text"
     if needs.text_bytes is None and _stories(tokens, 4096) > MANY_STORIES:
-        text += "; but its words and plots are few: so long a run repays text of your own (--data)"
+        text += "; but this world has few words and plots: so long a run repays text of your own (--data)"
     return {
         "data.sources": text,
         "data.packing": "rows begin with a story, so that its hero is in sight (docs/studies/heroes.md)",
@@ -221,7 +229,7 @@ def _reasons(
         "model.style": f"{style}. Llama's parts with QK-norm: it saves as Hugging Face's Qwen3",
         **({"objective": "reversed by token: stories that lead to an ending"} if needs.purpose == "endings" else {}),
         **_why_it_ends(needs, budget, tokens, afforded, count),
-        "train.batch_tokens": f"{batch:,}: as large as leaves about a thousand steps, and larger only in long runs "
+        "train.batch_tokens": f"{batch:,}: the largest that leaves about a thousand steps, or larger in long runs "
         "(docs/studies/speed.md)",
         "train.optimizer": "Muon for the matrices, AdamW for the rest, at the rates of the story recipe, found at 1M "
         "parameters: lilliput plan learning-rate tries others",
@@ -230,7 +238,7 @@ def _reasons(
 
 
 def _why_it_ends(needs: Needs, budget: float, tokens: int, afforded: float, count: int) -> dict[str, str]:
-    """The reason for each bound; which of them is likely to end the run stands at it."""
+    """Return the reason for each bound of the run's length. The bound that is likely to end the run is marked so."""
     by_text = tokens < afforded * 0.99
     ends = {False: ", and this ends the run", True: ""}
     asked = "train.steps" if needs.seconds is None else "train.seconds"
@@ -247,7 +255,7 @@ def _why_it_ends(needs: Needs, budget: float, tokens: int, afforded: float, coun
 
 
 def _epoch(text_bytes: int) -> float:
-    """Tokens of the text, roughly."""
+    """Return roughly the tokens of the text."""
     return text_bytes / BYTES_PER_TOKEN[_vocabulary(text_bytes)[0]]
 
 

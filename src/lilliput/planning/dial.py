@@ -1,4 +1,4 @@
-"""The dial: `size=5m` or `budget=30m`, and the other numbers of a recipe from it, by the rules of choice.py."""
+"""The dial: `size=5m` or `budget=30m` sets the other numbers of a recipe, by the rules of choice.py."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def load_recipe(
     data: Sequence[str] = (),
     name: str | None = None,
 ) -> Recipe:
-    """Load a recipe as `assembly.recipe.load` does, and set the dial: `size=5m` and `budget=30m` among the overrides
-    give every value that follows from them, below the other overrides. The dial measures this machine once. Without
-    `name` the run is called 'recipe-5m'. Raises ConfigError."""
+    """Load a recipe as `assembly.recipe.load` does, with `size=5m` and `budget=30m` among the overrides.
+
+    These two set every value that depends on them; the other overrides win over these values. The speed of this machine
+    is measured once. Without `name` the run is called 'recipe-5m'. Raises ConfigError."""
     dials, assignments = sort_out(overrides)
 
     def derive(plain: str, section: DataConfig) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def load_recipe(
 
 
 def sort_out(assignments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """What is said of the dial, and the other assignments. Raises ConfigError for a dial that is turned twice."""
+    """Separate the dial's values from the other assignments: ["size=5m", "seed=2"] gives ({"size": "5m"}, ["seed=2"]).
+    Raises ConfigError for a dial that is given twice."""
     dials: dict[str, str] = {}
     rest = []
     for assignment in assignments:
@@ -52,14 +54,15 @@ def sort_out(assignments: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _name(recipe: str, dials: Mapping[str, str]) -> str:
-    """The run's name: story-5m, story-in-30m, story-5m-in-30m."""
+    """Return the run's name, such as story-5m, story-in-30m or story-5m-in-30m."""
     size = [dials["size"]] if "size" in dials else []
     return "-".join([recipe, *size, *(["in", dials["budget"]] if "budget" in dials else [])])
 
 
 def turn(dials: Mapping[str, str], data: DataConfig) -> dict[str, Any]:
-    """Values to lay over a recipe that trains on `data`: model, vocabulary, batch, rates and length; and how many
-    stories, where all text is the built-in world's. Reads the text to know its length. Raises ConfigError."""
+    """Return the values that the dial sets in a recipe that trains on `data`: model, vocabulary, batch, learning rates
+    and length. Where all text comes from the built-in world, the number of stories is set too. Reads the text to know
+    its length. Raises ConfigError."""
     built_in = all(isinstance(source, Stories) for source in data.sources)
     seconds = units.seconds(dials["budget"]) if "budget" in dials else None
     parameters = units.count(dials["size"]) if "size" in dials else None

@@ -1,4 +1,4 @@
-"""What this machine is, what a run would choose on it, and what would make it faster."""
+"""examine: describe this machine, the choices of a run on it, and the changes that would make it faster."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lilliput.model import kernels
 
 EXTRAS = {
     "data": ("datasets", "more kinds of data, and the Hugging Face hub"),
-    "hf": ("transformers", "the folders that are written, loaded by transformers"),
+    "hf": ("transformers", "loading checkpoints' folders with transformers"),
     "track": ("tensorboard", "curves in TensorBoard, trackio or Weights & Biases"),
 }
-"""Extras worth naming: a module of each, and what it is for."""
+"""The extras that are suggested: a module of each extra, and its use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * machine.cores():
-        found.append(f"the machine is busy (load {load:.1f}): what was measured here may be too low")
+        found.append(f"the machine is busy (load {load:.1f}), so the speeds measured here may be too low")
     found += [
         f"pip install 'lilliput[{name}]' for {use}" for name, (module, use) in EXTRAS.items() if not find_spec(module)
     ]

@@ -1,6 +1,6 @@
 """Fits of loss against size and text: a parabola for each budget, the parametric law, and bootstrap intervals.
 
-Sizes and tokens are as in C = 6 N D; losses in any one unit.
+Sizes and tokens are N and D of C = 6 N D. Losses may have any unit, the same for all runs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from lilliput.base.seeds import generator
 from lilliput.planning.chinchilla import Law
 
 HUBER = 1e-3
-"""Residuals of log loss up to here count squared, larger ones linearly (Hoffmann et al. 2022, appendix D.2)."""
+"""Residuals of the log loss up to this value count squared, larger residuals linearly (Hoffmann et al. 2022, appendix
+D.2)."""
 GRID = tuple(
     product(range(0, 26, 5), range(0, 26, 5), (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0), np.arange(0, 2.1, 0.5),
             np.arange(0, 2.1, 0.5))
 )  # fmt: skip
-"""First guesses of (log A, log B, log E, alpha, beta): the paper's, and two smaller E, since bits per byte can be."""
+"""First guesses of (log A, log B, log E, alpha, beta): the paper's guesses, and two smaller E, because a loss in bits
+per byte can be smaller than the paper's nats a token."""
 BOUNDS = ((-10.0, 40.0), (-10.0, 40.0), (-10.0, 5.0), (0.05, 4.0), (0.05, 4.0))
-"""Where log A, log B, log E, alpha, beta are looked for. Runs that do not determine a constant drive it to an end."""
+"""Ranges of log A, log B, log E, alpha and beta in the fit. A constant that the runs do not determine ends at a
+bound."""
 POLISHED = 12
 DRAWS = 200
 LEVEL = 0.95
@@ -39,20 +42,21 @@ class Parabola:
     coefficients: tuple[float, float, float]
 
     def loss(self, parameters: float) -> float:
-        """The loss at a size."""
+        """Return the loss at a size."""
         x = math.log(parameters / self.centre)
         c0, c1, c2 = self.coefficients
         return c0 + c1 * x + c2 * x * x
 
     @property
     def best(self) -> float | None:
-        """The size with the least loss; None where the curve does not open upwards."""
+        """Return the size with the least loss; None where the parabola has no minimum."""
         _, c1, c2 = self.coefficients
         return self.centre * math.exp(-c1 / (2 * c2)) if c2 > 0 and abs(c1 / c2) < 100 else None
 
 
 def fit_parabola(parameters: Sequence[float], losses: Sequence[float]) -> Parabola:
-    """Least squares (approach 2 of Hoffmann et al. 2022). Raises ConfigError for fewer than three different sizes."""
+    """Fit a parabola by least squares (approach 2 of Hoffmann et al. 2022). Raises ConfigError for fewer than three
+    different sizes."""
     if len(set(parameters)) < 3:
         raise ConfigError(f"a parabola needs three sizes, and there are {len(set(parameters))}")
     x = np.log(np.asarray(parameters, dtype=float))
@@ -63,8 +67,9 @@ def fit_parabola(parameters: Sequence[float], losses: Sequence[float]) -> Parabo
 
 
 def fit_law(parameters: Sequence[float], tokens: Sequence[float], losses: Sequence[float]) -> Law:
-    """L(N, D) = E + A / N^alpha + B / D^beta by the Huber loss of log L and L-BFGS from the best of GRID (Hoffmann et
-    al. 2022, appendix D.2). Raises ConfigError for fewer than six runs: there are five constants. Needs scipy."""
+    """Fit L(N, D) = E + A / N^alpha + B / D^beta, by the Huber loss of log L and L-BFGS from the best guess of GRID
+    (Hoffmann et al. 2022, appendix D.2). Raises ConfigError for fewer than six runs, because the law has five
+    constants. Needs scipy."""
     if len(losses) < 6:
         raise ConfigError(f"the law has five constants and needs six runs at least, and there are {len(losses)}")
     minimise = scipy_minimise()
@@ -76,14 +81,15 @@ def fit_law(parameters: Sequence[float], tokens: Sequence[float], losses: Sequen
 
 
 def refit_law(start: Law, parameters: Sequence[float], tokens: Sequence[float], losses: Sequence[float]) -> Law:
-    """The same fit from the constants of `start` alone: for draws of a bootstrap, which lie close by."""
+    """Fit the law from the constants of `start` instead of GRID. The draws of a bootstrap lie close to `start`."""
     logs = np.log(np.asarray([parameters, tokens, losses], dtype=float))
     theta = np.array([math.log(start.A), math.log(start.B), math.log(start.E), start.alpha, start.beta])
     return _law(_polish(scipy_minimise(), theta, logs)[1])
 
 
 def _objective(theta: Any, logs: Any) -> tuple[Any, Any, Any]:
-    """Huber losses of each run, their derivative by the residual, and the three terms' shares of the predicted loss."""
+    """Return the Huber loss of each run, its derivative by the residual, and the law's three terms as shares of the
+    predicted loss."""
     a, b, e, alpha, beta = theta
     n, d, loss = logs
     terms = np.stack(np.broadcast_arrays(a - alpha * n, b - beta * d, e + 0 * n))
@@ -96,11 +102,11 @@ def _objective(theta: Any, logs: Any) -> tuple[Any, Any, Any]:
 
 
 def _polish(minimise: Any, start: Any, logs: Any) -> tuple[float, Any]:
-    """The objective and the constants at the minimum that L-BFGS reaches from `start`."""
+    """Return the objective and the constants at the minimum that L-BFGS reaches from `start`."""
     n, d, _ = logs
 
     def value(theta: Any) -> tuple[float, Any]:
-        # Huber losses are of the order of HUBER^2; the optimiser's tolerances want numbers near 1.
+        # The Huber loss is of the order of HUBER^2, and the optimiser's tolerances are made for numbers near 1.
         losses, slope, (to_a, to_b, to_e) = _objective(theta, logs)
         gradient = [slope * to_a, slope * to_b, slope * to_e, -slope * to_a * n, -slope * to_b * d]
         return losses.sum() / HUBER**2, np.array([part.sum() for part in gradient]) / HUBER**2
@@ -117,7 +123,7 @@ def _law(theta: Any) -> Law:
 
 
 def undetermined(law: Law) -> list[str]:
-    """Names of the constants that ended at one of BOUNDS."""
+    """Return the names of the constants that ended at one of BOUNDS."""
     found = {"A": math.log(law.A), "B": math.log(law.B), "E": math.log(law.E), "alpha": law.alpha, "beta": law.beta}
     ends = dict(zip(found, BOUNDS, strict=True))
     return [name for name, value in found.items() if min(abs(value - end) for end in ends[name]) < 1e-6]
@@ -132,8 +138,10 @@ def scipy_minimise() -> Any:
 
 
 def residual_draws(fitted: Sequence[float], observed: Sequence[float], constants: int, seed: int) -> list[np.ndarray]:
-    """DRAWS sets of losses as other runs might have given: the fit plus residuals drawn with replacement, widened for
-    the `constants` that were fitted (Davison & Hinkley 1997, section 6.2). Residuals are taken in log loss."""
+    """Draw DRAWS sets of losses that other runs might have reached: the fit plus residuals drawn with replacement.
+
+    The residuals are widened for the number of `constants` that were fitted (Davison & Hinkley 1997, section 6.2), and
+    are differences of log losses. Raises ConfigError where there are no more runs than constants."""
     curve, seen = np.log(np.asarray(fitted, dtype=float)), np.log(np.asarray(observed, dtype=float))
     left = len(seen) - constants
     if left < 1:
@@ -144,7 +152,7 @@ def residual_draws(fitted: Sequence[float], observed: Sequence[float], constants
 
 
 def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
-    """The middle LEVEL of the draws; None where over a tenth of them gave no number."""
+    """Return the middle LEVEL of the draws; None where over a tenth of the draws gave no number."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     if len(known) < 0.9 * len(values) or not known:
         return None
@@ -153,5 +161,5 @@ def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
 
 
 def intervals(draws: Sequence[Law], measure: Callable[[Law], float]) -> tuple[float, float] | None:
-    """The interval of one number that follows from the law."""
+    """Return the interval of a number that `measure` computes from the law."""
     return interval([measure(law) for law in draws])

@@ -1,4 +1,4 @@
-"""Forecast: what a run will take, from a pilot of a few seconds: tokens, FLOPs, memory, time, cost, doubts."""
+"""forecast: a run's tokens, FLOPs, memory, time, cost and doubts, from a pilot of a few seconds."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from lilliput.training.config import TrainConfig
 from lilliput.training.schedule import Budget, mean_rows, step_rows
 
 MANY_EPOCHS = 4.0
-"""Up to here repeated text teaches nearly as much as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
+"""Up to this many epochs, repeated text teaches nearly as much as new text (Muennighoff et al. 2023,
+arXiv:2305.16264)."""
 FAR_OFF = 2.0
-"""A model that many times too large for its tokens is doubted; nearer to the best size the loss is nearly flat."""
+"""A model this many times too large for its tokens gets a doubt. Nearer to the best size the loss is nearly flat."""
 SMALLEST, FEWEST_STEPS = "story_1m", 100
-"""The smallest size that `init` and the dial choose, and the steps below which they choose nothing."""
+"""The smallest size that `init` and the dial choose, and the least number of steps for which they choose a size."""
 TINY_PARAMETERS = 1e9
 TINY_SECONDS = 3 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a few real steps on this machine measured. Seconds are means of one step, of one evaluation (with stories
-    about heroes, and benchmarks, which the first one lacks) and one generation of the samples as during the run, of one
-    checkpoint, and of all that follows the last step; `seconds` are the pilot's own. `peak_bytes` is of the whole
-    process on a CPU."""
+    """Measurements of a few real steps on this machine.
+
+    The seconds are means of one step, of one evaluation during the run, of one generation of the samples, of one
+    checkpoint, and of all work after the last step. An evaluation includes the stories about heroes and the benchmarks,
+    which the first evaluation lacks. `seconds` is the duration of the pilot itself. On a CPU `peak_bytes` is the memory
+    of the whole process."""
 
     steps: int
     step_seconds: float
@@ -52,9 +55,11 @@ class Pilot:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The whole run. `seconds` is what summary.json will call seconds: training with its evaluations, samples and
-    checkpoints; `ending_seconds` follow them: the final scores, the n-gram models, the last stories. Preparing data is
-    not in either. `bound` is what ends the run, such as 'train.steps=2,000', and `others` what else would have."""
+    """The forecast of a whole run.
+
+    `seconds` is the `seconds` of summary.json: training with its evaluations, samples and checkpoints. `ending_seconds`
+    come after it: the final scores, the n-gram models, the last stories. Preparing the data is in neither number.
+    `bound` is the bound that ends the run, such as 'train.steps=2,000', and `others` are the bounds reached later."""
 
     parameters: int
     parameters_non_embedding: int
@@ -92,8 +97,9 @@ def forecast(
     memory_bytes: int | None,
     tokens_per_parameter: float = TOKENS_PER_PARAMETER,
 ) -> Forecast:
-    """The run that `train` describes, at the pilot's speed. `rows_per_epoch` rows of the context length are in the
-    data; `memory_bytes` is what the machine has (None: unknown); `tokens_per_parameter` is the rule for this data."""
+    """Forecast the run that `train` describes, at the pilot's speed. An epoch of the data is `rows_per_epoch` rows of
+    the context length. `memory_bytes` is the machine's memory (None: unknown). `tokens_per_parameter` is the rule of
+    thumb for this data."""
     context = model.context_length
     rows, mean = step_rows(train, context), mean_rows(train, context)
     pilot = replace(pilot, step_seconds=pilot.step_seconds * mean / rows)
@@ -142,14 +148,14 @@ def forecast(
 
 
 def _bounds(train: TrainConfig, context: int, rows_per_epoch: int, steps: int) -> list[str]:
-    """What the recipe bounds the run by, first what ends it after `steps` steps."""
+    """List the bounds of the run's length in the recipe, first the bound that ends the run after `steps` steps."""
     named = {"steps": train.steps, "tokens": train.tokens, "epochs": train.epochs}
     lengths: dict[str, float] = {}
     for name, value in ((name, value) for name, value in named.items() if value is not None):
         alone = train.model_copy(update={**dict.fromkeys(named), "seconds": None, name: value})
         known = Budget.of(alone, context, rows_per_epoch).steps
         assert known is not None
-        # A text so small that its epochs end sooner is read for so many steps.
+        # A text whose epochs end before the least number of steps is read again until that number is reached.
         least = name == "epochs" and known == train.least_steps
         lengths[f"train.least_steps={known:,}" if least else f"train.{name}={value:,}"] = known
     ordered = sorted(lengths, key=lengths.__getitem__)
@@ -160,13 +166,13 @@ def _bounds(train: TrainConfig, context: int, rows_per_epoch: int, steps: int) -
 
 
 def _length(budget: Budget, train: TrainConfig, evaluation: EvaluateConfig, pilot: Pilot) -> tuple[int, float]:
-    """Steps, and the seconds of these with all that happens between them."""
+    """Return the steps of the run, and its seconds with all evaluations, samples and checkpoints."""
     if budget.steps is not None:
         seconds = budget.steps * pilot.step_seconds + _between(budget.steps, train, evaluation, pilot)
         if budget.seconds is None or seconds <= budget.seconds:
             return budget.steps, seconds
     assert budget.seconds is not None  # a recipe without any budget is refused
-    # With a clock alone, evaluations and checkpoints that have no number of their own come ten times a run.
+    # In a run that only the clock bounds, evaluations and checkpoints without an interval of their own come ten times.
     steps = max(1, int(budget.seconds / pilot.step_seconds))
     for _ in range(20):
         left = budget.seconds - _between(steps, train, evaluation, pilot)
@@ -175,30 +181,33 @@ def _length(budget: Budget, train: TrainConfig, evaluation: EvaluateConfig, pilo
 
 
 def _between(steps: int, train: TrainConfig, evaluation: EvaluateConfig, pilot: Pilot) -> float:
-    """Seconds of evaluations and samples (one more of both before the first step) and of checkpoints."""
-    told = evaluation.steps if evaluation.samples is None else evaluation.samples
+    """Return the seconds of evaluations, samples and checkpoints. Evaluation and samples also come before the first
+    step."""
+    between_samples = evaluation.steps if evaluation.samples is None else evaluation.samples
     saved = max(_times(steps, train.checkpoint_steps), int(steps * pilot.step_seconds / train.checkpoint_seconds))
     early = min(10, 1 + int(math.log2(max(steps, 1)))) if train.early_checkpoints else 0
     return (
         (pilot.first_evaluation_seconds or pilot.evaluation_seconds)
         + pilot.evaluation_seconds * _times(steps, evaluation.steps)
-        + (pilot.samples_seconds * (1 + _times(steps, told)) if evaluation.samples != 0 else 0.0)
+        + (pilot.samples_seconds * (1 + _times(steps, between_samples)) if evaluation.samples != 0 else 0.0)
         + pilot.checkpoint_seconds * (saved + early)
     )
 
 
 def _times(steps: int, every: int | None) -> int:
-    """How often something happens that is due every `every` steps (None: ten times a run) and at the end."""
+    """Count the times that something happens every `every` steps (None: ten times a run) and at the end."""
     every = every or math.ceil(steps / 10)
     return math.ceil(steps / every)
 
 
 def _doubts_of_size(found: Forecast, size: float, smallest: float, rule: float) -> list[str]:
-    """Whether the model is far too large for its tokens. Sizes are training FLOPs a token / 6, of this model and of the
-    smallest that is ever chosen; `rule` is the tokens a parameter that are right for the data. What `init` and the dial
-    choose by the same rule is not doubted."""
+    """Return a doubt where the model is far too large for its tokens.
+
+    `size` and `smallest` are training FLOPs a token / 6, of this model and of the smallest model that is ever chosen.
+    `rule` is the right number of tokens a parameter for the data. A model that `init` or the dial chose by the same
+    rule gets no doubt."""
     ratio = found.tokens / size
-    # A text that is read as often as it may be has no more tokens to give.
+    # A text already read for MANY_EPOCHS cannot give a better size more tokens.
     spent = found.epochs >= 0.7 * MANY_EPOCHS and found.tokens >= 0.7 * size
     least = size <= 1.001 * smallest and found.steps >= FEWEST_STEPS
     if ratio * FAR_OFF >= rule or spent or least:
@@ -211,7 +220,7 @@ def _doubts_of_size(found: Forecast, size: float, smallest: float, rule: float) 
 
 
 def _doubts(found: Forecast, memory_bytes: int | None) -> list[str]:
-    """Sentences about what else is unusual in this run."""
+    """Return a sentence for every other unusual number of this run."""
     doubts = []
     if found.epochs > 1.02 * MANY_EPOCHS:
         doubts.append(
@@ -225,14 +234,14 @@ def _doubts(found: Forecast, memory_bytes: int | None) -> list[str]:
     needed = sum(found.memory.values())
     if memory_bytes is not None and needed > memory_bytes:
         doubts.append(
-            f"about {size(needed)} of memory, and here there are {size(memory_bytes)}: lower train.micro_batch_tokens, "
-            "or set train.activation_checkpointing=true"
+            f"about {size(needed)} of memory, and the machine has {size(memory_bytes)}: lower "
+            "train.micro_batch_tokens, or set train.activation_checkpointing=true"
         )
     return doubts
 
 
 def check(found: Forecast, summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The forecast beside what the finished run's summary.json says; `error` is predicted / actual - 1."""
+    """Compare the forecast with the finished run's summary.json. `error` is predicted / actual - 1."""
     pairs = {
         "seconds": found.seconds,
         TRAINING_SECONDS: found.training_seconds,

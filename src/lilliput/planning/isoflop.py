@@ -27,16 +27,17 @@ from lilliput.planning.chinchilla import (
 
 CURVES, DECADES = 25, 3
 BUDGETS = tuple(10 ** (17 + eighth / 8) for eighth in range(CURVES))
-"""1e17 to 1e20 FLOPs in eighths of a decade: the curves where the chosen budget is among them."""
+"""Budgets of the curves, 1e17 to 1e20 FLOPs in eighths of a decade, where the chosen budget lies in this range."""
 AROUND = (40.0, 12.0)
-"""The sizes shown, from the smallest budget's best divided by this to the largest budget's best times that."""
+"""The chart shows sizes from the smallest budget's best size divided by the first number to the largest budget's best
+size times the second."""
 SHOWN_LOSS = 1.6
-"""Times the least loss of the smallest budget; above it curves are cut, since only their ends are there."""
+"""Curves are cut above the smallest budget's least loss times this number, because only their ends lie there."""
 
 
 def family(flops: float) -> tuple[float, ...]:
-    """The budgets of the curves: BUDGETS, or as many over the three decades about `flops` where it is not among
-    them."""
+    """Return the budgets of the curves: BUDGETS, or as many budgets over the three decades around `flops` where it lies
+    outside BUDGETS."""
     if BUDGETS[0] <= flops <= BUDGETS[-1]:
         return BUDGETS
     first = math.floor(math.log10(flops)) - 1
@@ -44,22 +45,23 @@ def family(flops: float) -> tuple[float, ...]:
 
 
 def sizes(law: Law, budgets: tuple[float, ...], chosen: float) -> tuple[float, float]:
-    """The smallest and the largest size that are shown with these budgets; `chosen` is among them."""
+    """Return the smallest and the largest size to show with these budgets. The size `chosen` is always shown."""
     below, above = AROUND
     low, high = law.optimum(budgets[0]).parameters / below, law.optimum(budgets[-1]).parameters * above
     return min(low, chosen), max(high, chosen)
 
 
 def curve(law: Law, flops: float, span: tuple[float, float], points: int = 121) -> list[Point]:
-    """(N, L) of sizes spread evenly, in logarithms, over `span`, each trained on the tokens that `flops` pay for."""
+    """Return points (N, L) of sizes spread evenly, in logarithms, over `span`. Each size is trained on the tokens that
+    `flops` pay for."""
     low, high = map(math.log, span)
     spread = (math.exp(low + (high - low) * i / (points - 1)) for i in range(points))
     return [(size, law.loss_at(size, flops)) for size in spread]
 
 
 def figure(law: Law, chosen: Optimum, width: int = 920, height: int = 520) -> Chart:
-    """The chart: a curve for each budget of the family, their minima joined, a dashed line and a star at the chosen
-    model."""
+    """Draw a curve for each budget of the family, a line through their minima, and a dashed line and a star at the
+    chosen model."""
     budgets = family(chosen.flops)
     best = [law.optimum(budget) for budget in budgets]
     span = sizes(law, budgets, chosen.parameters)
@@ -88,14 +90,14 @@ def _power(flops: float) -> str:
 
 
 def picture(law: Law, chosen: Optimum) -> str:
-    """The figure as an SVG file on paper of its own."""
+    """Return the figure as an SVG file with its own background."""
     svg = figure(law, chosen).svg()
     head, _, rest = svg.partition(">")
     return f'{head}>\n<style>{STYLE}</style>\n<rect width="100%" height="100%" fill="#fffdf8" rx="12"/>{rest}\n'
 
 
 def describe(chosen: Optimum) -> str:
-    """Size, tokens and loss of a model in words."""
+    """Describe the size, tokens and loss of a model in a phrase."""
     loss = "" if chosen.loss is None else f", loss {chosen.loss:.3f}"
     return (
         f"{number(chosen.parameters)} parameters on {number(chosen.tokens)} tokens "
@@ -104,7 +106,7 @@ def describe(chosen: Optimum) -> str:
 
 
 def page(law: Law, chosen: Optimum) -> str:
-    """The figure as an offline page whose budget and size can be moved, with every method's answer beside it."""
+    """Return the figure as an offline page with sliders for budget and size, and every method's optimum in a table."""
     laws = {"law": law.as_dict(), "again": REPLICATION.as_dict()}
     tables = {name: _line(table) for name, table in (("one", APPROACH_1), ("two", APPROACH_2))}
     facts = {**laws, **tables, "ratio": TOKENS_PER_PARAMETER, "factor": FLOPS_PER_PARAMETER}
@@ -119,8 +121,9 @@ def page(law: Law, chosen: Optimum) -> str:
     )
     body = f"""<header><div class="eyebrow">Lilliput plan</div>
 <h1>What to train with a budget</h1>
-<p class="facts">Each curve spends the same FLOPs on models of every size: the smaller it is, the more text it reads.
-Violet is the smallest budget, yellow the largest. The star is the model chosen: move it. Other budgets:
+<p class="facts">Each curve spends the same FLOPs on models of every size: the smaller the model,
+the more text it reads. Violet is the smallest budget, yellow the largest. The star is the chosen model; the sliders
+move it. Other budgets:
 <code>lilliput plan isoflop --flops 1e24 --page FILE</code>.</p></header>
 <figure id="isoflop" data-facts="{escape(json.dumps(facts))}">{"".join(charts)}</figure>
 <div class="dials">
@@ -136,15 +139,15 @@ Violet is the smallest budget, yellow the largest. The star is the model chosen:
 <div class="tile"><b id="per-parameter"></b><span>tokens a parameter</span></div>
 <div class="tile"><b id="lost"></b><span>lost against the best size</span></div>
 </div>
-<h2>Every method's answer for this budget</h2>
+<h2>Every method's best size for this budget</h2>
 <div class="scroll"><table class="numbers" id="methods">{_rows(methods(chosen.flops).items())}</table></div>
 <h2>Where they disagree: Chinchilla's own budget</h2>
 <p>At {CHINCHILLA_FLOPS:.3g} FLOPs the authors trained 70B parameters on 1.4T tokens. The constants of their third
-approach, rounded as printed, say otherwise: {escape(disagreement(methods(CHINCHILLA_FLOPS)))}.</p>
+approach, rounded as printed, disagree: {escape(disagreement(methods(CHINCHILLA_FLOPS)))}.</p>
 <div class="scroll"><table class="numbers">{_rows(methods(CHINCHILLA_FLOPS).items())}</table></div>
 <footer>L(N, D) = {law.E:g} + {law.A:g} / N^{law.alpha:g} + {law.B:g} / D^{law.beta:g}, C = 6 N D (Hoffmann et al.
 2022, arXiv:2203.15556); fitted again by Besiroglu et al. 2024 (arXiv:2404.10102). The losses are those of Chinchilla's
-data and tokenizer, for models of 70M parameters and more; smaller ones are beyond what was measured.</footer>"""
+data and tokenizer, for models of 70M parameters and more; smaller models were not measured.</footer>"""
     return document("IsoFLOP", body, STYLE + DIALS, Path(__file__).with_name("isoflop.js").read_text(encoding="utf-8"))
 
 
@@ -172,6 +175,7 @@ def _rows(found: Iterable[tuple[str, Optimum]]) -> str:
 
 
 def _line(table: tuple[tuple[float, float], ...]) -> list[float]:
-    """log10 N = slope x log10 C + intercept of a published table, from two points of its line."""
+    """Return [slope, intercept] of log10 N = slope x log10 C + intercept, from two points of a published table's
+    line."""
     low, high = (math.log10(along(table, flops).parameters) for flops in (1.0, 10.0))
     return [high - low, low]

@@ -1,4 +1,4 @@
-"""The pilot of a forecast: a few seconds of real steps, then once each of what happens between them and at the end."""
+"""The pilot of a forecast: a few seconds of real steps, then one evaluation, one set of samples and one ending."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 PILOT_SECONDS = 3.0
 WARM_UP_STEPS = 2
 SCORED_TOKENS, HEROES, ITEMS = 8192, 20, 20
-"""So much of an evaluation is tried; the whole takes as many times as long as it is larger."""
+"""Most tokens of an evaluation that the pilot scores. The time of the whole evaluation is scaled up from it."""
 COUNTED_TOKENS = (100_000, 400_000)
-"""n-gram models are counted on these, and their time is a straight line through both."""
+"""The n-gram models are counted on these two numbers of tokens; a straight line through both times gives the whole."""
 
 
 def endless(recipe: Recipe, compiled: bool) -> Recipe:
-    """The same recipe with no end and nothing between its steps."""
+    """Return the recipe without a bound, and without evaluations, samples and checkpoints between its steps."""
     never = 10**9
     changes = [
         *(f"train.{bound}=null" for bound in ("tokens", "epochs", "seconds")),
@@ -45,8 +45,8 @@ def endless(recipe: Recipe, compiled: bool) -> Recipe:
 
 
 class _Stopwatch(Callback):
-    """Ends the run `seconds` after its warm-up; notes the seconds of every later step, and of the last checkpoint.
-    Where steps are so slow that warm-up alone would use up the time, only the first one is warm-up."""
+    """Ends the run `seconds` after its warm-up, and notes the seconds of every later step and of the last checkpoint.
+    Where steps are so slow that the warm-up alone would use up the time, only the first step is warm-up."""
 
     def __init__(self, seconds: float):
         self.seconds = seconds
@@ -68,7 +68,7 @@ class _Stopwatch(Callback):
 
 
 def pilot(assembly: Assembly, seconds: float) -> Pilot:
-    """Train for `seconds`, then time one evaluation, the samples, and what a run ends with."""
+    """Train for `seconds`, then time one evaluation, the samples, and the work at the end of a run."""
     began = time.perf_counter()
     trainer, watch = assembly.trainer(None), _Stopwatch(seconds)
     trainer.callbacks[:] = [watch]
@@ -102,7 +102,8 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _scores(assembly: Assembly) -> tuple[float, float]:
-    """Seconds of an evaluation during the run and of the last one, by their targets."""
+    """Return the seconds of an evaluation during the run and of the final evaluation, in proportion to their
+    targets."""
     config = assembly.recipe.evaluate
     tried = min(config.tokens, SCORED_TOKENS)
     targets = [assembly.fixed_set(tokens).targets for tokens in (tried, config.tokens, config.final_tokens)]
@@ -111,7 +112,8 @@ def _scores(assembly: Assembly) -> tuple[float, float]:
 
 
 def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
-    """Seconds of the samples, of the story at the end, and of the heroes at an evaluation and at the end."""
+    """Return the seconds of the samples, of the story at the end, and of the heroes' stories at an evaluation and at
+    the end."""
     config = assembly.recipe.evaluate
     _ = assembly.generator.decoder  # built once a run
     samples = _timed(lambda: assembly.samples(assembly.prompts)) if config.samples != 0 else 0.0
@@ -137,7 +139,7 @@ def _tasks(assembly: Assembly, trainer: Trainer) -> float:
 
 
 def _baselines(assembly: Assembly) -> float:
-    """Seconds of counting the n-gram models."""
+    """Return the seconds of counting the n-gram models."""
     config = assembly.recipe.evaluate
     if not config.baselines:
         return 0.0
@@ -150,6 +152,6 @@ def _baselines(assembly: Assembly) -> float:
     few, many = COUNTED_TOKENS
     if train.tokens <= many:
         return counted(many)
-    counted(few)  # what is only slow the first time
+    counted(few)  # warm-up: the first count also pays for imports and first memory
     less, more = counted(few), counted(many)
     return more + max(0.0, more - less) * (min(train.tokens, 20_000_000) - many) / (many - few)

@@ -1,4 +1,4 @@
-"""plan: a recipe's forecast from a pilot of a few real steps on this machine, and the check of it on a finished run."""
+"""plan: forecast a recipe from a pilot of a few real steps here, and check the forecast against a finished run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from lilliput.training.settings import REPAYS_SECONDS
 
 
 class Plan:
-    """A forecast, with a note on compiling where the run may compile, and with what the finished run of the same
-    recipe took, where there is one: {'seconds': {'predicted', 'actual', 'error'}, ...}."""
+    """A forecast, with a note on compiling where the run may compile.
+
+    Where a finished run of the same recipe exists, `checked` compares the forecast with that run:
+    {'seconds': {'predicted', 'actual', 'error'}, ...}."""
 
     def __init__(self, recipe: Recipe, found: Forecast, note: str | None, checked: dict[str, dict[str, float]] | None):
         self.recipe, self.forecast, self.note, self.checked = recipe, found, note, checked
@@ -41,9 +43,10 @@ def plan(
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
 ) -> Plan:
-    """Prepare the recipe's data (the run will find it in the cache), train `seconds` of it in a temporary folder and
-    forecast the rest; `compiled` has the pilot compile, which takes up to a minute more. Raises LilliputError as
-    `train` does."""
+    """Prepare the recipe's data, train for `seconds` in a temporary folder, and forecast the whole run.
+
+    The data stays in the cache for the run. `compiled` makes the pilot compile, which takes up to a minute more. Raises
+    LilliputError as `train` does."""
     resolved = load_recipe(recipe, overrides, data=data, name=name)
     with tempfile.TemporaryDirectory(prefix="lilliput-pilot-") as folder:
         assembly = Assembly(endless(resolved, compiled), RunFolder(Path(folder)), say)
@@ -63,22 +66,22 @@ def plan(
 
 
 def _note(recipe: Recipe, found: Forecast, possible: bool) -> str | None:
-    """Where pilot and run differ in compiling, the sentence that says so."""
+    """Return a sentence where the run compiles and the pilot did not, or the other way round."""
     asked = recipe.train.compile
     will = possible and (asked is True or (asked == "auto" and found.training_seconds > REPAYS_SECONDS))
     if will == found.pilot.compiled:
         return None
     if will:
-        return "the run will compile and the pilot did not: it will be faster than this; --compiled measures that too"
-    return "the pilot compiled and the run will not: it will be slower than this"
+        return "the run will compile and the pilot did not: the run will be faster; --compiled compiles the pilot too"
+    return "the pilot compiled and the run will not: the run will be slower"
 
 
 def _checked(found: Forecast, recipe: Recipe, run: RunFolder) -> dict[str, dict[str, float]] | None:
-    """The check against a finished run of exactly this recipe; None where there is none."""
+    """Compare the forecast with a finished run of exactly this recipe; None without such a run."""
     if not run.summary.exists():
         return None
     try:
         check_same(recipe, run)
     except CheckpointError:
-        return None  # a run of another recipe says nothing of this one
+        return None  # a run of another recipe cannot check this forecast
     return check(found, run.read_summary())

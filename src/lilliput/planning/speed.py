@@ -1,4 +1,4 @@
-"""How fast this machine trains a small model: the FLOP/s of a real training step, measured once and kept."""
+"""The speed at which this machine trains a small model: the FLOP/s of a real training step, measured once and kept."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from lilliput.model.counts import flops_per_token
 
 STYLE, TOKENS = "story_2m", 2048
 STEPS = 8
-"""The fastest of so many steps counts: others met something else that ran."""
+"""The fastest of this many steps counts, because other programs slow single steps down."""
 UTILISATION = 0.45
-"""Share of an accelerator's matmul peak that training is taken to reach: the usual 40 to 50% of tuned trainers, not
-measured here. A processor's own step is measured, since peak and step grow apart: 52% of the peak on a Zen 3 in fp32
-(docs/studies/speed.md), 11% on a Xeon with AMX (docs/studies/dial.md)."""
+"""The assumed share of an accelerator's matmul peak that training reaches. Tuned trainers usually reach 40 to 50%; this
+number was not measured here. On a CPU a real step is measured instead, because the share differs much between
+processors: 52% on a Zen 3 in fp32 (docs/studies/speed.md), 11% on a Xeon with AMX (docs/studies/dial.md)."""
 
 
 def training_speed() -> tuple[float, str]:
-    """FLOP/s that training a small model reaches here in the precision that a run would choose, by the FLOPs of
-    model/counts.py, and the words for where. On a CPU a step of `STYLE` with `TOKENS` tokens is measured, some seconds,
-    once a machine; elsewhere it is `UTILISATION` of the peak."""
+    """Return the FLOP/s that training a small model reaches here, and a phrase that names the machine.
+
+    FLOPs are counted as in model/counts.py, in the precision that a run would choose. On a CPU a step of `STYLE` with
+    `TOKENS` tokens is measured once a machine, in some seconds. On an accelerator the speed is `UTILISATION` of the
+    peak."""
     device = choose_device()
     threads = configure_threads()
     precision = choose_precision("auto", device, threads)
@@ -35,8 +37,8 @@ def training_speed() -> tuple[float, str]:
 
 
 def measure(style: str = STYLE, bf16: bool = False) -> tuple[float, float]:
-    """FLOP/s of the fastest of `STEPS` steps (forward, backward, optimiser) on the CPU with torch's present threads,
-    and the share of the processors that they had."""
+    """Return the FLOP/s of the fastest of `STEPS` steps (forward, backward, optimiser) on the CPU with torch's present
+    threads, and the share of the processors that the steps had."""
     import torch
 
     from lilliput.model.transformer import Model

@@ -1,4 +1,4 @@
-"""An IsoFLOP study: what its runs say about the best size at each budget, and how well that foretells a larger one."""
+"""The analysis of an IsoFLOP study: the best size at each budget, and a test of its prediction for a larger budget."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One finished run. `size` is training FLOPs a token / 6 (see shapes.py), `loss` validation bits per byte; `budget`
-    is what was aimed at, and size x tokens x 6 what was spent."""
+    """A finished run. `size` is training FLOPs a token / 6 (see shapes.py). `loss` is validation bits per byte.
+    `budget` is the FLOPs that were planned; size x tokens x 6 are the FLOPs that were spent."""
 
     run: str
     budget: float
@@ -43,8 +43,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One budget: its parabola, and the best size, tokens and loss with their intervals. `enclosed`: the best size
-    lies between sizes that were run; beyond them it is a guess, and `best` is None where the curve has no minimum."""
+    """The runs of one budget: their parabola, and the best size, tokens and loss with intervals.
+
+    `enclosed` is true where the best size lies between sizes that were run; otherwise the best size is a guess. `best`
+    is None where the curve has no minimum."""
 
     budget: float
     parabola: Parabola
@@ -59,9 +61,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that the runs say. Approach 2 (`exponent` of N in C, with the power law best = exp(intercept) C^exponent) and
-    approach 3 (`law`), each with a 95% interval by residual bootstrap; `held_out` tests both on a budget that neither
-    has seen."""
+    """The results of the study.
+
+    Approach 2 is the `exponent` of N in C, with the power law best = exp(intercept) C^exponent. Approach 3 is the
+    `law`. Both have a 95% interval by residual bootstrap. `held_out` tests both on a budget that neither was fitted
+    on."""
 
     curves: tuple[Curve, ...]
     exponent: float
@@ -74,7 +78,7 @@ class Findings:
     doubts: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values, without the bootstrap's draws."""
+        """Return JSON values, without the bootstrap's draws."""
         values = asdict(self)
         for curve in (*values["curves"], *([values["held_out"]["curve"]] if self.held_out else [])):
             del curve["draws"]
@@ -83,8 +87,10 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The test. Sizes: predicted by approach 2 and by the law, against the best size of the held-out curve. Losses:
-    the law's for each held-out run against what it reached; `worst` is the largest relative error."""
+    """The test on the held-out budget.
+
+    The sizes that approach 2 and the law predict are compared with the best size of the held-out curve. The law's loss
+    for each held-out run is compared with the loss that the run reached; `worst` is the largest relative error."""
 
     curve: Curve
     size_by_line: float
@@ -99,8 +105,8 @@ class HeldOut:
 
 
 def analyse(trials: Sequence[Trial], held_out: float | None) -> Findings:
-    """Fit everything on the runs of all budgets but `held_out`, then test it there. Raises ConfigError where there are
-    fewer than two budgets with a minimum or too few runs."""
+    """Fit both approaches on the runs of all budgets but `held_out`, then test both on `held_out`. Raises ConfigError
+    where fewer than two budgets have a minimum, or where there are too few runs."""
     inside = [trial for trial in trials if trial.budget != held_out]
     curves = tuple(fit_curve([t for t in inside if t.budget == budget]) for budget in _budgets(inside))
     minima = [curve for curve in curves if curve.best is not None]
@@ -132,7 +138,7 @@ def analyse(trials: Sequence[Trial], held_out: float | None) -> Findings:
 
 
 def fit_curve(trials: Sequence[Trial]) -> Curve:
-    """The parabola of one budget's runs with the interval of its best size."""
+    """Fit the parabola of one budget's runs, with the interval of its best size."""
     sizes, losses = [trial.size for trial in trials], [trial.loss for trial in trials]
     parabola = fit_parabola(sizes, losses)
     best, budget = parabola.best, trials[0].budget
@@ -163,12 +169,12 @@ def _known(value: float | None) -> float:
 
 
 def _size_line(curves: Sequence[Curve], sizes: Sequence[float]) -> tuple[float, float]:
-    """Exponent and intercept of ln(best size) by ln(budget)."""
+    """Return exponent and intercept of the line of ln(best size) against ln(budget)."""
     return line([math.log(curve.budget) for curve in curves], [math.log(size) for size in sizes])
 
 
 def _line_draws(curves: Sequence[Curve]) -> list[tuple[float, float]]:
-    """The line through the best sizes of each draw; empty where a curve has too few runs for draws."""
+    """Return the line through the best sizes of each draw; an empty list where a curve has too few runs for draws."""
     if not all(curve.draws for curve in curves):
         return []
     rows = zip(*(curve.draws for curve in curves), strict=True)
@@ -216,7 +222,7 @@ def _test(
 
 
 def _doubts(trials: Sequence[Trial], curves: Sequence[Curve], law: Law) -> list[str]:
-    """Sentences on what weakens the findings."""
+    """Return a sentence for each fact that weakens the findings."""
     doubts = []
     for curve in curves:
         if curve.best is None:
@@ -225,8 +231,8 @@ def _doubts(trials: Sequence[Trial], curves: Sequence[Curve], law: Law) -> list[
             )
         elif not curve.enclosed:
             doubts.append(
-                f"at {curve.budget:.3g} FLOPs the best size lies beyond the sizes that were run: a guess, and left "
-                "out of the line where two others are not"
+                f"at {curve.budget:.3g} FLOPs the best size lies beyond the sizes that were run: it is a guess, and "
+                "left out of the line where two other budgets have a best size inside"
             )
     repeated = [trial for trial in trials if trial.epochs > MANY_EPOCHS]
     if repeated:
@@ -236,7 +242,7 @@ def _doubts(trials: Sequence[Trial], curves: Sequence[Curve], law: Law) -> list[
             f"{most:.3g}): the law has no term for that; give more text"
         )
     if loose := undetermined(law):
-        doubts.append(f"these runs do not determine the law's {', '.join(loose)}: it ended at a bound of the fit")
+        doubts.append(f"these runs do not determine the law's {', '.join(loose)}: the fit ended at a bound")
     if len({trial.seed for trial in trials}) == 1:
-        doubts.append("one seed: how much runs differ by chance is judged by the fits' residuals alone")
+        doubts.append("one seed: the differences by chance are estimated from the fits' residuals alone")
     return doubts

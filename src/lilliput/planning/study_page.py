@@ -17,7 +17,8 @@ PAPER = "#fffdf8"
 def curves_chart(
     trials: Sequence[Trial], findings: Findings, held_out: float | None, width: int = 920, height: int = 460
 ) -> Chart:
-    """Bits per byte by size: the runs as dots, a parabola through each budget's, a star at the held-out best size."""
+    """Draw bits per byte by size: runs as dots, a parabola through each budget's runs, a star at the best size of the
+    held-out budget."""
     tested = findings.held_out
     shown = [*findings.curves, *([tested.curve] if tested else [])]
     series = []
@@ -33,7 +34,7 @@ def curves_chart(
     if tested and tested.curve.best is not None and tested.curve.loss is not None:
         tip = f"best of the held-out budget: {number(tested.curve.best)}"
         marks = [Mark(tested.curve.best, tested.curve.loss, "", tip)]
-        verticals = [Level(f"foretold {number(tested.size_by_line)}", tested.size_by_line)]
+        verticals = [Level(f"predicted {number(tested.size_by_line)}", tested.size_by_line)]
     return Chart(
         "Validation bits per byte at equal compute", series, "size: training FLOPs a token / 6", verticals=verticals,
         marks=marks, log_x=True, width=width, height=height,
@@ -41,7 +42,7 @@ def curves_chart(
 
 
 def line_chart(findings: Findings, width: int = 920, height: int = 300) -> Chart:
-    """Best size by budget: approach 2's line, the law's, and what was found."""
+    """Draw the best size by budget: the line of approach 2, the line of the law, and the best sizes found."""
     tested = findings.held_out
     found = [(curve.budget, curve.best) for curve in findings.curves if curve.best is not None]
     ends = [findings.curves[0].budget, tested.curve.budget if tested else findings.curves[-1].budget]
@@ -66,7 +67,7 @@ def line_chart(findings: Findings, width: int = 920, height: int = 300) -> Chart
 
 
 def picture(trials: Sequence[Trial], findings: Findings, held_out: float | None) -> str:
-    """The curves as an SVG file on paper of its own."""
+    """Return the curves as an SVG file with its own background."""
     head, _, rest = curves_chart(trials, findings, held_out).svg().partition(">")
     return f'{head}>\n<style>{STYLE}</style>\n<rect width="100%" height="100%" fill="{PAPER}" rx="12"/>{rest}\n'
 
@@ -74,7 +75,7 @@ def picture(trials: Sequence[Trial], findings: Findings, held_out: float | None)
 def page(
     name: str, trials: Sequence[Trial], findings: Findings, held_out: float | None, failed: Sequence[str] = ()
 ) -> str:
-    """The whole report as one offline page."""
+    """Return the whole report as one offline page."""
     wide = curves_chart(trials, findings, held_out), line_chart(findings)
     narrow = curves_chart(trials, findings, held_out, 350, 380), line_chart(findings, 350, 300)
     figures = [
@@ -94,8 +95,8 @@ logarithm of the size. Sizes are training FLOPs a token / 6, so that budget = 6 
 <h2>How the best size grows</h2>{figures[1]}{_fits(findings)}
 {_held_out(findings)}
 <h2>Runs</h2>{table({trial.run: _trial_cells(trial) for trial in trials})}
-<footer>Intervals: 95% by residual bootstrap, so they hold what the fits leave unexplained and not what the law
-gets wrong. Law: L = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022, arXiv:2203.15556, approaches 2 and 3), in bits
+<footer>Intervals: 95% by residual bootstrap. They contain the residuals of the fits, and not errors of the law's
+form. Law: L = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022, arXiv:2203.15556, approaches 2 and 3), in bits
 per byte of this study's own data.</footer>"""
     return document(name, body, STYLE)
 
@@ -120,8 +121,8 @@ def _held_out(findings: Findings) -> str:
         return ""
     curve = tested.curve
     sizes = {
-        "foretold by approach 2": {"best size": sized(tested.size_by_line, tested.size_by_line_interval)},
-        "foretold by the law": {
+        "predicted by approach 2": {"best size": sized(tested.size_by_line, tested.size_by_line_interval)},
+        "predicted by the law": {
             "best size": sized(tested.size_by_law, tested.size_by_law_interval),
             "its bits per byte": with_interval(tested.loss_by_law, tested.loss_by_law_interval, "{:.4f}"),
         },
@@ -132,7 +133,7 @@ def _held_out(findings: Findings) -> str:
     }
     runs = {
         str(run["run"]): {
-            "foretold": f"{run['predicted']:.4f}",
+            "predicted": f"{run['predicted']:.4f}",
             "reached": f"{run['actual']:.4f}",
             "error": f"{run['error']:+.1%}",
         }
@@ -167,7 +168,7 @@ def _trial_cells(trial: Trial) -> dict[str, Any]:
 
 
 def _bow(curve: Curve, trials: Sequence[Trial]) -> list[Point]:
-    """The parabola over the sizes that were run."""
+    """Return points of the parabola over the sizes that were run."""
     low, high = math.log(min(t.size for t in trials)), math.log(max(t.size for t in trials))
     sizes = (math.exp(low + (high - low) * i / 60) for i in range(61))
     return [(size, curve.parabola.loss(size)) for size in sizes]
@@ -178,12 +179,12 @@ def _kind(chart: Chart, kind: str) -> str:
 
 
 def with_interval(value: float, span: Interval, form: str) -> str:
-    """'0.512 [0.48, 0.55]' in the given format."""
+    """Format a value with its interval, such as '0.512 [0.48, 0.55]'."""
     return form.format(value) + (f" [{form.format(span[0])}, {form.format(span[1])}]" if span else "")
 
 
 def sized(value: float, span: Interval) -> str:
-    """'1.2M [0.9M, 1.5M]'."""
+    """Format a size with its interval, such as '1.2M [0.9M, 1.5M]'."""
     return number(value) + (f" [{number(span[0])}, {number(span[1])}]" if span else "")
 
 

@@ -1,4 +1,4 @@
-"""sweep: an IsoFLOP study made of real runs, which goes on where it was left, and its report."""
+"""sweep: make an IsoFLOP study of real runs, which resumes where it was interrupted, and its report."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from lilliput.training.callbacks import Callback, Record
 from lilliput.training.schedule import mean_rows
 
 EXTENSIONS = 3
-"""How many sizes may be added to a budget whose best run lies at the end of its sizes."""
+"""At most this many sizes are added to a budget whose best run lies at the end of its sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a study runs. `held_out` is a budget that the fits do not see; `sizes` names rungs of the ladder
-    ('w128-d3') to run at every budget instead of `per_budget` chosen ones around `tokens_per_parameter`."""
+    """The runs of a study. The fits do not use the budget `held_out`. `sizes` names rungs of the ladder ('w128-d3') to
+    run at every budget, instead of `per_budget` sizes chosen around `tokens_per_parameter`."""
 
     budgets: tuple[float, ...] = (3e11, 1e12, 3e12)
     held_out: float | None = 1e13
@@ -44,7 +44,7 @@ class Settings:
     tokens_per_parameter: float = TOKENS_PER_PARAMETER
 
     def check(self) -> None:
-        """Raises ConfigError for a study that cannot say anything."""
+        """Raise ConfigError for a study with too few budgets, sizes or seeds for its fits."""
         if len(set(self.budgets)) < 3:
             raise ConfigError(f"a study needs three budgets, and {len(set(self.budgets))} are given")
         if self.held_out is not None and self.held_out <= max(self.budgets):
@@ -59,7 +59,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The study's folder, its runs, and what they say; `findings` is None where it was interrupted."""
+    """The study's folder, its runs and its findings; `findings` is None where the study was interrupted."""
 
     folder: Path
     trials: list[Trial]
@@ -89,19 +89,21 @@ def sweep(
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
 ) -> Sweep:
-    """Train every size of every budget by `recipe` into runs/<name>/<run>, each with the tokens that its budget pays
-    for and a schedule of its own, then fit, test and write study.json, study.svg and study.html. The same call again
-    goes on: finished runs are kept. Raises LilliputError; CheckpointError where runs/<name> is another study."""
+    """Train every size of every budget by `recipe` into runs/<name>/<run>, then fit, test and write study.json,
+    study.svg and study.html.
+
+    Each run trains on the tokens that its budget pays for, with a schedule of its own. The same call again resumes:
+    finished runs are kept. Raises LilliputError, and CheckpointError where runs/<name> is another study."""
     settings = settings or Settings()
     settings.check()
-    scipy_minimise()  # what the fit wants is missed now, not after an hour of runs
+    scipy_minimise()  # a missing scipy is reported now, not after an hour of runs
     base = load_recipe(recipe, overrides, data=data)
     folder = Path(runs) / name
     study = _Study(base, settings, folder, say)
     budgets = [*sorted(settings.budgets), *([settings.held_out] if settings.held_out else [])]
     total = sum(budget * len(study.sizes(budget)) * settings.seeds for budget in budgets)
     _same_study(folder, base, settings)
-    dataset(base, say)  # before the bar, which would hide what is said of the data
+    dataset(base, say)  # before the bar, which would hide messages about the data
     with progress(name, total, "FLOP") as bar:
         for budget in budgets:
             if not study.run_budget(budget, bar):
@@ -117,7 +119,7 @@ def sweep(
 
 
 def _same_study(folder: Path, base: Recipe, settings: Settings) -> None:
-    """Write study.json, or check that the one that is there asks the same."""
+    """Write study.json, or check that an existing study.json has the same recipe and settings."""
     asked = {"settings": {**asdict(settings)}, "recipe": base.model_dump(mode="json")}
     asked["settings"] = {key: list(v) if isinstance(v, tuple) else v for key, v in asked["settings"].items()}
     path = folder / "study.json"
@@ -125,7 +127,7 @@ def _same_study(folder: Path, base: Recipe, settings: Settings) -> None:
         try:
             same = read_kept(path) == asked
         except ValueError as error:
-            raise CheckpointError(f"{path} is damaged: {error}", "move it away to go on with this study") from None
+            raise CheckpointError(f"{path} is damaged: {error}", "move the file away to resume this study") from None
         if not same:
             raise CheckpointError(
                 f"{folder} holds a study of another recipe or other budgets, sizes or seeds", "give another --name"
@@ -147,7 +149,7 @@ class _Study:
         self.failed: list[str] = []
 
     def sizes(self, budget: float) -> list[Shape]:
-        """The shapes that a budget begins with. Raises ConfigError for a name that is no rung."""
+        """Return the first shapes of a budget. Raises ConfigError for a name that is not on the ladder."""
         if not self.settings.sizes:
             chosen = self.settings.per_budget, self.step_tokens, self.settings.tokens_per_parameter
             return choose(self.rungs, budget, *chosen)
@@ -158,7 +160,8 @@ class _Study:
         return [known[name] for name in self.settings.sizes]
 
     def run_budget(self, budget: float, bar: Progress) -> bool:
-        """Every size and seed of a budget, and further sizes while the best lies at an end. False: interrupted."""
+        """Run every size and seed of a budget, and further sizes while the best size lies at an end. Returns False
+        where a run was interrupted."""
         waiting, tried = self.sizes(budget), list[Shape]()
         extensions = 0 if self.settings.sizes else EXTENSIONS
         while waiting:
@@ -184,7 +187,7 @@ class _Study:
         return beyond(affordable(self.rungs, budget, self.step_tokens), tried, best)
 
     def _run(self, shape: Shape, budget: float, seed: int, bar: Progress) -> bool:
-        """One run, or the finished one that is there. False: interrupted."""
+        """Train one run, or read it where it is finished. Returns False where the run was interrupted."""
         name = f"c{budget:.3g}-{shape.name}-s{seed}".replace("+", "")
         recipe = self._recipe(shape, budget, seed, name)
         began = bar.done
@@ -216,7 +219,7 @@ class _Study:
         return True
 
     def _recipe(self, shape: Shape, budget: float, seed: int, name: str) -> Recipe:
-        """The study's recipe at one size, for as many tokens as the budget pays for; scored at the end alone."""
+        """Return the study's recipe at one size, for the tokens that the budget pays for, scored only at the end."""
         steps = max(1, round(shape.tokens(budget) / self.step_tokens))
         values: dict[str, Any] = self.base.model_dump(mode="json")
         values |= {"name": name, "seed": seed, "model": shape.model.model_dump(mode="json")}
@@ -227,7 +230,7 @@ class _Study:
 
 
 class _Report(Callback):
-    """Moves the study's bar while a run goes on."""
+    """Moves the study's progress bar during a run."""
 
     def __init__(self, bar: Progress, began: float, budget: float):
         self.bar, self.began, self.budget = bar, began, budget
@@ -237,4 +240,4 @@ class _Report(Callback):
 
 
 def _quiet(text: str) -> None:
-    """The bar speaks for the runs."""
+    """Print nothing: the progress bar stands for the runs' messages."""

@@ -40,9 +40,9 @@ MODELS: dict[str, tuple[float, float]] = {
 """Parameters and training tokens."""
 
 WORDS_PER_TOKEN = 0.75
-"""Of English prose with a vocabulary of 50,000 or so; smaller vocabularies need more tokens a word."""
+"""Words a token of English prose, for a vocabulary near 50,000. Smaller vocabularies need more tokens a word."""
 WORDS_PER_NOVEL = 90_000
-"""A usual length; novels run from 40,000 words to several hundred thousand."""
+"""Words of a usual novel. Novels have from 40,000 words to several hundred thousand."""
 TEXTS = {"a bedtime story": 250.0, "a novel": WORDS_PER_NOVEL / WORDS_PER_TOKEN, "a shelf of 100 novels": 1.2e7,
          "GPT-3's training": 3e11, "Llama 2's training": 2e12}  # fmt: skip
 """Rough sizes in tokens."""
@@ -54,7 +54,7 @@ LLAMA_3_WATTS = 700.0
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What training N parameters on D tokens means; `law_loss` is Chinchilla's law, in nats a token."""
+    """The figures of training N parameters on D tokens. `law_loss` is the loss by Chinchilla's law, in nats a token."""
 
     parameters: float
     tokens: float
@@ -65,7 +65,8 @@ class Training:
 
 
 def training(parameters: float, tokens: float) -> Training:
-    """The figures of one row; `share_of_rule` is 1 at 20 tokens a parameter. Raises ConfigError unless above 0."""
+    """Return the figures of one row. `share_of_rule` is 1 at 20 tokens a parameter. Raises ConfigError unless both
+    numbers are above 0."""
     loss = CHINCHILLA.loss(parameters, tokens)
     ratio = tokens / parameters
     return Training(
@@ -89,11 +90,11 @@ def text(
     novels: float | None = None,
     words_per_token: float = WORDS_PER_TOKEN,
 ) -> Text:
-    """The one amount that is given, in all units. Raises ConfigError unless exactly one is given, above 0."""
+    """Convert the given amount into all units. Raises ConfigError unless exactly one amount is given, above 0."""
     given = {"tokens": tokens, "words": words, "novels": novels}
     known = {name: value for name, value in given.items() if value is not None}
     if len(known) != 1:
-        raise ConfigError(f"one of tokens, words and novels is wanted, and {len(known)} are given")
+        raise ConfigError(f"give exactly one of tokens, words and novels; {len(known)} are given")
     for name, value in {**known, "words_per_token": words_per_token}.items():
         if not value > 0:
             raise ConfigError(f"{name} has to be above 0, and is {value:g}")
@@ -113,7 +114,8 @@ class Power:
 
 
 def energy(gpu_hours: float, watts: float = LLAMA_3_WATTS, grams_co2_per_kwh: float = GRAMS_CO2_PER_KWH) -> Power:
-    """GPU hours x watts, with nothing added for processors and cooling. Raises ConfigError for a negative number."""
+    """Return GPU hours x watts as energy and CO2. Processors and cooling are not counted. Raises ConfigError for a
+    negative number."""
     for name, value in {"gpu_hours": gpu_hours, "watts": watts, "grams_co2_per_kwh": grams_co2_per_kwh}.items():
         if not value >= 0:
             raise ConfigError(f"{name} cannot be negative, and is {value:g}")
@@ -122,13 +124,13 @@ def energy(gpu_hours: float, watts: float = LLAMA_3_WATTS, grams_co2_per_kwh: fl
 
 
 def published_energy(name: str) -> Power:
-    """A row of LLAMA_3 with the grams of CO2 a kWh that its published tons imply."""
+    """Return a row of LLAMA_3, with the grams of CO2 a kWh that its published tons imply."""
     hours, tons = LLAMA_3[name]
     return energy(hours, LLAMA_3_WATTS, tons * 1e6 / (hours * LLAMA_3_WATTS / 1000))
 
 
 def as_dict() -> dict[str, Any]:
-    """All three tables."""
+    """Return all three tables as JSON values."""
     return {
         "models": {name: asdict(training(*row)) for name, row in MODELS.items()},
         "texts": {name: asdict(text(tokens=tokens)) for name, tokens in TEXTS.items()},
@@ -137,7 +139,7 @@ def as_dict() -> dict[str, Any]:
 
 
 def model_cells(row: Training) -> dict[str, str]:
-    """One row for people."""
+    """Format one row for people."""
     return {
         "parameters": number(row.parameters),
         "tokens": number(row.tokens),
@@ -149,12 +151,12 @@ def model_cells(row: Training) -> dict[str, str]:
 
 
 def text_cells(row: Text) -> dict[str, str]:
-    """One row for people."""
+    """Format one row for people."""
     return {"tokens": number(row.tokens), "words": number(row.words), "novels": number(row.novels)}
 
 
 def energy_cells(row: Power) -> dict[str, str]:
-    """One row for people."""
+    """Format one row for people."""
     return {
         "GPU hours": number(row.gpu_hours),
         "watts": f"{row.watts:g}",
@@ -165,7 +167,7 @@ def energy_cells(row: Power) -> dict[str, str]:
 
 
 def cells() -> dict[str, dict[str, dict[str, str]]]:
-    """All three tables for people: title, row, column."""
+    """Format all three tables for people, as {title: {row: {column: cell}}}."""
     return {
         "models": {name: model_cells(training(*row)) for name, row in MODELS.items()},
         "text": {name: text_cells(text(tokens=tokens)) for name, tokens in TEXTS.items()},
@@ -190,7 +192,7 @@ _INPUTS = {
 
 
 def page() -> str:
-    """The three tables as an offline page; the numbers of each first row can be changed."""
+    """Return the three tables as an offline page. The reader can change the numbers of each first row."""
     sections = (_section(kind, rows) for kind, rows in cells().items())
     body = f"""<header><div class="eyebrow">Lilliput plan</div><h1>How large is large?</h1></header>
 {"".join(sections)}

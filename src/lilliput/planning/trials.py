@@ -1,4 +1,4 @@
-"""batch_sizes and learning_rates: short real runs that differ in one number, kept on disk, judged side by side."""
+"""batch_sizes and learning_rates: short real runs that differ in one number, kept on disk and compared."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ LEAST_STEPS = 4
 
 
 class Interrupted(Exception):
-    """A trial was interrupted; what is finished is kept."""
+    """A trial was interrupted. Finished trials are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came out, and the page that shows it; `found` is None where a trial was interrupted."""
+    """The results of the trials, and the page that shows them; `found` is None where a trial was interrupted."""
 
     found: Rates | Batches | None
     page: Path
     base: Recipe
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         values = {"finished": self.found is not None, "page": str(self.page)}
         if self.found is not None:
             values |= {**asdict(self.found), "outcomes": [outcome.as_dict() for outcome in self.found.outcomes]}
@@ -63,15 +63,16 @@ def learning_rates(
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
 ) -> Tried:
-    """Train `steps` at every multiple in `factors` of all the recipe's learning rates, into runs/<name>/<run>. The same
-    call again keeps finished runs. Raises LilliputError as `train` does, and ConfigError for trials that are no longer
-    than the recipe's warm-up."""
+    """Train `steps` steps at every multiple in `factors` of all the recipe's learning rates, into runs/<name>/<run>.
+
+    The same call again keeps finished runs. Raises LilliputError as `train` does, and ConfigError for trials that are
+    not longer than the recipe's warm-up."""
     if not factors or min(factors) <= 0 or steps < LEAST_STEPS:
         raise ConfigError(f"factors have to be above 0, and steps {LEAST_STEPS} or more (given {steps})")
     base = load_recipe(recipe, overrides, data=data)
     warm_up = base.train.schedule.warmup_steps
     if steps <= warm_up:
-        # Such a trial never reaches the rate it is named for, and its verdict would be of another rate.
+        # A trial inside the warm-up never reaches its full rate, so its verdict would belong to another rate.
         raise ConfigError(
             f"trials of {steps} steps end inside the warm-up of {warm_up} (train.schedule.warmup_steps): none would "
             "train at its full rate",
@@ -90,7 +91,7 @@ def learning_rates(
 
 
 def learning_rates_of(recipe: Recipe) -> dict[str, float]:
-    """The learning rates that act in a recipe, by their key in `train.optimizer`."""
+    """Return the learning rates that a recipe uses, by their key in `train.optimizer`."""
     optimizer = recipe.train.optimizer
     keys = ["learning_rate", "embedding_learning_rate"] + (["muon_learning_rate"] if optimizer.kind == "muon" else [])
     return {key: rate for key in keys if (rate := getattr(optimizer, key)) is not None}
@@ -107,9 +108,11 @@ def batch_sizes(
     runs: str | Path = RUNS,
     say: Callable[[str], None] = print_line,
 ) -> Tried:
-    """Train on the same number of `tokens` with every batch of `sizes` tokens in one pass each (1 to 64 rows, doubling,
-    unless given), every run in a process of its own, so that its peak memory is its own and running out of it ends that
-    run alone. The same call again keeps finished runs. Raises LilliputError as `train` does."""
+    """Train on the same number of `tokens` with every batch of `sizes` tokens, each batch in one pass.
+
+    Without `sizes` the batches are 1 to 64 rows, doubling. Every run has a process of its own: the process's peak
+    memory is the run's, and running out of memory ends only that run. The same call again keeps finished runs. Raises
+    LilliputError as `train` does."""
     base = load_recipe(recipe, overrides, data=data)
     context = base.model.context_length
     wanted = sorted(set(sizes)) or [context * 2**power for power in range(7)]
@@ -134,7 +137,8 @@ def batch_sizes(
 
 
 def _short(base: Recipe, name: str, changes: Sequence[str]) -> Recipe:
-    """The recipe of one trial: its changes, and nothing that a comparison has no use for."""
+    """Return the recipe of one trial: its changes, without samples, trackers and other work that a comparison does not
+    need."""
     plain = ["train.epochs=null", "train.seconds=null", "evaluate.samples=0", "evaluate.baselines=[]"]
     values = {**base.model_dump(mode="json"), "name": name}
     return validate(Recipe, override(values, [*plain, "evaluate.patience=null", *changes]), name)
@@ -147,10 +151,10 @@ def _all(
     say: Callable[[str], None],
     run: Callable[[float, Recipe, Path], Outcome],
 ) -> list[Outcome] | None:
-    """The outcome of every trial, with a bar; None where one was interrupted."""
+    """Return the outcome of every trial, and show a bar; None where a trial was interrupted."""
     for recipe in trials.values():
         check_same(recipe, RunFolder(folder / recipe.name))
-    dataset(base, say)  # before the bar, which would hide what is said of the data
+    dataset(base, say)  # before the bar, which would hide messages about the data
     outcomes = []
     with progress(folder.name, len(trials), "runs") as bar:
         for value, recipe in trials.items():
@@ -172,7 +176,8 @@ def _written(found: Rates | Batches | None, folder: Path, base: Recipe, page: Ca
 
 
 def _known(kept: Path) -> Outcome | None:
-    """The outcome that a trial's folder holds. One that is damaged is moved aside: the trial's run tells it again."""
+    """Read the outcome that a trial's folder holds. A damaged file is moved aside, and the outcome is made again from
+    the trial's run."""
     if not kept.exists():
         return None
     try:
@@ -183,7 +188,7 @@ def _known(kept: Path) -> Outcome | None:
 
 
 def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
-    """The outcome of a trial here, or the one that is kept in its folder. Raises Interrupted."""
+    """Run a trial in this process, or read its outcome where its folder keeps one. Raises Interrupted."""
     kept = folder / recipe.name / "trial.json"
     if (known := _known(kept)) is not None:
         return known
@@ -217,14 +222,15 @@ def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
 
 
 def _in_own_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
-    """The same in a new process, with its peak memory; a trial that surely needs more than there is is not begun."""
+    """Run a trial in a new process and measure its peak memory. A trial that certainly needs more memory than the
+    machine has is not started."""
     kept = folder / recipe.name / "trial.json"
     if (known := _known(kept)) is not None:
         return known
     rows, context = recipe.train.batch_tokens // recipe.model.context_length, recipe.model.context_length
     needed = sum(counts.memory(recipe.model, rows, context, recipe.train.optimizer.kind).training.values())
     if choose_device(recipe.device).type == "cpu" and needed > memory():
-        return _failed(value, f"needs about {size(needed)}, and here there are {size(memory())}")
+        return _failed(value, f"needs about {size(needed)}, and this machine has {size(memory())}")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(_child, value, recipe.model_dump_json(), str(folder)).result()
@@ -239,7 +245,7 @@ def _failed(value: float, why: str) -> Outcome:
 
 
 def _child(value: float, recipe: str, folder: str) -> Outcome:
-    """What the new process does."""
+    """Run a trial as the new process's main function."""
     asked = Recipe.model_validate_json(recipe)
     try:
         outcome = _in_process(value, asked, Path(folder))
@@ -253,4 +259,4 @@ def _child(value: float, recipe: str, folder: str) -> Outcome:
 
 
 def _quiet(text: str) -> None:
-    """The bar speaks for the runs."""
+    """Print nothing: the progress bar stands for the runs' messages."""

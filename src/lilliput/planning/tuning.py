@@ -1,4 +1,4 @@
-"""What short runs at several batch sizes or learning rates say: which are stable, fast and good; their pages."""
+"""Verdicts on short runs at several batch sizes or learning rates (stable, fast, good), and their pages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from lilliput.base.html import document, escape, table
 ROSE_AGAIN = 1.1
 """A run whose last validation loss is this many times its lowest has diverged, though its numbers are finite."""
 AS_GOOD = 1.02
-"""Losses up to here times the best count as good: one seed and a short run cannot tell them apart."""
+"""A loss up to the best loss times this number counts as good. One seed and a short run cannot separate such losses."""
 VERDICTS = ("too low", "good", "too high", "divergent")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one short run ended. `value` is what was varied; the three losses are validation bits per byte at the start,
-    at the lowest and at the end, None where the run did not get there; `failed` says why, where it stopped."""
+    """The outcome of one short run. `value` is the number that was varied. The three losses are validation bits per
+    byte at the start, at the lowest point and at the end, None where the run ended before. `failed` is the reason of a
+    run that stopped with an error."""
 
     value: float
     steps: int
@@ -35,13 +36,13 @@ class Outcome:
 
     @property
     def unstable(self) -> str | None:
-        """Why this run did not learn steadily; None where it did."""
+        """Return why this run did not learn steadily; None where it did."""
         if self.failed is not None or self.last is None or self.first is None or self.lowest is None:
             return self.failed or "no loss was measured"
         if not math.isfinite(self.last):
             return "the loss is not finite"
         if self.last > AS_GOOD * self.first:
-            return f"ended at {self.last:.3f} bits per byte, above where it began ({self.first:.3f})"
+            return f"ended at {self.last:.3f} bits per byte, above its first loss ({self.first:.3f})"
         if self.last > ROSE_AGAIN * self.lowest:
             return f"rose again from {self.lowest:.3f} to {self.last:.3f} bits per byte"
         return None
@@ -55,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Outcomes by multiple of the recipe's learning rates, rising, with a verdict each; `best` is the multiple with the
+    """Outcomes with their verdicts, by rising multiple of the recipe's learning rates. `best` is the multiple with the
     lowest loss, None where every run diverged."""
 
     outcomes: tuple[Outcome, ...]
@@ -65,20 +66,21 @@ class Rates:
 
 
 def judge_rates(outcomes: Sequence[Outcome]) -> Rates:
-    """'good' within AS_GOOD of the lowest loss, 'too low' and 'too high' on either side, else 'divergent'."""
+    """Give each outcome a verdict: 'good' within AS_GOOD of the lowest loss, 'too low' or 'too high' on either side of
+    it, 'divergent' where the run was unstable."""
     rising = tuple(sorted(outcomes, key=lambda outcome: outcome.value))
     stable = [outcome for outcome in rising if outcome.unstable is None]
     best = min(stable, key=lambda outcome: outcome.last or math.inf, default=None)
     doubts = []
     if best is None:
-        doubts.append("every rate diverged: try smaller ones (--factors)")
+        doubts.append("every rate diverged: try smaller rates (--factors)")
     else:
         if best.value == rising[0].value:
-            doubts.append("the best is the smallest that was tried: try smaller ones (--factors)")
+            doubts.append("the best rate is the smallest that was tried: try smaller rates (--factors)")
         if best.value == stable[-1].value == rising[-1].value:
-            doubts.append("the best is the largest that was tried: try larger ones (--factors)")
+            doubts.append("the best rate is the largest that was tried: try larger rates (--factors)")
         if len(stable) == len(rising):
-            doubts.append(f"none diverged, up to {rising[-1].value:g} times the recipe's rates")
+            doubts.append(f"no rate diverged, up to {rising[-1].value:g} times the recipe's rates")
     verdicts = tuple(_verdict(outcome, best) for outcome in rising)
     return Rates(rising, verdicts, best.value if best else None, tuple(doubts))
 
@@ -92,7 +94,7 @@ def _verdict(outcome: Outcome, best: Outcome | None) -> str:
 
 
 def rates_page(name: str, rates: Rates) -> str:
-    """The sweep as one offline page."""
+    """Return the sweep as one offline page."""
     shown = [
         Series(kind, _points(rates, kind), colour=(2, 0, 1, 3)[i], dots=True, line=False)
         for i, kind in enumerate(VERDICTS)
@@ -115,7 +117,7 @@ def rates_page(name: str, rates: Rates) -> str:
 
 
 def multiple(value: float) -> str:
-    """'1/64' for 0.015625, else the number."""
+    """Format a multiple: '1/64' for 0.015625, or the number where it is no such fraction."""
     below = 1 / value
     return f"1/{below:.0f}" if below > 1.5 and abs(below - round(below)) < 1e-9 * below else f"{value:g}"
 
@@ -130,7 +132,8 @@ def _points(rates: Rates, kind: str) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Outcomes by batch size in tokens, rising, all at the same number of tokens; the three choices are sizes."""
+    """Outcomes by rising batch size in tokens, all after the same number of tokens. The three choices are batch
+    sizes."""
 
     outcomes: tuple[Outcome, ...]
     largest_stable: float | None
@@ -140,15 +143,17 @@ class Batches:
 
 
 def judge_batches(outcomes: Sequence[Outcome]) -> Batches:
-    """The largest stable batch, the fastest, and the one with the lowest loss after the same tokens."""
+    """Find the largest stable batch, the fastest batch, and the batch with the lowest loss after the same tokens."""
     rising = tuple(sorted(outcomes, key=lambda outcome: outcome.value))
     stable = [outcome for outcome in rising if outcome.unstable is None]
     fastest = max(stable, key=lambda outcome: outcome.tokens_per_second or 0.0, default=None)
     best = min(stable, key=lambda outcome: outcome.last or math.inf, default=None)
     doubts = []
     if stable and len(stable) == len(rising):
-        doubts.append(f"all were stable: the largest stable batch may be over {rising[-1].value:,.0f} tokens (--sizes)")
-    doubts.append("learning rates were those of the recipe at every size; larger batches often want larger ones")
+        doubts.append(
+            f"all batches were stable: the largest stable batch may be over {rising[-1].value:,.0f} tokens (--sizes)"
+        )
+    doubts.append("every batch size used the recipe's learning rates; larger batches often want larger rates")
     return Batches(
         rising,
         stable[-1].value if stable else None,
@@ -159,7 +164,7 @@ def judge_batches(outcomes: Sequence[Outcome]) -> Batches:
 
 
 def batch_cells(outcome: Outcome) -> dict[str, str]:
-    """One row for people."""
+    """Format one row for people."""
     return {
         "steps": f"{outcome.steps:,}",
         "tokens/s": "-" if outcome.tokens_per_second is None else f"{outcome.tokens_per_second:,.0f}",
@@ -170,7 +175,7 @@ def batch_cells(outcome: Outcome) -> dict[str, str]:
 
 
 def batches_page(name: str, batches: Batches) -> str:
-    """The table and its curves as one offline page."""
+    """Return the table and its curves as one offline page."""
     known = [outcome for outcome in batches.outcomes if outcome.unstable is None]
     measures = {
         "Validation bits per byte": [(o.value, o.last) for o in known],
@@ -194,7 +199,7 @@ def _page(
     rows: dict[str, dict[str, str]],
     doubts: Sequence[str],
 ) -> str:
-    """One chart as wide as the page, or several side by side."""
+    """Build a page with one chart of full width, or several charts side by side."""
     shown = [pair for pair in charts if any(one.points for one in pair[1])]
     if len(shown) == 1:
         ((caption, series),) = shown

@@ -1,18 +1,18 @@
-"""The story world: short stories for children, planned and then told, as many as one likes.
+"""The story world: any number of short stories for children, each planned first and then told.
 
->>> from lilliput.data import storybook
+>>> from lilliput import storybook
 >>> storybook.story(seed=0, index=0).plan.hero.kind in {"girl", "boy", *storybook.KINDS}
 True
 
 | module | what it holds |
 |---|---|
-| `people`, `scenery`, `barriers` | the world: who lives in it, where and when, what is out of reach |
-| `plots/` | what can happen, one plot a file |
-| `plot` | what a plot is, and the draw of cast, scene and case |
-| `phrases`, `grammar`, `tale` | how a story is told |
-| `plan` | the ground truth that every story carries |
-| `vocabulary`, `usage` | the words of the world, and what is usual in it |
-| `consistency`, `telling`, `hero` | scores for what a model generates |
+| `people`, `scenery`, `barriers` | the world: its people and animals, places and times, places out of reach |
+| `plots/` | the plots, one a file |
+| `plot` | the base class of plots, and the draw of cast, scene and case |
+| `phrases`, `grammar`, `tale` | the telling of a story: sentences, grammar, order |
+| `plan` | the ground truth of every story |
+| `vocabulary`, `usage` | the words of the world, and counts over true stories |
+| `consistency`, `telling`, `hero` | scores for generated text |
 | `controls` | true stories damaged on purpose, which a score has to rank |
 """
 

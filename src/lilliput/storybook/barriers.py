@@ -1,4 +1,4 @@
-"""Places that are out of reach, what one may try there in vain, and the animals that are made for them."""
+"""Places that are out of reach, the hero's vain tries to reach them, and the animals that can."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Helper:
-    """An animal that gets where the hero does not. `can` is what it says of itself, `food` what it likes."""
+    """An animal that gets where the hero cannot. `can` is its sentence about its skill, `food` its favourite food."""
 
     kind: str
     can: str
@@ -18,7 +18,7 @@ class Helper:
 
 @dataclass(frozen=True)
 class Barrier:
-    """A way of being out of reach: what the hero may try and why it fails, and who gets there."""
+    """A reason why a thing is out of reach: the hero's tries, why each try fails, and the animals that get there."""
 
     tries: tuple[tuple[str, str], ...]
     helpers: tuple[Helper, ...]

@@ -1,4 +1,4 @@
-"""Scores a true or generated story by rules and by what is usual in the story world: hero, want, order, grammar."""
+"""Scores of a true or generated story by rules and by counts over true stories: hero, want, order, grammar."""
 
 from __future__ import annotations
 
@@ -28,55 +28,56 @@ _PERSON = re.compile(rf"\b(?:(?:[Tt]he|[Aa]n?) (?:{_NAMELESS})|{'|'.join((*map(s
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How consistent a story is. Each part is between 0 and 1, or None where the text gives nothing to judge it by."""
+    """The consistency of a story. Each part is between 0 and 1, or None where the text has nothing to judge it by."""
 
     name: float | None
     """The hero is named again in the second half, and no crowd of other names takes over."""
     pronoun: float | None
     """Share of the sentences about the hero alone whose pronouns are the hero's."""
     want: float | None
-    """What is wanted is spoken of again later."""
+    """The wanted thing is named again later."""
     ending: float | None
     """The last sentences bring a feeling and a lesson, and the text ends with a full stop."""
     introduction: float | None
-    """Share of the people and things whose first mention is one that true stories make."""
+    """Share of the people and things whose first mention has a form that true stories use."""
     order: float | None
-    """Whether sentences stand where true stories have such sentences: a rank correlation, 0 where it is negative."""
+    """Rank correlation of the sentences' places with the places of such sentences in true stories, 0 where negative."""
     coherence: float | None
-    """Share of the sentences that one and the same plot has, times the share of the things that go together."""
+    """Share of the sentences that belong to the same plot, times the share of the things that occur together."""
     words: float | None
     """Share of the words that belong to the story world."""
     grammar: float | None
-    """Mean of the shares of the two words, and of the three words in a row, that true stories have."""
+    """Mean of two shares: of the pairs of neighbouring words, and of the triples, that occur in true stories."""
     variety: float | None
-    """1 where no four words in a row come twice, 0 where half of them or more have come before."""
+    """1 where no run of four words occurs twice, 0 where half of these runs or more occurred before."""
 
     @property
     def overall(self) -> float:
-        """words x grammar x variety x the mean of the parts of the story that were judged, with order
-        twice: in a heap of sentences all else may be right. Of a text in which fewer than four parts could be
-        judged, the others count as 0 up to four: it is too little to be a story."""
+        """Return words x grammar x variety x the mean of the judged parts of the story.
+
+        Order counts twice, because shuffled sentences may be right in every other part. Where fewer than four parts
+        could be judged, the missing parts count as 0 up to four, because such a text is too short to be a story."""
         told = [part for part in (getattr(self, name) for name in (*STORY_PARTS, "order")) if part is not None]
         language = math.prod(getattr(self, name) or 0.0 for name in LANGUAGE_PARTS)
         return language * sum(told) / max(len(told), ENOUGH)
 
     def as_dict(self) -> dict[str, float | None]:
-        """The scores by name, with `overall`; None for a part that could not be judged."""
+        """Return the scores by name, with `overall`; None for a part that could not be judged."""
         return {field.name: getattr(self, field.name) for field in fields(self)} | {"overall": self.overall}
 
 
 STORY_PARTS = ("name", "pronoun", "want", "ending", "introduction", "order", "coherence")
-"""The mean of these (order counts twice) ..."""
+"""The parts whose mean (with order twice) is the score of the story ..."""
 LANGUAGE_PARTS = ("words", "grammar", "variety")
-"""... is multiplied by each of these."""
+"""... and the parts that this mean is multiplied by."""
 ENOUGH = 4
-"""Parts of the story that have to be judged for a whole mean."""
+"""Least number of parts that have to be judged. Missing parts up to this number count as 0."""
 
 
 def consistency(text: str, plan: Plan | Mapping[str, Any] | None = None) -> Scores:
-    """Score `text`, which may be any string. Without `plan` (a Plan, or one as a mapping) the hero is the first name of
-    the story world that it brings, and the want is read from its words. The score is for stories of the built-in world
-    only: a good story of any other kind has words and turns that true stories lack, and scores low."""
+    """Score `text`, which may be any string. Without `plan` (a Plan, or its mapping) the hero is the first name of the
+    story world in the text, and the want is read from the text's words. The score is for stories of the built-in world
+    only: a good story of another kind has words and phrases that true stories lack, and scores low."""
     facts = plan.as_dict() if isinstance(plan, Plan) else dict(plan or {})
     told = sentences(text)
     cast = facts.get("characters") or [{}]
@@ -99,14 +100,14 @@ def consistency(text: str, plan: Plan | Mapping[str, Any] | None = None) -> Scor
 
 
 def control_scores(seed: int, stories: int) -> dict[str, list[Scores]]:
-    """The scores of `stories` true stories, and of the same damaged in each way of controls.CONTROLS, from the best to
-    the worst. A model's scores are to be read between them."""
+    """Return the scores of `stories` true stories, and of these stories damaged in each way of controls.CONTROLS, from
+    the best to the worst. They give a model's score its scale."""
     tales = [story(seed, index) for index in range(stories)]
     return {name: [consistency(control(name, tale)) for tale in tales] for name in CONTROLS}
 
 
 def ceiling_and_floor(seed: int, stories: int) -> tuple[Scores, Scores]:
-    """The mean scores of `stories` true stories, and of the same with their words shuffled."""
+    """Return the mean scores of `stories` true stories, and of these stories with their words shuffled."""
     tales = [story(seed, index) for index in range(stories)]
     ends = ("true stories", "words shuffled")
     ceiling, floor = (mean([consistency(control(name, tale)) for tale in tales]) for name in ends)
@@ -114,8 +115,9 @@ def ceiling_and_floor(seed: int, stories: int) -> tuple[Scores, Scores]:
 
 
 def mean(scores: Sequence[Scores]) -> Scores:
-    """The mean of each part over the texts in which it could be judged; None where it could in none. Its `overall` is
-    that of the means, which differs a little from the mean of the texts' `overall`s."""
+    """Return the mean of each part over the texts in which it could be judged, None where it could be judged in no
+    text. The `overall` of the result is computed from these means. It differs a little from the mean of the texts'
+    `overall`."""
     columns = {field.name: [getattr(score, field.name) for score in scores] for field in fields(Scores)}
     known = {name: [value for value in values if value is not None] for name, values in columns.items()}
     return Scores(**{name: sum(values) / len(values) if values else None for name, values in known.items()})
@@ -130,8 +132,8 @@ def _first_name(told: list[str]) -> str:
 
 
 def _keeps_name(told: list[str], hero: str) -> float | None:
-    """1 if the hero is named in the second half, shared among all heroes' names where there are more than two. None
-    where nobody is named."""
+    """Return 1 if the hero is named in the second half, divided by the number of heroes' names where these are more
+    than two. None where the text names nobody."""
     if not hero:
         return None
     if not any(hero in _NAME.findall(sentence) for sentence in told[max(1, len(told) // 2) :]):
@@ -141,11 +143,12 @@ def _keeps_name(told: list[str], hero: str) -> float | None:
 
 
 def _keeps_pronoun(told: list[str], hero: str, pronoun: str) -> float | None:
-    """The share of passages with the hero's pronoun, of those that have a pronoun: a passage runs from the hero's name
-    to the next person or the end of the sentence, and after a sentence with the hero alone, from the start of the next
-    sentence up to the next person. "She" and "he" are looked at first; the other forms, which may well be somebody
-    else's, only where there are none. What is said in quotation marks is left out, since it may speak of anybody.
-    None where no passage has a pronoun."""
+    """Return the share of passages with the hero's pronoun, among the passages that have a pronoun; None without any.
+
+    A passage runs from the hero's name to the next person or the end of the sentence. After a sentence with the hero
+    alone, a passage also runs from the start of the next sentence to the next person. "She" and "he" count first; other
+    forms, which may belong to somebody else, count only in passages without "she" and "he". Text in quotation marks is
+    left out, because it may be about anybody."""
     about_hero = False
     passages: list[set[str]] = []
     for sentence in told:
@@ -167,9 +170,10 @@ def _keeps_pronoun(told: list[str], hero: str, pronoun: str) -> float | None:
 
 
 def _keeps_want(told: list[str], thing: str) -> float | None:
-    """1 if the thing is named again after the sentence that wants it, else 0. If no thing is given, it is any that is
-    named in a sentence that wants something, in the next one, or in the nearest one before it that names a thing.
-    None where nothing is given and nothing wanted."""
+    """Return 1 if the thing is named again after the sentence that wants it, else 0.
+
+    Without a given thing, the thing is any noun that is named in a sentence with a want, in the next sentence, or in
+    the nearest earlier sentence that names a thing. None where no thing is given and nothing is wanted."""
     wants = [place for place, sentence in enumerate(told) if _DESIRE.search(sentence)]
     if thing:
         named = [place for place, sentence in enumerate(told) if f" {thing} " in f" {' '.join(tokens(sentence))} "]

@@ -1,4 +1,4 @@
-"""Controls for whatever scores stories: true ones damaged on purpose, from one wrong fact to a prompt said over."""
+"""Controls for a score of stories: true stories damaged on purpose, from one wrong fact to a repeated prompt."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SWAPPED |= {"himself": "herself"} | {
 }
 _PRONOUN = re.compile(r"\b(?:[Ss]?[Hh]e|[Hh]ers?|[Hh]is|him|herself|himself)\b")
 OTHERS = 1_000_000
-"""How far away, in story numbers of the same seed, the story is from which sentences are put in."""
+"""Foreign sentences come from the story with this number added, of the same seed."""
 
 
 def one_fact_changed(tale: Story, random: Random) -> str:
-    """From two fifths on, the hero has another name, the other pronoun, or wants another thing."""
+    """Give the hero another name, the other pronoun or another wish from two fifths of the story on."""
     told = sentences(tale.text)
     at = max(1, len(told) * 2 // 5)
     before, after = " ".join(told[:at]), " ".join(told[at:])
@@ -43,7 +43,7 @@ def one_fact_changed(tale: Story, random: Random) -> str:
 
 
 def foreign_sentences(tale: Story, random: Random) -> str:
-    """Every other sentence after the first third is the one at the same place of another story."""
+    """Replace every other sentence after the first third by the sentence at the same place of another story."""
     told = sentences(tale.text)
     other = sentences(story(derive(0, "controls"), random.randrange(OTHERS)).text)
     for place in range(max(1, len(told) // 3), len(told), 2):
@@ -52,21 +52,21 @@ def foreign_sentences(tale: Story, random: Random) -> str:
 
 
 def shuffled_sentences(tale: Story, random: Random) -> str:
-    """The story's own sentences in random order."""
+    """Put the story's sentences in random order."""
     told = sentences(tale.text)
     random.shuffle(told)
     return " ".join(told)
 
 
 def shuffled_words(tale: Story, random: Random) -> str:
-    """The story's own words in random order."""
+    """Put the story's words in random order."""
     words = tale.text.split()
     random.shuffle(words)
     return " ".join(words)
 
 
 def repeated_prompt(tale: Story, random: Random) -> str:
-    """The story's first two sentences over and over, up to its length in sentences."""
+    """Repeat the story's first two sentences, up to its length in sentences."""
     told = sentences(tale.text)
     return " ".join((told[:2] * len(told))[: len(told)])
 
@@ -79,9 +79,9 @@ CONTROLS: dict[str, Callable[[Story, Random], str]] = {
     "words shuffled": shuffled_words,
     "prompt repeated": repeated_prompt,
 }
-"""From the best to the worst; a score that is worth something falls from each to the next."""
+"""The controls from the best to the worst. A useful score falls from each to the next."""
 
 
 def control(name: str, tale: Story) -> str:
-    """The text of one control, always the same for the same story."""
+    """Return the text of a control, always the same for the same story."""
     return CONTROLS[name](tale, Random(derive(0, "control", name, tale.text)))

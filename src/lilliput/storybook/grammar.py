@@ -1,4 +1,4 @@
-"""The grammar that stories are told with: articles, nouns, people and pronouns, places, lines to pick from."""
+"""The grammar of the stories: articles, nouns, people and pronouns, places, lines to pick from."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ PRONOUNS = {
 """Subject, object, possessive and reflexive form of each pronoun."""
 
 Ways = tuple[tuple[str, ...], ...]
-"""Ways of saying one thing, each with its variants; first a way is drawn, then a variant of it."""
+"""Ways to phrase the same thing, each with its variants. First a way is drawn, then a variant of it."""
 
 _INNERMOST = re.compile(r"\[([^\[\]]*)\]")
 _VOWEL_SOUND = re.compile(r"(?!uni|use|one|eu)[aeiou]|hour|honest", re.IGNORECASE)
 
 
 def article(phrase: str) -> str:
-    """'a' or 'an', by the sound that `phrase` begins with."""
+    """Return 'a' or 'an', by the first sound of `phrase`."""
     return "an" if _VOWEL_SOUND.match(phrase) else "a"
 
 
 def capital(phrase: str) -> str:
-    """`phrase` as it stands at the start of a sentence."""
+    """Return `phrase` with its first letter as a capital, for the start of a sentence."""
     return phrase[:1].upper() + phrase[1:]
 
 
@@ -56,7 +56,7 @@ class Noun(str):
 
 @cache
 def noun(name: str, adj: str = "") -> Noun:
-    """The one Noun of this name and adjective (made once, since stories share them)."""
+    """Return the Noun of this name and adjective. Each Noun is made once, because stories share them."""
     return Noun(name, adj)
 
 
@@ -77,7 +77,7 @@ class Person(str):
     full: str
     kind: str
     forms: dict[str, str]
-    """What a template may write of the hero without a prefix: `{he}`, `{His}`, `{hands}`."""
+    """The hero's forms that a template may use without a prefix: `{he}`, `{His}`, `{hands}`."""
 
     def __new__(cls, name: str, pronoun: str, kind: str, full: str = "", paws: bool = False) -> Person:
         self = super().__new__(cls, name)
@@ -98,12 +98,12 @@ class Person(str):
 
 @cache
 def creature(kind: str, pronoun: str) -> Person:
-    """An animal or person without a name: "a crow" at first, "the crow" from then on."""
+    """Return an animal or person without a name: "a crow" at the first mention, "the crow" afterwards."""
     return Person(f"the {kind}", pronoun, kind)
 
 
 class Place(str):
-    """Where a story happens: `{place}` park, `{place.at}` in the park, `{place.to}` to the park."""
+    """The place of a story: `{place}` park, `{place.at}` in the park, `{place.to}` to the park."""
 
     at: str
     to: str
@@ -115,18 +115,19 @@ class Place(str):
 
 
 def words(block: str) -> tuple[str, ...]:
-    """The words of `block`, which are separated by spaces."""
+    """Return the words of `block`, separated by white space."""
     return tuple(block.split())
 
 
 def lines(block: str) -> tuple[str, ...]:
-    """The lines of `block`; an indented line goes on with the one before."""
+    """Return the lines of `block`. An indented line continues the line before."""
     return tuple(re.sub(r"\n +", " ", dedent(block).strip()).splitlines())
 
 
 def ways(block: str) -> Ways:
-    """The ways of saying one thing. Each line of `block` is one, and `[a|b]` inside a line (nested, if need be) lets it
-    be said like this or like that. All are spelt out here, once, so that telling only has to pick and fill in."""
+    """Return the ways to phrase the same thing. Each line of `block` is a way, and `[a|b]` inside a line, which may be
+    nested, gives its variants: "a [red|blue] kite" has two. All variants are written out once, so that telling a story
+    only picks a variant and fills in its slots."""
     return tuple(tuple(_spell_out(line)) for line in lines(block))
 
 

@@ -1,4 +1,4 @@
-"""Fixed beginnings and ends in the world's own words, for samples that show how a model grows."""
+"""Fixed prompts in the world's own words, for samples that show a model's progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPENINGS = (
     "Max was a little boy who loved to blow bubbles. One hot afternoon, Max was on the beach",
     "Once there was a clever girl of seven named Maya. One windy day,",
 )
-"""Beginnings of stories that the world tells; the first is the one that a person reads first."""
+"""Beginnings of stories of this world. The first beginning is shown first."""
 
 ENDINGS = (
     "From then on, Lily remembered that a promise is a promise.",
@@ -20,4 +20,4 @@ ENDINGS = (
     "Anna never forgot that it is good to say sorry.",
     '"See you again, little friend," she said.',
 )
-"""Ends of stories, for models that tell backwards."""
+"""Ends of stories, for models that generate backwards."""

@@ -1,4 +1,4 @@
-"""Who lives in the story world: names, kinds, families, and how a hero is described at first sight."""
+"""The people and animals of the story world: names, kinds, families, and the first description of a hero."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOYS = words("""
 SHE_ANIMALS = words("Bella Coco Dolly Fifi Kiki Lulu Mimi Penny Posy Tilly Nellie Bonnie")
 HE_ANIMALS = words("Bruno Buster Gus Monty Ollie Pip Rufus Toby Ziggy Bobo Barney Fergus")
 KINDS = ("bunny", "puppy", "fox", "bear", "hedgehog", "badger", "raccoon", "panda", "mole")
-"""Animals that live as people do. None flies or swims well, so that a helper can do what they cannot."""
+"""Animals that live as people do. No such animal flies or swims well, so that a helper can."""
 
 CHILDREN = tuple(Person(name, "she", "girl") for name in GIRLS) + tuple(Person(name, "he", "boy") for name in BOYS)
 ANIMALS = tuple(
@@ -51,16 +51,16 @@ CREATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("old man", "mailman", "milkman", "quiet boy"), ("he",)),
     "tall girl": ("she",),
 }
-"""Everybody who comes without a name, and the pronouns each may have."""
+"""People and animals without a name, and the pronouns that each may have."""
 
 NATURES = ("little",) * 6 + words("""
     small cheerful curious kind clever happy gentle funny busy friendly playful young sweet lively quiet polite
 """)
-"""What sort of hero it is; "little" most often, as in the books."""
+"""The hero's adjectives; "little" most often, as in children's books."""
 
 
 class Detail(NamedTuple):
-    """The one further thing that is told of a hero: an age, a home, what the hero likes, or (with no kind) nothing."""
+    """A further detail that is told about a hero: an age, a home, a liking, or (with no kind) nothing."""
 
     kind: str
     text: str

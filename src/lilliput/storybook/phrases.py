@@ -1,4 +1,4 @@
-"""What every plot says in the same ways: first sentences, the weather, feelings, lessons."""
+"""The phrases that all plots share: first sentences, the weather, feelings, lessons."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEET = {
         {hero} was {sort} who [loved|liked] to {detail.text}.
     """),
 }
-"""How the hero is met, by what is told of the hero. The first sentence names the hero and the kind."""
+"""First sentences, by the details that are told about the hero. They name the hero and the kind."""
 
 WHEN = ways("""
     One {sky} {time}
@@ -41,7 +41,7 @@ WHEN = ways("""
 """)
 """The time of the first event, with the weather in it."""
 WHEN_PLAIN = ways("One {time}")
-"""The same without weather."""
+"""The time of the first event, without weather."""
 WEATHER_FIRST = ways("""
     It was {sky.a} {time} in {season}.
     It was {sky.a} {season} {time}.
@@ -100,7 +100,7 @@ TOLD_AT_HOME = ways("""
     [That night|At bedtime|Later|Back home], {elder} [heard|listened to] the whole story.
         "[You see|So now you know], {lesson}," said {elder}.
 """)
-"""The lesson, when the elder was not there and has to hear of it first."""
+"""The lesson, when the elder was not there and first hears about the event."""
 SAID_BY_ELDER = ways("""
     "{Lesson}," said {elder}[ with a smile|| softly].
     "[You see|Remember|Look], {lesson}," said {elder}.

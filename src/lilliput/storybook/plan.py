@@ -1,4 +1,4 @@
-"""Plan: what happens in one story and to whom. It is drawn first; the text is told from it."""
+"""Plan: the events and the people of a story. The plan is drawn first, and the text is told from it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Character:
     """Somebody in a story. `name` is as the text writes it ("Lily", "Mom", "the crow"); `pronoun` is she, he or it;
-    `role` is hero, friend, elder, helper, or what else the plot calls for. Of the hero, `traits` and at most one of
-    `age`, `home` and `likes` are told at the start."""
+    `role` is hero, friend, elder, helper, or another role of the plot. The hero's `traits`, and at most one of `age`,
+    `home` and `likes`, are told at the start."""
 
     name: str
     kind: str
@@ -24,8 +24,9 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ground truth of one story. Phrases are in the story's own words; '' or () is what the story does not have.
-    Everything is told but, in some stories, the obstacle in so many words, the time of day and the season."""
+    """The ground truth of a story. Phrases are in the story's own words. A field is '' or () where the story lacks it.
+    The text tells every field, except that some stories leave out the obstacle's words, the time of day or the
+    season."""
 
     plot: str
     characters: tuple[Character, ...]
@@ -46,15 +47,15 @@ class Plan:
     feeling: str
     lesson: str
     words: tuple[str, ...]
-    """Content words that the plan chose; the text has each of them."""
+    """Content words of the plan. The text contains each of them."""
 
     @property
     def hero(self) -> Character:
-        """The one whom the story is about."""
+        """Return the character that the story is about."""
         return self.characters[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON holds it: strings, lists and mappings only."""
+        """Return the plan as JSON values: strings, lists and mappings only."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain |= {name: list(value) for name, value in plain.items() if isinstance(value, tuple)}
         plain["characters"] = [

@@ -1,4 +1,4 @@
-"""What a plot is, and how one story of it is sketched: the base class, its cases, the draw of the cast, the count."""
+"""The base class of plots, with its cases, the draw of the cast, the sketch of a story and the count of plans."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PLOTS = Registry[type["Plot"]]("plot", "lilliput.storybook.plots")
-"""Every plot; a new one is one new file in `plots/`."""
+"""Every plot. A new plot is a new file in `plots/`."""
 SHARE_OF_CHILDREN = 0.75
 SHARE_WITHOUT_WEATHER = 0.25
 
 
 class Length(IntEnum):
-    """How much of a plot is told: without what it can do without, with some of it, with all of it."""
+    """The length of a story: without the optional parts of its plot, with some of them, with all of them."""
 
     SHORT = 0
     MEDIUM = 1
@@ -45,7 +45,7 @@ LENGTHS = (Length.SHORT,) * 3 + (Length.MEDIUM,) * 6 + (Length.LONG,) * 11
 
 @dataclass(frozen=True)
 class Case:
-    """One way in which a plot can come about. Subclasses add what their plot needs, as phrases in the story's words."""
+    """A case of a plot. Subclasses add the fields that their plot needs, as phrases in the story's words."""
 
     place: Place
     weather: tuple[Weather, ...]
@@ -53,7 +53,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a plot can end: `kind` is happy, neutral or sad; `weight` how often, beside the plot's other ends;
+    """An end of a plot. `kind` is happy, neutral or sad. `weight` is its frequency, relative to the plot's other ends.
     `lessons` are clauses that follow "learned that"."""
 
     kind: str
@@ -64,7 +64,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a plot decides beyond the cast and the scene; see Plan for the meaning of each."""
+    """The decisions of a plot beyond the cast and the scene; Plan explains each field."""
 
     thing: str
     want: str
@@ -78,7 +78,7 @@ class Outline:
 
 @dataclass(slots=True)
 class Sketch:
-    """A story in the making: what has been drawn so far. `slots` are the names that templates use."""
+    """A story in the making: the values that have been drawn so far. `slots` are the names that templates use."""
 
     random: Random
     case: Any
@@ -88,11 +88,11 @@ class Sketch:
     people: list[tuple[str, Person]] = field(default_factory=list)
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of `options`, each equally likely."""
+        """Draw one of `options`, each equally likely."""
         return options[int(self.random.random() * len(options))]
 
     def two(self, options: Sequence[T]) -> tuple[T, T]:
-        """Two different ones of `options`, in any order."""
+        """Draw two different options, in any order."""
         first = int(self.random.random() * len(options))
         second = int(self.random.random() * (len(options) - 1))
         return options[first], options[second + (second >= first)]
@@ -113,13 +113,13 @@ class Sketch:
             self.slots[name] = phrase.format_map(self.slots) if "{" in phrase else phrase
 
     def attempts(self, first: str, second: str) -> tuple[str, ...]:
-        """What is tried: nothing in a short story, only the first in a medium one."""
+        """Return the tries that are told: none in a short story, the first in a medium story, all in a long story."""
         return (first, second)[: self.length]
 
 
 class Plot:
-    """A kind of story. A subclass names its cases and its ends, decides what happens in `plan` and says it in
-    `tell`; the cast, the scene, the opening and the close are common to all."""
+    """A kind of story. A subclass names its cases and its ends, decides the events in `plan`, and tells them in `tell`.
+    The cast, the scene, the opening and the close are common to all plots."""
 
     cases: ClassVar[tuple[Any, ...]]
     ends: ClassVar[tuple[End, ...]]
@@ -133,20 +133,20 @@ class Plot:
         self.natures = tuple(nature for nature in NATURES if nature not in self.unfit)
 
     def plan(self, sketch: Sketch) -> Outline:
-        """Decide what happens, with the cast and the case that `sketch` holds. May cast more people and fill slots."""
+        """Decide the events, from the cast and the case of `sketch`. May cast more people and fill slots."""
         raise NotImplementedError
 
     def tell(self, tale: Tale) -> None:
-        """Say it, from `tale.open()` to `tale.close(...)`."""
+        """Tell the story, from `tale.open()` to `tale.close(...)`."""
         raise NotImplementedError
 
     def things(self) -> tuple[str, ...]:
-        """The nouns that a story of this plot may turn on."""
+        """Return the nouns that may be the thing of a story of this plot (see Plan.thing)."""
         return tuple(case.thing for case in self.cases)
 
     def count(self) -> int:
-        """A lower bound on the distinct plans of this plot: the product of the independent draws that `draw` makes and
-        that the plan records, summed over cases and endings. What `plan` draws further is not counted."""
+        """Return a lower bound on the distinct plans of this plot: the product of the independent draws that `draw`
+        makes and the plan records, summed over cases and endings. Further draws of `plan` are not counted."""
         casts = 0
         for people, details in ((CHILDREN, CHILD_DETAILS), (ANIMALS, ANIMAL_DETAILS)):
             friends = len({str(person) for person in people}) - 1 if self.friend else 1
@@ -158,7 +158,7 @@ class Plot:
 
 
 def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
-    """Draw the cast, the scene and the case of one story, and let `plot` decide what happens."""
+    """Draw the cast, the scene and the case of a story, and let `plot` decide the events."""
     sketch = Sketch(random, None, "", LENGTHS[int(random.random() * len(LENGTHS))])
     pick, slots = sketch.pick, sketch.slots
     sketch.case = case = pick(plot.cases)
@@ -192,7 +192,7 @@ def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
 
 
 def write_down(name: str, sketch: Sketch, outline: Outline, text: str) -> Plan:
-    """The plan of a told story. Of the people who were cast, those are kept who came to be told of."""
+    """Return the plan of a told story. A cast person who does not appear in the text is left out of the plan."""
     slots, (_, hero) = sketch.slots, sketch.people[0]
     detail, weather = slots["detail"], slots["weather"]
     told = {detail.kind: detail.text} if detail.kind else {}

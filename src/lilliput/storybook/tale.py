@@ -11,7 +11,7 @@ ONE_PARAGRAPH = 0.08
 
 
 class Tale:
-    """Says things about a sketch. Every choice of words is drawn from the sketch's random numbers."""
+    """The text of a sketch while it is told. Every choice of words is drawn from the sketch's random numbers."""
 
     __slots__ = ("_paragraphs", "_random", "_sentences", "case", "ending", "length", "slots")
 
@@ -25,37 +25,37 @@ class Tale:
         self._paragraphs: list[str] = []
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self._random() < probability
 
     def phrase(self, ways: Ways) -> str:
-        """One of the ways of saying something, with the slots filled in."""
+        """Draw one of the ways to phrase something, and fill in its slots."""
         place = self._random() * len(ways)
         way = ways[int(place)]
         return way[int((place % 1) * len(way))].format_map(self.slots)
 
     def say(self, *things: Ways) -> None:
-        """Say each thing in one of its ways, in order."""
+        """Add a sentence for each thing, in order, in one of its ways."""
         self._sentences += [self.phrase(ways) for ways in things]
 
     def unless_short(self, *things: Ways) -> None:
-        """Say all of it, but for a short story nothing."""
+        """Add all sentences, or none in a short story."""
         if self.length is not Length.SHORT:
             self.say(*things)
 
     def more(self, *things: Ways, chance: float = 1.0) -> None:
-        """Say all of it in a long story, or by chance nothing."""
+        """Add all sentences in a long story, or by chance none."""
         if self.length is Length.LONG and self._random() < chance:
             self.say(*things)
 
     def paragraph(self) -> None:
-        """Begin a new paragraph, unless the present one is still empty."""
+        """Begin a new paragraph, unless the present paragraph is still empty."""
         if self._sentences:
             self._paragraphs.append(" ".join(self._sentences))
             self._sentences = []
 
     def open(self) -> None:
-        """Meet the hero."""
+        """Add the sentences that introduce the hero."""
         slots = self.slots
         detail = slots["detail"]
         slots["sort"] = f"{article(slots['nature'])} {slots['nature']} {slots['hero'].kind}"
@@ -63,7 +63,7 @@ class Tale:
         self.say(phrases.MEET[detail.kind])
 
     def scene(self) -> None:
-        """The time and the weather, perhaps in sentences of their own. Leaves the slot `when`, with which the next
+        """Add the time and the weather, perhaps as sentences of their own. Fills the slot `when`, with which the next
         sentence begins."""
         slots = self.slots
         weather = slots["weather"]
@@ -80,8 +80,8 @@ class Tale:
         slots["when"] = self.phrase(when)
 
     def close(self, after: Ways, elder_knows: bool = False, feel: Ways = ()) -> None:
-        """The feeling, the lesson, and perhaps what came `after`. `elder_knows`: the elder was there and saw it
-        all; `feel`: other words for the feeling than those of the ending."""
+        """Add the feeling, the lesson, and perhaps the events `after`. `elder_knows` is true where the elder saw the
+        events. `feel` replaces the ending's words for the feeling."""
         if len(self._paragraphs) < 4 and self.chance(0.4):
             self.paragraph()
         feel = feel or phrases.FEEL[self.ending]
@@ -101,6 +101,6 @@ class Tale:
             self.say(lesson, feel)
 
     def text(self) -> str:
-        """The whole tale."""
+        """Return the whole tale."""
         self.paragraph()
         return (" " if self.chance(ONE_PARAGRAPH) else "\n\n").join(self._paragraphs)

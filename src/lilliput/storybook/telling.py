@@ -1,4 +1,4 @@
-"""How a text is told, judged by what is usual in true stories: grammar, order, introductions, coherence, variety."""
+"""Scores of a text's telling against counts over true stories: grammar, order, introductions, coherence, variety."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from lilliput.storybook.usage import EDGE, Usage, first_mentions, nouns, usage
 Rows = list[list[str]]
 """Sentences, each a list of words between two edges (see usage.read)."""
 JUDGED = 3
-"""Sentences that have to have a usual place before their order is judged."""
+"""Order is judged only where this many sentences have a usual place."""
 
 
 def grammar(rows: Rows) -> float | None:
-    """Mean of the shares of the pairs and of the triples of words that true stories have. None without a word."""
+    """Return the mean of two shares: of the pairs of neighbouring words, and of the triples, that occur in true
+    stories. None for a text without a word."""
     world = usage()
     pairs = [pair for row in rows for pair in pairwise(row)]
     triples = [triple for row in rows for triple in zip(row, row[1:], row[2:], strict=False)]
@@ -24,23 +25,23 @@ def grammar(rows: Rows) -> float | None:
 
 
 def variety(rows: Rows) -> float | None:
-    """1 where no four words in a row come twice, 0 where half of them or more have come before. None for
-    fewer words."""
+    """Return 1 where no run of four words occurs twice, 0 where half of these runs or more occurred before. None for
+    fewer than four words."""
     words = [word for row in rows for word in row if word != EDGE]
     grams = list(zip(words, words[1:], words[2:], words[3:], strict=False))
     return max(0.0, 2 * len(set(grams)) / len(grams) - 1) if grams else None
 
 
 def introduction(rows: Rows) -> float | None:
-    """The share of first mentions (of children, animals, elders, things) that true stories make with the same word
-    before them. None where nobody and nothing is named."""
+    """Return the share of first mentions (of children, animals, elders, things) that true stories also make after the
+    same word. None where the text names nobody and nothing."""
     found = first_mentions(rows)
     return sum(first in usage().firsts for first in found) / len(found) if found else None
 
 
 def order(rows: Rows) -> float | None:
-    """Spearman's correlation of the sentences' places with the places that true stories give to their pairs of words;
-    0 where it is negative. None where fewer than three sentences have such a place."""
+    """Return Spearman's correlation of the sentences' places with the usual places of their pairs of words in true
+    stories, 0 where it is negative. None where fewer than three sentences have a usual place."""
     usual = [place for row in rows if (place := _place(row, usage())) is not None]
     if len(usual) < JUDGED:
         return None
@@ -56,9 +57,9 @@ def _place(row: list[str], world: Usage) -> float | None:
 
 
 def coherence(rows: Rows) -> float | None:
-    """The share of sentences all of whose known pairs of words the text's plot has, times the share of its things that
-    some one story has together. The plot is the one that has most of the pairs that few plots have. None where no pair
-    is known."""
+    """Return the share of sentences whose known pairs of words all occur in the text's plot, times the share of the
+    text's things that occur together in a true story. The text's plot is the plot with the most of the pairs that occur
+    in few plots. None where no pair is known."""
     world = usage()
     masks = [[world.pairs[pair] for pair in pairwise(row) if pair in world.pairs] for row in rows]
     votes: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""What is usual in the story world: counts over true stories of one seed, made once a process in a second or two."""
+"""Counts over true stories of one seed, made once a process in a second or two: the usage of the story world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilliput.storybook.vocabulary import sentences, things, tokens
 from lilliput.storybook.world import plots, story
 
 SEED, STORIES = 770_417_003, 5_000
-"""The stories that are counted. No recipe trains on this seed, and a true story of any other scores as true."""
+"""The stories that are counted. No recipe trains on this seed, and true stories of other seeds score as true."""
 EDGE = "#"
 """Stands before and after each sentence."""
 _ELDERS = frozenset(str(elder).split()[-1].lower() for elder in ELDERS)
@@ -23,7 +23,8 @@ Pair = tuple[str, str]
 
 
 class Place(NamedTuple):
-    """Where a pair of words stands in its story, from 0 to 1: the mean, and the weight of the mean (1 / variance)."""
+    """The usual place of a pair of words in a story, from 0 to 1: the mean, and the weight of the mean (1 /
+    variance)."""
 
     mean: float
     weight: float
@@ -31,9 +32,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """`pairs` holds, for each two words in a row, the plots that have it (a bit each); `triples` every three in a row;
-    `places` where pairs stand; `together` the nouns that some one story has both of; `firsts` the words before the
-    first mention of somebody or something."""
+    """The counts. `pairs` holds for each pair of neighbouring words the plots with this pair, as a bit for each plot.
+    `triples` holds every triple of neighbouring words, and `places` the usual places of pairs. `together` holds pairs
+    of nouns that occur in the same story. `firsts` holds the words before the first mention of a person or a thing."""
 
     pairs: dict[Pair, int]
     triples: frozenset[tuple[str, str, str]]
@@ -43,8 +44,8 @@ class Usage:
 
 
 def read(text: str) -> list[list[str]]:
-    """The words of each sentence between two `EDGE`s. The child or animal named first is "<1>", the next one "<2>" and
-    so on, since any name may stand where another does."""
+    """Return the words of each sentence between two `EDGE`s. The first child or animal that is named becomes "<1>", the
+    next becomes "<2>" and so on, because names are interchangeable."""
     numbers: dict[str, str] = {}
     found = []
     for sentence in sentences(text):
@@ -58,12 +59,12 @@ def read(text: str) -> list[list[str]]:
 
 
 def nouns(rows: list[list[str]]) -> list[str]:
-    """The things that the sentences name, each once."""
+    """Return the things that the sentences name, each once."""
     return list(dict.fromkeys(word for row in rows for word in row if word in things()))
 
 
 def first_mentions(rows: list[list[str]]) -> list[tuple[str, str, str]]:
-    """Each child, animal, elder and thing at its first mention, behind the two words before it."""
+    """Return each child, animal, elder and thing at its first mention, after the two words before it."""
     seen: set[str] = set()
     found = []
     for row in rows:
@@ -76,7 +77,7 @@ def first_mentions(rows: list[list[str]]) -> list[tuple[str, str, str]]:
 
 @cache
 def usage() -> Usage:
-    """The counts over `STORIES` stories of `SEED`: always the same."""
+    """Return the counts over `STORIES` stories of `SEED`, always the same."""
     bits = {name: 1 << number for number, (name, _) in enumerate(plots())}
     pairs: dict[Pair, int] = {}
     sums: dict[Pair, list[float]] = {}
@@ -102,7 +103,7 @@ def usage() -> Usage:
 
 
 def _places(sums: dict[Pair, list[float]]) -> dict[Pair, Place]:
-    """Means and weights of the pairs that were met at least three times."""
+    """Return means and weights of the pairs that occur at least three times."""
     found = {}
     for pair, (count, total, squares) in sums.items():
         if count >= 3:

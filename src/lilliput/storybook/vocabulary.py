@@ -1,4 +1,4 @@
-"""The words of the story world, read from the very data that stories are told from."""
+"""The words of the story world, read from the data that stories are told from."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SENTENCE_END = re.compile(r'(?<=[.!?])\s+(?=["A-Z])|(?<=[.!?]")\s+(?=["A-Z])')
 
 
 def tokens(text: str) -> list[str]:
-    """The words of `text`, lower-cased, without punctuation and without a possessive 's."""
+    """Return the words of `text` in lower case, without punctuation and without a possessive 's."""
     return [word.removesuffix("'s") for word in _WORD.findall(text.lower())]
 
 
 def sentences(text: str) -> list[str]:
-    """`text` cut after each full stop, question or exclamation mark (and its closing quote) that a capital or an
-    opening quote follows."""
+    """Cut `text` after each full stop, question or exclamation mark (and its closing quote) that is followed by a
+    capital or an opening quote."""
     return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
 
 
 @cache
 def word_forms() -> frozenset[str]:
-    """Every word form that a story may have."""
+    """Return every word form that a story may have."""
     sources: list[Any] = [vars(module) for module in (barriers, people, phrases, scenery)]
     for _, plot in plots():
         sources += [vars(sys.modules[type(plot).__module__]), vars(type(plot))]
@@ -48,20 +48,20 @@ def word_forms() -> frozenset[str]:
 
 @cache
 def things() -> frozenset[str]:
-    """Every noun that a story may turn on (see Plan.thing)."""
+    """Return every noun that may be the thing of a story (see Plan.thing)."""
     return frozenset(str(thing) for _, plot in plots() for thing in plot.things())
 
 
 @cache
 def closing_words() -> tuple[frozenset[str], frozenset[str]]:
-    """The feelings and the lessons with which stories close."""
+    """Return the feelings and the lessons at the end of stories."""
     ends = [end for _, plot in plots() for end in plot.ends]
     feelings = frozenset(feeling for end in ends for feeling in end.feelings)
     return feelings, frozenset(lesson for end in ends for lesson in end.lessons)
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string inside data of strings, tuples, mappings and dataclasses."""
+    """Yield every string inside data of strings, tuples, mappings and dataclasses."""
     if isinstance(value, str):
         yield str(value)
         if isinstance(value, Person):

@@ -1,4 +1,4 @@
-"""The story world as a whole: draws a plan, tells it, counts what there is."""
+"""The story world as a whole: draw a plan, tell its story, count the plans."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lilliput.storybook.plot import PLOTS, Plot, draw, write_down
 from lilliput.storybook.tale import Tale
 
 VERSION = 1
-"""Raised whenever the same seed would tell other texts, since caches of tokens depend on it."""
+"""Raise this number whenever the same seed gives other texts, because caches of tokens depend on it."""
 SHORTEST, LONGEST = 60, 250
 """Words of a story."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A told story: paragraphs separated by a blank line, in ASCII, and the plan behind it."""
+    """A story: its text in ASCII, with paragraphs separated by a blank line, and its plan."""
 
     text: str
     plan: Plan
@@ -27,12 +27,12 @@ class Story:
 
 @cache
 def plots() -> tuple[tuple[str, Plot], ...]:
-    """Every plot under its name, in the order of names."""
+    """Return every plot by its name, in the order of names."""
     return tuple((name, PLOTS[name]()) for name in PLOTS)
 
 
 def story(seed: int, index: int) -> Story:
-    """Story number `index` of `seed`: always the same one, whatever was told before."""
+    """Return story number `index` of `seed`. It is always the same, whatever stories were made before."""
     random = Random(derive(seed, "story", index))
     every = plots()
     while True:
@@ -46,5 +46,5 @@ def story(seed: int, index: int) -> Story:
 
 
 def count_plans() -> int:
-    """A lower bound on the number of distinct plans: the sum of the plots' own bounds (see Plot.count)."""
+    """Return a lower bound on the number of distinct plans: the sum of the plots' own bounds (see Plot.count)."""
     return sum(plot.count() for _, plot in plots())

@@ -61,7 +61,7 @@ def test_a_busy_judge_is_asked_again_and_a_refusal_is_not():
         assert len(server.requests) == 1
     with pytest.raises(JudgeError, match="cannot be reached"):
         asked(Judge(server.url, "m", pause=0.001))
-    with pytest.raises(JudgeError, match="no address"):
+    with pytest.raises(JudgeError, match="not the address"):
         Judge("localhost:8000", "m")
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks: what each one's records look like, how a record becomes a question, and how answers are marked.
+"""Benchmarks: the records of each benchmark, the questions made from records, and the marking of answers.
 
 | module | what it holds |
 |---|---|

@@ -1,4 +1,4 @@
-"""Answers written by the model and compared with the right ones: GSM8K, Natural Questions, CoQA, FairytaleQA."""
+"""Tasks by generation, marked against right answers: GSM8K, Natural Questions, CoQA, FairytaleQA."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ STATED = re.compile(r"####\s*(-?\$?[\d.,]+)")
 
 @TASKS.add("gsm8k")
 class Gsm8k(Generation):
-    """Word problems of primary school (Cobbe et al. 2021), without examples. `acc` takes the number after '####', or
-    where the answer has none its last number; `strict` only the former."""
+    """Word problems of primary school (Cobbe et al. 2021), without examples. `acc` marks the number after '####', or
+    the last number of an answer without '####'. `strict` marks only a number after '####'."""
 
     files = ("*gsm8k*test*", "*gsm8k*")
     hub = Place("openai/gsm8k", "main", "test")
@@ -34,19 +34,19 @@ class Gsm8k(Generation):
         right = stated(record["answer"])
         if right is None:
             raise DataError(f"the right answer has no number after '####': {record['answer'][-60:]!r}")
-        said = stated(answer)
-        found = said if said is not None else last_number(answer)
-        return {"acc": float(found == right), "strict": float(said == right)}
+        marked = stated(answer)
+        found = marked if marked is not None else last_number(answer)
+        return {"acc": float(found == right), "strict": float(marked == right)}
 
 
 def stated(text: str) -> float | None:
-    """The number after '####'."""
+    """Return the number after '####', or None."""
     match = STATED.search(text)
     return _number(match[1]) if match else None
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text; thousands may be parted by commas."""
+    """Return the last number in a text, or None. Commas may separate thousands."""
     found = NUMBER.findall(text)
     return _number(found[-1]) if found else None
 
@@ -59,17 +59,17 @@ def _number(text: str) -> float | None:
 
 
 OTHERS = 8
-"""Other items whose right answers are tried on each item, for what chance scores."""
+"""The right answers of this many other items are scored on each item; their mean is the chance score."""
 
 
 class Compared(Generation):
-    """Answers compared with the right ones by words. Chance is what another item's right answer scores: the mean over
-    those of the next `OTHERS` items, 0 for a single item. `exact` has degrees where several people answered."""
+    """Answers that are compared with the right answers by words. The chance score is the mean score of the right
+    answers of the next `OTHERS` items, 0 for a single item. `exact` has degrees where several people answered."""
 
     graded = ("f1", "exact")
 
     def right(self, record: Record) -> str:
-        """One right answer to the record's question."""
+        """Return a right answer to the record's question."""
         raise NotImplementedError
 
     def chances(self, records: Sequence[Record], metric: str, tools: Tools) -> list[float]:
@@ -105,8 +105,8 @@ class NqOpen(Compared):
 
 @TASKS.add("coqa")
 class Coqa(Compared):
-    """Conversations about a passage (Reddy et al. 2019): the last question of each, with the answers before it given.
-    The marks are its authors': each of several human answers is left out in turn, and the best of the rest counts."""
+    """Conversations about a passage (Reddy et al. 2019): the last question of each, with the earlier answers given. It
+    is marked as by its authors: each of several human answers is left out in turn, and the best of the rest counts."""
 
     files = ("*coqa*",)
     hub = Place("EleutherAI/coqa", None, "validation")
@@ -137,13 +137,13 @@ class Coqa(Compared):
 
 
 def _texts(turns: Any) -> list[str]:
-    """The turns' texts, as the authors' file has them (a list of turns) or the hub's (lists by field)."""
+    """Return the turns' texts, from the authors' file (a list of turns) or the hub's record (lists by field)."""
     return list(turns["input_text"]) if isinstance(turns, Mapping) else [turn["input_text"] for turn in turns]
 
 
 @TASKS.add("fairytaleqa")
 class FairytaleQA(Compared):
-    """Questions to fairy tales (Xu et al. 2022), with the tale before the question; marked as CoQA is."""
+    """Questions about fairy tales (Xu et al. 2022), with the tale before the question; marked like CoQA."""
 
     files = ("*fairytaleqa*",)
     fields = ("text", "question", "answers")
@@ -172,8 +172,9 @@ class FairytaleQA(Compared):
 
 
 def compare(answer: str, right: Sequence[str], leave_one_out: bool) -> dict[str, float]:
-    """`exact`: the normalised answer is one of the right ones; `f1`: the best overlap in words with one of them. With
-    `leave_one_out` and several right answers, the mean over leaving out each of them, as people are scored."""
+    """Return `exact`, 1 where the normalised answer is one of the right answers, and `f1`, the best overlap in words
+    with a right answer. With `leave_one_out` and several right answers, both are means over leaving out each right
+    answer, because people are scored in this way against the other people."""
     right = list(dict.fromkeys(right))
     sets = [right]
     if leave_one_out and len(right) > 1:
@@ -184,13 +185,14 @@ def compare(answer: str, right: Sequence[str], leave_one_out: bool) -> dict[str,
 
 
 def f1(answer: str, gold: str) -> float:
-    """The harmonic mean of precision and recall in words, as SQuAD (Rajpurkar et al. 2016) and CoQA have it: lower
-    case, without punctuation and articles. Two empty texts agree."""
-    said, wanted = _words(answer), _words(gold)
-    if not said or not wanted:
-        return float(said == wanted)
-    same = sum((Counter(said) & Counter(wanted)).values())
-    return 2 * same / (len(said) + len(wanted))
+    """Return the harmonic mean of precision and recall in words, as in SQuAD (Rajpurkar et al. 2016) and CoQA: in lower
+    case, without punctuation and articles. Two empty texts have the score 1."""
+    given, wanted = _words(answer), _words(gold)
+    if not given or not wanted:
+        return float(given == wanted)
+    # Shared words, each as often as both texts have it: "a b b" and "b b c" share two.
+    same = sum((Counter(given) & Counter(wanted)).values())
+    return 2 * same / (len(given) + len(wanted))
 
 
 def _words(text: str) -> list[str]:

@@ -19,7 +19,7 @@ class BasicArithmetic(Likelihood):
 
 @TASKS.add("simple_arithmetic")
 class SimpleArithmetic(Likelihood):
-    """'25-759=' and its result, said by the model itself; without a space, as the file has none."""
+    """'25-759=' and its result, which the model generates itself; without a space, because the file has none."""
 
     files = ("*simple_arithmetic*",)
     fields = ("context", "continuation")
@@ -31,7 +31,7 @@ class SimpleArithmetic(Likelihood):
 
 @TASKS.add("dyck_languages")
 class DyckLanguages(Likelihood):
-    """Open brackets and the closing ones that are missing (BIG-bench), said by the model itself."""
+    """Open brackets and the missing closing brackets (BIG-bench), which the model generates itself."""
 
     files = ("*dyck_languages*",)
     fields = ("context", "continuation")

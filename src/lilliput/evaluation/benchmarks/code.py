@@ -12,8 +12,8 @@ from lilliput.evaluation.sandbox import check_sandbox, run_program
 class HumanEval(Generation):
     """164 Python functions (Chen et al. 2021): the share whose likeliest version passes its tests (greedy pass@1).
 
-    Programs run in the sandbox of sandbox.py. Where that cannot be made, nothing is run, unless the user says
-    --allow-code: then only time, memory and file sizes are limited."""
+    Programs run in the sandbox of sandbox.py. Where the sandbox cannot be made, no program runs, unless the user gives
+    --allow-code. With this option only time, memory and file sizes are limited."""
 
     files = ("*HumanEval*", "*humaneval*")
     hub = Place("openai/openai_humaneval", None, "test")

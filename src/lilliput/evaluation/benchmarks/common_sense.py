@@ -40,7 +40,7 @@ class HellaSwag(Likelihood):
 
 
 def _cleaned(text: str) -> str:
-    """Without the marks that WikiHow's pages left in HellaSwag's texts."""
+    """Return the text without the marks that WikiHow's pages left in HellaSwag's texts."""
     text = text.strip().replace(" [title]", ". ")
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
@@ -77,7 +77,7 @@ class Winograd(Likelihood):
 
 @TASKS.add("social_iqa")
 class SocialIQA(Likelihood):
-    """Why people act as they do, and what follows (Sap et al. 2019)."""
+    """Reasons and results of people's acts (Sap et al. 2019)."""
 
     files = ("*social_i_qa*", "*social_iqa*", "*siqa*")
     hub = Place("lighteval/siqa", None, "validation")
@@ -117,7 +117,7 @@ class Copa(Likelihood):
 
     def item(self, record: Record) -> Item:
         word = {"cause": "because", "effect": "therefore"}[record["question"]]
-        # The harness' choices begin with a space of their own, so that there are two before the sentence.
+        # The harness' choices begin with a further space, so that two spaces stand before the sentence.
         texts = [" " + record[name][0].lower() + record[name][1:] for name in ("choice1", "choice2")]
         return choices(f"{record['premise'].strip()[:-1]} {word}", texts, int(record["label"]))
 

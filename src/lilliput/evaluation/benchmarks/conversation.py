@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 from lilliput.base.errors import ConfigError, DataError
 from lilliput.evaluation.benchmarks.loading import read_rows
-from lilliput.evaluation.benchmarks.task import TASKS, Generation, Record, Tell, Tools
+from lilliput.evaluation.benchmarks.task import TASKS, Generate, Generation, Record, Tools
 
 RATING = re.compile(r"\[\[(\d+(?:\.\d+)?)\]\]")
 REFERENCED = ("math", "reasoning", "coding")
-"""Categories whose answers are marked beside a reference answer."""
+"""The judge sees a reference answer for questions of these categories."""
 
 
 @TASKS.add("mt_bench")
 class MtBench(Generation):
     """Multi-turn questions marked one by one (Zheng et al. 2023) with the authors' prompts, which lie beside the
-    questions (`judge_prompts.jsonl`, `reference_answer*.jsonl`). The model sees 'User:' and 'Assistant:' lines. 1 is
-    the lowest mark, so it stands in the place of chance."""
+    questions (`judge_prompts.jsonl`, `reference_answer*.jsonl`). The model sees 'User:' and 'Assistant:' lines. The
+    chance score is 1, the lowest mark."""
 
     files = ("mt_bench/question*.jsonl", "*mt_bench*question*", "question.jsonl")
     fields = ("category", "turns", "prompts", "references")
@@ -49,13 +49,13 @@ class MtBench(Generation):
     def prompt(self, record: Record) -> str:
         return f"User: {record['turns'][0]}\nAssistant:"
 
-    def answers(self, records: Sequence[Record], tell: Tell) -> list[Any]:
-        first = super().answers(records, tell)
+    def answers(self, records: Sequence[Record], generate: Generate) -> list[Any]:
+        first = super().answers(records, generate)
         again = [
             f"{self.prompt(record)}{answer}\nUser: {record['turns'][1]}\nAssistant:"
             for record, answer in zip(records, first, strict=True)
         ]
-        return list(zip(first, tell(again, self.stops, self.max_tokens), strict=True))
+        return list(zip(first, generate(again, self.stops, self.max_tokens), strict=True))
 
     def marks(self, record: Record, answer: Any, tools: Tools) -> dict[str, float]:
         assert tools.judge is not None
@@ -85,15 +85,15 @@ class MtBench(Generation):
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """The template with {name} replaced; braces inside the values stay as they are."""
+    """Return the template with each {name} replaced. Braces inside the values are not replaced."""
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), template)
 
 
 def rating(answer: str) -> float:
-    """The number in '[[5]]'. Raises ValueError where there is none from 1 to 10."""
+    """Return the number in '[[5]]'. Raises ValueError where there is no number from 1 to 10."""
     match = RATING.search(answer)
     if match is None or not 1 <= float(match[1]) <= 10:
-        raise ValueError("it holds no rating such as [[5]]")
+        raise ValueError("the answer holds no rating such as [[5]]")
     return float(match[1])
 
 

@@ -1,5 +1,4 @@
-"""The same tasks through lm-evaluation-harness: its own prompts and its own marking, on the saved folder and our
-items."""
+"""Tasks through lm-evaluation-harness: its own prompts and marking, on the saved folder and our items."""
 
 from __future__ import annotations
 
@@ -18,17 +17,18 @@ from lilliput.base.errors import ConfigError, MissingExtra
 from lilliput.evaluation.benchmarks.task import Record, Task
 
 NAMES = {"acc": "acc", "acc_norm": "acc_norm", "greedy": "acc", "mass": "acc"}
-"""Our metrics by the name that the harness has for them."""
+"""Our metrics by the harness' names."""
 
 
 def through_harness(
     folder: Path, tasks: Mapping[str, tuple[Task, Sequence[Record]]], device: str = "cpu", batch_size: int = 16
 ) -> dict[str, dict[str, list[float]]]:
-    """{task: {metric: a score an item}} of the Hugging Face folder `folder` on the given records, in no certain order.
+    """Return {task: {metric: a score an item}} of the Hugging Face folder `folder` on the given records, in no certain
+    order.
 
-    The harness' own task is used, with nothing changed but where its records come from: a file that is written for it.
+    The harness' own task is used. Only the source of its records is changed, to a file that is written for this call.
     Tasks of many parts (BLiMP, MMLU) are the harness' tasks of these parts, averaged over items. Raises MissingExtra
-    without the package, and ConfigError for a task that it does not know.
+    without the package, and ConfigError for a task that the harness does not know.
     """
     with _quiet():
         try:
@@ -43,7 +43,9 @@ def through_harness(
         manager = known.TaskManager(include_path=sorted(folders), include_defaults=False)
         with tempfile.TemporaryDirectory() as place:
             specs = [_spec(part, parts[part][1], Path(place), manager.task_index) for part in parts]
-            make: Any = HFLM  # a decorator hides its arguments, and those of simple_evaluate
+            make: Any = (
+                HFLM  # a decorator hides its arguments from the type checker, and the arguments of simple_evaluate
+            )
             run: Any = simple_evaluate
             model = make(pretrained=str(folder), device=device, batch_size=batch_size)
             found = run(model=model, tasks=specs, task_manager=manager, bootstrap_iters=0)
@@ -51,7 +53,7 @@ def through_harness(
 
 
 def _parts(tasks: Mapping[str, tuple[Task, Sequence[Record]]]) -> dict[str, tuple[str, list[Record]]]:
-    """The harness' tasks as FOLDER/NAME, each with the task of ours that it belongs to and its records."""
+    """Return the harness' tasks as FOLDER/NAME, each with its records and the name of our task."""
     parts: dict[str, tuple[str, list[Record]]] = {}
     for name, (task, records) in tasks.items():
         for record in records:
@@ -66,7 +68,7 @@ def _parts(tasks: Mapping[str, tuple[Task, Sequence[Record]]]) -> dict[str, tupl
 
 
 def _spec(part: str, records: Sequence[Record], place: Path, index: Mapping[str, Any]) -> str:
-    """A task file that takes everything from the harness' own but its records."""
+    """Return a task file that includes the harness' own task and replaces its records."""
     name = part.rpartition("/")[2]
     if name not in index:
         raise ConfigError(f"this version of lm-evaluation-harness has no task '{part}'", "leave out --through")
@@ -98,7 +100,8 @@ def _collected(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The harness speaks on standard output and through the root logger; standard output is kept for our result."""
+    """Send the harness' output to standard error. It prints on standard output and through the root logger, and
+    standard output is reserved for our result."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -11,7 +11,7 @@ from lilliput.evaluation.benchmarks.task import TASKS, Item, Likelihood, Place, 
 
 @TASKS.add("blimp")
 class Blimp(Likelihood):
-    """67 grammatical contrasts of 1,000 minimal pairs (Warstadt et al. 2020): the sound sentence is the likelier one.
+    """67 grammatical contrasts of 1,000 minimal pairs (Warstadt et al. 2020): the sound sentence must be the likelier.
     On the hub each contrast is a configuration of its own; a local folder holds any number of them."""
 
     files = ("blimp/*.jsonl*", "*blimp*", "*.jsonl*")
@@ -29,8 +29,8 @@ class Blimp(Likelihood):
 
 @TASKS.add("lambada")
 class Lambada(Likelihood):
-    """The last word of a passage that is clear from the whole of it (Paperno et al. 2016), in OpenAI's version: said by
-    the model itself, token for token."""
+    """The last word of a passage, which the whole passage makes clear (Paperno et al. 2016), in OpenAI's version. The
+    model generates the word itself, token by token."""
 
     files = ("*lambada*",)
     hub = Place("EleutherAI/lambada_openai", "default", "test")

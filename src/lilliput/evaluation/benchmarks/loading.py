@@ -1,4 +1,4 @@
-"""Records of a task: from a file, from a folder in which its files are looked for by name, or from the hub."""
+"""Records of a task: from a file, from a folder in which files are found by name, or from the hub."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lilliput.evaluation.benchmarks.task import TASKS, Record, Task
 
 
 def find_files(task: Task, folder: Path) -> list[Path]:
-    """The files of `task` below `folder`, those of training splits only where there are no others; none for a task
-    that is not there."""
+    """Return the files of `task` below `folder`. Files of training splits count only where there are no others. The
+    list is empty for a task without files."""
     for pattern in task.files:
         found = [path for path in sorted(folder.rglob(pattern)) if path.is_file()]
         held_out = [path for path in found if "train" not in path.name.lower()]
@@ -28,17 +28,17 @@ def find_files(task: Task, folder: Path) -> list[Path]:
 
 
 def available(folder: Path) -> list[str]:
-    """Names of the tasks that a folder holds files of; 'blimp' only where a name says so, since its files are named
-    after their contrasts."""
+    """Return the names of the tasks that have files in a folder. 'blimp' counts only where a name holds the word,
+    because its files are named after their contrasts."""
     names = [name for name in TASKS if name != "blimp" and find_files(TASKS[name](), folder)]
     return sorted([*names, "blimp"] if any(folder.rglob("*blimp*")) else names)
 
 
 def records(name: str, source: str | Path | None, max_items: int | None = None, seed: int = 0) -> list[Record]:
-    """The records of the task called `name` from `source` (a file, or a folder that holds files named after the task),
-    or from the Hugging Face hub where that is None. With `max_items`, the same ones every time, drawn by `seed`.
+    """Return the records of the task `name` from `source` (a file, or a folder with files named after the task), or
+    from the Hugging Face hub where `source` is None. With `max_items`, `seed` draws the same records every time.
 
-    Raises ConfigError for an unknown task, DataError where there are no records or they lack a field."""
+    Raises ConfigError for an unknown task, and DataError where there are no records or a record lacks a field."""
     task = TASKS[name]()
     found = list(_checked(task, name, source))
     if not found:
@@ -71,7 +71,7 @@ def _missing(where: str, name: str, fields: list[str], record: Mapping[str, Any]
 
 
 def _raw(task: Task, name: str, source: str | Path | None) -> Iterator[tuple[str, Path | None, Mapping[str, Any]]]:
-    """(where it stands, its file, the record) of every record."""
+    """Yield (place, file, record) of every record."""
     if source is None:
         if task.hub is None:
             raise DataError(
@@ -84,7 +84,9 @@ def _raw(task: Task, name: str, source: str | Path | None) -> Iterator[tuple[str
         return
     path = Path(source).expanduser()
     if not path.exists():
-        raise DataError(f"there is no file or folder {path}", "name one that holds the benchmarks: --task-data FOLDER")
+        raise DataError(
+            f"there is no file or folder {path}", "name a folder that holds the benchmarks: --task-data FOLDER"
+        )
     files = [path] if path.is_file() else find_files(task, path)
     if not files:
         raise DataError(
@@ -97,8 +99,8 @@ def _raw(task: Task, name: str, source: str | Path | None) -> Iterator[tuple[str
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(number from 1, record) of a JSONL, CSV, Parquet or JSON file; a JSON file is a list of objects, or an object
-    whose 'data' is one. Raises DataError."""
+    """Yield (number from 1, record) of a JSONL, CSV, Parquet or JSON file. A JSON file is a list of objects, or an
+    object whose 'data' is such a list. Raises DataError."""
     kind = kind_suffix(path)
     if kind in Csv.suffixes:
         yield from Csv(paths=(str(path),)).rows(path, "strict")

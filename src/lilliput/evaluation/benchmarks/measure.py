@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one task: the estimate over all items, and over each part of the benchmark where it has parts.
-    `cut` counts what was longer than the model's context and lost its beginning: items, or prompts of written
-    answers."""
+    """A metric of a task: the estimate over all items, and over each part of the benchmark where it has parts. `cut`
+    counts the items, or the prompts of generated answers, that were longer than the model's context and lost their
+    beginning."""
 
     task: str
     metric: str
@@ -27,7 +27,7 @@ class Row:
     cut: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as in JSON."""
+        """Return plain values, as in JSON."""
         return {
             "task": self.task,
             "metric": self.metric,
@@ -52,7 +52,7 @@ class Writer:
 
 
 def describe(found: Estimate) -> dict[str, Any]:
-    """An estimate as plain values."""
+    """Return an estimate as plain values."""
     return {
         "score": found.score,
         "stderr": found.stderr,

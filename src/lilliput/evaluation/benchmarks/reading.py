@@ -11,7 +11,7 @@ from lilliput.evaluation.benchmarks.task import TASKS, Item, Likelihood, Place, 
 
 @TASKS.add("boolq")
 class BoolQ(Likelihood):
-    """Questions to a passage (Clark et al. 2019), answered yes or no. Chance is 1/2; always yes scores 0.62."""
+    """Questions about a passage (Clark et al. 2019), answered yes or no. Chance is 1/2; always yes scores 0.62."""
 
     files = ("*boolq*",)
     hub = Place("aps/super_glue", "boolq", "validation")
@@ -28,7 +28,7 @@ class BoolQ(Likelihood):
 
 @TASKS.add("rte")
 class Rte(Likelihood):
-    """Does the one sentence follow from the other (GLUE, Wang et al. 2019)?"""
+    """Does the second sentence follow from the first (GLUE, Wang et al. 2019)?"""
 
     files = ("*glue.rte*", "rte.*")
     hub = Place("nyu-mll/glue", "rte", "validation")
@@ -42,7 +42,7 @@ class Rte(Likelihood):
 
 @TASKS.add("cb")
 class Cb(Likelihood):
-    """CommitmentBank: does the speaker hold it true (SuperGLUE, Wang et al. 2019)?"""
+    """CommitmentBank: does the speaker believe the hypothesis (SuperGLUE, Wang et al. 2019)?"""
 
     files = ("*super_glue.cb*", "cb.*")
     hub = Place("aps/super_glue", "cb", "validation")

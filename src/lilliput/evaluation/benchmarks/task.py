@@ -1,4 +1,4 @@
-"""Task: the contract of a benchmark, the registry that finds them, and how answers by likelihood are marked."""
+"""Task: the contract of a benchmark, the registry of tasks, and the marking of answers by likelihood."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-class Tell(Protocol):
-    """Writes the model's answers. `cut` counts the prompts so far that were too long and lost their beginning."""
+class Generate(Protocol):
+    """Generates the model's answers. `cut` counts the prompts so far that were too long and lost their beginning."""
 
     cut: int
 
     def __call__(self, prompts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
-        """What the model says after each prompt, up to a stop string."""
+        """Return the completion of each prompt, up to a stop string."""
         ...
 
 
 class Place(NamedTuple):
-    """Where a data set lies on the Hugging Face hub."""
+    """The place of a data set on the Hugging Face hub."""
 
     name: str
     config: str | None
@@ -39,16 +39,16 @@ class Place(NamedTuple):
 
 
 class Task:
-    """One benchmark. Subclass `Likelihood` or `Generation` in a file of this folder and register it:
+    """A benchmark. Subclass `Likelihood` or `Generation` in a file of this folder and register the class:
 
         @TASKS.add("piqa")
         class Piqa(Likelihood): ...
 
-    files    names of local files that hold it, as globs below the folder that is given; the first that matches counts
-    hub      where it lies on the Hugging Face hub, with records of the same fields
-    fields   what every record has to have
-    metrics  what is measured; the first is the one that is shown where there is room for one
-    graded   those of them whose marks are degrees; of the others an item is right or wrong
+    files    names of local files, as globs below the given folder; the first glob that matches counts
+    hub      its place on the Hugging Face hub, with records of the same fields
+    fields   fields that every record has
+    metrics  names of the metrics; the first is shown where there is room for only one
+    graded   metrics whose marks are degrees; by every other metric an item is right or wrong
     """
 
     files: ClassVar[tuple[str, ...]]
@@ -58,30 +58,31 @@ class Task:
     graded: ClassVar[tuple[str, ...]] = ()
 
     def record(self, raw: Mapping[str, Any], file: Path | None) -> Record:
-        """A raw record with the hub's fields. Raises KeyError, IndexError or ValueError for one that has others."""
+        """Return a raw record with the hub's fields. Raises KeyError, IndexError or ValueError for a record with other
+        fields."""
         return dict(raw)
 
     def records(self, raw: Mapping[str, Any], file: Path | None) -> list[Record]:
-        """The records in a raw one: more than one where it holds a text with several questions."""
+        """Return the records in a raw record. A text with several questions gives several records."""
         return [self.record(raw, file)]
 
     def text(self, record: Record) -> str:
-        """The record as one text, to look for in training texts: the question and its answers."""
+        """Return the record as one text, the question and its answers, to look for in training texts."""
         raise NotImplementedError
 
     def harness_task(self, record: Record) -> str | None:
-        """lm-evaluation-harness' task of the same items and marking that holds this record, as FOLDER/NAME."""
+        """Return the task of lm-evaluation-harness with this record and the same marking, as FOLDER/NAME, or None."""
         return None
 
     def group(self, record: Record) -> str:
-        """The part of the benchmark (a subject, a paradigm) that the record belongs to; '' where there are none."""
+        """Return the record's part of the benchmark (a subject, a paradigm); '' where the benchmark has no parts."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question by likelihood: the answers to choose from as (context, continuation) pairs, the places of those that
-    are right, and each answer's length in characters, by which `acc_norm` divides."""
+    """A question by likelihood: the answers to choose from as (context, continuation) pairs, the places of the right
+    answers, and each answer's length in characters, by which `acc_norm` divides."""
 
     pairs: tuple[Pair, ...]
     right: tuple[int, ...]
@@ -93,17 +94,17 @@ class Likelihood(Task):
 
     acc       the choice with the highest log-probability is right; ties share the point
     acc_norm  the same with log-probabilities divided by the choices' lengths in characters
-    greedy    every token of the (only) choice is the likeliest one: the model says it by itself
-    mass      the probability of the right choices among all (TruthfulQA's MC2)
+    greedy    every token of the (only) choice is the likeliest token, so that the model generates the choice itself
+    mass      the probability of the right choices, as a share of all choices (TruthfulQA's MC2)
 
-    `harness` is the same task in lm-evaluation-harness, as FOLDER/NAME below its `tasks`; None where it has none.
-    """
+    `harness` is the same task in lm-evaluation-harness, as FOLDER/NAME below its `tasks`; None where it has no such
+    task."""
 
     metrics = ("acc",)
     harness: ClassVar[str | None] = None
 
     def item(self, record: Record) -> Item:
-        """The question in a record."""
+        """Return the question in a record."""
         raise NotImplementedError
 
     def text(self, record: Record) -> str:
@@ -115,7 +116,7 @@ class Likelihood(Task):
 
 
 def choices(context: str, texts: Sequence[str], right: int | Sequence[int], gap: str = " ") -> Item:
-    """Answers to one context, parted from it by `gap`."""
+    """Return an item whose answers follow the same context, separated from it by `gap`."""
     gold = (right,) if isinstance(right, int) else tuple(right)
     if not texts or not all(0 <= place < len(texts) for place in gold):
         raise DataError(f"the right answer is number {gold} of {len(texts)}")
@@ -123,7 +124,7 @@ def choices(context: str, texts: Sequence[str], right: int | Sequence[int], gap:
 
 
 def mark(metric: str, item: Item, scores: Sequence[PairScore]) -> float:
-    """One item's score, between 0 and 1; NaN where a log-probability is."""
+    """Return the score of an item, between 0 and 1; NaN where a log-probability is NaN."""
     values = [score.log_probability for score in scores]
     if metric == "acc":
         return share(values, item.right)
@@ -137,7 +138,8 @@ def mark(metric: str, item: Item, scores: Sequence[PairScore]) -> float:
 
 
 def chance(metric: str, item: Item, scores: Sequence[PairScore], vocab_size: int) -> float:
-    """What guessing scores on an item: a choice at random, or for `greedy` an id of the vocabulary for every token."""
+    """Return the expected score of guessing on an item: a random choice, or for `greedy` a random id for every token.
+    Example: four choices with one right answer have a chance of 1/4."""
     if metric == "greedy":
         return float(vocab_size) ** -scores[item.right[0]].tokens
     return len(item.right) / len(item.pairs)
@@ -145,7 +147,7 @@ def chance(metric: str, item: Item, scores: Sequence[PairScore], vocab_size: int
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What some tasks need to mark an answer: a judge (MT-Bench), and leave to run code outside a sandbox
+    """Tools of some tasks to mark an answer: a judge (MT-Bench), and permission to run code outside a sandbox
     (HumanEval)."""
 
     judge: Judge | None = None
@@ -153,11 +155,11 @@ class Tools:
 
 
 class Generation(Task):
-    """A task whose answer is written by the model.
+    """A task whose answer the model generates.
 
     stops       strings that end an answer
-    max_tokens  of an answer
-    guessing    what answers at random would score
+    max_tokens  most tokens of an answer
+    guessing    expected score of random answers
     best        the highest score
     """
 
@@ -167,25 +169,25 @@ class Generation(Task):
     guessing: ClassVar[float] = 0.0
 
     def prompt(self, record: Record) -> str:
-        """What the model goes on from."""
+        """Return the prompt of a record."""
         raise NotImplementedError
 
     def text(self, record: Record) -> str:
         return self.prompt(record)
 
     def check(self, tools: Tools) -> None:
-        """Called before the model writes. Raises where the answers could not be marked afterwards."""
+        """Raise an error where answers could not be marked. This is called before the model generates them."""
 
-    def answers(self, records: Sequence[Record], tell: Tell) -> list[Any]:
-        """The model's answer to each record."""
-        return list(tell([self.prompt(record) for record in records], self.stops, self.max_tokens))
+    def answers(self, records: Sequence[Record], generate: Generate) -> list[Any]:
+        """Generate the model's answer to each record."""
+        return list(generate([self.prompt(record) for record in records], self.stops, self.max_tokens))
 
     def chances(self, records: Sequence[Record], metric: str, tools: Tools) -> list[float]:
-        """What guessing scores on each item."""
+        """Return the expected score of guessing on each item."""
         return [self.guessing] * len(records)
 
     def marks(self, record: Record, answer: Any, tools: Tools) -> dict[str, float]:
-        """One answer's score by metric, between 0 and `best`."""
+        """Return an answer's score by metric, between 0 and `best`."""
         raise NotImplementedError
 
 

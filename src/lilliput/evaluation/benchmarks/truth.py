@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 class TruthfulQA(Likelihood):
-    """Questions that some people answer falsely. A CSV of its authors and the hub's records are read alike."""
+    """Questions that some people answer falsely. The authors' CSV and the hub's records are both read."""
 
     files = ("*TruthfulQA*", "*truthful*")
     hub = Place("truthfulqa/truthful_qa", "multiple_choice", "validation")

@@ -1,4 +1,4 @@
-"""Marking told stories: by a judge behind an OpenAI-compatible endpoint, or offline by proxies that are called proxies.
+"""Marks for generated stories: by a judge behind an OpenAI-compatible endpoint, or offline by proxies.
 
 | module | what it holds |
 |---|---|

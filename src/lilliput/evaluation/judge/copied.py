@@ -1,4 +1,4 @@
-"""The longest run of words that a told text has in common with the training text: told anew, or copied?"""
+"""The longest run of words that a generated text has in common with the training text: a measure of copying."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 
 class SuffixAutomaton:
-    """The smallest automaton that reads every run of symbols of a set of sequences (Blumer et al. 1985), built symbol
-    by symbol in linear time. It holds the told texts, and the training text is read through it once, however long."""
+    """The smallest automaton that accepts every run of symbols of a set of sequences (Blumer et al. 1985), built symbol
+    by symbol in linear time. It holds the generated texts, so that the training text, however long, is read once.
+
+    State s stands for a set of runs that end at the same places. `length[s]` is the longest of them. `link[s]` is the
+    state of the longest shorter ending that has more places, and `next[s]` holds the states after one more symbol."""
 
     def __init__(self, sequences: Iterable[Sequence[str]]):
         self.next: list[dict[str, int]] = [{}]
@@ -52,15 +55,18 @@ class SuffixAutomaton:
         return len(self.length) - 1
 
 
-def longest_copies(told: Sequence[str], training: Iterable[str]) -> list[int]:
-    """For each told text, the length in words (a punctuation mark is one) of its longest run that some training text
-    holds too. The training texts are read once, one at a time."""
-    texts = [words(text) for text in told]
+def longest_copies(generated: Sequence[str], training: Iterable[str]) -> list[int]:
+    """Return for each generated text the length of its longest run of words that some training text also holds.
+
+    A punctuation mark counts as a word. The training texts are read once, one at a time. Example: "the old dog sat" and
+    the training text "an old dog ran" have the run "old dog", of length 2."""
+    texts = [words(text) for text in generated]
     automaton = SuffixAutomaton(texts)
     reached = [0] * len(automaton.length)
     for text in training:
         _read(automaton, words(text), reached)
-    # What ends in a longer run that was read has its shorter endings read as well.
+    # A run that was read ends in all its shorter endings, so those were read too: with "old dog" also "dog". The states
+    # are visited from the longest to the shortest, and each marks the state of its shorter endings at full length.
     for state in sorted(range(1, len(reached)), key=lambda s: -automaton.length[s]):
         if reached[state]:
             reached[automaton.link[state]] = automaton.length[automaton.link[state]]
@@ -68,7 +74,7 @@ def longest_copies(told: Sequence[str], training: Iterable[str]) -> list[int]:
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case, and each punctuation mark as a word."""
+    """Return the words in lower case, with each punctuation mark as a word."""
     return WORD.findall(text.lower())
 
 

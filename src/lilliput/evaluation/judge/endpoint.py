@@ -1,4 +1,4 @@
-"""Judge: a model behind any OpenAI-compatible endpoint, asked once for each question and remembered."""
+"""Judge: a model behind any OpenAI-compatible endpoint. Each question is sent once, and its answer is cached."""
 
 from __future__ import annotations
 
@@ -22,38 +22,40 @@ KEYS = ("LILLIPUT_JUDGE_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the endpoint's key."""
 TRIES = 4
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP states after which asking again may help."""
+"""HTTP status codes after which a retry may help."""
 
 Message = dict[str, str]
 T = TypeVar("T")
 
 
 class JudgeError(LilliputError):
-    """A judge that cannot be reached or does not answer as it was asked to."""
+    """A judge that cannot be reached, or whose answers do not have the requested form."""
 
 
 class Judge:
-    """Chat completions of `model` at `base_url` (as 'http://127.0.0.1:8000/v1'). The key comes from the environment and
-    is sent nowhere else; without one, none is sent.
+    """Chat completions of `model` at `base_url` (such as 'http://127.0.0.1:8000/v1'). The key comes from the
+    environment and is sent only to this address; without a key, no key is sent.
 
-    Answers are kept in the cache by a hash of everything that was asked (endpoint, model, messages, temperature, number
-    of the sample), so that a table can be made again for nothing. `asked` counts the questions that were sent.
-    """
+    Answers are cached by a hash of the whole question (endpoint, model, messages, temperature, number of the sample),
+    so that a table can be made again without cost. `asked` counts the questions that were sent."""
 
     def __init__(self, base_url: str, model: str, temperature: float = 0.0, timeout: float = 120.0, pause: float = 1.0):
         parts = parse.urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise JudgeError(f"'{base_url}' is no address of a judge", "give one such as http://127.0.0.1:8000/v1")
+            raise JudgeError(
+                f"'{base_url}' is not the address of a judge", "give an address such as http://127.0.0.1:8000/v1"
+            )
         self.base_url, self.model = base_url.rstrip("/"), model
         self.temperature, self.timeout, self.pause = temperature, timeout, pause
         self.asked = 0
-        # A proxy of the environment must not be asked for this machine's own servers.
+        # Requests to a server on this machine must not go through a proxy that the environment names.
         handlers = [request.ProxyHandler({})] if _loopback(parts.hostname) else []
         self._opener = request.build_opener(*handlers)
 
     def ask(self, messages: Sequence[Message], read: Callable[[str], T], sample: int = 0) -> T:
-        """What `read` makes of the answer. An answer that it refuses (ValueError) is asked for again, twice; only
-        answers that it accepts are kept. `sample` tells apart several answers to one question. Raises JudgeError."""
+        """Ask for an answer, and return `read(answer)`. Where `read` raises ValueError, the question is sent again, at
+        most twice. Only answers that `read` accepts are cached. `sample` numbers several answers to the same question.
+        Raises JudgeError."""
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
         file = cache_folder() / "judge" / f"{self._key(question, sample)}.json"
         if file.is_file():
@@ -71,7 +73,9 @@ class Judge:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_sealed(file, {"question": question, "answer": answer})
             return found
-        raise JudgeError(f"the judge {self.model} does not answer as asked: {reason}", "try another model as judge")
+        raise JudgeError(
+            f"the judge {self.model} does not answer in the requested form: {reason}", "try another model as judge"
+        )
 
     def _key(self, question: dict[str, Any], sample: int) -> str:
         text = json.dumps([self.base_url, question, sample], sort_keys=True)
@@ -92,8 +96,8 @@ class Judge:
                 with self._opener.open(call, timeout=self.timeout) as reply:
                     return _content(reply.read())
             except error.HTTPError as refusal:
-                said = refusal.read(300).decode(errors="replace")
-                problem = f"HTTP {refusal.code}: {' '.join(said.split())}"
+                body = refusal.read(300).decode(errors="replace")
+                problem = f"HTTP {refusal.code}: {' '.join(body.split())}"
                 if refusal.code not in AGAIN:
                     hint = f"set the key: export {KEYS[0]}=..." if refusal.code in (401, 403) else None
                     raise JudgeError(f"the judge at {self.base_url} refuses: {problem}", hint) from None
@@ -109,7 +113,9 @@ def _content(reply: bytes) -> str:
     try:
         content = from_json(reply.decode())["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError):
-        raise JudgeError(f"the judge's reply is no chat completion: {reply[:200].decode(errors='replace')}") from None
+        raise JudgeError(
+            f"the judge's reply is not a chat completion: {reply[:200].decode(errors='replace')}"
+        ) from None
     return str(content or "")
 
 

@@ -32,7 +32,7 @@ Answer with one JSON object with exactly these keys, in this order:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A story to be marked: the beginning that was given, and what was told after it."""
+    """A story to be marked: the prompt (`beginning`) and the completion."""
 
     beginning: str
     completion: str
@@ -40,26 +40,26 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the judge says of one story; `grades` by criterion, 0 to 10."""
+    """A judge's marks of a story; `grades` by criterion, 0 to 10."""
 
     rationale: str
     grades: dict[str, float]
     age_group: str
 
 
-def question(told: Told) -> list[Message]:
-    """The messages that ask for a story's marks."""
+def question(story: Told) -> list[Message]:
+    """Return the messages that ask a judge for a story's marks."""
     ages = ", ".join(f"{letter}: {years}" for letter, years in AGES.items())
-    text = QUESTION.format(beginning=told.beginning, completion=told.completion, ages=ages)
+    text = QUESTION.format(beginning=story.beginning, completion=story.completion, ages=ages)
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
 def read_marks(answer: str) -> Marks:
-    """Marks from the judge's answer. Raises ValueError where it holds no JSON object, where the rationale does not come
-    first, and for grades that are missing or outside 0 to 10."""
+    """Read the marks from the judge's answer. Raises ValueError for an answer without a JSON object, for a rationale
+    that does not come first, and for grades that are missing or outside 0 to 10."""
     start, stop = answer.find("{"), answer.rfind("}")
     if start < 0 or stop < start:
-        raise ValueError("it holds no JSON object")
+        raise ValueError("the answer holds no JSON object")
     values = from_json(answer[start : stop + 1])
     if not isinstance(values, dict) or next(iter(values), None) != "rationale" or not str(values["rationale"]).strip():
         raise ValueError("the rationale does not come before the grades")
@@ -78,21 +78,24 @@ def read_marks(answer: str) -> Marks:
 def mark_stories(
     judge: Judge, stories: Sequence[Told], twice: float = 0.1, seed: int = 0
 ) -> tuple[list[Marks], list[tuple[Marks, Marks]]]:
-    """Every story's marks, and the pairs of marks of a share `twice` of them (chosen by the story's text and `seed`),
-    which were asked for a second time: how far they differ is the judge's own noise. Raises JudgeError."""
+    """Return every story's marks, and pairs of marks of the share `twice` of the stories, which are marked a second
+    time.
+
+    The text of a story and `seed` decide whether it is in this share. The difference between the marks of a pair is the
+    judge's own noise. Raises JudgeError."""
     marks, pairs = [], []
-    for told in stories:
-        asked = question(told)
+    for story in stories:
+        asked = question(story)
         first = judge.ask(asked, read_marks)
         marks.append(first)
-        if seeds.derive(seed, "twice", told.beginning, told.completion) < twice * 2**64:
+        if seeds.derive(seed, "twice", story.beginning, story.completion) < twice * 2**64:
             pairs.append((first, judge.ask(asked, read_marks, sample=1)))
     return marks, pairs
 
 
 def noise(pairs: Sequence[tuple[Marks, Marks]]) -> dict[str, float]:
-    """The standard deviation of one mark by criterion, from stories marked twice: sqrt(mean(difference^2) / 2). Empty
-    where none was."""
+    """Return the standard deviation of a mark by criterion, from stories marked twice: sqrt(mean(difference^2) / 2).
+    Empty where no story was marked twice. The 2 is there because a difference has the variance of two marks."""
     if not pairs:
         return {}
     return {

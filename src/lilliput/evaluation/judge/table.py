@@ -18,7 +18,7 @@ HUMAN, SENTENCES, SHUFFLED = "human text (ceiling)", "shuffled sentences", "shuf
 
 
 def human_stories(texts: Sequence[str], share: float = 0.4) -> list[Told]:
-    """Stories by people as tasks: the first `share` of each story's words is the beginning, the rest what they told."""
+    """Split stories by people into prompt and completion: the first `share` of each story's words is the prompt."""
     stories = []
     for text in texts:
         parts = text.split(" ")
@@ -29,7 +29,7 @@ def human_stories(texts: Sequence[str], share: float = 0.4) -> list[Told]:
 
 
 def shuffled(stories: Sequence[Told], seed: int = 0) -> list[Told]:
-    """The same stories with the words of what was told in random order: what no judge should like."""
+    """Return the stories with the words of each completion in random order, the floor for every judge."""
     made = []
     for story in stories:
         parts = story.completion.split()
@@ -39,7 +39,7 @@ def shuffled(stories: Sequence[Told], seed: int = 0) -> list[Told]:
 
 
 def shuffled_sentences(stories: Sequence[Told], seed: int = 0) -> list[Told]:
-    """The same stories with the sentences of what was told in random order: good sentences, and no story."""
+    """Return the stories with the sentences of each completion in random order: good sentences, and no story."""
     made = []
     for story in stories:
         parts = sentences(story.completion)
@@ -49,14 +49,14 @@ def shuffled_sentences(stories: Sequence[Told], seed: int = 0) -> list[Told]:
 
 
 def judged_row(marks: Sequence[Marks]) -> dict[str, Any]:
-    """Mean and 95% interval by criterion, and how often each age group was guessed."""
+    """Return mean and 95% interval by criterion, and the number of times that each age group was guessed."""
     row = {name: _cell([mark.grades[name] for mark in marks]) for name in CRITERIA}
     ages = Counter(mark.age_group for mark in marks)
     return {"stories": len(marks), "scores": row, "age_groups": {age: ages[age] for age in sorted(ages)}}
 
 
 def proxy_row(values: Mapping[str, Sequence[float]], stories: int) -> dict[str, Any]:
-    """The same of proxies; a value that stands for all stories together has no interval."""
+    """Return mean and 95% interval by proxy. A proxy with one value for all stories has no interval."""
     return {"stories": stories, "scores": {name: _cell(found) for name, found in values.items()}}
 
 
@@ -68,8 +68,8 @@ def _cell(values: Sequence[float]) -> dict[str, Any]:
 
 
 def normalise(rows: Mapping[str, dict[str, Any]]) -> None:
-    """Add to every score of every row `normalised` = (score - lowest) / (best - lowest), lowest and best being those of
-    the column: 0 is the worst row and 1 the best. NaN where all rows are equal."""
+    """Add to every score of every row `normalised` = (score - lowest) / (best - lowest), with the lowest and the best
+    score of the column, so that the worst row has 0 and the best row 1. NaN where all rows are equal."""
     columns = dict.fromkeys(name for row in rows.values() for name in row["scores"])
     for name in columns:
         cells = [row["scores"][name] for row in rows.values() if name in row["scores"]]

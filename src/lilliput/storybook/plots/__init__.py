@@ -1,6 +1,6 @@
-"""The plots, one a file: what can happen, why, and the words for it.
+"""The plots, one a file: events, their reasons, and the phrases for them.
 
-To add one, write one file here: a Case with what differs from story to story, the ways of saying each step, and a Plot
-under a new name in PLOTS. A line that holds no slot should have enough ways, so that no plot says it too often:
-`benchmarks/storybook.py` names the worst.
+To add a plot, write a file here with three things: a Case with the fields that differ from story to story, the ways to
+phrase each step, and a Plot under a new name in PLOTS. A step without a slot needs many ways, so that no sentence
+repeats too often across stories. `benchmarks/storybook.py` names the sentences that repeat most.
 """

@@ -1,4 +1,4 @@
-"""The hero follows something pretty too far, is lost, and finds the way home by what the elder said at the start."""
+"""The hero follows something pretty too far, is lost, and finds the way home by the elder's rule."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Astray(Case):
-    """`lure` is followed by `path`; `rule` is what the elder says before, `recall` the same as the hero remembers it,
-    and `did` what comes of it; `sign` is the first thing that is known again."""
+    """The hero follows `lure` along `path`. `rule` is the elder's advice, `recall` the advice in the hero's memory, and
+    `did` its result. `sign` is the first familiar thing."""
 
     thing: str
     lure: str

@@ -1,4 +1,4 @@
-"""The hero cannot sleep because of something, tries this and that, and finds out what it is."""
+"""The hero cannot sleep because of a noise, tries several things, and finds the cause."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ TRIES = (
 
 @dataclass(frozen=True)
 class Night(Case):
-    """`noise` is what keeps the hero awake and `feared` what the hero thinks it may be; `cause` is what it is, `fix`
-    what they do, and `after` how it is then."""
+    """`noise` keeps the hero awake, and `feared` is the hero's guess about it. `cause` is the true cause, `fix` the
+    remedy, and `after` the result."""
 
     thing: str
     day: str
@@ -123,7 +123,7 @@ AFTER_NEUTRAL = ways("""
 
 @PLOTS.add("bedtime")
 class CannotSleep(Plot):
-    """Find out what it is in the night."""
+    """Find the cause of a noise in the night."""
 
     ends = (
         End(

@@ -1,4 +1,4 @@
-"""Two friends build something; it falls for a reason; they mend the reason and use what they built."""
+"""Two friends build something, it falls for a reason, they remove the reason, and they use their building."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Building(Case):
-    """`use` is what it is wanted for; `first` how it is made at first, `fell` what happens to it and `reason` why;
-    `better` how it is made the second time, and `stands` what it then does."""
+    """`use` is the purpose of the building. `first` is the first way to build it, `fell` its accident and `reason` the
+    reason for it. `better` is the second way to build it, and `stands` the result."""
 
     thing: str
     looks: tuple[str, ...]

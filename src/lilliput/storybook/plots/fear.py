@@ -1,4 +1,4 @@
-"""The hero is afraid of something that stands between the hero and a wish, and gets past it step by step."""
+"""The hero is afraid of something that stands between the hero and a wish, and overcomes the fear step by step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DOCTOR = Place("doctor's room", "in the doctor's room", "to the doctor's room")
 
 @dataclass(frozen=True)
 class Fear(Case):
-    """`thing` is what is feared, `a_thing` as one says one is afraid of it, `why` what it seems to be; `event` brings
-    it close; `want` what the hero would do if there were no fear; a try that ends in running away; the elder's
-    `advice`, what the hero did by it, and `truth`, what it was really like."""
+    """The hero fears `thing` (`a_thing` after "afraid of"), because of `why`, its appearance. `event` brings it close.
+    `want` is the hero's wish without the fear. A try ends in running away. Then come the elder's `advice`, the hero's
+    deed that follows it, and `truth`, the thing's real nature."""
 
     thing: str
     a_thing: str

@@ -21,8 +21,9 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Gift(Case):
-    """`make` is what one does with it; `lack` what is missing and `without` what happens when one tries all the same;
-    `keeper` who has it, `lives` how one knows the keeper, `chore` what the keeper asks for (`did` when it is done)."""
+    """`make` is the work on the present. `lack` is missing, and `without` happens when the hero tries without it.
+    `keeper` has it, `lives` introduces the keeper, and `chore` is the work that the keeper asks for (`did` when it is
+    done)."""
 
     thing: str
     look: tuple[str, ...]
@@ -345,7 +346,7 @@ class MakeGift(Plot):
         keeper = sketch.meet("keeper", case.keeper)
         slots["greeting"] = slots["time"]
         happy = sketch.ending == "happy"
-        reason = sketch.pick(REASONS if happy else REASONS[1:])  # who is sick in bed is not out of the house
+        reason = sketch.pick(REASONS if happy else REASONS[1:])  # a sick friend is not out of the house
         sketch.let(reason=reason, make=case.make, need=case.need, without=case.without)
         sketch.let(lives=case.lives, chore=case.chore, did=case.did, finish=case.finish, use=case.use)
         return Outline(

@@ -1,4 +1,4 @@
-"""A dear thing is lost, and thinking back to what was done that day tells where it must be."""
+"""A dear thing is lost, and the hero finds it by thinking back over the day."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ OUTDOORS = (
 
 @dataclass(frozen=True)
 class Lost(Case):
-    """`busy` is what the hero and the elder did, in which the thing was lost; `memory` the same in the hero's words;
-    `spot` where it lies because of that."""
+    """`busy` is the hero's and the elder's work during which the thing was lost, and `memory` this work in the hero's
+    words. `spot` is the place of the lost thing."""
 
     thing: str
     busy: str

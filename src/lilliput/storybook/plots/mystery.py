@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Riddle(Case):
-    """`odd` is what happens; two suspects with the reason why it was not them; `clue` is what the hero finds and
-    `trail` where it leads; `who` did it, `reason` why; `solved` what they do about it."""
+    """`odd` is the odd event. Two suspects follow, each with the reason for innocence. The hero finds `clue`, and
+    `trail` leads on from it. `who` did it, for `reason`, and `solved` is the end of the matter."""
 
     thing: str
     odd: str

@@ -1,4 +1,4 @@
-"""Somebody new is alone and does not talk; words fail, but doing something together does not."""
+"""Somebody new is alone and does not talk. Words fail, but doing something together succeeds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Newcomer(Case):
-    """`alone` is what the new one does; `offer` what the hero does with the thing, `reply` what the new one does then,
-    and `joy` what they do together."""
+    """`alone` is the newcomer's pastime. `offer` is the hero's act with the thing, `reply` the newcomer's answer, and
+    `joy` their game together."""
 
     thing: str
     alone: str

@@ -12,9 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Promise(Case):
-    """`task` is what was promised, `duty` the same in short, and `need` why it matters; `call` what the
-    friend wants to show; `kept` what the hero did and `reward` what came of it; `broken` what happened instead and
-    `amends` what the hero did then."""
+    """`task` is the promise, `duty` its short form, and `need` the reason for it. `call` is the friend's attraction.
+    `kept` is the hero's deed and `reward` its result; or `broken` is the accident and `amends` the hero's remedy."""
 
     thing: str
     task: str

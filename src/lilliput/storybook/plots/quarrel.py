@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Fight(Case):
-    """`mine` and `yours` are what the hero and the friend would do with the thing; `harm` what the fight leads to;
-    `idea` how both can have it, in the words of one of them, and `shared` how that went."""
+    """`mine` and `yours` are the hero's and the friend's plans for the thing. `harm` is the result of the fight. `idea`
+    is a way for both, in one friend's words, and `shared` its result."""
 
     thing: str
     mine: str

@@ -25,8 +25,8 @@ TRAINING = (
 
 @dataclass(frozen=True)
 class Contest(Case):
-    """`race` is the contest and `start` how it begins; `trouble` what happens to the friend, `help` what the hero
-    does about it, and `finish` how the two of them come in."""
+    """`race` is the contest and `start` its beginning. `trouble` is the friend's accident, `help` the hero's help, and
+    `finish` the end of the race for both."""
 
     race: str
     start: str

@@ -1,4 +1,4 @@
-"""A thing ends up where the hero cannot get it, and an animal that is made for such places fetches it."""
+"""A thing lands in a place that the hero cannot reach, and an animal that can reach such places fetches it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Stuck(Case):
-    """`lost` tells how the thing got there; `spot` and `way` where it lies and how one gets to it; `because` why the
-    hero cannot; `gone` how it is lost for good if nobody comes."""
+    """`lost` tells the way of the thing to its place. `spot` is the place and `way` the way to it. `because` is the
+    reason why the hero cannot reach it. `gone` tells the loss, if nobody comes."""
 
     thing: str
     lost: str
@@ -111,7 +111,7 @@ AFTER_SAD = ways("""
 
 @PLOTS.add("reach")
 class Reach(Plot):
-    """Get back what is too high, too deep, too narrow or too prickly."""
+    """Get back a thing from a place that is too high, too deep, too narrow or too prickly."""
 
     ends = (
         End(

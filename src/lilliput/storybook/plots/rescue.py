@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Trouble(Case):
-    """`sound` is heard first; `trouble` is what the hero sees and `state` the same in short; two tries with the reason
-    why each fails; `tool` is what gives the idea, `rescue` how it is used, `free` what the animal does then."""
+    """The hero hears `sound` first, then sees `trouble` (`state` in short). Two tries follow, each with the reason why
+    it fails. `tool` gives the idea, `rescue` is its use, and `free` the animal's act afterwards."""
 
     thing: str
     sound: str

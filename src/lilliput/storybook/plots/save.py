@@ -32,7 +32,7 @@ TREATS = ("an ice cream", "a bag of candy", "a balloon", "a lollipop", "a paper 
 
 @dataclass(frozen=True)
 class Dream(Case):
-    """`shop` has the thing; `why` is what the hero would do with it, and `does` the same when it is there at last."""
+    """`shop` has the thing. `why` is the hero's plan for it, and `does` the plan carried out at the end."""
 
     thing: str
     look: str

@@ -29,7 +29,7 @@ HURRY = (
 
 @dataclass(frozen=True)
 class Seed(Case):
-    """`why` the hero wants it; `sprout` the first sign, `grown` how it ends, `feast` what is done with it."""
+    """`why` is the reason of the hero's wish, `sprout` the first sign, `grown` the grown plant, `feast` its use."""
 
     thing: str
     seed: str

@@ -1,4 +1,4 @@
-"""The hero wants to be able to do something, fails for a reason, gets good advice, practices, and can."""
+"""The hero wants to learn a skill, fails for a reason, gets good advice, practices, and succeeds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lilliput.storybook.tale import Tale
 
 @dataclass(frozen=True)
 class Skill(Case):
-    """`do` is the skill; `seen` who can do it already; two failures with their reasons; `tip` what to do instead, in
-    the elder's words; `better` what the hero then did, and `can` how it was in the end."""
+    """`do` is the skill, and `seen` somebody with this skill. Two failures follow, with their reasons. `tip` is the
+    elder's advice, `better` the hero's next try, and `can` the success at the end."""
 
     thing: str
     do: str

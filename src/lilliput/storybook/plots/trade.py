@@ -1,4 +1,4 @@
-"""The hero wants what somebody else has; that one wants a third thing; a chain of fair trades leads there."""
+"""The hero wants another's thing, whose owner wants a second thing, and a chain of fair trades leads to it."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ BLAMED = words("cat dog parrot mouse kitten")
 
 @dataclass(frozen=True)
 class Accident(Case):
-    """`rule` is what the elder had said, `did` what the hero did all the same, `broke` what came of it; `hide` where
-    the hero hid it and `mend` how they made it good."""
+    """`rule` is the elder's rule, `did` the hero's act against it, and `broke` the result. `hide` is the hiding place
+    and `mend` the repair."""
 
     thing: str
     looks: tuple[str, ...]
