@@ -15,7 +15,7 @@ from tests.evaluation.benchmarks.test_tasks import write
 README = Path(__file__).resolve().parents[2] / "README.md"
 ELSEWHERE = {
     "lilliput train story --data TinyStories": "needs the network (tests/data/test_hub.py)",
-    "lilliput serve story story-reversed": "does not end (tests/serve)",
+    "lilliput serve story story-reversed": "does not end (tests/server)",
 }
 """Commands that this test leaves out, each with the reason."""
 SMALLER = {"train": TINY, "plan": ("model.style=story_1m", "train.batch_tokens=512")}
