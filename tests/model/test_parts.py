@@ -5,6 +5,8 @@ import ast
 import math
 import re
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -196,16 +198,21 @@ def test_a_kind_of_attention_is_one_class(tmp_path: Path, monkeypatch):
 SHAPE = re.compile(r"\([^)]*,[^)]*\)|\(\.\.\.|scalar|shape")
 
 
+def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Functions, and methods of classes, whose names do not begin with an underscore."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield from [node] if isinstance(node, ast.FunctionDef) else public_functions(node.body)
+
+
 def test_every_public_function_of_tensors_gives_their_shapes():
     """In its docstring, or in that of the method which it overrides."""
-    found: dict[str, list[tuple[str, bool]]] = {}
+    found: dict[str, dict[str, bool]] = defaultdict(dict)
     for path in sorted(Path(model_room.__path__[0]).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                signature = ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
-                if "Tensor" in signature:
-                    shaped = SHAPE.search(ast.get_docstring(node) or "") is not None
-                    found.setdefault(node.name, []).append((f"{path.name}: {node.name}", shaped))
+        for node in public_functions(ast.parse(path.read_text()).body):
+            signature = ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
+            if "Tensor" in signature:
+                shaped = SHAPE.search(ast.get_docstring(node) or "") is not None
+                found[node.name][f"{path.name}:{node.lineno} {node.name}"] = shaped
     assert len(found) > 30
-    lacking = [where for all_ in found.values() for where, shaped in all_ if not any(s for _, s in all_) and not shaped]
-    assert lacking == []
+    assert [where for places in found.values() if not any(places.values()) for where in places] == []
