@@ -86,7 +86,7 @@ def test_a_recipe_is_read_without_measuring_the_machine(monkeypatch: pytest.Monk
     monkeypatch.setattr(machine, "kept_peak", measured)
     monkeypatch.setattr(speed, "kept_peak", measured)
     monkeypatch.setattr(dial, "training_speed", measured)
-    assert len(shipped()) > 3
+    assert len(shipped()) >= 2
     for name in shipped():
         assert load(name).model_dump(mode="json") == dial.load_recipe(name).model_dump(mode="json")
     assert load(begun.recipe) == dial.load_recipe(begun.recipe) == load("story")

@@ -110,6 +110,12 @@ def test_a_model_without_a_template_is_refused_in_one_line(generator: TextGenera
     assert "\n" not in refused.value.message
 
 
+def test_a_model_that_reads_backwards_does_not_chat(model: Model, tokenizer: Tokenizer) -> None:
+    chatty = TextGenerator(model, tokenizer, Reversed(), chat_template=ChatTemplate(TEMPLATE))
+    with pytest.raises(ConfigError, match="reads backwards"):
+        chatty.chat(QUESTION)
+
+
 @pytest.mark.parametrize("messages", [[], ["hello"], [{"role": "user"}], [{"role": "user", "content": 3}]])
 def test_what_is_no_conversation_is_refused(model: Model, tokenizer: Tokenizer, messages: Any) -> None:
     chatty = TextGenerator(model, tokenizer, Causal(), chat_template=ChatTemplate(TEMPLATE))

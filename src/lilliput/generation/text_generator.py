@@ -145,7 +145,7 @@ class TextGenerator:
 
     def chat(self, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
         """The assistant's reply to `messages`, each {"role": ..., "content": ...}. Raises ConfigError for a model
-        without a chat template, and for messages that the template does not take."""
+        without a chat template or that reads backwards, and for messages that the template does not take."""
         return "".join(self.stream_chat(messages, **options))
 
     def stream_chat(self, messages: Sequence[Mapping[str, str]], **options: Any) -> Iterator[str]:
@@ -155,6 +155,8 @@ class TextGenerator:
                 "this model was not trained to chat: its folder holds no chat template",
                 'let it continue a text instead: lilliput generate RUN "Once upon a time"',
             )
+        if not self.objective.reads_forwards:
+            raise ConfigError("this model reads backwards, so it cannot reply to a message")
         if not messages or not all(
             isinstance(message, Mapping) and all(isinstance(message.get(key), str) for key in ("role", "content"))
             for message in messages
