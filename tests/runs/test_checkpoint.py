@@ -81,7 +81,7 @@ def test_an_entry_of_the_manifest_that_changes_is_damage(run: RunFolder) -> None
     written = json.loads(manifest.read_text())
     for change in ({"files": {}}, {"files": dict(list(written["files"].items())[1:])}, {"content_sha256": "0"}):
         manifest.write_text(json.dumps({**written, **change}))
-        with pytest.raises(CheckpointError, match="is damaged: its content is not what was written"):
+        with pytest.raises(CheckpointError, match="is damaged: its content differs from the content that was written"):
             checkpoint.verify(manifest.parent)
     manifest.write_text(json.dumps(written))
     checkpoint.verify(manifest.parent)

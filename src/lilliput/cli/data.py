@@ -11,7 +11,7 @@ from lilliput.cli.texts import NeededData, Words, sort_words
 if TYPE_CHECKING:
     from lilliput.data.curation import Curation
 
-app = typer.Typer(help="See the documents of a source, and how its text is split into them.", no_args_is_help=True)
+app = typer.Typer(help="See how a source's text is split into documents.", no_args_is_help=True)
 
 
 @app.command("show")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="See recipes: list them, show every value of one, print their schema.", no_args_is_help=True)
+app = typer.Typer(help="List recipes, show a recipe's values, print the schema.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-// Moves the star and its line on the IsoFLOP figure, and writes down what the law and the other methods say there.
+// Moves the star and its line on the IsoFLOP figure, and writes the numbers of the law and of the other methods beside it.
 "use strict";
 const at = (id) => document.getElementById(id);
 const facts = JSON.parse(at("isoflop").dataset.facts);
