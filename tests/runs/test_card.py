@@ -1,5 +1,6 @@
 """The one model card: while a run goes on, when it has ended, and for a model that was brought here."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def test_a_damaged_summary_stops_no_checkpoint(model: Model, tmp_path: Path) -> 
 
 def test_a_finished_checkpoint_has_every_section(model: Model, tmp_path: Path) -> None:
     run = make_run(tmp_path / "story")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["data"]["sources"] = [{"describe": "text: tales.txt, 12,053 bytes", "documents": 200}]  # as training writes
+    (run / "summary.json").write_text(json.dumps(summary))
     trained = Trained.of(run / "checkpoints" / "step-0000600" / "model")
     assert trained is not None
     card = model_card("story", model, "bpe", True, trained, repo="ada/story", licence="mit")
@@ -54,6 +58,7 @@ def test_a_finished_checkpoint_has_every_section(model: Model, tmp_path: Path) -
         "lilliput pull ada/story",
         "## Data",
         "| trigram | 1.3180 |",
+        "- text: tales.txt, 12,053 bytes\n",
         "## Samples",
         "## Energy",
     ):

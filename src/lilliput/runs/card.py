@@ -126,7 +126,8 @@ def _data(trained: Trained) -> Iterator[str]:
     if not data:
         return
     yield "## Data\n"
-    yield from (f"- {source}" for source in data["sources"])
+    for source in data["sources"]:
+        yield f"- {source['describe'] if isinstance(source, dict) else source}"
     for split in ("train", "validation"):
         part = data[split]
         yield f"- {split}: {part['documents']:,} documents, {part['tokens']:,} tokens, {size(part['bytes'])} of text"
