@@ -23,8 +23,8 @@ from rich.table import Table
 
 from lilliput.assembly import recipe as recipes
 from lilliput.assembly.assembly import Assembly
-from lilliput.base import allocator
 from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.runtime import start
 from lilliput.cli.main import one_line_errors
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.trainer import Trainer
@@ -153,6 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    allocator.restart_on_better()
     with one_line_errors():
+        start.restart()
+        start.begin(trains=True)
         main()

@@ -27,6 +27,7 @@ from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.model.config import resolve
 from train_step import HERE, our_environment
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = options(arguments)
     use_json(asked.json)
     device = torch.device("cpu")
-    threads = machine.configure_threads(asked.threads)
+    threads = configure_threads(asked.threads)
     precision = machine.choose_precision(asked.precision, device, threads).name
     compiled = not asked.eager and can_compile(device)
     model = resolve(asked.size, context_length=asked.context)

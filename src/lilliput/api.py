@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lilliput.assembly.benchmarking import benchmark, overlaps
-from lilliput.assembly.evaluation import evaluate, score_text
-from lilliput.assembly.judging import complete, judge
-from lilliput.assembly.recipe import Recipe
-from lilliput.assembly.training import train as _train
 from lilliput.base.console import say as print_line
-from lilliput.formats.exchange import export, import_file, pull, push
-from lilliput.generation.run import Run
-from lilliput.generation.storyteller import Storyteller, generate, load
-from lilliput.planning.dial import load_recipe
-from lilliput.runs.finding import RUNS
-from lilliput.training.callbacks import Callback
+from lilliput.base.runtime import start
+
+if TYPE_CHECKING:
+    from lilliput.assembly.benchmarking import benchmark, overlaps
+    from lilliput.assembly.evaluation import evaluate, score_text
+    from lilliput.assembly.judging import complete, judge
+    from lilliput.assembly.recipe import Recipe
+    from lilliput.formats.exchange import export, import_file, pull, push
+    from lilliput.generation.run import Run
+    from lilliput.generation.storyteller import Storyteller, generate, load
+    from lilliput.training.callbacks import Callback
 
 __all__ = [
     "Run",
@@ -37,6 +38,23 @@ __all__ = [
     "train",
 ]
 
+_HOMES = {
+    "lilliput.assembly.benchmarking": ("benchmark", "overlaps"),
+    "lilliput.assembly.evaluation": ("evaluate", "score_text"),
+    "lilliput.assembly.judging": ("complete", "judge"),
+    "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
+    "lilliput.generation.run": ("Run",),
+    "lilliput.generation.storyteller": ("Storyteller", "generate", "load"),
+}
+"""Where each name is from. It is imported when it is asked for: `train` sets what PyTorch reads as it is loaded."""
+
+
+def __getattr__(name: str) -> Any:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module 'lilliput.api' has no attribute '{name}'")
+    return getattr(import_module(home), name)
+
 
 def train(
     recipe: str | Path | Recipe = "story",
@@ -51,7 +69,7 @@ def train(
     seed: int | None = None,
     device: str | None = None,
     callbacks: Sequence[Callback] = (),
-    runs: str | Path = RUNS,
+    runs: str | Path | None = None,
     say: Callable[[str], None] = print_line,
     live: bool = True,
     verbose: bool = False,
@@ -64,7 +82,16 @@ def train(
     built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
     which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
     returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
+
+    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, part of it
+    cannot be, which a line names; memory allocators are preloaded by the command alone.
     """
+    if missing := start.begin(trains=True):
+        say(start.too_late(missing))
+    from lilliput.assembly.training import train as train_by
+    from lilliput.planning.dial import load_recipe
+    from lilliput.runs.finding import RUNS
+
     changes = {key: dict(value) for key, value in sections.items()}
     budget = {"steps": steps, "tokens": tokens, "epochs": epochs, "seconds": seconds}
     if any(value is not None for value in budget.values()):
@@ -72,4 +99,4 @@ def train(
     changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
     paths = [data] if isinstance(data, str) else list(data)
     resolved = load_recipe(recipe, overrides, changes, paths, name)
-    return _train(resolved, callbacks=callbacks, runs=runs, say=say, live=live, verbose=verbose)
+    return train_by(resolved, callbacks=callbacks, runs=runs or RUNS, say=say, live=live, verbose=verbose)

@@ -76,21 +76,6 @@ def test_this_machine_has_a_name_cores_and_a_cpu():
     assert machine.devices()[-1] == "cpu"
 
 
-def test_threads_follow_the_request_then_the_environment_then_the_cores(monkeypatch):
-    before = torch.get_num_threads()
-    try:
-        assert machine.configure_threads(2) == 2
-        monkeypatch.setenv("OMP_NUM_THREADS", "3")
-        assert machine.configure_threads() == 3
-        monkeypatch.delenv("OMP_NUM_THREADS")
-        monkeypatch.setattr(machine, "physical_cores", lambda: 5)
-        assert machine.configure_threads() == torch.get_num_threads() == 5
-        with pytest.raises(ConfigError, match="0 threads"):
-            machine.configure_threads(0)
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_auto_takes_the_best_device_there_is(monkeypatch):
     monkeypatch.setattr(machine, "devices", lambda: ["cuda:0", "cuda:1", "cpu"])
     assert machine.choose_device() == torch.device("cuda:0")

@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from lilliput.base import allocator, machine
+from lilliput.base import machine
+from lilliput.base.runtime import allocator
 from lilliput.base.undisturbed import Peak
 from tests.cli.conftest import Command
 

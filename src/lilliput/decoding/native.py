@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lilliput.base import machine
 from lilliput.base.errors import ConfigError, ModelError
-from lilliput.base.native import build
+from lilliput.base.runtime.native import build
+from lilliput.base.runtime.native import why_not as unbuildable
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.int8 import Int8Linear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
@@ -61,7 +61,7 @@ def why_not(model: Model) -> str | None:
             return f"native.cpp does not know the part {part.__name__}"
     if len({type(block.mlp) for block in blocks}) > 1:
         return "native.cpp does not know blocks that are not alike"
-    return None if machine.compiler() else "there is no C++ compiler"
+    return unbuildable()
 
 
 # ---------------------------------------------------------------------------- what native.cpp is given

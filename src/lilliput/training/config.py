@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config
-from lilliput.base.machine import MOST_THREADS
+from lilliput.base.runtime.threads import MOST_THREADS
 
 MOST_BATCH_TOKENS = 2**26
 """Tokens of a step, which lie in memory at once: as many as the largest runs that are known take."""

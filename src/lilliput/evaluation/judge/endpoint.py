@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib import error, parse, request
 
+from lilliput.base.cache import close_to_others, private_folder, usable
 from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import LilliputError
-from lilliput.base.files import cache_folder
 from lilliput.base.reading import from_json
 
 KEYS = ("LILLIPUT_JUDGE_KEY", "OPENAI_API_KEY")
@@ -55,8 +55,8 @@ class Judge:
         """What `read` makes of the answer. An answer that it refuses (ValueError) is asked for again, twice; only
         answers that it accepts are kept. `sample` tells apart several answers to one question. Raises JudgeError."""
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
-        file = cache_folder() / "judge" / f"{self._key(question, sample)}.json"
-        if file.is_file():
+        file = private_folder("judge") / f"{self._key(question, sample)}.json"
+        if usable(file):
             with suppress(OSError, ValueError, KeyError):  # what is damaged is asked again
                 return read(read_kept(file)["answer"])
         reason = ""
@@ -68,8 +68,8 @@ class Judge:
                 reason = str(refused)
                 continue
             with suppress(OSError):  # a cache that cannot be written only means asking again
-                file.parent.mkdir(parents=True, exist_ok=True)
                 write_sealed(file, {"question": question, "answer": answer})
+                close_to_others(file)
             return found
         raise JudgeError(f"the judge {self.model} does not answer as asked: {reason}", "try another model as judge")
 
