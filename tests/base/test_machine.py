@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lilliput.base import machine, undisturbed
+from lilliput.base.cache import cache_folder
 from lilliput.base.errors import ConfigError
 from lilliput.base.undisturbed import Peak
 
@@ -176,7 +177,7 @@ def test_a_thread_that_others_keep_waiting_is_disturbed(monkeypatch, tmp_path):
 def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
     monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
     machine.matmul_peak(CPU)
-    (path,) = (undisturbed.cache_folder() / "machine").iterdir()
+    (path,) = (cache_folder() / "machine").iterdir()
     path.write_text(content)
     assert machine.matmul_peak(CPU) == 7e9
     assert json.loads(path.read_text())["flops_per_second"] == 7e9

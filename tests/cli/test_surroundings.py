@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import files
+from lilliput.base import cache
 from lilliput.lab.queue_file import QueueFile
 
 
@@ -60,16 +60,16 @@ def test_without_a_home_the_cache_is_a_folder_of_this_user_alone(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    files.temporary_cache.cache_clear()
-    found = files.cache_folder()
+    cache.temporary_cache.cache_clear()
+    found = cache.cache_folder()
     assert found.parent == tmp_path
     assert found.stat().st_mode & 0o077 == 0
     found.rmdir()
     (tmp_path / "elsewhere").mkdir()
     found.symlink_to(tmp_path / "elsewhere")  # planted: what it points to is somebody else's choice
-    files.temporary_cache.cache_clear()
-    assert files.cache_folder() != found
-    files.temporary_cache.cache_clear()
+    cache.temporary_cache.cache_clear()
+    assert cache.cache_folder() != found
+    cache.temporary_cache.cache_clear()
 
 
 NOWHERE = "/dev/null/cache"

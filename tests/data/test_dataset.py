@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lilliput.base.cache import cache_folder
 from lilliput.base.errors import DataError
-from lilliput.base.files import cache_folder, sha256
+from lilliput.base.files import sha256
 from lilliput.data import dataset as module
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.dataset import Dataset, prepare, train_tokenizer

@@ -26,6 +26,8 @@ KINDS = {
 """Folders of the cache, and what each is for."""
 KEPT_UNLESS_NAMED = ("judge",)
 """Kinds that prune removes only where they are named, since making them again is not free."""
+BUILD_SECONDS = 3600.0
+"""More than a build takes: what a killed one left is removed when it is older."""
 WHOLE = ("inductor",)
 """Kinds whose folder is one entry: PyTorch alone knows what belongs together in it."""
 
@@ -77,7 +79,12 @@ def _paths(root: Path, kind: str) -> Iterator[Path]:
         yield from [folder] if folder.is_dir() else []
         return
     with suppress(OSError):  # a folder that is not there, or of another user's
-        yield from sorted(path for path in folder.iterdir() if path.suffix != ".sha256")
+        yield from sorted(path for path in folder.iterdir() if path.suffix != ".sha256" and not _begun(path, kind))
+
+
+def _begun(path: Path, kind: str) -> bool:
+    """Whether a compiler may be writing this; it replaces the file, so that no lock would stay on it."""
+    return kind == "native" and path.suffix != ".so" and time.time() - path.lstat().st_mtime < BUILD_SECONDS
 
 
 def _entry(path: Path, kind: str) -> Entry | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lilliput.base.cache_contents import Entry
 
 app = typer.Typer(help="List what lies in the cache, and remove it.", no_args_is_help=True)
 
@@ -42,9 +45,7 @@ def prune(
     older: Annotated[
         str | None, typer.Option(help="Remove what was not used for this long: 30d, 12h. Default: any age.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and remove nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Remove entries that no running process uses. All of them can be made again; a judge's answers, which may have
@@ -67,11 +68,11 @@ def prune(
     console.say(f"{len(removed)} entries of {console.size(_bytes(removed))} {verb}")
 
 
-def _bytes(found: list) -> int:
+def _bytes(found: list[Entry]) -> int:
     return sum(entry.size for entry in found)
 
 
-def _line(entry) -> str:
+def _line(entry: Entry) -> str:
     from lilliput.base import console
 
     used = "  in use" if entry.used else ""
