@@ -61,7 +61,8 @@ print(sorted({"torch", "numpy"} & set(sys.modules)))
 
 
 def test_what_is_compiled_is_kept_in_the_cache_unless_told_otherwise() -> None:
-    code = "import os; from lilliput.base.runtime import start; start.begin(); print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    code = "import os; from lilliput.base.runtime.start import begin; begin(); "
+    code += "print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
     plain = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
     for environment, kept in (
         (plain, str(cache_folder() / "inductor")),

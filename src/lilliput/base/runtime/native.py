@@ -55,7 +55,6 @@ def why_not() -> str | None:
     return None if machine.compiler() else "there is no C++ compiler on this machine"
 
 
-@cache
 def key(source: Path, flags: tuple[str, ...] = ()) -> str:
     """The name of a build: 16 hexadecimal digits of a hash over all that decides what it computes, which are its
     source, its flags, the compiler and the processor."""
