@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from lilliput.base.machine import can_compile
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.model.config import resolve
+from rounds import alike
 from train_step import HERE, our_environment
 
 
@@ -44,7 +44,7 @@ def measure(case: Case, compiled: bool, optimizer: str, steps: int) -> dict[str,
             input=json.dumps(order) + "\n",
             capture_output=True,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(case.threads), **our_environment()},
+            env={**alike(), "OMP_NUM_THREADS": str(case.threads), **our_environment()},
         )
     if done.returncode:
         raise LilliputError(
