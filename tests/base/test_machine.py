@@ -183,6 +183,17 @@ def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
     assert json.loads(path.read_text())["flops_per_second"] == 7e9
 
 
+def test_a_speed_that_others_could_have_written_is_measured_again(monkeypatch):
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
+    machine.matmul_peak(CPU)
+    (path,) = (cache_folder() / "machine").iterdir()
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (1e9, 1.0))
+    assert machine.matmul_peak(CPU) == 7e9
+    path.chmod(0o666)
+    assert machine.matmul_peak(CPU) == 1e9
+    assert not path.stat().st_mode & 0o022
+
+
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "file"))

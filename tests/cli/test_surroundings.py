@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from lilliput.base import cache
 from lilliput.lab.queue_file import QueueFile
+from tests.cli.conftest import TINY
 
 
 def lilliput(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -128,3 +130,33 @@ def test_a_queue_line_may_say_local_and_one_device(tmp_path: Path) -> None:
     file.write_text("- {name: a, config: story, environment: slurm}\n")
     with pytest.raises(Exception, match="give local, or variables"):
         QueueFile(file)
+
+
+def test_without_a_compiler_pytorch_computes_and_doctor_names_what_to_install(tmp_path: Path) -> None:
+    found = lilliput("doctor", "--device", "cpu", "--json", HOME=str(tmp_path), CXX=str(tmp_path / "none"))
+    assert (found.returncode, found.stderr) == (0, b"")
+    report = json.loads(found.stdout)
+    assert "there is no C++ compiler" in report["training"]
+    assert any("g++" in line for line in report["advice"])
+    assert not report["compiler"]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can become another user")
+def test_an_unknown_user_trains_in_an_empty_environment(tales: Path, tmp_path: Path) -> None:
+    place = Path(tempfile.mkdtemp())  # those of pytest are closed to other users
+    code = "import os, sys; user = int(sys.argv.pop(1)); import lilliput.cli.main, lilliput.assembly.training; "
+    code += "import lilliput.data.story, lilliput.planning.dial; os.setgid(user); os.setuid(user); "
+    code += "os.chdir(sys.argv.pop(1)); lilliput.cli.main.main()"
+    try:
+        shutil.copy(tales, place / "tales.txt")
+        os.chown(place, 4242, 4242)
+        words = ["train", "story", "--data", "tales.txt", *TINY, "train.steps=2", "evaluate.baselines=[]"]
+        environment = {"PATH": os.environ["PATH"], "TMPDIR": str(place), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", code, "4242", str(place), *words, "train.precision=fp32"]
+        found = subprocess.run(command, env=environment, capture_output=True, timeout=600)
+        assert found.returncode == 0, found.stderr
+        assert b"Traceback" not in found.stderr
+        assert (place / "lilliput-4242" / "tokens").is_dir()
+        assert list((place / "runs").glob("*/summary.json"))
+    finally:
+        shutil.rmtree(place)

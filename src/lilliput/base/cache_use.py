@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows, which refuses by itself to delete an open file
-    fcntl = None
 
 
 class Held:
@@ -50,7 +49,7 @@ def claim(path: Path) -> Held | None:
 
 
 def _locked(path: Path, exclusive: bool) -> Held | None:
-    if fcntl is None:
+    if sys.platform == "win32":  # which refuses by itself to delete an open file
         return Held(-1)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from lilliput import __version__
-from lilliput.base.runtime import start
 from lilliput.cli import (
     cache,
     compare,
@@ -81,4 +80,6 @@ def _main(
 ) -> None:
     """Options of the command itself."""
     if context.invoked_subcommand in COMPUTING:
+        from lilliput.base.runtime import start
+
         start.begin(trains=context.invoked_subcommand in TRAINING)

@@ -32,7 +32,8 @@ def begin(trains: bool = False) -> list[str]:
     variable has a value that it does not know."""
     if switch.plain():
         return []
-    late, missing = "torch" in sys.modules, []
+    late = "torch" in sys.modules
+    missing: list[str] = []
     waiting = spin.waiting_environment(os.environ)
     if late:
         missing += ["how threads wait (GOMP_SPINCOUNT)"] if waiting else []
