@@ -22,7 +22,7 @@ def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list(command: Command, tokens: Path):
     out = command("cache", "list").out
     assert str(tokens) in out
-    assert "2.0 kB" in out
+    assert "2 kB" in out
     found = json.loads(command("cache", "list", "--json").out)
     (entry,) = [entry for entry in found["entries"] if entry["path"] == str(tokens)]
     assert (entry["kind"], entry["size"], entry["used"]) == ("tokens", 2000, False)

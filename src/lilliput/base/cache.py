@@ -53,7 +53,7 @@ def private_folder(kind: str) -> Path:
     root = cache_folder()
     folder = root / kind
     if why := refusal(folder, root):
-        report(f"{why}: it is not used, and {kind} are kept in {temporary_cache()} for now")
+        report(f"{why}: it is not used, and the cache's '{kind}' is {temporary_cache() / kind} for now")
         folder = temporary_cache() / kind
     with suppress(OSError):  # a cache that cannot be written: whoever writes there finds out
         make_private(folder)
