@@ -59,7 +59,7 @@ faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended
 	$(BIN)/python -m tests.faults
 
 # The sanitizer has to be there before Python, and with it the C++ library whose exceptions it watches.
-SANITIZED := tests/base/test_sanitize.py tests/model/test_kernels.py tests/model/test_wrong_kernels.py \
+SANITIZED := tests/base/runtime/test_sanitize.py tests/model/test_kernels.py tests/model/test_wrong_kernels.py \
   tests/model/test_cross_entropy.py tests/model/test_contract.py tests/decoding/test_native.py \
   tests/decoding/test_engine.py tests/decoding/test_telling.py
 sanitize: $(VENV)/.dev  ## run the tests of kernels and decoding under AddressSanitizer and UBSan (Linux, g++)

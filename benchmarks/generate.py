@@ -27,6 +27,7 @@ from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.model.config import resolve
@@ -161,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure what the command line asks for, and tell it."""
     asked = options(arguments)
     use_json(asked.json)
-    asked.threads = machine.configure_threads(asked.threads)
+    asked.threads = configure_threads(asked.threads)
     facts = {"name": machine.cpu_name(), "threads": asked.threads, "load_average": os.getloadavg()[0]}
     say(f"{facts['name']}, {asked.threads} threads, load {facts['load_average']:.1f}")
     results = {}

@@ -29,6 +29,7 @@ from lilliput.base import machine
 from lilliput.base.chart import Chart, Series
 from lilliput.base.console import console, duration, emit, number, say, size, use_json
 from lilliput.base.machine import can_compile
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.model.config import resolve
 from lilliput.model.counts import flops_per_token, parameters
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = options(arguments)
     use_json(asked.json)
     device = machine.choose_device(asked.device)
-    threads = machine.configure_threads(asked.threads)
+    threads = configure_threads(asked.threads)
     precision = machine.choose_precision(asked.precision, device, threads).name
     compiled = not asked.eager and can_compile(device)
     worker = HERE / "workers" / "ours.py"

@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
-from lilliput.assembly.assembly import Assembly
-from lilliput.assembly.recipe import load
-from lilliput.base import allocator
 from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.runtime import start
 from lilliput.cli.main import one_line_errors
-from lilliput.runs.run_folder import RunFolder
-from lilliput.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from lilliput.training.trainer import Trainer
 
 GOAL = 0.01
 """Each part is to take less than this share of a step's time."""
@@ -106,6 +105,11 @@ def shares(clock: Clock) -> dict[str, Any]:
 
 def measure(overrides: list[str], recipe: str, steps: int) -> dict[str, Any]:
     """Train `steps` steps into a temporary folder and take the shares."""
+    # PyTorch is imported by these: not before the runtime was applied
+    from lilliput.assembly.assembly import Assembly
+    from lilliput.assembly.recipe import load
+    from lilliput.runs.run_folder import RunFolder
+
     words = [*overrides, *PLAIN, f"train.steps={steps}"]
     with tempfile.TemporaryDirectory() as place:
         run = RunFolder(Path(place) / "run")
@@ -153,6 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    allocator.restart_on_better()
     with one_line_errors():
+        start.restart()
+        start.begin(trains=True)
         main()

@@ -21,7 +21,7 @@ from rich.table import Table
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import load
 from lilliput.base.console import console, emit, say, use_json
-from lilliput.base.machine import configure_threads
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.data.dataset import Dataset
 from lilliput.data.split import Split

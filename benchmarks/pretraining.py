@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte, fixed_set
 from lilliput.generation.loading import load
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from rounds import Absent
+from rounds import Absent, alike
 from workers.litgpt_pretrain import plan
 
 WORKER = Path(__file__).resolve().parent / "workers" / "litgpt_pretrain.py"
@@ -337,7 +336,7 @@ def on_edge(best: Task, batches: Sequence[int], rates: Sequence[float]) -> list[
 def _checked(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """Standard output of a command. Raises LilliputError with its last words where it fails."""
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+        command, cwd=folder, env={**alike(), **(environment or {})}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise LilliputError(

@@ -15,6 +15,12 @@ from statistics import median
 from typing import Any
 
 from lilliput.base.errors import LilliputError
+from lilliput.base.runtime.spin import waiting_environment
+
+
+def alike() -> dict[str, str]:
+    """The environment that every contestant gets: this one, its threads waiting as those of `lilliput train`."""
+    return {**os.environ, **waiting_environment(os.environ)}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "OMP_NUM_THREADS": str(job["threads"]), **arm.environment},
+            env={**alike(), "OMP_NUM_THREADS": str(job["threads"]), **arm.environment},
             text=True,
         )
         try:

@@ -23,7 +23,6 @@ import numpy as np
 from lilliput import api
 from lilliput.base.console import emit, say, use_json
 from lilliput.cli.main import one_line_errors
-from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte
 
 BYTES_AND_SPECIALS = 264
 PUBLISHED = {"nanoGPT, laptop CPU, 3 minutes": 1.88, "nanoGPT, A100, 3 minutes": 1.4697}
@@ -60,6 +59,8 @@ def split(text: str, folder: Path, pieces: int = 200) -> tuple[Path, Path]:
 def score(run: Path, validation: Path) -> dict[str, float]:
     """Nats a character of the run's last checkpoint. `own_windows`: windows side by side, each character with what
     stands before it in its window, 128 characters on average, as nanoGPT estimates it; `sliding`: at least 128."""
+    from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte  # PyTorch: not before training begins
+
     teller = api.load(run, say=say)
     ids = teller.tokenizer.encode(json.loads(validation.read_text(encoding="utf-8"))["text"])
     held_out = FixedSet([np.array([teller.tokenizer.bos_id, *ids], dtype=np.int64)], len(ids))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,10 @@ from lilliput.base import machine
 from lilliput.base.console import console, emit, number, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.model.config import resolve
+from rounds import alike
 from train_step import HERE, our_environment
 
 
@@ -43,7 +44,7 @@ def measure(case: Case, compiled: bool, optimizer: str, steps: int) -> dict[str,
             input=json.dumps(order) + "\n",
             capture_output=True,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(case.threads), **our_environment()},
+            env={**alike(), "OMP_NUM_THREADS": str(case.threads), **our_environment()},
         )
     if done.returncode:
         raise LilliputError(
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = options(arguments)
     use_json(asked.json)
     device = torch.device("cpu")
-    threads = machine.configure_threads(asked.threads)
+    threads = configure_threads(asked.threads)
     precision = machine.choose_precision(asked.precision, device, threads).name
     compiled = not asked.eager and can_compile(device)
     model = resolve(asked.size, context_length=asked.context)

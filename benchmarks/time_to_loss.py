@@ -23,6 +23,7 @@ import goals
 from lilliput.base import machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.training.settings import MICRO_TOKENS
 from pictures import write_svg
@@ -80,7 +81,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def make_bench(asked: argparse.Namespace) -> Bench:
     """What all runs share. Raises ConfigError for a shape that LitGPT's Llama cannot have."""
-    threads = machine.configure_threads(asked.threads)
+    threads = configure_threads(asked.threads)
     bench = Bench(
         folder=asked.folder,
         recipe=str(Path(asked.recipe).absolute()) if asked.recipe.endswith((".yaml", ".yml")) else asked.recipe,

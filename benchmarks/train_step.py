@@ -21,10 +21,12 @@ from pathlib import Path
 import torch
 
 from comparison import CEILING, LITGPT, OURS, PEERS, Case, Outcome, as_json, compare, notes, table
-from lilliput.base import allocator, machine, mkl
+from lilliput.base import machine
 from lilliput.base.console import console, emit, say, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
+from lilliput.base.runtime import allocator, products
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.huggingface import stock_of
@@ -92,7 +94,7 @@ def same_allocator() -> dict[str, str]:
 def our_environment() -> dict[str, str]:
     """The variables with which any program has the allocator and the matrix products of `lilliput train`."""
     variables = same_allocator()
-    library = mkl.prepare()
+    library = products.prepare()
     if library is not None:
         preloaded = variables.get("LD_PRELOAD") or os.environ.get("LD_PRELOAD")
         variables["LD_PRELOAD"] = ":".join(filter(None, [preloaded, str(library)]))
@@ -163,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = options(arguments)
     use_json(asked.json)
     device = machine.choose_device(asked.device)
-    threads = machine.configure_threads(asked.threads)
+    threads = configure_threads(asked.threads)
     choice = machine.choose_precision(asked.precision, device, threads)
     comparisons = cases(asked, choice.name, device, threads)
     peak = machine.matmul_peak(device, choice.dtype, threads, refresh=True)
@@ -185,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     say(f"{facts['name']}, {threads} threads, load {facts['load_average']:.1f}; {choice.reason}")
     say(f"litgpt runs {facts['litgpt_precision']}; memory of ours and litgpt_same_allocator: {facts['allocator']}")
-    if mkl.prepare() is not None:
+    if products.prepare() is not None:
         say("products of ours and litgpt_same_environment: MKL's kernels for Intel's processors")
     contestants, absent = arms(device, asked.litgpt_python)
     sizes = {}

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import lilliput
-from lilliput.base.files import cache_folder
+from lilliput.base.cache import cache_folder
 
 IMPORTS = {
     "nothing else": "",
@@ -75,8 +75,26 @@ def test_the_command_and_the_package_do_not_import_torch() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_importing_changes_nothing_of_the_process() -> None:
+    code = """
+import os, signal, sys
+before, mask, path = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, ()), list(sys.path)
+import lilliput
+lilliput.__version__, lilliput.__all__, lilliput.train
+assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())
+assert (signal.pthread_sigmask(signal.SIG_BLOCK, ()), sys.path) == (mask, path)
+maps = open("/proc/self/maps").read() if sys.platform == "linux" else ""
+assert ".so" not in "".join(line for line in maps.splitlines() if os.environ["LILLIPUT_CACHE"] in line), maps
+assert not os.path.exists(os.path.join(os.environ["LILLIPUT_CACHE"], "machine"))
+print(sorted({"torch", "numpy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 def test_what_is_compiled_is_kept_in_the_cache_unless_told_otherwise() -> None:
-    code = "import os, lilliput, torch._dynamo; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    code = "import os; from lilliput.base.runtime.start import begin; begin(); "
+    code += "print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
     plain = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}
     for environment, kept in (
         (plain, str(cache_folder() / "inductor")),

@@ -5,7 +5,7 @@ from typing import Any, Literal, cast
 
 import torch
 
-from lilliput.base import allocator
+from lilliput.base.runtime import allocator
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal

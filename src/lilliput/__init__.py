@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lilliput.base import before_torch
-
 if TYPE_CHECKING:
     from lilliput.api import (
         Run,
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
         sweep,
         train,
     )
-
-before_torch.at_import()
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,7 +65,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # PyTorch takes a second to import: only what needs it pays for it.
     if name in __all__ or name == "Storyteller":  # its old name, which warns
-        before_torch.before_use()
         from lilliput import api
 
         return getattr(api, name)

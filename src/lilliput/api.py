@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lilliput.assembly.evaluation import evaluate, score_text
-from lilliput.assembly.judging import judge
-from lilliput.assembly.overlaps import overlaps
-from lilliput.assembly.recipe import Recipe
-from lilliput.assembly.training import train as _train
 from lilliput.base.console import say as print_line
 from lilliput.base.deprecation import warn_renamed
-from lilliput.evaluation.benchmarks.benchmarking import benchmark
-from lilliput.evaluation.judge.stories import complete
-from lilliput.formats.exchange import export, import_file, pull, push
-from lilliput.generation.loading import chat, generate, load
-from lilliput.generation.run import Run
-from lilliput.generation.text_generator import TextGenerator
-from lilliput.lab.compare import compare
-from lilliput.planning.dial import load_recipe
-from lilliput.planning.planning import plan
-from lilliput.planning.sweep import sweep
-from lilliput.runs.finding import RUNS
-from lilliput.runs.reporting import report
-from lilliput.server.serving import serve
-from lilliput.training.callbacks import Callback
+from lilliput.base.runtime import start
+
+if TYPE_CHECKING:
+    from lilliput.assembly.evaluation import evaluate, score_text
+    from lilliput.assembly.judging import judge
+    from lilliput.assembly.overlaps import overlaps
+    from lilliput.assembly.recipe import Recipe
+    from lilliput.evaluation.benchmarks.benchmarking import benchmark
+    from lilliput.evaluation.judge.stories import complete
+    from lilliput.formats.exchange import export, import_file, pull, push
+    from lilliput.generation.loading import chat, generate, load
+    from lilliput.generation.run import Run
+    from lilliput.generation.text_generator import TextGenerator
+    from lilliput.lab.compare import compare
+    from lilliput.planning.planning import plan
+    from lilliput.planning.sweep import sweep
+    from lilliput.runs.reporting import report
+    from lilliput.server.serving import serve
+    from lilliput.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from lilliput.planning.doctor import Diagnosis
@@ -56,6 +57,34 @@ __all__ = [
     "train",
 ]
 
+_HOMES = {
+    "lilliput.assembly.evaluation": ("evaluate", "score_text"),
+    "lilliput.assembly.judging": ("judge",),
+    "lilliput.assembly.overlaps": ("overlaps",),
+    "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
+    "lilliput.evaluation.judge.stories": ("complete",),
+    "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
+    "lilliput.generation.loading": ("chat", "generate", "load"),
+    "lilliput.generation.run": ("Run",),
+    "lilliput.generation.text_generator": ("TextGenerator",),
+    "lilliput.lab.compare": ("compare",),
+    "lilliput.planning.planning": ("plan",),
+    "lilliput.planning.sweep": ("sweep",),
+    "lilliput.runs.reporting": ("report",),
+    "lilliput.server.serving": ("serve",),
+}
+"""Where each name is from. It is imported when it is asked for: `train` sets what PyTorch reads as it is loaded."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Storyteller":
+        warn_renamed("lilliput.Storyteller", "lilliput.TextGenerator", stacklevel=4)
+        name = "TextGenerator"
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module 'lilliput.api' has no attribute '{name}'")
+    return getattr(import_module(home), name)
+
 
 def train(
     recipe: str | Path | Recipe = "story",
@@ -70,7 +99,7 @@ def train(
     seed: int | None = None,
     device: str | None = None,
     callbacks: Sequence[Callback] = (),
-    runs: str | Path = RUNS,
+    runs: str | Path | None = None,
     say: Callable[[str], None] = print_line,
     live: bool = True,
     verbose: bool = False,
@@ -83,7 +112,16 @@ def train(
     built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
     which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
     returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
+
+    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, part of it
+    cannot be, which a line names; memory allocators are preloaded by the command alone.
     """
+    if missing := start.begin(trains=True):
+        say(start.too_late(missing))
+    from lilliput.assembly.training import train as train_by
+    from lilliput.planning.dial import load_recipe
+    from lilliput.runs.finding import RUNS
+
     changes = {key: dict(value) for key, value in sections.items()}
     budget = {"steps": steps, "tokens": tokens, "epochs": epochs, "seconds": seconds}
     if any(value is not None for value in budget.values()):
@@ -91,7 +129,7 @@ def train(
     changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
     paths = [data] if isinstance(data, str) else list(data)
     resolved = load_recipe(recipe, overrides, changes, paths, name)
-    return _train(resolved, callbacks=callbacks, runs=runs, say=say, live=live, verbose=verbose)
+    return train_by(resolved, callbacks=callbacks, runs=runs or RUNS, say=say, live=live, verbose=verbose)
 
 
 def doctor(device: str = "auto") -> Diagnosis:
@@ -100,10 +138,3 @@ def doctor(device: str = "auto") -> Diagnosis:
     from lilliput.planning.doctor import examine
 
     return examine(device)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "Storyteller":
-        warn_renamed("lilliput.Storyteller", "lilliput.TextGenerator", stacklevel=4)
-        return TextGenerator
-    raise AttributeError(f"module 'lilliput.api' has no attribute '{name}'")

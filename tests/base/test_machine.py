@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lilliput.base import machine, undisturbed
+from lilliput.base.cache import cache_folder
 from lilliput.base.errors import ConfigError
 from lilliput.base.undisturbed import Peak
 
@@ -74,21 +75,6 @@ def test_this_machine_has_a_name_cores_and_a_cpu():
     assert machine.cpu_name()
     assert 1 <= machine.physical_cores() <= machine.cores()
     assert machine.devices()[-1] == "cpu"
-
-
-def test_threads_follow_the_request_then_the_environment_then_the_cores(monkeypatch):
-    before = torch.get_num_threads()
-    try:
-        assert machine.configure_threads(2) == 2
-        monkeypatch.setenv("OMP_NUM_THREADS", "3")
-        assert machine.configure_threads() == 3
-        monkeypatch.delenv("OMP_NUM_THREADS")
-        monkeypatch.setattr(machine, "physical_cores", lambda: 5)
-        assert machine.configure_threads() == torch.get_num_threads() == 5
-        with pytest.raises(ConfigError, match="0 threads"):
-            machine.configure_threads(0)
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_auto_takes_the_best_device_there_is(monkeypatch):
@@ -191,10 +177,21 @@ def test_a_thread_that_others_keep_waiting_is_disturbed(monkeypatch, tmp_path):
 def test_a_damaged_cache_is_measured_again(monkeypatch, tmp_path, content):
     monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
     machine.matmul_peak(CPU)
-    (path,) = (undisturbed.cache_folder() / "machine").iterdir()
+    (path,) = (cache_folder() / "machine").iterdir()
     path.write_text(content)
     assert machine.matmul_peak(CPU) == 7e9
     assert json.loads(path.read_text())["flops_per_second"] == 7e9
+
+
+def test_a_speed_that_others_could_have_written_is_measured_again(monkeypatch):
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (7e9, 1.0))
+    machine.matmul_peak(CPU)
+    (path,) = (cache_folder() / "machine").iterdir()
+    monkeypatch.setattr(machine, "_measure_peak", lambda device, dtype: (1e9, 1.0))
+    assert machine.matmul_peak(CPU) == 7e9
+    path.chmod(0o666)
+    assert machine.matmul_peak(CPU) == 1e9
+    assert not path.stat().st_mode & 0o022
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path):

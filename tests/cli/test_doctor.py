@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
-from lilliput.base import allocator, machine
+from lilliput.base import machine
+from lilliput.base.cache import cache_folder
+from lilliput.base.runtime import allocator
 from lilliput.base.undisturbed import Peak
 from tests.cli.conftest import Command
 
@@ -32,6 +34,14 @@ def test_json(command: Command, quick):
     assert found["precision"] == "bf16"
     assert found["threads"] == torch.get_num_threads()
     assert found["cores"] >= found["physical_cores"] >= 1
+
+
+def test_it_names_the_cache_and_the_switch(command: Command, quick, monkeypatch: pytest.MonkeyPatch):
+    assert str(cache_folder()) in command("doctor", "--device", "cpu").out
+    monkeypatch.setenv("LILLIPUT_PLAIN", "1")
+    found = json.loads(command("doctor", "--device", "cpu", "--json").out)
+    assert found["runtime"] == "off (LILLIPUT_PLAIN=1)"
+    assert found["cache"] == str(cache_folder())
 
 
 def test_it_names_what_to_install(command: Command, quick, monkeypatch: pytest.MonkeyPatch):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import files
+from lilliput.base import cache
 from lilliput.lab.queue_file import QueueFile
+from tests.cli.conftest import TINY
 
 
 def lilliput(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -60,16 +61,16 @@ def test_without_a_home_the_cache_is_a_folder_of_this_user_alone(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    files.temporary_cache.cache_clear()
-    found = files.cache_folder()
+    cache.temporary_cache.cache_clear()
+    found = cache.cache_folder()
     assert found.parent == tmp_path
     assert found.stat().st_mode & 0o077 == 0
     found.rmdir()
     (tmp_path / "elsewhere").mkdir()
     found.symlink_to(tmp_path / "elsewhere")  # planted: what it points to is somebody else's choice
-    files.temporary_cache.cache_clear()
-    assert files.cache_folder() != found
-    files.temporary_cache.cache_clear()
+    cache.temporary_cache.cache_clear()
+    assert cache.cache_folder() != found
+    cache.temporary_cache.cache_clear()
 
 
 NOWHERE = "/dev/null/cache"
@@ -128,3 +129,28 @@ def test_a_queue_line_may_say_local_and_one_device(tmp_path: Path) -> None:
     file.write_text("- {name: a, config: story, environment: slurm}\n")
     with pytest.raises(Exception, match="give local, or variables"):
         QueueFile(file)
+
+
+def test_without_a_compiler_pytorch_computes_and_doctor_names_what_to_install(tmp_path: Path) -> None:
+    found = lilliput("doctor", "--device", "cpu", "--json", HOME=str(tmp_path), CXX=str(tmp_path / "none"))
+    assert (found.returncode, found.stderr) == (0, b"")
+    report = json.loads(found.stdout)
+    assert "there is no C++ compiler" in report["training"]
+    assert any("g++" in line for line in report["advice"])
+    assert not report["compiler"]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="makes a user namespace")
+def test_an_unknown_user_trains_in_an_empty_environment(tales: Path, tmp_path: Path) -> None:
+    space = ["unshare", "--user", "--map-user=4242", "--map-group=4242"]
+    if subprocess.run([*space, "true"], capture_output=True).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    code = "import os, sys; os.chdir(sys.argv.pop(1)); from lilliput.cli.main import main; main()"
+    words = ["train", "story", "--data", str(tales), *TINY, "train.steps=2", "evaluate.baselines=[]"]
+    command = [*space, sys.executable, "-c", code, str(tmp_path), *words, "train.precision=fp32"]
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(command, env=environment, capture_output=True, timeout=600)
+    assert found.returncode == 0, found.stderr
+    assert b"Traceback" not in found.stderr
+    assert list((tmp_path / "lilliput-4242" / "tokens").iterdir())
+    assert list((tmp_path / "runs").glob("*/summary.json"))

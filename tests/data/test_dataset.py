@@ -1,5 +1,6 @@
 """Preparing data: once, into a cache that is found by content and never trusted when damaged."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lilliput.base.cache import cache_folder
+from lilliput.base.cache_use import claim
 from lilliput.base.errors import DataError
-from lilliput.base.files import cache_folder, sha256
+from lilliput.base.files import sha256
 from lilliput.data import dataset as module
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.dataset import Dataset, prepare, train_tokenizer
@@ -150,6 +153,30 @@ def test_a_damaged_tokenizer_is_trained_again_and_said(corpus, prepared):
     again = prepared(corpus)
     assert any("tokenizer in the cache was damaged" in note for note in again.notes)
     assert again.tokenizer.sha256 == first.tokenizer.sha256
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes of POSIX")
+@pytest.mark.parametrize("kind", ["tokens", "tokenizers"])
+def test_what_others_could_have_written_is_made_again(corpus, prepared, kind):
+    first = prepared(corpus)
+    (path,) = (cache_folder() / kind).glob("*/manifest.json")
+    path.parent.chmod(0o755)
+    path.chmod(0o666)
+    again = prepared(corpus)
+    assert any(f"{path} can be written by other users" in note for note in again.notes)
+    assert again.tokenizer.sha256 == first.tokenizer.sha256
+    assert not path.stat().st_mode & 0o022
+    assert not made(prepared(corpus))
+
+
+def test_prepared_tokens_are_in_use_for_as_long_as_their_dataset_lives(corpus, prepared):
+    for dataset in (prepared(corpus), prepared(corpus)):  # made, and found
+        assert claim(dataset.folder) is None
+        del dataset
+    folder = next((cache_folder() / "tokens").iterdir())
+    gc.collect()
+    claimed = claim(folder)
+    assert claimed is not None
 
 
 def test_what_a_killed_process_left_is_cleared_away(corpus, prepared):

@@ -159,6 +159,9 @@ def test_it_is_refused_with_the_reason(tiny, monkeypatch):
     monkeypatch.setattr(machine, "compiler", lambda: None)
     with pytest.raises(ConfigError, match="no C\\+\\+ compiler"):
         native(tiny())
+    monkeypatch.setenv("LILLIPUT_PLAIN", "1")
+    with pytest.raises(ConfigError, match="LILLIPUT_PLAIN=1"):
+        native(tiny())
 
 
 def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(tmp_path):

@@ -212,7 +212,7 @@ def native_cache(folder: Path) -> None:
 
 
 def _ask(folder: Path) -> int:
-    from lilliput.base import native
+    from lilliput.base.runtime import native
 
     return native.build(folder / "answer.cpp").ask()
 

@@ -378,12 +378,28 @@ def _state(**environment: str) -> str:
 
 def test_without_them_pytorch_does_it_and_says_so(tmp_path):
     assert _state(LILLIPUT_KERNELS="system") == f"{BY}PyTorch (LILLIPUT_KERNELS=system)"
+    assert _state(LILLIPUT_PLAIN="1") == f"{BY}PyTorch (LILLIPUT_PLAIN=1)"
     broken = tmp_path / "g++"
     broken.write_text("#!/bin/sh\necho no room >&2; exit 1\n")
     broken.chmod(0o755)
     said = _state(CXX=str(broken), LILLIPUT_CACHE=str(tmp_path / "cache"))
     assert said.startswith(f"{BY}PyTorch (")
     assert "no room" in said
+
+
+@needs_compiler
+def test_without_openmp_they_are_for_one_thread_alone(tmp_path):
+    without = tmp_path / "g++"
+    without.write_text(f"""#!/bin/sh
+for word in "$@"; do [ "$word" = -fopenmp ] && {{ echo "unsupported option '-fopenmp'" >&2; exit 1; }}; done
+exec {compiler()} "$@"
+""")
+    without.chmod(0o755)
+    given = {"CXX": str(without), "LILLIPUT_CACHE": str(tmp_path / "cache")}
+    assert _state(**given, OMP_NUM_THREADS="1") == f"{BY}C++ (LILLIPUT_KERNELS=system turns it off)"
+    words = _state(**given, OMP_NUM_THREADS="2")
+    assert words.startswith(f"{BY}PyTorch ({without} has no OpenMP")
+    assert "slower than PyTorch on 2" in words
 
 
 @needs_compiler

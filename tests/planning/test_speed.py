@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from lilliput.base import machine, undisturbed
+from lilliput.base import machine
 from lilliput.planning import speed
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    monkeypatch.setattr(undisturbed, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path))
     monkeypatch.setattr(speed, "choose_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(speed, "choose_precision", lambda *given: machine.Choice(torch.float32, "given"))
 

@@ -1,5 +1,6 @@
 """What a run chooses for its machine: as many rows as fit, and compiling only where it repays."""
 
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
@@ -76,3 +77,44 @@ def test_compiling_as_asked_for(choose):
 def test_a_pass_holds_what_is_asked_for_and_no_more_than_the_batch(choose):
     assert choose()[0].micro_batch_rows == 16
     assert choose(micro_batch_tokens=24)[0].micro_batch_rows == 3
+
+
+def test_settings_of_earlier_versions_are_read_and_differ_in_nothing_that_is_known():
+    old = settings.kept({"precision": "fp32", "compile": False, "micro_batch_rows": 4, "threads": 1})
+    assert old == Settings("fp32", False, 4, 1)
+    assert settings.kept({**asdict(old), "of_a_later_version": 1}) == old
+    threads = torch.get_num_threads()
+    now = settings.recorded(replace(old, threads=threads), torch.device("cpu"))
+    assert settings.difference(replace(old, threads=threads), now) is None
+    assert now.torch == torch.__version__
+    assert all(getattr(now, field.name) != "" for field in fields(now))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"kernels": "cpp-1"}, "kernels pytorch (was cpp-1)"),
+        ({"products": "mkl-intel"}, "products system (was mkl-intel)"),
+        ({"allocator": "tcmalloc", "torch": "2.0"}, "allocator glibc (was tcmalloc), torch 2.1 (was 2.0)"),
+        ({"precision": "bf16"}, "precision fp32 (was bf16)"),
+        ({"threads": 2}, "threads 1 (was 2)"),
+        ({"compile": True}, "compile False (was True)"),
+        ({"lilliput": "0.0.1"}, "lilliput 0.1 (was 0.0.1)"),
+        ({"python": "3.10"}, "python 3.11 (was 3.10)"),
+    ],
+)
+def test_a_resume_names_each_difference(changed: dict[str, Any], line: str):
+    now = Settings("fp32", False, 4, 1, "pytorch", "system", "glibc", "2.1", "0.1", "3.11")
+    assert settings.difference(now, now) is None
+    found = settings.difference(replace(now, **changed), now)
+    assert found is not None
+    assert found.endswith(f": {line}")
+    assert "the weights will differ in their last bits" in found
+
+
+def test_without_a_compiler_a_compiled_run_goes_on_eagerly(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "can_compile", lambda device: False)
+    before = Settings("fp32", True, 4, torch.get_num_threads())
+    now = settings.recorded(before, torch.device("cpu"))
+    assert not now.compile
+    assert "compile False (was True)" in (settings.difference(before, now) or "")

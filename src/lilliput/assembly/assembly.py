@@ -9,9 +9,10 @@ from pathlib import Path
 
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe
-from lilliput.base import allocator, mkl
 from lilliput.base.files import write_json
-from lilliput.base.machine import allow_tf32, choose_device, configure_threads
+from lilliput.base.machine import allow_tf32, choose_device
+from lilliput.base.runtime import allocator, products
+from lilliput.base.runtime.threads import configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.loader import Loader
@@ -213,13 +214,16 @@ class Assembly:
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
-        kept = allocator.keep()
         if self.verbose:
-            self._say_what_computes(kept)
+            self._say_what_computes()
         if resume_from is not None:
-            chosen = Settings(**checkpoint.read_state(resume_from).values["settings"])
-            configure_threads(chosen.threads)
-            return chosen
+            kept = settings.kept(checkpoint.read_state(resume_from).values["settings"])
+            configure_threads(kept.threads)
+            now = settings.recorded(kept, self.device)
+            if line := settings.difference(kept, now):
+                self.say(line)
+            write_json(self.run.settings, asdict(now))
+            return now
         train = self.recipe.train
         rows = step_rows(train, self.loader.context_length)
         shape = self.loader.context_length, self.loader.rows_per_epoch
@@ -235,16 +239,17 @@ class Assembly:
             budget,
             self.say,
         )
+        chosen = settings.recorded(chosen, self.device)
         write_json(self.run.settings, asdict(chosen))
         return chosen
 
-    def _say_what_computes(self, memory: str) -> None:
+    def _say_what_computes(self) -> None:
         """The lines that `lilliput doctor` prints of any run here."""
-        self.say(memory)
+        self.say(allocator.state())
         if self.device.type == "cpu":
             self.say(kernels.state())
-            if products := mkl.state():
-                self.say(f"products by {products}")
+            if chosen := products.state():
+                self.say(f"products by {chosen}")
 
     def _say_how_often(self, budget: Budget) -> None:
         """That the text bounds the run, and loudly where there is too little of it."""

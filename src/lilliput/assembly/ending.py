@@ -104,6 +104,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "precision": trainer.settings.precision,
         "threads": trainer.settings.threads,
         "compiled": trainer.settings.compile,
+        **trainer.settings.runtime,
         PEAK_MEMORY_BYTES: _peak_memory(trainer),
         "kwh": cost.kwh,
         "cost": cost.as_dict(),

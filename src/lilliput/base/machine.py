@@ -31,11 +31,6 @@ ACCELERATOR_NAMES = {"cuda": "CUDA", "mps": "MPS"}
 # ---------------------------------------------------------------------------- processor and memory
 
 
-MOST_THREADS = 512
-"""Threads to compute with. Far more of them end the process: the system refuses to start them, and the library that
-asks does not look."""
-
-
 def cores() -> int:
     """Return the logical processors that this process may use: its affinity, limited by the control group's CPU quota;
     at least 1."""
@@ -152,26 +147,6 @@ def _control_group(controller: str, unified: str, legacy: str) -> Iterator[str]:
         for folder in (group, *group.parents):
             if (root / folder / name).exists():
                 yield (root / folder / name).read_text().strip()
-
-
-def configure_threads(asked: int | None = None) -> int:
-    """Set and return torch's threads: `asked`, else $OMP_NUM_THREADS, else one for each usable physical core.
-
-    Raises ConfigError below 1 and above MOST_THREADS."""
-    import torch
-
-    if asked is not None and asked < 1:
-        raise ConfigError(f"{asked} threads cannot compute anything", "give 1 or more, or leave it out")
-    environment = os.environ.get("OMP_NUM_THREADS", "")[:9]
-    fallback = int(environment) if environment.isdigit() and int(environment) else physical_cores()
-    threads = asked or fallback
-    if threads > MOST_THREADS:
-        raise ConfigError(
-            f"{threads:,} threads are more than any machine has cores for (at most {MOST_THREADS})",
-            f"leave it out, or give the cores of this machine: {physical_cores()}",
-        )
-    torch.set_num_threads(threads)
-    return torch.get_num_threads()
 
 
 # ---------------------------------------------------------------------------- device

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import process_time, time
 
+from lilliput.base.cache import close_to_others, private_folder, usable
 from lilliput.base.damage import read_sealed, write_sealed
-from lilliput.base.files import cache_folder
 
 TASKS = Path("/proc/self/task")
 SHARE = 0.8
@@ -44,7 +44,7 @@ def kept_peak(
 ) -> Peak:
     """The best rate ever measured under the name `key`, from the cache folder while it stands. `measure` gives a rate
     and the share of the processors that it had, which counts where its threads wait for processors (`waits`)."""
-    path = cache_folder() / "machine" / (re.sub(r"[^\w.+-]+", "_", key) + ".json")
+    path = private_folder("machine") / (re.sub(r"[^\w.+-]+", "_", key) + ".json")
     known = _read_peak(path)
     if known is not None and not refresh and known.stands(time()):
         return known
@@ -53,9 +53,9 @@ def kept_peak(
         newest = known if known.stands(time()) and not found.undisturbed else found
         peak = Peak(max(found.rate, known.rate), newest.share, newest.at)
     with suppress(OSError):  # a cache that cannot be written only means measuring again
-        path.parent.mkdir(parents=True, exist_ok=True)
         values = {"flops_per_second": peak.rate, "share": peak.share, "measured_at": peak.at}
         write_sealed(path, {"machine": key, **values})
+        close_to_others(path)
     return peak
 
 
@@ -69,7 +69,7 @@ def _measured(measure: Callable[[], tuple[float, float]], waits: bool, most: int
 
 
 def _read_peak(path: Path) -> Peak | None:
-    if not path.exists():
+    if not usable(path):
         return None
     try:
         values = read_sealed(path)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from lilliput import __version__
-from lilliput.base import before_torch
 from lilliput.cli import (
+    cache,
     compare,
     data,
     doctor,
@@ -51,6 +51,7 @@ app.command("import")(exchange.import_)
 app.command("push")(exchange.push)
 app.command("pull")(exchange.pull)
 app.command("wtac")(wtac.wtac)
+app.add_typer(cache.app, name="cache")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
@@ -67,6 +68,7 @@ def _version(asked: bool) -> None:
 
 COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
+TRAINING = ("train", "plan")
 
 
 @app.callback()
@@ -78,4 +80,6 @@ def _main(
 ) -> None:
     """Read the options of the command itself, and prepare the process for PyTorch where the command runs it."""
     if context.invoked_subcommand in COMPUTING:
-        before_torch.before_use()
+        from lilliput.base.runtime import start
+
+        start.begin(trains=context.invoked_subcommand in TRAINING)

@@ -34,6 +34,8 @@ def doctor(
         if found.compiler
         else "none to compile with",
         "threads wait": found.waiting,
+        **({"runtime": found.runtime} if found.runtime else {}),
+        "cache": found.cache,
         "software": f"torch {found.torch}, Python {found.python}",
     }
     for name, text in lines.items():

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lilliput.base.cache import cache_folder
 from lilliput.base.errors import LilliputError
-from lilliput.base.files import cache_folder
 
 LONGEST = 4000
 """An error line is cut after this many characters."""
@@ -28,10 +28,10 @@ def start() -> None:
             wtac()
         return
     if sys.argv[1:2] == ["train"]:
-        from lilliput.base import allocator
+        from lilliput.base.runtime import start
 
         with one_line_errors():
-            allocator.restart_on_better()
+            start.restart()
     main()
 
 

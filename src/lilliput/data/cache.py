@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lilliput.base.cache import close_to_others, make_private
+from lilliput.base.cache_use import Held, hold
 from lilliput.base.errors import DataError
 
 
@@ -32,7 +34,7 @@ def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
 
     lock = FileLock(root / "locks" / f"{key}.lock")
     try:
-        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        make_private(Path(lock.lock_file).parent)
         try:
             lock.acquire(timeout=1)
         except Timeout:
@@ -51,19 +53,23 @@ def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
         ) from None
 
 
-def publish(folder: Path, write: Callable[[Path], None]) -> None:
+def publish(folder: Path, write: Callable[[Path], None]) -> Held | None:
     """Lets `write` fill a new folder beside `folder`, then puts it in its place whole. What a killed process left of
-    an earlier try is removed: whoever calls holds the lock."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    an earlier try is removed: whoever calls holds the lock. The folder is in use from its first moment; returns what
+    ends that."""
+    make_private(folder.parent)
     for left in folder.parent.glob(f"{folder.name}.*.tmp"):
         shutil.rmtree(left)
     place, old = (folder.with_name(f"{folder.name}.{name}.tmp") for name in ("new", "old"))
     place.mkdir()
+    held = hold(place)  # a lock goes along with what is renamed
     try:
         write(place)
+        close_to_others(place)
         if folder.exists():
             folder.rename(old)
         place.rename(folder)
+        return held
     finally:
         for left in (place, old):
             shutil.rmtree(left, ignore_errors=True)

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lilliput.base import console, files
+from lilliput.base import console
+from lilliput.base.cache import cache_folder, private_folder, tree_refusal
+from lilliput.base.cache_use import Held, hold
 from lilliput.base.damage import read_sealed, write_sealed
 from lilliput.data.cache import Notes, locked, publish
 from lilliput.data.config import DataConfig, TokenizerConfig
@@ -44,6 +46,7 @@ class Dataset:
     folder     the folder of the shards (see shards.py), the tokenizer and manifest.json
     manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
     notes      what a person should know: the cache that was used, or damage that was repaired
+    held       marks the folder as in use, so that `lilliput cache prune` leaves it, for as long as the dataset lives
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Dataset:
     packing: str
     seed: int
     notes: tuple[str, ...] = ()
+    held: Held | None = field(default=None, repr=False, compare=False)
 
     def split(self, name: str) -> Split:
         """Return the 'train' or the 'validation' split."""
@@ -101,19 +105,20 @@ def prepare(
     Two processes that prepare the same data wait for each other (a lock), and a folder appears whole or not at all.
     Raises DataError for sources, tokenizers and texts that cannot be used, and when the cache cannot be written.
     """
-    root = files.cache_folder()
+    root = cache_folder()
     given = Tokenizer.load(tokenizer_config.path) if tokenizer_config.path else None
     wanted = given.sha256 if given else tokenizer_config.model_dump(mode="json")
     key = hash_of(FORMAT, inputs_key(config), config.shard_tokens, wanted, view_key)
     notes = Notes(say)
     with locked(root, key[:32], notes):
-        kept = root / "tokenizers" / key[:32]
+        kept = private_folder("tokenizers") / key[:32]
         tokenizer = given or _kept_tokenizer(kept, notes)
         if tokenizer is not None:
-            folder = _folder(root, key, tokenizer)
+            folder = _folder(key, tokenizer)
+            held = hold(folder)
             manifest = _kept_tokens(folder, notes)
             if manifest is not None:
-                return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes))
+                return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), held)
         for source in config.sources:
             notes.add(f"reading {source.describe()}")
         curation = Curation(config)
@@ -127,14 +132,15 @@ def prepare(
             publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
             if tokenizer.vocab_size < tokenizer_config.vocab_size:
                 notes.add(f"the text allows a vocabulary of {tokenizer.vocab_size:,} only: it is taken")
-        folder = _folder(root, key, tokenizer)
+        folder = _folder(key, tokenizer)
         with _shown(progress) as shown:
-            publish(folder, lambda place: _build(place, config, tokenizer, curation, items, encode, view_key, shown))
+            made = config, tokenizer, curation, items, encode, view_key, shown
+            held = publish(folder, lambda place: _build(place, *made))
         manifest = read_sealed(folder / "manifest.json")
         if curation.kept_back:
             notes.add(curation.kept_back)
         notes.add(summary(manifest))
-    return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes))
+    return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), held)
 
 
 def summary(manifest: dict[str, Any]) -> str:
@@ -156,9 +162,9 @@ def _shown(progress: Progress | None) -> Iterator[Progress]:
             yield lambda documents, size: bar.update(documents)
 
 
-def _folder(root: Path, key: str, tokenizer: Tokenizer) -> Path:
+def _folder(key: str, tokenizer: Tokenizer) -> Path:
     ids = (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id)
-    return root / "tokens" / hash_of(key, tokenizer.sha256, ids)[:32]
+    return private_folder("tokens") / hash_of(key, tokenizer.sha256, ids)[:32]
 
 
 def _keep_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
@@ -171,8 +177,8 @@ def _tokenizer_files(folder: Path) -> dict[str, Any]:
 
 
 def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
-    """The tokenizer in the cache if it is whole."""
-    if not folder.is_dir():
+    """The tokenizer in the cache if it is whole and this user's alone."""
+    if not folder.is_dir() or _refused(folder, notes):
         return None
     try:
         wrong = problem(folder, read_sealed(folder / "manifest.json")["files"], hashes=True)
@@ -184,9 +190,17 @@ def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
     return None
 
 
+def _refused(folder: Path, notes: Notes) -> bool:
+    """Whether others could have written any of the folder, which is then reported and not used."""
+    why = tree_refusal(folder, cache_folder(), folder.parent.parent)
+    if why:
+        notes.add(f"{why}: it is not used, and made again")
+    return bool(why)
+
+
 def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
-    """The manifest of a folder of tokens if all that it lists is there."""
-    if not folder.is_dir():
+    """The manifest of a folder of tokens if all that it lists is there, and is this user's alone."""
+    if not folder.is_dir() or _refused(folder, notes):
         return None
     try:
         manifest = read_sealed(folder / "manifest.json")

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lilliput.base import machine
 from lilliput.base.errors import ConfigError, ModelError
-from lilliput.base.native import build
+from lilliput.base.runtime.native import build
+from lilliput.base.runtime.native import why_not as unbuildable
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.int8 import Int8Linear
 from lilliput.model.attention import Attention, Cache
@@ -66,7 +66,7 @@ def why_not(model: Model) -> str | None:
         return "native.cpp does not know blocks that are not alike"
     if len({*model.config.windows}) > 1:
         return "native.cpp does not know windows by layer"
-    return None if machine.compiler() else "there is no C++ compiler"
+    return unbuildable()
 
 
 # ---------------------------------------------------------------------------- what native.cpp is given

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from lilliput.base import allocator, machine, mkl
+from lilliput.base import machine
 from lilliput.base.machine import can_compile
-from lilliput.base.threads import counted, waiting
+from lilliput.base.runtime import allocator, products, state
+from lilliput.base.runtime.threads import configure_threads, counted
 from lilliput.model import kernels
 
 EXTRAS = {
@@ -27,7 +28,8 @@ EXTRAS = {
 class Diagnosis:
     """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
     says whose matrix products they are where that was to be chosen, `training` what does a step's attention,
-    activations and softmax on a CPU; `advice` holds sentences, the most useful first."""
+    activations and softmax on a CPU; `cache` is where things are kept, `runtime` says whether LILLIPUT_PLAIN turns
+    all of this off; `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -45,6 +47,8 @@ class Diagnosis:
     allocator: str
     compiler: bool
     waiting: str
+    cache: str
+    runtime: str | None
     torch: str
     python: str
     advice: list[str]
@@ -57,10 +61,11 @@ def examine(device: str = "auto") -> Diagnosis:
     """Measure the ceilings of `device` (about four seconds) and choose as a run would. Raises ConfigError for a device
     that is not here."""
     place = machine.choose_device(device)
-    threads = machine.configure_threads()
+    threads = configure_threads()
     rates = {
         dtype: machine.matmul_peak(place, dtype, threads, refresh=True) for dtype in (torch.float32, torch.bfloat16)
     }
+    words = state.words()
     choice = machine.choose_precision("auto", place, threads)
     return Diagnosis(
         machine=machine.device_name(place),
@@ -74,23 +79,17 @@ def examine(device: str = "auto") -> Diagnosis:
         bf16_flops_per_second=rates[torch.bfloat16],
         precision=choice.name,
         precision_reason=choice.reason,
-        kernels=mkl.state() if place.type == "cpu" else None,
+        kernels=words.get("products") if place.type == "cpu" else None,
         training=kernels.state() if place.type == "cpu" else None,
-        allocator=_allocator(),
+        allocator=words["allocator"],
         compiler=can_compile(place),
-        waiting=waiting(os.environ),
+        waiting=words["waiting"],
+        cache=words["cache"],
+        runtime=words.get("runtime"),
         torch=torch.__version__,
         python=platform.python_version(),
         advice=_advice(place, threads),
     )
-
-
-def _allocator() -> str:
-    """What `lilliput train` would run on, in words."""
-    environment = allocator.better_environment(os.environ)
-    if environment is None:
-        return allocator.keep()
-    return f"{environment['LD_PRELOAD']}, preloaded by lilliput train ({allocator.VARIABLE}=system turns it off)"
 
 
 def _advice(device: torch.device, threads: int) -> list[str]:
@@ -99,7 +98,7 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         packages = " or ".join(allocator.PACKAGES.values())
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
-        what = "matrix products, training" if mkl.concerned() else "training"
+        what = "matrix products, training" if products.concerned() else "training"
         found.append(f"install a C++ compiler for {what} and telling (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")

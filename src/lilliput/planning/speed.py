@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from lilliput.base.machine import choose_device, choose_precision, configure_threads, kept_peak, matmul_peak, peak_key
-from lilliput.base.threads import counted
+from lilliput.base.machine import choose_device, choose_precision, kept_peak, matmul_peak, peak_key
+from lilliput.base.runtime.threads import configure_threads, counted
 from lilliput.base.undisturbed import timed
 from lilliput.model.config import resolve
 from lilliput.model.counts import flops_per_token

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lilliput.base.config import Config
-from lilliput.base.machine import MOST_THREADS
 from lilliput.base.registered import Named
+from lilliput.base.runtime.threads import MOST_THREADS
 from lilliput.training.trackers import TRACKERS
 
 MOST_BATCH_TOKENS = 2**26

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lilliput.base.console import duration
 from lilliput.base.errors import TrainingError
-from lilliput.base.machine import can_compile, choose_precision, configure_threads
-from lilliput.base.threads import counted
+from lilliput.base.machine import can_compile, choose_precision
+from lilliput.base.runtime import state
+from lilliput.base.runtime.threads import configure_threads, counted
+from lilliput.model import kernels
 from lilliput.training.config import TrainConfig
 from lilliput.training.schedule import Budget
 
@@ -23,18 +25,61 @@ if TYPE_CHECKING:
 # A first compile costs 16 s on two cores (2 s where the shape is known) and makes a step 1.05 to 1.15 times as fast, so
 # that it has paid for itself after two to six minutes (docs/studies/speed.md).
 REPAYS_SECONDS = 300.0
+VERSIONS = ("torch", "lilliput", "python")
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was chosen for this machine at the start of a run; kept in its checkpoints, since a resumed run must
-    compute the same way to give the same bits."""
+    """What computes a run: chosen for this machine at its start, and what the process has beside it. Kept in its
+    checkpoints, since a resumed run must compute the same way to give the same bits. '' is unknown: checkpoints of
+    earlier versions hold the first four alone."""
 
     precision: str
     compile: bool
     micro_batch_rows: int
     threads: int
+    kernels: str = ""
+    products: str = ""
+    allocator: str = ""
+    torch: str = ""
+    lilliput: str = ""
+    python: str = ""
+
+    @property
+    def runtime(self) -> dict[str, Any]:
+        """The part that was not chosen by measuring, as summary.json holds it."""
+        versions = {name: getattr(self, name) for name in VERSIONS}
+        return {"kernels": self.kernels, "products": self.products, "allocator": self.allocator, "versions": versions}
+
+
+def kept(values: Mapping[str, Any]) -> Settings:
+    """The settings of a checkpoint. What this version does not know of them is left out."""
+    return Settings(**{field.name: values[field.name] for field in fields(Settings) if field.name in values})
+
+
+def recorded(settings: Settings, device: torch.device) -> Settings:
+    """The settings as this process can have them on `device`, with what else computes in it."""
+    return replace(
+        settings,
+        compile=settings.compile and can_compile(device),
+        threads=torch.get_num_threads(),
+        kernels=kernels.name() if device.type == "cpu" else "none",
+        **state.recorded(),
+    )
+
+
+def difference(kept: Settings, now: Settings) -> str | None:
+    """The line on what computes a resumed run otherwise than before, and so gives other bits; None where nothing is
+    known to."""
+    found = []
+    for field in fields(Settings):
+        before, after = getattr(kept, field.name), getattr(now, field.name)
+        if before != after and before != "":
+            found.append(f"{field.name} {after} (was {before})")
+    if not found:
+        return None
+    return f"the weights will differ in their last bits from a run that was not interrupted: {', '.join(found)}"
 
 
 def choose(

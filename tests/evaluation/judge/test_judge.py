@@ -71,7 +71,10 @@ def test_an_answer_that_is_refused_is_asked_for_again_and_not_kept():
         (marks,), _ = mark_stories(judge, STORIES[:1], twice=0)
         assert marks.grades["plot"] == 5
         assert len(server.requests) == 2
-    with Server("bad") as server, pytest.raises(JudgeError, match="does not answer in the requested form: the answer holds no JSON"):
+    with (
+        Server("bad") as server,
+        pytest.raises(JudgeError, match="does not answer in the requested form: the answer holds no JSON"),
+    ):
         mark_stories(Judge(server.url, "m"), STORIES[:1])
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib import error, parse, request
 
+from lilliput.base.cache import close_to_others, private_folder, usable
 from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import LilliputError
-from lilliput.base.files import cache_folder
 from lilliput.base.reading import from_json
 
 KEYS = ("LILLIPUT_JUDGE_KEY", "OPENAI_API_KEY")
@@ -57,8 +57,8 @@ class Judge:
         most twice. Only answers that `read` accepts are cached. `sample` numbers several answers to the same question.
         Raises JudgeError."""
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
-        file = cache_folder() / "judge" / f"{self._key(question, sample)}.json"
-        if file.is_file():
+        file = private_folder("judge") / f"{self._key(question, sample)}.json"
+        if usable(file):
             with suppress(OSError, ValueError, KeyError):  # what is damaged is asked again
                 return read(read_kept(file)["answer"])
         reason = ""
@@ -70,8 +70,8 @@ class Judge:
                 reason = str(refused)
                 continue
             with suppress(OSError):  # a cache that cannot be written only means asking again
-                file.parent.mkdir(parents=True, exist_ok=True)
                 write_sealed(file, {"question": question, "answer": answer})
+                close_to_others(file)
             return found
         raise JudgeError(
             f"the judge {self.model} does not answer in the requested form: {reason}", "try another model as judge"

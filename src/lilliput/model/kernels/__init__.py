@@ -6,7 +6,7 @@ with PyTorch's operators. What they gain is in docs/studies/speed.md. `$LILLIPUT
 
 from lilliput.model.kernels.attention import can_attend, causal_attention
 from lilliput.model.kernels.checks import DTYPES
-from lilliput.model.kernels.library import CHOICES, VARIABLE, available, state
+from lilliput.model.kernels.library import CHOICES, VARIABLE, available, name, state
 from lilliput.model.kernels.rows import add, can_drop, can_gate, can_norm, dropout, rms_norm, softmax_gradient, swiglu
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "can_norm",
     "causal_attention",
     "dropout",
+    "name",
     "rms_norm",
     "softmax_gradient",
     "state",

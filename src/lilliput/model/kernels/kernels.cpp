@@ -3,3 +3,12 @@
 
 #include "attention.h"
 #include "rows.h"
+
+// Whether the compiler knew OpenMP: without it everything above runs on one thread.
+extern "C" int64_t has_openmp() {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}

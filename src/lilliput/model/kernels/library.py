@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lilliput.base.errors import ConfigError, nearest
-from lilliput.base.native import build
+from lilliput.base import machine
+from lilliput.base.errors import ConfigError
+from lilliput.base.runtime import switch
+from lilliput.base.runtime.native import build, key
 from lilliput.model.kernels.checks import DTYPES, expect_probability
 
 VARIABLE = "LILLIPUT_KERNELS"
 CHOICES = ("auto", "system")
 """auto: C++ where there is a compiler; system: PyTorch's operators."""
 SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-ffp-contract=fast",)
 
 
 def available() -> bool:
     """Whether kernels.cpp is in use. Raises ConfigError where the variable is none of CHOICES."""
-    return library()[0] is not None
+    return library()[0] is not None and one_thread_suffices()
+
+
+def one_thread_suffices() -> bool:
+    """Whether the kernels have all threads that PyTorch has: a compiler without OpenMP (clang on macOS) builds them for
+    one, which is slower than PyTorch's operators on several."""
+    return torch.get_num_threads() == 1 or has_openmp()
 
 
 # What torch.compiler.assume_constant_result does, without the 1.4 s of importing torch._dynamo in every command.
@@ -39,20 +47,32 @@ def fits(x: torch.Tensor) -> bool:
 def state() -> str:
     """What does the kernels' part of a training step in this process, in words."""
     loaded, reason = library()
-    by = f"C++ ({VARIABLE}=system turns it off)" if loaded else f"PyTorch ({reason})"
+    if loaded and not one_thread_suffices():
+        reason = f"{machine.compiler()} has no OpenMP, and C++ on one thread is slower than PyTorch on "
+        reason += f"{torch.get_num_threads()}; set CXX to a compiler that takes -fopenmp"
+    by = f"C++ ({VARIABLE}=system turns it off)" if available() else f"PyTorch ({reason})"
     return f"attention, activations and softmax by {by}"
+
+
+def name() -> str:
+    """What computes the kernels' part, as a run records it: 'cpp-' and the name of the build, or 'pytorch'."""
+    return f"cpp-{key(SOURCE, FLAGS)}" if available() else "pytorch"
+
+
+@cache
+def has_openmp() -> bool:
+    """Whether kernels.cpp was built with OpenMP; False where it was not built."""
+    loaded = library()[0]
+    return loaded is not None and bool(loaded.has_openmp())
 
 
 @cache
 def library() -> tuple[ctypes.CDLL | None, str]:
     """kernels.cpp, built; or None, and why."""
-    name = os.environ.get(VARIABLE) or "auto"
-    if name not in CHOICES:
-        raise ConfigError(f"{VARIABLE}={name} is unknown{nearest(name, CHOICES)}", f"known: {', '.join(CHOICES)}")
-    if name == "system":
-        return None, f"{VARIABLE}=system"
+    if switch.choice(VARIABLE, CHOICES) == switch.SYSTEM:
+        return None, switch.reason(VARIABLE)
     try:
-        return build(SOURCE, ("-ffp-contract=fast",)), ""
+        return build(SOURCE, FLAGS), ""
     except (ConfigError, OSError) as error:
         return None, str(error)
 

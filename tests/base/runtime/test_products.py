@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import mkl
 from lilliput.base.errors import ConfigError
 from lilliput.base.machine import compiler
+from lilliput.base.runtime import products
 
 elsewhere = sys.platform != "linux" or os.uname().machine != "x86_64" or compiler() is None
 AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\n"
@@ -19,52 +19,52 @@ AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\n"
 def amd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of AMD's with an empty cache."""
     (tmp_path / "cpuinfo").write_text(AMD)
-    monkeypatch.setattr(mkl, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(products, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv(mkl.VARIABLE, raising=False)
+    monkeypatch.delenv(products.VARIABLE, raising=False)
     return tmp_path
 
 
 @pytest.mark.skipif(elsewhere, reason="MKL's kernels are withheld on Linux and x86-64 only")
 def test_it_concerns_processors_that_are_not_intels(amd: Path):
-    assert mkl.concerned()
+    assert products.concerned()
     (amd / "cpuinfo").write_text(AMD.replace("AuthenticAMD", "GenuineIntel"))
-    assert not mkl.concerned()
-    assert mkl.prepare() is None
-    assert mkl.state() is None
+    assert not products.concerned()
+    assert products.prepare() is None
+    assert products.state() is None
 
 
 def test_an_unknown_choice_is_refused(amd: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(mkl.VARIABLE, "sytem")
+    monkeypatch.setenv(products.VARIABLE, "sytem")
     with pytest.raises(ConfigError, match="did you mean 'system'"):
-        mkl.prepare()
+        products.prepare()
 
 
 @pytest.mark.skipif(elsewhere, reason="needs Linux, x86-64 and a C++ compiler")
 def test_without_a_compiler_products_stay_as_they_were(amd: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lilliput.base.machine.compiler", lambda: None)
-    monkeypatch.setattr(mkl, "loaded", lambda: False)  # this very process may have it from the real cache
-    assert mkl.prepare() is None
-    assert not mkl.library().exists()
-    assert "no C++ compiler" in (mkl.state() or "")
+    monkeypatch.setattr(products, "loaded", lambda: False)  # this very process may have it from the real cache
+    assert products.prepare() is None
+    assert not products.library().exists()
+    assert "no C++ compiler" in (products.state() or "")
 
 
 PRODUCT = """
 import lilliput
-from lilliput.base import mkl
+from lilliput.base.runtime import products
 from pathlib import Path
-mkl.CPUINFO = Path({cpuinfo!r})
-mkl.prepare()
-before = mkl.loaded()
+products.CPUINFO = Path({cpuinfo!r})
+products.prepare()
+before = products.loaded()
 import torch
 a, b = torch.randn(300, 200), torch.randn(200, 100)
 torch.testing.assert_close(a @ b, (a.double() @ b.double()).float(), atol=1e-4, rtol=1e-4)
-print(before, mkl.state())
+print(before, products.state())
 """
 
 
 def _run(amd: Path, code: str, **environment: str) -> str:
-    kept = {key: value for key, value in os.environ.items() if key != mkl.VARIABLE}
+    kept = {key: value for key, value in os.environ.items() if key != products.VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", code.format(cpuinfo=str(amd / "cpuinfo"))],
         env={**kept, **environment},
@@ -78,9 +78,9 @@ def _run(amd: Path, code: str, **environment: str) -> str:
 @pytest.mark.skipif(elsewhere, reason="needs Linux, x86-64 and a C++ compiler")
 def test_the_library_is_there_before_pytorch_and_products_stay_right(amd: Path):
     assert _run(amd, PRODUCT).startswith("True MKL's kernels for Intel's processors")
-    assert mkl.library().exists()
+    assert products.library().exists()
     assert _run(amd, PRODUCT, LILLIPUT_MKL="system") == "False MKL's kernels for other processors (LILLIPUT_MKL=system)"
-    mkl.library().write_bytes(b"damaged")
+    products.library().write_bytes(b"damaged")
     assert _run(amd, PRODUCT).startswith("True")  # built anew
     late = _run(amd, "import torch\n" + PRODUCT)
     assert late.startswith("False MKL's kernels for other processors")

@@ -15,7 +15,8 @@ from contextlib import suppress
 from ctypes.util import find_library
 from pathlib import Path
 
-from lilliput.base.errors import ConfigError, nearest
+from lilliput.base.errors import ConfigError
+from lilliput.base.runtime import switch
 
 VARIABLE = "LILLIPUT_ALLOCATOR"
 LIBRARIES = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemalloc",)}
@@ -35,17 +36,14 @@ GLIBC_KEEPS = {
     "MALLOC_TRIM_THRESHOLD_": str(_KEEP[1][1]),
     "MALLOC_TOP_PAD_": str(_KEEP[2][1]),
 }
-"""The same said to a program that has not started yet, by its environment."""
+"""The same for a program that has not started yet, by its environment."""
+
+_kept = False
 
 
 def asked() -> str:
-    """What `$LILLIPUT_ALLOCATOR` says, 'auto' when it says nothing. Raises ConfigError for a name that is none."""
-    name = os.environ.get(VARIABLE) or "auto"
-    if name not in CHOICES:
-        raise ConfigError(
-            f"{VARIABLE}={name} names no allocator{nearest(name, CHOICES)}", f"known: {', '.join(CHOICES)}"
-        )
-    return name
+    """The choice of `$LILLIPUT_ALLOCATOR`, 'auto' where it is not set. Raises ConfigError for none of CHOICES."""
+    return switch.choice(VARIABLE, CHOICES)
 
 
 def installed() -> dict[str, str]:
@@ -82,21 +80,33 @@ def better_environment(environment: Mapping[str, str]) -> dict[str, str] | None:
     return {"MALLOC_CONF": JEMALLOC_KEEPS, **environment, "LD_PRELOAD": libraries[chosen]}
 
 
-def restart_on_better() -> None:
-    """Start this very command again on a better allocator, if there is one; nothing else may have begun."""
+def keep() -> None:
+    """Have glibc keep freed memory for the next step, where no other allocator is loaded."""
+    global _kept
+    if loaded() or asked() == switch.SYSTEM:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    _kept = mallopt is not None and all(mallopt(parameter, value) for parameter, value in _KEEP)
+
+
+def name() -> str:
+    """The allocator of this process, as a run records it: 'tcmalloc', 'jemalloc', 'glibc' (which keeps) or 'system'."""
+    return loaded() or ("glibc" if _kept else switch.SYSTEM)
+
+
+def planned() -> str:
+    """What `lilliput train` would run on here, in words. Raises as `better_environment`."""
     environment = better_environment(os.environ)
     if environment is not None:
-        os.execve(sys.executable, sys.orig_argv, environment)
+        return f"{environment['LD_PRELOAD']}, preloaded by lilliput train ({VARIABLE}=system turns it off)"
+    keep()
+    return state()
 
 
-def keep() -> str:
-    """Keep freed memory for the next step as far as this process can, and say in a few words what is in use."""
-    library = loaded()
-    if library:
+def state() -> str:
+    """The allocator of this process, in words."""
+    if library := loaded():
         return f"memory by {library} (preloaded; {VARIABLE}=system turns it off)"
-    if asked() == "system":
-        return "memory by the system's allocator"
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is None or not all(mallopt(parameter, value) for parameter, value in _KEEP):
-        return "memory by the system's allocator"
-    return f"memory by glibc, which keeps what is freed ({VARIABLE}=system turns it off)"
+    if _kept:
+        return f"memory by glibc, which keeps what is freed ({VARIABLE}=system turns it off)"
+    return "memory by the system's allocator"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base.threads import SPINS_ALONE, SPINS_BESIDE_OTHERS, waiting, waiting_environment
+from lilliput.base.runtime.spin import SPINS_ALONE, SPINS_BESIDE_OTHERS, waiting, waiting_environment
 
 
 @pytest.fixture

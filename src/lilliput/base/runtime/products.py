@@ -1,4 +1,4 @@
-"""MKL on processors that are not Intel's: told that they are, it multiplies matrices with its fast kernels.
+"""Products: MKL's fast kernels for matrix products on processors that are not Intel's.
 
 PyTorch's Linux builds take fp32 products from Intel's MKL, which asks a function of its own whether the processor is
 Intel's and keeps slower kernels for the others. A library that defines that function again, and is loaded before
@@ -14,20 +14,20 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from lilliput.base import libraries
-from lilliput.base.errors import ConfigError, nearest
-from lilliput.base.files import cache_folder
+from lilliput.base.cache import private_folder
+from lilliput.base.runtime import libraries, switch
 
 VARIABLE = "LILLIPUT_MKL"
 CHOICES = ("auto", "system")
 """auto: fast kernels on every x86-64 processor; system: as MKL chooses."""
 SOURCE = 'extern "C" int mkl_serv_intel_cpu_true() { return 1; }\n'
+NAME = "mkl_serv_intel_cpu_true.so"
 CPUINFO = Path("/proc/cpuinfo")
 
 
 def library() -> Path:
     """Where the built library is kept."""
-    return cache_folder() / "native" / "mkl_serv_intel_cpu_true.so"
+    return private_folder("native") / NAME
 
 
 def concerned() -> bool:
@@ -38,25 +38,20 @@ def concerned() -> bool:
         return "GenuineIntel" not in file.read(200)
 
 
-def answer() -> None:
-    """Load the library, if it was built once and PyTorch is not loaded yet. Every import of Lilliput does it."""
-    if (os.environ.get(VARIABLE) or "auto") == "auto" and concerned() and libraries.whole(library()):
-        _load(library())
-
-
 def prepare() -> Path | None:
-    """Build the library where it is of use (50 ms, once a machine), and load it as `answer` does; returns where it is.
-    Raises ConfigError where `$LILLIPUT_MKL` is none of CHOICES."""
-    name = os.environ.get(VARIABLE) or "auto"
-    if name not in CHOICES:
-        raise ConfigError(f"{VARIABLE}={name} is unknown{nearest(name, CHOICES)}", f"known: {', '.join(CHOICES)}")
-    if name == "system" or not concerned():
+    """Build the library where it is of use (50 ms, once a machine), and load it unless PyTorch is loaded already;
+    returns where it is. Raises ConfigError where `$LILLIPUT_MKL` is none of CHOICES."""
+    if switch.choice(VARIABLE, CHOICES) == switch.SYSTEM or not concerned():
         return None
-    answer()
-    if not libraries.whole(library()):
-        _build(library())
-        answer()
-    return library() if libraries.whole(library()) else None
+    path = library()
+    if libraries.whole(path):
+        _load(path)
+    if not libraries.whole(path):  # nor where it was a file of another machine, which `_load` removes
+        _build(path)
+        if not libraries.whole(path):
+            return None
+        _load(path)
+    return path
 
 
 def _load(path: Path) -> None:
@@ -84,7 +79,6 @@ def _build(path: Path) -> None:
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
         command = [builder, "-shared", "-fPIC", "-O2", "-nostdlib", "-x", "c++", "-", "-o", str(partial)]
         done = subprocess.run(command, input=SOURCE, text=True, capture_output=True, check=False)
         if not done.returncode and libraries.trial(partial) is None:
@@ -94,8 +88,13 @@ def _build(path: Path) -> None:
 def loaded() -> bool:
     """Whether this process has the library."""
     with suppress(OSError):
-        return library().name in Path("/proc/self/maps").read_text()
+        return NAME in Path("/proc/self/maps").read_text()
     return False
+
+
+def name() -> str:
+    """What chose the kernels of products, as a run records it: 'mkl-intel' or 'system'."""
+    return "mkl-intel" if loaded() else switch.SYSTEM
 
 
 def state() -> str | None:
@@ -104,8 +103,8 @@ def state() -> str | None:
         return None
     if loaded():
         return f"MKL's kernels for Intel's processors ({VARIABLE}=system turns it off)"
-    if os.environ.get(VARIABLE) == "system":
-        return f"MKL's kernels for other processors ({VARIABLE}=system)"
+    if switch.choice(VARIABLE, CHOICES) == switch.SYSTEM:
+        return f"MKL's kernels for other processors ({switch.reason(VARIABLE)})"
     return (
         "MKL's kernels for other processors: no C++ compiler built the library, or PyTorch was loaded before Lilliput"
     )

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lilliput.base import allocator
 from lilliput.base.errors import ConfigError
+from lilliput.base.runtime import allocator
 
 LIBRARIES = {"tcmalloc": "libtcmalloc_minimal.so.4", "jemalloc": "libjemalloc.so.2"}
 
@@ -68,7 +68,7 @@ def _run(code: str, **environment: str) -> str:
 def test_glibc_is_told_to_keep_memory():
     if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("no glibc here")
-    code = "from lilliput.base import allocator; print(allocator.keep())"
+    code = "from lilliput.base.runtime import allocator; allocator.keep(); print(allocator.state())"
     assert _run(code, LILLIPUT_ALLOCATOR="glibc").startswith("memory by glibc, which keeps")
     assert _run(code, LILLIPUT_ALLOCATOR="system") == "memory by the system's allocator"
 
@@ -78,8 +78,8 @@ def test_training_restarts_on_an_installed_library(name: str):
     if name not in allocator.installed():
         pytest.skip(f"{allocator.PACKAGES[name]} is not installed")
     code = (
-        "from lilliput.base import allocator; allocator.restart_on_better(); "
-        "print(allocator.loaded(), '|', allocator.keep())"
+        "from lilliput.base.runtime import allocator, start; start.restart(); allocator.keep(); "
+        "print(allocator.loaded(), '|', allocator.state())"
     )
     loaded, _, words = _run(code, LILLIPUT_ALLOCATOR=name).partition(" | ")
     assert loaded == name

@@ -1,10 +1,12 @@
-"""Threads: how long OpenMP's spin while they wait for each other, before they fall asleep. Set before PyTorch loads."""
+"""Spin: how long OpenMP's threads wait for each other in a loop before they fall asleep; set before PyTorch loads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from time import sleep
+
+from lilliput.base.runtime import switch
 
 SPINS_ALONE = 16_000
 SPINS_BESIDE_OTHERS = 1_000
@@ -16,8 +18,9 @@ LOOKS, PAUSE_SECONDS = 5, 0.002
 
 
 def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> dict[str, str]:
-    """What to add to the environment: nothing where the person has set how threads wait."""
-    if "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment:
+    """What to add to the environment: nothing where the person has set how threads wait, and under
+    LILLIPUT_PLAIN."""
+    if switch.plain() or "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment:
         return {}
     turns = SPINS_BESIDE_OTHERS if others_run(load) else SPINS_ALONE
     return {"GOMP_SPINCOUNT": str(turns)}
@@ -35,11 +38,6 @@ def others_run(load: Path = LOAD) -> bool:
         if int(running) <= 1:
             return False
     return True
-
-
-def counted(threads: int) -> str:
-    """'1 thread' or '2 threads'."""
-    return f"{threads} thread" + "s" * (threads != 1)
 
 
 def waiting(environment: Mapping[str, str]) -> str:

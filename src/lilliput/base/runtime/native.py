@@ -12,9 +12,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from lilliput.base import libraries, machine
+from lilliput.base import machine
+from lilliput.base.cache import private_folder
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import cache_folder
+from lilliput.base.runtime import libraries, switch
 
 FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
 WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
@@ -28,27 +29,43 @@ since their flags are part of their name."""
 def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """`source`, which may include headers of its own folder, built with FLAGS and `flags` unless an earlier build is
     kept whole, and loaded. Raises ConfigError where that fails."""
-    builder = machine.compiler()
-    if builder is None:
-        raise ConfigError("there is no C++ compiler on this machine", "install g++")
+    if reason := why_not():
+        raise ConfigError(reason, f"unset {switch.PLAIN}" if switch.plain() else "install g++")
+    builder = machine.compiler() or ""
+    kept = private_folder("native") / f"{key(source, flags)}.so"
     flags = (*flags, *sanitizers())
-    version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
-    text = "".join(file.read_text() for file in (source, *sorted(source.parent.glob("*.h"))))
-    processor = (machine.cpu_name(), *machine.features())  # a cluster's machines may share a name and the cache
-    what = (text, version, *processor, platform.platform(), repr((FLAGS, flags, WAYS)))
-    kept = cache_folder() / "native" / f"{hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]}.so"
     if libraries.whole(kept):  # else it is built anew
         with suppress(OSError):
             return ctypes.CDLL(str(kept))
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_name(f"{kept.name}.{os.getpid()}")
         partial.touch()
     except OSError:  # a cache that cannot be written only means building again in every process
         return _unkept(builder, source, flags)
     _compile(builder, source, flags, partial)
     libraries.keep(partial, kept)
+    libraries.whole(kept)  # in use from now on
     return ctypes.CDLL(str(kept))
+
+
+def why_not() -> str | None:
+    """Why nothing can be built here: LILLIPUT_PLAIN, or no compiler; None where it can."""
+    if switch.plain():
+        return f"{switch.PLAIN}=1 leaves C++ out"
+    return None if machine.compiler() else "there is no C++ compiler on this machine"
+
+
+def key(source: Path, flags: tuple[str, ...] = ()) -> str:
+    """The name of a build: 16 hexadecimal digits of a hash over all that decides what it computes, which are its
+    source, its flags, the compiler and the processor."""
+    builder = machine.compiler() or "none"
+    version = ""
+    if machine.compiler():
+        version = subprocess.run([builder, "--version"], capture_output=True, text=True, check=False).stdout
+    text = "".join(file.read_text() for file in (source, *sorted(source.parent.glob("*.h"))))
+    processor = (machine.cpu_name(), *machine.features())  # a cluster's machines may share a name and the cache
+    what = (text, version, *processor, platform.platform(), repr((FLAGS, (*flags, *sanitizers()), WAYS)))
+    return hashlib.sha256(chr(0).join(what).encode()).hexdigest()[:16]
 
 
 def sanitizers() -> tuple[str, ...]:

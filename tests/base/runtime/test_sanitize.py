@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import native
 from lilliput.base.machine import compiler
+from lilliput.base.runtime import native
 
 SOURCE = """
 #include <cstdint>
@@ -26,7 +26,7 @@ int32_t whole(float of) { return (int32_t)of; }
 PROGRAM = """
 import ctypes, sys
 from pathlib import Path
-from lilliput.base.native import build
+from lilliput.base.runtime.native import build
 name, kind, value = sys.argv[2:]
 print(getattr(build(Path(sys.argv[1])), name)(getattr(ctypes, kind)(float(value) if kind == "c_float" else int(value))))
 """

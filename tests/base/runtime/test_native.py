@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from lilliput.base import libraries, machine, native
+from lilliput.base import machine
 from lilliput.base.errors import ConfigError
+from lilliput.base.runtime import libraries, native
 
 pytestmark = pytest.mark.skipif(machine.compiler() is None, reason="no C++ compiler")
 
@@ -50,8 +51,9 @@ def test_a_damaged_build_is_made_anew_before_it_is_loaded(source, harm, part):
     (damaged,) = library.parent.glob(part)
     _damage(damaged, harm)
     # in a process of its own, which damage that is not seen would kill
-    code = "import pathlib, sys; from lilliput.base.native import build; print(build(pathlib.Path(sys.argv[1])).ask())"
-    done = subprocess.run([sys.executable, "-c", code, str(source)], capture_output=True, text=True, check=False)
+    program = "import pathlib, sys\nfrom lilliput.base.runtime import native\n"
+    program += "print(native.build(pathlib.Path(sys.argv[1])).ask())"
+    done = subprocess.run([sys.executable, "-c", program, str(source)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
     assert libraries.whole(library)
     assert len(library.read_bytes()) == len(content)

@@ -1,0 +1,127 @@
+"""What lies in the cache: its entries with kind, size and age, and their removal where nothing uses them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.cache import named_cache, temporary_cache
+from lilliput.base.cache_use import claim
+from lilliput.base.errors import ConfigError, nearest
+
+KINDS = {
+    "tokens": "tokenised data, found again by what it was made of",
+    "tokenizers": "trained tokenizers",
+    "native": "C++ built for this processor: kernels, decoding steps, MKL's answer",
+    "inductor": "code that torch.compile made",
+    "machine": "measured speeds of this machine",
+    "judge": "answers of a judge, which may have cost money",
+}
+"""Folders of the cache, and what each is for."""
+KEPT_UNLESS_NAMED = ("judge",)
+"""Kinds that prune removes only where they are named, since making them again is not free."""
+BUILD_SECONDS = 3600.0
+"""More than a build takes: what a killed one left is removed when it is older."""
+WHOLE = ("inductor",)
+"""Kinds whose folder is one entry: PyTorch alone knows what belongs together in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A thing in the cache: `size` in bytes, `age` in seconds since its last use (of speeds and answers: since they
+    were written), and whether a running process uses it."""
+
+    path: Path
+    kind: str
+    size: int
+    age: float
+    used: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {**values, "path": str(self.path), "purpose": KINDS[self.kind]}
+
+
+def entries(kinds: Sequence[str] = ()) -> list[Entry]:
+    """What lies in the caches of this user, the temporary one included: of these `kinds`, else of all. Raises
+    ConfigError for a kind that is none of KINDS."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f"the cache has no kind '{kind}'{nearest(kind, KINDS)}", f"known: {', '.join(KINDS)}")
+    roots = dict.fromkeys(root.absolute() for root in (named_cache(), temporary_cache()) if root is not None)
+    found = [_entry(path, kind) for root in roots for kind in kinds or KINDS for path in _paths(root, kind)]
+    return [entry for entry in found if entry is not None]
+
+
+def prune(kinds: Sequence[str] = (), older: float = 0.0, dry_run: bool = False) -> tuple[list[Entry], list[Entry]]:
+    """Remove the entries of these `kinds` (else of all but KEPT_UNLESS_NAMED) that are `older` seconds at least and
+    that no running process uses. Returns those that were removed, or would be in a `dry_run`, and those of that age
+    that stay because they are used or cannot be removed."""
+    removed, stayed = [], []
+    for entry in entries(kinds or [kind for kind in KINDS if kind not in KEPT_UNLESS_NAMED]):
+        if entry.age < older:
+            continue
+        gone = not entry.used if dry_run else _remove(entry.path)
+        (removed if gone else stayed).append(entry)
+    return removed, stayed
+
+
+def _paths(root: Path, kind: str) -> Iterator[Path]:
+    """The entries of a kind. A hash beside a library belongs to it."""
+    folder = root / kind
+    if kind in WHOLE:
+        yield from [folder] if folder.is_dir() else []
+        return
+    with suppress(OSError):  # a folder that is not there, or of another user's
+        yield from sorted(path for path in folder.iterdir() if path.suffix != ".sha256" and not _begun(path, kind))
+
+
+def _begun(path: Path, kind: str) -> bool:
+    """Whether a compiler may be writing this; it replaces the file, so that no lock would stay on it."""
+    return kind == "native" and path.suffix != ".so" and time.time() - path.lstat().st_mtime < BUILD_SECONDS
+
+
+def _entry(path: Path, kind: str) -> Entry | None:
+    """None for what was removed meanwhile."""
+    try:
+        age = max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return None
+    held = claim(path)
+    if held is not None:
+        held.release()
+    return Entry(path, kind, _size(path), age, used=held is None)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [Path(at, name) for at, _, names in os.walk(path) for name in names]
+    size = 0
+    for file in files:
+        with suppress(OSError):  # removed meanwhile
+            size += file.lstat().st_size
+    return size
+
+
+def _remove(path: Path) -> bool:
+    """Remove an entry that nothing uses, first from where it is looked for, so that it is never there in part."""
+    held = claim(path)
+    if held is None:
+        return False
+    with held:
+        aside = path.with_name(f"{path.name}.{os.getpid()}.pruned")
+        try:
+            path.rename(aside)
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            else:
+                aside.unlink()
+                path.with_name(f"{path.name}.sha256").unlink(missing_ok=True)
+        except OSError:
+            return False
+    return True

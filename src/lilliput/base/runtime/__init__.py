@@ -1,0 +1,1 @@
+"""The runtime: what of this process and machine computes a run (allocator, threads, products, native builds)."""

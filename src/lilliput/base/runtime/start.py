@@ -1,0 +1,72 @@
+"""Start: the one place where the runtime is chosen and applied to this process, by the command and by `train`.
+
+A bare `import lilliput` changes nothing. LILLIPUT_PLAIN=1 has nothing changed at all (switch.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lilliput.base.cache import can_hold, make_private, private_folder, report, temporary_cache, tree_refusal
+from lilliput.base.cache_use import Held, hold
+from lilliput.base.runtime import allocator, products, spin, switch
+
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+
+_held: list[Held | None] = []
+
+
+def restart() -> None:
+    """Start this very command again on a better memory allocator, if there is one; nothing else may have begun."""
+    environment = allocator.better_environment(os.environ)
+    if environment is not None:
+        os.execve(sys.executable, sys.orig_argv, environment)
+
+
+def begin(trains: bool = False) -> list[str]:
+    """Choose and apply what this process can still have: how threads wait and MKL's kernels before PyTorch is loaded,
+    where compiled code is kept, and, for what `trains`, that freed memory is kept. May be called again.
+
+    Returns what would be of use and cannot be had any more, since PyTorch was loaded before. Raises ConfigError where a
+    variable has a value that it does not know."""
+    if switch.plain():
+        return []
+    late = "torch" in sys.modules
+    missing: list[str] = []
+    waiting = spin.waiting_environment(os.environ)
+    if late:
+        missing += ["how threads wait (GOMP_SPINCOUNT)"] if waiting else []
+    else:
+        os.environ.update(waiting)
+    _keep_compiled()
+    if products.prepare() and not products.loaded():
+        missing.append("MKL's faster kernels")
+    if trains:
+        allocator.keep()
+    return missing
+
+
+def too_late(missing: list[str]) -> str:
+    """The line on what `begin` could not apply."""
+    what = " and ".join(missing)
+    return f"PyTorch was imported before training began: {what} cannot be set any more (docs/environment.md)"
+
+
+def _keep_compiled() -> None:
+    """PyTorch would keep compiled code where a restart of the machine deletes it. It is loaded from there, so that the
+    folder is used only where every file in it is this user's."""
+    if COMPILED in os.environ:
+        return
+    folder = private_folder("inductor")
+    if not can_hold(folder):
+        folder = temporary_cache() / "inductor"
+    if folder.is_dir():
+        if why := tree_refusal(folder, folder):
+            report(f"{why}: compiled code is kept in {temporary_cache()} for now")
+            folder = temporary_cache() / "inductor"
+            make_private(folder)
+        else:
+            folder.chmod(0o700)
+    _held.append(hold(folder))
+    os.environ[COMPILED] = str(folder)
