@@ -24,7 +24,7 @@ from lilliput.generation.storyteller import Storyteller, faster
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
-from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective
 from lilliput.runs import checkpoint
@@ -174,7 +174,8 @@ class Assembly:
         return self.storyteller.tell_each(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
-        """The stock Hugging Face folder of the weights as they stand."""
+        """The stock Hugging Face folder of the weights as they stand, read back and compared with the model. Raises
+        ModelError where the folder holds another model."""
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
         to_huggingface(
             self.model,
@@ -182,6 +183,7 @@ class Assembly:
             **self.tokenizer.marks,
             extra=kept,
         )
+        read_back(self.model, folder)
         self.tokenizer.save(folder, self.model.config.context_length)
         card = model_card(self.recipe.name, self.model, self.run, self.objective.reads_forwards)
         (folder / "README.md").write_text(card, encoding="utf-8")

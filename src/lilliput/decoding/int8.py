@@ -14,10 +14,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.base.errors import ConfigError
+from lilliput.model import plain
+from lilliput.model.fields import known
+from lilliput.model.parts import Linear
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+)
+"""The config fields with which int8 weights are tried; whatever their values, all matrices are the same kind."""
 DEQUANTISE_ROWS = 64
 """From this many rows on (prompts) a product is faster when its matrix is turned back into fp32 first."""
 
@@ -49,18 +57,30 @@ class Int8Linear(nn.Module):
         return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
 
 
+def refuses(model: Model) -> list[str]:
+    """Why a copy with int8 matrices would be another model than rounding explains: unknown config fields, wrapped or
+    unknown modules and tensors, active hooks. Empty when it would not."""
+    return plain.refuses(model, FIELDS)
+
+
 def quantised(model: Model) -> Model:
     """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
-    shared with the original. Raises ConfigError for another device."""
+    shared with the original. Raises ConfigError for another device, and for a model that `refuses` lists reasons
+    for."""
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
+    if reasons := refuses(model):
+        raise ConfigError(
+            f"int8 weights are not for this model: {'; '.join(reasons)}",
+            "generate without them: leave out --int8; or remove the hooks, and merge what was added into the weights",
+        )
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     made = copy.deepcopy(model, shared)
     with torch.no_grad():
         for module in list(made.modules()):
             for name, child in list(module.named_children()):
-                if isinstance(child, nn.Linear):
+                if type(child) is Linear:
                     setattr(module, name, Int8Linear(child.weight, child.bias))
         if made.unembed is None:
             made.unembed = Int8Linear(made.embed.weight, None)

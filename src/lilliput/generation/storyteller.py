@@ -19,7 +19,7 @@ from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken, special_ids
 from lilliput.decoding.engine import Engine, Request
 from lilliput.decoding.int8 import quantised
-from lilliput.decoding.native import native, why_not
+from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import Speculation, speculate
 from lilliput.decoding.telling import Telling, finished, tell
@@ -178,6 +178,8 @@ def faster(model: Model, say: Callable[[str], None], compile: bool | None = None
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
     if compile is False or (reason and not compile):
+        if compile is None and (why := unnamed(model)):
+            say(f"native steps step aside, and PyTorch's operators compute: {'; '.join(why)}")
         return None
     if reason:
         return compiled

@@ -25,9 +25,6 @@ class Position(nn.Module):
 
     relative = False
     """Whether only distances matter, so that segments need no positions of their own."""
-    halves_or_nothing = False
-    """Whether `turn` leaves its input alone or does what Rotary's does, so that the kernels can do it. A class that
-    has a `turn` of its own sets this to False again."""
 
     @staticmethod
     def parameters_of(config: ModelConfig) -> int:
@@ -50,8 +47,6 @@ class Position(nn.Module):
 @POSITIONS.add("learned")
 class Learned(Position):
     """One learned vector a position, added to the token's embedding."""
-
-    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -79,7 +74,6 @@ class Rotary(Position):
     """
 
     relative = True
-    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()

@@ -15,7 +15,7 @@ from lilliput.model.attention import Attention, Cache, visible
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
-from lilliput.model.parts import MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout
+from lilliput.model.parts import MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout, is_hooked
 from lilliput.model.positions import Position, Tables, Where
 
 
@@ -135,8 +135,12 @@ class Model(nn.Module):
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
 
-        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole.
+        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole, except where
+        the head is wrapped or hooked: that is called as it is.
         """
+        if self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)):
+            logits, each = self.logits(hidden).flatten(0, -2), weights.flatten().float()
+            return F.cross_entropy(logits, targets.flatten(), reduction="none") @ each
         return linear_cross_entropy(
             hidden.flatten(0, -2), self.output_matrix, targets.flatten(), weights.flatten().float()
         )

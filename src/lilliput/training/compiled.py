@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lilliput.base.console import warn
+from lilliput.model.plain import Once, Watch, hooked
+
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
@@ -18,14 +21,27 @@ class Compiled:
     place of 48, and steps are no slower. Between them there is nothing to gain: the embedding is one operator, whose
     compiled gradient would be added up in an order that changes from run to run, and the loss computes its gradient
     on the way.
+
+    What is compiled is each block's own code, so every config and part is computed. Only hooks, and modules that were
+    replaced since, are not seen by a compiled graph: with any of these the model computes the step as it is, and the
+    first time a line is printed on standard error.
     """
 
     def __init__(self, model: Model):
-        self._model = model
+        self._model, self._watch, self._say = model, Watch(model), Once(warn)
         self._blocks = [torch.compile(block.forward, dynamic=False) for block in model.blocks]
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if reasons := self.refuses():
+            self._say(f"compiled blocks step aside, and PyTorch's operators compute: {'; '.join(reasons)}")
+            return self._model(*args, **kwargs)
         return self._model(*args, **kwargs, blocks=self._blocks)
+
+    def refuses(self) -> list[str]:
+        """Why the compiled blocks do not compute what the model does now; empty when they do."""
+        if self._watch.hooked():
+            return hooked(self._model)
+        return ["modules were replaced since the blocks were compiled"] if self._watch.replaced(memory=False) else []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
