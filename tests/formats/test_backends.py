@@ -1,16 +1,20 @@
 """Backends deny: whatever is changed of a model, each backend computes the same logits or refuses with a reason."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lilliput.assembly import assembly
 from lilliput.base import machine
-from lilliput.base.errors import LilliputError
+from lilliput.base.errors import LilliputError, ModelError
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding import compiled as compiled_steps
 from lilliput.decoding import int8, native, speculative
@@ -467,8 +471,6 @@ def test_a_field_that_is_added_later_is_saved_and_read(softcapped: Model, tmp_pa
 
 def test_reading_a_stock_folder_keeps_the_fields_that_the_class_cannot_hold(tmp_path: Path, monkeypatch) -> None:
     """A folder that an earlier version wrote as Qwen3 although it has such a field."""
-    import json
-
     model = made("story")
     to_huggingface(model, tmp_path)
     monkeypatch.setattr(huggingface, "ModelConfig", Tomorrow)
@@ -504,3 +506,55 @@ def test_what_was_changed_by_hand_is_named(change: Any, reason: str, tmp_path: P
     with pytest.raises(LilliputError, match="no folder can hold this model"):
         to_huggingface(model, tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
+
+
+# ---------------------------------------------------------------------------- what was written is read back
+
+
+def damage_a_weight(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"][3, 4] += 1e-6
+    save_file(tensors, folder / "model.safetensors")
+
+
+def damage_the_config(folder: Path) -> None:
+    raw = json.loads((folder / "config.json").read_text())
+    raw["rms_norm_eps"] = raw["lilliput"]["config"]["norm_eps"] = 0.1
+    (folder / "config.json").write_text(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_a_weight, "read back: 1 of 25 tensors differ, first blocks.1.mlp.down.weight"),
+        (damage_the_config, "read back, is another model: logits differ by"),
+    ],
+)
+def test_a_folder_that_holds_another_model_is_no_checkpoint(
+    damage: Any, words: str, tmp_path: Path, monkeypatch
+) -> None:
+    model = made("story")
+    to_huggingface(model, tmp_path / "good")
+    read_back(model, tmp_path / "good")
+
+    def damaged(model: Model, folder: Path, **given: Any) -> None:
+        to_huggingface(model, folder)
+        damage(folder)
+
+    monkeypatch.setattr(assembly, "to_huggingface", damaged)
+    run: Any = SimpleNamespace(
+        model=model,
+        objective=SimpleNamespace(model_dump=lambda mode: {"kind": "causal"}),
+        recipe=SimpleNamespace(name="r"),
+        tokenizer=SimpleNamespace(marks={}),
+    )
+    with pytest.raises(ModelError, match=words):
+        assembly.Assembly.write_model(run, tmp_path / "bad")
+
+
+def test_a_diverged_model_is_still_saved(tmp_path: Path) -> None:
+    model = made("story")
+    with torch.no_grad():
+        model.embed.weight[3] = torch.nan
+    to_huggingface(model, tmp_path)
+    read_back(model, tmp_path)

@@ -148,8 +148,9 @@ class _Native:
         self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        plain = cache is None or segments is not None or tokens.numel() > self._most or self._steps_aside()
-        if plain or not self._can_read(tokens, cache):
+        if cache is None or segments is not None or tokens.numel() > self._most or self._steps_aside():
+            return self._model(tokens, segments=segments, cache=cache)
+        if not self._can_read(tokens, cache):
             return self._model(tokens, segments=segments, cache=cache)
         (batch, new), width = tokens.shape, self._model.config.d_model
         end = max(cache.lengths) + new

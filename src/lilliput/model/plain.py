@@ -94,7 +94,9 @@ def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Typ
             reason = reason or (None if isinstance(module, instead) else _odd_content(name, module, new[name], kinds))
             if reason:
                 found[name] = reason
-    found |= {name: f"{name} is missing" for name in new if name not in here and not _within(name, found)}
+    for name in [name for name in new if name not in here]:
+        if not _within(name, found):
+            found[name] = f"{name} is missing"
     return list(found.values()) or _odd_tables(model)
 
 
@@ -138,7 +140,7 @@ def _odd_content(name: str, module: nn.Module, new: nn.Module, kinds: Mapping[st
             return f"{at}{key} is {list(ours[key].shape)}, and {list(theirs[key].shape)} in a new model of this config"
     given, wanted = _settings(module), _settings(new)
     for key in given.keys() | wanted.keys():
-        if key not in given or key not in wanted or given[key] != wanted[key]:
+        if given.get(key) != wanted.get(key):
             return f"{at}{key}={given.get(key)} (a new model of this config has {wanted.get(key)})"
     return None
 
@@ -165,7 +167,8 @@ def _odd_tables(model: Model) -> list[str]:
     return [
         f"position.{name} holds other numbers than a new model of this config"
         for name, table in held.items()
-        if not torch.allclose(table.float().cpu(), made[name][: len(table)], rtol=0, atol=_ROUNDING)
+        if len(table) > len(made[name])
+        or not torch.allclose(table.float().cpu(), made[name][: len(table)], rtol=0, atol=_ROUNDING)
     ]
 
 
