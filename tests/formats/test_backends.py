@@ -360,8 +360,9 @@ def test_a_hook_is_computed_or_refused(backend: str, before: bool, backends: Bac
             assert any(name in reason for reason in native.refuses(model))
             if backend == "int8":
                 assert not nearly(model)
-            elif computed(backends, backend, model):
-                assert backend in LIVE or torch.equal(plain(model), plain(made(base))), name
+            elif computed(backends, backend, model) and backend not in LIVE:
+                # A hook that is never called, or whose halving a norm undoes.
+                torch.testing.assert_close(plain(model), plain(made(base)), atol=1e-4, rtol=1e-3, msg=name)
             handle.remove()
 
 
@@ -526,7 +527,7 @@ def damage_the_config(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (damage_a_weight, "read back: 1 of 25 tensors differ, first blocks.1.mlp.down.weight"),
+        (damage_a_weight, "read back: 1 of 19 tensors differ, first blocks.1.mlp.down.weight"),
         (damage_the_config, "read back, is another model: logits differ by"),
     ],
 )
