@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lilliput.base.errors import CheckpointError, DiskError
+from lilliput.base.errors import CheckpointError, DiskError, ModelError
 from lilliput.runs import checkpoint
 from lilliput.runs.checkpoint import TrainerState
 from lilliput.runs.run_folder import RunFolder
@@ -159,6 +159,19 @@ def test_a_full_disk_leaves_what_was_saved(run: RunFolder) -> None:
     with pytest.raises(DiskError, match=r"step-0000002: the disk is full; it needs .* last good .* step 1") as caught:
         checkpoint.write(run, 2, fails_half_way, TrainerState({}, {}))
     assert "same command" in (caught.value.hint or "")
+    assert [entry.name for entry in run.checkpoints.iterdir()] == ["step-0000001"]
+    checkpoint.verify(run.checkpoint(1))
+
+
+def test_a_folder_that_reads_back_as_another_model_does_not_count(run: RunFolder) -> None:
+    save(run, 1)
+
+    def another(folder: Path) -> None:
+        model_writer()(folder)
+        raise ModelError(f"{folder}, read back, is another model", "remove the hooks")
+
+    with pytest.raises(CheckpointError, match=r"step-0000002 does not count: .*another model; the last good .* step 1"):
+        checkpoint.write(run, 2, another, TrainerState({}, {}))
     assert [entry.name for entry in run.checkpoints.iterdir()] == ["step-0000001"]
     checkpoint.verify(run.checkpoint(1))
 

@@ -26,7 +26,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
-from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective
 from lilliput.runs import checkpoint
@@ -176,7 +176,8 @@ class Assembly:
         return self.generator.generate_batch(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
-        """The stock Hugging Face folder of the weights as they stand."""
+        """The stock Hugging Face folder of the weights as they stand, read back and compared with the model. Raises
+        ModelError where the folder holds another model."""
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
         to_huggingface(
             self.model,
@@ -184,6 +185,7 @@ class Assembly:
             **self.tokenizer.marks,
             extra=kept,
         )
+        read_back(self.model, folder)
         self.tokenizer.save(folder, self.model.config.context_length)
         forwards, trained = self.objective.reads_forwards, Trained.now(self.run)
         card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained)

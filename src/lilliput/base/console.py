@@ -57,6 +57,11 @@ def say(text: str = "", style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Print a line on standard error, which leaves standard output to texts and JSON."""
+    print(printable(text, sys.stderr.encoding or "ascii"), file=sys.stderr)
+
+
 SHELL_FOLDER = "LILLIPUT_SHELL_FOLDER"
 """Environment variable with the folder of the person's shell, set for a process that a queue starts in another
 folder."""

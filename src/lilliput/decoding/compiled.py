@@ -6,13 +6,33 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from lilliput.base.console import warn
 from lilliput.base.errors import ModelError
 from lilliput.decoding.cache import KVCache
+from lilliput.decoding.int8 import Int8Linear
+from lilliput.model import plain
 from lilliput.model.attention import Cache
+from lilliput.model.fields import known
 from lilliput.model.positions import Where
 from lilliput.model.sight import CAUSAL, Sight
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
+
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+)
+"""The config fields of which `_Fixed` knows what they change of a cache and of what a position sees."""
+
+
+def refuses(model: Model) -> list[str]:
+    """Why compiled steps may compute something else than the model: unknown config fields, wrapped or unknown modules
+    and tensors, and active hooks, which a compiled graph does not see when they come or go."""
+    return [*_unnamed(model), *plain.hooked(model)]
+
+
+def _unnamed(model: Model) -> list[str]:
+    return plain.unnamed(model, FIELDS, instead=(Int8Linear,))
 
 
 def compiled(model: Model) -> Model:
@@ -20,7 +40,8 @@ def compiled(model: Model) -> Model:
 
     Steps have fixed shapes: one row, or all that the cache has room for (rows without a text are computed and left
     aside), each looking at the whole capacity. So two compilations at most serve any mix of lengths under one cache;
-    prompts and everything else go to the plain model.
+    prompts and everything else go to the plain model. So do all steps of a model that `refuses` has reasons for, also
+    reasons that came later; the first time a line is printed on standard error.
     """
     return _Compiled(model)
 
@@ -28,6 +49,7 @@ def compiled(model: Model) -> Model:
 class _Compiled(StandIn):
     def __init__(self, model: Model):
         super().__init__(model)
+        self._aside = plain.Aside(model, _unnamed, "compiled steps", warn)
         self._step = torch.compile(_step, dynamic=False)
 
     def forward(
@@ -40,8 +62,8 @@ class _Compiled(StandIn):
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
         step = sight is CAUSAL and blocks is None and tokens.shape[1] == 1
         # A prompt of one token has a cache of its own.
-        if not step or not isinstance(cache, KVCache) or not max(cache.lengths):
-            return self.stands_for(tokens, sight, cache, blocks)
+        if not step or not isinstance(cache, KVCache) or not max(cache.lengths) or self._aside():
+            return self.stands_for(tokens, sight, cache)
         if max(cache.lengths) >= cache.capacity:
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions")
         used, rows = cache.batch, 1 if cache.batch == 1 else cache.room

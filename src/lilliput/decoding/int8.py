@@ -14,11 +14,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.base.errors import ConfigError
-from lilliput.model.parts import roles
+from lilliput.model import plain
+from lilliput.model.fields import known
+from lilliput.model.parts import Linear, roles
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+)
+"""The config fields with which int8 weights are tried; whatever their values, all matrices are the same kind."""
 DEQUANTISE_ROWS = 64
 """From this many rows on (prompts) a product is faster when its matrix is turned back into fp32 first."""
 
@@ -50,9 +57,16 @@ class Int8Linear(nn.Module):
         return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
 
 
+def refuses(model: Model) -> list[str]:
+    """Why a copy with int8 matrices would be another model than rounding explains: unknown config fields, wrapped or
+    unknown modules and tensors, active hooks. Empty when it would not."""
+    return plain.refuses(model, FIELDS)
+
+
 def quantised(model: Model) -> Model:
     """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
-    shared with the original. Raises ConfigError for another device, and for a matrix that is in no linear map."""
+    shared with the original. Raises ConfigError for another device, for a model that `refuses` lists reasons for, and
+    for a matrix that is in no linear map."""
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
@@ -63,12 +77,17 @@ def quantised(model: Model) -> Model:
             f"int8 is for linear maps, and '{odd[0]}' is a matrix that a part of its own kind multiplies with",
             "generate without int8",
         )
+    if reasons := refuses(model):
+        raise ConfigError(
+            f"int8 weights are not for this model: {'; '.join(reasons)}",
+            "generate without them: leave out --int8; or remove the hooks, and merge what was added into the weights",
+        )
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     made = copy.deepcopy(model, shared)
     with torch.no_grad():
         for module in list(made.modules()):
             for name, child in list(module.named_children()):
-                if isinstance(child, nn.Linear):
+                if type(child) is Linear:
                     setattr(module, name, Int8Linear(child.weight, child.bias))
         if made.unembed is None:
             made.unembed = Int8Linear(made.embed.weight, None)

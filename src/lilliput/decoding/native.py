@@ -17,14 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lilliput.base.console import warn
 from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.runtime.native import build
 from lilliput.base.runtime.native import why_not as unbuildable
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.int8 import Int8Linear
-from lilliput.model.attention import Attention, Cache
+from lilliput.model import plain
+from lilliput.model.attention import Cache
+from lilliput.model.fields import known
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
-from lilliput.model.norms import LayerNorm, RMSNorm
 from lilliput.model.positions import Learned, Rotary
 from lilliput.model.sight import CAUSAL, Sight
 from lilliput.model.stand_in import StandIn
@@ -33,6 +35,16 @@ from lilliput.model.transformer import Block, Model
 SOURCE = Path(__file__).with_suffix(".cpp")
 MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
 """In the order of native.cpp's enum."""
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm_eps rope_theta "
+    "rotary_fraction window bias dropout tied_embeddings init",
+    norm=("rms", "layer"),
+    position=("rotary", "learned"),
+    mlp=("swiglu", "gelu", "gelu_tanh", "relu2"),
+    qk_norm=(True, False),
+    residual=("sequential", "parallel"),
+)
+"""The config fields that native.cpp computes; all else is refused."""
 MOST_TOKENS = {"fp32": 128, "int8": 512}
 """More new tokens than this (long prompts) are faster as PyTorch's matrix products, or take too much memory here."""
 
@@ -40,33 +52,39 @@ MOST_TOKENS = {"fp32": 128, "int8": 512}
 def native(model: Model) -> Model:
     """What stands in for `model` (or its `quantised` copy) wherever it is told with a KVCache on a CPU.
 
-    Weights are read where they lie, so changes to them are seen. Raises ConfigError for a model that native.cpp cannot
-    say, on another device or in another precision, and where there is no C++ compiler; ModelError for weights whose
-    shapes or types are not those of its config. What a call gives that native.cpp cannot read goes to the model.
+    Weights are read where they lie, so changes to them are seen. Raises ConfigError for a model that native.cpp does
+    not compute, on another device or in another precision, and where there is no C++ compiler; ModelError for weights
+    whose types are not those of its config. What a call gives that native.cpp cannot read goes to the model. So does
+    every step while a hook is set, and every step after the model was made one that `refuses` has reasons for; the
+    first time a line is printed on standard error.
     """
     return _Native(model)
 
 
+def refuses(model: Model) -> list[str]:
+    """Why native steps may compute something else than the model: config fields, modules and tensors that native.cpp
+    does not name, active hooks, another device or precision, and no C++ compiler. Empty when they compute the same."""
+    return [*_unreadable(model), *plain.hooked(model)]
+
+
 def why_not(model: Model) -> str | None:
-    """Why `native` would refuse this model here, or None."""
+    """Why `native` would refuse this model here, or None. Hooks are no reason: while one is set, steps go to the
+    model."""
+    return "; ".join(_unreadable(model)) or None
+
+
+def unnamed(model: Model) -> list[str]:
+    """What of the model itself native.cpp does not name, whatever the machine: config fields, modules, tensors."""
+    return plain.unnamed(model, FIELDS, instead=(Int8Linear,))
+
+
+def _unreadable(model: Model) -> list[str]:
     first = next(model.parameters())
     if first.device.type != "cpu" or first.dtype != torch.float32:
         kind = str(first.dtype).removeprefix("torch.")
-        return f"they compute in float32 on a CPU, and the model is {kind} on {first.device}"
-    blocks = [cast(Block, block) for block in model.blocks]
-    parts = [(type(model.position), (Learned, Rotary))]
-    parts += [(type(block.attn), (Attention,)) for block in blocks]
-    parts += [(type(block.mlp), MLPS) for block in blocks] + [
-        (type(block.ln1), (RMSNorm, LayerNorm)) for block in blocks
-    ]
-    for part, known in parts:
-        if part not in known:
-            return f"native.cpp does not know the part {part.__name__}"
-    if len({type(block.mlp) for block in blocks}) > 1:
-        return "native.cpp does not know blocks that are not alike"
-    if len({*model.config.windows}) > 1:
-        return "native.cpp does not know windows by layer"
-    return unbuildable()
+        return [f"they compute in float32 on a CPU, and the model is {kind} on {first.device}"]
+    reason = unbuildable()
+    return unnamed(model) + ([reason] if reason else [])
 
 
 # ---------------------------------------------------------------------------- what native.cpp is given
@@ -113,6 +131,12 @@ class _Native(StandIn):
         if reason:
             raise ConfigError(f"native steps are not for this model: {reason}", "tell it without them")
         self._library = library()
+        self._take()
+        self._aside = plain.Aside(model, _unreadable, "native steps", warn, self._take)
+
+    def _take(self) -> None:
+        """Let native.cpp point to the weights where they lie now."""
+        model = self.stands_for
         self._kept: list[torch.Tensor] = []  # all that native.cpp points to
         self._layers = [self._layer(cast(Block, block)) for block in model.blocks]
         self._shape = self._all_but_layers()
@@ -132,9 +156,9 @@ class _Native(StandIn):
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        plain = sight is not CAUSAL or blocks is not None or tokens.numel() > self._most
-        if plain or not isinstance(cache, KVCache) or not self._can_read(tokens, cache):
-            return self.stands_for(tokens, sight, cache, blocks)
+        other = sight is not CAUSAL or blocks is not None or tokens.numel() > self._most
+        if other or not isinstance(cache, KVCache) or self._steps_aside() or not self._can_read(tokens, cache):
+            return self.stands_for(tokens, sight, cache)
         (batch, new), width = tokens.shape, self.stands_for.config.d_model
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self.stands_for.config.context_length):
@@ -150,6 +174,10 @@ class _Native(StandIn):
         read = (tokens.to(torch.int64).contiguous(), slots, positions)
         self._library.forward(ctypes.byref(bound), count, *map(_pointer, (*read, scratch, hidden)))
         return hidden
+
+    def _steps_aside(self) -> bool:
+        """Whether the model itself has to compute this step: see `refuses`; and dropout is not in native.cpp."""
+        return self._aside() or (self.stands_for.training and self.stands_for.config.dropout > 0)
 
     def _can_read(self, tokens: torch.Tensor, cache: KVCache) -> bool:
         """Whether these ids and this cache are such that native.cpp stays within its memory."""
@@ -173,7 +201,7 @@ class _Native(StandIn):
         columns = self._head.columns
         rows = hidden.numel() // columns
         readable = rows and hidden.shape[-1] == columns and hidden.dtype == torch.float32 and _dense(hidden)
-        if rows > self._most or not readable:
+        if rows > self._most or not readable or self._aside():
             return self.stands_for.logits(hidden)
         hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
         room = torch.empty(rows * (columns + 3))

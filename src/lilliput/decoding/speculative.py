@@ -14,14 +14,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from lilliput.base.console import warn
 from lilliput.base.errors import ConfigError
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.engine import Finish
 from lilliput.decoding.inference import damaged, inference
 from lilliput.decoding.sampling import SamplingConfig, distribution, draw
+from lilliput.model.fields import known, unknown_fields
+from lilliput.model.plain import Once
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
+
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+)
+"""The config fields of which it is known that a cache may forget the end of what was read ahead."""
+_say_once = Once(warn)
+
+
+def refuses(model: Model, draft: Model) -> list[str]:
+    """Why `draft` is not used with `model`: config fields under which a cache that forgets drafted tokens may not be
+    what it was before. Both compute with their own code, so modules and hooks are as they are. Empty when it is."""
+    pairs = (("the model", model), ("the draft", draft))
+    return [f"{which}: {reason}" for which, one in pairs for reason in unknown_fields(one.config, FIELDS)]
 
 
 @dataclass
@@ -59,11 +76,15 @@ def speculate(
     """Continue `prompt` with `model`, drafting `ahead` tokens at a time with `draft`; random stream `sample` of
     `sampling.seed`. Greedy telling (temperature 0) says what the model alone says.
 
-    Raises ConfigError for models of different vocabularies, a prompt that does not fit both contexts, and a
-    repetition penalty, under which the tokens of one pass would not be judged alike.
+    Where `refuses` has reasons the model continues alone, one token a pass, and the first time a line is printed on
+    standard error. Raises ConfigError for models of different vocabularies, a prompt that does not fit both contexts,
+    and a repetition penalty, under which the tokens of one pass would not be judged alike.
     """
     context = min(model.config.context_length, draft.config.context_length)
     _check(model, draft, prompt, sampling, context)
+    if reasons := refuses(model, draft):
+        _say_once(f"the draft steps aside, and the model continues alone: {'; '.join(reasons)}")
+        ahead = 0
     generator = sampling.model_copy(update={"n": sample + 1}).generators()[sample]
     told = Speculation([])
     large, small = _Reader(model, prompt, context), _Reader(draft, prompt, context)

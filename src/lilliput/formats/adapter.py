@@ -10,7 +10,7 @@ from lilliput.base.errors import ExportError
 from lilliput.base.files import read_json
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.model.adapter import merge
-from lilliput.model.huggingface import OWN, from_huggingface, to_huggingface
+from lilliput.model.huggingface import OWN, from_huggingface, read_back, to_huggingface
 
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -30,6 +30,7 @@ def merge_adapter(
     raw = read_json(base / "config.json")
     marks = {role: raw.get(role) for role in ("bos_token_id", "eos_token_id", "pad_token_id")}
     to_huggingface(model, folder, **marks, extra={k: v for k, v in (raw.get(OWN) or {}).items() if k != "config"})
+    read_back(model, folder)
     source = adapter if (adapter / "tokenizer.json").is_file() else base
     chosen = Tokenizer.load(Path(tokenizer) if tokenizer else source)
     if chosen.vocab_size > model.config.vocab_size:

@@ -59,9 +59,15 @@ class Format:
         """A tokenizer that was named for a file of another program, as that program's models use it."""
         return tokenizer
 
-    def misfits(self, source: Source, kind: str) -> list[str]:
-        """What of the source the format cannot say, stored as `kind`; empty when it can say all of it."""
+    def refuses(self, model: Model) -> list[str]:
+        """Why the format does not compute exactly this model, in fp32: config fields, modules and tensors that it does
+        not name, and active hooks. Empty when it does."""
         raise NotImplementedError
+
+    def misfits(self, source: Source, kind: str) -> list[str]:
+        """What of the source the format cannot hold, stored as `kind`: what `refuses` has of its model, and what is
+        wrong with its tokenizer or sizes. Empty when it can hold all of it."""
+        return self.refuses(source.model)
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:
         """Write the file, and others that belong to it beside it; all of them are returned, the model first."""

@@ -23,9 +23,12 @@ from lilliput.formats.weights import filled
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import huggingface_class
 from lilliput.model.places import Places, Split, places, to_theirs
+from lilliput.model.plain import KINDS, altered, hooked
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
+
+    from lilliput.model.transformer import Model
 
 _SHARED = {
     "embed.weight": "token_embd.weight",
@@ -114,10 +117,10 @@ class Gguf(Format):
         with open(file, "rb") as opened:
             return opened.read(4) == b"GGUF"
 
-    def misfits(self, source: Source, kind: str) -> list[str]:
-        config = source.model.config
+    def refuses(self, model: Model) -> list[str]:
+        config = model.config
         name, reasons = huggingface_class(config)
-        found = []
+        found = [*altered(model, KINDS), *hooked(model)]
         if name is None:
             found.append("a model without a stock class (" + "; ".join(reasons) + ")")
         elif name not in CLASSES:
@@ -126,7 +129,10 @@ class Gguf(Format):
             found.append(f"window={config.window} (llama.cpp would let these classes see the whole context)")
         if config.mlp == "relu2":
             found.append("mlp=relu2 (needs gelu, gelu_tanh or swiglu)")
-        return found + vocabulary.misfits(source.tokenizer)
+        return found
+
+    def misfits(self, source: Source, kind: str) -> list[str]:
+        return self.refuses(source.model) + vocabulary.misfits(source.tokenizer)
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:
         gguf, config = _package(), source.model.config

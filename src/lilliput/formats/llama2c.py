@@ -20,7 +20,10 @@ from lilliput.formats.rotary import Paired
 from lilliput.formats.source import Source
 from lilliput.formats.weights import expected, filled
 from lilliput.model.config import ModelConfig
+from lilliput.model.fields import known
 from lilliput.model.places import Split, places, to_theirs
+from lilliput.model.plain import refuses
+from lilliput.model.transformer import Model
 
 NAMES = places(
     {
@@ -53,6 +56,11 @@ PARTS: dict[str, Any] = {
     "bias": False,
 }
 """What its programs compute, whatever the file says."""
+FIELDS = {
+    **known(" ".join((*SHAPE, "style d_head dropout tied_embeddings init"))),
+    **{name: (value,) for name, value in PARTS.items()},
+}
+"""The config fields that its programs compute: of PARTS one value each."""
 
 SEVEN = struct.Struct("<7i")
 QUANTISED = struct.Struct("<Ii7iBi")
@@ -102,15 +110,14 @@ class Llama2c(Format):
         # Its models are trained on texts with the beginning mark between them, and say that mark at a text's end.
         return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)}, tokenizer.begins)
 
-    def misfits(self, source: Source, kind: str) -> list[str]:
-        config = source.model.config
-        found = [
-            f"{name}={getattr(config, name)} (needs {value})"
-            for name, value in PARTS.items()
-            if getattr(config, name) != value
-        ]
+    def refuses(self, model: Model) -> list[str]:
+        config, found = model.config, refuses(model, FIELDS)
         if config.n_heads * config.d_head != config.d_model:
             found.append(f"n_heads x d_head = {config.n_heads * config.d_head} (needs d_model={config.d_model})")
+        return found
+
+    def misfits(self, source: Source, kind: str) -> list[str]:
+        config, found = source.model.config, self.refuses(source.model)
         if kind == "int8" and not _group(config):
             found.append(f"d_model={config.d_model} and d_mlp={config.d_mlp} (int8 needs multiples of {GROUPS[-1]})")
         return found + vocabulary.misfits(source.tokenizer)

@@ -19,6 +19,7 @@ from lilliput.data.beginning import marked
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.formats.format import FORMATS, Content, Format, Logits
 from lilliput.formats.source import Source
+from lilliput.model.plain import hooked
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -63,9 +64,13 @@ class Onnx(Format):
 
         return logits, Tokenizer.load(_tokenizer_beside(file))
 
-    def misfits(self, source: Source, kind: str) -> list[str]:
-        length = source.model.config.context_length
-        return [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
+    def refuses(self, model: Model) -> list[str]:
+        # The graph is traced from the model's own code, whatever its config and modules, and compared when it is read
+        # back. A hook is no part of that code: it may also look at what exists only while tracing.
+        length = model.config.context_length
+        return hooked(model) + (
+            [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
+        )
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:
         for name in ("onnx", "onnxscript", "onnxruntime"):

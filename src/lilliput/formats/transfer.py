@@ -11,7 +11,7 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.formats.format import FORMATS, Content, Format
 from lilliput.formats.parity import Parity, compare
 from lilliput.formats.source import Source
-from lilliput.model.huggingface import to_huggingface
+from lilliput.model.huggingface import read_back, to_huggingface
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +112,5 @@ def keep(content: Content, folder: Path) -> None:
     tokenizer = content.tokenizer
     assert tokenizer is not None, "read() sees to it"
     to_huggingface(content.model, folder, **tokenizer.marks, extra=None)
+    read_back(content.model, folder)
     tokenizer.save(folder, content.model.config.context_length)

@@ -15,7 +15,7 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken
 from lilliput.decoding.int8 import quantised
-from lilliput.decoding.native import native, why_not
+from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.generation.chat_template import ChatTemplate
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface
@@ -78,6 +78,8 @@ def faster(model: Model, say: Callable[[str], None], compile: bool | None = None
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
     if compile is False or (reason and not compile):
+        if compile is None and (why := unnamed(model)):
+            say(f"native steps step aside, and PyTorch's operators compute: {'; '.join(why)}")
         return None
     if reason:
         return compiled

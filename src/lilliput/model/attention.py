@@ -8,13 +8,23 @@ import torch
 import torch.nn.functional as F
 
 from lilliput.model import kernels
+from lilliput.model.fields import known, unknown_fields
 from lilliput.model.norms import RMSNorm
 from lilliput.model.parts import ATTENTIONS, POSITIONS, HookPoint, Linear, Part
+from lilliput.model.positions import Position, Rotary
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
-    from lilliput.model.positions import Position, Tables, Where
+    from lilliput.model.positions import Tables, Where
     from lilliput.model.sight import Seen
+
+KERNEL_FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init"
+)
+"""The config fields of which it is known what they change for the attention kernel; with others it is not used."""
+KNOWN_TURNS = (Position.turn, Rotary.turn)
+"""How positions may turn queries and keys for the kernel to do it."""
 
 
 class Cache(Protocol):
@@ -45,6 +55,7 @@ class Attention(Part):
         heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
         self.heads, self.shared, self.width = heads, shared, width
         self.dropout, self.eps = config.dropout, config.norm_eps
+        self.kernel_knows = not unknown_fields(config, KERNEL_FIELDS)
         stacked = (heads * width, shared * width, shared * width)
         self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
         self.out = Linear(heads * width, config.d_model, bias=config.bias, writes=True)
@@ -125,11 +136,12 @@ class Attention(Part):
         return self.out(z.reshape(rows, new, self.heads * self.width))
 
     def _plain(self, position: Position) -> bool:
-        """Whether nobody looks between the product and the result, and the position is one that the kernels know."""
+        """Whether the kernel computes what stands between the product and the result: without hooks there, and with
+        the config fields, the norms and the turning of positions that it knows."""
         hooks = (self.hook_q, self.hook_k, self.hook_v, self.hook_rot_q, self.hook_rot_k)
         looked = any(hook.active for hook in (*hooks, self.hook_pattern, self.hook_attn_scores))
-        normed = any(norm is not None and norm.hooked for norm in (self.q_norm, self.k_norm))
-        return not looked and not normed and position.halves_or_nothing
+        normed = all(norm is None or norm.is_plain_rms for norm in (self.q_norm, self.k_norm))
+        return self.kernel_knows and not looked and normed and type(position).turn in KNOWN_TURNS
 
     def _spelled_out(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, probability: float

@@ -9,19 +9,23 @@ from typing import Any
 import torch
 
 from lilliput.base.config import validate
-from lilliput.base.differences import apart
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import inner, read_object
-from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
-from lilliput.model.places import ByHead, Split, Turned, places, to_ours, to_theirs
+from lilliput.model.loading import load
+from lilliput.model.places import ByHead, Split, Turned, places, to_theirs
+from lilliput.model.plain import KINDS, altered, hooked
 from lilliput.model.stock import Stock
 from lilliput.model.transformer import Model
-from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes, write_tensors
+from lilliput.model.weights import write_tensors
 
 OWN = "lilliput"
 """The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
+READ_BACK_TOKENS = 8
+READ_BACK, READ_BACK_ROUNDED = 1e-4, 0.05
+"""By how much logits may differ when a folder is read back, as a share of the largest: of a model in fp32 on the CPU,
+which computes as the folder's reader does; and on a GPU or in another precision, where products are rounded."""
 
 _GATED = {"swiglu": "silu"}
 _PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
@@ -151,6 +155,7 @@ STOCK = (
         names=_LLAMA_NAMES,
         keys=_LLAMA_KEYS,
         fixed={"attention_bias": False},
+        also="window",
         absent={"head_dim": 128, "num_key_value_heads": 32, "sliding_window": 4096},
     ),
     Stock(
@@ -170,6 +175,7 @@ STOCK = (
         names=_NEOX_NAMES,
         keys=_NEOX_KEYS,
         fixed={"attention_bias": True},
+        also="rotary_fraction residual",
         base="gpt_neox.",
         always_biased=True,
         even=True,
@@ -184,6 +190,7 @@ STOCK = (
         names=_GPT2_NAMES,
         keys=_GPT2_KEYS,
         fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
+        also="rotary_fraction",
         base="transformer.",
         spellings={
             "hidden_size": "n_embd",
@@ -212,6 +219,12 @@ def stock_of(config: ModelConfig) -> Stock | None:
     return next((stock for stock in STOCK if not stock.misfits(config)), None)
 
 
+def refuses(model: Model) -> list[str]:
+    """Why no stock class computes exactly this model: its config's fields by class, then modules and tensors that no
+    class has, and active hooks, which no folder holds. Empty when one does."""
+    return [*huggingface_class(model.config)[1], *altered(model, KINDS), *hooked(model)]
+
+
 def to_huggingface(
     model: Model,
     folder: Path | str,
@@ -225,17 +238,26 @@ def to_huggingface(
 
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
+
+    Raises ModelError, before anything is written, for a model that is another than a new one of its config: no folder
+    can hold a module that was wrapped or replaced. With active hooks the folder is read back, since it cannot hold a
+    hook that changes logits.
     """
     folder = Path(folder)
+    if reasons := altered(model):
+        raise ModelError(
+            f"no folder can hold this model: {'; '.join(reasons)}",
+            "merge what was added into the weights first, or make it a part of the model with a field in ModelConfig",
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    config, stock = model.config, stock_of(model.config)
+    config, odd = model.config, altered(model, KINDS)
+    stock = None if odd else stock_of(config)
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
     state = dict(model.state_dict())
     if stock is None:
-        _, reasons = huggingface_class(config)
-        own["no_stock_class"] = reasons
+        own["no_stock_class"] = [*huggingface_class(config)[1], *odd]
         head = {"architectures": ["LilliputModel"], "model_type": OWN}
     else:
         head = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
@@ -243,6 +265,54 @@ def to_huggingface(
     write_tensors(folder, state)
     write_json(folder / "config.json", {**head, **ids, "use_cache": True, "dtype": dtype, OWN: own})
     write_json(folder / "generation_config.json", ids)
+    if hooked(model):
+        read_back(model, folder)
+
+
+def read_back(model: Model, folder: Path) -> None:
+    """Read the folder that was written of `model` and compare: every tensor to the last bit, and the logits of a few
+    tokens. Raises ModelError where they differ, or where the folder cannot be read."""
+    again, probe = from_huggingface(folder), _probe(model.config)
+    ours, theirs = model.state_dict(), again.state_dict()
+    unlike = [name for name in {**ours, **theirs} if not _same_bits(ours.get(name), theirs.get(name))]
+    if unlike:
+        raise ModelError(f"{folder}, read back: {len(unlike)} of {len(ours)} tensors differ, first {unlike[0]}")
+    logits, expected = _logits(again, probe), _logits(model, probe)
+    apart_by, size = float((logits - expected).abs().max()), float(expected.abs().max())
+    exact = model.embed.weight.device.type == "cpu" and model.embed.weight.dtype == torch.float32
+    if not apart_by <= (READ_BACK if exact else READ_BACK_ROUNDED) * max(1.0, size) and expected.isfinite().all():
+        hooks = f"; active: {', '.join(hooked(model))}" if hooked(model) else ""
+        raise ModelError(
+            f"{folder}, read back, is another model: logits differ by {apart_by:.2g} and reach {size:.2g}{hooks}",
+            "remove hooks that change what the model computes before it is saved" if hooks else None,
+        )
+
+
+def _same_bits(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    """Whether both are there with the same float32 numbers, NaN included."""
+    if one is None or other is None:
+        return False
+    a, b = (tensor.detach().float().cpu().contiguous().view(torch.int32) for tensor in (one, other))
+    return torch.equal(a, b)
+
+
+def _probe(config: ModelConfig) -> torch.Tensor:
+    """(1, T) int64: a few ids, spread over the vocabulary."""
+    length = min(READ_BACK_TOKENS, config.context_length)
+    return torch.arange(1, length + 1)[None] * 7919 % config.vocab_size
+
+
+def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
+    """(1, T, vocab_size) float32 on the CPU, without gradient, dropout and autocast; the model is left as it was."""
+    device, modes = model.embed.weight.device, [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            return model.logits(model(tokens.to(device))).float().cpu()
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -271,7 +341,7 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
         raise ModelError(error.message) from None
     own = inner(raw, OWN)
     if raw.get("model_type") == OWN:
-        return _load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
+        return load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
@@ -281,7 +351,7 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
-    return _load(folder, config, stock, say)
+    return load(folder, config, stock, say)
 
 
 def _classes(raw: Mapping[str, Any]) -> str:
@@ -290,57 +360,11 @@ def _classes(raw: Mapping[str, Any]) -> str:
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
-    """Our own config where it still says the same as the stock keys: it also knows what those cannot say."""
+    """Our own config where the stock keys still agree with it. Where they were edited since, their values count; and
+    ours for every field that they cannot express: leaving it out would be another model."""
+    fields = ModelConfig.model_fields
     silent = {"style", "init", "dropout"} | ({"bias"} if stock.always_biased else set())
-    agree = all(getattr(read, name) == getattr(ours, name) for name in ModelConfig.model_fields if name not in silent)
-    return ours if agree else read
-
-
-def _load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[[str], None]) -> Model:
-    """Build, check every shape against the files' headers, then fill."""
-    found = tensor_shapes(folder)
-    if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
-        say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
-        config = config.model_copy(update={"tied_embeddings": False})
-    check_stored(config, stored_bytes(found), str(folder / "config.json"))
-    full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
-    with torch.device("meta"):
-        blank = Model(full, seed=None).state_dict()
-    shapes = blank if stock is None else to_theirs(blank, stock.names, config)
-    names = {(name if stock is None else stock.known_as(name, found)): name for name in found}
-    _check(
-        folder, {name: tuple(t.shape) for name, t in shapes.items()}, {n: found[f][1] for n, f in names.items()}, stock
-    )
-    places_ = {names[name]: name for name in shapes}
-    theirs = {places_[name]: tensor.float() for name, tensor in read_tensors((f, found[f][0]) for f in places_)}
-    state = theirs if stock is None else to_ours(theirs, blank, stock.names, config)
-    if full.bias and not config.bias:
-        biases = [name for name in state if name.endswith((".attn.qkv.bias", ".out.bias", ".up.bias", ".down.bias"))]
-        if any(bool(state[name].any()) for name in biases):
-            config = full
-        else:
-            state = {name: tensor for name, tensor in state.items() if name not in biases}
-    model = Model(config, seed=None)
-    model.load_state_dict(state)
-    return model.eval()
-
-
-def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock) -> bool:
-    """Whether the files hold a head of the embeddings' shape with other numbers in it; transformers then unties too."""
-    ours = {stock.known_as(name, found): name for name in found}
-    pair = [ours.get(stock.names[name].names[0]) for name in ("embed.weight", "unembed.weight")]
-    if None in pair or found[str(pair[0])][1] != found[str(pair[1])][1]:
-        return False
-    read = dict(read_tensors((str(name), found[str(name)][0]) for name in pair))
-    return not torch.equal(read[str(pair[0])], read[str(pair[1])])
-
-
-def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
-    """Raise ModelError, with numbers, unless the tensors are those of the config."""
-    missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
-    if missing or unknown:
-        raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, {apart(missing, unknown)}")
-    for name, shape in wanted.items():
-        if found[name] != shape:
-            raise ModelError(f"{folder}: {name} is {list(found[name])}, but config.json asks for {list(shape)}")
+    edited = {name for name in fields if name in stock.fields and getattr(read, name) != getattr(ours, name)}
+    if not edited - silent:
+        return ours
+    return read.model_copy(update={name: getattr(ours, name) for name in fields if name not in stock.fields})

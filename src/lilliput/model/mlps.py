@@ -102,7 +102,9 @@ class SwiGLU(MLP):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate_up = self.gate_up(x)
-        if not (self.hook_pre.active or self.hook_pre_linear.active) and kernels.can_gate(gate_up):
+        # A subclass with another activation is not what the kernel computes.
+        gated = type(self).activate is SwiGLU.activate
+        if gated and not (self.hook_pre.active or self.hook_pre_linear.active) and kernels.can_gate(gate_up):
             return self.down(self.hook_post(kernels.swiglu(gate_up)))
         gate, up = gate_up.chunk(2, dim=-1)
         return self.down(self.hook_post(self.activate(self.hook_pre(gate)) * self.hook_pre_linear(up)))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.model import kernels
-from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role
+from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role, is_hooked
 
 
 class Norm(nn.Module):
@@ -36,6 +36,11 @@ class Norm(nn.Module):
     def hooked(self) -> bool:
         """Whether the scale is to be computed in the open instead of inside the fused kernel."""
         return self.hook_scale.active or self.hook_normalized.active
+
+    @property
+    def is_plain_rms(self) -> bool:
+        """Whether a kernel that is given the weight does what calling this norm does."""
+        return type(self) is RMSNorm and not self.hooked and not is_hooked(self)
 
 
 @NORMS.add("rms")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
+from torch.nn.modules import module as _torch
 
 from lilliput.base.errors import ModelError
 from lilliput.base.registry import Registry
@@ -112,6 +113,31 @@ class Part(nn.Module):
         return None
 
 
+HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+"""Where PyTorch keeps the hooks of a module."""
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a hook is set on this very module, or on all modules: code that does not call it must step aside."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or globally_hooked()
+    )
+
+
+def globally_hooked() -> bool:
+    """Whether PyTorch calls a hook for every module (torch.nn.modules.module.register_module_forward_hook)."""
+    return bool(
+        _torch._global_forward_hooks
+        or _torch._global_forward_pre_hooks
+        or _torch._global_backward_hooks
+        or _torch._global_backward_pre_hooks
+    )
+
+
 class Linear(nn.Linear):
     """nn.Linear, (..., inputs) -> (..., outputs), whose weights start unset: `initialise` or a checkpoint fills them,
     and nothing is drawn twice.
@@ -158,8 +184,8 @@ class HookPoint(nn.Identity):
 
     @property
     def active(self) -> bool:
-        """Whether anyone looks: what costs extra to compute is computed only then."""
-        return len(self._forward_hooks) > 0
+        """Whether a hook of any kind is set here: what costs extra to compute is computed only then."""
+        return is_hooked(self)
 
 
 def dropout(x: torch.Tensor, probability: float, training: bool) -> torch.Tensor:

@@ -27,9 +27,6 @@ class Position(nn.Module):
     """Whether only distances matter, so that segments need no positions of their own."""
     turns = False
     """Whether `turn` makes new tensors, which the backward pass keeps."""
-    halves_or_nothing = False
-    """Whether `turn` leaves its input alone or does what Rotary's does, so that the kernels can do it. A class that
-    has a `turn` of its own sets this to False again."""
 
     @staticmethod
     def parameters_of(config: ModelConfig) -> int:
@@ -52,8 +49,6 @@ class Position(nn.Module):
 @POSITIONS.add("learned")
 class Learned(Position):
     """One learned vector a position, added to the token's embedding."""
-
-    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -86,7 +81,6 @@ class Rotary(Position):
 
     relative = True
     turns = True
-    halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()

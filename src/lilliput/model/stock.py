@@ -9,8 +9,11 @@ from typing import Any
 from lilliput.base.config import validate
 from lilliput.base.errors import ModelError
 from lilliput.model.config import LARGEST, ModelConfig
+from lilliput.model.fields import Fields, known, unknown_fields
 from lilliput.model.places import Places
 
+_ANY_CLASS = ("style", "init", "rope_theta")
+"""Our fields that change no logits of a stock class, and the base of rotary angles, which `settings` writes."""
 _MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
 _INERT_KEYS = """
 architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
@@ -53,6 +56,7 @@ class Stock:
     aliases                    other names for its tensors
     spellings                  other spellings of its config keys, which win where both are given
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
+    also                       our further fields that `settings` writes with any value, or that its parts do not use
     """
 
     architecture: str
@@ -70,15 +74,18 @@ class Stock:
     aliases: Mapping[str, str] = field(default_factory=dict)
     spellings: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
+    also: str = ""
+
+    @property
+    def fields(self) -> Fields:
+        """The config fields that the class computes, each with its values; every other field is refused."""
+        keyed = {*self.keys.values(), *self.also.split(), *_ANY_CLASS} | ({"bias"} if self.always_biased else set())
+        keyed |= {"n_kv_heads", "d_head"} if self.even else set()
+        return {**known(" ".join(sorted(keyed))), **self.parts, "mlp": tuple(self.activations)}
 
     def misfits(self, config: ModelConfig) -> list[str]:
         """What of `config` this class cannot compute, in words; empty when it computes exactly that."""
-        allowed = {**self.parts, "mlp": tuple(self.activations)}
-        found = [
-            f"{name}={getattr(config, name)} (needs {' or '.join(str(value) for value in values)})"
-            for name, values in allowed.items()
-            if getattr(config, name) not in values
-        ]
+        found = unknown_fields(config, self.fields)
         if self.even and config.n_kv_heads != config.n_heads:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
         if self.even and config.n_heads * config.d_head != config.d_model:

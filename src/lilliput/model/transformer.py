@@ -14,7 +14,18 @@ from lilliput.model.attention import Cache
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
-from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, Part, dropout
+from lilliput.model.parts import (
+    ATTENTIONS,
+    MLPS,
+    NORMS,
+    POSITIONS,
+    Embedding,
+    HookPoint,
+    Linear,
+    Part,
+    dropout,
+    is_hooked,
+)
 from lilliput.model.positions import Position, Tables
 from lilliput.model.sight import CAUSAL, Seen, Sight, starts
 
@@ -129,12 +140,16 @@ class Model(nn.Module):
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
 
-        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole. In training,
-        `added_loss` is in it, once for each unit of weight.
+        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole, except where
+        the head is wrapped or hooked: that is called as it is. In training, `added_loss` is in it, once for each unit
+        of weight.
         """
-        total = linear_cross_entropy(
-            hidden.flatten(0, -2), self.output_matrix, targets.flatten(), weights.flatten().float()
-        )
+        each = weights.flatten().float()
+        if self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)):
+            logits = self.logits(hidden).flatten(0, -2)
+            total = F.cross_entropy(logits, targets.flatten(), reduction="none") @ each
+        else:
+            total = linear_cross_entropy(hidden.flatten(0, -2), self.output_matrix, targets.flatten(), each)
         added = self.added_loss()
         return total if added is None else total + weights.float().sum() * added
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from lilliput.base.damage import SEAL, set_aside, unsealed, write_sealed
 from lilliput.base.disk import FULL, no_room
-from lilliput.base.errors import CheckpointError, LilliputError, TrainingError
+from lilliput.base.errors import CheckpointError, LilliputError, ModelError, TrainingError
 from lilliput.base.files import read_json, sha256, sync, write_json
 from lilliput.base.reading import read_object
 from lilliput.runs.names import OPTIMIZER, STATE
@@ -34,7 +34,8 @@ class TrainerState:
 
 def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
     """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
-    checkpoints as they were and raises DiskError."""
+    checkpoints as they were and raises DiskError. `write_model` reads back what it wrote; where it finds another model,
+    and raises ModelError, the checkpoint does not count: CheckpointError is raised, and the earlier ones stay."""
     final = run.checkpoint(step)
     partial = final.with_name(final.name + ".tmp")
     try:
@@ -48,6 +49,9 @@ def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise _cannot_write(run, final, error, state) from error
+    except ModelError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(f"{final} does not count: {error.message}{_last_good(run)}", error.hint) from error
     return final
 
 
@@ -78,9 +82,13 @@ def _put(partial: Path, final: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerState) -> LilliputError:
+def _last_good(run: RunFolder) -> str:
     kept = run.steps()
-    rest = f"; the last good checkpoint is step {kept[-1]:,}" if kept else "; there is no earlier checkpoint"
+    return f"; the last good checkpoint is step {kept[-1]:,}" if kept else "; there is no earlier checkpoint"
+
+
+def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerState) -> LilliputError:
+    rest = _last_good(run)
     numbers = [error.errno] if isinstance(error, OSError) else [n for n in FULL if f"os error {n})" in str(error)]
     for number in numbers:
         if number in FULL:

@@ -1,0 +1,68 @@
+"""Loading: a model of a config, filled from a folder's tensors after their shapes were checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lilliput.base.differences import apart
+from lilliput.base.errors import ModelError
+from lilliput.model.bounds import check_stored
+from lilliput.model.config import ModelConfig
+from lilliput.model.places import to_ours, to_theirs
+from lilliput.model.stock import Stock
+from lilliput.model.transformer import Model
+from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes
+
+
+def load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[[str], None]) -> Model:
+    """Build, check every shape against the files' headers, then fill."""
+    found = tensor_shapes(folder)
+    if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
+        say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
+        config = config.model_copy(update={"tied_embeddings": False})
+    check_stored(config, stored_bytes(found), str(folder / "config.json"))
+    full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
+    with torch.device("meta"):
+        blank = Model(full, seed=None).state_dict()
+    shapes = blank if stock is None else to_theirs(blank, stock.names, config)
+    names = {(name if stock is None else stock.known_as(name, found)): name for name in found}
+    _check(
+        folder, {name: tuple(t.shape) for name, t in shapes.items()}, {n: found[f][1] for n, f in names.items()}, stock
+    )
+    places_ = {names[name]: name for name in shapes}
+    theirs = {places_[name]: tensor.float() for name, tensor in read_tensors((f, found[f][0]) for f in places_)}
+    state = theirs if stock is None else to_ours(theirs, blank, stock.names, config)
+    if full.bias and not config.bias:
+        biases = [name for name in state if name.endswith((".attn.qkv.bias", ".out.bias", ".up.bias", ".down.bias"))]
+        if any(bool(state[name].any()) for name in biases):
+            config = full
+        else:
+            state = {name: tensor for name, tensor in state.items() if name not in biases}
+    model = Model(config, seed=None)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock) -> bool:
+    """Whether the files hold a head of the embeddings' shape with other numbers in it; transformers then unties too."""
+    ours = {stock.known_as(name, found): name for name in found}
+    pair = [ours.get(stock.names[name].names[0]) for name in ("embed.weight", "unembed.weight")]
+    if None in pair or found[str(pair[0])][1] != found[str(pair[1])][1]:
+        return False
+    read = dict(read_tensors((str(name), found[str(name)][0]) for name in pair))
+    return not torch.equal(read[str(pair[0])], read[str(pair[1])])
+
+
+def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
+    """Raise ModelError, with numbers, unless the tensors are those of the config."""
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
+    if missing or unknown:
+        raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, {apart(missing, unknown)}")
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise ModelError(f"{folder}: {name} is {list(found[name])}, but config.json asks for {list(shape)}")
