@@ -210,9 +210,9 @@ def computed(backends: Backends, name: str, model: Model) -> bool:
         logits = getattr(backends, name)(model)
     except Refused:
         return False
-    # llama.cpp looks GELU up in a table of half-precision numbers
-    error = 1e-3 if name == "gguf" else 3e-4
-    torch.testing.assert_close(logits(), plain(model), atol=error, rtol=1e-3, msg=lambda text: f"{name}: {text}")
+    # A GGUF file names no form of GELU: its readers take one form for each class, as Gguf.notes states.
+    atol = 5e-3 if name == "gguf" and model.config.mlp.startswith("gelu") else 3e-4
+    torch.testing.assert_close(logits(), plain(model), atol=atol, rtol=1e-3, msg=lambda text: f"{name}: {text}")
     return True
 
 
