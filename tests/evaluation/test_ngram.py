@@ -185,8 +185,8 @@ def test_on_real_stories_longer_contexts_predict_better(shared_data, split):
 def test_the_cap_counts_that_many_tokens_of_documents_drawn_by_the_seed(split):
     train, held_out = split([d.tolist() for d in skewed(200, 12, 1)]), FixedSet(skewed(20, 12, 2), 100)
     drawn = list(ngram._training_documents(train, 500, seed=0))
-    assert sum(map(len, drawn)) == 500
-    assert [d.tolist() for d in drawn[:9]] != [train.document(i).tolist() for i in range(9)]
+    assert sum(len(ids) for ids, _ in drawn) == 500
+    assert [ids.tolist() for ids, _ in drawn[:9]] != [train.document(i).tolist() for i in range(9)]
     one, same, other = (baselines(train, held_out, 12, max_tokens=500, seed=s) for s in (0, 0, 1))
     assert one == same
     assert one != other

@@ -21,6 +21,7 @@ from lilliput.base.reading import read_object
 from lilliput.data.curation import Curation
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
+from lilliput.data.rows import Encoded
 from lilliput.evaluation.bits_per_byte import FixedSet, Score
 from lilliput.evaluation.ngram import training_ngrams
 from lilliput.evaluation.sources import SourceScores, ngram_sources, parts, score_sources
@@ -129,13 +130,15 @@ def _sets(
 def _encoded(teller: Storyteller, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
     """Documents as the model reads them; with `max_tokens`, whole ones from the first on until that many are
     reached."""
-    rows = [row.ids for row in teller.objective.encode(documents, teller.tokenizer)]
+    encoded = [
+        [row] if isinstance(row, Encoded) else row for row in teller.objective.encode(documents, teller.tokenizer)
+    ]
     if max_tokens is not None:
-        seen = np.cumsum([0, *map(len, rows)])
+        seen = np.cumsum([0, *(sum(len(each.ids) for each in rows) for rows in encoded)])
         kept = max(1, int((seen[:-1] < max_tokens).sum()))
-        rows, documents = rows[:kept], documents[:kept]
+        encoded, documents = encoded[:kept], documents[:kept]
     size = sum(document.size for document in documents)
-    return FixedSet([np.array(ids, dtype=np.int64) for ids in rows], size)
+    return FixedSet.of([each for rows in encoded for each in rows], teller.tokenizer.token_bytes(), size)
 
 
 def source_of(document_id: str) -> str:

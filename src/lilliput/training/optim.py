@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,9 @@ from torch import nn
 from lilliput.base.errors import CheckpointError
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
+
+OBJECTIVE = "objective."
+"""What the names of an objective's own parameters begin with."""
 
 
 @dataclass(slots=True)
@@ -65,9 +69,15 @@ class Optimizers:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
 
-def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Optimizers:
+def build(
+    model: nn.Module,
+    config: OptimizerConfig,
+    bf16: bool = False,
+    modules: Mapping[str, nn.Module] | None = None,
+) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16."""
+    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16. `modules` are an
+    objective's own: their parameters take AdamW steps, and their matrices decay."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }
@@ -84,12 +94,19 @@ def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Opti
             else tables
         )
         place.append(parameter)
+    heads: list[torch.Tensor] = []
+    for own, module in (modules or {}).items():
+        for name, parameter in module.named_parameters(prefix=f"{OBJECTIVE}{own}"):
+            if parameter.requires_grad and parameter not in names:
+                names[parameter] = name
+                (vectors if parameter.ndim < 2 else heads).append(parameter)
 
     rate, decay = config.learning_rate, config.weight_decay
     table_decay = decay if config.decay_embeddings else 0.0
     plain = [
         (embedding, table_decay, config.embedding_learning_rate or rate),
         (tables, table_decay, rate),
+        (heads, decay, rate),
         (vectors, 0.0, rate),
     ]
     optimizers: list[torch.optim.Optimizer] = []

@@ -51,7 +51,7 @@ def choose(
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
     say(f"{device.type}, {counted(threads)}, {precision.reason}")
-    length = sample().tokens.shape[1]
+    length = sample().length
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
     settings = Settings(precision.name, False, rows, threads)
@@ -83,7 +83,7 @@ def _fitting(model: Model, objective: Objective, batch: Batch, settings: Setting
             del moments
             return settings
     raise TrainingError(
-        f"not even one row of {batch.tokens.shape[1]} tokens fits into the device's memory",
+        f"not even one row of {batch.length} tokens fits into the device's memory",
         "try train.activation_checkpointing=true, a shorter model.context_length or a smaller model.style",
     )
 
@@ -115,7 +115,7 @@ def _eager_seconds(model: Model, objective: Objective, batch: Batch, settings: S
     for _ in range(2):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
-            loss = objective.loss(model, objective.prepare(model, parts[0].to(device)))
+            loss = objective.loss(objective.prepared(parts[0].to(device)))
         loss.total.backward()
         loss.total.item()
         best = min(best, time.perf_counter() - began)
