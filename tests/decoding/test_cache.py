@@ -8,7 +8,7 @@ from lilliput.decoding.cache import KVCache
 
 
 class Shape:
-    n_layers, n_kv_heads, d_head, window = 2, 3, 4, None
+    n_layers, n_kv_heads, d_head = 2, 3, 4
 
 
 SHAPE = cast(Any, Shape)
@@ -27,13 +27,11 @@ def store(cache, keys):
 def test_every_layer_gets_back_all_that_it_stored():
     cache = KVCache(SHAPE, 2, 10)
     first, second = block(2, 5, 0), block(2, 2, 1)
-    (where, end, mask), seen = store(cache, first)
-    assert (where, end, mask) == (slice(0, 5), 5, None)
+    (where, end), seen = store(cache, first)
+    assert (where, end) == (slice(0, 5), 5)
     cache.advance(5)
-    (where, end, mask), seen = store(cache, second)
+    (where, end), seen = store(cache, second)
     assert (where, end) == (slice(5, 7), 7)
-    assert mask is not None
-    assert mask[0, 0].tolist() == [[True] * 6 + [False], [True] * 7]
     for layer, (k, v) in enumerate(seen):
         assert torch.equal(k, torch.cat([first, second], 2) + layer)
         assert torch.equal(v, -k)
@@ -56,12 +54,10 @@ def test_rows_of_different_lengths_go_on_each_from_its_own_end():
     held, more = block(2, 5, 0), block(2, 2, 1)
     store(cache, held)
     cache.advance([2, 5])
-    (where, end, mask), seen = store(cache, more)
+    (where, end), seen = store(cache, more)
     assert end == 7
     assert isinstance(where, torch.Tensor)
     assert where.tolist() == [[2, 3], [5, 6]]
-    assert mask is not None
-    assert mask[:, 0].sum(-1).tolist() == [[3, 4], [6, 7]]
     for layer, (k, v) in enumerate(seen):
         assert torch.equal(k[0, :, :4], torch.cat([held[0, :, :2], more[0]], 1) + layer)
         assert torch.equal(k[1], torch.cat([held[1], more[1]], 1) + layer)
@@ -85,15 +81,3 @@ def test_rows_join_and_leave_and_keep_their_contents():
     for layer, (k, v) in enumerate(seen):
         assert torch.equal(k[:, :, :4], held[[2, 2], :, :4] + layer)
         assert torch.equal(v[:, :, :4], -k[:, :, :4])
-
-
-def test_a_window_hides_what_is_too_far_back():
-    cache = KVCache(cast(Any, type("Windowed", (Shape,), {"window": 3})), 1, 8)
-    assert cache.places(3)[2] is None
-    mask = cache.places(5)[2]
-    assert mask is not None
-    assert mask[0, 0, 4].tolist() == [False, False, True, True, True]
-    cache.advance(5)
-    mask = cache.places(1)[2]
-    assert mask is not None
-    assert mask.flatten().tolist() == [False] * 3 + [True] * 3

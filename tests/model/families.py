@@ -16,6 +16,7 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "story": ("Qwen3ForCausalLM", {}),
     "story_grouped": ("Qwen3ForCausalLM", {"n_kv_heads": 2, "d_head": 16}),
     "story_window": ("Qwen3ForCausalLM", {"window": 5}),
+    "story_window_layers": ("Qwen3ForCausalLM", {"window": 3, "window_layers": (1,)}),
     "llama": ("LlamaForCausalLM", {"qk_norm": False}),
     "llama_grouped_biased": ("LlamaForCausalLM", {"qk_norm": False, "n_kv_heads": 1, "bias": True}),
     "mistral": ("MistralForCausalLM", {"qk_norm": False, "window": 5, "n_kv_heads": 2}),

@@ -9,6 +9,7 @@ from lilliput.base.errors import ModelError
 from lilliput.base.files import sha256
 from lilliput.decoding.cache import KVCache
 from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config, gradients, on, stirred, tokens
 
@@ -36,8 +37,8 @@ def test_no_look_into_the_future(family):
     assert (reach[1] == 0).all()
     assert (reach[0, 10:] == 0).all()
     assert (reach[0, 9:10] > 0).all()
-    # Each layer looks back window - 1 positions further.
-    first = 0 if model.config.window is None else max(0, 9 - model.config.n_layers * (model.config.window - 1))
+    # Each layer looks back window - 1 positions further, or to the beginning.
+    first = max(0, 9 - sum(20 if window is None else window - 1 for window in model.config.windows))
     assert (reach[0, :first] == 0).all()
     assert (reach[0, first:10] > 0).all()
 
@@ -102,7 +103,7 @@ def test_rows_of_different_lengths_do_not_see_padding(family):
 def test_segments_equal_separate_documents(family):
     model, ids = stirred(family), tokens(2, 20)
     segments = torch.tensor([[0] * 6 + [1] * 9 + [-1] * 5, [3] * 20])
-    packed = model(ids, segments=segments)
+    packed = model(ids, Sight(segments=segments))
     torch.testing.assert_close(packed[0, :6], model(ids[:1, :6])[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(packed[0, 6:15], model(ids[:1, 6:15])[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(packed[1], model(ids[1:])[0], atol=1e-5, rtol=1e-5)
@@ -206,7 +207,7 @@ def test_rotary_reaches_past_the_context_and_learned_says_so():
 def test_segments_and_a_cache_exclude_each_other():
     model, ids = stirred("story"), tokens()
     with pytest.raises(ModelError, match="together"):
-        model(ids, segments=torch.zeros_like(ids), cache=KVCache(model.config, 2, 20))
+        model(ids, Sight(segments=torch.zeros_like(ids)), cache=KVCache(model.config, 2, 20))
 
 
 def test_dropout_acts_in_training_only():

@@ -182,10 +182,11 @@ def test_shapes_without_a_stock_class_say_why(changes, said):
         ({"hidden_size": None}, "lacks the key 'hidden_size'"),
         ({"hidden_size": "wide"}, "hidden_size=.*a whole number from 1"),
         (
-            {"layer_types": ["full_attention", "sliding_attention"]},
-            r"several kinds, or not 2: layer_types\[1\]: 'sliding_attention', not 'full_attention'",
+            {"layer_types": ["full_attention", "chunked_attention"]},
+            "layer_types=.*chunked.* supported: full_attention or",
         ),
-        ({"layer_types": ["full_attention"] * 3}, r"not 2: layer_types\[2\]: 'full_attention', not nothing"),
+        ({"layer_types": ["full_attention"] * 3}, "layer_types=.* supported: one for each of 2 layers"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types=sliding_att.*use_sliding_window"),
         ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )

@@ -16,6 +16,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.base.machine import compiler
 from lilliput.model import kernels
 from lilliput.model.kernels import attention, library, rows
+from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from tests.model.families import FAMILIES, config, gradients, stirred, tokens
 
@@ -33,11 +34,12 @@ class Case:
     grad: torch.Tensor
     norms: tuple[torch.Tensor, torch.Tensor] | None = None
     tables: tuple[torch.Tensor, torch.Tensor] | None = None
+    first: torch.Tensor | None = None
 
     def ours(self, dropout: float = 0.0) -> list[torch.Tensor]:
         """The result, the gradient of qkv, and those of the norms."""
         out = kernels.causal_attention(
-            self.qkv, self.heads, norms=self.norms, eps=1e-5, tables=self.tables, dropout=dropout
+            self.qkv, self.heads, norms=self.norms, eps=1e-5, tables=self.tables, dropout=dropout, first=self.first
         )
         return [out.detach(), *torch.autograd.grad(out, (self.qkv, *(self.norms or ())), self.grad)]
 
@@ -64,7 +66,10 @@ class Case:
             )
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
         if factors is None:
-            out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            mask = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).tril()[None, None]
+            if self.first is not None:
+                mask = mask & (torch.arange(q.shape[2]) >= self.first[:, None, :, None])
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
         else:
             k, v = (x.repeat_interleave(self.heads // self.shared, 1) for x in (k, v))
             later = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
@@ -102,6 +107,44 @@ def test_attention_and_its_gradients_are_the_plain_ones(rows, length, heads, wid
     case = _case(rows, length, heads[0], heads[1], width, normed=normed, half=int(width // 2 * turned))
     for one, other in zip(case.ours(), case.plain(), strict=True):
         torch.testing.assert_close(one, other.float(), atol=2e-5 * (1 + other.abs().max().item()), rtol=1e-4)
+
+
+@needs_compiler
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 150),
+    st.sampled_from([(1, 1), (4, 2)]),
+    st.integers(1, 70),
+    st.booleans(),
+    st.one_of(st.none(), st.integers(1, 150)),
+    st.lists(st.integers(0, 149), max_size=6),
+    st.booleans(),
+)
+def test_attention_begins_where_each_position_begins_to_see(length, heads, width, normed, window, cuts, one_for_all):
+    """A window and documents that begin at `cuts`, in the second of two rows or in both."""
+    case = _case(2, length, heads[0], heads[1], width, normed=normed, half=width // 2)
+    numbers = torch.tensor([[0] * length, [sum(cut <= at for cut in cuts) for at in range(length)]])
+    sight = Sight(window=window, segments=numbers[1:].expand(2, -1) if one_for_all else numbers)
+    case.first = sight.at(slice(0, length), length, numbers.device).first
+    for one, other in zip(case.ours(), case.plain(), strict=True):
+        torch.testing.assert_close(one, other.float(), atol=2e-5 * (1 + other.abs().max().item()), rtol=1e-4)
+
+
+@needs_compiler
+def test_attention_from_position_0_on_is_the_same_to_the_bit_as_without_a_first():
+    case = _case(2, 70, 4, 2, 32, normed=True, half=8)
+    plain = case.ours()
+    case.first = torch.zeros(1, 70, dtype=torch.int32)
+    assert all(torch.equal(one, other) for one, other in zip(case.ours(), plain, strict=True))
+
+
+@needs_compiler
+def test_attention_refuses_a_first_that_is_later_than_its_position():
+    case = _case(1, 5, 1, 1, 4)
+    for wrong in ([0, 2, 0, 0, 0], [0, 0, -1, 0, 0], [0, 0, 0, 0]):
+        case.first = torch.tensor([wrong], dtype=torch.int32)
+        with pytest.raises(ValueError, match="first"):
+            case.ours()
 
 
 @needs_compiler
@@ -285,7 +328,7 @@ def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch
     for module in (attention, rows):
         monkeypatch.setattr(module, "call", lambda name, *rest: calls.append(name) or called(name, *rest))
     ours = _loss_and_gradients(model, precision)
-    assert ("attention_backward" in calls) == (config(family).window is None)
+    assert "attention_backward" in calls
     assert ("swiglu_backward" in calls) == (config(family).mlp == "swiglu")
     assert ("rms_norm_backward" in calls) == (config(family).norm == "rms")
     assert "softmax_gradient" in calls

@@ -128,7 +128,8 @@ def test_qwen3_windows_the_layers_that_transformers_windows(windowed, tmp_path):
     assert equal_or_refused(tmp_path, "layer_types") == "equal"
     assert from_huggingface(tmp_path).config.window == (None if windowed else 4)
     path.write_text(json.dumps({**written, **changes, "max_window_layers": 1}))
-    assert equal_or_refused(tmp_path, "layer_types") == "refused"
+    assert equal_or_refused(tmp_path, "layer_types") == "equal"
+    assert from_huggingface(tmp_path).config.window_layers == (1,)
 
 
 def test_a_key_that_nobody_knows_is_refused_and_one_that_says_nothing_is_not(tmp_path):

@@ -21,7 +21,14 @@ CHANGES = 300
 def right(name: str) -> dict[str, torch.Tensor]:
     """Tensors that the kernel takes, by name; those that need a gradient ask for it."""
     tensors = {
-        "attention": {"qkv": (2, 5, 8, 6), "q_norm": (6,), "k_norm": (6,), "cos": (5, 1, 2), "sin": (5, 1, 2)},
+        "attention": {
+            "qkv": (2, 5, 8, 6),
+            "q_norm": (6,),
+            "k_norm": (6,),
+            "cos": (5, 1, 2),
+            "sin": (5, 1, 2),
+            "first": (2, 5),
+        },
         "swiglu": {"gate_up": (3, 4, 10)},
         "rms_norm": {"x": (3, 4, 10), "weight": (10,)},
         "dropout": {"x": (3, 4, 10)},
@@ -31,6 +38,8 @@ def right(name: str) -> dict[str, torch.Tensor]:
     made = {key: torch.rand(shape) for key, shape in tensors.items()}
     if name == "head":
         made["targets"] = torch.randint(11, (7,))
+    if name == "attention":
+        made["first"] = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 3, 4]], dtype=torch.int32)
     if name == "add":
         made["product"] = made["product"].bfloat16()
     return made
@@ -38,7 +47,9 @@ def right(name: str) -> dict[str, torch.Tensor]:
 
 def attend(x: dict[str, torch.Tensor], heads: int = 4, dropout: float = 0.2) -> torch.Tensor:
     tables, norms = (x["cos"], x["sin"]), (x["q_norm"], x["k_norm"])
-    return kernels.causal_attention(x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout)
+    return kernels.causal_attention(
+        x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout, first=x["first"]
+    )
 
 
 CALLS: dict[str, Callable[[dict[str, torch.Tensor]], torch.Tensor | None]] = {
@@ -100,6 +111,7 @@ TAKEN = {
     ("swiglu", "gate_up"): {"fewer", "another dimension", "strided", "turned"},
     ("rms_norm", "x"): {"fewer", "another dimension", "strided", "turned"},
     ("dropout", "x"): {"shorter", "fewer", "another dimension", "strided", "turned"},
+    ("attention", "first"): {"meta", "int32", "strided", "turned"},
     ("attention", "qkv"): {"fewer", "strided", "turned"},
     ("head", "logits"): {"shorter"},  # where the targets are below
     ("head", "targets"): {"turned"},
@@ -127,7 +139,7 @@ def plainly_wrong() -> dict[str, Callable[[], object]]:
         cases[f"head: target {target}"] = lambda t=targets: CALLS["head"](right("head") | {"targets": t})
     operators = torch.ops.lilliput
     qkv, out, sums = torch.rand(2, 5, 8, 6), torch.rand(2, 5, 4, 6), torch.rand(2, 4, 5)
-    given = (None, None, 0.0, None, None, 0.0, None)
+    given = (None, None, 0.0, None, None, 0.0, None, None)
     for name, parts in {
         "out": (out[:1], sums, out),
         "sums": (out, sums[:, :2], out),
@@ -137,7 +149,10 @@ def plainly_wrong() -> dict[str, Callable[[], object]]:
         cases[f"attention backward: {name}"] = lambda p=parts: operators.causal_attention_backward(qkv, 4, *given, *p)
     cases["attention: one norm"] = lambda: operators.causal_attention(qkv, 4, out[0, 0, 0], *given[1:])
     cases["attention: one table"] = lambda: operators.causal_attention(qkv, 4, *given[:3], sums[0, :, :2], *given[4:])
-    cases["attention: no seed"] = lambda: operators.causal_attention(qkv, 4, *given[:5], 0.5, None)
+    cases["attention: no seed"] = lambda: operators.causal_attention(qkv, 4, *given[:5], 0.5, None, None)
+    for wrong in ([0, 2, 0, 0, 0], [0, 0, 0, 0, -1], [0, 0, 0, 0, 2**31 - 1]):
+        first = torch.tensor([wrong] * 2, dtype=torch.int32)
+        cases[f"attention: first {wrong}"] = lambda f=first: attend(right("attention") | {"first": f})
     cases["dropout: two seeds"] = lambda: operators.dropout(qkv, 0.5, torch.tensor([1, 2]))
     return cases
 

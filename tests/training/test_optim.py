@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from lilliput.base.errors import CheckpointError
+from lilliput.base.errors import CheckpointError, ModelError
 from lilliput.model.config import ModelConfig
+from lilliput.model.parts import Role, roles
 from lilliput.model.transformer import Model
 from lilliput.training import muon, optim
 from lilliput.training.config import OptimizerConfig
@@ -71,12 +72,11 @@ def test_muon_equals_torchs_muon(bf16: bool) -> None:
 def test_muon_treats_stacked_matrices_as_separate_ones() -> None:
     fused = nn.Parameter(torch.randn(12, 8, generator=torch.Generator().manual_seed(0)))
     apart = [nn.Parameter(part.clone()) for part in fused.detach().split([4, 8])]
-    fused.parts = [4, 8]  # type: ignore[attr-defined]
     grad = torch.randn(12, 8, generator=torch.Generator().manual_seed(1))
     fused.grad = grad
     for parameter, part in zip(apart, grad.split([4, 8]), strict=True):
         parameter.grad = part.clone()
-    Muon([fused]).step()
+    Muon([fused], stacked={fused: (4, 8)}).step()
     Muon(apart).step()
     assert torch.allclose(fused, torch.cat([p.detach() for p in apart]), atol=1e-6)
 
@@ -142,7 +142,35 @@ def test_factor_scales_every_group() -> None:
 
 def test_fused_matrices_of_the_model_say_what_they_hold() -> None:
     config = ModelConfig(d_model=32, n_layers=1, n_heads=4, n_kv_heads=2, d_mlp=48, vocab_size=16)
-    block = Model(config).blocks[0]
-    assert block.attn.qkv.weight.parts == (32, 16, 16)  # type: ignore[union-attr]
-    assert block.mlp.gate_up.weight.parts == (48, 48)  # type: ignore[union-attr]
-    assert block.attn.out.weight.parts == (32,)  # type: ignore[union-attr]
+    known = roles(Model(config))
+    assert known["blocks.0.attn.qkv.weight"].stacked == (32, 16, 16)
+    assert known["blocks.0.mlp.gate_up.weight"].stacked == (48, 48)
+    assert known["blocks.0.attn.out.weight"] == Role("matrix", writes=True)
+    assert known["embed.weight"].kind == "embedding"
+    assert {known[name].kind for name in known if name not in ("embed.weight",) and "blocks" not in name} == {
+        "table",
+        "vector",
+    }
+
+
+def test_muon_steps_each_matrix_of_a_weight_of_experts() -> None:
+    experts = nn.Parameter(torch.randn(3, 12, 8, generator=torch.Generator().manual_seed(0)))
+    apart = [nn.Parameter(part.clone()) for expert in experts.detach() for part in expert.split([4, 8])]
+    experts.grad = torch.randn(3, 12, 8, generator=torch.Generator().manual_seed(1))
+    for parameter, part in zip(apart, (p for e in experts.grad for p in e.split([4, 8])), strict=True):
+        parameter.grad = part.clone()
+    Muon([experts], stacked={experts: (4, 8)}).step()
+    Muon(apart).step()
+    assert torch.allclose(experts.flatten(0, 1), torch.cat([p.detach() for p in apart]), atol=1e-6)
+    with pytest.raises(ValueError, match="shape"):
+        Muon([nn.Parameter(torch.zeros(4))])
+
+
+def test_a_parameter_that_nobody_answers_for_is_refused() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(3, 3))
+
+    with pytest.raises(ModelError, match=r"Odd does not answer .*'inner\.table'.*\n.*roles"):
+        optim.build(nn.ModuleDict({"inner": Odd()}), OptimizerConfig())

@@ -13,6 +13,7 @@ from lilliput.base.errors import TrainingError
 from lilliput.base.machine import can_compile
 from lilliput.data.rows import Rows
 from lilliput.model.config import ModelConfig
+from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.objective import Batch, Loss
@@ -436,7 +437,7 @@ def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
         found = []
         for _ in range(20):
             model.zero_grad(set_to_none=True)
-            view.loss(view(tokens, segments), tokens, weights).backward()
+            view.loss(view(tokens, Sight(segments=segments)), tokens, weights).backward()
             found.append({name: parameter.grad for name, parameter in model.named_parameters()})
     finally:
         torch.set_num_threads(before)

@@ -125,7 +125,8 @@ def _attention(config: ModelConfig) -> str:
     if config.qk_norm:
         parts.append("QK-norm")
     if config.window is not None:
-        parts.append(f"window {config.window}")
+        layers = "" if config.window_layers is None else f" in layers {', '.join(map(str, config.window_layers))}"
+        parts.append(f"window {config.window}{layers}")
     return ", ".join(parts)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from lilliput.base.errors import ModelError
-from lilliput.model.attention import visible
 from lilliput.model.positions import Where
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ class KVCache:
         # Zeros, because what is not to be looked at still counts 0 times what it is, which must be a number.
         self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
         self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
-        self.window = config.window
         self.lengths = [0] * batch
         self._at: slice | tuple[torch.Tensor, slice, torch.Tensor] = slice(0, 0)
         self._end = 0
@@ -51,11 +49,9 @@ class KVCache:
         """Rows in use."""
         return len(self.lengths)
 
-    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]:
-        """Where the next `new` positions of every row stand: their positions, one more than the last of them, and
-        what each sees ((1 or B, 1, new, end) bool; None: all earlier ones). Raises ModelError where there is no room
-        and for lengths that no text has.
-        """
+    def places(self, new: int) -> tuple[Where, int]:
+        """Where the next `new` positions of every row stand, and one more than the last of them. Raises ModelError
+        where there is no room and for lengths that no text has."""
         if not self.lengths or min(self.lengths) < 0 or self.batch > self.room:
             raise ModelError(
                 f"a key-value cache with room for {self.room} texts has none of the lengths {self.lengths}"
@@ -69,12 +65,10 @@ class KVCache:
             )
         if min(self.lengths) == past:
             self._at = slice(past, end)
-            if (new == 1 or past == 0) and (self.window is None or end <= self.window):
-                return self._at, end, None
-            return self._at, end, visible(torch.arange(past, end, device=device)[None], end, self.window)
+            return self._at, end
         at = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(new, device=device)
         self._at = (torch.arange(self.batch, device=device)[:, None], slice(None), at)
-        return at, end, visible(at, end, self.window)
+        return at, end
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Store k and v (B, Hkv, T, d) where `places` said; return views of all positions, (B, Hkv, end, d). What a

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.base.errors import ConfigError
+from lilliput.model.parts import roles
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -51,10 +52,17 @@ class Int8Linear(nn.Module):
 
 def quantised(model: Model) -> Model:
     """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
-    shared with the original. Raises ConfigError for another device."""
+    shared with the original. Raises ConfigError for another device, and for a matrix that is in no linear map."""
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
+    linear = {place for place, module in model.named_modules() if isinstance(module, nn.Linear)}
+    odd = [n for n, role in roles(model).items() if role.kind == "matrix" and n.rpartition(".")[0] not in linear]
+    if odd:
+        raise ConfigError(
+            f"int8 is for linear maps, and '{odd[0]}' is a matrix that a part of its own kind multiplies with",
+            "generate without int8",
+        )
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     made = copy.deepcopy(model, shared)
     with torch.no_grad():

@@ -7,9 +7,10 @@ them. Prompts and everything else go to the model itself.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,12 +22,13 @@ from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.native import build
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.int8 import Int8Linear
+from lilliput.model.attention import Attention, Cache
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
 from lilliput.model.positions import Learned, Rotary
-
-if TYPE_CHECKING:
-    from lilliput.model.transformer import Block, Model
+from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.stand_in import StandIn
+from lilliput.model.transformer import Block, Model
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
@@ -42,7 +44,7 @@ def native(model: Model) -> Model:
     say, on another device or in another precision, and where there is no C++ compiler; ModelError for weights whose
     shapes or types are not those of its config. What a call gives that native.cpp cannot read goes to the model.
     """
-    return cast("Model", _Native(model))
+    return _Native(model)
 
 
 def why_not(model: Model) -> str | None:
@@ -51,8 +53,9 @@ def why_not(model: Model) -> str | None:
     if first.device.type != "cpu" or first.dtype != torch.float32:
         kind = str(first.dtype).removeprefix("torch.")
         return f"they compute in float32 on a CPU, and the model is {kind} on {first.device}"
-    blocks = [cast("Block", block) for block in model.blocks]
+    blocks = [cast(Block, block) for block in model.blocks]
     parts = [(type(model.position), (Learned, Rotary))]
+    parts += [(type(block.attn), (Attention,)) for block in blocks]
     parts += [(type(block.mlp), MLPS) for block in blocks] + [
         (type(block.ln1), (RMSNorm, LayerNorm)) for block in blocks
     ]
@@ -61,6 +64,8 @@ def why_not(model: Model) -> str | None:
             return f"native.cpp does not know the part {part.__name__}"
     if len({type(block.mlp) for block in blocks}) > 1:
         return "native.cpp does not know blocks that are not alike"
+    if len({*model.config.windows}) > 1:
+        return "native.cpp does not know windows by layer"
     return None if machine.compiler() else "there is no C++ compiler"
 
 
@@ -101,14 +106,15 @@ def library() -> ctypes.CDLL:
 # ---------------------------------------------------------------------------- the stand-in
 
 
-class _Native:
+class _Native(StandIn):
     def __init__(self, model: Model):
+        super().__init__(model)
         reason = why_not(model)
         if reason:
             raise ConfigError(f"native steps are not for this model: {reason}", "tell it without them")
-        self._model, self._library = model, library()
+        self._library = library()
         self._kept: list[torch.Tensor] = []  # all that native.cpp points to
-        self._layers = [self._layer(cast("Block", block)) for block in model.blocks]
+        self._layers = [self._layer(cast(Block, block)) for block in model.blocks]
         self._shape = self._all_but_layers()
         head, config = model.embed if model.unembed is None else model.unembed, model.config
         self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
@@ -118,18 +124,23 @@ class _Native:
         turns = isinstance(model.position, Rotary)
         self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
 
-    def __call__(
-        self, tokens: torch.Tensor, segments: torch.Tensor | None = None, cache: KVCache | None = None
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        sight: Sight = CAUSAL,
+        cache: Cache | None = None,
+        blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        if cache is None or segments is not None or tokens.numel() > self._most or not self._can_read(tokens, cache):
-            return self._model(tokens, segments=segments, cache=cache)
-        (batch, new), width = tokens.shape, self._model.config.d_model
+        plain = sight is not CAUSAL or blocks is not None or tokens.numel() > self._most
+        if plain or not isinstance(cache, KVCache) or not self._can_read(tokens, cache):
+            return self.stands_for(tokens, sight, cache, blocks)
+        (batch, new), width = tokens.shape, self.stands_for.config.d_model
         end = max(cache.lengths) + new
-        if end > min(cache.capacity, self._model.config.context_length):
+        if end > min(cache.capacity, self.stands_for.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
         if end > self._most_positions:
-            return self._model(tokens, segments=segments, cache=cache)
+            return self.stands_for(tokens, sight, cache)
         bound, count = self._bind(cache), ctypes.c_int64(batch * new)
         bound.threads = torch.get_num_threads()
         slots = torch.arange(batch).repeat_interleave(new)
@@ -150,8 +161,8 @@ class _Native:
         ):
             return False
         least, most = tokens.aminmax()
-        known = int(least) >= 0 and int(most) < self._model.config.vocab_size
-        config, room = self._model.config, len(cache.keys[0]) if cache.keys else 0
+        known = int(least) >= 0 and int(most) < self.stands_for.config.vocab_size
+        config, room = self.stands_for.config, len(cache.keys[0]) if cache.keys else 0
         shape = (room, config.n_kv_heads, cache.capacity, config.d_head)
         layers = cache.keys + cache.values
         fits = len(cache.keys) == len(cache.values) == config.n_layers and len(tokens) == cache.batch <= room
@@ -163,7 +174,7 @@ class _Native:
         rows = hidden.numel() // columns
         readable = rows and hidden.shape[-1] == columns and hidden.dtype == torch.float32 and _dense(hidden)
         if rows > self._most or not readable:
-            return self._model.logits(hidden)
+            return self.stands_for.logits(hidden)
         hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
         room = torch.empty(rows * (columns + 3))
         threads = ctypes.c_int64(torch.get_num_threads())
@@ -171,9 +182,6 @@ class _Native:
             ctypes.byref(self._head), ctypes.c_int64(rows), *map(_pointer, (hidden, made, room)), threads
         )
         return made
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
 
     def _bind(self, cache: KVCache) -> _Model:
         """The model as native.cpp reads it, with this cache's memory; made anew where the cache has other memory."""
@@ -190,11 +198,11 @@ class _Native:
         return made
 
     def _all_but_layers(self) -> _Model:
-        model, config = self._model, self._model.config
+        model, config = self.stands_for, self.stands_for.config
         made = _Model(window=config.window or 0, eps=config.norm_eps)
         for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp"):
             setattr(made, name, getattr(config, name))
-        made.mlp = MLPS.index(type(cast("Block", model.blocks[0]).mlp))
+        made.mlp = MLPS.index(type(cast(Block, model.blocks[0]).mlp))
         made.parallel = config.residual == "parallel"
         made.embed = self._place("embed", model.embed.weight, config.vocab_size, config.d_model)
         made.ln_final = self._norm("ln_final", model.ln_final, config.d_model)
@@ -209,7 +217,7 @@ class _Native:
         return made
 
     def _layer(self, block: Block) -> _Layer:
-        config, attn, mlp = self._model.config, block.attn, block.mlp
+        config, attn, mlp = self.stands_for.config, block.attn, block.mlp
         up = mlp.gate_up if isinstance(mlp, SwiGLU) else mlp.up
         wide = config.d_mlp * (2 if isinstance(mlp, SwiGLU) else 1)
         inner, model = config.n_heads * config.d_head, config.d_model

@@ -1,4 +1,4 @@
-"""Causal self-attention: heads, grouped keys and values, QK-norm, a window, segments and a cache."""
+"""Self-attention: heads, grouped keys and values, QK-norm, what a Sight lets be seen, and a cache."""
 
 from __future__ import annotations
 
@@ -6,42 +6,33 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from lilliput.model import kernels
 from lilliput.model.norms import RMSNorm
-from lilliput.model.parts import HookPoint, Linear
+from lilliput.model.parts import ATTENTIONS, POSITIONS, HookPoint, Linear, Part
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
     from lilliput.model.positions import Position, Tables, Where
+    from lilliput.model.sight import Seen
 
 
 class Cache(Protocol):
     """Keys and values of the positions so far. A forward pass over T new positions of each row asks once for their
-    `places`: their positions, one more than the last, and what they see (as `visible` gives it; None: all earlier
-    ones). `update` then stores those of a layer, (B, n_kv_heads, T, d_head) each, and returns all of them."""
+    `places`, and calls `update` once a layer."""
 
-    def places(self, new: int) -> tuple[Where, int, torch.Tensor | None]: ...
+    def places(self, new: int) -> tuple[Where, int]:
+        """The positions of the `new` tokens of each row, a slice or (B, new) int64, and one more than the last."""
+        ...
 
-    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
-
-
-def visible(at: torch.Tensor, end: int, window: int | None, segments: torch.Tensor | None = None) -> torch.Tensor:
-    """Which of the first `end` positions are seen from the positions `at` (1 or B, T): (1 or B, 1, T, end) bool.
-
-    A position sees itself and earlier ones: the last `window`, of its own segment (segments (B, T) of positions 0 to
-    T - 1)."""
-    seen = torch.arange(end, device=at.device)
-    mask = seen <= at[..., None]
-    if window is not None:
-        mask = mask & (seen > at[..., None] - window)
-    if segments is not None:
-        mask = mask & (segments[:, :, None] == segments[:, None, :])
-    return mask[:, None]
+    def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store a layer's new keys and values, (B, n_kv_heads, new, d_head) each; return all that it then holds,
+        (B, n_kv_heads, end, d_head) each."""
+        ...
 
 
-class Attention(nn.Module):
+@ATTENTIONS.add("full")
+class Attention(Part):
     """Queries, keys and values from one matrix, softmax(q k / sqrt(d_head)) v, and one matrix back (arXiv:1706.03762).
 
     Hook points, in TransformerLens' shapes: `hook_q`, `hook_k`, `hook_v`, `hook_rot_q`, `hook_rot_k`, `hook_z` are
@@ -56,37 +47,59 @@ class Attention(nn.Module):
         self.dropout, self.eps = config.dropout, config.norm_eps
         stacked = (heads * width, shared * width, shared * width)
         self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
-        self.out = Linear(heads * width, config.d_model, bias=config.bias)
+        self.out = Linear(heads * width, config.d_model, bias=config.bias, writes=True)
         self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
         self.hook_q, self.hook_k, self.hook_v = HookPoint(), HookPoint(), HookPoint()
         self.hook_rot_q, self.hook_rot_k = HookPoint(), HookPoint()
         self.hook_attn_scores, self.hook_pattern, self.hook_z = HookPoint(), HookPoint(), HookPoint()
 
-    @staticmethod
-    def parameters_of(config: ModelConfig) -> int:
-        """Closed-form number of parameters."""
-        inner, fused = config.n_heads * config.d_head, (config.n_heads + 2 * config.n_kv_heads) * config.d_head
-        biases = fused + config.d_model if config.bias else 0
+    @classmethod
+    def parameters_of(cls, config: ModelConfig) -> int:
+        biases = (config.n_heads + 2 * config.n_kv_heads) * config.d_head + config.d_model if config.bias else 0
         norms = 2 * RMSNorm.parameters_of(config.d_head) if config.qk_norm else 0
-        return config.d_model * (fused + inner) + biases + norms
+        return cls.matrices_of(config) + biases + norms
+
+    @classmethod
+    def matrices_of(cls, config: ModelConfig) -> int:
+        return 2 * config.d_model * (config.n_heads + config.n_kv_heads) * config.d_head
+
+    @classmethod
+    def flops_of(cls, config: ModelConfig, seen: int) -> int:
+        """The matrices, and the products of queries with keys and of the pattern with values."""
+        return 2 * cls.active_of(config) + 4 * config.n_heads * config.d_head * seen
+
+    @classmethod
+    def kept_of(cls, config: ModelConfig) -> int:
+        """Queries, keys and values, both turned where the position turns them, and the result."""
+        queries, keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+        turned = queries + keys if POSITIONS[config.position].turns else 0
+        return 2 * queries + 2 * keys + turned
+
+    @classmethod
+    def cached_of(cls, config: ModelConfig) -> int:
+        """Numbers that a cache holds of one position."""
+        return 2 * config.n_kv_heads * config.d_head
 
     def forward(
         self,
         x: torch.Tensor,
         position: Position,
         tables: Tables,
-        mask: torch.Tensor | None,
+        seen: Seen,
         cache: Cache | None,
         layer: int,
     ) -> torch.Tensor:
-        """x (B, T, d_model) -> (B, T, d_model). Without a mask, positions see all earlier ones."""
+        """x (B, T, d_model) -> (B, T, d_model). `seen`: what each position sees in this layer."""
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
-        if mask is None and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
+        bounded = seen.form == "causal" or seen.first is not None
+        if bounded and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
-            z = kernels.causal_attention(qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability)
+            z = kernels.causal_attention(
+                qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability, first=seen.first
+            )
             return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
@@ -97,15 +110,15 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.update(layer, k, v)
         if self.hook_pattern.active or self.hook_attn_scores.active:
-            z = self._spelled_out(q, k, v, mask, probability)
+            z = self._spelled_out(q, k, v, seen, probability)
         else:
             z = F.scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                attn_mask=mask,
+                attn_mask=seen.mask() if seen.form == "some" else None,
                 dropout_p=probability,
-                is_causal=mask is None and (cache is None or new > 1),
+                is_causal=seen.form == "causal",
                 enable_gqa=self.shared != self.heads,
             )
         z = self.hook_z(z.transpose(1, 2))
@@ -119,15 +132,12 @@ class Attention(nn.Module):
         return not looked and not normed and position.halves_or_nothing
 
     def _spelled_out(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, probability: float
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, probability: float
     ) -> torch.Tensor:
         """The same as the fused kernel, with scores and pattern passing through their hook points."""
         groups = self.heads // self.shared
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = q @ k.transpose(-2, -1) * self.width**-0.5
-        if mask is None:
-            end = k.shape[2]
-            mask = visible(torch.arange(end - q.shape[2], end, device=q.device)[None], end, None)
-        scores = self.hook_attn_scores(scores.masked_fill(~mask, float("-inf")))
+        scores = self.hook_attn_scores(scores.masked_fill(~seen.mask(), float("-inf")))
         pattern = self.hook_pattern(scores.softmax(-1, dtype=torch.float32))
         return F.dropout(pattern, probability, probability > 0).to(v.dtype) @ v

@@ -17,7 +17,7 @@ from pydantic import (
 from lilliput.base.config import Config, validate
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.base.registry import Registry
-from lilliput.model.parts import MLPS, NORMS, POSITIONS
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 
 LARGEST = {
@@ -31,6 +31,8 @@ LARGEST = {
     "context_length": 2**24,
 }
 """Plain bounds, each several times that of the largest model that is known: what goes beyond is a slip or an attack."""
+NEWER = ("attention", "window_layers")
+"""Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the others where they are not given."""
 
@@ -94,9 +96,15 @@ class ModelConfig(Config):
     mlp: Annotated[str, AfterValidator(_part(MLPS))] = Field(
         default="swiglu", description="swiglu, gelu, gelu_tanh or relu2"
     )
+    attention: Annotated[str, AfterValidator(_part(ATTENTIONS))] = Field(
+        default="full", description="full, or another kind of attention that a module of lilliput.model registers"
+    )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
     window: int | None = Field(
         default=None, ge=1, description="a position sees this many last positions, itself included"
+    )
+    window_layers: tuple[int, ...] | None = Field(
+        default=None, description="numbers of the layers that have the window, from 0; null: all of them"
     )
     residual: Literal["sequential", "parallel"] = Field(default="sequential", description="parallel: as GPT-NeoX")
     bias: bool = Field(default=False, description="biases in attention and MLP; norms have what their kind has")
@@ -124,8 +132,21 @@ class ModelConfig(Config):
             filled = {**STYLES[style], **filled}
         return {**filled, **_sizes(filled)}
 
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """The window of each layer, None where the layer sees everything that the Sight shows."""
+        windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
+        return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
+        named = self.window_layers
+        if named is not None and self.window is None:
+            raise ValueError("window_layers names the layers of a window, and window is not given")
+        if named is not None and (not named or list(named) != sorted({*named} & {*range(self.n_layers)})):
+            raise ValueError(
+                f"window_layers {list(named)} has to name layers from 0 to {self.n_layers - 1}, in order, each once"
+            )
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
         rotated = int(self.d_head * self.rotary_fraction)
@@ -138,9 +159,11 @@ class ModelConfig(Config):
 
     @model_serializer(mode="wrap")
     def _serialise(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Where defaults are left out, the style's row stands for them, so that reading back gives this config."""
+        """Where defaults are left out, the style's row stands for them, so that reading back gives this config. Fields
+        of NEWER are always left out at their default."""
         if not info.exclude_defaults:
-            return handler(self)
+            newer = {name for name in NEWER if getattr(self, name) == type(self).model_fields[name].default}
+            return {name: value for name, value in handler(self).items() if name not in newer}
         plain = ModelConfig(style=self.style)
         style = {} if self.style is None else {"style": self.style}
         if self == plain:
@@ -174,7 +197,7 @@ def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
             else f"d_model {d_model} is not a multiple of 32, so n_heads or d_head has to be given"
         )
     mlp = given.get("mlp", ModelConfig.model_fields["mlp"].default)
-    gated = isinstance(mlp, str) and mlp in MLPS and MLPS[mlp].projections > 2
+    gated = isinstance(mlp, str) and mlp in MLPS and MLPS[mlp].gated
     d_mlp = size("d_mlp") or (-(-8 * d_model // 96) * 32 if gated else 4 * d_model)
     return {"n_heads": heads, "n_kv_heads": size("n_kv_heads") or heads, "d_head": d_head, "d_mlp": d_mlp}
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lilliput.model.attention import Attention
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import chunk_rows
-from lilliput.model.parts import MLPS, NORMS, POSITIONS
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Parameters by part. `head` is 0 where the embeddings are tied: they are counted once, as embedding."""
+    """Parameters by part. `head` is 0 where the embeddings are tied: they are counted once, as embedding. `idle` are
+    those of attention and MLP that one token does not pass through: experts that its router does not choose."""
 
     embedding: int
     positions: int
@@ -21,10 +21,11 @@ class Counts:
     mlp: int
     norms: int
     head: int
+    idle: int = 0
 
     @property
     def non_embedding(self) -> int:
-        """Attention, MLP and norms: what every token passes through."""
+        """Attention, MLP and norms."""
         return self.attention + self.mlp + self.norms
 
     @property
@@ -32,17 +33,24 @@ class Counts:
         """All parameters of the built model."""
         return self.embedding + self.positions + self.non_embedding + self.head
 
+    @property
+    def active(self) -> int:
+        """The parameters that act on one token; all of them where no part has experts."""
+        return self.total - self.idle
+
 
 def parameters(config: ModelConfig) -> Counts:
     """The exact number of parameters of `Model(config)`, without building it."""
-    table = config.vocab_size * config.d_model
+    table, layers = config.vocab_size * config.d_model, config.n_layers
+    attention, mlp = ATTENTIONS[config.attention], MLPS[config.mlp]
     return Counts(
         embedding=table,
         positions=POSITIONS[config.position].parameters_of(config),
-        attention=config.n_layers * Attention.parameters_of(config),
-        mlp=config.n_layers * MLPS[config.mlp].parameters_of(config),
-        norms=(2 * config.n_layers + 1) * NORMS[config.norm].parameters_of(config.d_model),
+        attention=layers * attention.parameters_of(config),
+        mlp=layers * mlp.parameters_of(config),
+        norms=(2 * layers + 1) * NORMS[config.norm].parameters_of(config.d_model),
         head=0 if config.tied_embeddings else table,
+        idle=layers * sum(part.parameters_of(config) - part.active_of(config) for part in (attention, mlp)),
     )
 
 
@@ -55,7 +63,7 @@ class Flops:
     head: int
 
     rule = (
-        "forward, a token: 2 x non-embedding parameters + 4 x layers x heads x head width x context seen + "
+        "forward, a token: 2 x non-embedding parameters that act + 4 x layers x heads x head width x context seen + "
         "2 x vocabulary x width; training is 3 times that (forward and twice for backward)"
     )
 
@@ -76,11 +84,13 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
     6 x non-embedding + 12 x layers x width x context + 6 x head for training: the rule of PaLM (arXiv:2204.02311,
     appendix B). Each token is counted against the whole context (or window), although a causal kernel may skip half.
     """
-    seen = context or config.context_length
-    seen = min(seen, config.window or seen)
+    context = context or config.context_length
+    attention, mlp = ATTENTIONS[config.attention], MLPS[config.mlp]
+    seen = [min(context, window or context) for window in config.windows]
+    matrices = 2 * attention.active_of(config)
     return Flops(
-        blocks=2 * parameters(config).non_embedding,
-        attention=4 * config.n_layers * config.n_heads * config.d_head * seen,
+        blocks=2 * parameters(config).norms + sum(matrices + mlp.flops_of(config, each) for each in seen),
+        attention=sum(attention.flops_of(config, each) - matrices for each in seen),
         head=2 * config.vocab_size * config.d_model,
     )
 
@@ -107,27 +117,24 @@ def memory(
     operators keep; the C++ of a CPU (kernels/) keeps up to a third less.
     """
     context = context or config.context_length
-    counts, tokens, heads = parameters(config), rows * context, config.n_heads * config.d_head
-    shared = config.n_kv_heads * config.d_head
-    matrices = config.n_layers * (
-        config.d_model * (2 * heads + 2 * shared) + MLPS[config.mlp].projections * config.d_model * config.d_mlp
-    )
+    counts, tokens, layers = parameters(config), rows * context, config.n_layers
+    parts = (ATTENTIONS[config.attention], MLPS[config.mlp])
+    matrices = layers * sum(part.matrices_of(config) for part in parts)
     states = 2 * counts.total - (matrices if optimizer == "muon" else 0)
-    # A block keeps its input, the middle, both normed (4 d_model); q, k, v; q and k turned; the attention's output.
-    turned = heads + shared if config.position == "rotary" else 0
-    kept = 4 * config.d_model + 2 * heads + 2 * shared + turned + MLPS[config.mlp].kept * config.d_mlp
+    # Beside what its parts keep, a block keeps its input, the middle, and both normed.
+    kept = 4 * config.d_model + sum(part.kept_of(config) for part in parts)
     chunk = min(tokens, chunk_rows(tokens, config.vocab_size, "cpu")) * config.vocab_size * 4
     return Memory(
         training={
             "weights": 4 * counts.total,
             "gradients": 4 * counts.total,
             "optimizer": 4 * states,
-            "activations": tokens * width_bytes * (config.n_layers * kept + 3 * config.d_model),
+            "activations": tokens * width_bytes * (layers * kept + 3 * config.d_model),
             "logits": 2 * chunk + 4 * config.vocab_size * config.d_model,
         },
         inference={
             "weights": 4 * counts.total,
-            "cache": tokens * config.n_layers * 2 * shared * width_bytes,
+            "cache": tokens * layers * parts[0].cached_of(config) * width_bytes,
             "logits": rows * config.vocab_size * 4,
         },
     )

@@ -9,35 +9,42 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.model import kernels
-from lilliput.model.parts import MLPS, HookPoint, Linear
+from lilliput.model.parts import MLPS, HookPoint, Linear, Part
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
 
 
-class MLP(nn.Module):
+class MLP(Part):
     """Two projections round an activation; a plain MLP overrides `activate` only, another shape all of it.
 
-    `projections` counts the (d_model, d_mlp) matrices. `kept` counts the d_mlp-wide activations that the backward
-    pass needs, for the estimate of memory.
+    `gated`: whether there are two projections up, so that d_mlp is 8/3 d_model where it is not given. `kept` counts
+    the d_mlp-wide activations that the backward pass needs.
     Hook points: `hook_pre` (B, T, d_mlp) before the activation, `hook_post` after it.
     """
 
-    projections = 2
+    gated = False
     kept = 2
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.up = Linear(config.d_model, config.d_mlp, bias=config.bias)
-        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
+        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias, writes=True)
         self.hook_pre = HookPoint()
         self.hook_post = HookPoint()
 
     @classmethod
     def parameters_of(cls, config: ModelConfig) -> int:
-        """Closed-form number of parameters."""
-        biases = (cls.projections - 1) * config.d_mlp + config.d_model if config.bias else 0
-        return cls.projections * config.d_model * config.d_mlp + biases
+        biases = (2 if cls.gated else 1) * config.d_mlp + config.d_model if config.bias else 0
+        return cls.matrices_of(config) + biases
+
+    @classmethod
+    def matrices_of(cls, config: ModelConfig) -> int:
+        return (3 if cls.gated else 2) * config.d_model * config.d_mlp
+
+    @classmethod
+    def kept_of(cls, config: ModelConfig) -> int:
+        return cls.kept * config.d_mlp
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """The activation, (B, T, d_mlp) -> (B, T, d_mlp)."""
@@ -79,13 +86,13 @@ class SwiGLU(MLP):
     Hook points: `hook_pre` the gate's side before SiLU, `hook_pre_linear` the other side, `hook_post` their product.
     """
 
-    projections = 3
+    gated = True
     kept = 4
 
     def __init__(self, config: ModelConfig):
         nn.Module.__init__(self)
         self.gate_up = Linear(config.d_model, 2 * config.d_mlp, bias=config.bias, stacked=(config.d_mlp, config.d_mlp))
-        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias)
+        self.down = Linear(config.d_mlp, config.d_model, bias=config.bias, writes=True)
         self.hook_pre = HookPoint()
         self.hook_pre_linear = HookPoint()
         self.hook_post = HookPoint()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.model import kernels
-from lilliput.model.parts import NORMS, HookPoint
+from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role
 
 
 class Norm(nn.Module):
@@ -27,6 +27,10 @@ class Norm(nn.Module):
     def parameters_of(width: int) -> int:
         """Closed-form number of parameters."""
         raise NotImplementedError
+
+    def roles(self) -> dict[str, Role]:
+        """The roles of its parameters: the scale starts at 1, all others at 0."""
+        return {name: ONES if name == "weight" else ZEROS for name, _ in self.named_parameters(recurse=False)}
 
     @property
     def hooked(self) -> bool:

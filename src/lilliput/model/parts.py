@@ -1,17 +1,21 @@
-"""What every part of the model is made of: the registries of parts, bare weights, and named points to look in."""
+"""What every part of a model is made of: registries, what a part answers, bare weights, and named points to look in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
 
+from lilliput.base.errors import ModelError
 from lilliput.base.registry import Registry
 from lilliput.model import kernels
 
 if TYPE_CHECKING:
+    from lilliput.model.attention import Attention
+    from lilliput.model.config import ModelConfig
     from lilliput.model.mlps import MLP
     from lilliput.model.norms import Norm
     from lilliput.model.positions import Position
@@ -19,25 +23,130 @@ if TYPE_CHECKING:
 NORMS: Registry[type[Norm]] = Registry("norm", "lilliput.model")
 POSITIONS: Registry[type[Position]] = Registry("position", "lilliput.model")
 MLPS: Registry[type[MLP]] = Registry("mlp", "lilliput.model")
+ATTENTIONS: Registry[type[Attention]] = Registry("attention", "lilliput.model")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a parameter is. The module that holds the parameter answers it: `roles` asks.
+
+    kind     "matrix": (outputs, inputs), which an optimiser may step whole, or (experts, outputs, inputs), of which it
+             may step each expert's; "embedding": a row a token; "table": rows by position, token or class, which no
+             optimiser steps as a matrix; "vector": norms and biases
+    stacked  row counts of matrices that are stored as one, one below the other; (): the weight is one matrix
+    writes   whether what the matrix computes is added to the residual stream
+    first    the first value of all numbers; None: they are drawn
+    """
+
+    kind: Literal["matrix", "embedding", "table", "vector"]
+    stacked: tuple[int, ...] = ()
+    writes: bool = False
+    first: float | None = None
+
+
+ZEROS, ONES = Role("vector", first=0.0), Role("vector", first=1.0)
+
+
+def roles(model: nn.Module) -> dict[str, Role]:
+    """The role of every parameter, by name. Raises ModelError for a parameter whose module does not answer: a module
+    answers by a method `roles()` that gives the Role of each parameter that it holds itself."""
+    found = {}
+    for place, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        answers = _answers(module, own) if own else {}
+        for name in own:
+            whole = f"{place}.{name}" if place else name
+            if name not in answers:
+                raise ModelError(
+                    f"{type(module).__name__} does not answer what its parameter '{whole}' is",
+                    "give the class a method roles() that returns a Role for every parameter of its own",
+                )
+            found[whole] = answers[name]
+    return found
+
+
+def _answers(module: nn.Module, own: Mapping[str, nn.Parameter]) -> Mapping[str, Role]:
+    """What a module answers; for PyTorch's linear maps and embeddings, and for vectors, it is known."""
+    ask = getattr(module, "roles", None)
+    if callable(ask):
+        return ask()
+    vectors = {name: ONES if name == "weight" else ZEROS for name, weight in own.items() if weight.dim() == 1}
+    known = {nn.Linear: Role("matrix"), nn.Embedding: Role("embedding")}
+    return vectors | ({"weight": known[type(module)]} if type(module) in known else {})
+
+
+class Part(nn.Module):
+    """A part of a model that answers for its cost, from the config alone, and for what it adds to the loss.
+
+    The answers that are given here hold for a part whose every parameter acts on every token.
+    """
+
+    @classmethod
+    def parameters_of(cls, config: ModelConfig) -> int:
+        """Number of parameters, in closed form."""
+        raise NotImplementedError
+
+    @classmethod
+    def active_of(cls, config: ModelConfig) -> int:
+        """Number of parameters that one token passes through: of experts, those that the router chooses."""
+        return cls.parameters_of(config)
+
+    @classmethod
+    def flops_of(cls, config: ModelConfig, seen: int) -> int:
+        """Forward FLOPs of one token that sees `seen` positions; a multiply and an add are 2."""
+        return 2 * cls.active_of(config)
+
+    @classmethod
+    def matrices_of(cls, config: ModelConfig) -> int:
+        """Number of parameters whose Role is "matrix"."""
+        raise NotImplementedError
+
+    @classmethod
+    def kept_of(cls, config: ModelConfig) -> int:
+        """Numbers that the backward pass needs for one token, to estimate memory."""
+        raise NotImplementedError
+
+    def added_loss(self) -> torch.Tensor | None:
+        """What the last forward pass in training adds to the mean loss of a position (a router's balance), a float32
+        scalar in nats; None: nothing."""
+        return None
 
 
 class Linear(nn.Linear):
-    """nn.Linear whose weights start unset: `initialise` or a checkpoint fills them, and nothing is drawn twice.
+    """nn.Linear, (..., inputs) -> (..., outputs), whose weights start unset: `initialise` or a checkpoint fills them,
+    and nothing is drawn twice.
 
-    `stacked` are the row counts of matrices that are stored as one for speed (queries, keys, values). An optimiser
-    that steps whole matrices finds them as `weight.parts`.
+    stacked  row counts of matrices that are stored as one for speed (queries, keys, values)
+    writes   whether the outputs are added to the residual stream
+    table    whether the rows are no matrix to step whole: tokens or classes
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool, stacked: Sequence[int] = ()):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool,
+        stacked: Sequence[int] = (),
+        writes: bool = False,
+        table: bool = False,
+    ):
         super().__init__(inputs, outputs, bias)
-        self.weight.parts = tuple(stacked) or (outputs,)  # pyright: ignore[reportAttributeAccessIssue]
+        self.role = Role("table" if table else "matrix", tuple(stacked), writes)
+
+    def roles(self) -> dict[str, Role]:
+        """The roles of weight and bias."""
+        return {"weight": self.role, "bias": ZEROS}
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
 
 
 class Embedding(nn.Embedding):
-    """nn.Embedding whose weights start unset, as in `Linear`."""
+    """nn.Embedding, (...) int64 -> (..., width), whose weights start unset, as in `Linear`."""
+
+    def roles(self) -> dict[str, Role]:
+        """The role of the weight."""
+        return {"weight": Role("embedding")}
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
@@ -54,7 +163,7 @@ class HookPoint(nn.Identity):
 
 
 def dropout(x: torch.Tensor, probability: float, training: bool) -> torch.Tensor:
-    """Dropout that costs no call where the probability is 0."""
+    """Dropout of x (..., width) that costs no call where the probability is 0."""
     if not training or probability <= 0:
         return x
     return kernels.dropout(x, probability) if kernels.can_drop(x) else nn.functional.dropout(x, probability, True)

@@ -23,11 +23,12 @@ class Same:
         return (self.name,)
 
     def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-        """Our tensor as theirs, one for each of `names`."""
+        """Our tensor as theirs, one for each of `names`: the same shape, (outputs, inputs) or (width,), unless a
+        subclass splits it by rows or transposes it."""
         return [tensor]
 
     def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
-        """Theirs as ours: undoes `out`."""
+        """Theirs, in the shapes that `out` gives, as ours: undoes `out`."""
         return tensors[0]
 
 
@@ -101,7 +102,7 @@ def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelCon
 def to_ours(
     theirs: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], table: Places, config: ModelConfig
 ) -> dict[str, torch.Tensor]:
-    """Their tensors under our names, for every name in `wanted`."""
+    """Their tensors under our names, for every name in `wanted`, in the shapes of our model."""
     state = {}
     for ours in wanted:
         place, names = find(ours, table)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lilliput.base.errors import ModelError
-from lilliput.model.parts import POSITIONS
+from lilliput.model.parts import POSITIONS, Role
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
@@ -25,6 +25,8 @@ class Position(nn.Module):
 
     relative = False
     """Whether only distances matter, so that segments need no positions of their own."""
+    turns = False
+    """Whether `turn` makes new tensors, which the backward pass keeps."""
     halves_or_nothing = False
     """Whether `turn` leaves its input alone or does what Rotary's does, so that the kernels can do it. A class that
     has a `turn` of its own sets this to False again."""
@@ -61,6 +63,10 @@ class Learned(Position):
     def parameters_of(config: ModelConfig) -> int:
         return config.context_length * config.d_model
 
+    def roles(self) -> dict[str, Role]:
+        """The role of the weight (context_length, d_model)."""
+        return {"weight": Role("table")}
+
     def vectors(self, where: Where, end: int) -> torch.Tensor | None:
         if end > len(self.weight):
             raise ModelError(
@@ -79,6 +85,7 @@ class Rotary(Position):
     """
 
     relative = True
+    turns = True
     halves_or_nothing = True
 
     def __init__(self, config: ModelConfig):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lilliput.base.config import validate
-from lilliput.base.differences import differing
 from lilliput.base.errors import ModelError
 from lilliput.model.config import LARGEST, ModelConfig
 from lilliput.model.places import Places
@@ -84,6 +83,10 @@ class Stock:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
         if self.even and config.n_heads * config.d_head != config.d_model:
             found.append(f"n_heads x d_head = {config.n_heads * config.d_head} (needs d_model={config.d_model})")
+        if config.attention != "full":
+            found.append(f"attention={config.attention} (needs full)")
+        if config.window_layers is not None and self.model_type != "qwen3":
+            found.append(f"window_layers={list(config.window_layers)} (needs the window in all layers)")
         if self.model_type == "llama" and config.d_model % config.n_heads:
             found.append(f"d_model={config.d_model} (needs a multiple of n_heads={config.n_heads})")
         return found
@@ -102,8 +105,9 @@ class Stock:
         if self.model_type == "qwen3":
             windowed = config.window is not None
             settings |= {"use_sliding_window": windowed, "sliding_window": config.window}
-            settings["max_window_layers"] = 0 if windowed else config.n_layers
-            settings["layer_types"] = ["sliding_attention" if windowed else "full_attention"] * config.n_layers
+            kinds = ["full_attention" if window is None else "sliding_attention" for window in config.windows]
+            settings["max_window_layers"] = kinds.index("sliding_attention") if windowed else config.n_layers
+            settings["layer_types"] = kinds
         return settings
 
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
@@ -179,18 +183,19 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     kinds = raw.get("layer_types")
     if kinds is None:
         kinds = ["full_attention"] * min(first, layers) + ["sliding_attention"] * max(0, layers - first)
-    same = isinstance(kinds, list) and len(kinds) == layers and all(kind == kinds[0] for kind in kinds)
-    if isinstance(kinds, list) and kinds and not same:
-        places = differing(kinds, kinds[:1] * layers, "layer_types", most=1)
-        derived = f" (by max_window_layers={first})" if raw.get("layer_types") is None else ""
-        raise ModelError(f"{where} has layers of several kinds, or not {layers}{derived}: {places}")
-    _require(same, where, "layer_types", kinds, f"one kind for all {layers} layers")
-    _require(kinds[0] in ("full_attention", "sliding_attention"), where, "layer_types", kinds[0], "full or sliding")
-    windowed = kinds[0] == "sliding_attention"
+    known = isinstance(kinds, list) and all(kind in ("full_attention", "sliding_attention") for kind in kinds)
+    _require(known, where, "layer_types", kinds, "full_attention or sliding_attention for each layer")
+    _require(len(kinds) == layers, where, "layer_types", kinds, f"one for each of {layers} layers")
+    windowed = tuple(layer for layer, kind in enumerate(kinds) if kind == "sliding_attention")
     _require(
-        not windowed or width is not None, where, "layer_types", kinds[0], "use_sliding_window with sliding_window"
+        not windowed or width is not None,
+        where,
+        "layer_types",
+        "sliding_attention",
+        "use_sliding_window with sliding_window",
     )
-    return {"window": width if windowed else None}
+    some = windowed if len(windowed) < layers else None
+    return {"window": width, "window_layers": some} if windowed else {"window": None}
 
 
 def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:

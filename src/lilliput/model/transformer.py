@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lilliput.base.errors import ModelError
-from lilliput.model.attention import Attention, Cache, visible
+from lilliput.model.attention import Cache
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
-from lilliput.model.parts import MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout
-from lilliput.model.positions import Position, Tables, Where
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Embedding, HookPoint, Linear, Part, dropout
+from lilliput.model.positions import Position, Tables
+from lilliput.model.sight import CAUSAL, Seen, Sight, starts
 
 
-class Block(nn.Module):
+class Block(Part):
     """Attention and MLP, each reading the normed residual stream and adding to it: one after the other, or (parallel)
     both reading the same."""
 
@@ -28,7 +28,7 @@ class Block(nn.Module):
         self.layer = layer
         self.dropout = config.dropout
         self.ln1 = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.attn = Attention(config)
+        self.attn = ATTENTIONS[config.attention](config)
         self.ln2 = NORMS[config.norm](config.d_model, config.norm_eps)
         self.mlp = MLPS[config.mlp](config)
         self.hook_resid_pre, self.hook_resid_post = HookPoint(), HookPoint()
@@ -36,16 +36,20 @@ class Block(nn.Module):
         self.hook_resid_mid = None if config.residual == "parallel" else HookPoint()
 
     def forward(
-        self, x: torch.Tensor, position: Position, tables: Tables, mask: torch.Tensor | None, cache: Cache | None
+        self, x: torch.Tensor, position: Position, tables: Tables, seen: Seen, cache: Cache | None
     ) -> torch.Tensor:
         """x (B, T, d_model) -> (B, T, d_model)."""
         x = self.hook_resid_pre(x)
-        attended = self.attn(self.ln1(x), position, tables, mask, cache, self.layer)
+        attended = self.attn(self.ln1(x), position, tables, seen, cache, self.layer)
         middle = x + self.hook_attn_out(dropout(attended, self.dropout, self.training))
         if self.hook_resid_mid is not None:
             x = middle = self.hook_resid_mid(middle)
         moved = self.hook_mlp_out(dropout(self.mlp(self.ln2(x)), self.dropout, self.training))
         return self.hook_resid_post(middle + moved)
+
+    def added_loss(self) -> torch.Tensor | None:
+        """The sum of what attention and MLP add, a float32 scalar; None where neither adds anything."""
+        return _sum([self.attn.added_loss(), self.mlp.added_loss()])
 
 
 class Model(nn.Module):
@@ -59,12 +63,13 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.recompute = False
+        self.windows = config.windows
         self.embed = Embedding(config.vocab_size, config.d_model)
         self.position = POSITIONS[config.position](config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.ln_final = NORMS[config.norm](config.d_model, config.norm_eps)
         self.unembed: nn.Module | None = (
-            None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False)
+            None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False, table=True)
         )
         self.hook_embed = HookPoint()
         self.hook_pos_embed = HookPoint()
@@ -84,47 +89,36 @@ class Model(nn.Module):
     def forward(
         self,
         tokens: torch.Tensor,
-        segments: torch.Tensor | None = None,
+        sight: Sight = CAUSAL,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
-        segments (B, T) int64: runs of equal numbers are documents that do not see each other. cache: positions held
-        by it are seen, and the new ones handed to it. blocks: what is called in place of the model's own, such as the
-        same ones compiled. Raises ModelError for segments and a cache at once, and beyond learned positions.
+        sight: what positions see; a layer with a window sees the less of both. cache: positions held by it are seen,
+        and the new ones handed to it. blocks: what is called in place of the model's own, such as the same ones
+        compiled. Raises ModelError for a sight that does not go with a cache or the tokens' shape, and beyond learned
+        positions.
         """
-        if segments is not None and cache is not None:
-            raise ModelError("segments and a cache cannot be used together: a cache holds one document a row")
-        where, end, mask = self._places(tokens, segments) if cache is None else cache.places(tokens.shape[1])
+        sight.check(tokens, cache is not None)
+        where, end = (slice(0, tokens.shape[1]), tokens.shape[1]) if cache is None else cache.places(tokens.shape[1])
+        kinds = {window: sight.within(window).at(where, end, tokens.device) for window in {*self.windows}}
+        if sight.segments is not None and not self.position.relative:
+            # Positions are counted from each document's first token; where only distances matter they need not be.
+            where = torch.arange(end, device=tokens.device) - starts(sight.segments)
         x = self.hook_embed(self.embed(tokens))
         vectors = self.position.vectors(where, end)
         if vectors is not None:
             x = x + self.hook_pos_embed(vectors.expand_as(x))
         x = dropout(x, self.config.dropout, self.training)
         tables = self.position.tables(where, end, x.dtype)
-        for block in self.blocks if blocks is None else blocks:
+        for block, window in zip(self.blocks if blocks is None else blocks, self.windows, strict=True):
+            seen = kinds[window]
             if self.recompute and self.training and torch.is_grad_enabled():
-                x = cast(torch.Tensor, checkpoint(block, x, self.position, tables, mask, cache, use_reentrant=False))
+                x = cast(torch.Tensor, checkpoint(block, x, self.position, tables, seen, cache, use_reentrant=False))
             else:
-                x = block(x, self.position, tables, mask, cache)
+                x = block(x, self.position, tables, seen, cache)
         return self.ln_final(x)
-
-    def _places(self, tokens: torch.Tensor, segments: torch.Tensor | None) -> tuple[Where, int, torch.Tensor | None]:
-        """Positions, counted from each segment's first token, their end, and what each sees. Where only distances
-        matter, segments need no count of their own."""
-        end = tokens.shape[1]
-        window = self.config.window
-        if window is not None and not torch.compiler.is_exporting() and window >= end:
-            window = None  # an exported graph keeps its mask: it serves every length
-        mask = None
-        if segments is not None or window:
-            mask = visible(torch.arange(end, device=tokens.device)[None], end, window, segments)
-        if segments is None or self.position.relative:
-            return slice(0, end), end, mask
-        steps = torch.arange(end, device=tokens.device)
-        begins = F.pad(segments[:, 1:] != segments[:, :-1], (1, 0), value=True)
-        return steps - torch.where(begins, steps, 0).cummax(1).values, end, mask
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""
@@ -135,8 +129,25 @@ class Model(nn.Module):
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
 
-        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole.
+        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole. In training,
+        `added_loss` is in it, once for each unit of weight.
         """
-        return linear_cross_entropy(
+        total = linear_cross_entropy(
             hidden.flatten(0, -2), self.output_matrix, targets.flatten(), weights.flatten().float()
         )
+        added = self.added_loss()
+        return total if added is None else total + weights.float().sum() * added
+
+    def added_loss(self) -> torch.Tensor | None:
+        """What parts add to the mean loss of a position (a router's balance), for the last forward pass, as a float32
+        scalar; None where no part adds anything, and outside training. `loss` has it in; an objective that computes
+        its loss without `loss` adds it, times what its total is a sum over."""
+        if not self.training:
+            return None
+        return _sum([cast(Block, block).added_loss() for block in self.blocks])
+
+
+def _sum(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
+    """The sum of the scalars among them; None where there is none."""
+    added = [loss for loss in losses if loss is not None]
+    return torch.stack(added).sum() if added else None

@@ -17,7 +17,7 @@ INDEX = "model.safetensors.index.json"
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write model.safetensors. Tensors that share memory are written apart."""
+    """Write model.safetensors: tensors of any shape. Those that share memory are written apart."""
     own = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     save_file(own, folder / FILE, metadata={"format": "pt"})
 
@@ -41,7 +41,7 @@ def stored_bytes(found: Mapping[str, tuple[Path, tuple[int, ...]]]) -> int:
 
 
 def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The named tensors, one after the other, on the CPU and in the dtype of the file."""
+    """The named tensors, one after the other, on the CPU and in the shape and dtype of the file."""
     files: dict[Path, list[str]] = {}
     for name, file in places:
         files.setdefault(file, []).append(name)

@@ -11,6 +11,7 @@ import torch
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.rows import Rows
+from lilliput.model.sight import Sight
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.objective import BITS, OBJECTIVES, Figure, Objective, ObjectiveConfig, Prompt
 from lilliput.objectives.workshop import HeldOut, Workshop, numbers_of
@@ -36,7 +37,7 @@ class NextToken(Objective):
         )
 
     def loss(self, batch: Batch) -> Loss:
-        hidden = self.view(batch.tokens, batch.get("segments"))
+        hidden = self.view(batch.tokens, Sight(segments=batch.get("segments")))
         return Loss(self.view.loss(hidden, batch.targets, batch.weights))
 
     def reported(self, loss: float) -> dict[str, float]:

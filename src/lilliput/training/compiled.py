@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 import torch
 
-if TYPE_CHECKING:
-    from lilliput.model.transformer import Model
+from lilliput.model.attention import Cache
+from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.stand_in import StandIn
+from lilliput.model.transformer import Model
 
 
-class Compiled:
+class Compiled(StandIn):
     """Stands in for `model` in an objective's loss. Evaluation and instruments keep to the plain module, which has
     the same weights: their shapes vary, and every new shape would be compiled anew.
 
@@ -21,11 +23,15 @@ class Compiled:
     """
 
     def __init__(self, model: Model):
-        self._model = model
+        super().__init__(model)
         self._blocks = [torch.compile(block.forward, dynamic=False) for block in model.blocks]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return self._model(*args, **kwargs, blocks=self._blocks)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        sight: Sight = CAUSAL,
+        cache: Cache | None = None,
+        blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+    ) -> torch.Tensor:
+        """tokens (B, T) int64 -> hidden states (B, T, d_model)."""
+        return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks)

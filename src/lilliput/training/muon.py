@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,10 +57,12 @@ def _iterate_gram(x: torch.Tensor) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay.
 
-    A parameter that stores several matrices stacked by rows (fused queries, keys and values) carries their row
-    counts in an attribute `parts`; each is orthogonalised on its own, as if it were stored apart. Matrices of
-    one shape share one batched product, which is what makes the iterations cheap on small models. `bf16`: they run
-    in bf16.
+    Parameters are (outputs, inputs) or (experts, outputs, inputs): each expert's matrix is orthogonalised by itself.
+    `stacked` gives, for a parameter that stores several matrices one below the other (fused queries, keys and values),
+    their row counts; each is orthogonalised by itself too, as if it were stored apart. Matrices of one shape share one
+    batched product, which is what makes the iterations cheap on small models. `bf16`: they run in bf16.
+
+    Raises ValueError for a parameter of another number of dimensions.
     """
 
     def __init__(
@@ -70,9 +72,14 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         bf16: bool = False,
+        stacked: Mapping[torch.Tensor, Sequence[int]] | None = None,
     ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.bf16 = bf16
+        self._stacked = dict(stacked or {})
+        for parameter in (parameter for group in self.param_groups for parameter in group["params"]):
+            if parameter.dim() not in (2, 3):
+                raise ValueError(f"Muon steps matrices, and a parameter has the shape {tuple(parameter.shape)}")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -97,11 +104,16 @@ class Muon(torch.optim.Optimizer):
 
         by_shape: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = defaultdict(list)
         for p, update in zip(params, updates, strict=True):
-            parts = getattr(p, "parts", (p.shape[0],))
-            for weight, matrix in zip(p.split(parts), update.split(parts), strict=True):
+            for weight, matrix in zip(self._matrices(p, p), self._matrices(p, update), strict=True):
                 by_shape[weight.shape].append((weight, matrix))
         for shape, pairs in by_shape.items():
             directions = orthogonalise(torch.stack([matrix for _, matrix in pairs]), self.bf16)
             # A tall matrix takes a larger step, so that its output changes as much as a wide one's does (Jordan).
             scale = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
             torch._foreach_add_([weight for weight, _ in pairs], list(directions.unbind()), alpha=scale)
+
+    def _matrices(self, parameter: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
+        """Views of the single matrices in `values`, which has the parameter's shape: for a weight of 4 experts that
+        stacks 2 matrices, 8 of them."""
+        pieces = values.split(list(self._stacked.get(parameter) or (values.shape[-2],)), dim=-2)
+        return [matrix for piece in pieces for matrix in (piece.unbind() if piece.dim() == 3 else (piece,))]

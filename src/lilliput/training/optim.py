@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from lilliput.base.errors import CheckpointError
+from lilliput.model.parts import roles
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
+
 
 OBJECTIVE = "objective."
 """What the names of an objective's own parameters begin with."""
@@ -76,38 +78,31 @@ def build(
     modules: Mapping[str, nn.Module] | None = None,
 ) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices of the blocks leave AdamW. `bf16`: Muon's iterations run in bf16. `modules` are an
-    objective's own: their parameters take AdamW steps, and their matrices decay."""
+    with Muon, the matrices leave AdamW. The parts answer which is which. `bf16`: Muon's iterations run in bf16.
+    `modules` are an objective's own: their parameters take AdamW steps, and their matrices decay. Raises ModelError for
+    a parameter of the model whose module does not answer."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }
-    matrices, embedding, tables, vectors = [], [], [], []
+    known = roles(model)
+    of: dict[str, list[torch.Tensor]] = {"matrix": [], "embedding": [], "table": [], "vector": []}
     for parameter, name in names.items():
-        in_block = name.startswith("blocks.")
-        place = (
-            vectors
-            if parameter.ndim < 2
-            else matrices
-            if in_block
-            else embedding
-            if name.startswith("embed.")
-            else tables
-        )
-        place.append(parameter)
+        of[known[name].kind].append(parameter)
+    matrices = of["matrix"]
     heads: list[torch.Tensor] = []
     for own, module in (modules or {}).items():
         for name, parameter in module.named_parameters(prefix=f"{OBJECTIVE}{own}"):
             if parameter.requires_grad and parameter not in names:
                 names[parameter] = name
-                (vectors if parameter.ndim < 2 else heads).append(parameter)
+                (of["vector"] if parameter.ndim < 2 else heads).append(parameter)
 
     rate, decay = config.learning_rate, config.weight_decay
     table_decay = decay if config.decay_embeddings else 0.0
     plain = [
-        (embedding, table_decay, config.embedding_learning_rate or rate),
-        (tables, table_decay, rate),
+        (of["embedding"], table_decay, config.embedding_learning_rate or rate),
+        (of["table"], table_decay, rate),
         (heads, decay, rate),
-        (vectors, 0.0, rate),
+        (of["vector"], 0.0, rate),
     ]
     optimizers: list[torch.optim.Optimizer] = []
     if config.kind == "adamw":
@@ -117,7 +112,8 @@ def build(
         optimizers.append(torch.optim.AdamW(groups, lr=rate, betas=config.betas, eps=config.eps, fused=True))
     if config.kind == "muon" and matrices:
         rates = {"lr": config.muon_learning_rate, "momentum": config.muon_momentum, "weight_decay": decay}
-        optimizers.append(Muon(matrices, **rates, bf16=bf16))
+        stacked = {parameter: known[names[parameter]].stacked for parameter in matrices}
+        optimizers.append(Muon(matrices, **rates, bf16=bf16, stacked=stacked))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

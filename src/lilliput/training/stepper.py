@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -21,7 +21,6 @@ from lilliput.training.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lilliput.model.transformer import Model
     from lilliput.objectives.batch import Batch
     from lilliput.objectives.objective import Objective
 
@@ -64,7 +63,7 @@ class Stepper:
         self.optimizers = optim.build(self.model, config.optimizer, settings.precision == "bf16", self.modules)
         self._trained = [self.model, *self.modules.values()]
         self._parameters = [parameter for module in self._trained for parameter in module.parameters()]
-        objective.view = cast("Model", Compiled(self.model)) if settings.compile else self.model
+        objective.view = Compiled(self.model) if settings.compile else self.model
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of the run for a forward pass."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lilliput.model.kernels.checks import FLOAT, expect, expect_seed
+from lilliput.model.kernels.checks import FLOAT, expect, expect_first, expect_seed
 from lilliput.model.kernels.library import call, chance, fits, pointer, seed
 
 
@@ -19,11 +19,12 @@ class _Shape(ctypes.Structure):
 
 
 class _Inputs(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin", "first")]
 
 
 def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
-    """Whether `causal_attention` is for this: `tables`, if any, have to be the same for all rows."""
+    """Whether `causal_attention` is for this qkv (B, T, heads, d_head): `tables`, if any, have to be the same for all
+    rows, (T, 1, r) each."""
     return fits(qkv) and (tables is None or tables[0].dim() == 3)
 
 
@@ -35,18 +36,22 @@ def causal_attention(
     eps: float = 0.0,
     tables: tuple[torch.Tensor, torch.Tensor] | None = None,
     dropout: float = 0.0,
+    first: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """softmax(q k' / sqrt(d_head)) v over each position and those before it, in fp32 inside.
 
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
     that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
-    Raises ValueError for other shapes or dtypes, heads that cannot be shared out, or a dropout outside 0 to 1.
+    `first` (1 or B, T) int32: the first position that each one sees, at most itself (windows, rows of several
+    documents); None: position 0. Raises ValueError for other shapes or dtypes, heads that cannot be shared out, first
+    positions that are none, or a dropout outside 0 to 1.
     """
     q_norm, k_norm = (weight.float().contiguous() for weight in norms) if norms else (None, None)
     cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
     drawn = seed() if dropout else None
-    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)[0]
+    first = None if first is None else first.expand(len(qkv), -1).contiguous()
+    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)[0]
 
 
 @torch.library.custom_op("lilliput::causal_attention", mutates_args=())
@@ -60,9 +65,10 @@ def _attention(
     sin: torch.Tensor | None,
     dropout: float,
     drawn: torch.Tensor | None,
+    first: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the result, log of the summed exponentials (B, n_heads, T))."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)
     how.check()
     out, sums = how.outputs()
     call("attention", how.shape(), how.inputs(), out, sums)
@@ -70,8 +76,8 @@ def _attention(
 
 
 @_attention.register_fake
-def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn).outputs()
+def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first).outputs()
 
 
 @torch.library.custom_op("lilliput::causal_attention_backward", mutates_args=())
@@ -85,12 +91,13 @@ def _attention_backward(
     sin: torch.Tensor | None,
     dropout: float,
     drawn: torch.Tensor | None,
+    first: torch.Tensor | None,
     out: torch.Tensor,
     sums: torch.Tensor,
     grad: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients of qkv and, one line for each row and head of keys, of both norms' weights."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn)
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)
     how.check()
     grad, (rows, length, _, width) = grad.contiguous(), qkv.shape
     for name, given in {"the result": out, "the gradient": grad}.items():
@@ -102,21 +109,21 @@ def _attention_backward(
 
 
 @_attention_backward.register_fake
-def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, out, sums, grad):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn).gradients()
+def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, out, sums, grad):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first).gradients()
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:
-    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn = inputs
-    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, *output)
+    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first = inputs
+    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, first, *output)
 
 
 def _backward(ctx: Any, grad: torch.Tensor, _sums: Any) -> tuple[torch.Tensor | None, ...]:
-    qkv, q_norm, k_norm, cos, sin, drawn, *output = ctx.saved_tensors
-    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn)
+    qkv, q_norm, k_norm, cos, sin, drawn, first, *output = ctx.saved_tensors
+    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first)
     qkv_grad, q_lines, k_lines = _attention_backward(*given, *output, grad)
     norm_grads = (None, None) if q_norm is None else (q_lines.sum(0), k_lines.sum(0))
-    return qkv_grad, None, *norm_grads, None, None, None, None, None
+    return qkv_grad, None, *norm_grads, None, None, None, None, None, None
 
 
 _attention.register_autograd(_backward, setup_context=_keep)
@@ -135,6 +142,7 @@ class How:
     sin: torch.Tensor | None
     dropout: float
     drawn: torch.Tensor | None
+    first: torch.Tensor | None
 
     def check(self) -> None:
         """Raises ValueError for what attention.h would read or write beside its memory."""
@@ -156,15 +164,19 @@ class How:
                 raise ValueError(f"the tables turn {2 * half} channels of a head that has {width}")
             expect("the table of cosines", self.cos, (length, 1, half), FLOAT)
             expect("the table of sines", self.sin, (length, 1, half), FLOAT)
+        if self.first is not None:
+            expect_first(self.first, len(self.qkv), length)
         if self.dropout:
             expect_seed(self.drawn)
 
     def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Memory for the result (B, T, heads, d_head) and for the sums (B, heads, T) float32."""
         rows, length, _, width = self.qkv.shape
         sums = self.qkv.new_empty((rows, self.heads, length), dtype=torch.float32)
         return self.qkv.new_empty((rows, length, self.heads, width)), sums
 
     def gradients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Memory for the gradients of qkv and, (B x key heads, d_head) float32, of both norms' weights."""
         rows, _, stacked, width = self.qkv.shape
         lines = (rows * (stacked - self.heads) // 2 if self.q_norm is not None else 0, width)
         q_lines, k_lines = (self.qkv.new_empty(lines, dtype=torch.float32) for _ in range(2))
@@ -181,4 +193,6 @@ class How:
         return ctypes.byref(_Shape(*numbers, width**-0.5, self.eps, kept))
 
     def inputs(self) -> Any:
-        return ctypes.byref(_Inputs(*map(pointer, (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin))))
+        return ctypes.byref(
+            _Inputs(*map(pointer, (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin, self.first)))
+        )

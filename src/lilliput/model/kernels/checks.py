@@ -45,7 +45,7 @@ def expect_memory(name: str, x: torch.Tensor, dtypes: Sequence[torch.dtype] = DT
 
 
 def expect_last(name: str, x: torch.Tensor) -> int:
-    """The size of the last dimension. Raises ValueError where there is none, or its numbers are none of DTYPES."""
+    """The width of x (..., width). Raises ValueError where it has no last dimension, or its dtype is none of DTYPES."""
     expect_memory(name, x)
     if not x.dim() or not x.shape[-1]:
         raise ValueError(f"{name} has the shape {tuple(x.shape)} and needs numbers along a last dimension")
@@ -63,3 +63,10 @@ def expect_seed(drawn: torch.Tensor | None) -> None:
     if drawn is None:
         raise ValueError("dropout needs a seed")
     expect("the seed", drawn, (), (torch.int64,))
+
+
+def expect_first(first: torch.Tensor, rows: int, length: int) -> None:
+    """Raises ValueError where `first` is not (rows, length) int32 with a position from 0 to t at each position t."""
+    expect("first", first, (rows, length), (torch.int32,))
+    if first.numel() and (int(first.min()) < 0 or bool((first > torch.arange(length, dtype=torch.int32)).any())):
+        raise ValueError("first has to give each position one from 0 to itself, the first that it sees")

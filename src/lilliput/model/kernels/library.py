@@ -30,8 +30,8 @@ available._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMember
 
 
 def fits(x: torch.Tensor) -> bool:
-    """Whether the kernels are for an operation on `x`: in training, on a CPU, in fp32 or bf16. An exported graph runs
-    where no kernels are."""
+    """Whether the kernels are for an operation on `x`, of any shape: in training, on a CPU, in fp32 or bf16. An
+    exported graph runs where no kernels are."""
     trained = torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu"
     return trained and x.dtype in DTYPES and not torch.compiler.is_exporting() and available()
 
@@ -63,7 +63,7 @@ def call(name: str, *arguments: Any) -> None:
 
 
 def pointer(x: torch.Tensor | None) -> ctypes.c_void_p:
-    """Where `x` begins. Raises ValueError where it is not contiguous."""
+    """Where the memory of `x` begins, of any shape. Raises ValueError where it is not contiguous."""
     if x is None:
         return ctypes.c_void_p()
     if not x.is_contiguous():

@@ -16,7 +16,7 @@ NORM_BLOCK = 64
 
 
 def can_gate(gate_up: torch.Tensor) -> bool:
-    """Whether `swiglu` is for this: a compiled graph does it in one pass already."""
+    """Whether `swiglu` is for gate_up (..., 2 d_mlp): a compiled graph does it in one pass already."""
     return not torch.compiler.is_compiling() and fits(gate_up)
 
 
@@ -50,7 +50,7 @@ class _SwiGLU(torch.autograd.Function):
 
 
 def can_norm(x: torch.Tensor) -> bool:
-    """Whether `rms_norm` is for this: a compiled graph does it in one pass already."""
+    """Whether `rms_norm` is for x (..., width): a compiled graph does it in one pass already."""
     return not torch.compiler.is_compiling() and fits(x)
 
 
@@ -87,7 +87,7 @@ class _RMSNorm(torch.autograd.Function):
 
 
 def can_drop(x: torch.Tensor) -> bool:
-    """Whether `dropout` is for this."""
+    """Whether `dropout` is for x (..., width)."""
     return fits(x)
 
 

@@ -1,0 +1,142 @@
+"""Sight: what the positions of a row see of each other. Masks and the kernels' bounds derive from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from lilliput.base.errors import ModelError
+from lilliput.model.positions import Where
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the positions of each row see. Every condition that is given narrows it.
+
+    causal    a position sees itself and earlier positions; else it sees later positions too
+    window    a position sees positions nearer than this: i - j < window where causal, |i - j| < window where not
+    segments  (B, T) int64: runs of equal numbers are documents that do not see each other
+    lengths   (B,) int64: the real positions of each row; padding stands behind them and no real position sees it
+
+    Segments, lengths and sight of later positions need all positions at once, so none of them goes with a cache.
+    Padding sees itself and real positions, so its hidden states are finite and of no use.
+    """
+
+    causal: bool = True
+    window: int | None = None
+    segments: torch.Tensor | None = None
+    lengths: torch.Tensor | None = None
+
+    def within(self, window: int | None) -> Sight:
+        """The same sight in a layer that has this window itself: the narrower one counts."""
+        if window is None or (self.window is not None and self.window <= window):
+            return self
+        return replace(self, window=window)
+
+    def check(self, tokens: torch.Tensor, cached: bool) -> None:
+        """Raises ModelError for shapes that do not fit tokens (B, T), and for what does not go with a cache."""
+        if cached and (self.segments is not None or self.lengths is not None or not self.causal):
+            given = {"segments": self.segments is not None, "lengths": self.lengths is not None}
+            names = [name for name, there in {**given, "causal=False": not self.causal}.items() if there]
+            raise ModelError(
+                f"{' and '.join(names)} and a cache cannot be used together: a cache holds one document a row, knows how "
+                "long it is, and has no later positions",
+                "give all positions at once, without a cache",
+            )
+        if self.window is not None and self.window < 1:
+            raise ModelError(f"a window of {self.window} positions sees nothing; it has to be at least 1")
+        for name, given, shape in (
+            ("segments", self.segments, tokens.shape),
+            ("lengths", self.lengths, tokens.shape[:1]),
+        ):
+            if given is not None and given.shape != shape:
+                raise ModelError(f"{name} have the shape {tuple(given.shape)}, and tokens {tuple(tokens.shape)}")
+
+    def at(self, where: Where, end: int, device: torch.device) -> Seen:
+        """This sight from the positions `where`, (B, T) or a slice, of `end` in all. Segments need all: slice(0, T)."""
+        return Seen(self, where, end, device)
+
+
+CAUSAL = Sight()
+"""Each position sees itself and all earlier ones."""
+
+
+class Seen:
+    """What the positions of one forward pass see in one layer, in the form that attention needs.
+
+    sight  the layer's Sight
+    form   "causal": square, each position sees itself and all earlier ones; "all": everything sees everything;
+           "some": what `mask` shows
+    first  (1 or B, T) int32: the first position that each one sees, where a causal square needs no more to be known;
+           else None. Rows of several documents and windows have it
+    """
+
+    def __init__(self, sight: Sight, where: Where, end: int, device: torch.device):
+        self.sight, self._where, self._end, self._device = sight, where, end, device
+        self.form: Literal["causal", "all", "some"] = _form(sight, where, end)
+        whole = isinstance(where, slice) and where.start == 0
+        self.first = self._first() if self.form == "some" and sight.causal and whole else None
+        self._mask: torch.Tensor | None = None
+
+    def mask(self) -> torch.Tensor:
+        """(1 or B, 1, T, end) bool: whether the query, second last, sees the key, last. It is computed once for all
+        layers that share this object; a graph computes it where it is read."""
+        if torch.compiler.is_compiling():
+            return self._masked()
+        if self._mask is None:
+            self._mask = self._masked()
+        return self._mask
+
+    def _masked(self) -> torch.Tensor:
+        sight, keys, at = self.sight, torch.arange(self._end, device=self._device), self._at()[..., None]
+        if self.first is not None:
+            return ((keys <= at) & (keys >= self.first[..., None]))[:, None]
+        mask = keys <= at if sight.causal else (keys >= 0).expand(1, at.shape[1], -1)
+        if sight.window is not None:
+            mask = mask & (keys > at - sight.window)
+            mask = mask if sight.causal else mask & (keys < at + sight.window)
+        if sight.segments is not None:
+            runs = begins(sight.segments).cumsum(1)
+            mask = mask & (runs[:, :, None] == runs[:, None, :])
+        if sight.lengths is not None and not sight.causal:
+            mask = (mask & (keys < sight.lengths[:, None, None])) | (keys == at)
+        return mask[:, None]
+
+    def _at(self) -> torch.Tensor:
+        """(1 or B, T): the positions of the queries."""
+        if isinstance(self._where, torch.Tensor):
+            return self._where
+        return torch.arange(self._where.start, self._where.stop, device=self._device)[None]
+
+    def _first(self) -> torch.Tensor:
+        at, sight = self._at(), self.sight
+        first = torch.zeros_like(at) if sight.window is None else (at - sight.window + 1).clamp_min(0)
+        first = first if sight.segments is None else torch.maximum(first, starts(sight.segments))
+        return first.int()
+
+
+def _form(sight: Sight, where: Where, end: int) -> Literal["causal", "all", "some"]:
+    # An exported graph keeps its window's mask: it serves every length.
+    narrow = sight.window is not None and (torch.compiler.is_exporting() or end > sight.window)
+    if narrow or sight.segments is not None:
+        return "some"
+    if not sight.causal:
+        return "all" if sight.lengths is None else "some"
+    # Padding behind the real positions is later than all of them: a causal sight hides it already.
+    if isinstance(where, slice) and where.start == 0:
+        return "causal"
+    return "all" if isinstance(where, slice) and where.stop - where.start == 1 else "some"
+
+
+def begins(segments: torch.Tensor) -> torch.Tensor:
+    """segments (B, T) -> (B, T) bool: whether a run of equal numbers begins here."""
+    return F.pad(segments[:, 1:] != segments[:, :-1], (1, 0), value=True)
+
+
+def starts(segments: torch.Tensor) -> torch.Tensor:
+    """segments (B, T) -> (B, T) int64: where the run of equal numbers that holds this position begins."""
+    steps = torch.arange(segments.shape[1], device=segments.device)
+    return torch.where(begins(segments), steps, 0).cummax(1).values
