@@ -23,14 +23,12 @@ def build(job: Job, optimizer: Literal["adamw", "muon"] = "adamw") -> Subject:
     adamw = dict(job.adamw)
     settings = OptimizerConfig(kind=optimizer, learning_rate=adamw.pop("lr"), **adamw)
     trainer = Trainer(
-        model,
-        Causal(),
-        cast(Any, SimpleNamespace(context_length=job.context, rows_per_epoch=1)),
+        Causal().build(Workshop(cast(Any, None), model, next(model.parameters()).device)),
+        cast(Any, SimpleNamespace(context_length=job.context, row_tokens=job.context, rows_per_epoch=1)),
         TrainConfig(steps=10**9, optimizer=settings, clip=job.clip),
         run=cast(Any, None),
         settings=Settings(job.precision, job.compile, job.micro_rows, job.threads),
         seed=0,
-        bytes_per_target=1.0,
         write_model=lambda folder: None,
         read_model=lambda folder: None,
     )

@@ -23,7 +23,7 @@ from lilliput.data.token_files import with_tokenizer
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import find
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.config import TrainConfig
@@ -42,7 +42,7 @@ class Recipe(Config):
     data: DataConfig = DataConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
-    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Causal()
+    objective: Annotated[ObjectiveConfig, OneOf(OBJECTIVES)] = Causal()
     train: TrainConfig = TrainConfig(steps=1000)
     evaluate: EvaluateConfig = EvaluateConfig()
 

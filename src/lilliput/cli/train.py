@@ -54,9 +54,9 @@ def tell_what_came_out(run: Run) -> None:
     from lilliput.base import console
 
     summary, path = run.summary, run.path
-    story = summary["story"]
-    console.say()
-    console.say(story["text"].strip())
+    if "story" in summary:
+        console.say()
+        console.say(summary["story"]["text"].strip())
     console.say()
     console.say(f"validation  {_against(summary)}")
     if (kept := summary.get("val_hero_kept")) is not None:
@@ -72,6 +72,12 @@ def tell_what_came_out(run: Run) -> None:
 
 
 def _against(summary: dict[str, Any]) -> str:
+    from lilliput.objectives.known import figure_of
+    from lilliput.objectives.objective import BITS
+
+    figure = figure_of(summary["objective"])
+    if figure != BITS:
+        return f"{summary[figure.validation]:.3f} {figure.unit}"
     others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
     return f"{summary['val_bits_per_byte']:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
 
@@ -94,9 +100,13 @@ def _cost(cost: dict[str, Any]) -> str:
 def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     """Commands that run as they are printed, in this shell and for this run."""
     from lilliput.base import console
+    from lilliput.objectives.known import objective_of
 
-    lilliput, run, prompt = console.command(), console.typed(path), shlex.quote(summary["story"]["prompt"])
-    side = "--ending " if summary["objective"]["kind"] == "reversed" else ""
+    lilliput, run = console.command(), console.typed(path)
+    if "story" not in summary:
+        return [f"{lilliput} report {run}"]
+    prompt, objective = shlex.quote(summary["story"]["prompt"]), objective_of(summary["objective"])
+    side = "" if objective is None or objective.reads_forwards else "--ending "
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
     return [
         f"{lilliput} generate {run}{given}",

@@ -93,8 +93,8 @@ def prepare(
     """Trains or loads the tokenizer and tokenises every document, or finds both in the cache.
 
     `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
-    objective's; `view_key` names them for the cache. `specials` are roles of special tokens that a tokenizer trained here has
-    besides the usual ones. `seed` decides the order of rows later, not what is prepared.
+    objective's; `view_key` names them for the cache. `specials` are roles of special tokens that a tokenizer trained
+    here has besides the usual ones. `seed` decides the order of rows later, not what is prepared.
     `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
     `say` gets a line on each source, on what came out, and on a cache that was damaged. Sources are read once: the
     tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.generation.storyteller import Storyteller, load
+from lilliput.objectives.known import figure_of
 from lilliput.runs.finding import find
 from lilliput.runs.run_folder import RunFolder
 
@@ -43,5 +44,8 @@ class Run:
         return self.storyteller.tell(opening, ending, **sampling)[0]
 
     def __repr__(self) -> str:
-        bits = self.summary.get("val_bits_per_byte")
-        return f"Run({str(self.path)!r}" + (f", val_bits_per_byte={bits:.3f})" if bits else ", not finished)")
+        summary = self.summary
+        if not summary:
+            return f"Run({str(self.path)!r}, not finished)"
+        name = figure_of(summary.get("objective")).validation
+        return f"Run({str(self.path)!r}, {name}={summary[name]:.3f})"

@@ -24,7 +24,7 @@ from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import Speculation, speculate
 from lilliput.decoding.telling import Telling, finished, tell
 from lilliput.model.huggingface import from_huggingface
-from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import model_folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Storyteller:
         self,
         model: Model,
         tokenizer: Tokenizer,
-        objective: Objective,
+        objective: ObjectiveConfig,
         faster: Faster | None = None,
         ends: frozenset[int] | None = None,
     ):
@@ -162,7 +162,7 @@ def load(
     model = from_huggingface(folder, say).to(choose_device(device)).eval()
     kept = inner(read_object(folder / "config.json"), "lilliput")
     try:
-        objective = cast(Objective, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
+        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(kept.get("objective", "causal")))
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
     model = quantised(model) if int8 else model

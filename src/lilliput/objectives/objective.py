@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -160,9 +161,13 @@ class Objective:
         """`prepare` as it is promised; model and modules are left in the modes that they were in."""
         if type(self).prepare is Objective.prepare:
             return batch
-        with inference(nn.ModuleList([self.model, *self.modules().values()])):
+        with self.measuring():
             batch = self.prepare(batch)
         return batch.usable()
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """Evaluation mode without gradient, for the model and the objective's own modules."""
+        return inference(nn.ModuleList([self.model, *self.modules().values()]))
 
     def minibatches(self, batch: Batch) -> Iterable[Batch]:
         """What the prepared batch is learned in, an optimiser's step each: by default one. Each is computed when the
@@ -189,7 +194,7 @@ class Objective:
         weight = 0.0
         trained, self.view = self.view, self.model
         try:
-            with inference(nn.ModuleList([self.model, *self.modules().values()])):
+            with self.measuring():
                 for batch in held.batches(self):
                     loss = self.loss(batch)
                     for name, value in {"loss": loss.total, **loss.metrics}.items():

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from lilliput import __version__
 from lilliput.model.huggingface import huggingface_class
+from lilliput.objectives.objective import BITS, ObjectiveConfig
 from lilliput.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from lilliput.model.config import ModelConfig
     from lilliput.model.transformer import Model
 
 LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -22,8 +24,7 @@ print(tokenizer.decode(told[0], skip_special_tokens=True))
 """
 CARD = """---
 library_name: transformers
-pipeline_tag: text-generation
-tags: [lilliput, tiny]
+{task}tags: [lilliput, tiny]
 ---
 
 # {name}
@@ -43,15 +44,16 @@ def snippet(folder: str, forwards: bool) -> str:
     return "```python\n" + LOAD.format(folder=folder) + (TELL if forwards else "") + "```"
 
 
-def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -> str:
-    """Markdown with Hugging Face's metadata block, from the model, whether it reads `forwards`, and the run's last
-    logged lines."""
+def model_card(name: str, model: Model, run: RunFolder, objective: ObjectiveConfig) -> str:
+    """Markdown with Hugging Face's metadata block, from the model, its objective, and the run's last logged lines."""
+    figure = objective.figure
     records = run.read_metrics()
     last = records[-1] if records else {"step": 0, "tokens": 0}
-    scored = [record for record in records if record.get("val_bits_per_byte") is not None]
+    scored = [record for record in records if record.get(figure.validation) is not None]
     validation = "not measured yet"
     if scored:
-        validation = f"{scored[-1]['val_bits_per_byte']:.4f} bits per byte at step {scored[-1]['step']:,}"
+        unit = "bits per byte" if figure == BITS else figure.unit
+        validation = f"{scored[-1][figure.validation]:.4f} {unit} at step {scored[-1]['step']:,}"
     config = model.config
     return CARD.format(
         name=name,
@@ -65,5 +67,16 @@ def model_card(name: str, model: Model, run: RunFolder, forwards: bool = True) -
         step=last["step"],
         tokens=last.get("tokens") or 0,
         validation=validation,
-        use=snippet(".", forwards) + "\n\n" if huggingface_class(config)[0] else "",
+        task="pipeline_tag: text-generation\n" if objective.generates else "",
+        use=_use(config, objective),
     )
+
+
+def _use(config: ModelConfig, objective: ObjectiveConfig) -> str:
+    """How transformers loads it; or that it generates no text, which its stock class would do all the same."""
+    if not objective.generates:
+        return (
+            f"Trained by the objective `{objective.kind}`, it generates no text. A stock class for text computes "
+            "other hidden states than the ones it was trained with.\n\n"
+        )
+    return snippet(".", objective.reads_forwards) + "\n\n" if huggingface_class(config)[0] else ""

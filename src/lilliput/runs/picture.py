@@ -10,12 +10,12 @@ from lilliput.base.console import duration, number
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.base.html import escape
+from lilliput.objectives.objective import BITS
 from lilliput.runs.record import RunRecord, spread
 from lilliput.runs.samples_file import Sample, Section
 
 WIDTH, MARGIN, GAP = 900, 28, 18
 HEAD, CHART, KEPT = 78, 330, 120
-CURVES = ("bits_per_byte", "val_bits_per_byte", "val_hero_kept")
 CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
@@ -35,7 +35,7 @@ def run_picture(run: Path, path: Path) -> Path:
     """Write the picture of `run` to `path` (SVG, 900 px wide, on paper of its own so that it reads on light and dark
     pages) and return it. Raises CheckpointError where the run has no validation figures yet."""
     record = RunRecord.read(run)
-    if not record.points("seconds", "val_bits_per_byte"):
+    if not record.points("seconds", record.figure.validation):
         raise CheckpointError(f"{run} has no validation figures yet: there is no curve to draw")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, picture(record))
@@ -98,8 +98,9 @@ def _facts(record: RunRecord) -> str:
 
 def _alternative(record: RunRecord) -> str:
     """What the picture shows, for those who cannot see it."""
-    points = record.points("seconds", "val_bits_per_byte")
-    return f"Validation bits per byte of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+    points = record.points("seconds", record.figure.validation)
+    unit = "bits per byte" if record.figure == BITS else record.figure.unit
+    return f"Validation {unit} of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
 
 
 def _placed(chart: Chart, top: int) -> list[str]:
@@ -114,10 +115,12 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
         for callout in callouts
     ]
     return Chart(
-        title="Bits per byte through time (dashed: n-gram models counted on the same text)",
+        title="Bits per byte through time (dashed: n-gram models counted on the same text)"
+        if record.figure == BITS
+        else f"{record.figure.unit.capitalize()} through time",
         series=[
-            Series("training", record.points("seconds", "bits_per_byte"), colour=1, thin=True),
-            Series("validation", record.points("seconds", "val_bits_per_byte"), colour=0),
+            Series("training", record.points("seconds", record.figure.training), colour=1, thin=True),
+            Series("validation", record.points("seconds", record.figure.validation), colour=0),
         ],
         levels=[Level(name, value) for name, value in record.baselines()],
         marks=marks,
@@ -153,7 +156,8 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
 
 def reach(record: RunRecord, x: str) -> tuple[float, ...]:
     """The first and the last x of all that is drawn of a run, for charts that share an axis."""
-    ends = [point[0] for name in CURVES for point in record.points(x, name)]
+    drawn = (record.figure.training, record.figure.validation, "val_hero_kept")
+    ends = [point[0] for name in drawn for point in record.points(x, name)]
     ends += [callout.section.seconds if x == "seconds" else callout.section.tokens for callout in _callouts(record)]
     return (min(ends), max(ends)) if ends else ()
 

@@ -11,6 +11,8 @@ from typing import Any
 from lilliput.base.config import read_yaml
 from lilliput.base.errors import CheckpointError, ConfigError
 from lilliput.base.reading import read_text
+from lilliput.objectives.known import objective_of
+from lilliput.objectives.objective import BITS, Figure, ObjectiveConfig
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Section, parse_samples
 
@@ -46,6 +48,16 @@ class RunRecord:
         )
 
     @property
+    def objective(self) -> ObjectiveConfig | None:
+        """What it was trained by, as its summary or its recipe has it."""
+        return objective_of(self.summary.get("objective") or self.recipe.get("objective"))
+
+    @property
+    def figure(self) -> Figure:
+        """What it is judged by."""
+        return BITS if self.objective is None else self.objective.figure
+
+    @property
     def name(self) -> str:
         return str(self.recipe.get("name") or self.path.resolve().name)
 
@@ -72,8 +84,8 @@ class RunRecord:
         return sorted(known, key=lambda pair: -pair[1])
 
     def validation_at(self, step: int) -> float | None:
-        """Validation bits per byte at the last evaluation up to `step`."""
-        known = [value for at, value in self.points("step", "val_bits_per_byte") if at <= step]
+        """What it is judged by, on the validation split, at the last evaluation up to `step`."""
+        known = [value for at, value in self.points("step", self.figure.validation) if at <= step]
         return known[-1] if known else None
 
 

@@ -12,7 +12,7 @@ from lilliput.server.template import ChatTemplate
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Objective
+    from lilliput.objectives.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Served:
     name: str
     model: Model
     tokenizer: Tokenizer
-    objective: Objective
+    objective: ObjectiveConfig
     chat: ChatTemplate | None = None
     created: int = field(default_factory=lambda: int(time.time()))
     ends: frozenset[int] | None = None

@@ -30,8 +30,8 @@ class Callback:
     show     shows it, and adds nothing
 
     `record` is the step's numbers: step, tokens, seconds, loss, learning_rate, grad_norm, tokens_per_second, and what
-    the objective reports, such as bits_per_byte. All that a callback adds to it (`val_bits_per_byte`) is written: the step
-    then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
+    the objective reports, such as bits_per_byte. All that a callback adds to it (`val_bits_per_byte`) is written: the
+    step then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
     `trainer.stop(reason)`, or leave it to be gone on with by `trainer.interrupt(reason)`.
 
     What must survive a resume goes through `state` and `load_state`. It is kept by `key`, by default the name of the

@@ -13,7 +13,6 @@ from lilliput.model.parts import roles
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
 
-
 OBJECTIVE = "objective."
 """What the names of an objective's own parameters begin with."""
 

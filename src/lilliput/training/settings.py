@@ -18,7 +18,8 @@ from lilliput.training.schedule import Budget
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Batch, Objective
+    from lilliput.objectives.batch import Batch
+    from lilliput.objectives.objective import Objective
 
 # A first compile costs 16 s on two cores (2 s where the shape is known) and makes a step 1.05 to 1.15 times as fast, so
 # that it has paid for itself after two to six minutes (docs/studies/speed.md).

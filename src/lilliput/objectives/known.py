@@ -1,0 +1,22 @@
+"""The objective of a run or model that lies on disk, from the values that were kept of it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from lilliput.base.registered import OneOf
+from lilliput.objectives.objective import BITS, OBJECTIVES, Figure, ObjectiveConfig
+
+
+def objective_of(values: Any) -> ObjectiveConfig | None:
+    """The config for `{"kind": ...}` or the name of a kind; None where these are no values of an objective."""
+    try:
+        return cast(ObjectiveConfig, OneOf(OBJECTIVES).build(values))
+    except ValueError:
+        return None
+
+
+def figure_of(values: Any) -> Figure:
+    """What a run of this objective is judged by: bits per byte where nothing is known of it."""
+    objective = objective_of(values)
+    return BITS if objective is None else objective.figure
