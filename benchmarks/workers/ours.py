@@ -8,8 +8,9 @@ import torch
 from lilliput.base import allocator
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
+from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Batch
+from lilliput.objectives.workshop import Workshop
 from lilliput.training.config import OptimizerConfig, TrainConfig
 from lilliput.training.settings import Settings
 from lilliput.training.trainer import Trainer
