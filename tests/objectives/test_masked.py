@@ -25,7 +25,12 @@ TEXTS = ["the cat sat on a mat and saw one dog, who ran to the red ball"] * 20
 def workshop() -> Workshop:
     tokenizer = Tokenizer.train(TEXTS, TokenizerConfig(vocab_size=300), ("mask",))
     shape = ModelConfig(d_model=16, n_layers=1, n_heads=2, d_mlp=16, vocab_size=300, context_length=64)
-    return Workshop(tokenizer, Model(shape, seed=0))
+    model = Model(shape, seed=0)
+    with torch.no_grad():  # the first weights of an output projection may be zeros
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+    return Workshop(tokenizer, model)
 
 
 def rows(count: int = 64, length: int = 65, segments: np.ndarray | None = None) -> Rows:

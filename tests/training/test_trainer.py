@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lilliput.base.errors import TrainingError
+from lilliput.base.errors import ConfigError, TrainingError
 from lilliput.base.machine import can_compile
 from lilliput.data.rows import Rows
 from lilliput.model.config import ModelConfig
@@ -21,7 +21,7 @@ from lilliput.objectives.objective import Objective
 from lilliput.objectives.workshop import Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.run_folder import RunFolder
-from lilliput.training.callbacks import Callback, Metrics, Record
+from lilliput.training.callbacks import Callback, Metrics, Phase, Record, keys
 from lilliput.training.compiled import Compiled
 from lilliput.training.config import GrowthConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.training.settings import Settings
@@ -454,3 +454,95 @@ def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
         torch.set_num_threads(before)
     for gradients in found[1:]:
         assert all(torch.equal(gradients[name], first) for name, first in found[0].items())
+
+
+class Measuring(Callback):
+    """Adds a number at the steps that it is given."""
+
+    def __init__(self, name: str, at: tuple[int, ...], phase: Phase = "measure"):
+        self.name, self.at, self.phase = name, at, phase  # type: ignore[misc]
+        self.seen: list[int] = []
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.step in self.at:
+            record[self.name] = trainer.step
+            self.seen.append(trainer.step)
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.seen = state.get("seen", [])
+
+
+def test_what_a_callback_adds_is_written_whoever_gave_it_and_whenever(tmp_path: Path) -> None:
+    t = trainer(tmp_path, callbacks=[], log_steps=5)
+    t.callbacks.append(Measuring("mine", (3, 10)))  # after those that write
+    t.train()
+    records = {record["step"]: record for record in t.run.read_metrics()}
+    assert sorted(records) == [3, 5, 10, 12]
+    assert {step: record.get("mine") for step, record in records.items()} == {3: 3, 5: None, 10: 10, 12: None}
+
+
+def test_phases_decide_the_order(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Noting(Callback):
+        def __init__(self, phase: Phase):
+            self.phase = phase  # type: ignore[misc]
+
+        def on_step(self, trainer: Trainer, record: Record) -> None:
+            order.append(self.phase)
+
+    trainer(tmp_path, steps=1, callbacks=[Noting("show"), Noting("record"), Noting("measure")]).train()
+    assert order == ["measure", "record", "show"]
+    with pytest.raises(ConfigError, match="has the phase 'late'"):
+        trainer(tmp_path, callbacks=[Noting("late")])  # type: ignore[arg-type]
+
+
+def test_what_is_added_too_late_to_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="Measuring added mine to the record after it was written"):
+        trainer(tmp_path, callbacks=[Measuring("mine", (2,), "show")]).train()
+
+
+def test_callbacks_of_one_class_keep_states_of_their_own(tmp_path: Path) -> None:
+    trainer(tmp_path, steps=4, callbacks=[Measuring("a", (1,)), Measuring("b", (2, 3))]).train()
+    kept = checkpoint.read_state(RunFolder(tmp_path).checkpoint(4)).values["callbacks"]
+    assert kept.keys() == {"Measuring", "Measuring 2", "Metrics"}
+    one, two = Measuring("a", ()), Measuring("b", ())
+    trainer(tmp_path, resume=True, steps=8, callbacks=[one, two]).train()
+    assert (one.seen, two.seen) == ([1], [2, 3])
+    assert keys([Measuring("a", ()), Metrics()]).keys() == {"Measuring", "Metrics"}  # as older versions kept them
+
+
+def test_a_batch_may_be_learned_in_several_steps(tmp_path: Path) -> None:
+    class Twice(NextToken):
+        def minibatches(self, batch: Batch) -> list[Batch]:
+            return [batch, batch]
+
+    once, twice = trainer(tmp_path / "once", steps=1), trainer(tmp_path / "twice", kind=Twice, steps=1)
+    once.train()
+    twice.train()
+    steps = {int(value) for name, value in twice.optimizers.state().items() if name.endswith(".step")}
+    assert steps == {2}
+    losses = [t.run.read_metrics()[0]["loss"] for t in (once, twice)]
+    assert losses[1] < losses[0]  # the mean of both updates, the second after a step
+    assert twice.counters.tokens == once.counters.tokens
+
+
+def test_a_preparation_runs_without_gradient_and_what_it_adds_may_be_used_by_one(tmp_path: Path) -> None:
+    modes: list[tuple[bool, bool]] = []
+
+    class Prepared(NextToken):
+        def prepare(self, batch: Batch) -> Batch:
+            modes.append((self.model.training, torch.is_grad_enabled()))
+            return batch.including({"scale": torch.ones(len(batch), 1, 1) * 1.0})
+
+        def loss(self, batch: Batch) -> Loss:
+            hidden = self.view(batch.tokens) * batch.scale  # keeps `scale` for the gradient
+            return Loss(self.view.loss(hidden, batch.targets, batch.weights))
+
+    t = trainer(tmp_path, kind=Prepared, steps=2)
+    assert t.train().text == "finished"
+    assert modes == [(False, False)] * 2
+    assert t.model.training

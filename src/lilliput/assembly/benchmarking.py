@@ -53,6 +53,8 @@ def benchmark(
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
     loaded = _load(tasks, task_data, max_items)
     teller = load(path, device, say)
+    if not teller.objective.generates:
+        raise teller.objective.no_text()
     if not teller.objective.reads_forwards:
         raise ConfigError(
             f"{path} reads backwards, and benchmarks go on from their questions",

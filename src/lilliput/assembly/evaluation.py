@@ -27,6 +27,7 @@ from lilliput.evaluation.ngram import training_ngrams
 from lilliput.evaluation.sources import SourceScores, ngram_sources, parts, score_sources
 from lilliput.generation.storyteller import Storyteller, load
 from lilliput.model.transformer import Model
+from lilliput.objectives.objective import BITS
 from lilliput.runs.finding import find
 from lilliput.runs.run_folder import RunFolder
 
@@ -85,6 +86,12 @@ def score_text(
     in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
     teller = load(path, device, say)
+    if teller.objective.figure != BITS:
+        raise ConfigError(
+            f"{path} was trained by the objective '{teller.objective.kind}', which does not model text from its beginning "
+            "on: bits per byte would say nothing of it",
+            "its own figures are in the summary.json and report.html of its run",
+        )
     sets = _sets(teller, path, paths, fit, str(find(path)), max_tokens, say)
     scores = score_sources(teller.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)

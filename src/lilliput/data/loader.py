@@ -96,7 +96,7 @@ class Loader:
     def document_ids(self, rows: Rows) -> list[str]:
         """The ids of the documents in `rows`, each once, in order."""
         numbers = dict.fromkeys(number for row in rows.documents for number in row)
-        return [self.split.document_id(number) for number in numbers]
+        return list(dict.fromkeys(self.split.document_id(number) for number in numbers))
 
     def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
         """(where the ring starts, order of the rows) of an epoch; the last two are kept, as rows come in turn."""

@@ -13,6 +13,7 @@ from lilliput.decoding.decode import generate
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.model.huggingface import OWN, from_huggingface
 from lilliput.model.transformer import Model
+from lilliput.objectives.known import objective_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,12 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
-        """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read."""
+        """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read, and
+        ConfigError for a model that generates no text."""
         own = inner(read_object(folder / "config.json"), OWN)
+        objective = objective_of(own.get("objective"))
+        if objective is not None and not objective.generates:
+            raise objective.no_text()
         return cls(
             model=from_huggingface(folder),
             tokenizer=Tokenizer.load(folder),

@@ -39,6 +39,8 @@ def load_served(
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
     teller = load(folder, device, say, int8)
+    if not teller.objective.generates:
+        raise teller.objective.no_text()
     chat = ChatTemplate.find(folder)
     return Served(_name(path, folder), teller.decoder, teller.tokenizer, teller.objective, chat, ends=teller.ends)
 
