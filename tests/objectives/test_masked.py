@@ -117,6 +117,8 @@ def test_a_tokenizer_without_a_mask_token_is_refused_and_others_keep_their_ids()
 def test_a_run_ends_with_a_summary_and_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lilliput import api
     from lilliput.base import machine
+    from lilliput.formats.source import Source
+    from lilliput.server.serving import load_served
     from tests.cli.conftest import TINY, write_tales
 
     monkeypatch.chdir(tmp_path)
@@ -130,12 +132,20 @@ def test_a_run_ends_with_a_summary_and_no_samples(tmp_path: Path, monkeypatch: p
     assert "val_bits_per_byte" not in summary
     assert "story" not in summary
     assert not run.folder.samples.exists()
-    assert "masked bits" in repr(run) or "val_masked_bits_per_byte" in repr(run)
+    assert "val_masked_bits_per_byte=" in repr(run)
+    assert run.metrics[0]["val_masked_bits_per_byte"] > summary["val_masked_bits_per_byte"]  # it learned
     folder = run.checkpoints[-1] / "model"
     assert json.loads((folder / "config.json").read_text())["lilliput"]["objective"]["kind"] == "masked"
     assert "generates no text" in (folder / "README.md").read_text()
     report = run.folder.report.read_text()
     assert "bits a masked byte" in report
     assert "lilliput generate" not in report
-    with pytest.raises(ConfigError, match="generates no text"):
-        api.generate(run.path, "Once")
+    for refused in (
+        lambda: api.generate(run.path, "Once"),
+        lambda: load_served(run.path),
+        lambda: Source.load(folder, "m"),
+    ):
+        with pytest.raises(ConfigError, match="objective 'masked', which generates no text"):
+            refused()
+    with pytest.raises(ConfigError, match="no bits per byte of text"):
+        api.evaluate(run.path)

@@ -88,8 +88,8 @@ def score_text(
     teller = load(path, device, say)
     if teller.objective.figure != BITS:
         raise ConfigError(
-            f"{path} was trained by the objective '{teller.objective.kind}', which does not model text from its beginning "
-            "on: bits per byte would say nothing of it",
+            f"{path} was trained by the objective '{teller.objective.kind}', which does not predict each token from "
+            "those before it: it has no bits per byte of text",
             "its own figures are in the summary.json and report.html of its run",
         )
     sets = _sets(teller, path, paths, fit, str(find(path)), max_tokens, say)
