@@ -232,8 +232,8 @@ def test_a_document_is_a_row_of_its_sequences_with_its_columns(tmp_path: Path) -
         assert tokens.tolist() == [[0, *meta["chosen"], 1, 2, 2, 2], [0, *meta["rejected"], 1, 2, 2, 2, 2]]
         assert learn.tolist() == [[0, 0, 1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0, 0, 0]]
     assert made.document_ids(made.take(0, 1)) == [f"pair {rows.documents[0][0] // 2}"]
-    with pytest.raises(DataError, match=r"9 of 18 sequences .* longer than a row of 6 tokens"):
-        loader(tmp_path / "short", documents, 5).take(0, 1)
+    with pytest.raises(DataError, match=r"9 of 18 sequences .* longer than a row of 5 tokens"):
+        loader(tmp_path / "short", documents, 4).take(0, 1)
 
 
 def test_documents_of_unequal_numbers_of_sequences_are_no_rows(tmp_path: Path) -> None:
