@@ -177,8 +177,9 @@ def test_attention_is_a_sound_operator():
     operator = torch.ops.lilliput.causal_attention.default
     q_norm, k_norm = case.norms or (None, None)
     cos, sin = case.tables or (None, None)
-    torch.library.opcheck(operator, (case.qkv, 4, q_norm, k_norm, 1e-5, cos, sin, 0.1, torch.tensor(7)))
-    torch.library.opcheck(operator, (case.qkv, 4, None, None, 0.0, None, None, 0.0, None))
+    first = torch.arange(20, dtype=torch.int32).sub(4).clamp_min(0).repeat(2, 1)
+    torch.library.opcheck(operator, (case.qkv, 4, q_norm, k_norm, 1e-5, cos, sin, 0.1, torch.tensor(7), first))
+    torch.library.opcheck(operator, (case.qkv, 4, None, None, 0.0, None, None, 0.0, None, None))
 
 
 @needs_compiler

@@ -5,7 +5,10 @@ import ast
 import math
 import re
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -22,7 +25,7 @@ from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.model.huggingface import huggingface_class
 from lilliput.model.mlps import MLP
 from lilliput.model.parts import ATTENTIONS, MLPS, Linear, Role, roles
-from lilliput.model.transformer import Model
+from lilliput.model.transformer import Block, Model
 from lilliput.training import optim
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import orthogonalise
@@ -80,6 +83,11 @@ def chosen(**changes) -> ModelConfig:
     return config("story", **{"mlp": "toy_experts", "d_mlp": 64, **changes})
 
 
+def mlp(model: Model, layer: int = 0) -> Any:
+    """The experts of a layer."""
+    return cast(Block, model.blocks[layer]).mlp
+
+
 def test_they_are_counted():
     model, counts = Model(chosen()), parameters(chosen())
     assert counts.total == sum(parameter.numel() for parameter in model.parameters())
@@ -95,7 +103,7 @@ def test_they_are_counted():
 
 def test_their_first_weights_follow_what_they_write():
     deep = {"n_layers": 8, "d_model": 128, "d_mlp": 128}
-    found = {init: Model(chosen(init=init, **deep)).blocks[0].mlp for init in ("zero_out", "scaled", "normal")}
+    found = {init: mlp(Model(chosen(init=init, **deep))) for init in ("zero_out", "scaled", "normal")}
     assert (found["zero_out"].down == 0).all()
     assert found["zero_out"].up.std().item() == pytest.approx(0.02, rel=0.05)
     assert found["scaled"].down.std().item() == pytest.approx(0.02 / math.sqrt(16), rel=0.05)
@@ -108,13 +116,13 @@ def test_muon_steps_each_expert_and_no_router():
     kinds = {built.names[p]: type(o).__name__ for o in built.optimizers for g in o.param_groups for p in g["params"]}
     assert kinds["blocks.0.mlp.up"] == kinds["blocks.0.mlp.down"] == "Muon"
     assert kinds["blocks.0.mlp.router.weight"] == "AdamW"
-    mlp = model.blocks[0].mlp
-    before = mlp.up.detach().clone()
+    stepped = mlp(model)
+    before = stepped.up.detach().clone()
     for parameter in model.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
-    grad = mlp.up.grad
+    grad = stepped.up.grad
     built.step()
-    moved = (before - mlp.up.detach()) / (0.5 * math.sqrt(64 / 48))
+    moved = (before - stepped.up.detach()) / (0.5 * math.sqrt(64 / 48))
     torch.testing.assert_close(moved, orthogonalise(grad), atol=1e-4, rtol=1e-3)
 
 
@@ -122,13 +130,13 @@ def test_what_they_add_is_in_the_loss_of_training_alone():
     model, ids = Model(chosen(init="normal")).train(), tokens(2, 20)
     weights = torch.rand(2, 20)
     training = model.loss(model(ids), ids, weights)
-    added = 0.01 * sum(block.mlp.balance for block in model.blocks).detach()
+    added = 0.01 * sum(mlp(model, layer).balance.detach() for layer in (0, 1))
     model.eval()
     plain = model.loss(model(ids), ids, weights)
     assert added > 0.01
     torch.testing.assert_close(training, plain + weights.sum() * added)
     training.backward()
-    assert (model.blocks[0].mlp.router.weight.grad != 0).any()
+    assert (mlp(model).router.weight.grad != 0).any()
     assert Model(config("story")).train().added_loss() is None
 
 
@@ -175,7 +183,7 @@ def test_a_kind_of_attention_is_one_class(tmp_path: Path, monkeypatch):
     try:
         made = config("story", attention="halved", init="normal", n_layers=1)
         model, plain = Model(made), Model(config("story", init="normal", n_layers=1))
-        plain.blocks[0].attn.out.weight.data /= 2
+        plain.get_parameter("blocks.0.attn.out.weight").data /= 2
         torch.testing.assert_close(model(tokens()), plain(tokens()))
         assert parameters(made).total == parameters(plain.config).total
         assert made.model_dump()["attention"] == "halved"
@@ -190,16 +198,21 @@ def test_a_kind_of_attention_is_one_class(tmp_path: Path, monkeypatch):
 SHAPE = re.compile(r"\([^)]*,[^)]*\)|\(\.\.\.|scalar|shape")
 
 
+def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Functions, and methods of classes, whose names do not begin with an underscore."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield from [node] if isinstance(node, ast.FunctionDef) else public_functions(node.body)
+
+
 def test_every_public_function_of_tensors_gives_their_shapes():
     """In its docstring, or in that of the method which it overrides."""
-    found: dict[str, list[tuple[str, bool]]] = {}
+    found: dict[str, dict[str, bool]] = defaultdict(dict)
     for path in sorted(Path(model_room.__path__[0]).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                signature = ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
-                if "Tensor" in signature:
-                    shaped = SHAPE.search(ast.get_docstring(node) or "") is not None
-                    found.setdefault(node.name, []).append((f"{path.name}: {node.name}", shaped))
+        for node in public_functions(ast.parse(path.read_text()).body):
+            signature = ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
+            if "Tensor" in signature:
+                shaped = SHAPE.search(ast.get_docstring(node) or "") is not None
+                found[node.name][f"{path.name}:{node.lineno} {node.name}"] = shaped
     assert len(found) > 30
-    lacking = [where for all_ in found.values() for where, shaped in all_ if not any(s for _, s in all_) and not shaped]
-    assert lacking == []
+    assert [where for places in found.values() if not any(places.values()) for where in places] == []

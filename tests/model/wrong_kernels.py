@@ -111,7 +111,7 @@ TAKEN = {
     ("swiglu", "gate_up"): {"fewer", "another dimension", "strided", "turned"},
     ("rms_norm", "x"): {"fewer", "another dimension", "strided", "turned"},
     ("dropout", "x"): {"shorter", "fewer", "another dimension", "strided", "turned"},
-    ("attention", "first"): {"meta", "int32", "strided", "turned"},
+    ("attention", "first"): {"meta", "int32", "fewer", "strided", "turned"},
     ("attention", "qkv"): {"fewer", "strided", "turned"},
     ("head", "logits"): {"shorter"},  # where the targets are below
     ("head", "targets"): {"turned"},

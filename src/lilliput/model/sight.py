@@ -42,8 +42,8 @@ class Sight:
             given = {"segments": self.segments is not None, "lengths": self.lengths is not None}
             names = [name for name, there in {**given, "causal=False": not self.causal}.items() if there]
             raise ModelError(
-                f"{' and '.join(names)} and a cache cannot be used together: a cache holds one document a row, knows how "
-                "long it is, and has no later positions",
+                f"{' and '.join(names)} and a cache cannot be used together: a cache holds one document a row, knows "
+                "how long it is, and has no later positions",
                 "give all positions at once, without a cache",
             )
         if self.window is not None and self.window < 1:
