@@ -114,9 +114,12 @@ def test_a_tokenizer_without_a_mask_token_is_refused_and_others_keep_their_ids()
         Masked(masked=0.9, replaced=0.2).build(Workshop(plain, None))  # type: ignore[arg-type]
 
 
-def test_a_run_ends_with_a_summary_and_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_with_a_summary_and_no_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from lilliput import api
     from lilliput.base import machine
+    from lilliput.cli.train import tell_what_came_out
     from lilliput.formats.source import Source
     from lilliput.server.serving import load_served
     from tests.cli.conftest import TINY, write_tales
@@ -140,6 +143,13 @@ def test_a_run_ends_with_a_summary_and_no_samples(tmp_path: Path, monkeypatch: p
     report = run.folder.report.read_text()
     assert "bits a masked byte" in report
     assert "lilliput generate" not in report
+    capsys.readouterr()
+    tell_what_came_out(run)
+    printed = capsys.readouterr().out
+    assert f"validation  {summary['val_masked_bits_per_byte']:.3f} bits a masked byte\n" in printed
+    assert printed.rstrip().splitlines()[-2] == "next:"
+    assert printed.rstrip().endswith("report runs/m")
+
     for refused in (
         lambda: api.generate(run.path, "Once"),
         lambda: load_served(run.path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from lilliput.base.errors import ConfigError
 from lilliput.base.registered import OneOf
 from lilliput.objectives.objective import BITS, OBJECTIVES, Figure, ObjectiveConfig
 
@@ -20,3 +21,14 @@ def figure_of(values: Any) -> Figure:
     """What a run of this objective is judged by: bits per byte where nothing is known of it."""
     objective = objective_of(values)
     return BITS if objective is None else objective.figure
+
+
+def check_bits_per_byte(objective: ObjectiveConfig) -> None:
+    """Raises ConfigError for an objective that is not judged by bits per byte of text: its runs cannot be compared by
+    it."""
+    if objective.figure != BITS:
+        raise ConfigError(
+            f"this compares runs by bits per byte of text, and the objective '{objective.kind}' is judged by "
+            f"{objective.figure.unit}",
+            "compare its runs by hand: lilliput report RUN",
+        )

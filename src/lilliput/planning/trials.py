@@ -22,6 +22,7 @@ from lilliput.base.files import write_json, write_text
 from lilliput.base.machine import choose_device, memory, peak_memory
 from lilliput.generation.run import Run
 from lilliput.model import counts
+from lilliput.objectives.known import check_bits_per_byte
 from lilliput.planning.dial import load_recipe
 from lilliput.planning.tuning import Batches, Outcome, Rates, batches_page, judge_batches, judge_rates, rates_page
 from lilliput.runs.finding import RUNS
@@ -68,6 +69,7 @@ def learning_rates(
     if not factors or min(factors) <= 0 or steps < LEAST_STEPS:
         raise ConfigError(f"factors have to be above 0, and steps {LEAST_STEPS} or more (given {steps})")
     base = load_recipe(recipe, overrides, data=data)
+    check_bits_per_byte(base.objective)
     warm_up = base.train.schedule.warmup_steps
     if steps <= warm_up:
         # Such a trial never reaches the rate it is named for, and its verdict would be of another rate.
@@ -110,6 +112,7 @@ def batch_sizes(
     unless given), every run in a process of its own, so that its peak memory is its own and running out of it ends that
     run alone. The same call again keeps finished runs. Raises LilliputError as `train` does."""
     base = load_recipe(recipe, overrides, data=data)
+    check_bits_per_byte(base.objective)
     context = base.model.context_length
     wanted = sorted(set(sizes)) or [context * 2**power for power in range(7)]
     if wanted[0] < context:
