@@ -8,8 +8,9 @@ import torch
 from lilliput.base.runtime import allocator
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
+from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Batch
+from lilliput.objectives.workshop import Workshop
 from lilliput.training.config import OptimizerConfig, TrainConfig
 from lilliput.training.settings import Settings
 from lilliput.training.trainer import Trainer
@@ -23,14 +24,12 @@ def build(job: Job, optimizer: Literal["adamw", "muon"] = "adamw") -> Subject:
     adamw = dict(job.adamw)
     settings = OptimizerConfig(kind=optimizer, learning_rate=adamw.pop("lr"), **adamw)
     trainer = Trainer(
-        model,
-        Causal(),
-        cast(Any, SimpleNamespace(context_length=job.context, rows_per_epoch=1)),
+        Causal().build(Workshop(cast(Any, None), model, next(model.parameters()).device)),
+        cast(Any, SimpleNamespace(context_length=job.context, row_tokens=job.context, rows_per_epoch=1)),
         TrainConfig(steps=10**9, optimizer=settings, clip=job.clip),
         run=cast(Any, None),
         settings=Settings(job.precision, job.compile, job.micro_rows, job.threads),
         seed=0,
-        bytes_per_target=1.0,
         write_model=lambda folder: None,
         read_model=lambda folder: None,
     )

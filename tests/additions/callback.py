@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class LargestGradient(Callback):
     """runs/<name>/largest_gradient.json: the step with the largest norm of the gradient, and that norm."""
 
+    phase = "record"
+
     def __init__(self) -> None:
         self.step, self.norm = 0, 0.0
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if record["grad_norm"] > self.norm:
-            self.step, self.norm = trainer.step, record["grad_norm"]
+            self.step, self.norm = record["step"], record["grad_norm"]
 
     def on_end(self, trainer: Trainer) -> None:
         write_json(trainer.run.path / "largest_gradient.json", self.state())

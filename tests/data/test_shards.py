@@ -128,3 +128,29 @@ def test_files_are_closed_when_writing_fails(tmp_path):
         opened = writer._open
     assert opened is not None
     assert opened._tokens.closed
+
+
+def test_the_bytes_of_what_is_learned(tmp_path):
+    """Ids 2 to 9 of as many bytes: of [BOS, 2, 3, 4, EOS] the 3 and 4 are learned, 7 of 9 bytes of a text of 18."""
+    sizes = np.arange(10) * (np.arange(10) > 1)
+    (tmp_path / "a").mkdir()
+    facts = write(tmp_path / "a", [Encoded([BOS, 2, 3, 4, EOS])])
+    assert Split(tmp_path / "a", "train", facts, "uint16").learned_bytes(sizes) == 10
+    (tmp_path / "b").mkdir()
+    with ShardWriter(tmp_path / "b", "train", "uint16", 10**9, BOS) as writer:
+        writer.add(Encoded([BOS, 2, 3, 4, EOS], [(2, 4)]), "one", 18)
+        facts = writer.close()
+    split = Split(tmp_path / "b", "train", facts, "uint16")
+    assert (split.learned, split.learned_bytes(sizes)) == (2, 14)
+
+
+@pytest.mark.parametrize("shard_tokens", [40, 10**9])
+def test_columns_are_found_again_by_document(tmp_path, shard_tokens):
+    rows = documents(30)
+    rows = [
+        Encoded(row.ids, None, {"score": n / 4, "label": "ä"} if n % 7 == 5 else None) for n, row in enumerate(rows)
+    ]
+    split = Split(tmp_path, "train", write(tmp_path, rows, shard_tokens), "uint16")
+    assert split.has_columns
+    for number, row in enumerate(rows):
+        assert split.columns(number) == (row.columns or {})

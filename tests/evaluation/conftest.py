@@ -20,7 +20,14 @@ from lilliput.objectives.causal import Causal
 
 
 class ArraySplit:
-    def __init__(self, documents: list[list[int]], text_bytes: int = 1, names: list[str] | None = None):
+    def __init__(
+        self,
+        documents: list[list[int]],
+        text_bytes: int = 1,
+        names: list[str] | None = None,
+        learn: list[list[int]] | None = None,
+    ):
+        self.learn = None if learn is None else [np.array(mask, dtype=bool) for mask in learn]
         self._documents = [np.array(ids, dtype=np.uint16) for ids in documents]
         self.stream = self
         self._names = names or [f"document {i}" for i in range(len(documents))]
@@ -30,6 +37,12 @@ class ArraySplit:
 
     def document(self, i: int) -> np.ndarray:
         return self._documents[i]
+
+    def document_learn(self, i: int) -> np.ndarray | None:
+        return None if self.learn is None else self.learn[i]
+
+    def learned_bytes(self, token_bytes: np.ndarray) -> int:
+        return self.text_bytes
 
     def blocks(self) -> list[np.ndarray]:
         return self._documents

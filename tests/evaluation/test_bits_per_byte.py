@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilliput.base.errors import ConfigError, DataError
+from lilliput.data.rows import Encoded
 from lilliput.evaluation.bits_per_byte import FixedSet, _windows, bits_per_byte, fixed_set
 
 rng = np.random.default_rng(0)
@@ -169,3 +170,48 @@ def test_a_token_limit_beyond_the_split_takes_all_of_it(split):
 def test_a_limit_that_leaves_nothing_is_refused(split, limit):
     with pytest.raises(ConfigError, match="has to be at least 1"):
         fixed_set(split([[1, 2]]), np.ones(50), **limit)
+
+
+def test_only_learned_targets_are_scored_and_their_bytes_counted(model):
+    """Half of the tokens are a prompt: of [1, 3, 4, 5, 6] only 5 and 6 are learned, of [1, 7, 8] only 8."""
+    documents = [np.array([1, 3, 4, 5, 6]), np.array([1, 7, 8])]
+    learned = [np.array([0, 0, 0, 1, 1], bool), np.array([0, 0, 1], bool)]
+    sizes = np.arange(50)
+    rows = [Encoded(documents[0], [(3, 5)]), Encoded(documents[1], [(2, 3)])]
+    texts = FixedSet.of(rows, sizes, text_bytes=70)
+    # The ids stand for 19 + 16 bytes, those that are learned for 11 + 8, and the text has twice as many.
+    assert (texts.targets, texts.text_bytes) == (3, 38)
+    assert [mask.tolist() for mask in texts.learned] == [mask.tolist() for mask in learned]
+    score = bits_per_byte(model, texts)
+    nats = 0.0
+    model.eval()
+    for ids, mask in zip(documents, learned, strict=True):
+        with torch.no_grad():
+            found = model.logits(model(torch.from_numpy(ids[:-1])[None]))[0].log_softmax(-1)
+        nats -= sum(found[place - 1, ids[place]].item() for place in np.flatnonzero(mask))
+    assert score.tokens == 3
+    assert score.nats_per_token == pytest.approx(nats / 3, rel=1e-5)
+    assert score.bits_per_byte == pytest.approx(nats / math.log(2) / 38, rel=1e-5)
+    assert bits_per_byte(model, FixedSet(documents, 70)).tokens == 6
+
+
+def test_windows_score_learned_targets_once_wherever_they_lie(model):
+    mask = np.zeros(92, bool)
+    mask[[3, 20, 50, 91]] = True
+    with torch.no_grad():
+        model.output_matrix.zero_()
+    score = bits_per_byte(model, FixedSet([np.ones(92, np.int64)], 8, [mask]))
+    assert score.bits_per_byte == pytest.approx(4 * math.log2(50) / 8, rel=1e-6)
+
+
+def test_a_part_of_a_split_is_counted_in_learned_targets(split):
+    documents = [[1, 3, 4, 5, 2], [1, 6, 7, 2]]
+    some = split(documents, 2 * (15 + 16), ["a", "b"], [[0, 0, 1, 1, 0], [0, 1, 0, 1]])
+    chosen = fixed_set(some, np.arange(50), max_tokens=3)
+    assert chosen.targets == 3
+    shown = {tuple(ids.tolist()): mask.tolist() for ids, mask in zip(chosen.documents, chosen.learned, strict=True)}
+    whole_first = {(1, 3, 4, 5, 2): [0, 0, 1, 1, 0], (1, 6): [0, 1]}
+    whole_second = {(1, 6, 7, 2): [0, 1, 0, 1], (1, 3, 4): [0, 0, 1]}
+    assert shown in (whole_first, whole_second)
+    # twice the bytes that the learned ids stand for
+    assert chosen.text_bytes == 2 * ((4 + 5 + 6) if shown == whole_first else (6 + 2 + 4))

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from lilliput.evaluation.bits_per_byte import Score
 from lilliput.evaluation.callbacks import Evaluation, SamplesThroughTime
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.runs import checkpoint
@@ -19,11 +18,8 @@ CLOCK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def score(bits: float) -> Score:
-    return Score(
-        bits_per_byte=bits, nats_per_token=bits, perplexity=2.0**bits, tokens=8, bytes=16, documents=1,
-        context_length=8, stride=8, seconds=0.0,
-    )  # fmt: skip
+def score(bits: float) -> dict[str, float]:
+    return {"val_loss": bits, "val_bits_per_byte": bits, "val_perplexity": 2.0**bits}
 
 
 class Falling:
@@ -32,7 +28,7 @@ class Falling:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self) -> Score:
+    def __call__(self) -> dict[str, float]:
         self.count += 1
         bits = 3.0 / self.count
         return score(bits)
@@ -76,7 +72,7 @@ def test_a_run_that_its_clock_ends_keeps_all_of_its_tenths_and_goes_on_after_a_k
     assert evaluated(killed) == sampled(killed) == [0, *tenths]
 
     resumed, evaluation = begin(tmp_path, monkeypatch, resume=True)
-    assert resumed.train() == "finished"
+    assert resumed.train().text == "finished"
     assert evaluated(resumed) == sampled(resumed) == [0, *tenths, 61, 71, 81, 91, 101]
     assert [point.step for point in evaluation.points] == evaluated(resumed)
     assert "peak_memory_bytes" in resumed.run.read_metrics()[0]
@@ -96,7 +92,7 @@ def test_a_checkpoint_of_an_older_version_is_gone_on_from(tmp_path: Path, monkey
 
     monkeypatch.setattr("lilliput.runs.checkpoint.read_state", older)
     resumed, _ = begin(tmp_path, monkeypatch, resume=True)
-    assert resumed.train() == "finished"
+    assert resumed.train().text == "finished"
     assert evaluated(resumed) == [0, 11, 21, 31, 41, 51, 61, 71, 81, 91, 101]
 
 
@@ -140,7 +136,7 @@ def test_early_stopping_writes_its_verdict(tmp_path: Path, monkeypatch: pytest.M
     t, evaluation = begin(tmp_path, monkeypatch)
     evaluation.config = EvaluateConfig(patience=3)
     scores = iter([3.0, 2.0, 1.5, 1.2, 1.2, 1.2, 1.2])
-    evaluation.score = lambda: score(next(scores))
-    stopped = t.train()
+    evaluation.measure = lambda: score(next(scores))
+    stopped = t.train().text
     assert stopped.startswith("early stopping: no improvement in 3 evaluations (settled")
     assert re.search(r"the learning rate ended at \d\d% of its peak, let it fall: --name NEW train.steps=61", stopped)

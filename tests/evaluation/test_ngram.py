@@ -185,8 +185,8 @@ def test_on_real_stories_longer_contexts_predict_better(shared_data, split):
 def test_the_cap_counts_that_many_tokens_of_documents_drawn_by_the_seed(split):
     train, held_out = split([d.tolist() for d in skewed(200, 12, 1)]), FixedSet(skewed(20, 12, 2), 100)
     drawn = list(ngram._training_documents(train, 500, seed=0))
-    assert sum(map(len, drawn)) == 500
-    assert [d.tolist() for d in drawn[:9]] != [train.document(i).tolist() for i in range(9)]
+    assert sum(len(ids) for ids, _ in drawn) == 500
+    assert [ids.tolist() for ids, _ in drawn[:9]] != [train.document(i).tolist() for i in range(9)]
     one, same, other = (baselines(train, held_out, 12, max_tokens=500, seed=s) for s in (0, 0, 1))
     assert one == same
     assert one != other
@@ -207,3 +207,17 @@ def test_nothing_to_count_or_to_score_is_an_error(split):
         counted([np.array([0])], 2, 4)
     with pytest.raises(DataError, match="nothing to score"):
         baselines(split([[0, 1]]), FixedSet([np.array([0])], 1), 4)
+
+
+def test_only_learned_targets_are_counted_and_scored(split):
+    documents = [[0, 3, 4, 4, 1], [0, 5, 5, 4, 1]]
+    learn = [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
+    train = split(documents, learn=learn)
+    # Every learned token is a 4 or a 1, so a unigram of them has no need of the others.
+    seen = ngram.training_ngrams(train, 1, 12)
+    assert sorted(seen.tolist()) == [1, 1, 4, 4]
+    held_out = FixedSet([np.array(ids) for ids in documents], 4, [np.array(mask, bool) for mask in learn])
+    everything = FixedSet(held_out.documents, 4)
+    bits = -np.log2(ngram.KneserNey(seen.copy(), 1, 12).probabilities(np.array([4, 1, 4, 1]))).sum()
+    assert baselines(train, held_out, 12, (1,))["unigram"] == pytest.approx(bits / 4)
+    assert baselines(train, everything, 12, (1,))["unigram"] > bits / 4

@@ -56,7 +56,7 @@ def interrupted_run(folder: Path) -> None:
     class Stop(Callback):
         def on_step(self, trainer, record) -> None:
             if trainer.step == STOP:
-                trainer.stop("interrupted for a test")
+                trainer.interrupt("interrupted for a test")
 
     _tales(folder)
     code, text = _train("whole")

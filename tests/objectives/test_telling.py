@@ -11,7 +11,7 @@ from lilliput.data.config import TokenizerConfig
 from lilliput.data.document import Document
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Objective
+from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.objectives.reversed import Reversed
 from lilliput.objectives.words import WORD, reverse_words
 
@@ -59,7 +59,7 @@ def test_a_told_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: l
 @pytest.mark.parametrize("objective", [Reversed(by="word"), Reversed(by="token"), Causal()], ids=["word", "token", ""])
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=24))
 def test_a_reader_gives_piece_by_piece_what_is_told(
-    tokenizer: Tokenizer, objective: Objective, ending: str, ids: list[int]
+    tokenizer: Tokenizer, objective: ObjectiveConfig, ending: str, ids: list[int]
 ) -> None:
     sides = (ending, None) if objective.reads_forwards else (None, ending)
     reader = objective.reader(tokenizer, *sides)

@@ -18,7 +18,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.config import resolve
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Objective
+from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.objectives.reversed import Reversed
 from lilliput.server.app import create_app
 from lilliput.server.connections import Limits
@@ -70,7 +70,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def models(tokenizer: Tokenizer) -> dict[str, Served]:
-    def served(name: str, seed: int, objective: Objective, chat: ChatTemplate | None = None) -> Served:
+    def served(name: str, seed: int, objective: ObjectiveConfig, chat: ChatTemplate | None = None) -> Served:
         return Served(name, TextGenerator(tiny(tokenizer, seed), tokenizer, objective, chat_template=chat))
 
     made = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.engine import Request, Token
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Objective
+from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.objectives.reversed import Reversed
 from lilliput.server.telling import Order, Piece, Telling
 
@@ -17,7 +17,7 @@ DIRECTIONS = {"forwards": Causal(), "by word": Reversed(by="word"), "by token": 
 
 
 def tell(
-    tokenizer: Tokenizer, objective: Objective, ids: list[int], stops: tuple[str, ...] = (), forced: int = 0
+    tokenizer: Tokenizer, objective: ObjectiveConfig, ids: list[int], stops: tuple[str, ...] = (), forced: int = 0
 ) -> list[Piece]:
     """The pieces of a text that the engine says as `ids`, the first `forced` of them as part of the prompt."""
     order = Order(
@@ -38,7 +38,7 @@ def tell(
     raise AssertionError("the text has no end")
 
 
-def join(pieces: list[Piece], objective: Objective) -> Piece:
+def join(pieces: list[Piece], objective: ObjectiveConfig) -> Piece:
     whole = Piece()
     for piece in pieces:
         whole = whole.joined(piece, objective.reads_forwards)
@@ -48,7 +48,7 @@ def join(pieces: list[Piece], objective: Objective) -> Piece:
 @pytest.mark.parametrize("objective", DIRECTIONS.values(), ids=DIRECTIONS)
 @given(data=st.data())
 def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
-    tokenizer: Tokenizer, objective: Objective, data: st.DataObject
+    tokenizer: Tokenizer, objective: ObjectiveConfig, data: st.DataObject
 ) -> None:
     ids = data.draw(st.lists(st.integers(3, tokenizer.vocab_size - 1), min_size=1, max_size=20))
     text = objective.told(tokenizer, None, None, ids)
@@ -68,7 +68,9 @@ def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
 
 @pytest.mark.parametrize("objective", DIRECTIONS.values(), ids=DIRECTIONS)
 @given(data=st.data())
-def test_every_token_comes_once_and_in_order(tokenizer: Tokenizer, objective: Objective, data: st.DataObject) -> None:
+def test_every_token_comes_once_and_in_order(
+    tokenizer: Tokenizer, objective: ObjectiveConfig, data: st.DataObject
+) -> None:
     ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=20))
     whole = join(tell(tokenizer, objective, ids), objective)
     assert [said.token.id for said in whole.said] == [*ids, tokenizer.eos_id]

@@ -9,14 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import Field
 
 from lilliput.base import machine
-from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Batch, Loss
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.causal import NextToken
+from lilliput.objectives.objective import ObjectiveConfig
+from lilliput.objectives.workshop import Workshop
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training import interrupt
 from lilliput.training.interrupt import Interrupt
+from lilliput.training.outcome import FINISHED, OutcomeKind, RunOutcome
 from tests.cli.conftest import TINY, write_tales
 from tests.training.test_trainer import StopAt, equal, trainer, weights
 
@@ -28,26 +30,29 @@ def test_a_signal_finishes_the_step_and_saves(tmp_path: Path, number: signal.Sig
     before = [signal.getsignal(each) for each in (*SIGNALS, signal.SIGALRM)]
     timer = signal.setitimer(signal.ITIMER_REAL, 200)  # somebody else's
     t = trainer(tmp_path, callbacks=[StopAt(6, lambda _: os.kill(os.getpid(), number))])
-    assert t.train() == f"interrupted by {number.name}"
+    assert t.train() == RunOutcome(OutcomeKind.INTERRUPTED, f"interrupted by {number.name}")
     assert t.run.steps()[-1] == 6
     assert [signal.getsignal(each) for each in (*SIGNALS, signal.SIGALRM)] == before
     assert 100 < signal.setitimer(signal.ITIMER_REAL, *timer)[0] <= 200
 
 
-class Stuck(Causal):
+class Stuck(NextToken):
     """A loss that never comes: at call number `at`, counted from 0, a signal arrives and the step does not end."""
 
-    at: int
-    calls: list[int] = Field(default_factory=list)
+    at = 0
 
-    def loss(self, model, batch: Batch) -> Loss:  # type: ignore[no-untyped-def]
+    def __init__(self, config: ObjectiveConfig, workshop: Workshop):
+        super().__init__(config, workshop)
+        self.calls: list[int] = []
+
+    def loss(self, batch: Batch) -> Loss:
         self.calls.append(1)
         if len(self.calls) == self.at + 1:
             os.kill(os.getpid(), signal.SIGTERM)
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline:
                 time.sleep(0.01)
-        return super().loss(model, batch)
+        return super().loss(batch)
 
 
 @pytest.mark.parametrize("step", [0, 6])
@@ -59,13 +64,13 @@ def test_a_step_that_does_not_end_is_given_up_and_nothing_is_lost(
     whole = trainer(tmp_path / "whole", **options)
     whole.train()
     # Two micro-batches a step: the signal comes in the second one, when there are gradients already.
-    stuck = trainer(tmp_path / "run", objective=Stuck(at=2 * step + 1), **options)
+    stuck = trainer(tmp_path / "run", kind=type("Stuck", (Stuck,), {"at": 2 * step + 1}), **options)
     began = time.monotonic()
-    assert stuck.train() == "interrupted by SIGTERM"
+    assert stuck.train() == RunOutcome(OutcomeKind.INTERRUPTED, "interrupted by SIGTERM")
     assert time.monotonic() - began < 20
     assert stuck.run.steps()[-1] == stuck.step == step
     resumed = trainer(tmp_path / "run", resume=True, **options)
-    assert resumed.train() == "finished"
+    assert resumed.train() == FINISHED
     assert equal(weights(resumed), weights(whole))
     assert [record["step"] for record in resumed.run.read_metrics()] == list(range(1, 13))
 

@@ -1,7 +1,7 @@
 """What a run chooses for its machine: as many rows as fit, and compiling only where it repays."""
 
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -9,8 +9,9 @@ import torch
 from lilliput.base.errors import TrainingError
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Batch, Loss
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.causal import Causal, NextToken
+from lilliput.objectives.workshop import Workshop
 from lilliput.training import settings
 from lilliput.training.config import TrainConfig
 from lilliput.training.schedule import Budget
@@ -22,15 +23,17 @@ IDS = torch.ones(16, 8, dtype=torch.int64)
 BATCH = Batch(IDS, IDS, torch.ones(16, 8))
 
 
-class Hungry(Causal):
+class Hungry(NextToken):
     """Runs out of memory with more than `most` rows a pass."""
 
-    most: int = 4
+    def __init__(self, most: int = 4):
+        super().__init__(Causal(), Workshop(cast(Any, None), MODEL))
+        self.most = most
 
-    def loss(self, model: Model, batch: Batch) -> Loss:
+    def loss(self, batch: Batch) -> Loss:
         if len(batch.tokens) > self.most:
             raise torch.OutOfMemoryError(f"{len(batch.tokens)} rows")
-        return super().loss(model, batch)
+        return super().loss(batch)
 
 
 def test_rows_are_halved_until_they_fit():
@@ -55,7 +58,7 @@ def choose(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(settings, "_eager_seconds", lambda *_: 1.0)
         config = TrainConfig(steps=steps, precision="fp32", threads=1, batch_tokens=128, **options)
         budget = Budget(steps, seconds)
-        return settings.choose(config, MODEL, Causal(), lambda: BATCH, budget, said.append), said
+        return settings.choose(config, MODEL, Hungry(), lambda: BATCH, budget, said.append), said
 
     return made
 

@@ -2,24 +2,26 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lilliput.base.errors import TrainingError
+from lilliput.base.errors import ConfigError, TrainingError
 from lilliput.base.machine import can_compile
 from lilliput.data.rows import Rows
 from lilliput.model.config import ModelConfig
 from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
-from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import Batch, Loss
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.causal import Causal, NextToken
+from lilliput.objectives.objective import Objective
+from lilliput.objectives.workshop import Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.run_folder import RunFolder
-from lilliput.training.callbacks import Callback, Metrics, Record
+from lilliput.training.callbacks import Callback, Metrics, Phase, Record, keys
 from lilliput.training.compiled import Compiled
 from lilliput.training.config import GrowthConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from lilliput.training.settings import Settings
@@ -32,6 +34,7 @@ class CountingLoader:
     """Rows that count upwards from a start that depends on the row's position alone."""
 
     context_length = 8
+    row_tokens = 8
     rows_per_epoch = 50
 
     def take(self, position: int, count: int) -> Rows:
@@ -46,7 +49,13 @@ class CountingLoader:
         return [f"document {first}" for first, _ in rows.documents]
 
 
-class Poisoned(Causal):
+def objective(kind: type[Objective] = NextToken, model: Model | None = None) -> Objective:
+    """A runtime of `kind` on a small model."""
+    workshop = Workshop(cast(Any, None), Model(SHAPE, seed=0) if model is None else model, bytes_per_target=2.0)
+    return kind(Causal(), workshop)
+
+
+class Poisoned(NextToken):
     """A loss of NaN for the batches that hold a poisoned row."""
 
     bad: tuple[int, ...] = ()
@@ -61,7 +70,11 @@ class Poisoned(Causal):
         return float(batch.tokens.numel())
 
 
-def trainer(path: Path, resume: bool = False, objective: Causal | None = None, **options: Any) -> Trainer:
+def poisoned(*bad: int) -> type[Objective]:
+    return type("Poisoned", (Poisoned,), {"bad": bad})
+
+
+def trainer(path: Path, resume: bool = False, kind: type[Objective] = NextToken, **options: Any) -> Trainer:
     run = RunFolder(path)
     run.path.mkdir(parents=True, exist_ok=True)
     model = Model(SHAPE.model_copy(update={"dropout": options.pop("dropout", 0.0)}), seed=0)
@@ -77,14 +90,12 @@ def trainer(path: Path, resume: bool = False, objective: Causal | None = None, *
         save_file(model.state_dict(), folder / "model.safetensors")
 
     return Trainer(
-        model,
-        objective or Causal(),
+        objective(kind, model),
         CountingLoader(),  # type: ignore[arg-type]
         TrainConfig(optimizer=optimizer, schedule=ScheduleConfig(warmup_steps=2), **config),
         run,
         settings,
         seed=3,
-        bytes_per_target=2.0,
         write_model=write_model,
         read_model=lambda folder: model.load_state_dict(load_file(folder / "model.safetensors")) and None,
         resume_from=checkpoint.newest_good(run, print, move_aside=True) if resume else None,
@@ -130,7 +141,7 @@ def test_a_gpu_gets_its_batches_from_pinned_memory(tmp_path: Path, monkeypatch: 
 
 def test_it_learns_and_logs(tmp_path: Path) -> None:
     t = trainer(tmp_path, steps=40)
-    assert t.train() == "finished"
+    assert t.train().text == "finished"
     records = t.run.read_metrics()
     assert [record["step"] for record in records] == list(range(1, 41))
     assert records[0]["loss"] == pytest.approx(math.log(16), abs=0.3)
@@ -146,9 +157,9 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
     whole = trainer(tmp_path / "whole", dropout=0.1)
     whole.train()
     part = trainer(tmp_path / "part", dropout=0.1, callbacks=[StopAt(stop)])
-    assert part.train() == "enough"
+    assert part.train().text == "enough"
     rest = trainer(tmp_path / "part", dropout=0.1, resume=True)
-    assert rest.train() == "finished"
+    assert rest.train().text == "finished"
     assert equal(weights(whole), weights(rest))
     same = ("step", "tokens", "loss", "grad_norm", "learning_rate")
     lines = [[{k: r[k] for k in same} for r in t.run.read_metrics()] for t in (whole, rest)]
@@ -158,13 +169,13 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
 def test_batch_and_context_grow_and_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     shapes: list[tuple[int, ...]] = []
 
-    class Seen(Causal):
-        def loss(self, model: Model, batch: Batch) -> Loss:
+    class Seen(NextToken):
+        def loss(self, batch: Batch) -> Loss:
             shapes.append(tuple(batch.tokens.shape))
-            return super().loss(model, batch)
+            return super().loss(batch)
 
     growth = GrowthConfig(batch_tokens=8, context=4, fraction=0.5)
-    whole = trainer(tmp_path / "whole", objective=Seen(), growth=growth)
+    whole = trainer(tmp_path / "whole", kind=Seen, growth=growth)
     whole.train()
     # 8 and 16 tokens a step for three steps each, then 32; rows of 4 tokens as long as something grows
     assert shapes == [(2, 4)] * 3 + [(4, 4)] * 3 + [(4, 8)] * 6
@@ -177,7 +188,7 @@ def test_batch_and_context_grow_and_a_stopped_run_goes_on_bit_for_bit(tmp_path: 
 
 def test_pieces_of_rows_are_learnt_like_rows_of_their_length(tmp_path: Path) -> None:
     rows = CountingLoader().take(0, 4)
-    batch = Causal().batch(rows, np.random.default_rng(0))
+    batch = objective().batch(rows, np.random.default_rng(0))
     pieces = batch.cut(4)
     assert pieces.tokens.tolist()[:2] == [batch.tokens[0, :4].tolist(), batch.tokens[0, 4:].tolist()]
     assert pieces.targets.tolist()[1] == batch.targets[0, 4:].tolist()
@@ -212,8 +223,8 @@ def test_micro_batches_do_not_change_the_gradient(tmp_path: Path) -> None:
 
 
 def test_a_bad_batch_is_skipped_and_its_documents_named(tmp_path: Path) -> None:
-    t = trainer(tmp_path, objective=Poisoned(bad=(9,)))
-    assert t.train() == "finished"
+    t = trainer(tmp_path, kind=poisoned(9))
+    assert t.train().text == "finished"
     assert t.counters.skipped == 1
     assert "step 3 skipped" in said[0]
     assert "document 8, document 9, document 10, document 11" in said[0]
@@ -221,8 +232,8 @@ def test_a_bad_batch_is_skipped_and_its_documents_named(tmp_path: Path) -> None:
 
 
 def test_too_many_bad_batches_roll_back_and_go_on_past_them(tmp_path: Path) -> None:
-    t = trainer(tmp_path, objective=Poisoned(bad=(20, 24)), skip_limit=2)
-    assert t.train() == "finished"
+    t = trainer(tmp_path, kind=poisoned(20, 24), skip_limit=2)
+    assert t.train().text == "finished"
     assert any("rolled back to step 4" in line for line in said)
     assert t.counters.rollbacks == 1
     assert t.counters.position == (12 + 3) * 4  # steps 5 to 7 were taken back, their rows are not read again
@@ -230,7 +241,7 @@ def test_too_many_bad_batches_roll_back_and_go_on_past_them(tmp_path: Path) -> N
 
 
 def test_diverging_again_stops_with_advice_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    t = trainer(tmp_path, objective=Poisoned(bad=tuple(range(20, 200))), skip_limit=2)
+    t = trainer(tmp_path, kind=poisoned(*range(20, 200)), skip_limit=2)
     with pytest.raises(TrainingError, match="diverged: 2 steps in a row") as caught:
         t.train()
     assert "learning_rate" in (caught.value.hint or "")
@@ -246,7 +257,7 @@ def test_checkpoints_regular_and_early(tmp_path: Path) -> None:
 
 def test_a_clock_ends_a_run(tmp_path: Path) -> None:
     t = trainer(tmp_path, steps=None, seconds=0.3, checkpoint_steps=None)
-    assert t.train() == "finished"
+    assert t.train().text == "finished"
     assert t.seconds >= 0.3
     assert t.step >= 1
     assert t.run.steps()
@@ -296,7 +307,7 @@ def test_what_happens_ten_times_a_run_goes_by_the_clock_where_that_ends_it(
     assert seen.at == tenths
     assert killed.run.steps() == tenths
     resumed, seen = run(FakeClock(1.0), resume=True)
-    assert resumed.train() == "finished"
+    assert resumed.train().text == "finished"
     assert resumed.step == 101
     assert seen.at == [101]
 
@@ -313,9 +324,9 @@ def test_what_was_due_at_a_skipped_step_happens_at_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps of four rows: the seventh, at which two tenths of the clock are over, holds row 24 and is skipped."""
-    objective, clock, seen = Poisoned(bad=(24,)), SkippingClock(1.0), Evaluations()
+    kind, clock, seen = poisoned(24), SkippingClock(1.0), Evaluations()
     monkeypatch.setattr("lilliput.training.trainer.time", clock)
-    t = trainer(tmp_path, objective=objective, callbacks=[seen, clock], steps=1000, seconds=30.0, checkpoint_steps=None)
+    t = trainer(tmp_path, kind=kind, callbacks=[seen, clock], steps=1000, seconds=30.0, checkpoint_steps=None)
     monkeypatch.setattr(t.loader, "document_ids", clock.document_ids)
     t.train()
     assert t.counters.skipped == 1
@@ -323,9 +334,9 @@ def test_what_was_due_at_a_skipped_step_happens_at_the_next_one(
 
 
 def test_a_clock_does_not_go_back_where_a_run_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    objective, clock = Poisoned(bad=tuple(range(24, 44))), SkippingClock(1.0)  # steps 7 to 11
+    kind, clock = poisoned(*range(24, 44)), SkippingClock(1.0)  # steps 7 to 11
     monkeypatch.setattr("lilliput.training.trainer.time", clock)
-    t = trainer(tmp_path, objective=objective, callbacks=[clock], steps=1000, seconds=30.0, skip_limit=5)
+    t = trainer(tmp_path, kind=kind, callbacks=[clock], steps=1000, seconds=30.0, skip_limit=5)
     monkeypatch.setattr(t.loader, "document_ids", clock.document_ids)
     began = clock.now
     t.train()
@@ -382,12 +393,12 @@ def test_callbacks_keep_their_state_and_see_each_moment(tmp_path: Path) -> None:
 
 
 def test_an_objectives_metrics_are_means_over_its_weight(tmp_path: Path) -> None:
-    class Counting(Causal):
-        def loss(self, model: Any, batch: Batch) -> Loss:
-            plain = super().loss(model, batch)
+    class Counting(NextToken):
+        def loss(self, batch: Batch) -> Loss:
+            plain = super().loss(batch)
             return Loss(plain.total, {"double": 2 * plain.total})
 
-    t = trainer(tmp_path, objective=Counting(), steps=1, micro_batch_rows=1)
+    t = trainer(tmp_path, kind=Counting, steps=1, micro_batch_rows=1)
     t.train()
     record = t.run.read_metrics()[0]
     assert record["double"] == pytest.approx(2 * record["loss"])
@@ -443,3 +454,95 @@ def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
         torch.set_num_threads(before)
     for gradients in found[1:]:
         assert all(torch.equal(gradients[name], first) for name, first in found[0].items())
+
+
+class Measuring(Callback):
+    """Adds a number at the steps that it is given."""
+
+    def __init__(self, name: str, at: tuple[int, ...], phase: Phase = "measure"):
+        self.name, self.at, self.phase = name, at, phase  # type: ignore[misc]
+        self.seen: list[int] = []
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.step in self.at:
+            record[self.name] = trainer.step
+            self.seen.append(trainer.step)
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.seen = state.get("seen", [])
+
+
+def test_what_a_callback_adds_is_written_whoever_gave_it_and_whenever(tmp_path: Path) -> None:
+    t = trainer(tmp_path, callbacks=[], log_steps=5)
+    t.callbacks.append(Measuring("mine", (3, 10)))  # after those that write
+    t.train()
+    records = {record["step"]: record for record in t.run.read_metrics()}
+    assert sorted(records) == [3, 5, 10, 12]
+    assert {step: record.get("mine") for step, record in records.items()} == {3: 3, 5: None, 10: 10, 12: None}
+
+
+def test_phases_decide_the_order(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Noting(Callback):
+        def __init__(self, phase: Phase):
+            self.phase = phase  # type: ignore[misc]
+
+        def on_step(self, trainer: Trainer, record: Record) -> None:
+            order.append(self.phase)
+
+    trainer(tmp_path, steps=1, callbacks=[Noting("show"), Noting("record"), Noting("measure")]).train()
+    assert order == ["measure", "record", "show"]
+    with pytest.raises(ConfigError, match="has the phase 'late'"):
+        trainer(tmp_path, callbacks=[Noting("late")])  # type: ignore[arg-type]
+
+
+def test_what_is_added_too_late_to_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="Measuring added mine to the record after it was written"):
+        trainer(tmp_path, callbacks=[Measuring("mine", (2,), "show")]).train()
+
+
+def test_callbacks_of_one_class_keep_states_of_their_own(tmp_path: Path) -> None:
+    trainer(tmp_path, steps=4, callbacks=[Measuring("a", (1,)), Measuring("b", (2, 3))]).train()
+    kept = checkpoint.read_state(RunFolder(tmp_path).checkpoint(4)).values["callbacks"]
+    assert kept.keys() == {"Measuring", "Measuring 2", "Metrics"}
+    one, two = Measuring("a", ()), Measuring("b", ())
+    trainer(tmp_path, resume=True, steps=8, callbacks=[one, two]).train()
+    assert (one.seen, two.seen) == ([1], [2, 3])
+    assert keys([Measuring("a", ()), Metrics()]).keys() == {"Measuring", "Metrics"}  # as older versions kept them
+
+
+def test_a_batch_may_be_learned_in_several_steps(tmp_path: Path) -> None:
+    class Twice(NextToken):
+        def minibatches(self, batch: Batch) -> list[Batch]:
+            return [batch, batch]
+
+    once, twice = trainer(tmp_path / "once", steps=1), trainer(tmp_path / "twice", kind=Twice, steps=1)
+    once.train()
+    twice.train()
+    steps = {int(value) for name, value in twice.optimizers.state().items() if name.endswith(".step")}
+    assert steps == {2}
+    losses = [t.run.read_metrics()[0]["loss"] for t in (once, twice)]
+    assert losses[1] < losses[0]  # the mean of both updates, the second after a step
+    assert twice.counters.tokens == once.counters.tokens
+
+
+def test_a_preparation_runs_without_gradient_and_what_it_adds_may_be_used_by_one(tmp_path: Path) -> None:
+    modes: list[tuple[bool, bool]] = []
+
+    class Prepared(NextToken):
+        def prepare(self, batch: Batch) -> Batch:
+            modes.append((self.model.training, torch.is_grad_enabled()))
+            return batch.including({"scale": torch.ones(len(batch), 1, 1) * 1.0})
+
+        def loss(self, batch: Batch) -> Loss:
+            hidden = self.view(batch.tokens) * batch.scale  # keeps `scale` for the gradient
+            return Loss(self.view.loss(hidden, batch.targets, batch.weights))
+
+    t = trainer(tmp_path, kind=Prepared, steps=2)
+    assert t.train().text == "finished"
+    assert modes == [(False, False)] * 2
+    assert t.model.training

@@ -19,18 +19,21 @@ from lilliput.data.loader import Loader
 from lilliput.data.split import Split
 from lilliput.data.story import Stories
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.engine import Engine
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
-from lilliput.generation.loading import faster
+from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
 from lilliput.model.transformer import Model
-from lilliput.objectives.objective import Objective
+from lilliput.objectives.objective import Objective, ObjectiveConfig
+from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.card import Trained, model_card
+from lilliput.runs.finding import model_folder
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
@@ -61,10 +64,11 @@ def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
         view_key=objective.model_dump_json(),
         seed=recipe.seed,
         say=say,
+        specials=objective.specials,
     )
 
 
-def prompts_of(split: Split, tokenizer: Tokenizer, objective: Objective, count: int) -> list[str]:
+def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, count: int) -> list[str]:
     """The first words of `count` documents of `split` (the last ones, for a model that reads backwards), spread over
     it: what a model of this text may be asked to continue."""
     prompts = []
@@ -106,6 +110,7 @@ class Assembly:
         self.model.recompute = recipe.train.activation_checkpointing
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
+        self._validation_loader: Loader | None = None
         self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, say))
 
     def _model_config(self) -> ModelConfig:
@@ -113,7 +118,29 @@ class Assembly:
 
     @cached_property
     def loader(self) -> Loader:
-        return self.dataset.loader("train", self.model.config.context_length)
+        return self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+
+    @cached_property
+    def learner(self) -> Objective:
+        """The objective at work on the model."""
+        sizes = self.tokenizer.token_bytes()
+        workshop = Workshop(
+            tokenizer=self.tokenizer,
+            model=self.model,
+            device=self.device,
+            seed=self.recipe.seed,
+            bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
+            load=self.reference,
+            engine=lambda rows: Engine(self.generator.decoder, rows),
+        )
+        return self.objective.build(workshop)
+
+    def reference(self, path: str | Path) -> Reference:
+        """The model at `path` beside the one in training (see Workshop.load)."""
+        folder = model_folder(path, self.say)
+        loaded = load(folder, self.recipe.device, self.say)
+        modules = checkpoint.read_modules(folder.parent, str(self.device))
+        return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules)
 
     @cached_property
     def prompts(self) -> list[str]:
@@ -131,17 +158,18 @@ class Assembly:
 
     @cached_property
     def knows_stories(self) -> bool:
-        """Whether the story world is among the sources: only then can heroes be looked for."""
-        return any(isinstance(source, Stories) for source in self.recipe.data.sources)
+        """Whether the story world is among the sources and the model generates text: only then can heroes be looked
+        for."""
+        return self.objective.generates and any(isinstance(source, Stories) for source in self.recipe.data.sources)
 
     @cached_property
     def live(self) -> LiveRun:
-        return LiveRun(self.recipe.name)
+        return LiveRun(self.recipe.name, self.objective.figure)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         limit = self.recipe.evaluate.tokens
-        return Evaluation(self.recipe.evaluate, lambda: self.score(limit))
+        return Evaluation(self.recipe.evaluate, lambda: self.evaluate(limit), self.objective.figure)
 
     @cached_property
     def energy(self) -> EnergyMeter:
@@ -153,6 +181,17 @@ class Assembly:
             sizes = self.tokenizer.token_bytes()
             self._fixed_sets[max_tokens] = fixed_set(self.validation_split, sizes, max_tokens)
         return self._fixed_sets[max_tokens]
+
+    def evaluate(self, max_tokens: int | None) -> dict[str, float]:
+        """The objective's own figures of the model as it stands, on the same part of the validation split every
+        time."""
+        return self.learner.evaluate(HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens)))
+
+    def _held_out_loader(self) -> Loader:
+        if self._validation_loader is None:
+            length = self.model.config.context_length
+            self._validation_loader = self.dataset.loader("validation", length, self.objective.rows, seed=0)
+        return self._validation_loader
 
     def score(self, max_tokens: int | None) -> Score:
         """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
@@ -171,6 +210,9 @@ class Assembly:
         return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in told) / count
 
     def _texts(self, prompts: Sequence[str]) -> list[str]:
+        return self.learner.samples(prompts, self._continued)
+
+    def _continued(self, prompts: Sequence[str]) -> list[str]:
         config = self.recipe.evaluate
         sampling = {"temperature": config.sample_temperature, "max_tokens": config.sample_tokens}
         return self.generator.generate_batch(prompts, window=True, **sampling)
@@ -187,8 +229,9 @@ class Assembly:
         )
         read_back(self.model, folder)
         self.tokenizer.save(folder, self.model.config.context_length)
-        forwards, trained = self.objective.reads_forwards, Trained.now(self.run)
-        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained)
+        objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
+        forwards, text = objective.reads_forwards, objective.generates
+        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained, generates=text)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
@@ -200,14 +243,12 @@ class Assembly:
         after the built-in ones."""
         recipe = self.recipe
         return Trainer(
-            self.model,
-            self.objective,
+            self.learner,
             self.loader,
             recipe.train,
             self.run,
             self._settings(resume_from),
             seed=recipe.seed,
-            bytes_per_target=self.train_split.text_bytes / self.train_split.learned,
             write_model=self.write_model,
             read_model=self.read_model,
             resume_from=resume_from,
@@ -227,8 +268,8 @@ class Assembly:
             write_json(self.run.settings, asdict(now))
             return now
         train = self.recipe.train
-        rows = step_rows(train, self.loader.context_length)
-        shape = self.loader.context_length, self.loader.rows_per_epoch
+        rows = step_rows(train, self.loader.row_tokens)
+        shape = self.loader.row_tokens, self.loader.rows_per_epoch
         budget = Budget.of(train, *shape)
         bound = budget.steps != Budget.of(train.model_copy(update={"epochs": None}), *shape).steps
         if train.epochs is not None and (bound or budget.steps == train.least_steps):
@@ -236,8 +277,8 @@ class Assembly:
         chosen = settings.choose(
             train,
             self.model,
-            self.objective,
-            lambda: self.objective.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
+            self.learner,
+            lambda: self.learner.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
             budget,
             self.say,
         )
@@ -258,7 +299,7 @@ class Assembly:
         train, rows = self.recipe.train, self.loader.rows_per_epoch
         assert budget.steps is not None
         assert train.epochs is not None
-        times = budget.steps * mean_rows(train, self.loader.context_length) / rows
+        times = budget.steps * mean_rows(train, self.loader.row_tokens) / rows
         much = times > 2 * train.epochs
         shown = f"{times:.0f}" if much else f"{train.epochs:g}"
         self.say(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
@@ -269,14 +310,16 @@ class Assembly:
             )
 
     def _callbacks(self) -> list[Callback]:
-        """In the order in which they see a step: what measures, what writes it down, what shows it."""
-        samples = SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)
+        """What measures, what writes it down, what shows it: they see a step in that order (see Callback)."""
+        samples = []
+        if self.objective.generates:
+            samples = [SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)]
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
         benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
         kept = KeptRecipe(self.recipe)
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, samples, *trackers, kept]
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, *samples, *trackers, kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -12,28 +12,31 @@ from lilliput.base.files import sha256
 from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
 from lilliput.evaluation.ngram import baselines
 from lilliput.model.counts import flops_per_token, parameters
+from lilliput.objectives.figure import BITS
+from lilliput.objectives.known import facts
 from lilliput.runs.names import (
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     TRAINING_SECONDS,
-    VAL_BITS_PER_BYTE,
     VAL_HERO_KEPT,
     VAL_HEROES,
-    VAL_PERPLEXITY,
+    VAL_LOSS,
     VAL_TOKENS,
 )
 
 if TYPE_CHECKING:
     from lilliput.assembly.assembly import Assembly
+    from lilliput.training.outcome import RunOutcome
     from lilliput.training.trainer import Trainer
 
 
-def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any]:
-    """summary.json of a run that ended for `reason`; the names of the numbers give their units."""
+def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[str, Any]:
+    """summary.json of a run that ended so; the names of the numbers give their units."""
     recipe = assembly.recipe
+    figure = recipe.objective.figure
     with trainer.autocast():
-        score = assembly.score(recipe.evaluate.final_tokens)
-        (story,) = assembly.samples(assembly.prompts[:1])
+        found = assembly.evaluate(recipe.evaluate.final_tokens)
+        story = _story(assembly)
         heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
         kept = {VAL_HERO_KEPT: assembly.heroes_kept(heroes), VAL_HEROES: heroes} if heroes else {}
     work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training
@@ -42,25 +45,40 @@ def conclude(assembly: Assembly, trainer: Trainer, reason: str) -> dict[str, Any
         "name": recipe.name,
         "lilliput": __version__,
         "model": recipe.model.style or "custom",
-        "objective": recipe.objective.model_dump(mode="json"),
-        "stopped": reason,
-        "verdict": assembly.evaluation.verdict(trainer, ngrams, score.bits_per_byte),
-        VAL_BITS_PER_BYTE: score.bits_per_byte,
-        VAL_PERPLEXITY: score.perplexity,
-        VAL_TOKENS: score.tokens,
+        **facts(recipe.objective),
+        "stopped": outcome.text,
+        "verdict": assembly.evaluation.verdict(trainer, ngrams, found[figure.validation]),
+        **{name: value for name, value in found.items() if name == figure.validation or name != VAL_LOSS},
+        **_targets(assembly),
         **kept,
         "baselines": ngrams,
         **work,
         "data": _data(assembly),
-        "story": {"prompt": story.prompt, "text": story.before + story.prompt + story.text},
+        **story,
         "sha256": sha256(assembly.run.checkpoint(trainer.step) / "model" / "model.safetensors"),
     }
 
 
+def _story(assembly: Assembly) -> dict[str, Any]:
+    """A text from the first prompt; nothing of an objective that generates none."""
+    if not assembly.recipe.objective.generates:
+        return {}
+    (story,) = assembly.samples(assembly.prompts[:1])
+    return {"story": {"prompt": story.prompt, "text": story.before + story.prompt + story.text}}
+
+
+def _targets(assembly: Assembly) -> dict[str, int]:
+    """How many tokens of text the final figure was measured on."""
+    if assembly.recipe.objective.figure != BITS:
+        return {}
+    return {VAL_TOKENS: assembly.fixed_set(assembly.recipe.evaluate.final_tokens).targets}
+
+
 def _baselines(assembly: Assembly) -> dict[str, float]:
-    """Bits per byte of n-gram models counted on the same training tokens, on the same validation targets."""
+    """Bits per byte of n-gram models counted on the same training tokens, on the same validation targets; none for an
+    objective that is not judged by bits per byte of text."""
     config = assembly.recipe.evaluate
-    if not config.baselines:
+    if not config.baselines or assembly.recipe.objective.figure != BITS:
         return {}
     assembly.say("counting the n-gram baselines ...")
     validation = assembly.fixed_set(config.final_tokens)

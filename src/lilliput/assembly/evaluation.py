@@ -16,14 +16,17 @@ from lilliput.base.console import say as print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
+from lilliput.data.rows import Encoded
 from lilliput.evaluation.bits_per_byte import FixedSet, Score
 from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.evaluation.ngram import training_ngrams
 from lilliput.evaluation.sources import SourceScores, ngram_sources, parts, score_sources
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_file import keep_evaluation
 from lilliput.runs.finding import find
+from lilliput.runs.names import REPORT, SUMMARY
 
 Say = Callable[[str], None]
 
@@ -79,6 +82,12 @@ def score_text(
     in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
     generator = load(path, device, say)
+    if generator.objective.figure != BITS:
+        raise ConfigError(
+            f"{path} was trained by the objective '{generator.objective.kind}', which does not predict each token from "
+            "those before it: it has no bits per byte of text",
+            f"its own figures are in the {SUMMARY} and {REPORT} of its run",
+        )
     sets = _sets(generator, path, paths, fit, str(find(path)), max_tokens, say)
     scores = score_sources(generator.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)
@@ -123,13 +132,14 @@ def _sets(
 def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
     """Documents as the model reads them; with `max_tokens`, whole ones from the first on until that many are
     reached."""
-    rows = [row.ids for row in generator.objective.encode(documents, generator.tokenizer)]
+    found = generator.objective.encode(documents, generator.tokenizer)
+    encoded = [[row] if isinstance(row, Encoded) else row for row in found]
     if max_tokens is not None:
-        seen = np.cumsum([0, *map(len, rows)])
+        seen = np.cumsum([0, *(sum(len(each.ids) for each in rows) for rows in encoded)])
         kept = max(1, int((seen[:-1] < max_tokens).sum()))
-        rows, documents = rows[:kept], documents[:kept]
+        encoded, documents = encoded[:kept], documents[:kept]
     size = sum(document.size for document in documents)
-    return FixedSet([np.array(ids, dtype=np.int64) for ids in rows], size)
+    return FixedSet.of([each for rows in encoded for each in rows], generator.tokenizer.token_bytes(), size)
 
 
 def source_of(document_id: str) -> str:

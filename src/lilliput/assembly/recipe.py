@@ -23,7 +23,7 @@ from lilliput.data.token_files import with_tokenizer
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.objectives.causal import Causal
-from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import find
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.config import TrainConfig
@@ -44,7 +44,7 @@ class Recipe(Config):
     data: DataConfig = Field(default=DataConfig(), description="the documents and how they are packed into rows")
     tokenizer: TokenizerConfig = Field(default=TokenizerConfig(), description="how text becomes tokens")
     model: ModelConfig = Field(default=ModelConfig(), description="the parts and sizes of the model")
-    objective: Annotated[Objective, OneOf(OBJECTIVES)] = Field(
+    objective: Annotated[ObjectiveConfig, OneOf(OBJECTIVES)] = Field(
         default=Causal(), description="what an example is and what its loss is"
     )
     train: TrainConfig = Field(

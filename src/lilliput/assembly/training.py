@@ -18,6 +18,7 @@ from lilliput.runs import checkpoint
 from lilliput.runs.finding import RUNS
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.callbacks import Callback
+from lilliput.training.outcome import OutcomeKind
 
 
 def train(
@@ -63,9 +64,9 @@ def _train(
     resume_from = checkpoint.newest_good(folder, say, move_aside=True)
     assembly = Assembly(recipe, folder, say, live=live, verbose=verbose)
     trainer = assembly.trainer(resume_from, callbacks)
-    reason = trainer.train()
-    if reason.startswith("interrupted"):
-        say(f"{reason}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
+    outcome = trainer.train()
+    if outcome.kind is OutcomeKind.INTERRUPTED:
+        say(f"{outcome}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
         return
-    write_sealed(folder.summary, conclude(assembly, trainer, reason))
+    write_sealed(folder.summary, conclude(assembly, trainer, outcome))
     assembly.report()

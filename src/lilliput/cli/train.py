@@ -57,9 +57,9 @@ def print_results(run: Run) -> None:
     from lilliput.base import console
 
     summary, path = run.summary, run.path
-    story = summary["story"]
-    console.say()
-    console.say(story["text"].strip())
+    if "story" in summary:
+        console.say()
+        console.say(summary["story"]["text"].strip())
     console.say()
     console.say(f"validation  {_against(summary)}")
     if (kept := summary.get(VAL_HERO_KEPT)) is not None:
@@ -75,6 +75,12 @@ def print_results(run: Run) -> None:
 
 
 def _against(summary: dict[str, Any]) -> str:
+    from lilliput.objectives.figure import BITS
+    from lilliput.objectives.known import figure_of
+
+    figure = figure_of(summary)
+    if figure != BITS:
+        return f"{summary[figure.validation]:.3f} {figure.unit}"
     others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
     return f"{summary[VAL_BITS_PER_BYTE]:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
 
@@ -97,9 +103,13 @@ def _cost(cost: dict[str, Any]) -> str:
 def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     """Return commands for this run, quoted so that they can be pasted into this shell."""
     from lilliput.base import console
+    from lilliput.objectives.known import objective_of
 
-    lilliput, run, prompt = console.command(), console.typed(path), shlex.quote(summary["story"]["prompt"])
-    side = "--ending " if summary["objective"]["kind"] == "reversed" else ""
+    lilliput, run = console.command(), console.typed(path)
+    if "story" not in summary:
+        return [f"{lilliput} report {run}"]
+    prompt, objective = shlex.quote(summary["story"]["prompt"]), objective_of(summary["objective"])
+    side = "" if objective is None or objective.reads_forwards else "--ending "
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
     return [
         f"{lilliput} generate {run}{given}",

@@ -35,7 +35,7 @@ MANY_IN_A_ROW = 4
 ENCODERS_FROM = 2**24
 """After this many bytes of text, encoding moves to processes of its own. They take half a second to start."""
 
-Encode = Callable[[Sequence[Document], Tokenizer], list[Encoded]]
+Encode = Callable[[Sequence[Document], Tokenizer], Sequence[Encoded | Sequence[Encoded]]]
 Progress = Callable[[int, int], None]
 
 
@@ -61,11 +61,13 @@ class Dataset:
         """Return the 'train' or the 'validation' split."""
         return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
 
-    def loader(self, name: str, context_length: int) -> Loader:
-        """Rows of a split in the order of the run's seed, packed as configured."""
+    def loader(self, name: str, context_length: int, rows: str = "packed", seed: int | None = None) -> Loader:
+        """Rows of a split in the order of `seed` (the run's, where None): packed as configured, or, where `rows` is
+        "documents", a document a row."""
         split, tokenizer = self.split(name), self.tokenizer
-        packing = fitting(split, context_length, self.packing)
-        return Loader(split, context_length, self.seed, packing, tokenizer.bos_id, tokenizer.pad_id)
+        packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
+        order = self.seed if seed is None else seed
+        return Loader(split, context_length, order, packing, tokenizer.bos_id, tokenizer.pad_id)
 
 
 def fitting(split: Split, context_length: int, asked: str) -> str:
@@ -92,11 +94,13 @@ def prepare(
     seed: int,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
+    specials: Sequence[str] = (),
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
     `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
-    objective's; `view_key` names them for the cache. `seed` decides the order of rows later, not what is prepared.
+    objective's; `view_key` names them for the cache. `specials` are roles of special tokens that a tokenizer trained
+    here has besides the usual ones. `seed` decides the order of rows later, not what is prepared.
     `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
     `say` gets a line on each source, on what came out, and on a cache that was damaged. Sources are read once: the
     tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a
@@ -128,7 +132,7 @@ def prepare(
             notes.add(f"training a tokenizer of {tokenizer_config.vocab_size:,} tokens on at most {limit} of text")
             sample, items = _sample(items, tokenizer_config.sample_bytes, curation)
             texts = (view(item.document.text) for item in sample if item.split == "train")
-            tokenizer = Tokenizer.train(texts, tokenizer_config)
+            tokenizer = Tokenizer.train(texts, tokenizer_config, specials)
             publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
             if tokenizer.vocab_size < tokenizer_config.vocab_size:
                 notes.add(f"the text allows a vocabulary of {tokenizer.vocab_size:,} only: it is taken")
@@ -261,8 +265,9 @@ def _build(
         }
         for batch, encoded in _encoded(items, encode, tokenizer):
             for item, row in zip(batch, encoded, strict=True):
-                if len(row.ids):
-                    writers[item.split].add(row, item.document.id, item.size)
+                sequences = [row] if isinstance(row, Encoded) else list(row)
+                if sequences and all(len(each.ids) for each in sequences):
+                    writers[item.split].add_document(sequences, item.document.id, item.size)
                 else:
                     curation.drops["no tokens"] += 1
             documents += len(batch)
@@ -289,13 +294,16 @@ def _build(
     )
 
 
-def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], list[Encoded]]]:
+Rows = Sequence[Encoded | Sequence[Encoded]]
+
+
+def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], Rows]]:
     """Batches with their tokens, in order. The next ones are read while the last ones are encoded: by `tokenizers`
     without Python's lock, and once there is more than a little, in processes of their own."""
     count, size = encoder_count(), 0
     most = 1
     with ThreadPoolExecutor(max_workers=count) as pool, ExitStack() as stack:
-        pending: deque[tuple[list[Item], Future[list[Encoded]]]] = deque()
+        pending: deque[tuple[list[Item], Future[Rows]]] = deque()
         for batch in _batches(items):
             size += sum(item.size for item in batch)
             if size > ENCODERS_FROM and count > 1 and most == 1:

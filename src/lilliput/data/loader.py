@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lilliput.base.errors import DataError
@@ -27,6 +29,8 @@ class Loader:
                 goes on in the next one. What is cut off at a row's end is a target once more
     best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
                 longer than a row continues in another one after a repeated token
+    documents   a row is one document: its sequences one under the other, each from its beginning, then padding. All
+                documents have one number of sequences, and none is longer than a row
 
     `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
     on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a
@@ -43,7 +47,9 @@ class Loader:
     ):
         self.split, self.context_length, self.seed = split, context_length, seed
         self.packing, self.bos_id, self.pad_id = packing, bos_id, pad_id
-        if split.tokens < context_length + 1 and not (packing == "best_fit" and context_length <= PADDED):
+        if packing == "documents":
+            _check_documents(split, context_length)
+        elif split.tokens < context_length + 1 and not (packing == "best_fit" and context_length <= PADDED):
             raise DataError(
                 f"the context of {context_length:,} tokens is longer than the whole {split.name} split, "
                 f"which has {split.tokens:,} tokens in {split.documents:,} documents",
@@ -60,7 +66,14 @@ class Loader:
             return len(self._packed.first) - 1
         if self._begins is not None:
             return len(self._begins)
+        if self.packing == "documents":
+            return self.split.documents // self.split.sequences
         return self.split.tokens // self.context_length
+
+    @property
+    def row_tokens(self) -> int:
+        """Positions of a row, those of all its sequences."""
+        return self.context_length * (self.split.sequences if self.packing == "documents" else 1)
 
     def take(self, position: int, count: int) -> Rows:
         """Return rows `position` to `position + count` of the stream. Their arrays are (count, context_length + 1)."""
@@ -75,6 +88,8 @@ class Loader:
             numbers[inside] = order[wanted[inside] % self.rows_per_epoch]
         if self._packed is not None:
             return self._packed_rows(numbers)
+        if self.packing == "documents":
+            return self._document_rows(numbers)
         if self._begins is not None:
             return self._windows(self._begins[numbers])
         return self._windows((offsets + numbers * self.context_length) % self.split.tokens)
@@ -82,7 +97,7 @@ class Loader:
     def document_ids(self, rows: Rows) -> list[str]:
         """Return the ids of the documents in `rows`, each once, in order."""
         numbers = dict.fromkeys(number for row in rows.documents for number in row)
-        return [self.split.document_id(number) for number in numbers]
+        return list(dict.fromkeys(self.split.document_id(number) for number in numbers))
 
     def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
         """Return (start of the first window, order of the rows) of an epoch. The last two epochs are kept, because rows
@@ -119,7 +134,7 @@ class Loader:
         learn[row[bounds], opening[bounds]] = 0
         spans = zip(low.tolist(), high.tolist(), strict=True)
         documents = [tuple(number % split.documents for number in range(first, stop + 1)) for first, stop in spans]
-        return Rows(tokens, learn, None, documents)
+        return Rows(tokens, learn, None, documents, self._columns(documents))
 
     def _packed_rows(self, numbers: np.ndarray) -> Rows:
         """Return the packed rows with these numbers, (R,) int64."""
@@ -146,7 +161,40 @@ class Loader:
         # The first token of a piece has no token before it in the segment, so it is no target.
         learn.ravel()[target] = (inside > 0) if split.learn is None else split.learn[origin] * (inside > 0)
         documents = [tuple(part.tolist()) for part in np.split(packed.document[piece], np.cumsum(counts)[:-1])]
-        return Rows(tokens, learn, segments, documents)
+        return Rows(tokens, learn, segments, documents, self._columns(documents))
+
+    def _document_rows(self, numbers: np.ndarray) -> Rows:
+        split, length, count = self.split, self.context_length + 1, self.split.sequences
+        sequences = numbers[:, None] * count + np.arange(count)
+        starts, sizes = split.starts[sequences], (split.ends - split.starts)[sequences]
+        inside = np.arange(length) < sizes[..., None]
+        origin = np.where(inside, starts[..., None] + np.arange(length), 0)
+        tokens = np.where(inside, split.stream[origin], self.pad_id)
+        opening = (np.arange(length) == 0) & (tokens == self.bos_id)
+        learn = ~opening if split.learn is None else split.learn[origin].astype(bool)
+        documents = [tuple(row) for row in sequences.tolist()]
+        segments = np.where(inside, 0, -1)
+        return Rows(tokens, (inside & learn).astype(np.float32), segments, documents, self._columns(documents))
+
+    def _columns(self, documents: list[tuple[int, ...]]) -> list[tuple[dict[str, Any], ...]]:
+        if not self.split.has_columns:
+            return []
+        return [tuple(self.split.columns(number) for number in row) for row in documents]
+
+
+def _check_documents(split: Split, context_length: int) -> None:
+    """Raises DataError unless each document of the split is a row of its own."""
+    if not split.documents or not split.sequences:
+        reason = "has no documents" if not split.documents else "has documents of unequal numbers of sequences"
+        raise DataError(f"the {split.name} split {reason}, and each is to be a row of its own")
+    longest = int((split.ends - split.starts).max())
+    if longest > context_length + 1:
+        count = int(((split.ends - split.starts) > context_length + 1).sum())
+        raise DataError(
+            f"{count:,} of {split.documents:,} sequences of the {split.name} split are longer than a row of "
+            f"{context_length + 1:,} tokens; the longest has {longest:,}",
+            f"give a longer context: model.context_length={longest - 1}",
+        )
 
 
 def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.ndarray:

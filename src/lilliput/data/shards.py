@@ -4,10 +4,15 @@ train-00000.ds         token ids, little-endian uint16 (uint32 from 65,537 ids o
 train-00000.ds.index   uint64 end of each document, in tokens
 train-00000.ds.loss    one byte a token, 1 where it is learned; only where an objective learns less than all
 train-00000.ds.ids     the documents' ids, one a line, zlib
+train-00000.ds.columns         the columns of each document as JSON, one a line; only where an objective keeps some
+train-00000.ds.columns.index   uint64 end of each of these lines, in bytes
+
+A document that an objective encodes to several sequences stands here as so many documents of one id, in order.
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
@@ -23,6 +28,7 @@ from lilliput.data.rows import Encoded
 SMALL_BYTES = 64 * 2**20
 NAMES = 1024
 """Names of documents that are compressed together."""
+NO_COLUMNS = b"\n"
 
 
 def dtype_for(vocab_size: int) -> str:
@@ -41,6 +47,7 @@ class ShardWriter:
         self.shard_tokens, self.bos_id = shard_tokens, bos_id
         self.shards: list[dict[str, Any]] = []
         self._open: _OpenShard | None = None
+        self._sequences: int | None = None
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -49,8 +56,17 @@ class ShardWriter:
         if self._open is not None:
             self._open.files.close()
 
+    def add_document(self, sequences: Sequence[Encoded], name: str, size: int) -> None:
+        """Appends the sequences of one document of `size` text bytes; OverflowError when an id does not fit the
+        type."""
+        count = len(sequences)
+        # 0: documents of unequal numbers of sequences, which no row can hold as one
+        self._sequences = count if self._sequences in (None, count) else 0
+        for nth, encoded in enumerate(sequences):
+            self.add(encoded, name, 0 if nth else size)
+
     def add(self, encoded: Encoded, name: str, size: int) -> None:
-        """Appends a document of `size` text bytes; OverflowError when an id does not fit the type."""
+        """Appends a sequence of `size` text bytes; OverflowError when an id does not fit the type."""
         if self._open is None:
             self._open = _OpenShard(self.folder / f"{self.split}-{len(self.shards):05d}.ds", self)
         self._open.add(encoded, name, size)
@@ -68,8 +84,12 @@ class ShardWriter:
         if any(_beside(Path(shard["name"]), "loss").name in shard["files"] for shard in self.shards):
             for shard in self.shards:
                 self._complete_loss(shard)
+        if any(_beside(Path(shard["name"]), "columns").name in shard["files"] for shard in self.shards):
+            for shard in self.shards:
+                self._complete_columns(shard)
         totals = {key: sum(s[key] for s in self.shards) for key in ("tokens", "documents", "text_bytes", "learned")}
-        return {**totals, "shards": self.shards}
+        several = {} if self._sequences in (None, 1) else {"sequences": self._sequences}
+        return {**totals, **several, "shards": self.shards}
 
     def _complete_loss(self, shard: dict[str, Any]) -> None:
         """Write the .loss file of a shard that has none. Either all shards of a split have one or none has, so that a
@@ -80,6 +100,16 @@ class ShardWriter:
             ends = np.fromfile(_beside(path, "index"), dtype="<u8")
             loss.write_bytes(bounds_mask(path, self.dtype, ends, self.bos_id).tobytes())
             shard["files"][loss.name] = facts(loss)
+
+    def _complete_columns(self, shard: dict[str, Any]) -> None:
+        """The same of columns: documents without any have an empty line."""
+        lines = _beside(self.folder / shard["name"], "columns")
+        if lines.name not in shard["files"]:
+            count = shard["documents"]
+            lines.write_bytes(NO_COLUMNS * count)
+            ends = _beside(lines, "index")
+            ends.write_bytes(np.arange(1, count + 1, dtype="<u8").tobytes())
+            shard["files"] |= {lines.name: facts(lines), ends.name: facts(ends)}
 
 
 def bounds_mask(path: Path, dtype: np.dtype, ends: np.ndarray, bos_id: int) -> np.ndarray:
@@ -108,6 +138,8 @@ class _OpenShard:
         )  # names differ by a number: a higher level would take longer than writing the tokens
         self._waiting: list[str] = []
         self._loss: IO[bytes] | None = None
+        self._columns: IO[bytes] | None = None
+        self._column_ends = array("Q")
 
     def _file(self, path: Path) -> IO[bytes]:
         return self.files.enter_context(open(path, "wb", buffering=2**20))
@@ -127,6 +159,8 @@ class _OpenShard:
             self.learned += int(mask.sum())
         else:
             self.learned += len(ids) - opened
+        if encoded.columns is not None or self._columns is not None:
+            self._add_columns(encoded)
         self._tokens.write(ids.astype(self.writer.dtype).tobytes())
         self._waiting.append(name.replace("\n", " "))
         if len(self._waiting) == NAMES:
@@ -134,6 +168,16 @@ class _OpenShard:
         self.tokens += len(ids)
         self.text_bytes += size
         self._ends.append(self.tokens)
+
+    def _add_columns(self, encoded: Encoded) -> None:
+        if self._columns is None:
+            self._columns = self._file(_beside(self.path, "columns"))
+            self._columns.write(NO_COLUMNS * len(self._ends))
+            self._column_ends.extend(range(1, len(self._ends) + 1))
+        before = self._column_ends[-1] if self._column_ends else 0
+        line = b"" if encoded.columns is None else json.dumps(dict(encoded.columns), allow_nan=False).encode()
+        self._columns.write(line + NO_COLUMNS)
+        self._column_ends.append(before + len(line) + 1)
 
     def _write_names(self) -> None:
         lines = "".join(f"{name}\n" for name in self._waiting)
@@ -156,6 +200,9 @@ class _OpenShard:
         written[1].write_bytes(np.array(self._ends, dtype="<u8").tobytes())
         if self._loss is not None:
             written.append(_beside(self.path, "loss"))
+        if self._columns is not None:
+            written += [_beside(self.path, "columns"), _beside(self.path, "columns.index")]
+            written[-1].write_bytes(np.array(self._column_ends, dtype="<u8").tobytes())
         return {
             "name": self.path.name,
             "tokens": self.tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -58,7 +59,8 @@ class Split:
     """Documents as token ids, memory-mapped; 16 bytes a document are held in memory.
 
     tokens      number of token ids, bounds included
-    documents   number of documents
+    documents   number of documents; of sequences, where a document has several
+    sequences   how many sequences each document has, in order; 0 where documents differ in that
     text_bytes  UTF-8 bytes of the documents' text: what bits per byte divides by
     learned     number of tokens that are targets: all but the opening BOS, unless the objective says less
     stream      all ids end to end
@@ -69,12 +71,14 @@ class Split:
     def __init__(self, folder: Path, name: str, facts: dict[str, Any], dtype: str):
         self.name = name
         self.tokens, self.documents = int(facts["tokens"]), int(facts["documents"])
+        self.sequences = int(facts.get("sequences", 1))
         self.text_bytes, self.learned = int(facts["text_bytes"]), int(facts["learned"])
         shards = [(folder / shard["name"], shard) for shard in facts["shards"]]
         self._paths = [path for path, _ in shards]
         self.stream = Stream([_map(path, np.dtype(dtype).newbyteorder("<"), shard["tokens"]) for path, shard in shards])
         masks = [path.with_name(f"{path.name}.loss") for path, shard in shards if f"{path.name}.loss" in shard["files"]]
         self.learn = Stream([_map(path, "u1", path.stat().st_size) for path in masks]) if masks else None
+        self._columns = [_Lines(path) for path, shard in shards if f"{path.name}.columns" in shard["files"]]
         offsets = np.cumsum([0, *(shard["tokens"] for _, shard in shards)])
         ends = [np.fromfile(f"{path}.index", dtype="<u8").astype(np.int64) for path, _ in shards]
         ends = [part + offset for part, offset in zip(ends, offsets[:-1], strict=True)]
@@ -86,10 +90,58 @@ class Split:
         """Return the ids of a document, (length,) int64, bounds included."""
         return self.stream[int(self.starts[number]) : int(self.ends[number])]
 
+    def document_learn(self, number: int) -> np.ndarray | None:
+        """(length,) bool: which ids of a document are learned; None where all but an opening BOS are."""
+        if self.learn is None:
+            return None
+        return self.learn[int(self.starts[number]) : int(self.ends[number])].astype(bool)
+
     def document_id(self, number: int) -> str:
         """The id its source gave the document."""
+        shard, place = self._place(number)
+        return _names(self._paths[shard])[place]
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the objective kept columns."""
+        return bool(self._columns)
+
+    def columns(self, number: int) -> dict[str, Any]:
+        """What the objective kept beside the tokens of a document."""
+        if not self._columns:
+            return {}
+        shard, place = self._place(number)
+        return self._columns[shard].read(place)
+
+    def learned_bytes(self, token_bytes: np.ndarray) -> int:
+        """UTF-8 bytes of the text that the learned tokens stand for; `token_bytes` (V,) are the bytes of each id. All
+        the text's, where all of it is learned; else its share of them, exactly for a byte-level tokenizer."""
+        if self.learn is None:
+            return self.text_bytes
+        counted = learned = 0
+        for ids, mask in zip(self.stream.blocks(), self.learn.blocks(), strict=True):
+            sizes = token_bytes[ids]
+            counted += int(sizes.sum())
+            learned += int(sizes[mask.astype(bool)].sum())
+        return round(self.text_bytes * learned / counted) if counted else 0
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """The shard of a document, and its number there."""
         shard = int(np.searchsorted(self._counts, number, side="right")) - 1
-        return _names(self._paths[shard])[number - int(self._counts[shard])]
+        return shard, number - int(self._counts[shard])
+
+
+class _Lines:
+    """The columns of a shard's documents."""
+
+    def __init__(self, path: Path):
+        self._ends = np.fromfile(f"{path}.columns.index", dtype="<u8").astype(np.int64)
+        self._bytes = _map(Path(f"{path}.columns"), "u1", int(self._ends[-1]))
+
+    def read(self, number: int) -> dict[str, Any]:
+        start = int(self._ends[number - 1]) if number else 0
+        line = self._bytes[start : int(self._ends[number])].tobytes()
+        return json.loads(line) if line.strip() else {}
 
 
 def _map(path: Path, dtype: Any, count: int) -> np.ndarray:

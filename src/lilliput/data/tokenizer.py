@@ -32,6 +32,7 @@ COMMON = {
     "eos": ("<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>", "[SEP]"),
     "pad": ("<|pad|>", "<pad>", "<|finetune_right_pad_id|>", "[PAD]", "<|endoftext|>"),
     "unk": ("<unk>", "[UNK]"),
+    "mask": ("<|mask|>", "<mask>", "[MASK]"),
     "im_start": ("<|im_start|>",),
     "im_end": ("<|im_end|>",),
     "fim_prefix": ("<|fim_prefix|>",),
@@ -50,7 +51,8 @@ class Tokenizer:
     kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
                 bytes exactly; "characters" gives every character an id of its own and has no marks; "other" is a
                 loaded tokenizer that does what it does
-    specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk where present
+    specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk, mask
+                where present
     begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
     bounded     whether it has a mark of its own for the beginning or the end of a text; without one, `bos_id` and
                 `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
@@ -89,12 +91,12 @@ class Tokenizer:
     # ------------------------------------------------------------------ making and keeping
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+    def train(cls, texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Tokenizer:
         """A tokenizer learned from `texts`, the same for the same texts; smaller than asked for where they allow no
-        more. Raises DataError."""
+        more. `specials` are roles of special tokens that it has besides the usual ones. Raises DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
-        return cls(train_backend(texts, config).to_str(pretty=True))
+        return cls(train_backend(texts, config, specials).to_str(pretty=True))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -112,7 +114,9 @@ class Tokenizer:
         mark = (self.token(self.bos_id), self.bos_id) if self.begins else None
         write_text(folder / "tokenizer.json", marked(self.content, mark))
         named = {
-            role: self.token(self.specials[role]) for role in ("bos", "eos", "pad", "unk") if role in self.specials
+            role: self.token(self.specials[role])
+            for role in ("bos", "eos", "pad", "unk", "mask")
+            if role in self.specials
         }
         settings: dict[str, Any] = {f"{role}_token": token for role, token in named.items()}
         settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}

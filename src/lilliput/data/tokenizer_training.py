@@ -26,6 +26,9 @@ SPECIALS = {
     "fim_middle": "<|fim_middle|>",
     "fim_suffix": "<|fim_suffix|>",
 }
+# Roles that a tokenizer has where its run's objective asks for them. They are no part of SPECIALS, so that the ids of
+# all other tokenizers, and the losses of runs with them, stay as they are.
+FURTHER = {"mask": "<|mask|>"}
 # The first three ids of SentencePiece's Llama vocabulary; llama2.c and llama.cpp count on them.
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos", "eos")}
@@ -44,10 +47,14 @@ LONG = re.compile(
 )
 
 
-def train_backend(texts: Iterable[str], config: TokenizerConfig) -> Backend:
+def train_backend(texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Backend:
     """A trained `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
-    occur twice; the same texts give the same one. Raises DataError when the size is too small for the kind."""
-    return train_byte_level(texts, config) if config.kind == "bpe" else train_sentencepiece(list(texts), config)
+    occur twice; the same texts give the same one. `specials` are roles of FURTHER that it has besides the usual ones.
+    Raises DataError when the size is too small for the kind."""
+    further = [FURTHER[role] for role in specials]
+    if config.kind == "bpe":
+        return train_byte_level(texts, config, further)
+    return train_sentencepiece(list(texts), config, further)
 
 
 def _train(backend: Backend, texts: Iterable[str], trainer: Any) -> None:
@@ -78,15 +85,17 @@ def _check_size(size: int, least: int, what: str) -> None:
         )
 
 
-def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
-    """Byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). Ids: special tokens, 256 bytes, merges."""
+def train_byte_level(texts: Iterable[str], config: TokenizerConfig, further: Sequence[str] = ()) -> Backend:
+    """Byte-level BPE (Sennrich et al. 2016 on GPT-2's byte alphabet). Ids: special tokens, `further` ones, 256 bytes,
+    merges."""
     from tokenizers import AddedToken, Tokenizer
     from tokenizers.decoders import ByteLevel as ByteLevelDecoder
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel
     from tokenizers.trainers import BpeTrainer
 
-    _check_size(config.vocab_size, len(SPECIALS) + BYTES, "256 bytes and the special tokens")
+    specials = [*SPECIALS.values(), *further]
+    _check_size(config.vocab_size, len(specials) + BYTES, "256 bytes and the special tokens")
     backend = Tokenizer(BPE())
     backend.pre_tokenizer = byte_level(config.pattern)
     backend.decoder = ByteLevelDecoder()
@@ -94,24 +103,25 @@ def train_byte_level(texts: Iterable[str], config: TokenizerConfig) -> Backend:
         vocab_size=config.vocab_size,
         min_frequency=2,
         initial_alphabet=sorted(ByteLevel.alphabet()),
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIALS.values()],
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in specials],
         show_progress=False,
     )
     _train(backend, texts, trainer)
     return backend
 
 
-def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig) -> Backend:
+def train_sentencepiece(texts: Sequence[str], config: TokenizerConfig, further: Sequence[str] = ()) -> Backend:
     """BPE over characters with a mark for the space before a word, as SentencePiece trains Llama's: no piece crosses
     a word (see patterns.WORDS), and characters without a piece fall back to bytes. Ids: `<unk> <s> </s>`, 256 bytes,
     pieces in the order they were learned, single characters, reserved special tokens."""
-    fixed = 3 + BYTES + len(RESERVED)
+    reserved = [*RESERVED.values(), *further]
+    fixed = 3 + BYTES + len(reserved)
     _check_size(config.vocab_size, fixed + 2, "256 bytes, the special tokens and a first character")
     room = config.vocab_size - fixed
     characters = _characters(texts, room)
     learned = _learn(texts, characters, room)
     pieces = [piece for piece in learned if len(piece) > 1]
-    return sentencepiece_backend([*byte_pieces(), *pieces, *characters], pieces, list(RESERVED.values()), words())
+    return sentencepiece_backend([*byte_pieces(), *pieces, *characters], pieces, reserved, words())
 
 
 def _characters(texts: Sequence[str], room: int) -> list[str]:

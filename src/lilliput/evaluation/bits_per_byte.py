@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,22 +16,59 @@ from lilliput.base.errors import ConfigError, DataError
 from lilliput.decoding.inference import inference
 
 if TYPE_CHECKING:
-    from lilliput.data.dataset import Split
+    from lilliput.data.rows import Encoded
+    from lilliput.data.split import Split
     from lilliput.model.transformer import Model
 
 
 @dataclass(frozen=True, slots=True)
 class FixedSet:
-    """Documents to score: arrays of token ids from the beginning-of-story id on, every later id a target, and
-    the UTF-8 bytes of the text that the targets stand for."""
+    """Documents to score.
+
+    documents   arrays of token ids; every id but a document's first may be a target
+    text_bytes  UTF-8 bytes of the text that the targets stand for
+    learned     (length,) bool for each document: which of its ids are targets, as its objective learns them; None
+                where every id but the first is one
+    """
 
     documents: Sequence[np.ndarray]
     text_bytes: int
+    learned: Sequence[np.ndarray] | None = None
 
     @property
     def targets(self) -> int:
-        """How many ids are predicted: all but each document's first."""
+        """How many ids are predicted."""
+        if self.learned is not None:
+            return sum(int(mask[1:].sum()) for mask in self.learned)
         return sum(max(0, len(ids) - 1) for ids in self.documents)
+
+    @classmethod
+    def of(cls, rows: Sequence[Encoded], token_bytes: np.ndarray, text_bytes: int) -> FixedSet:
+        """Encoded documents whose texts have `text_bytes` bytes together; `token_bytes` (V,) are the bytes of each id.
+        The targets' bytes are their ids' share of these."""
+        documents = [np.array(row.ids, dtype=np.int64) for row in rows]
+        if all(row.learn is None for row in rows):
+            return cls(documents, text_bytes)
+        learned = []
+        for row, ids in zip(rows, documents, strict=True):
+            mask = np.zeros(len(ids), dtype=bool)
+            for start, stop in [(1, len(ids))] if row.learn is None else row.learn:
+                mask[start:stop] = True
+            learned.append(mask)
+        texts = cls(documents, 0, learned)
+        part, counted = texts.bytes_in(token_bytes), texts.bytes_in(token_bytes, of_all=True)
+        return replace(texts, text_bytes=share(text_bytes, part, counted))
+
+    def bytes_in(self, token_bytes: np.ndarray, of_all: bool = False) -> int:
+        """Bytes that the learned ids stand for, or all ids; `token_bytes` (V,) are the bytes of each id."""
+        if self.learned is None or of_all:
+            return sum(int(token_bytes[ids].sum()) for ids in self.documents)
+        return sum(int(token_bytes[ids[mask]].sum()) for ids, mask in zip(self.documents, self.learned, strict=True))
+
+
+def share(text_bytes: int, part: int, counted: int) -> int:
+    """The bytes of a part of a text that counts `part` of all `counted` bytes of its ids."""
+    return round(text_bytes * part / counted) if counted else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +102,7 @@ def fixed_set(
 ) -> FixedSet:
     """The same part of `split` every time: its first documents in the order of a hash of (seed, document id),
     until `max_documents` or exactly `max_tokens` targets are reached; the last document is cut there. Without
-    a limit, the whole split.
+    a limit, the whole split. Targets are the tokens that the objective learns.
 
     `token_bytes` (V,) is the number of bytes that each id stands for (`Tokenizer.token_bytes()`). A part's bytes
     are its ids' share of the split's: exactly their bytes for a byte-level tokenizer, and where a tokenizer adds
@@ -74,19 +111,37 @@ def fixed_set(
         if limit is not None and limit < 1:
             raise ConfigError(f"{name} {limit} leaves nothing to evaluate on; it has to be at least 1")
     if max_tokens is None and (max_documents is None or max_documents >= split.documents):
-        return FixedSet([split.document(i) for i in range(split.documents)], split.text_bytes)
+        return whole(split, range(split.documents), split.learned_bytes(token_bytes))
     order = sorted(range(split.documents), key=lambda i: seeds.derive(seed, split.document_id(i)))
     left = split.tokens if max_tokens is None else max_tokens
     documents: list[np.ndarray] = []
+    learned: list[np.ndarray] | None = None if split.learn is None else []
     for i in order[:max_documents]:
-        ids = split.document(i)[: left + 1]
+        ids, mask = split.document(i), split.document_learn(i)
+        if mask is None or learned is None:
+            ids = ids[: left + 1]
+            left -= max(0, len(ids) - 1)
+        else:
+            reached = np.cumsum(mask[1:]) >= left
+            stop = 2 + int(reached.argmax()) if reached.any() else len(ids)  # just behind the last target that fits
+            ids, mask = ids[:stop], mask[:stop]
+            learned.append(mask)
+            left -= int(mask[1:].sum())
         documents.append(ids)
-        left -= max(0, len(ids) - 1)
         if left == 0:
             break
     counted = sum(int(token_bytes[block].sum()) for block in split.stream.blocks())
-    part = sum(int(token_bytes[ids].sum()) for ids in documents)
-    return FixedSet(documents, round(split.text_bytes * part / counted) if counted else 0)
+    texts = FixedSet(documents, 0, learned)
+    return replace(texts, text_bytes=share(split.text_bytes, texts.bytes_in(token_bytes), counted))
+
+
+def whole(split: Split, numbers: Iterable[int], text_bytes: int) -> FixedSet:
+    """The documents of these numbers whole; their targets stand for `text_bytes` bytes."""
+    chosen = list(numbers)
+    documents = [split.document(i) for i in chosen]
+    if split.learn is None:
+        return FixedSet(documents, text_bytes)
+    return FixedSet(documents, text_bytes, [mask for i in chosen if (mask := split.document_learn(i)) is not None])
 
 
 def bits_per_byte(
@@ -116,20 +171,21 @@ def bits_per_byte(
     if not 1 <= stride <= context_length:
         raise ConfigError(f"stride {stride} is not between 1 and the context length {context_length}")
     lengths = np.array([max(0, len(ids) - 1) for ids in validation.documents], dtype=np.int64)
-    if not lengths.sum() or not validation.text_bytes:
-        raise DataError(f"nothing to score: {len(lengths)} documents hold {lengths.sum()} targets")
+    targets = validation.targets
+    if not targets or not validation.text_bytes:
+        raise DataError(f"nothing to score: {len(lengths)} documents hold {targets} targets")
     device = next(model.parameters()).device
     nats = 0.0
     with inference(model):
         for rows in _batches(_windows(lengths, context_length, stride), batch_tokens):
-            tokens, targets, weights = (part.to(device) for part in _fill(validation.documents, rows))
-            nats += float(model.loss(model(tokens), targets, weights))
-    each = nats / int(lengths.sum())
+            tokens, right, weights = (part.to(device) for part in _fill(validation, rows))
+            nats += float(model.loss(model(tokens), right, weights))
+    each = nats / targets
     return Score(
         bits_per_byte=nats / math.log(2) / validation.text_bytes,
         nats_per_token=each,
         perplexity=math.exp(each) if each < 700 else math.inf,
-        tokens=int(lengths.sum()),
+        tokens=targets,
         bytes=validation.text_bytes,
         documents=len(lengths),
         context_length=context_length,
@@ -159,14 +215,16 @@ def _batches(windows: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
         at += rows
 
 
-def _fill(documents: Sequence[np.ndarray], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _fill(validation: FixedSet, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Tokens, targets, weights (R, T) of a batch; rows end in padding of weight 0, which no target sees."""
     shape = (len(rows), int((rows[:, 2] - rows[:, 1]).max()))
     tokens, targets = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     weights = np.zeros(shape, dtype=np.float32)
     for row, (document, begin, stop, scored) in enumerate(rows.tolist()):
-        ids = documents[document][begin : stop + 1]
+        ids = validation.documents[document][begin : stop + 1]
         tokens[row, : stop - begin] = ids[:-1]
         targets[row, : stop - begin] = ids[1:]
-        weights[row, scored - begin : stop - begin] = 1
+        # Target i of a document is its id i + 1.
+        learned = 1 if validation.learned is None else validation.learned[document][scored + 1 : stop + 1]
+        weights[row, scored - begin : stop - begin] = learned
     return torch.from_numpy(tokens), torch.from_numpy(targets), torch.from_numpy(weights)

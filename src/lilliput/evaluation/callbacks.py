@@ -10,10 +10,10 @@ from lilliput.base.errors import ConfigError
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
 from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
-from lilliput.evaluation.bits_per_byte import Score
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.evaluation.verdict import Ending, Point, verdict
-from lilliput.runs.names import VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_LOSS, VAL_PERPLEXITY
+from lilliput.objectives.figure import BITS, Figure
+from lilliput.runs.names import VAL_HERO_KEPT
 from lilliput.runs.samples_file import Sample, Section, format_samples
 from lilliput.training.callbacks import Callback, Record, memory_of
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 class Evaluation(Callback):
-    """Scores a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
-    improves. `score()` measures the model as it stands."""
+    """Evaluates a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
+    improves. `measure()` gives the objective's own figures of the model as it stands, by the names that stand in
+    metrics.jsonl; `figure` is the one that the run is judged by."""
 
-    def __init__(self, config: EvaluateConfig, score: Callable[[], Score]):
-        self.config, self.score = config, score
+    def __init__(self, config: EvaluateConfig, measure: Callable[[], Mapping[str, float]], figure: Figure = BITS):
+        self.config, self.measure, self.figure = config, measure, figure
         self.points: list[Point] = []
         self.best: float | None = None
         self.waited = 0
@@ -40,21 +41,20 @@ class Evaluation(Callback):
             trainer.run.append_metrics(record | memory_of(trainer))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        self.trained, self.steps = self.trained + record["bits_per_byte"], self.steps + 1
+        self.trained, self.steps = self.trained + record[self.figure.training], self.steps + 1
         if trainer.due(self.config.steps) or trainer.finished:
             self._evaluate(trainer, record)
 
     def _evaluate(self, trainer: Trainer, record: Record) -> None:
         with trainer.autocast():
-            score = self.score()
-        record[VAL_LOSS] = score.nats_per_token
-        record[VAL_BITS_PER_BYTE] = score.bits_per_byte
-        record[VAL_PERPLEXITY] = score.perplexity
+            found = self.measure()
+        record.update(found)
+        score = found[self.figure.validation]
         train = self.trained / self.steps if self.steps else None
-        self.points.append(Point(record["step"], score.bits_per_byte, train))
+        self.points.append(Point(record["step"], score, train))
         self.trained, self.steps = 0.0, 0
-        improved = self.best is None or score.bits_per_byte < self.best - self.config.min_improvement
-        self.best = score.bits_per_byte if improved else self.best
+        improved = self.best is None or score < self.best - self.config.min_improvement
+        self.best = score if improved else self.best
         self.waited = 0 if improved else self.waited + 1
         if self.config.patience and self.waited >= self.config.patience:
             trainer.stop(f"early stopping: no improvement in {self.waited} evaluations ({self.verdict(trainer)})")
@@ -63,7 +63,8 @@ class Evaluation(Callback):
         self, trainer: Trainer, baselines: Mapping[str, float] | None = None, final: float | None = None
     ) -> str:
         """What the evaluations so far come to, and a final one beside n-gram models on the same tokens."""
-        return verdict(self.points, baselines, final, Ending(trainer.longer, trainer.rate, trainer.final_rate))
+        ending = Ending(trainer.longer, trainer.rate, trainer.final_rate)
+        return verdict(self.points, baselines, final, ending, self.figure.unit)
 
     def state(self) -> dict[str, Any]:
         points = [[p.step, p.validation, p.train] for p in self.points]
@@ -87,7 +88,9 @@ class Benchmarks(Callback):
         self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
-        if self.config.tasks and not trainer.objective.reads_forwards:
+        if self.config.tasks and not trainer.objective.config.generates:
+            raise trainer.objective.config.no_text()
+        if self.config.tasks and not trainer.objective.config.reads_forwards:
             raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
         for name in self.config.tasks:
             task = TASKS[name]()
@@ -134,6 +137,8 @@ class HeroesKept(Callback):
 class SamplesThroughTime(Callback):
     """Generates from the same prompts through time into samples.md, first with the untrained weights. `tell(prompts)`
     gives one text from each with the model as it stands; `show` receives the first of them, for the terminal."""
+
+    phase = "show"
 
     def __init__(
         self,

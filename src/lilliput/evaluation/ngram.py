@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 CHUNK_TOKENS = 1 << 20
+Marked = tuple[np.ndarray, np.ndarray | None]
+"""A document's ids, and which of them are learned; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def baselines(
     if not validation.targets or not validation.text_bytes:
         raise DataError(f"nothing to score: {len(validation.documents)} documents hold {validation.targets} targets")
     seen = training_ngrams(train, max(orders), vocab_size, max_tokens, seed)
-    wanted = packed(validation.documents, max(orders), vocab_size)
+    wanted = packed(validation.documents, max(orders), vocab_size, validation.learned)
     scores: dict[str, float] = {}
     for order in orders:
         bits = -np.log2(KneserNey(seen, order, vocab_size).probabilities(wanted)).sum()
@@ -101,28 +103,38 @@ def baselines(
 def training_ngrams(
     train: Split, order: int, vocab_size: int, max_tokens: int = 20_000_000, seed: int = 0
 ) -> np.ndarray:
-    """The packed n-grams of the training split that `baselines` counts. Raises ConfigError as `packed` does."""
-    return packed(_training_documents(train, max_tokens, seed), order, vocab_size)
+    """The packed n-grams of the training split that `baselines` counts: those that end in a token that is learned.
+    Raises ConfigError as `packed` does."""
+    return _packed(_training_documents(train, max_tokens, seed), order, vocab_size)
 
 
-def _training_documents(train: Split, max_tokens: int, seed: int) -> Iterator[np.ndarray]:
+def _training_documents(train: Split, max_tokens: int, seed: int) -> Iterator[Marked]:
     if train.tokens <= max_tokens:
-        yield from (train.document(i) for i in range(train.documents))
+        yield from ((train.document(i), train.document_learn(i)) for i in range(train.documents))
         return
     left = max_tokens
     for i in seeds.generator(seed, "n-gram").permutation(train.documents):
-        ids = train.document(int(i))[:left]
-        yield ids
+        ids, mask = train.document(int(i))[:left], train.document_learn(int(i))
+        yield ids, None if mask is None else mask[: len(ids)]
         left -= len(ids)
         if left == 0:
             return
 
 
-def packed(documents: Iterable[np.ndarray], order: int, vocab_size: int) -> np.ndarray:
+def packed(
+    documents: Iterable[np.ndarray], order: int, vocab_size: int, learned: Iterable[np.ndarray] | None = None
+) -> np.ndarray:
     """The n-gram that ends in each target of `documents`, (N,) int64, its ids packed side by side. A document is
-    read as its first id repeated n - 1 times and then its targets, so that no context crosses a document.
+    read as its first id repeated n - 1 times and then its targets, so that no context crosses a document. Targets are
+    all ids but a document's first; where `learned` has a bool for each id of each document, those that it marks.
 
     Raises ConfigError for an order outside 1 to 5, or where n ids do not fit into 63 bits."""
+    if learned is None:
+        return _packed(((ids, None) for ids in documents), order, vocab_size)
+    return _packed(zip(documents, learned, strict=True), order, vocab_size)
+
+
+def _packed(documents: Iterable[Marked], order: int, vocab_size: int) -> np.ndarray:
     bits = _bits(vocab_size)
     if not 1 <= order <= 5 or order * bits > 63:
         raise ConfigError(f"no {order}-gram model over {vocab_size} ids: orders go from 1 to {min(5, 63 // bits)}")
@@ -130,13 +142,13 @@ def packed(documents: Iterable[np.ndarray], order: int, vocab_size: int) -> np.n
     return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
 
-def _chunks(documents: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+def _chunks(documents: Iterable[Marked]) -> Iterator[list[Marked]]:
     """Documents that hold a target, about CHUNK_TOKENS ids at a time."""
-    chunk: list[np.ndarray] = []
+    chunk: list[Marked] = []
     size = 0
-    for ids in documents:
+    for ids, mask in documents:
         if len(ids) > 1:
-            chunk.append(ids)
+            chunk.append((ids, mask))
             size += len(ids)
         if size >= CHUNK_TOKENS:
             yield chunk
@@ -145,12 +157,14 @@ def _chunks(documents: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         yield chunk
 
 
-def _pack_chunk(documents: list[np.ndarray], order: int, bits: int) -> np.ndarray:
-    lengths = np.array([len(ids) for ids in documents])
-    ids = np.concatenate(documents).astype(np.int64)
+def _pack_chunk(documents: list[Marked], order: int, bits: int) -> np.ndarray:
+    lengths = np.array([len(ids) for ids, _ in documents])
+    ids = np.concatenate([ids for ids, _ in documents]).astype(np.int64)
     first = np.repeat(np.cumsum(lengths) - lengths, lengths)
     at = np.arange(len(ids))
     targets = at > first
+    if any(mask is not None for _, mask in documents):
+        targets &= np.concatenate([np.ones(len(ids), bool) if mask is None else mask for ids, mask in documents])
     at, first = at[targets], first[targets]
     code = ids[at]
     for back in range(1, order):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
+from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set, share, whole
 from lilliput.evaluation.ngram import NAMES, KneserNey, packed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def ngram_sources(
 ) -> dict[str, dict[str, float]]:
     """{n-gram model: {source: bits per byte, "total": ...}} of Kneser-Ney models counted on `seen`, the packed n-grams
     of the training tokens (ngram.training_ngrams), on the targets that `score_sources` scores."""
-    wanted = {name: packed(texts.documents, max(orders), vocab_size) for name, texts in sources.items()}
+    wanted = {name: packed(texts.documents, max(orders), vocab_size, texts.learned) for name, texts in sources.items()}
     rows: dict[str, dict[str, float]] = {}
     for order in orders:
         model = KneserNey(seen, order, vocab_size)
@@ -82,7 +82,10 @@ def parts(
     names = sorted(set(owners))
     if max_tokens is not None or not 1 < len(names) <= MOST_SOURCES:
         return {"validation": fixed_set(split, token_bytes, max_tokens)}
-    documents = {name: [split.document(i) for i, owner in enumerate(owners) if owner == name] for name in names}
-    counted = {name: sum(int(token_bytes[ids].sum()) for ids in found) for name, found in documents.items()}
-    scale = split.text_bytes / max(1, sum(counted.values()))
-    return {name: FixedSet(found, round(counted[name] * scale)) for name, found in documents.items()}
+    numbers = {name: [i for i, owner in enumerate(owners) if owner == name] for name in names}
+    sets = {name: whole(split, chosen, 0) for name, chosen in numbers.items()}
+    counted = sum(texts.bytes_in(token_bytes, of_all=True) for texts in sets.values())
+    return {
+        name: replace(texts, text_bytes=share(split.text_bytes, texts.bytes_in(token_bytes), counted))
+        for name, texts in sets.items()
+    }

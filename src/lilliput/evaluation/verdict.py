@@ -42,9 +42,11 @@ def verdict(
     baselines: Mapping[str, float] | None = None,
     final: float | None = None,
     ending: Ending | None = None,
+    unit: str = "bits a byte",
 ) -> str:
     """One sentence, with what to type. `points` are in the order of steps, with the untrained weights as step 0;
-    `baselines` are the bits a byte of n-gram models, and `final` those of the model, on one set of tokens.
+    `baselines` are the bits a byte of n-gram models, and `final` those of the model, on one set of tokens, all in
+    `unit`.
 
     too short   fewer than 50 steps or three evaluations
     diverged    training ends no better than the untrained weights, or rose with validation
@@ -62,9 +64,9 @@ def verdict(
     if len(scored) < 3:
         return f"too few evaluations for a verdict: {len(scored)}; try evaluate.steps={max(1, steps // 10)}"
     best, last = min(scored, key=lambda point: point.validation), scored[-1]
-    if diverged := _diverged(points, best, last):
+    if diverged := _diverged(points, best, last, unit):
         return f"diverged: {diverged}; lower the rates (train.optimizer.learning_rate), or find them: " + LOOK
-    gap = f" (training {last.train:.3f}, validation {last.validation:.3f} bits a byte)" if last.train else ""
+    gap = f" (training {last.train:.3f}, validation {last.validation:.3f} {unit})" if last.train else ""
     if last.validation > best.validation * (1 + SMALL):
         return (
             f"overfit: validation was best at step {best.step:,} ({best.validation:.3f}) and rose to "
@@ -92,20 +94,20 @@ def verdict(
 LOOK = "lilliput plan learning-rate RECIPE"
 
 
-def _diverged(points: Sequence[Point], best: Point, last: Point) -> str:
+def _diverged(points: Sequence[Point], best: Point, last: Point, unit: str) -> str:
     """In which way the run went wrong; empty where it did not."""
     untrained = next((point.validation for point in points if point.step == 0), None)
     reached = last.validation if last.train is None else last.train
     if not math.isfinite(last.validation):
         return f"validation ends at {last.validation}"
     if untrained is not None and not reached < untrained * (1 - SMALL):
-        return f"training ends at {reached:.3f} bits a byte, and untrained weights stood at {untrained:.3f}"
+        return f"training ends at {reached:.3f} {unit}, and untrained weights stood at {untrained:.3f}"
     if best.train is None or last.train is None:
         return ""
     # Overfit is validation alone: where training rises as well, nothing was learnt by heart.
     if last.validation > best.validation * (1 + SMALL) and last.train > best.train * (1 + SMALL):
         return (
-            f"since step {best.step:,} training rose from {best.train:.3f} to {last.train:.3f} bits a byte, and "
+            f"since step {best.step:,} training rose from {best.train:.3f} to {last.train:.3f} {unit}, and "
             f"validation from {best.validation:.3f} to {last.validation:.3f}"
         )
     return ""

@@ -28,8 +28,11 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
-        """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read."""
+        """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read, and ConfigError for
+        a model that generates no text."""
         generator = load_folder(folder, device="cpu", compile=False)
+        if not generator.objective.generates:
+            raise generator.objective.no_text()
         return cls(
             model=generator.model,
             tokenizer=generator.tokenizer,

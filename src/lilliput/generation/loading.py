@@ -19,7 +19,7 @@ from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.generation.chat_template import ChatTemplate
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface
-from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import model_folder
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_folder(
     model = from_huggingface(folder, say).to(choose_device(device)).eval()
     own = inner(read_object(folder / "config.json"), OWN)
     try:
-        objective = cast(Objective, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
+        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
     model = quantised(model) if int8 else model

@@ -9,8 +9,8 @@ from typing import Any
 from lilliput.base.deprecation import renamed, warn_renamed
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.objectives.known import figure_of
 from lilliput.runs.finding import find
-from lilliput.runs.names import VAL_BITS_PER_BYTE
 from lilliput.runs.run_folder import RunFolder
 
 
@@ -54,5 +54,8 @@ class Run:
         return self.text_generator
 
     def __repr__(self) -> str:
-        bits = self.summary.get(VAL_BITS_PER_BYTE)
-        return f"Run({str(self.path)!r}" + (f", val_bits_per_byte={bits:.3f})" if bits else ", not finished)")
+        summary = self.summary
+        if not summary:
+            return f"Run({str(self.path)!r}, not finished)"
+        name = figure_of(summary).validation
+        return f"Run({str(self.path)!r}, {name}={summary[name]:.3f})"

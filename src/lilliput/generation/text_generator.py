@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.generation.chat_template import ChatTemplate
     from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Objective
+    from lilliput.objectives.objective import ObjectiveConfig
 
 Faster = Callable[["Model"], "Model"]
 
@@ -44,7 +44,7 @@ class TextGenerator:
         self,
         model: Model,
         tokenizer: Tokenizer,
-        objective: Objective,
+        objective: ObjectiveConfig,
         faster: Faster | None = None,
         ends: frozenset[int] | None = None,
         chat_template: ChatTemplate | None = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,18 +12,17 @@ import torch
 from lilliput.base.errors import ConfigError
 from lilliput.data.rows import Rows
 from lilliput.model.sight import Sight
-from lilliput.objectives.objective import OBJECTIVES, Batch, Loss, Objective, Prompt
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.figure import BITS, Figure
+from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig, Prompt
+from lilliput.objectives.workshop import HeldOut, Workshop, numbers_of
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.model.transformer import Model
 
 
-@OBJECTIVES.add("causal")
-class Causal(Objective):
+class NextToken(Objective):
     """Each position predicts the token after it. With segments, no target crosses from one document to the next."""
-
-    kind: Literal["causal"] = "causal"
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         weights = rows.learn[:, 1:]
@@ -37,9 +37,28 @@ class Causal(Objective):
             segments=segments,
         )
 
-    def loss(self, model: Model, batch: Batch) -> Loss:
-        hidden = model(batch.tokens, Sight(segments=batch.segments))
-        return Loss(model.loss(hidden, batch.targets, batch.weights))
+    def loss(self, batch: Batch) -> Loss:
+        hidden = self.view(batch.tokens, Sight(segments=batch.get("segments")))
+        return Loss(self.view.loss(hidden, batch.targets, batch.weights))
+
+    def reported(self, loss: float) -> dict[str, float]:
+        return {BITS.training: loss / math.log(2) / self.workshop.bytes_per_target}
+
+    def evaluate(self, held: HeldOut) -> dict[str, float]:
+        """Bits per byte of the validation text, each document by itself."""
+        return numbers_of(held.text())
+
+
+@OBJECTIVES.add("causal")
+class Causal(ObjectiveConfig):
+    """The model predicts the next token (see NextToken)."""
+
+    kind: Literal["causal"] = "causal"
+    generates: ClassVar[bool] = True
+    figure: ClassVar[Figure] = BITS
+
+    def build(self, workshop: Workshop) -> Objective:
+        return NextToken(self, workshop)
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         if ending is not None:

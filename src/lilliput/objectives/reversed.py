@@ -38,7 +38,7 @@ class Reversed(Causal):
         return reverse_words(text) if self.by == "word" else text
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
-        rows = super().encode(documents, tokenizer)
+        rows = self.encode_texts(documents, tokenizer)
         if self.by == "word":
             return rows
         return [Encoded(ids=np.concatenate((row.ids[:1], row.ids[-2:0:-1], row.ids[-1:]))) for row in rows]

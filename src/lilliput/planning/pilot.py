@@ -15,6 +15,7 @@ from lilliput.base.machine import peak_memory
 from lilliput.evaluation.benchmarks.measure import measure
 from lilliput.evaluation.callbacks import Benchmarks
 from lilliput.evaluation.ngram import baselines
+from lilliput.objectives.figure import BITS
 from lilliput.planning.forecast import Pilot
 from lilliput.training.callbacks import Callback, Record
 
@@ -106,6 +107,8 @@ def _scores(assembly: Assembly) -> tuple[float, float]:
     targets."""
     config = assembly.recipe.evaluate
     tried = min(config.tokens, SCORED_TOKENS)
+    if assembly.objective.figure != BITS:
+        return _timed(lambda: assembly.evaluate(config.tokens)), _timed(lambda: assembly.evaluate(config.final_tokens))
     targets = [assembly.fixed_set(tokens).targets for tokens in (tried, config.tokens, config.final_tokens)]
     each = _timed(lambda: assembly.score(tried)) / max(targets[0], 1)
     return each * targets[1], each * targets[2]
@@ -115,6 +118,8 @@ def _generation(assembly: Assembly) -> tuple[float, float, float, float]:
     """Return the seconds of the samples, of the story at the end, and of the heroes' stories at an evaluation and at
     the end."""
     config = assembly.recipe.evaluate
+    if not assembly.objective.generates:
+        return 0.0, 0.0, 0.0, 0.0
     _ = assembly.generator.decoder  # built once a run
     samples = _timed(lambda: assembly.samples(assembly.prompts)) if config.samples != 0 else 0.0
     story = _timed(lambda: assembly.samples(assembly.prompts[:1]))
@@ -141,7 +146,7 @@ def _tasks(assembly: Assembly, trainer: Trainer) -> float:
 def _baselines(assembly: Assembly) -> float:
     """Return the seconds of counting the n-gram models."""
     config = assembly.recipe.evaluate
-    if not config.baselines:
+    if not config.baselines or assembly.objective.figure != BITS:
         return 0.0
     train, validation = assembly.train_split, assembly.fixed_set(config.final_tokens)
 

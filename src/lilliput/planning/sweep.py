@@ -16,6 +16,7 @@ from lilliput.base.console import say as print_line
 from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import CheckpointError, ConfigError, TrainingError
 from lilliput.base.files import write_json, write_text
+from lilliput.objectives.known import check_bits_per_byte
 from lilliput.planning.chinchilla import TOKENS_PER_PARAMETER
 from lilliput.planning.dial import load_recipe
 from lilliput.planning.fit import scipy_minimise
@@ -98,6 +99,7 @@ def sweep(
     settings.check()
     scipy_minimise()  # a missing scipy is reported now, not after an hour of runs
     base = load_recipe(recipe, overrides, data=data)
+    check_bits_per_byte(base.objective)
     folder = Path(runs) / name
     study = _Study(base, settings, folder, say)
     budgets = [*sorted(settings.budgets), *([settings.held_out] if settings.held_out else [])]

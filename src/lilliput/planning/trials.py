@@ -22,6 +22,7 @@ from lilliput.base.files import write_json, write_text
 from lilliput.base.machine import choose_device, memory, peak_memory
 from lilliput.generation.run import Run
 from lilliput.model import counts
+from lilliput.objectives.known import check_bits_per_byte
 from lilliput.planning.dial import load_recipe
 from lilliput.planning.tuning import Batches, Outcome, Rates, batches_page, judge_batches, judge_rates, rates_page
 from lilliput.runs.finding import RUNS
@@ -70,6 +71,7 @@ def learning_rates(
     if not factors or min(factors) <= 0 or steps < LEAST_STEPS:
         raise ConfigError(f"factors have to be above 0, and steps {LEAST_STEPS} or more (given {steps})")
     base = load_recipe(recipe, overrides, data=data)
+    check_bits_per_byte(base.objective)
     warm_up = base.train.schedule.warmup_steps
     if steps <= warm_up:
         # A trial inside the warm-up never reaches its full rate, so its verdict would belong to another rate.
@@ -114,6 +116,7 @@ def batch_sizes(
     memory is the run's, and running out of memory ends only that run. The same call again keeps finished runs. Raises
     LilliputError as `train` does."""
     base = load_recipe(recipe, overrides, data=data)
+    check_bits_per_byte(base.objective)
     context = base.model.context_length
     wanted = sorted(set(sizes)) or [context * 2**power for power in range(7)]
     if wanted[0] < context:

@@ -11,7 +11,9 @@ from lilliput import __version__
 from lilliput.base.console import duration, size
 from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
-from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import BITS, Figure
+from lilliput.objectives.known import figure_of
+from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND
 from lilliput.runs.run_folder import STEP, RunFolder
 from lilliput.runs.samples_file import Section
 
@@ -35,6 +37,9 @@ OWN_CLASS = """No class of transformers computes these parts, so only Lilliput l
 BACKWARDS = """It generates backwards, from a story's end to its beginning:
 `lilliput generate {name} --ending "They were happy."`."""
 
+NO_TEXT = """It generates no text. A stock class for text computes other hidden states than the ones it was trained
+with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -45,13 +50,14 @@ class Trained:
     step: int
     record: dict[str, Any]
     scored: dict[str, Any]
+    figure: Figure
     summary: dict[str, Any] = field(default_factory=dict)
     samples: Section | None = None
 
     @classmethod
-    def now(cls, run: RunFolder) -> Trained:
-        """Of the checkpoint that a run under way is about to write: its metrics alone."""
-        return cls._of(run, None)
+    def now(cls, run: RunFolder, figure: Figure = BITS) -> Trained:
+        """Of the checkpoint that a run under way, judged by `figure`, is about to write: its metrics alone."""
+        return cls._of(run, None, figure)
 
     @classmethod
     def of(cls, folder: Path) -> Trained | None:
@@ -61,17 +67,23 @@ class Trained:
             return None
         run, step = RunFolder(checkpoints.parent), int(step_of[1])
         sections = [section for section in run.read_samples() if section.step <= step]
-        return cls._of(run, step, run.read_summary(), sections[-1] if sections else None)
+        summary = run.read_summary()
+        return cls._of(run, step, figure_of(summary), summary, sections[-1] if sections else None)
 
     @classmethod
     def _of(
-        cls, run: RunFolder, step: int | None, summary: dict[str, Any] | None = None, samples: Section | None = None
+        cls,
+        run: RunFolder,
+        step: int | None,
+        figure: Figure,
+        summary: dict[str, Any] | None = None,
+        samples: Section | None = None,
     ) -> Trained:
         records = [record for record in run.read_metrics() if step is None or record["step"] <= step]
-        scored = [record for record in records if record.get(VAL_BITS_PER_BYTE) is not None]
+        scored = [record for record in records if record.get(figure.validation) is not None]
         last = records[-1] if records else {}
         at = last.get("step", 0) if step is None else step
-        return cls(run, at, last, scored[-1] if scored else {}, summary or {}, samples)
+        return cls(run, at, last, scored[-1] if scored else {}, figure, summary or {}, samples)
 
 
 def snippet(folder: str, forwards: bool) -> str:
@@ -86,26 +98,32 @@ def model_card(
     forwards: bool,
     trained: Trained | None = None,
     *,
+    generates: bool = True,
     repo: str | None = None,
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
-    and which reads `forwards` or not. `trained` is what its run knows; None for a model that was brought here. `repo`
-    is the repository on the hub that the card is for, `licence` an identifier of the hub's, such as apache-2.0."""
+    and which reads `forwards` or not. `trained` is what its run knows; None for a model that was brought here. Where
+    `generates` is false, the card has no code that would generate text. `repo` is the repository on the hub that the
+    card is for, `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
     stock, _ = huggingface_class(config)
-    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags: [lilliput, tiny]"]
+    lines = ["---", "library_name: transformers"]
+    lines += ["pipeline_tag: text-generation"] if generates else []
+    lines += ["tags: [lilliput, tiny]"]
     lines += [f"license: {licence}"] if licence else []
     lines += ["---", "", f"# {name}", ""]
     origin = "trained from scratch with" if trained else "brought into this layout by"
     lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
     own = repo.rpartition("/")[2] if repo else name
-    if repo is not None:
+    if not generates:
+        lines += [NO_TEXT, ""]
+    elif repo is not None:
         code = snippet(repo, forwards)
         lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own), ""]
     elif stock:
         lines += [snippet(".", forwards), ""]
-    if not forwards:
+    if generates and not forwards:
         lines += [BACKWARDS.format(name=own), ""]
     lines += [
         f"- class: {stock or 'none of transformers'}; {config.n_layers} layers of width {config.d_model}, "
@@ -148,11 +166,12 @@ def _losses(trained: Trained) -> Iterator[str]:
         return
     summary = trained.summary
     beside = ", beside n-gram models counted on the same training tokens" if summary.get("baselines") else ""
-    yield f"## Loss\n\nBits per byte on held-out text{beside}.\n"
-    yield "| model | bits per byte |\n|---|---|"
-    final = summary.get(VAL_BITS_PER_BYTE) if summary.get("steps") == trained.step else None
+    label, validation = trained.figure.label, trained.figure.validation
+    yield f"## Loss\n\n{label[0].upper()}{label[1:]} on held-out text{beside}.\n"
+    yield f"| model | {label} |\n|---|---|"
+    final = summary.get(validation) if summary.get("steps") == trained.step else None
     at = trained.step if final else trained.scored["step"]
-    yield f"| this one, step {at:,} | {final or trained.scored[VAL_BITS_PER_BYTE]:.4f} |"
+    yield f"| this one, step {at:,} | {final or trained.scored[validation]:.4f} |"
     yield from (f"| {name} | {bits:.4f} |" for name, bits in summary.get("baselines", {}).items())
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,16 +20,22 @@ from lilliput.base.reading import read_object
 from lilliput.runs.names import OPTIMIZER, STATE
 from lilliput.runs.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from torch import nn
+
 MANIFEST = "manifest.json"
 BEFORE = ".before"
+OBJECTIVE = "objective.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerState:
-    """What training needs beyond the weights: `tensors` (optimizer moments) and `values` (counters, callbacks)."""
+    """What training needs beyond the weights: `tensors` (optimizer moments), `values` (counters, callbacks), and
+    `modules`, the weights of what an objective trains beside the model."""
 
     tensors: dict[str, Any]
     values: dict[str, Any]
+    modules: dict[str, Any] = field(default_factory=dict)
 
 
 def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
@@ -43,6 +49,8 @@ def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state:
         (partial / "trainer").mkdir(parents=True)
         write_model(partial / "model")
         save_file(state.tensors, partial / "trainer" / OPTIMIZER)
+        if state.modules:
+            save_file(state.modules, partial / "trainer" / OBJECTIVE)
         write_json(partial / "trainer" / STATE, state.values)
         _seal(partial)
         _put(partial, final)
@@ -188,7 +196,28 @@ def read_state(folder: Path, device: str = "cpu") -> TrainerState:
     return TrainerState(
         tensors=load_file(trainer / OPTIMIZER, device=device),
         values=read_json(trainer / STATE),
+        modules=read_modules(folder, device),
     )
+
+
+def read_modules(folder: Path, device: str = "cpu") -> dict[str, Any]:
+    """The weights of the objective's own modules in a verified checkpoint; none where it has none."""
+    path = folder / "trainer" / OBJECTIVE
+    return load_file(path, device=device) if path.is_file() else {}
+
+
+def load_module(module: nn.Module, tensors: Mapping[str, Any], name: str, folder: Path) -> None:
+    """Put the stored weights of an objective's own module, the one called `name`, into it. Raises CheckpointError where
+    the checkpoint in `folder` holds other tensors than the module has."""
+    stored = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    wanted = module.state_dict()
+    shapes = {key: tuple(value.shape) for key, value in stored.items()}
+    if shapes != {key: tuple(value.shape) for key, value in wanted.items()}:
+        raise CheckpointError(
+            f"{folder} holds {len(stored)} tensors of the objective's module '{name}', and the {len(wanted)} of this "
+            "run have other names or shapes"
+        )
+    module.load_state_dict(stored)
 
 
 def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """Names in a run folder: its files, and the keys of metrics.jsonl and summary.json that more than one room spells.
 
 Keys that are plain words (step, tokens, seconds, loss, parameters, flops) are written as they are.
+Figures that objectives measure are named in objectives/figure.py, since that room cannot import this one.
 tests/runs/test_names.py looks for the names below in the rest of the package.
 """
 
 from __future__ import annotations
+
+from lilliput.objectives.figure import VAL_BITS_PER_BYTE, VAL_LOSS, VAL_PERPLEXITY, VALIDATION
+
+__all__ = ["VALIDATION", "VAL_BITS_PER_BYTE", "VAL_LOSS", "VAL_PERPLEXITY"]
 
 RECIPE = "recipe.yaml"
 SETTINGS = "settings.json"
@@ -19,12 +24,6 @@ OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 """What a checkpoint's trainer/ folder holds."""
 
-VALIDATION = "val_"
-"""How every key of a validation figure begins: a line of metrics with such a key is an evaluation's."""
-VAL_LOSS = "val_loss"
-"""Nats a token."""
-VAL_BITS_PER_BYTE = "val_bits_per_byte"
-VAL_PERPLEXITY = "val_perplexity"
 VAL_TOKENS = "val_tokens"
 VAL_HERO_KEPT = "val_hero_kept"
 """The share, 0 to 1, of stories about named children that keep their hero."""

@@ -10,13 +10,13 @@ from lilliput.base.console import duration, number
 from lilliput.base.errors import CheckpointError
 from lilliput.base.files import write_text
 from lilliput.base.html import escape
-from lilliput.runs.names import VAL_BITS_PER_BYTE, VAL_HERO_KEPT
+from lilliput.objectives.figure import BITS
+from lilliput.runs.names import VAL_HERO_KEPT
 from lilliput.runs.record import RunRecord, spread
 from lilliput.runs.samples_file import Sample, Section
 
 WIDTH, MARGIN, GAP = 900, 28, 18
 HEAD, CHART, KEPT = 78, 330, 120
-CURVES = ("bits_per_byte", VAL_BITS_PER_BYTE, VAL_HERO_KEPT)
 CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
@@ -36,7 +36,7 @@ def run_picture(run: Path, path: Path) -> Path:
     """Write the picture of `run` to `path` (SVG, 900 px wide, on paper of its own so that it reads on light and dark
     pages) and return it. Raises CheckpointError where the run has no validation figures yet."""
     record = RunRecord.read(run)
-    if not record.points("seconds", VAL_BITS_PER_BYTE):
+    if not record.points("seconds", record.figure.validation):
         raise CheckpointError(f"{run} has no validation figures yet: there is no curve to draw")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, picture(record))
@@ -99,8 +99,8 @@ def _facts(record: RunRecord) -> str:
 
 def _alternative(record: RunRecord) -> str:
     """What the picture shows, for those who cannot see it."""
-    points = record.points("seconds", VAL_BITS_PER_BYTE)
-    return f"Validation bits per byte of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+    points, unit = record.points("seconds", record.figure.validation), record.figure.label
+    return f"Validation {unit} of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
 
 
 def _placed(chart: Chart, top: int) -> list[str]:
@@ -115,10 +115,12 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
         for callout in callouts
     ]
     return Chart(
-        title="Bits per byte through time (dashed: n-gram models counted on the same text)",
+        title="Bits per byte through time (dashed: n-gram models counted on the same text)"
+        if record.figure == BITS
+        else f"{record.figure.unit.capitalize()} through time",
         series=[
-            Series("training", record.points("seconds", "bits_per_byte"), colour=1, thin=True),
-            Series("validation", record.points("seconds", VAL_BITS_PER_BYTE), colour=0),
+            Series("training", record.points("seconds", record.figure.training), colour=1, thin=True),
+            Series("validation", record.points("seconds", record.figure.validation), colour=0),
         ],
         levels=[Level(name, value) for name, value in record.baselines()],
         marks=marks,
@@ -154,7 +156,8 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
 
 def reach(record: RunRecord, x: str) -> tuple[float, ...]:
     """The first and the last x of all that is drawn of a run, for charts that share an axis."""
-    ends = [point[0] for name in CURVES for point in record.points(x, name)]
+    drawn = (record.figure.training, record.figure.validation, VAL_HERO_KEPT)
+    ends = [point[0] for name in drawn for point in record.points(x, name)]
     ends += [callout.section.seconds if x == "seconds" else callout.section.tokens for callout in _callouts(record)]
     return (min(ends), max(ends)) if ends else ()
 

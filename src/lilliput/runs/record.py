@@ -11,7 +11,8 @@ from typing import Any
 from lilliput.base.config import read_yaml
 from lilliput.base.errors import CheckpointError, ConfigError
 from lilliput.base.reading import read_text
-from lilliput.runs.names import VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import Figure
+from lilliput.objectives.known import figure_of, generates
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Section, parse_samples
 
@@ -47,6 +48,16 @@ class RunRecord:
         )
 
     @property
+    def figure(self) -> Figure:
+        """What it is judged by, as its summary or its recipe has it."""
+        return figure_of({**self.recipe, **self.summary})
+
+    @property
+    def generates(self) -> bool:
+        """Whether its model generates text, as its summary or its recipe has it."""
+        return generates({**self.recipe, **self.summary})
+
+    @property
     def name(self) -> str:
         return str(self.recipe.get("name") or self.path.resolve().name)
 
@@ -73,8 +84,8 @@ class RunRecord:
         return sorted(known, key=lambda pair: -pair[1])
 
     def validation_at(self, step: int) -> float | None:
-        """Validation bits per byte at the last evaluation up to `step`."""
-        known = [value for at, value in self.points("step", VAL_BITS_PER_BYTE) if at <= step]
+        """What it is judged by, on the validation split, at the last evaluation up to `step`."""
+        known = [value for at, value in self.points("step", self.figure.validation) if at <= step]
         return known[-1] if known else None
 
 

@@ -11,14 +11,15 @@ from lilliput.base.chart import STYLE, Chart, Level, Series, figure
 from lilliput.base.console import duration, flops, number
 from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape, fact_list, table
+from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_section import evaluation
 from lilliput.runs.names import (
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
-    VAL_BITS_PER_BYTE,
     VAL_HERO_KEPT,
     VAL_PERPLEXITY,
     VAL_TOKENS,
+    VALIDATION,
 )
 from lilliput.runs.picture import kept_chart
 from lilliput.runs.record import RunRecord, as_number, spread
@@ -89,12 +90,13 @@ def _head(record: RunRecord) -> str:
 
 
 def _tiles(record: RunRecord) -> str:
-    validation, trigram = record.number(VAL_BITS_PER_BYTE), dict(record.baselines()).get("trigram")
+    figure = record.figure
+    validation, trigram = record.number(figure.validation), dict(record.baselines()).get("trigram")
     gain = 1 - validation / trigram if validation is not None and trigram else None
     seconds, tokens, speed = (record.number(key) for key in ("seconds", "tokens", TOKENS_PER_SECOND))
     utilisation, kept = record.number("utilisation"), record.number(VAL_HERO_KEPT)
     tiles = [
-        ("validation bits per byte", validation and f"{validation:.3f}"),
+        (f"validation {figure.label}", validation and f"{validation:.3f}"),
         ("below a trigram" if (gain or 0) >= 0 else "above a trigram", gain is not None and f"{abs(gain):.0%}"),
         ("tokens learnt from", tokens and number(tokens)),
         ("stories keep their hero", kept is not None and f"{kept:.0%}"),
@@ -124,25 +126,37 @@ def as_told(sample: Sample) -> str:
 
 
 def _evaluation(record: RunRecord) -> str:
-    curve = record.points("step", VAL_BITS_PER_BYTE)
+    figure = record.figure
+    curve, unit = record.points("step", figure.validation), figure.label
     best = min(curve, key=lambda point: point[1]) if curve else None
-    ours, trained = (record.number(key) for key in (VAL_BITS_PER_BYTE, "bits_per_byte"))
+    ours, trained = (record.number(key) for key in (figure.validation, figure.training))
     tokens, perplexity = (as_number(record.summary.get(key)) for key in (VAL_TOKENS, VAL_PERPLEXITY))
     facts = {
-        "validation": None
-        if ours is None
-        else f"{ours:.3f} bits per byte" + (f", {tokens:,.0f} tokens" if tokens else ""),
+        "validation": None if ours is None else f"{ours:.3f} {unit}" + (f", {tokens:,.0f} tokens" if tokens else ""),
         "best on the way": best and f"{best[1]:.3f} at step {best[0]:,.0f}",
-        "training, at the end": None if trained is None else f"{trained:.3f} bits per byte",
+        "training, at the end": None if trained is None else f"{trained:.3f} {unit}",
+        **_own(record),
         "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
     }
     known = {key: value for key, value in facts.items() if value is not None}
     return f"<h2>Evaluation</h2>{_baselines(record)}{as_html(known)}" if known else ""
 
 
+def _own(record: RunRecord) -> dict[str, str]:
+    """Further figures of an objective that is not judged by bits per byte of text."""
+    if record.figure == BITS:
+        return {}
+    numbers = {key: as_number(value) for key, value in record.summary.items() if key.startswith(VALIDATION)}
+    return {
+        key.removeprefix(VALIDATION).replace("_", " "): f"{value:.3f}"
+        for key, value in numbers.items()
+        if value is not None and key != record.figure.validation
+    }
+
+
 def _baselines(record: RunRecord) -> str:
     """Bars of the n-gram models and this one."""
-    baselines, ours = record.baselines(), record.number(VAL_BITS_PER_BYTE)
+    baselines, ours = record.baselines(), record.number(record.figure.validation)
     if not baselines:
         return ""
     rows = [(name, value, "") for name, value in baselines]
@@ -179,8 +193,8 @@ def _curves(record: RunRecord) -> str:
 
 def _loss_chart(record: RunRecord) -> str:
     series = (
-        Series("training", record.points("tokens", "bits_per_byte"), colour=1, thin=True),
-        Series("validation", record.points("tokens", VAL_BITS_PER_BYTE), colour=0, dots=True),
+        Series("training", record.points("tokens", record.figure.training), colour=1, thin=True),
+        Series("validation", record.points("tokens", record.figure.validation), colour=0, dots=True),
     )
     shown = [one for one in series if one.points]
     levels = [Level(name, value) for name, value in record.baselines()]
@@ -188,7 +202,9 @@ def _loss_chart(record: RunRecord) -> str:
         return ""
     kept = kept_chart(record, "tokens", 920, 170)
     inset, ends = (kept.inset, kept.reach) if kept else (False, ())  # one axis for both
-    loss = figure(Chart("Bits per byte", shown, "tokens", levels, width=920, height=380, reach=ends, inset=inset))
+    loss = figure(
+        Chart(record.figure.label.capitalize(), shown, "tokens", levels, width=920, height=380, reach=ends, inset=inset)
+    )
     return loss + (figure(kept, narrow_height=170) if kept else "")
 
 
@@ -232,7 +248,7 @@ def _samples(record: RunRecord) -> str:
 def _when(record: RunRecord, section: Any) -> str:
     score = record.validation_at(section.step)
     parts = [f"step {section.step:,}", f"{number(section.tokens)} tokens", duration(section.seconds)]
-    return " · ".join(parts + ([f"{score:.3f} bits per byte"] if score is not None else []))
+    return " · ".join(parts + ([f"{score:.3f} {record.figure.label}"] if score is not None else []))
 
 
 # ---------------------------------------------------------------------------- facts
@@ -301,10 +317,10 @@ def _repeat(record: RunRecord) -> str:
         return ""
     again = shlex.quote(f"{record.name}-again")
     command = f"lilliput train {shlex.quote(str(RunFolder(record.path).recipe))} --name {again}"
-    tell = f'lilliput generate {shlex.quote(str(record.path))} "Once upon a time"'
+    generate = [f'lilliput generate {shlex.quote(str(record.path))} "Once upon a time"'] if record.generates else []
     version = record.summary.get("lilliput")
     lines = [f"# made by Lilliput {version}"] if version else []
-    code = escape("\n".join([*lines, command, tell]))
+    code = escape("\n".join([*lines, command, *generate]))
     return f"<h2>How to repeat it</h2><pre><code>{code}</code></pre>"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lilliput.generation.chat_template import ChatTemplate
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Objective
+    from lilliput.objectives.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Served:
         return self.generator.tokenizer
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> ObjectiveConfig:
         return self.generator.objective
 
     @property

@@ -43,6 +43,8 @@ def load_served(
     """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
     folder = model_folder(path, say)
     generator = load(folder, device, say, int8)
+    if not generator.objective.generates:
+        raise generator.objective.no_text()
     if generator.chat_template is not None:
         generator.chat_template.check()  # what is wrong with it is known now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it

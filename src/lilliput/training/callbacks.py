@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from lilliput.base.errors import ConfigError, TrainingError
 from lilliput.base.machine import peak_memory
-from lilliput.runs.names import PEAK_MEMORY_BYTES, TOKENS_PER_SECOND, VALIDATION
+from lilliput.runs.names import PEAK_MEMORY_BYTES, TOKENS_PER_SECOND
 
 if TYPE_CHECKING:
     from lilliput.training.trainer import Trainer
 
 Record = dict[str, Any]
+Phase = Literal["measure", "record", "show"]
+PHASES: tuple[Phase, ...] = ("measure", "record", "show")
 
 LINES = 200
 """Lines of metrics.jsonl in a run that does not set `train.log_steps`."""
 
 
 class Callback:
-    """Four moments of a run; override those that matter. Callbacks run in the order they are given.
+    """Four moments of a run; override those that matter.
 
-    `record` is the step's numbers (step, tokens, seconds, loss, bits_per_byte, learning_rate, grad_norm,
-    tokens_per_second). A callback may add to it (`val_bits_per_byte`), and those after it see that. A callback may
-    end the run with `trainer.stop(reason)`. What must survive a resume goes through `state` and `load_state`.
+    At each moment callbacks run by `phase`, and within a phase in the order in which they were given:
+
+    measure  adds to `record`
+    record   writes what was added
+    show     shows it, and adds nothing
+
+    `record` is the step's numbers: step, tokens, seconds, loss, learning_rate, grad_norm, tokens_per_second, and what
+    the objective reports, such as bits_per_byte. All that a callback adds to it (`val_bits_per_byte`) is written: the
+    step then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
+    `trainer.stop(reason)`, or leave it to be gone on with by `trainer.interrupt(reason)`.
+
+    What must survive a resume goes through `state` and `load_state`. It is kept by `key`, by default the name of the
+    class. Of several callbacks of one key the second is kept as "key 2", in the order in which they were given.
     """
+
+    phase: ClassVar[Phase] = "measure"
+    key: str = ""
 
     def on_start(self, trainer: Trainer) -> None:
         """Once, before the first step of this process; after a resume too."""
@@ -52,33 +69,77 @@ def memory_of(trainer: Trainer) -> Record:
 
 
 class Metrics(Callback):
-    """Writes metrics.jsonl: a line every `train.log_steps`, at each evaluation and at the last step.
+    """Writes metrics.jsonl: a line every `train.log_steps`, where a callback added something, and at the last step.
 
-    Loss and tokens a second are means since the line before."""
+    Loss, what the objective reports of it, and tokens a second are means since the line before."""
 
-    SUMMED = ("loss", "bits_per_byte", "step_tokens", "step_seconds")
+    phase = "record"
 
     def __init__(self) -> None:
-        self.sums: dict[str, float] = dict.fromkeys((*self.SUMMED, "steps"), 0)
+        self.sums: dict[str, float] = {}
 
     def state(self) -> dict[str, Any]:
         return dict(self.sums)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.sums.update(state)
+        self.sums = dict(state)
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        for key in self.SUMMED:
-            self.sums[key] += record[key]
-        self.sums["steps"] += 1
-        evaluated = any(key.startswith(VALIDATION) for key in record)
-        record["logged"] = trainer.due(trainer.config.log_steps, times=LINES) or evaluated or trainer.finished
+        means = ("loss", *trainer.objective.reported(record["loss"]))
+        for key in (*means, "step_tokens", "step_seconds"):
+            self.sums[key] = self.sums.get(key, 0) + record[key]
+        self.sums["steps"] = self.sums.get("steps", 0) + 1
         if not record["logged"]:
             return
-        for key in ("loss", "bits_per_byte"):
+        for key in means:
             record[key] = self.sums[key] / self.sums["steps"]
         record[TOKENS_PER_SECOND] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
         record |= memory_of(trainer)
-        self.sums = dict.fromkeys(self.sums, 0)
+        self.sums = {}
         hidden = ("step_tokens", "step_seconds", "logged")
         trainer.run.append_metrics({key: value for key, value in record.items() if key not in hidden})
+
+
+def in_phases(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Measuring ones first, then recording, then showing ones. Raises ConfigError for a phase that there is not."""
+    for callback in callbacks:
+        if callback.phase not in PHASES:
+            name, known = type(callback).__name__, ", ".join(PHASES)
+            raise ConfigError(f"the callback {name} has the phase '{callback.phase}'", f"phases are {known}")
+    return sorted(callbacks, key=lambda callback: PHASES.index(callback.phase))
+
+
+def keys(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """Callbacks by the names that their states are kept under, each its own."""
+    named: dict[str, Callback] = {}
+    for callback in callbacks:
+        key = own = callback.key or type(callback).__name__
+        number = 1
+        while key in named:
+            number += 1
+            key = f"{own} {number}"
+        named[key] = callback
+    return named
+
+
+def see_step(callbacks: Sequence[Callback], trainer: Trainer, record: Record, due: bool) -> None:
+    """Show a step's record to callbacks that stand in phases. It is logged where that is `due`, where one of those that
+    measure added to it, and at the last step. Raises TrainingError for what is added too late to be written."""
+    given = set(record)
+    for callback in callbacks:
+        if callback.phase == "measure":
+            callback.on_step(trainer, record)
+    record["logged"] = due or trainer.finished or record.keys() != given
+    for callback in callbacks:
+        if callback.phase == "record":
+            callback.on_step(trainer, record)
+    written = set(record)
+    for callback in callbacks:
+        if callback.phase == "show":
+            callback.on_step(trainer, record)
+            if late := record.keys() - written:
+                name = type(callback).__name__
+                raise TrainingError(
+                    f"the callback {name} added {', '.join(sorted(late))} to the record after it was written",
+                    f'give {name} phase = "measure"',
+                )

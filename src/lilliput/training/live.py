@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lilliput.base import console as output
+from lilliput.objectives.figure import BITS, Figure
 from lilliput.training.braille import STYLES, Canvas, Curve
 
 (TRAIN, VALIDATION), QUIET = STYLES, "dim"
@@ -34,7 +35,9 @@ class LiveView:
         console: Console | None = None,
         *,
         line_seconds: float = LINE_SECONDS,
+        figure: Figure = BITS,
     ):
+        self.figure = figure
         self.total_steps, self.description = total_steps, description
         self.console = console or output.console
         self.line_seconds = line_seconds
@@ -120,7 +123,9 @@ class LiveView:
 
     def _line(self) -> None:
         self._drawn, self._printed_step = monotonic(), self.numbers["step"]
-        self._say(" ".join(f"{key}={_short(self.numbers[key])}" for key in LINE_KEYS if key in self.numbers))
+        own = {} if self.figure == BITS else {"train_bpb": self.figure.training, "val_bpb": self.figure.validation}
+        shown = (f"{own.get(key, key)}={_short(self.numbers[key])}" for key in LINE_KEYS if key in self.numbers)
+        self._say(" ".join(shown))
 
     # ------------------------------------------------------------------ on a terminal
 
@@ -162,6 +167,8 @@ class LiveView:
         for label, key, style, show in FIGURES:
             if (value := self.numbers.get(key)) is not None:
                 line.append("   " if line else "").append(f"{label} ", QUIET).append(show(value), style)
+                if key == "val_bpb":
+                    line.append(" bits/byte" if self.figure == BITS else f" {self.figure.unit}", style)
         return line
 
     @property
@@ -214,7 +221,7 @@ LINE_KEYS = (
 )  # fmt: skip
 FIGURES = (
     ("train", "train_bpb", TRAIN, lambda value: f"{value:.3f}"),
-    ("validation", "val_bpb", VALIDATION, lambda value: f"{value:.3f} bits/byte"),
+    ("validation", "val_bpb", VALIDATION, lambda value: f"{value:.3f}"),
     ("tokens", "tokens", "", output.number),
     ("speed", "tokens_per_second", "", lambda value: f"{output.number(value)}/s"),
     ("rate", "learning_rate", "", lambda value: f"{value:.2g}"),

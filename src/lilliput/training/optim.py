@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,9 @@ from lilliput.base.errors import CheckpointError
 from lilliput.model.parts import roles
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
+
+OBJECTIVE = "objective."
+"""What the names of an objective's own parameters begin with."""
 
 
 @dataclass(slots=True)
@@ -66,10 +70,16 @@ class Optimizers:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
 
-def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Optimizers:
+def build(
+    model: nn.Module,
+    config: OptimizerConfig,
+    bf16: bool = False,
+    modules: Mapping[str, nn.Module] | None = None,
+) -> Optimizers:
     """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices leave AdamW. The parts answer which is which. `bf16`: Muon's iterations run in bf16. Raises
-    ModelError for a parameter whose module does not answer."""
+    with Muon, the matrices leave AdamW. The parts answer which is which. `bf16`: Muon's iterations run in bf16.
+    `modules` are an objective's own: their parameters take AdamW steps, and their matrices decay. Raises ModelError for
+    a parameter of the model whose module does not answer."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }
@@ -78,12 +88,19 @@ def build(model: nn.Module, config: OptimizerConfig, bf16: bool = False) -> Opti
     for parameter, name in names.items():
         of[known[name].kind].append(parameter)
     matrices = of["matrix"]
+    heads: list[torch.Tensor] = []
+    for own, module in (modules or {}).items():
+        for name, parameter in module.named_parameters(prefix=f"{OBJECTIVE}{own}"):
+            if parameter.requires_grad and parameter not in names:
+                names[parameter] = name
+                (of["vector"] if parameter.ndim < 2 else heads).append(parameter)
 
     rate, decay = config.learning_rate, config.weight_decay
     table_decay = decay if config.decay_embeddings else 0.0
     plain = [
         (of["embedding"], table_decay, config.embedding_learning_rate or rate),
         (of["table"], table_decay, rate),
+        (heads, decay, rate),
         (of["vector"], 0.0, rate),
     ]
     optimizers: list[torch.optim.Optimizer] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from lilliput.base.console import console
-from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import BITS, Figure
+from lilliput.runs.names import TOKENS_PER_SECOND
 from lilliput.runs.samples_file import Sample
 from lilliput.training.callbacks import Callback, Record
 from lilliput.training.live import LiveView
@@ -15,23 +16,27 @@ from lilliput.training.trainer import Trainer
 class LiveRun(Callback):
     """Opens the view at the first step and closes it at the end; `note` and `sample` may come at any time."""
 
-    def __init__(self, name: str):
-        self.name = name
+    phase = "show"
+
+    def __init__(self, name: str, figure: Figure = BITS):
+        self.name, self.figure = name, figure
         self.view: LiveView | None = None
         self.val_bits: float | None = None
         self.began = (0.0, 0.0)
 
     def on_start(self, trainer: Trainer) -> None:
-        self.view = LiveView(None if trainer.budget.seconds else trainer.budget.steps, self.name, console)
+        self.view = LiveView(
+            None if trainer.budget.seconds else trainer.budget.steps, self.name, console, figure=self.figure
+        )
         self.began = (trainer.progress, trainer.seconds)
         for record in trainer.run.read_metrics():
-            self.val_bits = record.get(VAL_BITS_PER_BYTE, self.val_bits)
+            self.val_bits = record.get(self.figure.validation, self.val_bits)
             fraction = trainer.budget.progress(record["step"], record.get("seconds") or 0.0)
-            self.view.remember(fraction, record.get("bits_per_byte"), record.get(VAL_BITS_PER_BYTE))
+            self.view.remember(fraction, record.get(self.figure.training), record.get(self.figure.validation))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         assert self.view is not None
-        self.val_bits = record.get(VAL_BITS_PER_BYTE, self.val_bits)
+        self.val_bits = record.get(self.figure.validation, self.val_bits)
         self.view.update(
             step=record["step"],
             fraction=trainer.progress,
@@ -39,7 +44,7 @@ class LiveRun(Callback):
             seconds=record["seconds"],
             eta=self._eta(trainer),
             tokens_per_second=record[TOKENS_PER_SECOND],
-            train_bpb=record["bits_per_byte"],
+            train_bpb=record[self.figure.training],
             val_bpb=self.val_bits,
             learning_rate=record["learning_rate"],
         )

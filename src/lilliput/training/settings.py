@@ -20,7 +20,8 @@ from lilliput.training.schedule import Budget
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Batch, Objective
+    from lilliput.objectives.batch import Batch
+    from lilliput.objectives.objective import Objective
 
 # A first compile costs 16 s on two cores (2 s where the shape is known) and makes a step 1.05 to 1.15 times as fast, so
 # that it has paid for itself after two to six minutes (docs/studies/speed.md).
@@ -96,7 +97,7 @@ def choose(
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
     say(f"{device.type}, {counted(threads)}, {precision.reason}")
-    length = sample().tokens.shape[1]
+    length = sample().length
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
     settings = Settings(precision.name, False, rows, threads)
@@ -128,7 +129,7 @@ def _fitting(model: Model, objective: Objective, batch: Batch, settings: Setting
             del moments
             return settings
     raise TrainingError(
-        f"not even one row of {batch.tokens.shape[1]} tokens fits into the device's memory",
+        f"not even one row of {batch.length} tokens fits into the device's memory",
         "try train.activation_checkpointing=true, a shorter model.context_length or a smaller model.style",
     )
 
@@ -160,7 +161,7 @@ def _eager_seconds(model: Model, objective: Objective, batch: Batch, settings: S
     for _ in range(2):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
-            loss = objective.loss(model, objective.prepare(model, parts[0].to(device)))
+            loss = objective.loss(objective.prepared(parts[0].to(device)))
         loss.total.backward()
         loss.total.item()
         best = min(best, time.perf_counter() - began)

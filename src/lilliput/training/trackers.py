@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Tracker(Callback):
     """A callback that forwards every logged line. Subclasses give `open`, `log` and `close`."""
 
+    phase = "show"
+
     def on_start(self, trainer: Trainer) -> None:
         self.open(trainer)
 

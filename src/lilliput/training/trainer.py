@@ -6,29 +6,28 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from lilliput.base.errors import TrainingError
-from lilliput.base.seeds import derive, generator
+from lilliput.base.seeds import generator
 from lilliput.runs import checkpoint
 from lilliput.runs.names import TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
-from lilliput.training import optim, schedule
-from lilliput.training.callbacks import Callback, Record
-from lilliput.training.compiled import Compiled
+from lilliput.training import schedule
+from lilliput.training.callbacks import LINES, Callback, Record, in_phases, keys, see_step
 from lilliput.training.config import TrainConfig
 from lilliput.training.interrupt import Abandoned, Interrupt
+from lilliput.training.outcome import FINISHED, OutcomeKind, RunOutcome
 from lilliput.training.settings import Settings
+from lilliput.training.stepper import StepOutcome, Stepper
 
 if TYPE_CHECKING:
     from lilliput.data.loader import Loader
-    from lilliput.model.transformer import Model
-    from lilliput.objectives.objective import Batch, Objective
+    from lilliput.objectives.batch import Batch
+    from lilliput.objectives.objective import Objective
 
 ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (train.clip) or try train.precision=fp32"
 
@@ -52,16 +51,6 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """One step's numbers; `loss` is nats a learned token."""
-
-    loss: float
-    grad_norm: float
-    metrics: dict[str, float]
-    applied: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Drawn:
     """A batch and where it was drawn: `rows` rows of the loader from `position` on."""
 
@@ -73,8 +62,7 @@ class Drawn:
 class Trainer:
     """Trains `model` on rows of `loader` by `objective` into `run`.
 
-    bytes_per_target    UTF-8 bytes of text a learned token stands for, over the training split: turns nats a token
-                        into bits a byte for display (evaluation counts exactly)
+    objective           built for `model`, which it holds
     resume_from         a verified checkpoint to go on from (`checkpoint.newest_good`)
     write_model         writes the stock folder of the weights as they are: `write_model(folder)`
     read_model          puts the weights of such a folder into `model`
@@ -83,7 +71,6 @@ class Trainer:
 
     def __init__(
         self,
-        model: Model,
         objective: Objective,
         loader: Loader,
         config: TrainConfig,
@@ -91,27 +78,25 @@ class Trainer:
         settings: Settings,
         *,
         seed: int,
-        bytes_per_target: float,
         write_model: Callable[[Path], None],
         read_model: Callable[[Path], None],
         resume_from: Path | None = None,
         callbacks: Sequence[Callback] = (),
         say: Callable[[str], None] = print,
     ):
-        self.model, self.objective, self.loader = model, objective, loader
+        self.model, self.objective, self.loader = objective.model, objective, loader
         self.config, self.run, self.settings, self.seed = config, run, settings, seed
-        self.callbacks, self.say = list(callbacks), say
+        self.callbacks, self.say = in_phases(callbacks), say
         self.write_model, self.read_model = write_model, read_model
-        self.bytes_per_target = bytes_per_target
-        self.device = next(model.parameters()).device
-        self.optimizers = optim.build(model, config.optimizer, bf16=settings.precision == "bf16")
+        self.device = next(self.model.parameters()).device
+        self.stepper = Stepper(objective, config, settings, seed=seed, context_length=loader.context_length)
+        self.optimizers = self.stepper.optimizers
         self.counters = Counters()
-        self.context_length = loader.context_length
+        self.context_length, self.row_tokens = loader.context_length, loader.row_tokens
         schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
-        self.budget = schedule.Budget.of(config, self.context_length, loader.rows_per_epoch)
-        self.stopped: str | None = None
+        self.budget = schedule.Budget.of(config, self.row_tokens, loader.rows_per_epoch)
+        self.stopped: RunOutcome | None = None
         self._interrupt = Interrupt()
-        self._view = Compiled(model) if settings.compile else model
         self._resume_from, self._saved_step = resume_from, -1
         self._clock = self._saved_at = time.perf_counter()
 
@@ -158,24 +143,26 @@ class Trainer:
 
     def longer(self, factor: float) -> str:
         """What to type for a run `factor` times as long as this one was so far (see `schedule.longer`)."""
-        shape = self.context_length, self.loader.rows_per_epoch
+        shape = self.row_tokens, self.loader.rows_per_epoch
         seconds = min(self.seconds, self.budget.seconds or math.inf)  # without what follows the last step
         return schedule.longer(self.config, *shape, steps=factor * self.step, seconds=factor * seconds)
 
     def stop(self, reason: str) -> None:
         """End the run after this step; the first reason given is kept."""
-        self.stopped = self.stopped or reason
+        self.stopped = self.stopped or RunOutcome(OutcomeKind.STOPPED, reason)
+
+    def interrupt(self, reason: str) -> None:
+        """Leave the run after this step, saved and without a summary: the same command goes on with it."""
+        self.stopped = self.stopped or RunOutcome(OutcomeKind.INTERRUPTED, reason)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of this run for a forward pass."""
-        if self.settings.precision == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        return self.stepper.autocast()
 
     # ------------------------------------------------------------------ the run
 
-    def train(self) -> str:
-        """Train to the end of the budget, a stop or an interrupt; returns why it ended ('finished', ...)."""
+    def train(self) -> RunOutcome:
+        """Train to the end of the budget, a stop or an interrupt; returns which of them it was."""
         self._resume()
         self._clock = time.perf_counter()
         with self._interrupt as interrupt, ThreadPoolExecutor(1, "batches") as pool:
@@ -188,7 +175,7 @@ class Trainer:
                 except Abandoned:  # it has changed nothing but gradients
                     self.optimizers.zero_grad()
                 if interrupt.name:
-                    self.stop(f"interrupted by {interrupt.name}")
+                    self.interrupt(f"interrupted by {interrupt.name}")
                     break
                 if self.due(self.config.checkpoint_steps) or self._is_early(self.step) or self._long_unsaved():
                     self.save()
@@ -198,7 +185,7 @@ class Trainer:
         self.counters.seconds, self._clock = self.seconds, time.perf_counter()
         for callback in self.callbacks:
             callback.on_end(self)
-        return self.stopped or "finished"
+        return self.stopped or FINISHED
 
     def _one_step(self, pending: Future[Drawn], pool: ThreadPoolExecutor) -> Future[Drawn]:
         """One step on the pending batch; returns the next one, made while this step computes."""
@@ -213,7 +200,7 @@ class Trainer:
         self.counters.position = position
         self.counters.training_seconds += spent
         self.counters.step += 1
-        self.counters.tokens += drawn.rows * self.context_length
+        self.counters.tokens += drawn.rows * self.row_tokens
         if not self.counters.skipped_in_row:  # what was due at a skipped step is due at the next one that is applied
             self.counters.before = self.counters.progress
         self.counters.progress = self.progress
@@ -221,47 +208,21 @@ class Trainer:
             self._skipped(drawn, outcome)
             return following
         self.counters.skipped_in_row = 0
-        self._report(outcome, drawn.rows * self.context_length, spent)
+        self._report(outcome, drawn.rows * self.row_tokens, spent)
         return following
 
     def _make_batch(self, position: int, progress: float) -> Drawn:
         """The batch of a step that begins when `progress` of the run is over."""
-        rows = schedule.step_rows(self.config, self.context_length, progress)
+        rows = schedule.step_rows(self.config, self.row_tokens, progress)
         batch = self.objective.batch(self.loader.take(position, rows), generator(self.seed, "batch", position))
         if self.config.growth.context is not None:
             batch = batch.cut(schedule.row_length(self.config, self.context_length, progress))
         return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
-        """Forward and backward over the micro-batches, clip, step. A non-finite loss or gradient changes nothing.
-        Raises Abandoned where an interrupt could not wait for the gradients."""
-        with self._interrupt.abandonable:
-            outcome = self._gradients(batch)
-        if outcome.applied:
-            self.optimizers.set_factor(factor)
-            self.optimizers.step()
-        self.optimizers.zero_grad()
-        return outcome
-
-    def _gradients(self, batch: Batch) -> StepOutcome:
-        torch.manual_seed(derive(self.seed, "dropout", self.step) % 2**63)
-        self.model.train()
-        batch = self.objective.prepare(self.model, batch)
-        weight = max(self.objective.weight(batch), 1e-9)
-        sums = {"loss": torch.zeros((), device=self.device)}
-        pieces = max(1, self.context_length // batch.tokens.shape[1])
-        for part in batch.split(self.settings.micro_batch_rows * pieces):
-            with self.autocast():
-                loss = self.objective.loss(self._view, part.to(self.device))
-            (loss.total / weight).backward()
-            for name, value in {"loss": loss.total, **loss.metrics}.items():
-                sums[name] = sums.get(name, 0) + value.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
-        *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
-        metrics = dict(zip(sums, means, strict=True))
-        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
-        return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
+        """Learn from a batch (see Stepper.update). Raises Abandoned where an interrupt could not wait for what comes
+        before the first optimiser's step."""
+        return self.stepper.update(batch, self.step, factor, self._interrupt.abandonable)
 
     def _report(self, outcome: StepOutcome, tokens: int, seconds: float) -> None:
         record: Record = {
@@ -269,7 +230,7 @@ class Trainer:
             "tokens": self.counters.tokens,
             "seconds": round(self.seconds, 3),
             "loss": outcome.loss,
-            "bits_per_byte": outcome.loss / math.log(2) / self.bytes_per_target,
+            **self.objective.reported(outcome.loss),
             "learning_rate": self.optimizers.learning_rate,
             "grad_norm": outcome.grad_norm,
             TOKENS_PER_SECOND: tokens / max(seconds, 1e-9),
@@ -277,8 +238,8 @@ class Trainer:
             "step_seconds": seconds,
             **outcome.metrics,
         }
-        for callback in self.callbacks:
-            callback.on_step(self, record)
+        due = self.due(self.config.log_steps, times=LINES)
+        see_step(self.callbacks, self, record, due)
 
     # ------------------------------------------------------------------ when numbers stop being finite
 
@@ -324,9 +285,9 @@ class Trainer:
         values = {
             "counters": {**asdict(self.counters), "seconds": self.seconds},
             "settings": asdict(self.settings),
-            "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks},
+            "callbacks": {key: callback.state() for key, callback in keys(self.callbacks).items()},
         }
-        state = checkpoint.TrainerState(self.optimizers.state(), values)
+        state = self.stepper.state(values)
         folder = checkpoint.write(self.run, self.step, self.write_model, state)
         self._saved_step, self._saved_at = self.step, time.perf_counter()
         checkpoint.prune(self.run, self.config.keep_checkpoints, self._is_early)
@@ -345,9 +306,9 @@ class Trainer:
     def _load(self, folder: Path) -> None:
         self.read_model(folder / "model")
         state = checkpoint.read_state(folder)
-        self.optimizers.load_state(state.tensors)
+        self.stepper.load_state(state, folder)
         self.counters = Counters(**state.values["counters"])
         self._clock = time.perf_counter()
         self.counters.progress = self.counters.progress or self.progress  # older checkpoints do not hold it
-        for callback in self.callbacks:
-            callback.load_state(state.values["callbacks"].get(type(callback).__name__, {}))
+        for key, callback in keys(self.callbacks).items():
+            callback.load_state(state.values["callbacks"].get(key, {}))

@@ -49,6 +49,8 @@ def benchmark(
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
     loaded = load_tasks(tasks, task_data, max_items)
     generator = load(path, device, say)
+    if not generator.objective.generates:
+        raise generator.objective.no_text()
     if not generator.objective.reads_forwards:
         raise ConfigError(
             f"{path} reads backwards, and benchmarks go on from their questions",

@@ -1,0 +1,120 @@
+"""Workshop: what an objective is built with; and HeldOut, what it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from lilliput.base.errors import ConfigError
+from lilliput.base.seeds import generator
+from lilliput.objectives.figure import VAL_BITS_PER_BYTE, VAL_LOSS, VAL_PERPLEXITY
+
+if TYPE_CHECKING:
+    from lilliput.data.loader import Loader
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.decoding.engine import Engine
+    from lilliput.model.transformer import Model
+    from lilliput.objectives.batch import Batch
+    from lilliput.objectives.objective import Objective, ObjectiveConfig
+
+ROWS = 8
+"""Rows that are evaluated at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A trained model beside the one in training: in evaluation mode, on the run's device, without gradient.
+
+    objective  the config of what it was trained by; `modules` are the weights of that objective's own modules, by the
+               names of its checkpoint ("value.weight"); none for a folder that is no checkpoint
+    """
+
+    model: Model
+    tokenizer: Tokenizer
+    objective: ObjectiveConfig
+    modules: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def _cannot_load(path: str | Path) -> Reference:
+    raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
+
+
+def _cannot_generate(rows: int) -> Engine:
+    raise ConfigError("there is nothing here to generate with: build the objective in a run")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """All that `ObjectiveConfig.build` may use.
+
+    tokenizer  the run's
+    model      the model in training, on `device`
+    seed       the run's seed
+    bytes_per_target  UTF-8 bytes of text that a learned token of the training split stands for
+    load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
+    engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
+    """
+
+    tokenizer: Tokenizer
+    model: Model
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    seed: int = 0
+    bytes_per_target: float = 1.0
+    load: Callable[[str | Path], Reference] = _cannot_load
+    engine: Callable[[int], Engine] = _cannot_generate
+
+
+class TextScore(Protocol):
+    """What `evaluation.bits_per_byte` measures, as far as objectives report it."""
+
+    @property
+    def nats_per_token(self) -> float: ...
+    @property
+    def bits_per_byte(self) -> float: ...
+    @property
+    def perplexity(self) -> float: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The same part of the validation split at every evaluation.
+
+    loader      its rows, in an order that no seed of a run changes
+    max_tokens  how many tokens of them are evaluated; None: all
+    text        scores it as text, each token given those before it: bits per byte of the model as it stands
+    """
+
+    loader: Callable[[], Loader]
+    max_tokens: int | None
+    text: Callable[[], TextScore]
+
+    def batches(self, objective: Objective) -> Iterator[Batch]:
+        """Prepared batches of the rows on the objective's device. What is random in them depends on a row's place
+        alone, so that two evaluations see the same batches."""
+        loader = self.loader()
+        count = loader.rows_per_epoch
+        if self.max_tokens is not None:
+            count = min(count, max(1, self.max_tokens // loader.row_tokens))
+        for place in range(0, count, ROWS):
+            rows = loader.take(place, min(ROWS, count - place))
+            batch = objective.batch(rows, generator("validation", place))
+            yield objective.prepared(batch.to(objective.workshop.device))
+
+
+def numbers_of(text: TextScore) -> dict[str, float]:
+    """A score of text by the names that stand in metrics.jsonl and summary.json."""
+    return {
+        VAL_LOSS: text.nats_per_token,
+        VAL_BITS_PER_BYTE: text.bits_per_byte,
+        VAL_PERPLEXITY: text.perplexity,
+    }
+
+
+Texts = Callable[[Sequence[str]], list[str]]
+"""One text from each prompt, by the model as it stands and the run's sampling."""

@@ -1,0 +1,132 @@
+"""Stepper: from a batch to new weights: prepare, forward and backward over micro-batches, clip, step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from lilliput.base.seeds import derive
+from lilliput.runs import checkpoint
+from lilliput.training import optim
+from lilliput.training.compiled import Compiled
+from lilliput.training.config import TrainConfig
+from lilliput.training.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lilliput.objectives.batch import Batch
+    from lilliput.objectives.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """One step's numbers; `loss` is nats a unit of weight, such as a learned token."""
+
+    loss: float
+    grad_norm: float
+    metrics: dict[str, float]
+    applied: bool
+
+    @classmethod
+    def of(cls, outcomes: Sequence[StepOutcome]) -> StepOutcome:
+        """Those of a batch's minibatches as one: the means, applied where all of them were."""
+        if len(outcomes) == 1:
+            return outcomes[0]
+        count = len(outcomes)
+        names = dict.fromkeys(name for one in outcomes for name in one.metrics)
+        return cls(
+            sum(one.loss for one in outcomes) / count,
+            sum(one.grad_norm for one in outcomes) / count,
+            {name: sum(one.metrics.get(name, 0.0) for one in outcomes) / count for name in names},
+            outcomes[-1].applied,
+        )
+
+
+class Stepper:
+    """Steps of one run. `context_length` is the length of the loader's rows; what is random in a step depends on
+    (`seed`, its number) alone."""
+
+    def __init__(
+        self, objective: Objective, config: TrainConfig, settings: Settings, *, seed: int, context_length: int
+    ):
+        self.objective, self.model, self.settings = objective, objective.model, settings
+        self.clip, self.seed, self.context_length = config.clip, seed, context_length
+        self.device = next(self.model.parameters()).device
+        self.modules = {name: module.to(self.device) for name, module in objective.modules().items()}
+        self.optimizers = optim.build(self.model, config.optimizer, settings.precision == "bf16", self.modules)
+        self._trained = [self.model, *self.modules.values()]
+        self._parameters = [parameter for module in self._trained for parameter in module.parameters()]
+        objective.view = Compiled(self.model) if settings.compile else self.model
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of the run for a forward pass."""
+        if self.settings.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def update(self, batch: Batch, step: int, factor: float, abandonable: AbstractContextManager[Any]) -> StepOutcome:
+        """Prepare the batch of `step` and take an optimiser's step on each of its minibatches, at `factor` of the peak
+        learning rates. A non-finite loss or gradient takes no step, and what is left of the batch is left out. All
+        before the first step runs under `abandonable`: it changes nothing but gradients."""
+        with abandonable:
+            minibatches = iter(self.objective.minibatches(self._prepared(batch, step)))
+            outcomes = [self._gradients(next(minibatches), step, 0)]
+        while outcomes[-1].applied:
+            self.optimizers.set_factor(factor)
+            self.optimizers.step()
+            self.optimizers.zero_grad()
+            following = next(minibatches, None)
+            if following is None:
+                break
+            outcomes.append(self._gradients(following, step, len(outcomes)))
+        self.optimizers.zero_grad()
+        return StepOutcome.of(outcomes)
+
+    def _prepared(self, batch: Batch, step: int) -> Batch:
+        torch.manual_seed(derive(self.seed, "prepare", step) % 2**63)
+        with self.autocast():
+            return self.objective.prepared(batch.to(self.device))
+
+    def _gradients(self, batch: Batch, step: int, nth: int) -> StepOutcome:
+        """The gradients of minibatch `nth` of a step."""
+        torch.manual_seed(derive(self.seed, "dropout", step, *([nth] if nth else [])) % 2**63)
+        for module in self._trained:
+            module.train()
+        weight = max(self.objective.weight(batch), 1e-9)
+        sums = {"loss": torch.zeros((), device=self.device)}
+        pieces = max(1, self.context_length // batch.length)
+        for part in batch.split(self.settings.micro_batch_rows * pieces):
+            with self.autocast():
+                loss = self.objective.loss(part)
+            (loss.total / weight).backward()
+            for name, value in {"loss": loss.total, **loss.metrics}.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.clip)
+        # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
+        *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
+        metrics = dict(zip(sums, means, strict=True))
+        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
+        return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
+
+    def state(self, values: dict[str, Any]) -> checkpoint.TrainerState:
+        """What a checkpoint holds beside the model's weights, with `values`."""
+        own = {f"{name}.{key}": value for name, module in self.modules.items() for key, value in _state(module).items()}
+        return checkpoint.TrainerState(self.optimizers.state(), values, own)
+
+    def load_state(self, state: checkpoint.TrainerState, folder: Path) -> None:
+        """Put back what `state` gave. Raises CheckpointError where `folder` holds the state of other modules."""
+        self.optimizers.load_state(state.tensors)
+        for name, module in self.modules.items():
+            checkpoint.load_module(module, state.modules, name, folder)
+
+
+def _state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """What safetensors stores of a module: its parameters and buffers, each in memory of its own."""
+    return {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}
