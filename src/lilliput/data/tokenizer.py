@@ -150,8 +150,7 @@ class Tokenizer:
 
     @cached_property
     def pattern(self) -> str | None:
-        """Return the name of the published pattern that splits text (qwen2, llama-bpe, gpt-2), None for another
-        pattern."""
+        """Return the name of the published pattern that splits text (qwen2, llama-bpe, gpt-2); None for another."""
         from tokenizers import Tokenizer, models
 
         for name in PATTERNS:
@@ -196,8 +195,7 @@ class Tokenizer:
     # ------------------------------------------------------------------ text to ids
 
     def encode(self, text: str, continuing: bool = False) -> list[int]:
-        """Return the ids of a text, without bounds. Raises DataError for a text that has no UTF-8 form (a lone
-        surrogate)."""
+        """Return a text's ids without bounds. Raises DataError for one that has no UTF-8 form (a lone surrogate)."""
         return self.encode_batch([text], continuing)[0]
 
     def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:
@@ -273,8 +271,7 @@ class Tokenizer:
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
     def _encode_marks(self, text: str, continuing: bool) -> np.ndarray:
-        """Encode a text in which U+2581 itself may occur. The character is encoded in bytes, because its piece means a
-        space."""
+        """Encode a text that may hold U+2581 itself. Its bytes are encoded, because its piece means a space."""
         ids: list[int] = []
         for place, part in enumerate(text.split(MARK)):
             if place:
@@ -361,8 +358,7 @@ class Tokenizer:
 
     @cached_property
     def _before(self) -> list[int]:
-        """Return the ids of a word, to put before others for a decoder that treats the first token of a text
-        differently."""
+        """Return the ids of a word. They go before others where a decoder treats the first token of a text apart."""
         return self._encode(["a"])[0].tolist()
 
     @cached_property

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.files import read_json, write_json
-from lilliput.model.config import resolve
 from lilliput.model.styles import STYLES
 
 FILE = Path(__file__).with_name("listing.json")
@@ -32,6 +31,7 @@ def rows() -> str:
 
 def compute() -> dict[str, dict[str, Any]]:
     """The table from the parts themselves."""
+    from lilliput.model.config import resolve
     from lilliput.model.counts import parameters
     from lilliput.model.huggingface import huggingface_class
 
