@@ -187,7 +187,7 @@ def test_a_model_style_is_one_row(
     keeps_the_contract("little", tmp_path)
     without = [word for word in TINY if not word.startswith("model.")]
     run = train("model={style: little, d_mlp: 64}", words=without, name="little")
-    assert run.storyteller.model.config.mlp == "relu2"
+    assert run.text_generator.model.config.mlp == "relu2"
     assert run.tell("One day", max_tokens=8).startswith("One day")
 
 
@@ -206,7 +206,7 @@ def test_new_parts_are_trained_kept_and_generate(add: Callable[[str], None], tra
     for part in PARTS:
         add(part)
     run = train(*(f"model.{part}={name}" for part, name in PARTS.items()), name="parts")
-    config = run.storyteller.model.config
+    config = run.text_generator.model.config
     assert {part: getattr(config, part) for part in PARTS} == PARTS
     assert run.tell("One day", max_tokens=8).startswith("One day")
 

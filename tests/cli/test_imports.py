@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.runs.made_run import make_run
 
 HEAVY = ("torch", "tokenizers", "numpy", "safetensors", "huggingface_hub", "transformers", "datasets", "pyarrow")
 RUN = """
@@ -44,6 +47,12 @@ def loaded(*words: str) -> set[str]:
 )
 def test_quick_commands_import_nothing_heavy(words: tuple[str, ...]) -> None:
     assert loaded(*words).isdisjoint(HEAVY)
+
+
+def test_a_report_imports_no_torch(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "story")
+    assert "torch" not in loaded("report", str(run))
+    assert (run / "report.html").is_file()
 
 
 def test_the_filter_imports_no_framework_at_all() -> None:

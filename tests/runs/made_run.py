@@ -5,6 +5,8 @@ import math
 import random
 from pathlib import Path
 
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.known import facts
 from lilliput.runs.samples_file import Section, format_samples
 
 STAGES = (
@@ -69,7 +71,7 @@ def summary(steps: int) -> dict:
         "kwh": 0.00096,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "model": "story_1m",
-        "objective": {"kind": "causal"},
+        **facts(Causal()),
         "stopped": "finished",
         "data": {
             "sources": ["story world: 20,000 stories, seed 1, 4be1c09a77d2"],

@@ -7,6 +7,7 @@ import pytest
 
 from lilliput.model.config import resolve
 from lilliput.model.transformer import Model
+from lilliput.objectives.masked import Masked
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.run_folder import RunFolder
 from tests.runs.made_run import make_run
@@ -36,6 +37,19 @@ def test_a_run_that_logged_nothing_yet_has_a_card(model: Model, tmp_path: Path) 
     card = model_card("new", model, "bpe", True, Trained.now(RunFolder(tmp_path / "new")))
     assert "- 0 steps, 0 tokens" in card
     assert "## Loss" not in card
+
+
+def test_a_model_that_generates_no_text_is_judged_by_its_own_figure(model: Model, tmp_path: Path) -> None:
+    figure = Masked.figure
+    run = RunFolder(tmp_path / "filled")
+    run.path.mkdir()
+    run.append_metrics({"step": 10, "tokens": 80, "seconds": 1.0, figure.validation: 2.5})
+    card = model_card("filled", model, "bpe", True, Trained.now(run, figure), generates=False)
+    assert "| this one, step 10 | 2.5000 |" in card
+    assert "| model | bits a masked byte |" in card
+    assert "It generates no text." in card
+    for words in ("text-generation", "AutoModelForCausalLM", "lilliput generate"):
+        assert words not in card, words
 
 
 def test_a_damaged_summary_stops_no_checkpoint(model: Model, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from lilliput.base.damage import SEAL, set_aside, unsealed, write_sealed
 from lilliput.base.disk import FULL, no_room
@@ -42,6 +41,8 @@ def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state:
     """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
     checkpoints as they were and raises DiskError. `write_model` reads back what it wrote; where it finds another model,
     and raises ModelError, the checkpoint does not count: CheckpointError is raised, and the earlier ones stay."""
+    from safetensors.torch import save_file  # here and below: what only looks for a run has no use for PyTorch
+
     final = run.checkpoint(step)
     partial = final.with_name(final.name + ".tmp")
     try:
@@ -192,6 +193,8 @@ def _put_back(run: RunFolder) -> None:
 
 def read_state(folder: Path, device: str = "cpu") -> TrainerState:
     """The trainer state of a verified checkpoint."""
+    from safetensors.torch import load_file
+
     trainer = folder / "trainer"
     return TrainerState(
         tensors=load_file(trainer / OPTIMIZER, device=device),
@@ -202,6 +205,8 @@ def read_state(folder: Path, device: str = "cpu") -> TrainerState:
 
 def read_modules(folder: Path, device: str = "cpu") -> dict[str, Any]:
     """The weights of the objective's own modules in a verified checkpoint; none where it has none."""
+    from safetensors.torch import load_file
+
     path = folder / "trainer" / OBJECTIVE
     return load_file(path, device=device) if path.is_file() else {}
 
