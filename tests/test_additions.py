@@ -54,9 +54,9 @@ ROWS = {
     "source": "a data source",
     "step": "a curation step",
     "objective": "an objective",
-    "norm": "a part of a model (norm, MLP, position)",
-    "mlp": "a part of a model (norm, MLP, position)",
-    "position": "a part of a model (norm, MLP, position)",
+    "norm": "a part of a model (norm, MLP, position, attention)",
+    "mlp": "a part of a model (norm, MLP, position, attention)",
+    "position": "a part of a model (norm, MLP, position, attention)",
     "tracker": "a tracker",
     "callback": "a callback",
     "benchmark": "a benchmark",
@@ -188,7 +188,7 @@ def test_a_model_style_is_one_row(
     without = [word for word in TINY if not word.startswith("model.")]
     run = train("model={style: little, d_mlp: 64}", words=without, name="little")
     assert run.text_generator.model.config.mlp == "relu2"
-    assert run.tell("One day", max_tokens=8).startswith("One day")
+    assert run.generate("One day", max_tokens=8).startswith("One day")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -208,7 +208,7 @@ def test_new_parts_are_trained_kept_and_generate(add: Callable[[str], None], tra
     run = train(*(f"model.{part}={name}" for part, name in PARTS.items()), name="parts")
     config = run.text_generator.model.config
     assert {part: getattr(config, part) for part in PARTS} == PARTS
-    assert run.tell("One day", max_tokens=8).startswith("One day")
+    assert run.generate("One day", max_tokens=8).startswith("One day")
 
 
 def keeps_the_contract(family: str, folder: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_file_format(add: Callable[[str], None], train: Callable[..., Run], co
     run = train(name="small")
     exported = command("export", str(run.path), "npz", "--out", "small.npz")
     assert exported.code == 0, exported.err
-    imported = command("import", "small.npz", "--tokenizer", str(run.path), "--name", "again")
+    imported = command("import", "small.npz", "again", "--tokenizer", str(run.path))
     assert imported.code == 0, imported.err
     words = ("One day", "--max-tokens", "8", "--temperature", "0")
     assert command("generate", str(run.path), *words).out == command("generate", "again", *words).out

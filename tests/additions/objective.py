@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +24,7 @@ class LastPart(NextToken):
         batch = super().batch(rows, rng)
         length = batch.weights.shape[1]
         late = torch.arange(length) >= length - round(length * self.config.learned)
-        return replace(batch, weights=batch.weights * late)
+        return batch.including({"weights": batch.weights * late})
 
 
 @OBJECTIVES.add("tail")

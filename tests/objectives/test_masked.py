@@ -119,7 +119,7 @@ def test_a_run_ends_with_a_summary_and_no_samples(
 ) -> None:
     from lilliput import api
     from lilliput.base import machine
-    from lilliput.cli.train import tell_what_came_out
+    from lilliput.cli.train import print_results
     from lilliput.formats.source import Source
     from lilliput.server.serving import load_served
     from tests.cli.conftest import TINY, write_tales
@@ -144,7 +144,7 @@ def test_a_run_ends_with_a_summary_and_no_samples(
     assert "bits a masked byte" in report
     assert "lilliput generate" not in report
     capsys.readouterr()
-    tell_what_came_out(run)
+    print_results(run)
     printed = capsys.readouterr().out
     assert f"validation  {summary['val_masked_bits_per_byte']:.3f} bits a masked byte\n" in printed
     assert printed.rstrip().splitlines()[-2] == "next:"

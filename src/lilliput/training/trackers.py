@@ -23,7 +23,8 @@ class Tracker(Callback):
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if record["logged"]:
-            self.log(trainer.step, {k: v for k, v in record.items() if isinstance(v, int | float) and k != "step"})
+            kept = {k: v for k, v in record.items() if isinstance(v, int | float) and k not in ("step", "logged")}
+            self.log(trainer.step, kept)
 
     def on_end(self, trainer: Trainer) -> None:
         self.close()
