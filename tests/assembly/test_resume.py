@@ -20,7 +20,7 @@ class Stop(Callback):
 
     def on_step(self, trainer, record) -> None:
         if trainer.step == 2:
-            trainer.stop("interrupted for a test")
+            trainer.interrupt("interrupted for a test")
 
 
 def _train(folder: Path, callbacks: tuple[Callback, ...] = ()) -> list[str]:

@@ -43,7 +43,7 @@ def test_metrics_without_room_end_the_run_and_it_goes_on_to_the_same_bits(tmp_pa
     assert [record["step"] for record in t.run.read_metrics()] == [1, 2, 3, 4, 5]
     assert t.run.metrics.read_bytes().endswith(b"\n")  # nothing half written
     resumed = trainer(tmp_path / "run", dropout=0.1, resume=True)
-    assert resumed.train() == "finished"
+    assert resumed.train().text == "finished"
     assert equal(weights(resumed), weights(whole))
     assert [record["step"] for record in resumed.run.read_metrics()] == list(range(1, 13))
 
