@@ -69,7 +69,7 @@ def roles(model: nn.Module) -> dict[str, Role]:
 def _answers(module: nn.Module, own: Mapping[str, nn.Parameter]) -> Mapping[str, Role]:
     """What a module answers; for PyTorch's linear maps and embeddings, and for vectors, it is known."""
     ask = getattr(module, "roles", None)
-    if callable(ask):
+    if ask is not None:
         return ask()
     vectors = {name: ONES if name == "weight" else ZEROS for name, weight in own.items() if weight.dim() == 1}
     known = {nn.Linear: Role("matrix"), nn.Embedding: Role("embedding")}
