@@ -70,17 +70,17 @@ def quantised(model: Model) -> Model:
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
+    if reasons := refuses(model):
+        raise ConfigError(
+            f"int8 weights are not for this model: {'; '.join(reasons)}",
+            "generate without them: leave out --int8; or remove the hooks, and merge what was added into the weights",
+        )
     linear = {place for place, module in model.named_modules() if isinstance(module, nn.Linear)}
     odd = [n for n, role in roles(model).items() if role.kind == "matrix" and n.rpartition(".")[0] not in linear]
     if odd:
         raise ConfigError(
             f"int8 is for linear maps, and '{odd[0]}' is a matrix that a part of its own kind multiplies with",
             "generate without int8",
-        )
-    if reasons := refuses(model):
-        raise ConfigError(
-            f"int8 weights are not for this model: {'; '.join(reasons)}",
-            "generate without them: leave out --int8; or remove the hooks, and merge what was added into the weights",
         )
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     made = copy.deepcopy(model, shared)
