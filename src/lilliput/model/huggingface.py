@@ -155,7 +155,7 @@ STOCK = (
         names=_LLAMA_NAMES,
         keys=_LLAMA_KEYS,
         fixed={"attention_bias": False},
-        also="window",
+        also="window window_layers",
         absent={"head_dim": 128, "num_key_value_heads": 32, "sliding_window": 4096},
     ),
     Stock(
