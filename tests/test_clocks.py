@@ -16,6 +16,7 @@ from tests.cli.conftest import TINY, write_tales
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "lilliput"
 WALL = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "datetime.now", "datetime.utcnow", "date.today"}
 DATES = {
+    "base/cache_contents.py": "the age of what lies in the cache",
     "base/undisturbed.py": "the age of a measurement that is kept",
     "lab/experiments.py": "when an experiment began and ended, for people",
     "server/chats.py": "`created` of OpenAI's answers",

@@ -16,7 +16,7 @@ from torch import nn
 from lilliput.base.errors import ConfigError
 from lilliput.model import plain
 from lilliput.model.fields import known
-from lilliput.model.parts import Linear, roles
+from lilliput.model.parts import Linear
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -65,8 +65,8 @@ def refuses(model: Model) -> list[str]:
 
 def quantised(model: Model) -> Model:
     """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
-    shared with the original. Raises ConfigError for another device, for a model that `refuses` lists reasons for, and
-    for a matrix that is in no linear map."""
+    shared with the original. Raises ConfigError for another device, and for a model that `refuses` lists reasons
+    for."""
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")
@@ -74,13 +74,6 @@ def quantised(model: Model) -> Model:
         raise ConfigError(
             f"int8 weights are not for this model: {'; '.join(reasons)}",
             "generate without them: leave out --int8; or remove the hooks, and merge what was added into the weights",
-        )
-    linear = {place for place, module in model.named_modules() if isinstance(module, nn.Linear)}
-    odd = [n for n, role in roles(model).items() if role.kind == "matrix" and n.rpartition(".")[0] not in linear]
-    if odd:
-        raise ConfigError(
-            f"int8 is for linear maps, and '{odd[0]}' is a matrix that a part of its own kind multiplies with",
-            "generate without int8",
         )
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     made = copy.deepcopy(model, shared)
