@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lilliput.data.rows import Rows
 from lilliput.objectives.batch import Batch
-from lilliput.objectives.causal import Causal, NextToken
+from lilliput.objectives.causal import NextToken, NextTokenConfig
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.workshop import Workshop
 
@@ -28,7 +28,7 @@ class LastPart(NextToken):
 
 
 @OBJECTIVES.add("tail")
-class Tail(Causal):
+class Tail(NextTokenConfig):
     """Each row's last part is learned (see LastPart)."""
 
     kind: Literal["tail"] = "tail"

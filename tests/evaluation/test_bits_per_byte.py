@@ -181,6 +181,7 @@ def test_only_learned_targets_are_scored_and_their_bytes_counted(model):
     texts = FixedSet.of(rows, sizes, text_bytes=70)
     # The ids stand for 19 + 16 bytes, those that are learned for 11 + 8, and the text has twice as many.
     assert (texts.targets, texts.text_bytes) == (3, 38)
+    assert texts.learned is not None
     assert [mask.tolist() for mask in texts.learned] == [mask.tolist() for mask in learned]
     score = bits_per_byte(model, texts)
     nats = 0.0
@@ -209,6 +210,7 @@ def test_a_part_of_a_split_is_counted_in_learned_targets(split):
     some = split(documents, 2 * (15 + 16), ["a", "b"], [[0, 0, 1, 1, 0], [0, 1, 0, 1]])
     chosen = fixed_set(some, np.arange(50), max_tokens=3)
     assert chosen.targets == 3
+    assert chosen.learned is not None
     shown = {tuple(ids.tolist()): mask.tolist() for ids, mask in zip(chosen.documents, chosen.learned, strict=True)}
     whole_first = {(1, 3, 4, 5, 2): [0, 0, 1, 1, 0], (1, 6): [0, 1]}
     whole_second = {(1, 6, 7, 2): [0, 1, 0, 1], (1, 3, 4): [0, 0, 1]}

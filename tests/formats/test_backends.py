@@ -79,8 +79,8 @@ class Refused(Exception):
 class Halved(Attention):
     """Another kind of attention: half of what "full" adds."""
 
-    def forward(self, *arguments: Any) -> torch.Tensor:
-        return super().forward(*arguments) / 2
+    def forward(self, x, position, tables, seen, cache, layer):
+        return super().forward(x, position, tables, seen, cache, layer) / 2
 
 
 @pytest.fixture(autouse=True)
@@ -284,8 +284,8 @@ class Subclass(Linear):
         self.load_state_dict(base.state_dict())
         self.change = nn.Parameter(0.3 * torch.randn(base.weight.shape, generator=torch.Generator().manual_seed(3)))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) + nn.functional.linear(x, self.change)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) + nn.functional.linear(input, self.change)
 
 
 def parametrised(base: nn.Linear) -> nn.Linear:

@@ -35,7 +35,7 @@ def generator(model: Model, tokenizer: Tokenizer) -> TextGenerator:
 def folder(model: Model, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model as a Hugging Face folder with a chat template."""
     made = tmp_path_factory.mktemp("chatty")
-    to_huggingface(model, made, **tokenizer.marks)
+    to_huggingface(model, made, extra=None, **tokenizer.marks)
     tokenizer.save(made)
     (made / "chat_template.jinja").write_text(TEMPLATE)
     return made

@@ -69,6 +69,7 @@ class Preferred(Objective):
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """Rows of two sequences: tokens, targets, weights (R, 2, T), lengths (R, 2), margins (R,)."""
         margins = torch.tensor([columns[0]["margin"] for columns in rows.columns])
+        assert rows.segments is not None
         lengths = torch.from_numpy((rows.segments[..., :-1] == 0).sum(-1))
         parts = (rows.tokens[..., :-1], rows.tokens[..., 1:], rows.learn[..., 1:])
         tokens, targets, weights = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)

@@ -210,11 +210,11 @@ def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
         manifest = read_sealed(folder / "manifest.json")
         shards = listed([manifest["splits"][name] for name in SPLITS])
         wrong = problem(folder, shards) or problem(folder, manifest["files"], hashes=True)
+        if wrong is None:
+            notes.add(f"tokens were found in the cache ({folder})")
+            return manifest
     except (OSError, ValueError) as error:
         wrong = f"manifest.json cannot be used ({type(error).__name__})"
-    if wrong is None:
-        notes.add(f"tokens were found in the cache ({folder})")
-        return manifest
     notes.add(f"the tokens in the cache were damaged and are made again: {wrong} ({folder})")
     return None
 

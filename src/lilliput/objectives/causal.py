@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from lilliput.base.errors import ConfigError
-from lilliput.data.rows import Rows
+from lilliput.data.document import Document
+from lilliput.data.rows import Encoded, Rows
 from lilliput.model.sight import Sight
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import BITS, Figure
@@ -49,13 +50,14 @@ class NextToken(Objective):
         return numbers_of(held.text())
 
 
-@OBJECTIVES.add("causal")
-class Causal(ObjectiveConfig):
-    """The model predicts the next token (see NextToken)."""
+class NextTokenConfig(ObjectiveConfig):
+    """What objectives of one sequence a document have in common: the model predicts the next token, and generates."""
 
-    kind: Literal["causal"] = "causal"
     generates: ClassVar[bool] = True
     figure: ClassVar[Figure] = BITS
+
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
+        return self.encode_texts(documents, tokenizer)
 
     def build(self, workshop: Workshop) -> Objective:
         return NextToken(self, workshop)
@@ -72,3 +74,10 @@ class Causal(ObjectiveConfig):
     def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         # The opening stays as it was typed; only what follows it is decoded.
         return (opening or "") + tokenizer.decode(ids, continuing=bool(opening))
+
+
+@OBJECTIVES.add("causal")
+class Causal(NextTokenConfig):
+    """Each token is predicted from the tokens before it, in reading order (see NextToken)."""
+
+    kind: Literal["causal"] = "causal"

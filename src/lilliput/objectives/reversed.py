@@ -11,7 +11,7 @@ from pydantic import Field
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded
-from lilliput.objectives.causal import Causal
+from lilliput.objectives.causal import NextTokenConfig
 from lilliput.objectives.objective import OBJECTIVES, Prompt
 from lilliput.objectives.reader import Reader, TokensBackwards, WordsBackwards
 from lilliput.objectives.words import WORD, reverse_words
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @OBJECTIVES.add("reversed")
-class Reversed(Causal):
+class Reversed(NextTokenConfig):
     """The causal objective on text turned round, begun by BOS and ended by EOS as ever.
 
     By word, tokens are made of forward-spelled words in backward order. By token, they are the same tokens as forwards.

@@ -90,6 +90,7 @@ def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:
     """Raises ConfigError with the last words of the compiler, or of a process that tried to load what it made."""
+    command, problem = [builder], "no way of compiling is known"
     for way in WAYS:
         command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
