@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe
+from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
+from lilliput.base.reading import read_object
 from lilliput.base.runtime import allocator, products
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.base.seeds import generator
@@ -260,12 +264,13 @@ class Assembly:
         if self.verbose:
             self._say_what_computes()
         if resume_from is not None:
-            kept = settings.kept(checkpoint.read_state(resume_from).values["settings"])
+            values = checkpoint.read_state(resume_from).values["settings"]
+            kept = settings.kept(values)
             configure_threads(kept.threads)
             now = settings.recorded(kept, self.device)
             if line := settings.difference(kept, now):
                 self.say(line)
-            write_json(self.run.settings, asdict(now))
+            self._write_settings(now, values)
             return now
         train = self.recipe.train
         rows = step_rows(train, self.loader.row_tokens)
@@ -285,6 +290,22 @@ class Assembly:
         chosen = settings.recorded(chosen, self.device)
         write_json(self.run.settings, asdict(chosen))
         return chosen
+
+    def _write_settings(self, now: Settings, kept: Mapping[str, Any]) -> None:
+        """Write settings.json of a resumed run. A file that holds neither these settings nor the checkpoint's (`kept`)
+        is damaged: it is moved aside and reported."""
+        path, wanted = self.run.settings, json.loads(json.dumps(asdict(now)))
+        try:
+            there = read_object(path) if path.exists() else None
+        except ValueError as error:
+            there, problem = {}, f"is damaged ({error})"
+        else:
+            problem = "holds other settings than the newest checkpoint"
+        if there == wanted:
+            return
+        if there is not None and there != kept:
+            self.say(f"{path} {problem}; moved aside as {set_aside(path).name}")
+        write_json(path, wanted)
 
     def _say_what_computes(self) -> None:
         """The lines that `lilliput doctor` prints of any run here."""

@@ -150,7 +150,7 @@ class _Drawing:
         ys = [y for _, y in points] + [level.value for level in self.levels]
         down = max(2, (self.bottom - self.top) // 45)
         self.y = Axis(ys, chart.log_y, (self.bottom, self.top), down, False, True)
-        self.left = max(self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks))
+        self.left = max([self.LEFT, *(math.ceil(text_width(chart.y_text(tick))) + 9 for tick in self.y.ticks)])
         ends = [x for x in chart.reach if _shows(x, chart.log_x)]
         xs = [x for x, _ in points] + [level.value for level in self.verticals] + ends
         inset = (
