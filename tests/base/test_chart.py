@@ -128,3 +128,8 @@ def test_a_level_is_named_where_no_curve_runs_through_its_name():
         root = ET.fromstring(Chart("", curves, levels=[Level("bigram", 1.0)]).svg())
         (name,) = (node for node in root.iter() if node.text == "bigram 1")
         assert name.attrib["text-anchor"] == anchor
+
+
+def test_an_axis_without_a_tick_is_drawn():
+    chart = Chart(series=[], levels=[Level(4.722452435761167e-301, "low")], log_y=True)
+    assert "low" in chart.svg()
