@@ -131,5 +131,5 @@ def test_a_level_is_named_where_no_curve_runs_through_its_name():
 
 
 def test_an_axis_without_a_tick_is_drawn():
-    chart = Chart("", [], levels=[Level(4.722452435761167e-301, "low")], log_y=True)
+    chart = Chart("", [], levels=[Level("low", 4.722452435761167e-301)], log_y=True)
     assert "low" in chart.svg()
