@@ -42,7 +42,7 @@ def test_ticks_rise_cover_the_range_and_are_few(low, span, count):
     assert ticks == sorted(ticks)
     assert ticks[0] <= low + slack
     assert ticks[-1] >= low + span - slack
-    assert len(ticks) <= count + 2
+    assert len(ticks) <= count + 3  # a span that is a hair longer than a step may touch four
 
 
 def test_log_ticks_are_decades_when_there_are_many():
