@@ -1,4 +1,4 @@
-"""Lilliput grows tiny language models from raw text to a told story.
+"""Lilliput grows tiny language models from raw text to generated stories.
 
 >>> import lilliput
 >>> run = lilliput.train("story", steps=500, name="short")

@@ -1,4 +1,4 @@
-"""The public Python API: one function a command."""
+"""The public Python API: one function for each command."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_bad_input_is_one_line(command: Command, trained: Path, tmp_path: Path):
         (["export", str(trained), "ggml"], "unknown format 'ggml' (did you mean 'gguf'?)"),
         (["export", str(trained), "llmc"], "llmc is a format that is only read"),
         (["export", str(trained), "gguf", "--type", "q2"], "gguf stores numbers as f16 or f32 or q8_0, not 'q2'"),
-        (["export", str(trained), "llama2c"], "llama2c cannot say this model: qk_norm=True (needs False)"),
+        (["export", str(trained), "llama2c"], "llama2c cannot store this model: qk_norm=True (needs False)"),
         (["export", "nowhere", "gguf"], "there is no run or model folder 'nowhere'"),
         (["import", "noise.bin", "noise"], "is of no format that can be read"),
         (["import", "none.bin", "none"], "there is no file none.bin"),

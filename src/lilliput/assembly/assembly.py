@@ -53,12 +53,12 @@ from lilliput.training.trackers import TRACKERS
 from lilliput.training.trainer import Trainer
 
 PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
-"""How many prompts are continued at each evaluation, where a recipe names none; and, where the text is not the story
-world's, the words of each and the tokens that are looked at for them."""
+"""Prompts that are continued at each evaluation where a recipe names no prompts. For other text than the story world's,
+also the words of each prompt, and the tokens that are read to find these words."""
 
 
 def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
-    """The recipe's documents as token shards: from the cache, or made now."""
+    """Return the recipe's documents as token shards, from the cache or made now."""
     objective = recipe.objective
     return prepare(
         recipe.data,
@@ -73,8 +73,8 @@ def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
 
 
 def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, count: int) -> list[str]:
-    """The first words of `count` documents of `split` (the last ones, for a model that reads backwards), spread over
-    it: what a model of this text may be asked to continue."""
+    """Return the first words of `count` documents of `split`, spread over it (the last words, for a model that reads
+    backwards). They are prompts for a model of this text."""
     prompts = []
     for number in sorted({place * split.documents // count for place in range(count)}):
         start = int(split.starts[number])
@@ -87,7 +87,8 @@ def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, c
 
 
 def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str:
-    """The most words of `prompt` that are `room` tokens at most: the first ones, of an ending the last."""
+    """Return the most words of `prompt` that are `room` tokens at most: its first words, or the last words of an
+    ending."""
     words = prompt.split(" ")
     while len(words) > 1 and len(tokenizer.encode(" ".join(words))) > room:
         words = words[:-1] if forwards else words[1:]
@@ -95,8 +96,8 @@ def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str
 
 
 class Assembly:
-    """The parts of one run; with `live` it is shown in the terminal as it goes on, with `verbose` what computes it is
-    printed first. Raises LilliputError for a recipe whose parts do not fit together."""
+    """The parts of one run. With `live` the terminal shows the run's progress. With `verbose` the allocator and kernels
+    are printed first. Raises LilliputError for a recipe whose parts do not fit together."""
 
     def __init__(
         self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True, verbose: bool = False
@@ -126,7 +127,7 @@ class Assembly:
 
     @cached_property
     def learner(self) -> Objective:
-        """The objective at work on the model."""
+        """Return the objective at work on the model."""
         sizes = self.tokenizer.token_bytes()
         workshop = Workshop(
             tokenizer=self.tokenizer,
@@ -140,7 +141,7 @@ class Assembly:
         return self.objective.build(workshop)
 
     def reference(self, path: str | Path) -> Reference:
-        """The model at `path` beside the one in training (see Workshop.load)."""
+        """Return the model at `path`, for use beside the model in training (see Workshop.load)."""
         folder = model_folder(path, self.say)
         loaded = load(folder, self.recipe.device, self.say)
         modules = checkpoint.read_modules(folder.parent, str(self.device))
@@ -148,8 +149,8 @@ class Assembly:
 
     @cached_property
     def prompts(self) -> list[str]:
-        """The recipe's prompts, else the story world's own openings or endings, or those of other text's validation
-        documents, which leave half a context for what follows."""
+        """Return the recipe's prompts. Without them, return the story world's own openings or endings, or for other
+        text the openings or endings of validation documents. These leave half a context for the model's text."""
         forwards = self.objective.reads_forwards
         if self.recipe.evaluate.prompts:
             return list(self.recipe.evaluate.prompts)
@@ -162,8 +163,8 @@ class Assembly:
 
     @cached_property
     def knows_stories(self) -> bool:
-        """Whether the story world is among the sources and the model generates text: only then can heroes be looked
-        for."""
+        """Whether the story world is among the sources and the model generates text. Heroes can be looked for only
+        then."""
         return self.objective.generates and any(isinstance(source, Stories) for source in self.recipe.data.sources)
 
     @cached_property
@@ -180,14 +181,14 @@ class Assembly:
         return EnergyMeter()
 
     def fixed_set(self, max_tokens: int | None) -> FixedSet:
-        """The same part of the validation split every time; all of it for None."""
+        """Return the same part of the validation split every time, all of it for None."""
         if max_tokens not in self._fixed_sets:
             sizes = self.tokenizer.token_bytes()
             self._fixed_sets[max_tokens] = fixed_set(self.validation_split, sizes, max_tokens)
         return self._fixed_sets[max_tokens]
 
     def evaluate(self, max_tokens: int | None) -> dict[str, float]:
-        """The objective's own figures of the model as it stands, on the same part of the validation split every
+        """Return the objective's own figures of the present weights, on the same part of the validation split every
         time."""
         return self.learner.evaluate(HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens)))
 
@@ -198,15 +199,16 @@ class Assembly:
         return self._validation_loader
 
     def score(self, max_tokens: int | None) -> Score:
-        """Bits per byte of the model as it stands, on `fixed_set(max_tokens)`."""
+        """Return the bits per byte of the present weights on `fixed_set(max_tokens)`."""
         return bits_per_byte(self.model, self.fixed_set(max_tokens))
 
     def samples(self, prompts: Sequence[str]) -> list[Sample]:
-        """One text from each prompt with the model as it stands and the recipe's sampling."""
+        """Generate one text from each prompt with the present weights and the recipe's sampling."""
         return [Sample.of(prompt, text) for prompt, text in zip(prompts, self._texts(prompts), strict=True)]
 
     def heroes_kept(self, count: int) -> float:
-        """The share of `count` stories about named children, by the model as it stands, that keep their hero."""
+        """Return the share of `count` stories about named children, generated with the present weights, that keep
+        their hero."""
         forwards = self.objective.reads_forwards
         prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
         texts = self._texts(prompts)
@@ -222,7 +224,7 @@ class Assembly:
         return self.generator.generate_batch(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
-        """The stock Hugging Face folder of the weights as they stand, read back and compared with the model. Raises
+        """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. Raises
         ModelError where the folder holds another model."""
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
         to_huggingface(
@@ -243,8 +245,8 @@ class Assembly:
         self.model.load_state_dict(from_huggingface(folder).state_dict())
 
     def trainer(self, resume_from: Path | None, callbacks: Sequence[Callback] = ()) -> Trainer:
-        """The trainer, ready to go on from `resume_from` with the settings that its run began with; `callbacks` come
-        after the built-in ones."""
+        """Return the trainer, ready to resume from `resume_from` with the settings that its run began with.
+        `callbacks` come after the built-in callbacks."""
         recipe = self.recipe
         return Trainer(
             self.learner,
@@ -308,7 +310,7 @@ class Assembly:
         write_json(path, wanted)
 
     def _say_what_computes(self) -> None:
-        """The lines that `lilliput doctor` prints of any run here."""
+        """Print the lines that `lilliput doctor` prints about any run here."""
         self.say(allocator.state())
         if self.device.type == "cpu":
             self.say(kernels.state())
@@ -316,7 +318,7 @@ class Assembly:
                 self.say(f"products by {chosen}")
 
     def _say_how_often(self, budget: Budget) -> None:
-        """That the text bounds the run, and loudly where there is too little of it."""
+        """Report that the amount of text bounds the run, and warn where there is too little text."""
         train, rows = self.recipe.train, self.loader.rows_per_epoch
         assert budget.steps is not None
         assert train.epochs is not None
@@ -331,7 +333,8 @@ class Assembly:
             )
 
     def _callbacks(self) -> list[Callback]:
-        """What measures, what writes it down, what shows it: they see a step in that order (see Callback)."""
+        """Return the callbacks that measure, then those that write, then those that show: the order in which they see a
+        step (see Callback)."""
         samples = []
         if self.objective.generates:
             samples = [SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)]

@@ -1,4 +1,4 @@
-"""What a run ends with: the final score beside its baselines, a story, and what it cost: summary.json."""
+"""The end of a run, as summary.json: the final score beside its baselines, a story, and the cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[str, Any]:
-    """summary.json of a run that ended so; the names of the numbers give their units."""
+    """Return summary.json of a run that ended with this outcome. The names of the numbers give their units."""
     recipe = assembly.recipe
     figure = recipe.objective.figure
     with trainer.autocast():
@@ -60,7 +60,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
 
 
 def _story(assembly: Assembly) -> dict[str, Any]:
-    """A text from the first prompt; nothing of an objective that generates none."""
+    """Return a text from the first prompt, and nothing for an objective that generates no text."""
     if not assembly.recipe.objective.generates:
         return {}
     (story,) = assembly.samples(assembly.prompts[:1])
@@ -68,15 +68,15 @@ def _story(assembly: Assembly) -> dict[str, Any]:
 
 
 def _targets(assembly: Assembly) -> dict[str, int]:
-    """How many tokens of text the final figure was measured on."""
+    """Return the number of tokens of text on which the final figure was measured."""
     if assembly.recipe.objective.figure != BITS:
         return {}
     return {VAL_TOKENS: assembly.fixed_set(assembly.recipe.evaluate.final_tokens).targets}
 
 
 def _baselines(assembly: Assembly) -> dict[str, float]:
-    """Bits per byte of n-gram models counted on the same training tokens, on the same validation targets; none for an
-    objective that is not judged by bits per byte of text."""
+    """Return the bits per byte of n-gram models counted on the same training tokens, on the same validation targets.
+    Empty for an objective that is not judged by bits per byte of text."""
     config = assembly.recipe.evaluate
     if not config.baselines or assembly.recipe.objective.figure != BITS:
         return {}
@@ -86,7 +86,7 @@ def _baselines(assembly: Assembly) -> dict[str, float]:
 
 
 def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
-    """Tokens, time, floating-point operations, utilisation and cost."""
+    """Return tokens, time, floating-point operations, utilisation and cost."""
     config, train = assembly.model.config, assembly.recipe.train
     counters, device = trainer.counters, trainer.device
     per_token = flops_per_token(config, trainer.context_length).training
@@ -130,13 +130,13 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
 
 
 def _peak_memory(trainer: Trainer) -> int | None:
-    """The most that any process of this run held, as far as its metrics show; None where it is not counted."""
+    """Return the most memory that any process of this run held, as its metrics show; None where it is not counted."""
     logged = (record.get(PEAK_MEMORY_BYTES) for record in trainer.run.read_metrics())
     return max((peak for peak in (*logged, peak_memory(trainer.device)) if peak is not None), default=None)
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:
-    """The sources in words, and the size of each split."""
+    """Return a description of the sources, and the size of each split."""
     splits = {"train": assembly.train_split, "validation": assembly.validation_split}
     sizes = {
         name: {"documents": split.documents, "tokens": split.tokens, "bytes": split.text_bytes}

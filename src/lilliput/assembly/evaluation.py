@@ -40,7 +40,7 @@ class TextTable:
     controls: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values: the total's on top, as a single score has them."""
+        """Return plain values. The total's values are on top, as in a single score."""
         sources = {name: asdict(score) for name, score in self.sources.items()}
         return {**asdict(self.total), "sources": sources, "controls": self.controls}
 
@@ -53,9 +53,9 @@ def evaluate(
     max_tokens: int | None = None,
     say: Say = print_line,
 ) -> Score:
-    """Bits per byte of the model at `path` (a run, a checkpoint, a Hugging Face folder): on the validation split of the
-    run's own data, or on all documents in `data`. Raises ConfigError when a folder of another origin comes without
-    data."""
+    """Return the bits per byte of the model at `path` (a run, a checkpoint, a Hugging Face folder), on the validation
+    split of the run's own data, or on all documents in `data`. Raises ConfigError for a folder that belongs to no run
+    when `data` is missing."""
     return score_text(path, data, device=device, max_tokens=max_tokens, controls=False, say=say).total
 
 
@@ -72,10 +72,11 @@ def score_text(
     max_tokens: int | None = None,
     say: Say = print_line,
 ) -> TextTable:
-    """`evaluate` with a row a source (each entry of `data`; else each file or source of the run's validation split) and
-    controls: the same shape with untrained weights, the models at `against` (a second seed), and n-gram models of
-    `orders` (the recipe's, where None) counted on the run's training tokens, where the model belongs to a run. A whole
-    run's table is kept in its evaluation.json.
+    """Score like `evaluate`, with a row for each source, beside controls. A source is an entry of `data`, or without
+    `data` a file or source of the run's validation split. The controls are the same shape with untrained weights, the
+    models at `against` (such as a second seed), and n-gram models of `orders` (None: the recipe's). The n-gram models
+    are counted on the run's training tokens, where the model belongs to a run. A whole run's table is kept in its
+    evaluation.json.
 
     `fit` holds overrides of how `data` is read, such as `data.sources.0.column=body`. `max_tokens` scores a fixed part
     of the validation split, or the first documents of each text. Raises ConfigError as `evaluate` does, and for a model
@@ -130,8 +131,8 @@ def _sets(
 
 
 def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
-    """Documents as the model reads them; with `max_tokens`, whole ones from the first on until that many are
-    reached."""
+    """Return documents as the model reads them. With `max_tokens`, whole documents are taken from the first on until
+    this many tokens are reached."""
     found = generator.objective.encode(documents, generator.tokenizer)
     encoded = [[row] if isinstance(row, Encoded) else row for row in found]
     if max_tokens is not None:
@@ -143,7 +144,7 @@ def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens
 
 
 def source_of(document_id: str) -> str:
-    """The file or source that a document came from: its id without its number."""
+    """Return the file or source that a document came from: the document's id without its number."""
     return re.sub(r"[#:]\d+$", "", document_id)
 
 

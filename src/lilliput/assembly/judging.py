@@ -42,13 +42,14 @@ def judge(
     say: Callable[[str], None] = print_line,
     **sampling: Any,
 ) -> dict[str, Any]:
-    """The table of the TinyStories paper for the models at `paths`: each completes the same beginnings, and `judge`
-    marks them (without one: proxies, which are called so). Rows for human text (the ceiling), the same with its
-    sentences shuffled and with its words shuffled (the floor) come from the documents in `human`, else from the
-    validation side of the first run; `fit` holds overrides of how these are read, such as `data.sources.0.column=body`.
+    """Return the table of the TinyStories paper for the models at `paths`. Each completes the same beginnings, and
+    `judge` marks the completions; without a judge, the table holds proxies and is named so. There are rows for human
+    text (the ceiling), for human text with its sentences shuffled, and with its words shuffled (the floor). Human text
+    comes from the documents in `human`, else from the validation side of the first run. `fit` holds overrides of how
+    these are read, such as `data.sources.0.column=body`.
 
-    `prompts` are the beginnings; without them, those of `stories` human texts are taken. `referee` is the model whose
-    bits per byte are a proxy; `twice` the share that the judge marks a second time. Returns plain values:
+    `prompts` are the beginnings; without them, the beginnings of `stories` human texts are taken. `referee` is the
+    model whose bits per byte are a proxy. `twice` is the share that the judge marks a second time. Returns values:
 
         {"kind", "rows": {model: {"stories", "scores": {name: {"mean", "interval", "normalised"}}, "age_groups"}},
          "noise", "questions", "told": {model: [{"beginning", "completion"}]}}
@@ -62,7 +63,7 @@ def judge(
         raise ConfigError("there is nothing to go on from", "give beginnings (--prompts FILE) or texts (--human FILES)")
     told = {}
     for path in paths:
-        say(f"{path} tells {len(beginnings)} stories")
+        say(f"{path} generates {len(beginnings)} stories")
         told[str(path)] = complete_stories(load(path, device, say), path, beginnings, sampling)
     if people:
         told |= {HUMAN: people, SENTENCES: shuffled_sentences(people), SHUFFLED: shuffled(people)}

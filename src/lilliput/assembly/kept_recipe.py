@@ -21,5 +21,6 @@ class KeptRecipe(Callback):
 
 
 def kept_recipe(run: RunFolder) -> dict[str, Any] | None:
-    """The values in the newest good checkpoint; None where there is none, or it is an earlier version's."""
+    """Return the values in the newest good checkpoint; None without a checkpoint, and for an earlier version's
+    checkpoint."""
     return checkpoint.newest_state(run, KeptRecipe.__name__).get("recipe")

@@ -1,4 +1,4 @@
-"""What a run's training text gives away: the items of benchmarks and the documents of texts that overlap with it."""
+"""Overlaps with a run's training text: items of benchmarks and documents of texts that share runs of words with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lilliput.runs.finding import find
 
 
 def texts_of(recipe: Recipe, side: str) -> Iterator[str]:
-    """The documents of a run's 'train' or 'validation' side as texts, read again from their sources."""
+    """Yield the documents of a run's 'train' or 'validation' side as texts, read again from their sources."""
     return (item.document.text for item in Curation(recipe.data) if item.split == side)
 
 
@@ -34,9 +34,9 @@ def overlaps(
     max_items: int | None = None,
     say: Callable[[str], None] = print_line,
 ) -> dict[str, Any]:
-    """How many items of each task, and documents of each text in `data`, share a run of n words with the training text
-    of the run at `path`, which is read again from its sources. Kept in the run's evaluation.json. Raises ConfigError
-    for a model that belongs to no run."""
+    """Count the items of each task, and the documents of each text in `data`, that share a run of n words with the
+    training text of the run at `path`. The training text is read again from its sources. The counts are kept in the
+    run's evaluation.json. Raises ConfigError for a model that belongs to no run."""
     recipe = recipe_of(path)
     loaded = load_tasks(tasks, task_data, max_items) if tasks else {}
     sets = {name: [task.text(record) for record in items] for name, (task, items) in loaded.items()}

@@ -1,4 +1,4 @@
-"""Recipe: the one YAML file that says everything about a run, as typed config."""
+"""Recipe: the one YAML file that defines a whole run, as typed config."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lilliput.runs.run_folder import RunFolder
 from lilliput.training.config import TrainConfig
 
 OTHER_TEXT: dict[str, Any] = {"data": {"packing": "auto"}, "tokenizer": {"vocab_size": 2048}}
-"""What a shipped recipe has for text of one's own, in place of values that were chosen for the story world: on 1 MB a
+"""Values of a shipped recipe for text of the user's own, in place of the values for the story world. On 1 MB of text a
 smaller vocabulary, whose tokens are seen more often, learns more (docs/studies/heroes.md)."""
 
 
@@ -57,13 +57,13 @@ class Recipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _token_files(cls, values: Any) -> Any:
-        """Token files have the run's tokenizer, unless another one is given."""
+        """Token files have the run's tokenizer, unless another tokenizer is given."""
         return _with_tokenizer(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="before")
     @classmethod
     def _one_vocabulary(cls, values: Any) -> Any:
-        """The model's vocabulary is the tokenizer's: it is filled in, and another number is refused."""
+        """Fill in the model's vocabulary size from the tokenizer, and refuse another number."""
         if not isinstance(values, Mapping):
             return values
         tokenizer, model = values.get("tokenizer") or {}, values.get("model") or {}
@@ -95,7 +95,7 @@ def load(
 ) -> Recipe:
     """Load the recipe of a shipped name, a YAML path or a Recipe, with `changes` (nested values), then `--data` paths,
     then the values that `derive` makes of its name and its data, then `section.key=value` overrides laid over it.
-    Without `name`, data of one's own gives 'recipe-file'. Raises ConfigError."""
+    Without `name`, a run on the user's own data is named 'recipe-file'. Raises ConfigError."""
     if isinstance(source, Recipe):
         values, where = source.model_dump(mode="json"), "the recipe"
     else:
@@ -147,7 +147,7 @@ def _stem(path: str) -> str:
 
 
 def recipe_of(path: str | Path) -> Recipe:
-    """The recipe of the run that `path` is or lies in. Raises ConfigError where there is none."""
+    """Return the recipe of the run that `path` is or lies in. Raises ConfigError where there is no run."""
     folder = find(path).resolve()
     for place in (folder, *folder.parents[:3]):
         if (file := RunFolder(place).recipe).is_file():
@@ -158,7 +158,7 @@ def recipe_of(path: str | Path) -> Recipe:
 
 
 def recipe_or_none(path: str | Path) -> Recipe | None:
-    """The recipe of the run that `path` is or lies in; None for a model that belongs to no run."""
+    """Return the recipe of the run that `path` is or lies in; None for a model that belongs to no run."""
     try:
         return recipe_of(path)
     except ConfigError:
@@ -166,8 +166,8 @@ def recipe_or_none(path: str | Path) -> Recipe | None:
 
 
 def write(recipe: Recipe, run: RunFolder) -> None:
-    """The resolved recipe into the run folder. It holds every value, so that a later version's defaults
-    cannot change what it repeats."""
+    """Write the resolved recipe into the run folder. It holds every value, so that a later version's defaults cannot
+    change a repetition of the run."""
     _write(recipe.model_dump(mode="json"), run)
 
 
@@ -177,9 +177,9 @@ def _write(values: Mapping[str, Any], run: RunFolder) -> None:
 
 
 def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = None) -> None:
-    """Raises CheckpointError listing the keys in which an existing run's recipe differs from `recipe`. What failed
-    before it trained is no run yet: it may be begun again by a recipe that was put right. `kept` are the values that
-    the run's newest checkpoint holds, under its hash: they count where they are known, and the file otherwise."""
+    """Raise CheckpointError with the keys in which an existing run's recipe differs from `recipe`. A run that failed
+    before it trained may be begun again by a corrected recipe. `kept` are the values that the run's newest checkpoint
+    holds under its hash. They count where they are known, and the file counts otherwise."""
     if not run.recipe.exists() or not (run.metrics.exists() or run.steps()):
         return
     old = flatten(_resolved(kept or read_yaml(run.recipe), run))
@@ -196,8 +196,8 @@ def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = 
 
 
 def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], None]) -> None:
-    """Where the run's recipe.yaml is not what its newest checkpoint holds (`kept`), or cannot be read in a run without
-    checkpoints, move it aside and report it; what the checkpoint holds is written in its place."""
+    """Move the run's recipe.yaml aside, and report it, where the file differs from the recipe in the newest checkpoint
+    (`kept`), or cannot be read in a run without checkpoints. The checkpoint's recipe is written in its place."""
     if not run.recipe.exists():
         return
     wanted = None if kept is None else _resolved(kept, run)
@@ -217,7 +217,7 @@ def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], No
 
 
 def _resolved(values: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
-    """Every value of a recipe; nothing for an empty one. Raises ConfigError."""
+    """Return every value of a recipe, nothing for an empty file. Raises ConfigError."""
     return validate(Recipe, values, str(run.recipe)).model_dump(mode="json") if values else {}
 
 

@@ -44,7 +44,7 @@ def train(
 
 
 def _finished(folder: RunFolder, say: Callable[[str], None]) -> bool:
-    """Whether the run has its summary. One that is damaged is moved aside and reported: the run ends once more."""
+    """Whether the run has its summary. A damaged summary is moved aside and reported, and the run ends once more."""
     try:
         return bool(folder.read_summary())
     except CheckpointError as error:

@@ -11,7 +11,7 @@ def doctor(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what this machine can do. Also what a run would choose on it, and what would make it faster."""
+    """Report this machine's speed, the choices of a run on it, and packages that would make it faster."""
     from lilliput import api
     from lilliput.base import console
 

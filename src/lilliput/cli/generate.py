@@ -64,7 +64,7 @@ def generate(
     _apart("--beams", beams, {**given, **made, **drawn, "--draft": draft})
     _apart("--draft", draft, {**given, **made})
     if compare and not (draft or any(made.values())):
-        _refuse("--compare tells without a constraint or a draft, and there is neither", "add --regex or --draft")
+        _refuse("--compare generates without a constraint or a draft, and there is neither", "add --regex or --draft")
     generator = api.load(model, device, console.aside, int8, compile)
     sampling: dict[str, Any] = {
         "temperature": temperature,

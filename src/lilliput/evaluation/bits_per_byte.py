@@ -73,7 +73,7 @@ def share(text_bytes: int, part: int, counted: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What `bits_per_byte` measured, and on what.
+    """The result of `bits_per_byte`, with the size of the set that was scored.
 
     bits_per_byte   nats of all targets / ln 2 / bytes: comparable across tokenizers
     nats_per_token  the same nats / tokens; perplexity = exp(nats_per_token)

@@ -1,4 +1,4 @@
-"""What is measured and told while a run goes on: validation loss, benchmarks, samples through time, early stopping."""
+"""Callbacks that measure and report during a run: validation loss, benchmarks, samples through time, early stopping."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Evaluation(Callback):
     def verdict(
         self, trainer: Trainer, baselines: Mapping[str, float] | None = None, final: float | None = None
     ) -> str:
-        """What the evaluations so far come to, and a final one beside n-gram models on the same tokens."""
+        """Return the verdict on the evaluations so far, or on the final one beside n-gram models on the same tokens."""
         ending = Ending(trainer.longer, trainer.rate, trainer.final_rate)
         return verdict(self.points, baselines, final, ending, self.figure.unit)
 
@@ -79,8 +79,8 @@ class Evaluation(Callback):
 
 
 class Benchmarks(Callback):
-    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and what guessing
-    would score (`blimp_acc_chance`) beside it. Their records are read when the run starts, so that a missing file ends
+    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and beside it the
+    score of guessing (`blimp_acc_chance`). Their records are read when the run starts, so that a missing file ends
     it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):

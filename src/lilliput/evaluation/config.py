@@ -1,4 +1,4 @@
-"""EvaluateConfig: the `evaluate` section of a recipe: what is measured and generated during a run."""
+"""EvaluateConfig: the `evaluate` section of a recipe, for the measurements and samples of a run."""
 
 from __future__ import annotations
 

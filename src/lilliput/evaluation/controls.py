@@ -1,4 +1,4 @@
-"""Controls: what a model is compared with. Here: its own shape with untrained weights."""
+"""Controls that a model is compared with: its own shape with untrained weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ UNTRAINED = "untrained weights"
 
 
 def untrained(generator: TextGenerator) -> TextGenerator:
-    """A generator that differs in the model's weights alone: those that a run with seed 0 starts from."""
+    """Return a generator that differs in the model's weights alone. Its weights are the first weights of a run with
+    seed 0."""
     device = next(generator.model.parameters()).device
     return generator.with_model(Model(generator.model.config, seed=0).to(device))

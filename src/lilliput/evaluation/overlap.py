@@ -1,5 +1,4 @@
-"""How much of an evaluation set stands in the training text: shared runs of n words, as GPT-3's authors counted
-them."""
+"""Overlap of an evaluation set with the training text: shared runs of n words, as GPT-3's authors counted them."""
 
 from __future__ import annotations
 
@@ -18,10 +17,10 @@ N = 13
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What an evaluation set shares with a training text.
+    """The overlap of an evaluation set with a training text.
 
     items      items of the set
-    short      items of fewer than n words: too short to tell
+    short      items of fewer than n words, which are too short to compare
     found      items that hold a run of n words which the training text holds too
     examples   some of these runs
     """

@@ -1,6 +1,6 @@
 """Running a program that a model wrote: a process of its own without network, children, other files or much memory.
 
-What it holds back (Linux, x86-64 and aarch64; sandbox_child.py has how, sandbox_calls.py the system calls allowed):
+The sandbox limits (Linux, x86-64 and aarch64; sandbox_child.py has how, sandbox_calls.py the system calls allowed):
 
 - time: wall clock and CPU seconds; a process outside the program's reach keeps the clock and ends all of it
 - memory: address space, and no memory that outlives a process or is counted elsewhere
@@ -9,7 +9,7 @@ What it holds back (Linux, x86-64 and aarch64; sandbox_child.py has how, sandbox
 - network: its own empty network namespace, and no socket of any family can be made
 - environment: no variable is passed on; Python runs isolated (-I) and without site-packages (-S)
 
-What it does not hold back: docs/sandbox.md.
+docs/sandbox.md lists what the sandbox does not limit.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ log = logging.getLogger("lilliput.evaluation")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use."""
+    """The limits of one program."""
 
     seconds: float = 5.0
     memory_bytes: int = 512 << 20

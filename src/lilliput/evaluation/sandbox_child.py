@@ -219,7 +219,7 @@ def keep_only(report: int) -> None:
 
 
 def limit(task: dict) -> None:
-    # Past the clock that the watcher keeps, which tells running out of time from failing.
+    # Past the clock that the watcher keeps, by which a program that ran out of time is distinguished.
     seconds = int(task["seconds"]) + 3
     for what, most in (
         (resource.RLIMIT_CPU, seconds),

@@ -69,8 +69,8 @@ def score_pairs(
     empty context stands the beginning-of-story mark. A pair longer than the model's context loses its beginning, and a
     continuation longer than that is scored half a context at a time; both are marked as cut.
 
-    `batch_tokens` bounds the positions of a batch; the scores do not depend on it. `done(n)` is told when n more groups
-    are scored. Raises DataError for an empty continuation, ModelError where the model's logits are not finite.
+    `batch_tokens` bounds the positions of a batch; the scores do not depend on it. `done(n)` is called when n more
+    groups are scored. Raises DataError for an empty continuation, ModelError where the model's logits are not finite.
     """
     encoded = _encode(tokenizer, groups)
     flat = [pair for group in encoded for pair in group]
@@ -101,7 +101,7 @@ def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list
     wholes = tokenizer.encode_batch([context + continuation for context, continuation in moved])
     pairs = []
     for (context, continuation), ids in zip(moved, wholes, strict=True):
-        # A context of nothing but spaces has moved to the continuation: it too is told from the beginning.
+        # A context of nothing but spaces has moved to the continuation, so this pair too starts at the beginning mark.
         first = lengths.get(context, 0)
         if not continuation or first >= len(ids):
             raise DataError(f"there is nothing to score after {context[-60:]!r}: the continuation is {continuation!r}")
@@ -135,7 +135,8 @@ def _grouped(windows: list[_Window], shareable: bool) -> _Group:
 
 
 def _batches(groups: list[_Group], batch_tokens: int) -> Iterator[list[_Group]]:
-    """Groups of like size together, the largest first, those that share a beginning apart from those that do not."""
+    """Yield batches of groups of similar size, the largest first. Groups that share a beginning are apart from groups
+    that do not."""
     for shares in (True, False):
         left = [group for group in groups if bool(group.shared) == shares]
         left.sort(key=lambda group: (-group.shared, -max(map(len, group.rows))))
@@ -153,7 +154,7 @@ def _batches(groups: list[_Group], batch_tokens: int) -> Iterator[list[_Group]]:
 
 
 def _score(model: Model, batch: list[_Group], scores: list[PairScore]) -> None:
-    """Add what the windows of `batch` say to their pairs' scores."""
+    """Add the scores of the windows of `batch` to their pairs' scores."""
     rows = [row for group in batch for row in group.rows]
     device = next(model.parameters()).device
     tokens = torch.tensor(_padded(rows), device=device)
@@ -193,7 +194,7 @@ def _read_shared(model: Model, batch: list[_Group], ahead: int, device: torch.de
 
 
 def _dtype(model: Model, device: torch.device) -> torch.dtype:
-    """What keys and values are computed in."""
+    """Return the type in which keys and values are computed."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return next(model.parameters()).dtype

@@ -75,9 +75,10 @@ def ngram_sources(
 def parts(
     split: Split, token_bytes: np.ndarray, source_of: Callable[[str], str], max_tokens: int | None = None
 ) -> dict[str, FixedSet]:
-    """The split by source, where `source_of` tells a document's source by its id: a set a source if there are at most
-    MOST_SOURCES, else one of all. With `max_tokens`, one fixed part of the split. A source's bytes are its tokens'
-    share of the split's bytes: exactly its own for a byte-level tokenizer."""
+    """Return the split by source, where `source_of` returns a document's source from its id. There is a set for each
+    source if there are at most MOST_SOURCES sources, else one set of all documents. With `max_tokens`, the sets are one
+    fixed part of the split. A source's bytes are its tokens' share of the split's bytes; for a byte-level tokenizer
+    they are exactly the source's own bytes."""
     owners = [source_of(split.document_id(i)) for i in range(split.documents)]
     names = sorted(set(owners))
     if max_tokens is not None or not 1 < len(names) <= MOST_SOURCES:

@@ -1,4 +1,4 @@
-"""The verdict on a run: did it want more training, less, or something else?"""
+"""The verdict on a run: whether it needed more training, less training, or another change."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _diverged(points: Sequence[Point], best: Point, last: Point, unit: str) -> s
 
 
 def _lack(last: Point) -> str:
-    """What would lower a loss that no longer falls."""
+    """Return a change that would lower a loss that no longer falls."""
     if last.train is not None and last.train < last.validation * (1 - BY_HEART):
         return "there is too little text for this model: give more (--data FILE, data.sources)"
     return "a larger model would go lower (model.d_model, model.n_layers)"

@@ -1,1 +1,1 @@
-"""Out of the house and in: files that other programs load, files that they wrote, and the Hugging Face hub."""
+"""Exchange of models: files that other programs load, files that they wrote, and the Hugging Face hub."""

@@ -1,4 +1,4 @@
-"""Out of the house and in: export to a file, import from one, push to and pull from the Hugging Face hub."""
+"""Export to a file, import from a file, push to and pull from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export(
     `llama2c`, `onnx`.
 
     `type` is how numbers are stored (the format's usual one); `out` the file, by default the run's name here. The file
-    is read back and compared with the model. Raises ExportError for a model that the format cannot say.
+    is read back and compared with the model. Raises ExportError for a model that the format cannot store.
     """
     source = Source.load(model_folder(path, say), find(path).resolve().name)
     return transfer.write(source, format, Path(out) if out else None, type)
@@ -45,8 +45,9 @@ def import_file(
     say: Callable[[str], None] = print_line,
 ) -> Path:
     """Write the model in a file of another program as the stock Hugging Face folder runs/<name>, which every command
-    takes. `tokenizer` is the file of one where none comes with the model. A folder with a PEFT adapter is merged into
-    its model: `base`, else the one that it names. Raises ExportError, or ModelError for an adapter."""
+    takes. `tokenizer` is a tokenizer's file, for a model that comes without a tokenizer. A folder with a PEFT adapter
+    is merged into its model: `base`, else the model that the adapter names. Raises ExportError, or ModelError for an
+    adapter."""
     folder = _new(name, runs)
     partial = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(partial, ignore_errors=True)
@@ -65,7 +66,8 @@ def import_file(
 
 
 def _base(adapter: Path, given: str | Path | None, say: Callable[[str], None]) -> Path:
-    """The folder of the adapter's model. Raises ExportError where none is named, or the one named is not here."""
+    """Return the folder of the adapter's model. Raises ExportError where no model is named, or the named model is not
+    here."""
     named = str(given or base_name(adapter) or "")
     if not named:
         raise ExportError(f"{adapter} does not name the model that it belongs to", "name it: --base RUN")
@@ -87,8 +89,9 @@ def push(
     dry_run: bool = False,
     say: Callable[[str], None] = print_line,
 ) -> tuple[hub.Parcel, str | None]:
-    """Upload the checkpoint at `path` to a repository of the Hugging Face hub, with a card made from its run. Gives
-    what went and the commit's address, None for a dry run, which needs no network. Raises ExportError."""
+    """Upload the checkpoint at `path` to a repository of the Hugging Face hub, with a card made from its run. Returns
+    the uploaded files and the commit's address. The address is None for a dry run, which needs no network. Raises
+    ExportError."""
     parcel = hub.pack(model_folder(path, say), repo, licence)
     return parcel, None if dry_run else hub.push(parcel, private)
 
@@ -96,14 +99,14 @@ def push(
 def pull(
     repo: str, name: str | None = None, *, revision: str | None = None, runs: str | Path = RUNS
 ) -> tuple[Path, str]:
-    """Bring a model of the Hugging Face hub here as runs/<name> (the repository's own name by default); gives the
+    """Download a model of the Hugging Face hub as runs/<name> (the repository's own name by default). Returns the
     folder and the commit. Raises ExportError, or ModelError for a class that is not supported."""
     folder = _new(name or repo.rpartition("/")[2], runs)
     return folder, hub.pull(repo, folder, revision)
 
 
 def _new(name: str, runs: str | Path) -> Path:
-    """The folder runs/<name>, which must not be there. Raises ConfigError for a name that would lie elsewhere."""
+    """Return the folder runs/<name>, which must not exist. Raises ConfigError for a name that would lie elsewhere."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ConfigError(f"'{name}' cannot name a folder in {runs}", "letters, digits, '.', '-' and '_' can")
     folder = Path(runs) / name

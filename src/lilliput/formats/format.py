@@ -1,4 +1,4 @@
-"""Format: one kind of model file, read or written or both; a format is one file of this package."""
+"""Format: one kind of model file, read or written or both. Each format is one file of this package."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds; `tokenizer` is None where the file, and what belongs to it, has none."""
+    """The content of a file. `tokenizer` is None where neither the file nor the files beside it hold a tokenizer."""
 
     model: Model
     tokenizer: Tokenizer | None = None
 
 
 class Format:
-    """Subclass and register it. A format that is only read keeps `types` empty and leaves out what writing needs.
+    """A format: subclass and register it. A format that is only read keeps `types` empty and leaves out the methods for
+    writing.
 
     what    the format in a few words
     suffix  of its files
     types   how numbers can be stored, the default first
-    train   what to type for a model that the format can say
+    train   the command that trains a model that the format can store
     """
 
     what: ClassVar[str]
@@ -46,31 +47,32 @@ class Format:
         raise NotImplementedError
 
     def read(self, file: Path) -> Content:
-        """The model, in fp32 and eval mode. Raises ExportError for a file that is damaged or says what we have no
-        part for."""
+        """Return the model, in fp32 and eval mode. Raises ExportError for a file that is damaged or needs a part that
+        Lilliput lacks."""
         raise NotImplementedError
 
     def reopened(self, file: Path) -> tuple[Logits, Tokenizer | None]:
-        """What a written file computes, and the tokenizer that its reader has: what is compared with the source."""
+        """Return the model as the written file computes it, and its reader's tokenizer. Both are compared with the
+        source."""
         content = self.read(file)
         return logits_of(content.model), content.tokenizer
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
-        """A tokenizer that was named for a file of another program, as that program's models use it."""
+        """Return a tokenizer that was named for a file of another program, as that program's models use it."""
         return tokenizer
 
     def refuses(self, model: Model) -> list[str]:
-        """Why the format does not compute exactly this model, in fp32: config fields, modules and tensors that it does
-        not name, and active hooks. Empty when it does."""
+        """Return the reasons why the format does not compute exactly this model in fp32: config fields, modules and
+        tensors that it does not name, and active hooks. Empty when it does."""
         raise NotImplementedError
 
     def misfits(self, source: Source, kind: str) -> list[str]:
-        """What of the source the format cannot hold, stored as `kind`: what `refuses` has of its model, and what is
-        wrong with its tokenizer or sizes. Empty when it can hold all of it."""
+        """Return the parts of the source that the format cannot hold, stored as `kind`: the reasons of `refuses` for
+        its model, and misfits of its tokenizer or sizes. Empty when the format can hold the whole source."""
         return self.refuses(source.model)
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:
-        """Write the file, and others that belong to it beside it; all of them are returned, the model first."""
+        """Write the file, and the files that belong to it, in one folder. Returns all of them, the model first."""
         raise NotImplementedError
 
     def order(self, source: Source) -> torch.Tensor:
@@ -78,11 +80,11 @@ class Format:
         return torch.arange(source.model.config.vocab_size)
 
     def notes(self, source: Source) -> list[str]:
-        """What will be different there, and is not an error."""
+        """Return the differences in the other program that are not errors."""
         return []
 
     def use(self, files: list[Path], kind: str) -> str:
-        """What to type to run the files, stored as `kind`."""
+        """Return the command that runs the files, stored as `kind`."""
         raise NotImplementedError
 
 

@@ -74,8 +74,8 @@ _NAMES_GPT = places(
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One of llama.cpp's: the names of its tensors, its epsilon's key, our fields that it fixes, and whether every
-    tensor, biases and head included, has to be there."""
+    """An architecture of llama.cpp: the names of its tensors, its epsilon's key, our fields that it fixes, and whether
+    the file must hold every tensor, biases and head included."""
 
     names: Places
     epsilon: str
@@ -188,7 +188,7 @@ def _package() -> Any:
 
 
 def _describe(writer: GGUFWriter, config: ModelConfig, architecture: Architecture) -> None:
-    """The keys that say what the config is."""
+    """Return the keys that describe the config."""
     writer.add_vocab_size(config.vocab_size)
     writer.add_context_length(config.context_length)
     writer.add_embedding_length(config.d_model)
@@ -210,7 +210,8 @@ def _describe(writer: GGUFWriter, config: ModelConfig, architecture: Architectur
 
 
 def _tensors(source: Source, architecture: Architecture) -> dict[str, torch.Tensor]:
-    """The weights under GGUF's names, and where every tensor has to be there: zero biases, and a head of its own."""
+    """Return the weights under GGUF's names. Where the file must hold every tensor, zero biases and a separate head are
+    added."""
     state = dict(source.model.state_dict())
     if architecture.full:
         for name, tensor in list(state.items()):
@@ -249,8 +250,8 @@ def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tens
 def _config(
     keys: dict[str, Any], tensors: dict[str, torch.Tensor], name: str, file: Path
 ) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
-    """The config that keys and tensors describe, and the tensors it needs: zero biases and a head that repeats the
-    embeddings, both written because llama.cpp asks for them, are left out."""
+    """Return the config that keys and tensors describe, and the tensors it needs. Zero biases and a head that repeats
+    the embeddings are left out; a file holds both because llama.cpp asks for them."""
     architecture = ARCHITECTURES[name]
 
     def key(key: str, default: Any = None, kind: type = int) -> Any:

@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(slots=True)
 class Header:
-    """What a file says of itself."""
+    """A file's description of itself."""
 
     keys: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Place] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""GGUF's tokenizer keys: writing ours with its pre-split named, and making a tokenizer of those in a file."""
+"""GGUF's tokenizer keys: writing a tokenizer's keys with its pre-split named, and making a tokenizer of these keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
-    """What of a tokenizer GGUF cannot say."""
+    """Return the parts of a tokenizer that GGUF cannot store."""
     if tokenizer.kind == "characters":
         return ["a tokenizer of single characters"]
     spec = json.loads(tokenizer.content)

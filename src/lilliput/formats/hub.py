@@ -28,7 +28,7 @@ TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What would go to a repository: files by their names there, as places on disk or as bytes."""
+    """Files to upload, by their names in the repository, as paths on disk or as bytes."""
 
     repo: str
     files: dict[str, Path | bytes]
@@ -64,8 +64,8 @@ def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
 
 
 def push(parcel: Parcel, private: bool = False) -> str:
-    """Make the repository if need be and put everything there in one commit, whose address is returned. Raises
-    ExportError when the hub cannot be reached or does not let us."""
+    """Make the repository if need be and upload all files in one commit. Returns the commit's address. Raises
+    ExportError when the hub cannot be reached or refuses."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
@@ -77,8 +77,8 @@ def push(parcel: Parcel, private: bool = False) -> str:
 
 
 def pull(repo: str, folder: Path, revision: str | None = None) -> str:
-    """Bring a model folder here as `folder`, which is made, and return the commit it is of. It appears only once its
-    model and tokenizer were loaded. Raises ExportError, or ModelError for a class that is not supported."""
+    """Download a model folder as `folder`, which is made, and return its commit. The folder appears only once its model
+    and tokenizer were loaded. Raises ExportError, or ModelError for a class that is not supported."""
     _check_name(repo)
     if folder.exists():
         raise ExportError(f"{folder} is there already", f"pull under another name: lilliput pull {repo} NAME")
@@ -127,7 +127,7 @@ def _check_name(repo: str) -> None:
 
 @contextmanager
 def _asking(repo: str) -> Iterator[None]:
-    """What can go wrong with the hub, in a line."""
+    """Turn the hub's failures into errors of one line."""
     from huggingface_hub import errors
 
     try:

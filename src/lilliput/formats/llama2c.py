@@ -55,7 +55,7 @@ PARTS: dict[str, Any] = {
     "residual": "sequential",
     "bias": False,
 }
-"""What its programs compute, whatever the file says."""
+"""The config values that its programs compute, whatever the file holds."""
 FIELDS = {
     **known(" ".join((*SHAPE, "style d_head dropout tied_embeddings init"))),
     **{name: (value,) for name, value in PARTS.items()},
@@ -107,7 +107,7 @@ class Llama2c(Format):
         return _content(config, _read_int8(file, config, group), file)
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
-        # Its models are trained on texts with the beginning mark between them, and say that mark at a text's end.
+        # Its models are trained on texts with the beginning mark between them, and generate that mark at a text's end.
         return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)}, tokenizer.begins)
 
     def refuses(self, model: Model) -> list[str]:

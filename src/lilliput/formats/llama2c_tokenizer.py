@@ -1,4 +1,4 @@
-"""llama2.c's tokenizer.bin: which vocabularies it can say, in which order, and writing it."""
+"""llama2.c's tokenizer.bin: the vocabularies that it can store, their order, and writing it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_BYTE = 3
 
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
-    """What of a tokenizer the file cannot say."""
+    """Return the parts of a tokenizer that the file cannot store."""
     if tokenizer.kind == "characters":
         return ["a tokenizer of single characters"]
     if tokenizer.kind == "other":

@@ -85,7 +85,7 @@ class NanoGpt(Format):
         _check_archive(file)
         try:
             saved = torch.load(file, map_location="cpu", weights_only=True)
-        # Its reader follows the pickle's instructions, and each may be told to do what its values cannot.
+        # The reader follows the pickle's instructions, which may ask for an operation that their values do not allow.
         except (
             pickle.UnpicklingError,
             RuntimeError,

@@ -1,4 +1,4 @@
-"""Parity: a written model, read back, beside its source on texts that the source tells."""
+"""Parity: a written model, read back, compared with its source on texts that the source generates."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from lilliput.formats.format import Logits, logits_of
 from lilliput.formats.source import Source
 
 TOLERANCE = {"f32": 1e-4, "f16": 0.02, "int8": 0.2, "q8_0": 0.2}
-"""Nats by which the log-probability of a told token may differ on average; beyond, the file does not say this model."""
+"""Nats by which the log-probability of a generated token may differ in mean. Beyond it, the file is another model."""
 
 AWKWARD = ("", " ", "  two  spaces ", "Tom's 1,234 cats.\n\n“Où?” she said—twice.", "naïve 東京 🦊\tend ")
-"""Texts besides those that the model tells, on which tokenizers are apt to differ."""
+"""Further texts, on which tokenizers are apt to differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far the file is from its source.
+    """The distance of the file from its source.
 
-    tokens           positions compared: texts that the source tells
+    tokens           positions compared, in texts that the source generates
     logit            largest difference of any logit
-    log_probability  mean difference (nats) of the log-probabilities of the tokens told
-    same_greedy      positions at which both would go on with the same token
+    log_probability  mean difference (nats) of the log-probabilities of the generated tokens
+    same_greedy      positions at which both would continue with the same token
     texts            texts that both tokenizers encode alike; None where the file's reader has no tokenizer
     """
 

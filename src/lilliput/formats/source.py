@@ -1,4 +1,4 @@
-"""Source: a model as an export takes it: weights, tokenizer, and what its folder says besides."""
+"""Source: a model as an export takes it, with weights, tokenizer, and the further settings in its folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lilliput.runs.card import Trained, model_card
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`direction` is the objective that the model was trained with ("causal" where nothing says so); `chat_template`
+    """`direction` is the objective that the model was trained with ("causal" where no file names it); `chat_template`
     is the Jinja text of a model that chats."""
 
     model: Model

@@ -16,8 +16,8 @@ from lilliput.model.huggingface import read_back, to_huggingface
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the files, the model first; how numbers are stored; how far it is from the source; what is
-    different there; what to type to run it."""
+    """The written files, the model first, with the type of numbers, the distance from the source, the differences in
+    the other program, and the command that runs the files."""
 
     files: list[Path]
     kind: str
@@ -29,15 +29,15 @@ class Exported:
 def write(source: Source, format_name: str, file: Path | None = None, kind: str | None = None) -> Exported:
     """Write `source` as a file of a format, `NAME.suffix` here unless `file` is given, and compare what is read back.
 
-    Nothing stands there before the file was found to say the same model. Raises ExportError, with the reason and what
-    could be trained instead, for a model that the format cannot say.
+    The file gets its name only after the comparison has passed. Raises ExportError, with the reason and a model to
+    train instead, for a model that the format cannot store.
     """
     format_ = FORMATS[format_name]()
     kind = _kind(format_, format_name, kind)
     misfits = format_.misfits(source, kind)
     if misfits:
         raise ExportError(
-            f"{format_name} cannot say this model: {'; '.join(misfits)}",
+            f"{format_name} cannot store this model: {'; '.join(misfits)}",
             f"train one that it can: {format_.train}" + _others(source, format_name),
         )
     file = file or Path(source.name + format_.suffix)
@@ -61,7 +61,7 @@ def _kind(format_: Format, name: str, kind: str | None) -> str:
 
 
 def _others(source: Source, refused: str) -> str:
-    """Formats that can say the model as it is."""
+    """Return the formats that can store the model as it is."""
     able = [
         name
         for name in FORMATS
@@ -74,13 +74,13 @@ def _backwards(source: Source) -> list[str]:
     if source.direction != "reversed":
         return []
     return [
-        "the model tells backwards: other programs print its words in reverse order; lilliput wtac turns them round"
+        "the model generates backwards: other programs print its words in reverse order; lilliput wtac turns them round"
     ]
 
 
 def read(file: Path, tokenizer: Path | None = None) -> Content:
-    """The model in a file of any format, with the tokenizer that comes with it, or the one at `tokenizer`. Raises
-    ExportError for a file of no known format, and where no tokenizer is to be had."""
+    """Return the model in a file of any format, with the tokenizer that comes with it, or the tokenizer at `tokenizer`.
+    Raises ExportError for a file of no known format, and where no tokenizer is found."""
     if not file.is_file():
         raise ExportError(f"there is no file {file}", "folders need no import: every command takes them as they are")
     format_ = _format_of(file)()
@@ -108,7 +108,7 @@ def _format_of(file: Path) -> type[Format]:
 
 
 def keep(content: Content, folder: Path) -> None:
-    """Write what `read` gave as a stock Hugging Face folder, which is made."""
+    """Write the result of `read` as a stock Hugging Face folder, which is made."""
     tokenizer = content.tokenizer
     assert tokenizer is not None, "read() sees to it"
     to_huggingface(content.model, folder, **tokenizer.marks, extra=None)

@@ -1,4 +1,4 @@
-"""Constraints as a person gives them, and what a model generates without them or without a draft, side by side."""
+"""Constraints as a person gives them, and comparisons with texts generated without a constraint or a draft."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _schema(given: str) -> dict[str, Any]:
 def without_constraint(
     generator: TextGenerator, made: Constraint, opening: str | None, ending: str | None, **options: Any
 ) -> dict[str, Any]:
-    """How many of the texts that the same options give without the constraint satisfy it all the same."""
+    """Count the texts that satisfy the constraint although the same options generate them without it."""
     found = generator.generate_detailed(opening, ending, **options)
     valid = sum(text.finish == "stop" and made.matches(text.text) for text in found)
     return {"texts": len(found), "valid": valid, "share": valid / len(found)}
@@ -60,8 +60,8 @@ def with_draft(
     compare: bool,
     **sampling: Any,
 ) -> tuple[list[str], dict[str, Any]]:
-    """Texts generated with a draft, and what the draft did for them; with `compare`, the time beside that of the model
-    alone, generating the same number of tokens."""
+    """Return texts generated with a draft, and the draft's figures. With `compare`, these include the time beside the
+    time of the model alone for the same number of tokens."""
     began = perf_counter()
     found = generator.speculate(draft, opening, ending, **sampling)
     seconds = perf_counter() - began

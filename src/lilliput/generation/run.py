@@ -15,7 +15,7 @@ from lilliput.runs.run_folder import RunFolder
 
 
 class Run:
-    """What `train` returns and what a finished or interrupted run folder can be asked."""
+    """A finished or interrupted run folder, as `train` returns it."""
 
     def __init__(self, path: str | Path):
         self.folder = RunFolder(find(path))

@@ -1,1 +1,1 @@
-"""Serving: an OpenAI-compatible API over the batched engine, and the page that reads with you."""
+"""An OpenAI-compatible API over the batched engine, and a page to use in a browser."""

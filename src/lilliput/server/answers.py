@@ -1,4 +1,4 @@
-"""What completions and chats share: drawing, constraints, and pieces as one answer or as a stream of events."""
+"""Code that completions and chats share: sampling, constraints, and an answer as one body or as a stream of events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lilliput.server.connections import client_of
 from lilliput.server.errors import Refused, about, explain, problem
 from lilliput.server.schemas import UsageReport
 from lilliput.server.service import unless_left
-from lilliput.server.telling import Order, Piece, Usage, tell
+from lilliput.server.text_stream import Order, Piece, Usage, generate
 
 if TYPE_CHECKING:
     from lilliput.decoding.constrained import Constraint
@@ -34,20 +34,20 @@ Pieces = AsyncGenerator[tuple[int, Piece], None]
 
 
 def sampling(draw: Draw, max_tokens: int) -> SamplingConfig:
-    """How a request's tokens are drawn, with OpenAI's defaults."""
+    """The sampling settings of a request, with OpenAI's defaults."""
     given = {name: value for name in DRAWN if (value := getattr(draw, name)) is not None}
     defaults = {"temperature": 1.0, "seed": secrets.randbelow(2**31)}
     return validate(SamplingConfig, {**defaults, **given, "max_tokens": max_tokens}, "the request")
 
 
 def stops(draw: Draw) -> tuple[str, ...]:
-    """The request's stop strings."""
+    """Return the request's stop strings."""
     return (draw.stop,) if isinstance(draw.stop, str) else tuple(draw.stop or ())
 
 
 def constraint(draw: Draw, served: Served) -> Constraint | None:
-    """What `response_format` asks for. Raises ConfigError for a schema that cannot be kept, MissingExtra without
-    llguidance."""
+    """Return the constraint of `response_format`. Raises ConfigError for a schema that the constraint cannot enforce,
+    and MissingExtra without llguidance."""
     form = draw.response_format
     if form is None or form.type == "text":
         return None
@@ -65,7 +65,8 @@ def constraint(draw: Draw, served: Served) -> Constraint | None:
 
 
 def alternatives(count: int | None, served: Served, param: str) -> int:
-    """How many of the likeliest tokens the field `param` asks for. Raises Refused for more than there are."""
+    """Return the number of likeliest tokens that the field `param` asks for. Raises Refused for more than the
+    vocabulary has."""
     known = served.model.config.vocab_size
     if (count or 0) > known:
         raise Refused(f"{param} asks for {count} tokens; '{served.name}' knows {known}", param=param)
@@ -73,70 +74,70 @@ def alternatives(count: int | None, served: Served, param: str) -> int:
 
 
 def finish_reason(piece: Piece) -> FinishReason | None:
-    """The engine's reason in OpenAI's words, where a full context is a length; None while the text goes on."""
+    """Return the engine's reason in OpenAI's words; None for a text that has not ended. A full context is 'length'."""
     if piece.finish is None:
         return None
     return "stop" if piece.finish == "stop" else "length"
 
 
 def report(usage: Usage) -> UsageReport:
-    """The usage of an answer."""
-    read, said = usage.prompt_tokens, usage.completion_tokens
-    return UsageReport(prompt_tokens=read, completion_tokens=said, total_tokens=read + said)
+    """Return the usage of an answer."""
+    read, generated = usage.prompt_tokens, usage.completion_tokens
+    return UsageReport(prompt_tokens=read, completion_tokens=generated, total_tokens=read + generated)
 
 
 class Answer(Protocol):
-    """Puts pieces into the words of one route."""
+    """Formats pieces of text as one route answers."""
 
     def chunk(self, index: int, piece: Piece) -> BaseModel:
-        """One event of a stream."""
+        """Return one event of a stream."""
         ...
 
     def last(self, usage: UsageReport) -> BaseModel:
-        """The event that holds the usage and no piece."""
+        """Return the event that holds the usage and no piece."""
         ...
 
     def whole(self, pieces: Sequence[Piece], usage: UsageReport) -> BaseModel:
-        """Everything at once, from one joined piece a text."""
+        """Return the whole answer. `pieces` has one joined piece for each text."""
         ...
 
 
 async def respond(request: Request, draw: Draw, worker: Worker, orders: Sequence[Order], answer: Answer) -> Response:
-    """Tell what was ordered, and answer as the request asked: with a stream, or when all is told."""
+    """Generate the ordered texts. The answer is a stream, or one body after the last token, as the request asks."""
     if draw.stream_options is not None and not draw.stream:
         raise Refused("stream_options is for streams", 'add "stream": true, or leave it out', param="stream_options")
     usage = Usage()
-    pieces = tell(worker, orders, usage, client(request))
+    pieces = generate(worker, orders, usage, client(request))
     if draw.stream:
         first = await unless_left(request, anext(pieces))
         wanted = draw.stream_options is not None and draw.stream_options.include_usage is True
         return EventStream(first, pieces, answer, usage if wanted else None)
-    told = await unless_left(request, _all(pieces, orders))
-    return Response(answer.whole(told, report(usage)).model_dump_json(), media_type="application/json")
+    answers = await unless_left(request, _all(pieces, orders))
+    return Response(answer.whole(answers, report(usage)).model_dump_json(), media_type="application/json")
 
 
 async def _all(pieces: Pieces, orders: Sequence[Order]) -> list[Piece]:
-    told = [Piece()] * len(orders)
+    answers = [Piece()] * len(orders)
     async with aclosing(pieces):
         async for index, piece in pieces:
-            told[index] = told[index].joined(piece, orders[index].forwards)
-    return told
+            answers[index] = answers[index].joined(piece, orders[index].forwards)
+    return answers
 
 
 def client(request: Request) -> str:
-    """Who shares slots and queue with other clients: an address (uvicorn takes that of X-Forwarded-For from a proxy on
-    this machine)."""
+    """Return the client's address, by which slots and queue are shared. For a proxy on this machine, uvicorn takes the
+    address in X-Forwarded-For."""
     return client_of(request.client.host) if request.client else ""
 
 
 def identifier(kind: str) -> str:
-    """A fresh id of an answer, such as cmpl-0123abcd."""
+    """Return a new id of an answer, such as cmpl-0123abcd."""
     return f"{kind}-{secrets.token_hex(12)}"
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events, one a chunk, then [DONE]. `pieces` are closed, which frees their slots, when the last event
-    is sent or the client is gone."""
+    """Server-sent events, one a chunk, then [DONE]. `pieces` are closed when the last event is sent or the client has
+    left; this frees their slots."""
 
     def __init__(self, first: tuple[int, Piece], pieces: Pieces, answer: Answer, usage: Usage | None):
         super().__init__(self._events(first, answer, usage), media_type="text/event-stream")

@@ -46,14 +46,14 @@ def create_app(
     body_bytes: int = BODY_BYTES,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
-    """An ASGI application that serves `models`.
+    """Return an ASGI application that serves `models`.
 
-    slots       texts that each model tells side by side
-    queue       further texts that may wait for each model; beyond them requests get 429
-    api_key     what requests must bear; None: nothing
-    hosts       names that the Host header may give; None: any
-    body_bytes  the largest request; beyond it requests get 413
-    body_seconds  the longest that a request's body may take to come; beyond it requests get 408
+    slots       texts that each model generates at once
+    queue       further texts that may wait for each model; a request beyond them gets 429
+    api_key     the key that requests must carry; None: no key
+    hosts       names that the Host header may hold; None: any name
+    body_bytes  the most bytes of a request; a larger request gets 413
+    body_seconds  the most seconds in which a request's body may arrive; a slower request gets 408
     """
     service = Service(models, slots, queue)
     meters = Meters(service)
@@ -151,7 +151,7 @@ def _tokenizing(service: Service) -> APIRouter:
 
 
 def _page() -> APIRouter:
-    """The page: the files in page/, read once, each at an address of its own."""
+    """Add the page's routes. The files in page/ are read once, and each has its own address."""
     routes = APIRouter(include_in_schema=False)
     headers = {
         "Content-Security-Policy": POLICY,

@@ -1,4 +1,4 @@
-"""/v1/chat/completions: the assistant's next message, for models that were trained to chat."""
+"""/v1/chat/completions: the assistant's next message, from models that were trained to chat."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from lilliput.server.schemas import (
 )
 from lilliput.server.served import Served
 from lilliput.server.service import Service
-from lilliput.server.telling import Order, Piece, Said
+from lilliput.server.text_stream import Order, Piece, TextToken
 
 
 def router(service: Service) -> APIRouter:
-    """The route, for the models of `service`."""
+    """Return the route for the models of `service`."""
     routes = APIRouter()
 
     @routes.post(
@@ -52,7 +52,7 @@ def router(service: Service) -> APIRouter:
 
 
 def make_orders(served: Served, body: ChatRequest) -> list[Order]:
-    """`n` orders for the conversation. Raises LilliputError for what cannot be done."""
+    """Return `n` orders for the conversation. Raises LilliputError for a request that cannot be answered."""
     if served.chat is None:
         message = f"'{served.name}' was not trained to chat: there is no chat template in its tokenizer's folder"
         raise Refused(message, "use /v1/completions", param="model")
@@ -85,7 +85,7 @@ def make_orders(served: Served, body: ChatRequest) -> list[Order]:
 
 
 def _plain(message: Message) -> dict[str, str]:
-    """A message as templates expect it: content as one text, and the newer name of the system's role as the older."""
+    """Return a message as templates expect it: the content as one text, and the role 'developer' as 'system'."""
     content = message.content
     text = content if isinstance(content, str) else "".join(part.text for part in content)
     return {"role": "system" if message.role == "developer" else message.role, "content": text}
@@ -93,7 +93,7 @@ def _plain(message: Message) -> dict[str, str]:
 
 @dataclass
 class _Answer:
-    """Pieces in the words of OpenAI's chats."""
+    """Formats pieces as OpenAI's chats."""
 
     served: Served
     body: ChatRequest
@@ -107,7 +107,7 @@ class _Answer:
         delta = ChatDelta(
             index=index,
             delta=ChatMessage(role=role, content=piece.text),
-            logprobs=self._logprobs(piece.said),
+            logprobs=self._logprobs(piece.tokens),
             finish_reason=answers.finish_reason(piece),
         )
         return ChatChunk(id=self.id, created=self.created, model=self.served.name, choices=[delta])
@@ -120,18 +120,18 @@ class _Answer:
             ChatChoice(
                 index=index,
                 message=ChatMessage(role="assistant", content=piece.text),
-                logprobs=self._logprobs(piece.said),
+                logprobs=self._logprobs(piece.tokens),
                 finish_reason=answers.finish_reason(piece),
             )
             for index, piece in enumerate(pieces)
         ]
         return ChatCompletion(id=self.id, created=self.created, model=self.served.name, choices=choices, usage=usage)
 
-    def _logprobs(self, said: Sequence[Said]) -> ChatLogprobs | None:
+    def _logprobs(self, shown: Sequence[TextToken]) -> ChatLogprobs | None:
         if not self.body.logprobs:
             return None
         content = []
-        for token in (one.token for one in said):
+        for token in (one.token for one in shown):
             assert token.id is not None
             own = self._top(token.id, token.log_probability)
             top = [self._top(number, score) for number, score in token.alternatives]

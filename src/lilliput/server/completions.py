@@ -1,4 +1,4 @@
-"""/v1/completions: text that goes on from a prompt, or that leads to an ending."""
+"""/v1/completions: text that continues a prompt, or that leads to an ending."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lilliput.server.errors import Refused, about
 from lilliput.server.schemas import Choice, Completion, CompletionRequest, Logprobs, TopToken, UsageReport
 from lilliput.server.served import Served
 from lilliput.server.service import Service
-from lilliput.server.telling import Order, Piece, Said
+from lilliput.server.text_stream import Order, Piece, TextToken
 
 DEFAULT_TOKENS = 16  # OpenAI's
 
 
 def router(service: Service) -> APIRouter:
-    """The route, for the models of `service`."""
+    """Return the route for the models of `service`."""
     routes = APIRouter()
 
     @routes.post(
@@ -44,13 +44,13 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-# ---------------------------------------------------------------------------- what is asked for
+# ---------------------------------------------------------------------------- the request
 
 
 @dataclass(frozen=True)
 class _Prompt:
-    """A prompt as ids. The last `given` of them stand for text, what is before them is a mark; the text is an opening
-    or an ending, where it is known."""
+    """A prompt as ids. The last `given` ids stand for text, and a mark may stand before them. The text, where it is
+    known, is an opening or an ending."""
 
     ids: list[int]
     given: int
@@ -60,7 +60,8 @@ class _Prompt:
 
 
 def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
-    """`n` orders for each prompt, in OpenAI's order. Raises LilliputError for what cannot be done."""
+    """Return `n` orders for each prompt, in OpenAI's order. Raises LilliputError for a request that cannot be
+    answered."""
     forced = body.forced_token_ids or []
     _check_ids(served, forced, "forced_token_ids", param="forced_token_ids")
     limit = answers.constraint(body, served)
@@ -112,7 +113,7 @@ def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
 
 
 def _several(prompt: Any) -> list[Any]:
-    """The prompts, each a text or a list of ids, of a field that may hold one or several."""
+    """Return the prompts of a field that may hold one prompt or several. Each is a text or a list of ids."""
     if isinstance(prompt, list) and not isinstance(prompt[0], int):
         return prompt
     return ["" if prompt is None else prompt]
@@ -144,12 +145,12 @@ def _check_ids(served: Served, ids: Sequence[int], where: str, param: str) -> No
         raise Refused(f"{where} holds the id {max(ids)}; '{served.name}' knows 0 to {size - 1}", param=param)
 
 
-# ---------------------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------------------- the answer
 
 
 @dataclass
 class _Answer:
-    """Pieces in the words of OpenAI's completions."""
+    """Formats pieces as OpenAI's completions."""
 
     served: Served
     body: CompletionRequest
@@ -173,22 +174,22 @@ class _Answer:
     def _choice(self, index: int, piece: Piece) -> Choice:
         choice = Choice(index=index, text=piece.text, finish_reason=answers.finish_reason(piece))
         if self.body.logprobs is not None:
-            choice.logprobs = self._logprobs(piece.said)
+            choice.logprobs = self._logprobs(piece.tokens)
         if self.body.return_token_ids:
-            choice.token_ids = [said.token.id for said in piece.said if said.token.id is not None]
+            choice.token_ids = [shown.token.id for shown in piece.tokens if shown.token.id is not None]
             if index not in self.begun:
                 request = self.orders[index].request
                 choice.prompt_token_ids = list(request.prompt[: len(request.prompt) - self.orders[index].echoed])
         self.begun.add(index)
         return choice
 
-    def _logprobs(self, said: Sequence[Said]) -> Logprobs:
-        tokens = [one.token for one in said]
+    def _logprobs(self, shown: Sequence[TextToken]) -> Logprobs:
+        tokens = [one.token for one in shown]
         logprobs = Logprobs(
             tokens=[self.served.spell(token.id) for token in tokens if token.id is not None],
             token_logprobs=[None if math.isnan(token.log_probability) else token.log_probability for token in tokens],
             top_logprobs=[None if math.isnan(token.log_probability) else self._likeliest(token) for token in tokens],
-            text_offset=[one.offset for one in said],
+            text_offset=[one.offset for one in shown],
         )
         if self.body.return_token_ids:
             logprobs.top_tokens = [
@@ -201,7 +202,8 @@ class _Answer:
         return logprobs
 
     def _likeliest(self, token: Token) -> dict[str, float]:
-        """The likeliest tokens and the one that was said. Of two that are spelled alike the likelier one counts."""
+        """Return the log-probabilities of the likeliest tokens and of the generated token. Of two tokens with one
+        spelling, the likelier token counts."""
         found: dict[str, float] = {}
         for number, score in (*token.alternatives, (token.id, token.log_probability)):
             if number is not None:

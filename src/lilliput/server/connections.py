@@ -1,7 +1,7 @@
-"""Connections: how many there may be, for one client and in all, and for how long one may keep the server waiting.
+"""Bounds on connections: their number, for one client and in all, and the time that a client may keep the server idle.
 
-A connection costs a descriptor before any key is asked for. Beyond the bounds the connection that has been idle longest
-makes room; where none is idle, the new one is answered 503 and closed, except that /health is answered as ever.
+A connection costs a descriptor before the server asks for a key. Beyond the bounds, the connection that has been idle
+longest is closed. Where no connection is idle, the new connection gets 503 and is closed, but /health is answered.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ QUIET_SECONDS = 60.0
 @dataclass(frozen=True)
 class Limits:
     """connections       connections at once
-    of_one_client     of them, those from one address
-    refusals          further ones that may wait for their 503; beyond them a connection is closed without a word
+    of_one_client     connections at once from one address
+    refusals          further connections that may wait for their 503; beyond them a connection is closed unanswered
     head_seconds, stalled_seconds  as HEAD_SECONDS and STALLED_SECONDS"""
 
     connections: int = CONNECTIONS
@@ -56,14 +56,15 @@ class Limits:
 
     @classmethod
     def here(cls) -> Limits:
-        """As many as this process has descriptors for, and CONNECTIONS at most; an address may have three quarters."""
+        """Return limits for the descriptors that this process has, CONNECTIONS at most. An address may have three
+        quarters."""
         room = _descriptors_left()
         count = max(8, min(CONNECTIONS, room - SPARE_DESCRIPTORS))
         return cls(count, max(1, count * 3 // 4))
 
 
 def raise_descriptors() -> None:
-    """Raise the soft limit of open files as far as is needed and allowed: 256 (macOS) or 1024 are too few."""
+    """Raise the soft limit of open files as far as needed and allowed: 256 (macOS) or 1024 are too few."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -85,7 +86,7 @@ def _descriptors_left() -> int:
 
 
 def client_of(address: str) -> str:
-    """Who counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that name a network."""
+    """Return the name of a client: an IPv4 address, or the 64 bits of an IPv6 address that name a network."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -96,7 +97,7 @@ def client_of(address: str) -> str:
 
 
 class Quiet:
-    """Warnings, each of a kind once in QUIET_SECONDS, with the number of those that were left out."""
+    """Logs each kind of warning once in QUIET_SECONDS, with the number of warnings that were left out."""
 
     def __init__(self, clock: Callable[[], float]):
         self._clock = clock
@@ -114,7 +115,7 @@ class Quiet:
 
 
 class QuietLogger(logging.LoggerAdapter[logging.Logger]):
-    """uvicorn's logger of a connection, whose warnings (of what is no HTTP) any client can cause at will."""
+    """uvicorn's logger of a connection. Any client can cause its warnings at will, by bytes that are not HTTP."""
 
     def __init__(self, logger: logging.Logger, quiet: Quiet):
         super().__init__(logger, {})
@@ -135,7 +136,8 @@ class Connections:
         self._of_client: Counter[str] = Counter()
 
     def admit(self, new: Connection) -> bool:
-        """Take `new` in, at the cost of an idle one where there is no room. False: it has to be refused."""
+        """Add `new`, and close an idle connection where there is no room. Returns False where `new` has to be
+        refused."""
         limits, now = self.limits, self.loop.time()
         theirs = self._of_client[new.peer]
         if theirs >= limits.of_one_client:
@@ -150,7 +152,7 @@ class Connections:
             if not idle:
                 self.quiet.warn(full, f"connections are refused: there are {what}, and every one of them is in use")
                 return False
-            # Whoever holds most of them gives one up: the one that has been idle longest.
+            # The client with the most connections loses one: the connection that has been idle longest.
             longest = max(idle, key=lambda one: (self._of_client[one.peer], now - one.waits_since))
             self.quiet.warn(f"{full} idle", f"idle connections are closed to make room: there are {what}")
             self.forget(longest)
@@ -160,14 +162,14 @@ class Connections:
         return True
 
     def refuse(self, new: Connection) -> None:
-        """Let `new` have its 503, or close it where too many wait for theirs."""
+        """Answer `new` with 503, or close it where too many connections wait for their 503."""
         if len(self._refused) >= self.limits.refusals:
             new.transport.abort()
             return
         self._refused.add(new)
 
     def forget(self, gone: Connection) -> None:
-        """The connection is closed, or about to be."""
+        """Forget a connection that is closed or about to be closed."""
         self._refused.discard(gone)
         if gone in self._admitted:
             del self._admitted[gone]
@@ -184,7 +186,7 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn's that is counted, and knows since when its client keeps the server waiting."""
+    """uvicorn's connection, counted, with the time since which its client keeps the server waiting."""
 
     peer = ""
     waits_since = 0.0
@@ -230,8 +232,9 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def overdue(self, now: float) -> bool:
-        """Whether the client has kept the server waiting for too long: with a head, by taking nothing of an answer, or
-        by not closing after us. Between requests uvicorn's own time-out counts."""
+        """Whether the client has kept the server waiting for too long. The server waits for a request's head, for the
+        client to read an answer, and for the client to close after the server has. Between requests uvicorn's own
+        time-out counts."""
         limits = self.counted.limits
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
@@ -242,7 +245,8 @@ class Connection(H11Protocol):
 
 
 def _refusing(app: ASGIApp) -> ASGIApp:
-    """An application that answers /health as `app` does and everything else with 503, and closes the connection."""
+    """Return an application that answers /health as `app` does and every other request with 503, and closes the
+    connection."""
     refusal = answer(503, "the server has as many connections as it can hold. ask again later", "too_many_connections")
     refusal.headers["Retry-After"] = "1"
 
@@ -258,8 +262,8 @@ def _refusing(app: ASGIApp) -> ASGIApp:
 
 
 def report_once(connections: Connections) -> Callable[[asyncio.AbstractEventLoop, Mapping[str, Any]], None]:
-    """A handler of the event loop's exceptions that reports a want of descriptors once a minute: asyncio does so two
-    thousand times a second, each time with a traceback."""
+    """Return a handler of the event loop's exceptions that reports a lack of descriptors once a minute. asyncio itself
+    reports it two thousand times a second, each time with a traceback."""
 
     def handle(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         if "out of system resource" in context.get("message", ""):

@@ -1,4 +1,4 @@
-"""Errors as answers: every one has OpenAI's shape, says what happened with the numbers, and what to do."""
+"""Errors as answers in OpenAI's shape. Each gives what happened, with the numbers, and what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RETRY_SECONDS = 1
 
 
 class Busy(LilliputError):
-    """All slots are taken and the queue is full; the same request may be served later."""
+    """All slots are taken and the queue is full. The same request may be served later."""
 
 
 class Stopping(LilliputError):
@@ -35,11 +35,11 @@ class Stopping(LilliputError):
 
 
 class UnknownModel(LilliputError):
-    """A name that is none of the served models'."""
+    """A name that no served model has."""
 
 
 class Refused(ConfigError):
-    """A request that cannot be done; `param` is the field that is in the way."""
+    """A request that cannot be answered; `param` is the field that prevents it."""
 
     def __init__(self, message: str, hint: str | None = None, *, param: str):
         super().__init__(message, hint)
@@ -48,7 +48,7 @@ class Refused(ConfigError):
 
 @contextmanager
 def about(param: str) -> Iterator[None]:
-    """What is refused inside is refused because of the request's field `param`, where nothing nearer names another."""
+    """Give errors of the block the request's field `param`, unless an inner block named another field."""
     try:
         yield
     except LilliputError as error:
@@ -58,14 +58,14 @@ def about(param: str) -> Iterator[None]:
 
 
 class AsciiJSON(JSONResponse):
-    """JSON in ASCII alone: what a request spelled wrong may be half a character, which has no UTF-8 form."""
+    """JSON in ASCII alone. Text quoted from a request may hold half a character, which has no UTF-8 form."""
 
     def render(self, content: object) -> bytes:
         return json.dumps(content, ensure_ascii=True, allow_nan=False).encode()
 
 
 def problem(status: int, message: str, code: str | None = None, param: str | None = None) -> ErrorBody:
-    """The error object of a status; `param` is the field that it is about."""
+    """Return the error object of a status; `param` is the field that caused the error."""
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return ErrorBody(error=Problem.model_validate({"message": message, "type": kind, "param": param, "code": code}))
 
@@ -77,14 +77,14 @@ def answer(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsciiJSON:
-    """An error as a response."""
+    """Return an error as a response."""
     return AsciiJSON(problem(status, message, code, param).model_dump(), status, dict(headers or {}))
 
 
 def explain(error: Exception) -> tuple[int, str, str | None, str | None]:
-    """(status, message, code, param) of an error that our own code raised."""
+    """Return (status, message, code, param) of an error that Lilliput raised."""
     if not isinstance(error, LilliputError):
-        return 500, "the server failed; its log says how", None, None
+        return 500, "the server failed; its log has the reason", None, None
     message = ". ".join(filter(None, (error.message, error.hint)))
     if isinstance(error, Busy):
         return 429, message, "queue_full", None
@@ -122,7 +122,7 @@ def install(app: FastAPI) -> None:
 
 
 def _what_is_wrong(request: Request, error: RequestValidationError) -> str:
-    """The error in our own words, with the nearest known name for an unknown one."""
+    """Return the error in our words, with the nearest known name for an unknown name."""
     if isinstance(error.body, dict):
         kind = get_type_hints(request.scope["route"].endpoint).get("body")
         if isinstance(kind, type) and issubclass(kind, Config):
@@ -135,8 +135,8 @@ def _what_is_wrong(request: Request, error: RequestValidationError) -> str:
 
 
 def _where(error: RequestValidationError) -> str | None:
-    """The first field that is wrong, as OpenAI spells it: `messages[0].role`; None where no field is. Of a field that
-    may have several types, the place that lies deepest: that type was meant."""
+    """Return the first wrong field as OpenAI spells it, such as `messages[0].role`; None where no field is wrong. Of a
+    field that may have several types, the deepest place counts, because that type was meant."""
     problems = error.errors()
     same = [one for one in problems if one["loc"][1:2] == problems[0]["loc"][1:2]]
     path = max((_path(one, error.body) for one in same), key=len)
@@ -144,7 +144,7 @@ def _where(error: RequestValidationError) -> str | None:
 
 
 def _path(problem: Any, value: Any) -> list[str | int]:
-    """A problem's place in the request, without the names of types that were tried."""
+    """Return a problem's place in the request, without the names of types that were tried."""
     path: list[str | int] = []
     for part in problem["loc"][1:]:  # after 'body'
         if isinstance(value, list) and isinstance(part, int) and part < len(value):

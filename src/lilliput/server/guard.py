@@ -1,5 +1,5 @@
-"""Guard: what a request must pass before it is read: its Host, its key, its size, and how long it takes to come. It
-counts and times them as well, and ends them when the server ends."""
+"""Guard: checks a request before it is read: its Host, its key, its size, and the time in which it arrives. The Guard
+also counts and times requests, and ends them when the server ends."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from lilliput.server.meters import Meters
 
 OPEN_PATHS = re.compile(r"/|/health|/page/[a-z]+\.(css|js)")
-"""What is answered without a key: the page asks for it, and who keeps the server running need not have it."""
+"""Paths that need no key. The page asks its user for the key, and a monitor of the server need not have it."""
 
 BODY_SECONDS = 60.0
-"""4 MiB come in that time over a line of half a megabit a second."""
+"""Long enough for 4 MiB over a line of half a megabit a second."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """hosts       names that the Host header may give (without the port), or None for any: a page elsewhere whose name
-                was rebound to this machine gives its own name
-    api_key     the key that requests bear, or None
-    body_bytes  the largest request
-    body_seconds  the longest that a request's body may take to come"""
+    """hosts       names that the Host header may hold (without the port), or None for any name. A foreign page whose
+                name was rebound to this machine sends its own name
+    api_key     the key that requests carry, or None
+    body_bytes  the most bytes of a request
+    body_seconds  the most seconds in which a request's body may arrive"""
 
     hosts: frozenset[str] | None
     api_key: str | None
@@ -42,14 +42,14 @@ class Rules:
 
 
 class Calls:
-    """The requests that are under way, so that they can be ended with an answer when the server ends."""
+    """The requests under way. When the server ends, it can end them with an answer."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[object]] = set()
         self.ended = False
 
     def end(self) -> None:
-        """Cancel all of them; the Guard answers those that have no answer yet."""
+        """Cancel all requests. The Guard answers the requests that have no answer yet."""
         self.ended = True
         for task in self.tasks:
             task.cancel()
@@ -87,7 +87,7 @@ class Guard:
                 await stopping(scope, receive, watched)
         finally:
             self.calls.tasks.discard(task)
-            # The route's own path, never what a client made up: it becomes a label.
+            # The route's own path, never a path that a client made up, because it becomes a label.
             path = getattr(scope.get("route"), "path", "other")
             self.meters.request(path, status or 500, time.monotonic() - began)
 
@@ -109,13 +109,13 @@ class Guard:
         return None
 
     def _counted(self, receive: Receive) -> Receive:
-        """`receive`, which fails once a body that did not say its size has grown too large, or takes too long."""
+        """Return a `receive` that fails once a body without a stated size has grown too large, or takes too long."""
         total, whole = 0, False
         deadline = time.monotonic() + self.rules.body_seconds
 
         async def counted() -> Message:
             nonlocal total, whole
-            if whole:  # what comes now is that the client leaves
+            if whole:  # the next message is that the client has left
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
@@ -135,6 +135,6 @@ class Guard:
 
 
 def _without_port(host: str) -> str:
-    """`localhost` of `localhost:8000`, `[::1]` of `[::1]:8000`."""
+    """Return `localhost` of `localhost:8000`, `[::1]` of `[::1]:8000`."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdecimal() else host).lower()

@@ -1,4 +1,4 @@
-"""Meters: what the server counts, in Prometheus' text format."""
+"""Meters: the server's counts, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Meters:
         self._seconds.labels(path).observe(seconds)
 
     def text(self) -> bytes:
-        """All of it, as /metrics gives it."""
+        """Return all counts as the text of /metrics."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The engines' own figures, as they are when asked for."""
+        """Yield the engines' own figures at the time of the request."""
         tokens = CounterMetricFamily("lilliput_tokens", "Tokens of answered requests.", labels=["model", "kind"])
         texts = GaugeMetricFamily("lilliput_texts", "Texts that run or wait.", labels=["model", "state"])
         slots = GaugeMetricFamily("lilliput_slots", "Texts that can run at once.", labels=["model"])

@@ -1,6 +1,6 @@
-"""Fields of OpenAI's that this server lacks: at the value that changes nothing they are taken, at any other refused.
+"""OpenAI's fields that this server lacks. The value that changes nothing is accepted, and any other value is refused.
 
-Clients and frameworks send them with every request. null stands for leaving a field out.
+Clients and frameworks send these fields with every request. null means that a field is left out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ EmptyObject = Annotated[dict[str, Any], Field(max_length=0)]
 
 
 class Body(Config):
-    """A request's JSON: no unknown field, and no value that has to be turned into another type."""
+    """A request's JSON, without unknown fields and without values that must be converted to another type."""
 
     model_config = ConfigDict(strict=True)
 
 
 class Neutral(Body):
-    """What requests of both routes may hold."""
+    """Fields that requests of both routes may hold."""
 
     user: str | None = Field(default=None, description="taken and not used")
     frequency_penalty: Zero | None = Field(default=None, description="not supported: 0 only")
@@ -40,7 +40,7 @@ class Neutral(Body):
 
 
 class NeutralChat(Neutral):
-    """What chats may hold besides: there are no tools, no sound and no hidden reasoning."""
+    """Further fields that chats may hold. There are no tools, no sound and no hidden reasoning."""
 
     tools: Empty | None = Field(default=None, description="not supported: empty only")
     tool_choice: Literal["none", "auto"] | None = Field(default=None, description="there are no tools")
@@ -56,7 +56,7 @@ class NeutralChat(Neutral):
 
 
 class NeutralMessage(Body):
-    """What an answer's message holds in OpenAI's API, so that it can be sent back as it came."""
+    """Fields of an answer's message in OpenAI's API, accepted so that a client can send the message back unchanged."""
 
     name: None = Field(default=None, description="not supported")
     refusal: None = None

@@ -1,7 +1,7 @@
-"""Files of a run as a server reads them: regular ones alone, a bounded part, and nothing that is wrong in them raises.
+"""Files of a run as a server reads them: regular files alone, and a bounded part. A damaged file raises no exception.
 
-A folder of runs holds what other programs, a full disk or a hostile hand left there. Reading it neither waits (a FIFO),
-nor fills the memory (a huge file), nor ends for all runs because of one line.
+A folder of runs may hold files that other programs, a full disk or an attacker left there. Reading it neither waits (a
+FIFO), nor fills the memory (a huge file), nor fails for all runs because of one line.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Records = Sequence[Mapping[str, Any]]
 
 
 class Unread(Exception):
-    """A run that is there and cannot be read; the message is the reason."""
+    """A run that exists and cannot be read; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run with its metrics, and the time of the last of them in seconds since 1970."""
+    """A run with its metrics, and the time of the last metrics in seconds since 1970."""
 
     run: RunFolder
     records: Records
@@ -47,8 +47,8 @@ class RunFiles:
 
 
 def read_run(path: Path) -> RunFiles | None:
-    """The run in the folder `path`; None where there are no metrics (yet). Raises Unread where the file of metrics is
-    no regular file, cannot be opened, or holds not one whole line."""
+    """Return the run in the folder `path`; None where there are no metrics (yet). Raises Unread where the file of
+    metrics is no regular file, cannot be opened, or holds no whole line."""
     run = RunFolder(path)
     try:
         data, written = _read(run.metrics, METRICS_BYTES)
@@ -63,7 +63,7 @@ def read_run(path: Path) -> RunFiles | None:
 
 
 def read_samples(run: RunFolder) -> Section | None:
-    """The newest samples of a run; None where there are none that can be read."""
+    """Return the newest samples of a run; None where no samples can be read."""
     try:
         data, _ = _read(run.samples, SAMPLES_BYTES)
         sections = parse_samples(data.decode("utf-8", errors="replace"))
@@ -73,7 +73,7 @@ def read_samples(run: RunFolder) -> Section | None:
 
 
 def read_budget(run: RunFolder) -> Mapping[str, Any]:
-    """The section `train` of a run's recipe; empty where it cannot be read."""
+    """Return the section `train` of a run's recipe; empty where it cannot be read."""
     try:
         data, _ = _read(run.recipe, RECIPE_BYTES)
         text = data.decode("utf-8")
@@ -84,8 +84,8 @@ def read_budget(run: RunFolder) -> Mapping[str, Any]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether YAML is as flat as a recipe that we wrote, and without aliases: a few of them can stand for more values
-    than a computer holds, and the time for brackets within brackets grows with the square of their number."""
+    """Whether YAML is as flat as a recipe that Lilliput wrote, and without aliases. A few aliases can stand for more
+    values than memory holds, and the time for nested brackets grows with the square of their number."""
     depth = 0
     for token in yaml.scan(text, yaml.SafeLoader):
         if isinstance(token, yaml.AliasToken):
@@ -97,8 +97,8 @@ def _is_plain(text: str) -> bool:
 
 
 def _read(path: Path, limit: int) -> tuple[bytes, float]:
-    """The last `limit` bytes of a regular file (from the beginning of a line, where that is not all), and when it was
-    written last. Raises OSError."""
+    """Return the last `limit` bytes of a regular file, and the time when it was last written. A part of a file begins
+    at the beginning of a line. Raises OSError."""
     # Without O_NONBLOCK the opening of a FIFO waits for a writer; Windows has neither.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:

@@ -1,4 +1,4 @@
-"""Server: uvicorn, with bounded connections; it ends what is under way before it waits for connections to close."""
+"""Server: uvicorn with bounded connections. It ends requests under way before it waits for connections to close."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lilliput.server.connections import Connection, Connections, Limits, report_
 
 GRACE_SECONDS = 2
 STUCK_SECONDS = 1.0
-"""What is still under way this long after every text has been ended waits for a client, and is ended as well."""
+"""A request still under way this long after every text has ended waits for its client, and is ended as well."""
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep an idle connection (httpx, so OpenAI's: 5 s): who closes first is who knows of it, and a
-request on a connection that the server is closing fails."""
+"""Longer than clients keep an idle connection (httpx, and so OpenAI's client: 5 s). A request on a connection that the
+server is closing fails, so the client should close first."""
 
 AT_ONCE = 32
-"""Connections that asyncio takes at once, before any of them is counted: fewer than there are spare descriptors."""
+"""Connections that asyncio accepts at once, before any of them is counted. There are more spare descriptors."""
 
 BACKLOG = 2048
-"""Connections that the system lets wait to be taken."""
+"""Connections that the system keeps waiting to be accepted."""
 
 
 class Server(uvicorn.Server):
-    """Runs an application of `create_app`; `limits` are by default what this process has descriptors for."""
+    """Runs an application of `create_app`. The default `limits` suit the descriptors that this process has."""
 
     def __init__(self, app: FastAPI, limits: Limits | None = None):
         super().__init__(
@@ -69,8 +69,8 @@ class Server(uvicorn.Server):
             ending.cancel()
 
     async def _end_stuck(self) -> None:
-        """End the requests that do not end by themselves: those that are not answered yet with 503, and those whose
-        client takes nothing of the answer by closing their connection."""
+        """End the requests that do not end by themselves. A request without an answer yet gets 503. Where the client
+        does not read its answer, the connection is closed."""
         await asyncio.sleep(STUCK_SECONDS)
         self._calls.end()
         await asyncio.sleep(STUCK_SECONDS / 4)

@@ -1,4 +1,4 @@
-"""/runs: runs in training as they stand on disk, for the page's live view."""
+"""/runs: runs in training as their files on disk show them, for the page's live view."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, re
 
 State = Literal["running", "finished", "stopped"]
 POINTS = 240
-"""Points of a curve that are sent at most: more than a small chart shows."""
+"""Most points of a curve that are sent: more than a small chart shows."""
 
 QUIET_SECONDS = 60.0
-"""A run that wrote nothing for this long, and for several times its usual interval, is taken for stopped."""
+"""A run that wrote nothing for this long, and for several times its usual interval, counts as stopped."""
 
 
 class RunLine(BaseModel):
-    """A run in the list; `seconds` it has trained, `updated` seconds ago it last wrote."""
+    """A run in the list. It has trained for `seconds`, and last wrote `updated` seconds ago."""
 
     name: str
     state: State
@@ -39,7 +39,7 @@ class RunLine(BaseModel):
 
 
 class Told(BaseModel):
-    """A sample: what leads to the prompt (a model told backwards), the prompt, and what follows it."""
+    """A sample: the text before the prompt (of a model that reads backwards), the prompt, and the text after it."""
 
     before: str
     prompt: str
@@ -47,8 +47,8 @@ class Told(BaseModel):
 
 
 class RunView(RunLine):
-    """All that the live view shows. Curves are (step, bits per byte); `eta` is seconds left, null where it cannot be
-    known (a run bounded by epochs)."""
+    """The live view's data. Curves are (step, bits per byte). `eta` is seconds left, null where they cannot be known (a
+    run bounded by epochs)."""
 
     fraction: float | None
     eta: float | None
@@ -61,7 +61,7 @@ class RunView(RunLine):
 
 
 class UnreadRun(BaseModel):
-    """A folder that looks like a run's and cannot be read."""
+    """A folder that looks like a run and cannot be read."""
 
     name: str
     reason: str
@@ -73,7 +73,7 @@ class RunList(BaseModel):
 
 
 def router(folder: Path) -> APIRouter:
-    """The routes, for the runs in `folder`; which need not exist."""
+    """Return the routes for the runs in `folder`, which need not exist."""
     routes = APIRouter()
 
     @routes.get("/runs")
@@ -102,7 +102,7 @@ def router(folder: Path) -> APIRouter:
 
 
 def _listed(folder: Path) -> dict[str, Path]:
-    """The folders in `folder`, by the names under which they are shown."""
+    """Return the folders in `folder`, by the names under which they are shown."""
     try:
         with os.scandir(folder) as entries:
             return {_shown(entry.name): Path(entry.path) for entry in entries if entry.is_dir()}
@@ -111,7 +111,7 @@ def _listed(folder: Path) -> dict[str, Path]:
 
 
 def _shown(name: str) -> str:
-    """A folder's name as text that can be sent: its bytes may be no UTF-8."""
+    """Return a folder's name as text that can be sent. The name's bytes may be no UTF-8."""
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
@@ -158,8 +158,8 @@ def _view(found: RunFiles) -> RunView:
 
 
 def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
-    """Share of the budget that is used, by the bounds of the recipe that metrics can be held against; None where the
-    recipe is not there yet or is damaged, and the curve is shown without an ETA."""
+    """Return the used share of the budget, by the recipe's bounds that metrics can be compared with. None where the
+    recipe does not exist yet or is damaged; the curve is then shown without an ETA."""
     budget = read_budget(run)
     used = [
         done / bound
@@ -172,7 +172,7 @@ def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:
 
 
 def _number(record: Mapping[str, Any], key: str) -> float | None:
-    """A finite number, else None."""
+    """Return a finite number, else None."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -189,7 +189,7 @@ def _curve(records: Records, key: str) -> list[tuple[float, float]]:
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most POINTS of the points, evenly taken, the last one always among them."""
+    """Return at most POINTS of the points, evenly spaced, always with the last point."""
     if len(points) <= POINTS:
         return points
     return [points[round(i * (len(points) - 1) / (POINTS - 1))] for i in range(POINTS)]

@@ -1,4 +1,4 @@
-"""What requests and answers hold: OpenAI's names and meanings, and a few of our own, said where they are."""
+"""Schemas of requests and answers, with OpenAI's names and meanings. Lilliput's own fields are marked "our own"."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ResponseFormat(Body):
 
 
 class Draw(Neutral):
-    """What requests for text have in common. null stands for the default."""
+    """Fields that all requests for text have. null stands for the default."""
 
     model: str | None = Field(default=None, description="a name from /v1/models; the first one if left out")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="default 1; 0 is greedy")
@@ -43,13 +43,13 @@ class Draw(Neutral):
         default=None, description="default 1 (our own)"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        default=None, description="the same seed tells the same text; drawn anew if left out"
+        default=None, description="the same seed generates the same text; drawn anew if left out"
     )
     stop: Text | Annotated[list[Text], Field(max_length=16)] | None = Field(
         default=None, description="the text ends before the first of these"
     )
     n: Annotated[int, Field(ge=1, le=128)] | None = Field(default=None, description="default 1: texts of each prompt")
-    stream: bool | None = Field(default=None, description="send server-sent events as the text is told")
+    stream: bool | None = Field(default=None, description="send server-sent events as the text is generated")
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = Field(
         default=None, description="JSON always, of a schema if given; in /v1/completions our own"
@@ -68,14 +68,14 @@ class CompletionRequest(Draw):
         "it, in reading order, and a chunk of a stream goes in front of those before it",
     )
     max_tokens: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="default 16; 0, with echo or forced_token_ids, scores what is given"
+        default=None, description="default 16; 0, with echo or forced_token_ids, scores the given text"
     )
     echo: bool | None = Field(default=None, description="the prompt is part of the text")
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         default=None, description="report each token's log-probability and this many likeliest tokens"
     )
     forced_token_ids: Ids | None = Field(
-        default=None, description="ids that the answer begins with, as if the model had said them (our own)"
+        default=None, description="ids that the answer begins with, as if the model had generated them (our own)"
     )
     return_token_ids: bool | None = Field(default=None, description="report ids beside texts (vLLM's)")
     suffix: Literal[""] | None = Field(default=None, description="not supported: empty only")
@@ -105,7 +105,7 @@ class ChatRequest(Draw, NeutralChat):
 
 
 class TokenizeRequest(Body):
-    """`/tokenize`, in vLLM's words."""
+    """`/tokenize`, with vLLM's names."""
 
     model: str | None = None
     prompt: str
@@ -123,11 +123,11 @@ class DetokenizeRequest(Body):
 # ---------------------------------------------------------------------------- answers
 
 LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)
-"""Default of what only some answers hold; else null is written out, as OpenAI does."""
+"""Default of fields that only some answers hold. Every other empty field is written as null, as OpenAI does."""
 
 
 class UsageReport(BaseModel):
-    """`completion_tokens` counts every token that the model said, the mark of the end included."""
+    """`completion_tokens` counts every token that the model generated, the mark of the end included."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -141,8 +141,9 @@ class TopToken(BaseModel):
 
 
 class Logprobs(BaseModel):
-    """One entry a token; null where nothing came before it. `top_tokens` (our own, with return_token_ids) lists what
-    `top_logprobs` maps, with ids and in order. For a text told backwards, `text_offset` counts from its end."""
+    """One entry for each token; null where no token came before it. `top_tokens` (our own, with return_token_ids) lists
+    the entries of `top_logprobs`, with ids and in order. For a text generated backwards, `text_offset` counts from its
+    end."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
@@ -222,7 +223,7 @@ class ChatChunk(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """A model as /v1/models lists it; from `context_length` on our own."""
+    """A model as /v1/models lists it. The fields from `context_length` on are our own."""
 
     id: str
     object: Literal["model"] = "model"
@@ -258,6 +259,6 @@ class Problem(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """How every error looks, as OpenAI's do."""
+    """The form of every error, the same as OpenAI's."""
 
     error: Problem

@@ -1,4 +1,4 @@
-"""Served: a model under the name that requests use, and what its requests ask of it."""
+"""Served: a model under the name that requests use, with the parts of it that the routes need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Served:
 
     @property
     def model(self) -> Model:
-        """The model that computes the answers: the faster stand-in, where there is one."""
+        """Return the model that computes the answers: the faster stand-in where there is a stand-in."""
         return self.generator.decoder
 
     @property
@@ -51,16 +51,19 @@ class Served:
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """Ids that end an answer: the end of a text, and the end of a turn where the tokenizer knows one."""
+        """Return the ids that end an answer: the end of a text, and the end of a turn where the tokenizer has a token
+        for it."""
         return self.generator.turn_ends
 
     def data(self, number: int) -> bytes:
-        """The bytes of text that an id stands for; b"" for a special token, and for an id that only the model knows."""
+        """Return the bytes of text that an id stands for. They are b"" for a special token and for an id that only the
+        model has."""
         known = number < len(self._sizes) and self._sizes[number]
         return self.tokenizer.decode_bytes([number], continuing=True) if known else b""
 
     def spell(self, number: int) -> str:
-        """A token as text in reports: special tokens by name, bytes that are no whole character as `bytes:\\xe2`."""
+        """Return a token as text for reports: a special token by its name, bytes that are no whole character as
+        `bytes:\\xe2`."""
         data = self.data(number)
         if not data:
             return self.tokenizer.token(number)

@@ -1,4 +1,4 @@
-"""Running the server: where it may listen, and what it says when it does."""
+"""Running the server: the address at which it may listen, and the lines that it prints."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def serve(
     runs_folder: Path = Path("runs"),
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve `models` until interrupted; port 0 takes any free one. Raises ConfigError for a host beyond loopback
-    without a key and for an address that cannot be had, and MissingExtra without the `serve` extra."""
+    """Serve `models` until interrupted; port 0 takes any free port. Raises ConfigError for a host beyond loopback
+    without a key and for an address that cannot be used, and MissingExtra without the `serve` extra."""
     if not is_loopback(host) and not api_key:
         raise ConfigError(
             f"{host} can be reached from other machines, and there is no API key to keep others out",
@@ -61,7 +61,7 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError when the address is taken or is not this machine's."""
+    """Return a listening socket. Raises ConfigError when the address is taken or is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Service: the models that are served, each with its worker, and what they have done so far."""
+"""Service: the served models, each with its worker, and the counts of their work so far."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Service:
         return iter(self._workers.values())
 
     def worker(self, name: str | None) -> Worker:
-        """The worker of a model; of the first one for None. Raises UnknownModel."""
+        """Return the worker of a model, for None the worker of the first model. Raises UnknownModel."""
         if name is None:
             return next(iter(self))
         if name not in self._workers:
@@ -41,7 +41,8 @@ class Service:
 
 
 async def unless_left(request: Request, work: Coroutine[None, None, T]) -> T:
-    """What `work` returns; it is cancelled as soon as the client is gone. For use after the body has been read."""
+    """Return the result of `work`, which is cancelled as soon as the client has left. For use after the body has been
+    read."""
     task, gone = asyncio.create_task(work), asyncio.create_task(_gone(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)

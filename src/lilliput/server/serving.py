@@ -1,4 +1,4 @@
-"""Serving: runs, checkpoints and Hugging Face folders behind one API and one page."""
+"""Runs, checkpoints and Hugging Face folders served behind one API and one page."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def serve(
     int8: bool = False,
     **settings: Any,
 ) -> None:
-    """Serve the models at `paths` until interrupted: an OpenAI-compatible API and a page to read on.
+    """Serve the models at `paths` until interrupted, by an OpenAI-compatible API and a page to use in a browser.
 
     `device` and `int8` are as in `load`. `settings` are `host` (this machine alone unless an `api_key` is given),
-    `port` (0: any free one), `api_key`, `slots` (texts that each model generates side by side) and `queue` (further
-    texts that may wait). Raises ConfigError for two models of one name and an address that cannot be had, MissingExtra
+    `port` (0: any free port), `api_key`, `slots` (texts that each model generates at once) and `queue` (further texts
+    that may wait). Raises ConfigError for two models of one name and an address that cannot be used, MissingExtra
     without the `serve` extra, and as `load` does."""
     models = [load_served(path, device, say, int8) for path in paths]
     names = [served.name for served in models]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
-                f"two of the models would be called '{name}'", "requests tell models apart by name: rename a folder"
+                f"two of the models would be called '{name}'", "requests choose a model by its name: rename a folder"
             )
     run_server(models, runs_folder=RUNS, say=say, **settings)
 
@@ -40,19 +40,20 @@ def serve(
 def load_served(
     path: str | Path, device: str = "auto", say: Callable[[str], None] = print, int8: bool = False
 ) -> Served:
-    """A model ready to be served, under the name of its run or folder, and of its step where a checkpoint is named."""
+    """Return a model ready to be served, named after its run or folder, and after its step where a checkpoint is
+    named."""
     folder = model_folder(path, say)
     generator = load(folder, device, say, int8)
     if not generator.objective.generates:
         raise generator.objective.no_text()
     if generator.chat_template is not None:
-        generator.chat_template.check()  # what is wrong with it is known now, not at the first conversation
+        generator.chat_template.check()  # an invalid template is reported now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it
     return Served(_name(path, folder), generator)
 
 
 def _name(path: str | Path, folder: Path) -> str:
-    """`story` for a run, `story/step-0001000` for one of its checkpoints."""
+    """Return `story` for a run, `story/step-0001000` for a checkpoint of it."""
     asked, folder = Path(path).resolve(), folder.resolve()
     if folder.parent.parent.name != CHECKPOINTS:
         return folder.name

@@ -1,4 +1,4 @@
-"""Worker: the one thread that owns a model's Engine, and the calls through which requests reach it and hear back."""
+"""Worker: the one thread that owns a model's Engine, and the calls by which requests reach it and get answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("lilliput.server")
 
 STOP_SECONDS = 10.0
 KEPT_SHARE = 8
-"""One more place for each so many slots and places of the queue is kept for clients who have few."""
+"""For each so many slots and places of the queue, one more place is kept for clients with few texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Event:
 
 
 class Call:
-    """Requests that came together, while they are under way. Iterating gives their events until all have ended or been
-    cancelled. Lives on the event loop, apart from `jobs`, which belongs to the worker's thread."""
+    """Requests that came together, while they are under way. Iterating yields their events until all requests have
+    ended or been cancelled. A call belongs to the event loop, except `jobs`, which belongs to the worker's thread."""
 
     def __init__(self, worker: Worker, requests: Sequence[Request], client: str):
         self.requests, self.client = tuple(requests), client
@@ -54,13 +54,13 @@ class Call:
             if isinstance(event, Exception):
                 raise event
             if event.index not in self._left:
-                continue  # said before the cancellation reached the engine
+                continue  # generated before the cancellation reached the engine
             if event.token.finish is not None:
                 self._ended(event.index)
             yield event
 
     def cancel(self, index: int | None = None) -> None:
-        """Free the slot of the request at `index`, or of all that still run."""
+        """Free the slot of the request at `index`, or the slots of all requests that still run."""
         indices = list(self._left) if index is None else [index] if index in self._left else []
         for each in indices:
             self._ended(each)
@@ -68,7 +68,7 @@ class Call:
             self._worker.ask(lambda: self._worker.drop(self, indices))
 
     def hear(self, event: Event | Exception) -> None:
-        """An event from the worker; called on the event loop."""
+        """Take an event from the worker. This is called on the event loop."""
         self._events.put_nowait(event)
 
     def _ended(self, index: int) -> None:
@@ -79,10 +79,10 @@ class Call:
 class Worker:
     """Steps one Engine in a thread of its own. `submit` and `outstanding` belong to the event loop that calls `start`.
 
-    slots        texts that are told side by side
+    slots        texts that are generated at once
     queue        further texts that may wait
     outstanding  texts that run or wait
-    prompt_tokens, completion_tokens  read and said so far
+    prompt_tokens, completion_tokens  tokens read and generated so far
     """
 
     def __init__(self, served: Served, slots: int, queue_length: int):
@@ -90,7 +90,7 @@ class Worker:
         self.engine = Engine(served.model, slots, fair=True)
         self.outstanding = self.prompt_tokens = self.completion_tokens = 0
         self._of_client: Counter[str] = Counter()
-        self._taken = threading.Event()  # the event loop has taken what was said last
+        self._taken = threading.Event()  # the event loop has taken the last step's tokens
         self._taken.set()
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._calls: dict[int, tuple[Call, int]] = {}  # by id of the job, which the engine keeps alive
@@ -102,17 +102,17 @@ class Worker:
         self._thread.start()
 
     def give_up(self) -> None:
-        """End every text that is under way, with the error Stopping for who asked for it."""
+        """End every text that is under way; its request gets the error Stopping."""
         self.ask(lambda: self._fail(Stopping("the server is being stopped")))
 
     def stop(self) -> None:
-        """End the thread after its present step; one that takes longer than STOP_SECONDS ends with the process."""
+        """End the thread after its present step. A step longer than STOP_SECONDS ends with the process."""
         self._tasks.put(None)
         self._thread.join(STOP_SECONDS)
 
     def check_room(self, texts: int, client: str) -> None:
-        """Raises ConfigError for more texts than there is ever room for, and Busy where there is none for them now. A
-        few places beyond the queue are for clients who have fewer texts than that: one alone never keeps others out.
+        """Raise ConfigError for more texts than the server ever has room for, and Busy where there is none now. A few
+        places beyond the queue are for clients with fewer texts than that, so that no client keeps the others out.
         """
         room, kept = self.slots + self.queue_length, (self.slots + self.queue_length) // KEPT_SHARE
         places = f"{self.slots} slots and a queue of {self.queue_length}"
@@ -128,14 +128,14 @@ class Worker:
             )
 
     def count(self, client: str, texts: int) -> None:
-        """So many texts of `client` more (or less) run or wait."""
+        """Count texts of `client` that begin to run or wait; a negative number counts texts that have ended."""
         self.outstanding += texts
         self._of_client[client] += texts
         if not self._of_client[client]:
             del self._of_client[client]
 
     async def submit(self, requests: Sequence[Request], client: str) -> Call:
-        """Queue requests that belong together, all or none. Raises as `check_room` does, and ConfigError for a
+        """Queue requests that belong together, all of them or none. Raises as `check_room` does, and ConfigError for a
         request that the engine refuses."""
         self.check_room(len(requests), client)
         call = Call(self, requests, client)
@@ -172,9 +172,9 @@ class Worker:
                 self._calls[id(job)] = call, index
         except Exception as error:
             self.drop(call, list(call.jobs))
-            self._tell(lambda error=error: call.accepted.done() or call.accepted.set_exception(error))
+            self._post(lambda error=error: call.accepted.done() or call.accepted.set_exception(error))
         else:
-            self._tell(lambda: call.accepted.done() or call.accepted.set_result(None))
+            self._post(lambda: call.accepted.done() or call.accepted.set_result(None))
 
     def drop(self, call: Call, indices: Sequence[int]) -> None:
         for index in indices:
@@ -190,32 +190,32 @@ class Worker:
             log.error("the engine of '%s' failed: %s", self.served.name, error, exc_info=None if known else error)
             self._fail(error)
             return
-        said: list[tuple[Call, Event | Exception]] = []
+        sent: list[tuple[Call, Event | Exception]] = []
         for job, token in events:
             call, index = self._calls[id(job)]
             if token.finish is not None:
                 del self._calls[id(job)], call.jobs[index]
-            said.append((call, job.error or Event(index, token, job)))
-        # The thread is never more than a step ahead: else, under load, what it says would wait for the event loop in
-        # a line that grows, and new requests behind it.
+            sent.append((call, job.error or Event(index, token, job)))
+        # The thread is never more than a step ahead. Otherwise, under load, its tokens would wait for the event loop in
+        # a growing queue, and new requests behind them.
         self._taken.wait(STOP_SECONDS)
         self._taken.clear()
-        self._tell(lambda: self._deliver(said))
+        self._post(lambda: self._deliver(sent))
 
-    def _deliver(self, said: Sequence[tuple[Call, Event | Exception]]) -> None:
+    def _deliver(self, sent: Sequence[tuple[Call, Event | Exception]]) -> None:
         """On the event loop."""
-        for call, event in said:
+        for call, event in sent:
             call.hear(event)
         self._taken.set()
 
     def _fail(self, error: Exception) -> None:
-        """Give up every text, and say why to each call."""
+        """Give up every text, and report the reason to each call."""
         for call in {id(call): call for call, _ in self._calls.values()}.values():
             self.drop(call, list(call.jobs))
-            self._tell(lambda call=call: call.hear(error))
+            self._post(lambda call=call: call.hear(error))
 
-    def _tell(self, task: Callable[[], object]) -> None:
+    def _post(self, task: Callable[[], object]) -> None:
         assert self._loop is not None
-        # The loop is closed where the server was ended at once (a second Ctrl-C): nobody hears.
+        # The loop is closed where the server was ended at once (a second Ctrl-C). No request waits then.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(task)

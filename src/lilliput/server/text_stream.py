@@ -1,4 +1,4 @@
-"""Telling: one text of an answer, from the engine's tokens to pieces of text that are safe to send."""
+"""TextStream: makes pieces of text that are safe to send, from the engine's tokens of one text."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """One text that is asked for.
+    """One text to generate.
 
     echoed    how many ids of the prompt, counted from its end, are part of the text (the forced ones among them)
-    forced    how many ids at the prompt's end count as told: stop strings are looked for in them
-    scores_only  whether the text ends with the prompt: of what the engine says after it, nothing is shown or counted
+    forced    how many ids at the prompt's end count as generated: stop strings are looked for in them
+    scores_only  whether the text ends with the prompt: tokens that the engine generates after it are neither shown nor
+              counted
     source    the request's field that the prompt comes from
-    forwards  whether the text grows at its end; else at its beginning
+    forwards  whether the text grows at its end; otherwise it grows at its beginning
     """
 
     request: Request
@@ -41,8 +42,9 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A token of the text; `offset` is the number of characters between it and where the text started to grow."""
+class TextToken:
+    """A token of the text. `offset` is the number of characters between the token and the place where the text started
+    to grow."""
 
     token: Token
     offset: int
@@ -50,34 +52,35 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text to put behind what was sent before (in front of it, for a text told backwards), the tokens whose text is
-    now whole, and why the text ends with it."""
+    """Text to put behind the text sent before (in front of it, for a text generated backwards), the tokens whose text
+    is now whole, and the reason where the text ends with this piece."""
 
     text: str = ""
-    said: tuple[Said, ...] = ()
+    tokens: tuple[TextToken, ...] = ()
     finish: Finish | None = None
 
     def joined(self, later: Piece, forwards: bool) -> Piece:
-        """This piece and the next one as one."""
+        """Return this piece and the next piece as one piece."""
         text = self.text + later.text if forwards else later.text + self.text
-        return Piece(text, self.said + later.said, later.finish)
+        return Piece(text, self.tokens + later.tokens, later.finish)
 
 
-class Telling:
-    """The pieces of one text. Held back is what may be the beginning of a stop string or the middle of a character."""
+class TextStream:
+    """Makes the pieces of one text. It holds back text that may be the beginning of a stop string, and parts of a
+    character."""
 
     def __init__(self, order: Order):
         self._order, self._reader = order, order.reader
-        # A text told backwards grows at its front: mirrored, letter by letter, it grows at its end.
+        # A text generated backwards grows at its front. Mirrored letter by letter, it grows at its end.
         self._turn = slice(None) if order.forwards else slice(None, None, -1)
         self._stops = StopText([stop[self._turn] for stop in order.stops])
         self._begun = False
         self._shown = 0  # characters
-        self._waiting: deque[tuple[Said, int]] = deque()  # tokens that are not whole, with where they end
+        self._waiting: deque[tuple[TextToken, int]] = deque()  # tokens that are not whole, with where they end
 
     def hear(self, token: Token, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
-        """What the engine's next token adds; a piece with a finish is the last. `scores` are the prompt's, where it
-        was scored."""
+        """Yield the pieces that the engine's next token adds. A piece with a finish is the last piece. `scores` are the
+        prompt's, where the prompt was scored."""
         if not self._begun:
             self._begun = True
             for piece in self._begin(scores):
@@ -87,7 +90,7 @@ class Telling:
         yield self._end("length") if self._order.scores_only else self._push(token)
 
     def _begin(self, scores: Sequence[Token | None] | None) -> Iterator[Piece]:
-        """The part of the prompt that belongs to the text."""
+        """Yield the part of the prompt that belongs to the text."""
         prompt = self._order.request.prompt
         for place in range(len(prompt) - self._order.echoed, len(prompt)):
             token = (scores[place] if scores else None) or Token(prompt[place], math.nan)
@@ -97,9 +100,9 @@ class Telling:
         if token.id is None:
             return self._end("stop")
         if token.finish == "stop":
-            last = Said(token, self._reader.characters)
+            last = TextToken(token, self._reader.characters)
             piece = self._end("stop")
-            return Piece(piece.text, (*piece.said, last), "stop")
+            return Piece(piece.text, (*piece.tokens, last), "stop")
         piece = self._add(token, matched=True)
         if piece.finish or token.finish is None:
             return piece
@@ -107,13 +110,13 @@ class Telling:
 
     def _add(self, token: Token, matched: bool) -> Piece:
         assert token.id is not None
-        said = Said(token, self._reader.characters)
+        shown = TextToken(token, self._reader.characters)
         text = self._reader.push(token.id)
-        self._waiting.append((said, self._reader.characters))
+        self._waiting.append((shown, self._reader.characters))
         return self._show(text, matched)
 
     def _show(self, text: str, matched: bool) -> Piece:
-        """What is safe to show of new text, once stop strings are looked for in it."""
+        """Return the part of new text that is safe to show, after a search for stop strings."""
         found = False
         if matched:
             text, found = self._stops.push(text[self._turn])
@@ -121,19 +124,19 @@ class Telling:
         self._shown += len(text)
         return Piece(text, self._whole(found) if text or found else (), "stop" if found else None)
 
-    def _whole(self, last: bool) -> tuple[Said, ...]:
-        """Tokens whose text has been shown whole (at the last, also in part). A token without text of its own (the
-        middle of a character) goes with the one after it."""
+    def _whole(self, last: bool) -> tuple[TextToken, ...]:
+        """Return the tokens whose text has been shown whole (for the last piece, also in part). A token without text of
+        its own (the middle of a character) belongs to the token after it."""
         count = 0
-        for place, (said, end) in enumerate(self._waiting, start=1):
-            if end > self._shown and not (last and said.offset < self._shown):
+        for place, (shown, end) in enumerate(self._waiting, start=1):
+            if end > self._shown and not (last and shown.offset < self._shown):
                 break
-            if end > said.offset or last:
+            if end > shown.offset or last:
                 count = place
         return tuple(self._waiting.popleft()[0] for _ in range(count))
 
     def _end(self, finish: Finish) -> Piece:
-        """All that was held back."""
+        """Return the text that was held back, as the last piece."""
         piece = self._show(self._reader.flush(), matched=True)
         if piece.finish:
             return piece
@@ -144,30 +147,30 @@ class Telling:
 
 @dataclass
 class Usage:
-    """Tokens read and said, so far."""
+    """Tokens read and generated so far."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
-async def tell(
+async def generate(
     worker: Worker, orders: Sequence[Order], usage: Usage, client: str
 ) -> AsyncGenerator[tuple[int, Piece], None]:
-    """(index, piece) of every order of `client` as they come; when it is left early, all its slots are freed at once.
+    """Yield (index, piece) of every order of `client` as the pieces come. Closing it early frees all its slots at once.
 
     Raises as `Worker.submit` does before the first piece, and the engine's error in the middle."""
-    tellings = [Telling(order) for order in orders]
+    streams = [TextStream(order) for order in orders]
     with about(orders[0].source):
         call = await worker.submit([order.request for order in orders], client)
     usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
     worker.prompt_tokens += usage.prompt_tokens
     try:
-        with about("response_format"):  # all that the engine refuses of one text in the middle
+        with about("response_format"):  # the engine refuses a text under way only for its constraint
             async for event in call:
-                said = event.token.id is not None and not orders[event.index].scores_only
-                usage.completion_tokens += said
-                worker.completion_tokens += said
-                for piece in tellings[event.index].hear(event.token, event.job.prompt_scores):
+                generated = event.token.id is not None and not orders[event.index].scores_only
+                usage.completion_tokens += generated
+                worker.completion_tokens += generated
+                for piece in streams[event.index].hear(event.token, event.job.prompt_scores):
                     if piece.finish:
                         call.cancel(event.index)
                     if piece != Piece():

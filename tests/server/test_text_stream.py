@@ -11,15 +11,15 @@ from lilliput.decoding.engine import Request, Token
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.objectives.reversed import Reversed
-from lilliput.server.telling import Order, Piece, Telling
+from lilliput.server.text_stream import Order, Piece, TextStream
 
 DIRECTIONS = {"forwards": Causal(), "by word": Reversed(by="word"), "by token": Reversed(by="token")}
 
 
-def tell(
+def pieces_of(
     tokenizer: Tokenizer, objective: ObjectiveConfig, ids: list[int], stops: tuple[str, ...] = (), forced: int = 0
 ) -> list[Piece]:
-    """The pieces of a text that the engine says as `ids`, the first `forced` of them as part of the prompt."""
+    """The pieces of a text that the engine generates as `ids`, the first `forced` of them as part of the prompt."""
     order = Order(
         Request((tokenizer.bos_id, *ids[:forced])),
         objective.reader(tokenizer, None, None),
@@ -28,10 +28,10 @@ def tell(
         forced=forced,
         forwards=objective.reads_forwards,
     )
-    telling, pieces = Telling(order), []
+    stream, pieces = TextStream(order), []
     tokens = [Token(number, -1.0) for number in ids[forced:]] + [Token(tokenizer.eos_id, -1.0, finish="stop")]
     for token in tokens:
-        for piece in telling.hear(token, None):
+        for piece in stream.hear(token, None):
             pieces.append(piece)
             if piece.finish:
                 return pieces
@@ -55,7 +55,7 @@ def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
     start = data.draw(st.integers(0, max(0, len(text) - 1)))
     stop = text[start : start + data.draw(st.integers(1, 5))] or "absent"
     forced = data.draw(st.integers(0, len(ids)))
-    whole = join(tell(tokenizer, objective, ids, (stop,), forced), objective)
+    whole = join(pieces_of(tokenizer, objective, ids, (stop,), forced), objective)
     if stop not in text:
         expected = text
     elif objective.reads_forwards:
@@ -72,16 +72,16 @@ def test_every_token_comes_once_and_in_order(
     tokenizer: Tokenizer, objective: ObjectiveConfig, data: st.DataObject
 ) -> None:
     ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=20))
-    whole = join(tell(tokenizer, objective, ids), objective)
-    assert [said.token.id for said in whole.said] == [*ids, tokenizer.eos_id]
+    whole = join(pieces_of(tokenizer, objective, ids), objective)
+    assert [shown.token.id for shown in whole.tokens] == [*ids, tokenizer.eos_id]
     assert whole.text == objective.told(tokenizer, None, None, ids)
 
 
 def test_the_bytes_of_a_character_come_as_one_piece(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode_bytes("é".encode()[:1]) + tokenizer.encode_bytes("é".encode()[1:])
     assert len(ids) == 2
-    pieces = [piece for piece in tell(tokenizer, Causal(), ids) if piece.said]
-    assert [(piece.text, [said.token.id for said in piece.said]) for piece in pieces] == [
+    pieces = [piece for piece in pieces_of(tokenizer, Causal(), ids) if piece.tokens]
+    assert [(piece.text, [shown.token.id for shown in piece.tokens]) for piece in pieces] == [
         ("é", ids),
         ("", [tokenizer.eos_id]),
     ]
@@ -89,30 +89,30 @@ def test_the_bytes_of_a_character_come_as_one_piece(tokenizer: Tokenizer) -> Non
 
 def test_half_a_character_at_the_end_is_shown_as_damaged(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode_bytes("é".encode()[:1])
-    assert join(tell(tokenizer, Causal(), ids), Causal()).text == "\ufffd"
+    assert join(pieces_of(tokenizer, Causal(), ids), Causal()).text == "\ufffd"
 
 
 def test_what_may_begin_a_stop_string_is_held_back(tokenizer: Tokenizer) -> None:
     ids = [number for letter in "xEND!" for number in tokenizer.encode(letter, continuing=True)]
-    pieces = tell(tokenizer, Causal(), ids, ("END.",))
+    pieces = pieces_of(tokenizer, Causal(), ids, ("END.",))
     assert [piece.text for piece in pieces] == ["x", "", "", "", "END!", ""]
-    cut = join(tell(tokenizer, Causal(), ids, ("ND",)), Causal())
-    assert (cut.text, [said.token.id for said in cut.said]) == ("xE", ids[:2])
+    cut = join(pieces_of(tokenizer, Causal(), ids, ("ND",)), Causal())
+    assert (cut.text, [shown.token.id for shown in cut.tokens]) == ("xE", ids[:2])
 
 
 def test_a_word_told_backwards_comes_whole(tokenizer: Tokenizer) -> None:
     objective = Reversed(by="word")
     words = ["Umbrella", "forty", "puddle", "was"]
     ids = tokenizer.encode(objective.view(" ".join(words) + "."))
-    pieces = tell(tokenizer, objective, ids)
+    pieces = pieces_of(tokenizer, objective, ids)
     for word in words:
         (piece,) = [piece for piece in pieces if word in piece.text]
-        assert piece.said
+        assert piece.tokens
     assert len(pieces) > len(words)
 
 
 def test_offsets_count_from_where_the_text_grows(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("One day Tom saw a kite")
-    said = join(tell(tokenizer, Causal(), ids), Causal()).said
-    for one, following in pairwise(said):
+    shown = join(pieces_of(tokenizer, Causal(), ids), Causal()).tokens
+    for one, following in pairwise(shown):
         assert following.offset - one.offset == len(tokenizer.decode([one.token.id or 0], continuing=True))
