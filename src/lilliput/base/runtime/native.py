@@ -19,7 +19,7 @@ from lilliput.base.runtime import libraries, switch
 
 FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
 WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
-"""Flags that not every compiler knows, the fastest first: what builds first is taken."""
+"""Flags that not every compiler knows, the fastest first. The first flags that build are used."""
 SANITIZE = "LILLIPUT_SANITIZE"
 """Names the sanitizers to build with, as -fsanitize takes them: `make sanitize` sets it. Such builds are kept apart,
 since their flags are part of their name."""

@@ -28,7 +28,7 @@ def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> di
 
 def others_run(load: Path = LOAD) -> bool:
     """Whether a thread besides this one is running or ready to, each time of several within a hundredth of a second:
-    what only starts a command, or reads what it writes, is not. False where that is not told."""
+    what only starts a command, or reads what it writes, is not. False where this is unknown."""
     for look in range(LOOKS):
         sleep(PAUSE_SECONDS if look else 0)
         try:
