@@ -68,7 +68,7 @@ class Token:
     alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
     finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
                      "length" (`max_tokens` reached), "context" (the context is full and `window` is off) or "error"
-                     (`Job.error` says which)
+                     (`Job.error` is the reason)
     """
 
     id: int | None

@@ -239,8 +239,8 @@ def to_huggingface(
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
 
-    Raises ModelError, before anything is written, for a model that is another than a new one of its config: no folder
-    can hold a module that was wrapped or replaced. With active hooks the folder is read back, since it cannot hold a
+    Raises ModelError, before anything is written, for a model that differs from a new model of its config: no folder
+    can hold a module that was wrapped or replaced. With active hooks the folder is read back, because it cannot hold a
     hook that changes logits.
     """
     folder = Path(folder)

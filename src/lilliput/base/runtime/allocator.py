@@ -1,4 +1,4 @@
-"""The memory allocator: whether what a step frees is kept for the next one, or handed back and faulted in anew.
+"""The memory allocator: whether memory that a step frees is kept for the next step, or returned and faulted in anew.
 
 glibc gives large blocks back to the system as soon as they are free, so that every step pays for the same pages again.
 Two cures: another allocator, preloaded when the command starts, or glibc set to keep freed memory. What they gain is

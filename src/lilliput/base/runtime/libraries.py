@@ -2,7 +2,7 @@
 
 The dynamic loader maps a file without reading it. A library that was cut short ends the process with a bus error, and a
 library with a wrong byte computes other results. So a library is loaded only where its content is that of the build.
-The hash is no protection from a person who can write both files; the check of owner and permissions is (base/cache.py).
+The hash does not protect from a person who can write both files: base/cache.py checks owner and permissions for that.
 """
 
 from __future__ import annotations

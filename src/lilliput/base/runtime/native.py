@@ -76,8 +76,8 @@ def sanitizers() -> tuple[str, ...]:
 
 
 def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
-    """Built for this process alone: what is loaded stays when its file is gone. Raises ConfigError where there is no
-    place for temporary files either."""
+    """Build the library for this process alone: a loaded library stays when its file is deleted. Raises ConfigError
+    where there is no place for temporary files either."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{source.stem}.so"
@@ -89,7 +89,7 @@ def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 
 def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:
-    """Raises ConfigError with the last words of the compiler, or of a process that tried to load what it made."""
+    """Raise ConfigError with the last words of the compiler, or of a process that tried to load the new library."""
     command, problem = [builder], "no way of compiling is known"
     for way in WAYS:
         command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(target)]
