@@ -41,7 +41,7 @@ def table(tokens: Sequence[Token], tokenizer: Tokenizer) -> Table:
     their probabilities, the generated token in bold."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     made.add_column("step", justify="right")
-    made.add_column("said")
+    made.add_column("token")
     made.add_column("probability", justify="right")
     made.add_column("bits", justify="right")
     if any(token.alternatives for token in tokens):
