@@ -1,6 +1,6 @@
-"""The cache: where things that can be made again are kept, and which of them may be used.
+"""The cache: the folder of files that can be made again, and the check which of them may be used.
 
-Whoever can write a file of the cache decides what it holds: code that runs here, tokens that are trained on. A file is
+A user who can write a file of the cache decides its content: code that runs here, tokens that are trained on. A file is
 used where it and every folder above it inside the cache belong to this user and nobody else can write them.
 """
 
@@ -32,9 +32,9 @@ def named_cache() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """The cache: `named_cache`, or `temporary_cache` for a user without a home, for one whose home cannot be written,
-    and where the named one is not this user's alone (reported once). A `$LILLIPUT_CACHE` that cannot be written is
-    returned as it is, so that what needs it names the setting."""
+    """Return the cache: `named_cache`, or `temporary_cache` for a user without a home, for a user whose home cannot be
+    written, and where the named cache is not this user's alone (reported once). A `$LILLIPUT_CACHE` that cannot be
+    written is returned unchanged, so that the error of the write names the setting."""
     named = named_cache()
     if named is None:
         return temporary_cache()
@@ -48,14 +48,14 @@ def cache_folder() -> Path:
 
 
 def private_folder(kind: str) -> Path:
-    """The cache's folder for `kind`, made where it can be, for this user alone. One that others could have filled is
-    reported and not used: the temporary cache stands in for it."""
+    """Return the cache's folder for `kind`, made where possible, for this user alone. A folder that others could have
+    filled is reported, and the temporary cache is used instead."""
     root = cache_folder()
     folder = root / kind
     if why := refusal(folder, root):
         report(f"{why}: it is not used, and the cache's '{kind}' is {temporary_cache() / kind} for now")
         folder = temporary_cache() / kind
-    with suppress(OSError):  # a cache that cannot be written: whoever writes there finds out
+    with suppress(OSError):  # a cache that cannot be written: the writer raises the error
         make_private(folder)
     return folder
 
@@ -68,8 +68,8 @@ def make_private(folder: Path) -> None:
 
 
 def usable(path: Path) -> bool:
-    """Whether a file or folder of the cache is there and may be used. One that others could have written is reported
-    and refused."""
+    """Return whether a file or folder of the cache exists and may be used. A file that others could have written is
+    reported and refused."""
     if not os.path.lexists(path):
         return False
     if why := refusal(path, *roots()):
@@ -84,8 +84,9 @@ def roots() -> list[Path]:
 
 
 def refusal(path: Path, *caches: Path) -> str | None:
-    """Why `path` may not be used: the first of it and the folders above it, up to one of `caches`, that another user
-    owns or others can write, in words with what mends it. None where all is well, and for what does not exist."""
+    """Return why `path` may not be used: a sentence on the first of it and the folders above it, up to one of `caches`,
+    that another user owns or others can write, with the command that mends it. None for a path that may be used, or
+    does not exist."""
     chain = [path]
     while chain[-1] not in caches and chain[-1] != chain[-1].parent:
         chain.append(chain[-1].parent)
@@ -93,8 +94,8 @@ def refusal(path: Path, *caches: Path) -> str | None:
 
 
 def tree_refusal(folder: Path, *caches: Path) -> str | None:
-    """The same for a folder with all that is in it. In a folder that nobody else may enter, permissions of files do not
-    matter, as a umask of 002 sets them."""
+    """Return the same for a folder with all files in it. In a folder that nobody else may enter, permissions of files
+    (by a umask of 002) do not matter."""
     closed = folder.exists() and not folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     below = (_fault(path, modes=not closed) for path in _below(folder))
     return refusal(folder, *caches) or next(filter(None, below), None)
@@ -106,7 +107,7 @@ def _fault(path: Path, modes: bool = True) -> str | None:
     try:
         link, real = path.lstat(), path.stat()
     except OSError:
-        return None  # what cannot be looked at cannot be read either
+        return None  # a path that cannot be examined cannot be read either
     for found in (link, real):
         if found.st_uid != os.geteuid():
             return f"{path} belongs to user {found.st_uid}, not to this one ({os.geteuid()})"
@@ -116,8 +117,8 @@ def _fault(path: Path, modes: bool = True) -> str | None:
 
 
 def close_to_others(path: Path) -> None:
-    """Take from others the right to write a file that was just made, or a folder with all that is in it; a umask may
-    have given it to them."""
+    """Take from others the right to write a new file, or a new folder with all files in it. A umask may have given them
+    this right."""
     for each in (path, *(_below(path) if path.is_dir() else ())):
         if (mode := each.lstat().st_mode) & OTHERS and not stat.S_ISLNK(mode):
             each.chmod(stat.S_IMODE(mode) & ~OTHERS)
@@ -129,7 +130,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def can_hold(folder: Path) -> bool:
-    """Whether files can be made in `folder`, or in what of it exists so far; nothing is made."""
+    """Return whether files can be made in `folder`, or in its nearest existing parent; nothing is made."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
@@ -137,8 +138,9 @@ def can_hold(folder: Path) -> bool:
 
 @cache
 def temporary_cache() -> Path:
-    """A folder of this user alone among the temporary files. One of its name that others own or can write is not used,
-    since libraries are loaded from here. Where nothing can be made, a place that cannot be written either."""
+    """Return a folder of this user alone among the temporary files. A folder of this name that others own or can write
+    is not used, because libraries are loaded from here. Where no folder can be made, return a path that cannot be
+    written."""
     user = os.getuid() if hasattr(os, "getuid") else 0  # Windows: all files are of user 0, and the folder is private
     try:
         folder = Path(tempfile.gettempdir()) / f"lilliput-{user}"

@@ -1,4 +1,4 @@
-"""What lies in the cache: its entries with kind, size and age, and their removal where nothing uses them."""
+"""The contents of the cache: entries with kind, size and age, and their removal where no process uses them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ KINDS = {
     "machine": "measured speeds of this machine",
     "judge": "answers of a judge, which may have cost money",
 }
-"""Folders of the cache, and what each is for."""
+"""Folders of the cache, each with its use."""
 KEPT_UNLESS_NAMED = ("judge",)
-"""Kinds that prune removes only where they are named, since making them again is not free."""
+"""Kinds that prune removes only where they are named, because making them again is not free."""
 BUILD_SECONDS = 3600.0
-"""More than a build takes: what a killed one left is removed when it is older."""
+"""More seconds than a build takes. Older files of a killed build are removed."""
 WHOLE = ("inductor",)
-"""Kinds whose folder is one entry: PyTorch alone knows what belongs together in it."""
+"""Kinds whose folder is one entry, because only PyTorch knows which of its files belong together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A thing in the cache: `size` in bytes, `age` in seconds since its last use (of speeds and answers: since they
+    """An entry of the cache: `size` in bytes, `age` in seconds since its last use (for speeds and answers, since they
     were written), and whether a running process uses it."""
 
     path: Path
@@ -49,8 +49,8 @@ class Entry:
 
 
 def entries(kinds: Sequence[str] = ()) -> list[Entry]:
-    """What lies in the caches of this user, the temporary one included: of these `kinds`, else of all. Raises
-    ConfigError for a kind that is none of KINDS."""
+    """Return the entries of this user's caches, the temporary cache included: of these `kinds`, else of all. Raises
+    ConfigError for a kind that is not in KINDS."""
     for kind in kinds:
         if kind not in KINDS:
             raise ConfigError(f"the cache has no kind '{kind}'{nearest(kind, KINDS)}", f"known: {', '.join(KINDS)}")
@@ -60,9 +60,9 @@ def entries(kinds: Sequence[str] = ()) -> list[Entry]:
 
 
 def prune(kinds: Sequence[str] = (), older: float = 0.0, dry_run: bool = False) -> tuple[list[Entry], list[Entry]]:
-    """Remove the entries of these `kinds` (else of all but KEPT_UNLESS_NAMED) that are `older` seconds at least and
-    that no running process uses. Returns those that were removed, or would be in a `dry_run`, and those of that age
-    that stay because they are used or cannot be removed."""
+    """Remove the entries of these `kinds` (else of all but KEPT_UNLESS_NAMED) that are at least `older` seconds old and
+    that no running process uses. Return the removed entries (in a `dry_run`, the entries that would be removed), and
+    the entries of that age that stay because they are used or cannot be removed."""
     removed, stayed = [], []
     for entry in entries(kinds or [kind for kind in KINDS if kind not in KEPT_UNLESS_NAMED]):
         if entry.age < older:
@@ -83,12 +83,12 @@ def _paths(root: Path, kind: str) -> Iterator[Path]:
 
 
 def _begun(path: Path, kind: str) -> bool:
-    """Whether a compiler may be writing this; it replaces the file, so that no lock would stay on it."""
+    """Whether a compiler may be writing this file. It replaces the file, so no lock would stay on the file."""
     return kind == "native" and path.suffix != ".so" and time.time() - path.lstat().st_mtime < BUILD_SECONDS
 
 
 def _entry(path: Path, kind: str) -> Entry | None:
-    """None for what was removed meanwhile."""
+    """Return the entry at a path; None where it was removed meanwhile."""
     try:
         age = max(0.0, time.time() - path.stat().st_mtime)
     except OSError:
@@ -109,7 +109,7 @@ def _size(path: Path) -> int:
 
 
 def _remove(path: Path) -> bool:
-    """Remove an entry that nothing uses, first from where it is looked for, so that it is never there in part."""
+    """Remove an unused entry. It is renamed first, so that no reader finds a part of it."""
     held = claim(path)
     if held is None:
         return False

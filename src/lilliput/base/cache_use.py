@@ -1,4 +1,4 @@
-"""What running processes use of the cache: a shared lock on a file or folder; prune deletes only what has none."""
+"""The use of the cache by running processes: a shared lock on a file or folder. Prune deletes only unlocked entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Held:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let it go."""
+        """Release the lock."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -35,7 +35,7 @@ class Held:
 
 
 def hold(path: Path) -> Held | None:
-    """Mark `path` as in use, and as used now; None where it is not there (any more) or cannot be locked."""
+    """Mark `path` as in use, and as used now. None where it does not exist (any more) or cannot be locked."""
     held = _locked(path, exclusive=False)
     if held is not None:
         with suppress(OSError):  # of a cache that is read only the age is that of its making
@@ -44,7 +44,7 @@ def hold(path: Path) -> Held | None:
 
 
 def claim(path: Path) -> Held | None:
-    """Lock `path` against every other user of it; None where one uses it, or where that cannot be known."""
+    """Lock `path` against all other users. None where a process uses it, or where its use cannot be known."""
     return _locked(path, exclusive=True)
 
 

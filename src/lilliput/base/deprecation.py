@@ -1,4 +1,4 @@
-"""Names of before, kept for a while: each works as its new name does, and warns."""
+"""Deprecated names, kept for a while: each works as its new name does, and warns."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class OneOf:
 
         sources: tuple[Annotated[Source, OneOf(SOURCES)], ...]
 
-    The values are checked by the class that `kind` names; a dump gives the same YAML back, and the JSON schema is the
-    choice between all registered classes. An unknown kind or key is a ConfigError with the nearest known one.
+    The values are checked by the class that `kind` names. A dump gives the same YAML back, and the JSON schema is the
+    choice between all registered classes. An unknown kind or key is a ConfigError with the nearest known name.
     """
 
     def __init__(self, registry: Registry[Any]):
@@ -83,7 +83,7 @@ class Named:
         return {**handler(schema), "enum": list(self.registry)}
 
     def check(self, name: str) -> str:
-        """The name, if a class is registered by it. Raises ValueError."""
+        """Return the name where a class is registered under it. Raises ValueError."""
         try:
             self.registry[name]
         except ConfigError as error:

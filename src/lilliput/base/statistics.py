@@ -128,7 +128,7 @@ def interval(values: Sequence[float], seed: int = 0, rounds: int = 2000) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with the bounds of its interval; `margin` is half of that, None for a single value."""
+    """A mean with the bounds of its interval; `margin` is half the interval, None for a single value."""
 
     mean: float
     margin: float | None
@@ -154,8 +154,8 @@ def mean_of(values: Sequence[float]) -> Mean:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference | None:
-    """Welch's t-test (Biometrika 34, 1947): two samples of normal values whose variances may differ. None where it
-    cannot be made: fewer than two values on a side, or no spread in either."""
+    """Welch's t-test (Biometrika 34, 1947) on two samples of normal values whose variances may differ. None for fewer
+    than two values on a side, or no spread on either side."""
     if min(len(first), len(second)) < 2:
         return None
     parts = [variance(values) / len(values) for values in (first, second)]

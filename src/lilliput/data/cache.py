@@ -54,15 +54,15 @@ def locked(root: Path, key: str, notes: Notes) -> Iterator[None]:
 
 
 def publish(folder: Path, write: Callable[[Path], None]) -> Held | None:
-    """Lets `write` fill a new folder beside `folder`, then puts it in its place whole. What a killed process left of
-    an earlier try is removed: whoever calls holds the lock. The folder is in use from its first moment; returns what
-    ends that."""
+    """Let `write` fill a new folder beside `folder`, then rename it to `folder` whole. The remains of a killed process
+    are removed, because the caller holds the lock. The folder is marked as in use from its first moment; return the
+    mark, which the caller releases."""
     make_private(folder.parent)
     for left in folder.parent.glob(f"{folder.name}.*.tmp"):
         shutil.rmtree(left)
     place, old = (folder.with_name(f"{folder.name}.{name}.tmp") for name in ("new", "old"))
     place.mkdir()
-    held = hold(place)  # a lock goes along with what is renamed
+    held = hold(place)  # a lock stays on a folder that is renamed
     try:
         write(place)
         close_to_others(place)

@@ -62,8 +62,8 @@ class Dataset:
         return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
 
     def loader(self, name: str, context_length: int, rows: str = "packed", seed: int | None = None) -> Loader:
-        """Rows of a split in the order of `seed` (the run's, where None): packed as configured, or, where `rows` is
-        "documents", a document a row."""
+        """Return the rows of a split in the order of `seed` (None: the run's seed): packed as configured, or, where
+        `rows` is "documents", a document a row."""
         split, tokenizer = self.split(name), self.tokenizer
         packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
         order = self.seed if seed is None else seed
@@ -98,13 +98,13 @@ def prepare(
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
-    `encode` makes token ids of documents and `view` is the text that the tokenizer is trained on, both an
-    objective's; `view_key` names them for the cache. `specials` are roles of special tokens that a tokenizer trained
-    here has besides the usual ones. `seed` decides the order of rows later, not what is prepared.
-    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
-    `say` gets a line on each source, on what came out, and on a cache that was damaged. Sources are read once: the
-    tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a
-    few batches.
+    `encode` makes token ids of documents, and `view` is the text on which the tokenizer is trained; an objective gives
+    both, and `view_key` names them for the cache. `specials` are roles of further special tokens of a tokenizer that is
+    trained here. `seed` decides the order of rows later, and does not change the prepared data.
+    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console. `say`
+    gets a line on each source, on the counts of the result, and on a damaged cache. Sources are read once: the
+    tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a few
+    batches.
 
     Two processes that prepare the same data wait for each other (a lock), and a folder appears whole or not at all.
     Raises DataError for sources, tokenizers and texts that cannot be used, and when the cache cannot be written.
@@ -181,7 +181,7 @@ def _tokenizer_files(folder: Path) -> dict[str, Any]:
 
 
 def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
-    """The tokenizer in the cache if it is whole and this user's alone."""
+    """Return the tokenizer in the cache where it is whole and this user's alone."""
     if not folder.is_dir() or _refused(folder, notes):
         return None
     try:
@@ -195,7 +195,7 @@ def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
 
 
 def _refused(folder: Path, notes: Notes) -> bool:
-    """Whether others could have written any of the folder, which is then reported and not used."""
+    """Whether others could have written any file of the folder. Such a folder is reported and not used."""
     why = tree_refusal(folder, cache_folder(), folder.parent.parent)
     if why:
         notes.add(f"{why}: it is not used, and made again")
@@ -203,7 +203,7 @@ def _refused(folder: Path, notes: Notes) -> bool:
 
 
 def _kept_tokens(folder: Path, notes: Notes) -> dict[str, Any] | None:
-    """The manifest of a folder of tokens if all that it lists is there, and is this user's alone."""
+    """Return the manifest of a folder of tokens where all its files exist and are this user's alone."""
     if not folder.is_dir() or _refused(folder, notes):
         return None
     try:
@@ -298,8 +298,8 @@ Rows = Sequence[Encoded | Sequence[Encoded]]
 
 
 def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], Rows]]:
-    """Batches with their tokens, in order. The next ones are read while the last ones are encoded: by `tokenizers`
-    without Python's lock, and once there is more than a little, in processes of their own."""
+    """Yield batches with their tokens, in order. The next batches are read while earlier ones are encoded: by
+    `tokenizers` without Python's lock, and for larger text in processes of their own."""
     count, size = encoder_count(), 0
     most = 1
     with ThreadPoolExecutor(max_workers=count) as pool, ExitStack() as stack:

@@ -47,8 +47,8 @@ def preset(name: str) -> Preset | None:
 class Hub(Source):
     """A dataset of the Hugging Face hub, streamed through `datasets` and never downloaded whole.
 
-    The fingerprint is the commit that `revision` stands for. Ids are `hf:NAME/SPLIT:row`, counted from 0. Its text is
-    Unicode already: `errors` has nothing to do.
+    The fingerprint is the commit that `revision` stands for. Ids are `hf:NAME/SPLIT:row`, counted from 0. The text of a
+    dataset is Unicode already, so `errors` changes nothing.
     """
 
     kind: Literal["hub"] = "hub"

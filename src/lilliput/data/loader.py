@@ -24,13 +24,13 @@ class Loader:
     contiguous  a row is a window of `context_length` + 1 tokens of all documents end to end, closed to a ring; windows
                 follow each other with one token in common, from a start that each epoch draws anew, so that an epoch
                 has every token as a target once (but for less than one row at the ring's end)
-    aligned     a row begins where a document does, so that its beginning is in sight, and goes on with the documents
-                that follow; the next row begins with the first one that did not fit whole. A document longer than a row
-                goes on in the next one. What is cut off at a row's end is a target once more
+    aligned     a row begins where a document does, so that the document's beginning is in sight, and continues with the
+                next documents; the next row begins with the first document that did not fit whole. A document longer
+                than a row continues in the next row. Tokens that are cut off at a row's end are targets once more
     best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
                 longer than a row continues in another one after a repeated token
     documents   a row is one document: its sequences one under the other, each from its beginning, then padding. All
-                documents have one number of sequences, and none is longer than a row
+                documents have the same number of sequences, and no sequence is longer than a row
 
     `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
     on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a
@@ -72,7 +72,7 @@ class Loader:
 
     @property
     def row_tokens(self) -> int:
-        """Positions of a row, those of all its sequences."""
+        """Number of positions of a row, over all its sequences."""
         return self.context_length * (self.split.sequences if self.packing == "documents" else 1)
 
     def take(self, position: int, count: int) -> Rows:
@@ -183,7 +183,7 @@ class Loader:
 
 
 def _check_documents(split: Split, context_length: int) -> None:
-    """Raises DataError unless each document of the split is a row of its own."""
+    """Raise DataError unless each document of the split can be a row of its own."""
     if not split.documents or not split.sequences:
         reason = "has no documents" if not split.documents else "has documents of unequal numbers of sequences"
         raise DataError(f"the {split.name} split {reason}, and each is to be a row of its own")

@@ -13,8 +13,8 @@ import numpy as np
 class Encoded:
     """One sequence of a document as token ids (an array, or a list of a few), bounds (beginning and end) included.
 
-    learn    the spans [start, stop) of ids that are targets; None means all of them but an opening BOS
-    columns  what an objective needs beside the tokens, as JSON values: a label, a score
+    learn    the spans [start, stop) of ids that are targets; None: all ids but an opening BOS
+    columns  further JSON values that an objective needs beside the tokens, such as a label or a score
     """
 
     ids: np.ndarray | list[int]
@@ -31,7 +31,7 @@ class Rows:
     learn      (R, T + 1) float32  1 where the token may be a target, 0 on padding, beginnings and prompts
     segments   (R, T + 1) int64    0, 1, 2 ... per document in a row, -1 on padding; None for contiguous windows
     documents  R tuples of the numbers in the split of the sequences in a row, in order
-    columns    the columns of each of these; empty where the split has none
+    columns    the columns of each of these sequences; empty where the split has none
     """
 
     tokens: np.ndarray

@@ -2,12 +2,12 @@
 
 train-00000.ds         token ids, little-endian uint16 (uint32 from 65,537 ids on), documents end to end
 train-00000.ds.index   uint64 end of each document, in tokens
-train-00000.ds.loss    one byte a token, 1 where it is learned; only where an objective learns less than all
+train-00000.ds.loss    one byte a token, 1 where it is learned; only where an objective leaves tokens out
 train-00000.ds.ids     the documents' ids, one a line, zlib
 train-00000.ds.columns         the columns of each document as JSON, one a line; only where an objective keeps some
 train-00000.ds.columns.index   uint64 end of each of these lines, in bytes
 
-A document that an objective encodes to several sequences stands here as so many documents of one id, in order.
+A document that an objective encodes to several sequences is stored as that many documents of one id, in order.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ShardWriter:
             shard["files"][loss.name] = facts(loss)
 
     def _complete_columns(self, shard: dict[str, Any]) -> None:
-        """The same of columns: documents without any have an empty line."""
+        """Write the columns of a shard that has none: an empty line for each document."""
         lines = _beside(self.folder / shard["name"], "columns")
         if lines.name not in shard["files"]:
             count = shard["documents"]
@@ -185,7 +185,7 @@ class _OpenShard:
         self._waiting.clear()
 
     def _begin_loss(self) -> IO[bytes]:
-        """Open the .loss file and fill it for the documents before, whose tokens are all learned but BOS."""
+        """Open the .loss file and fill it for the earlier documents, whose tokens are all learned but BOS."""
         self._tokens.flush()
         mask = bounds_mask(self.path, self.writer.dtype, np.array(self._ends, dtype=np.int64), self.writer.bos_id)
         loss = self._file(_beside(self.path, "loss"))

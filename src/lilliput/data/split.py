@@ -59,12 +59,12 @@ class Split:
     """Documents as token ids, memory-mapped; 16 bytes a document are held in memory.
 
     tokens      number of token ids, bounds included
-    documents   number of documents; of sequences, where a document has several
-    sequences   how many sequences each document has, in order; 0 where documents differ in that
-    text_bytes  UTF-8 bytes of the documents' text: what bits per byte divides by
-    learned     number of tokens that are targets: all but the opening BOS, unless the objective says less
+    documents   number of documents, or of sequences where a document has several
+    sequences   number of sequences of each document; 0 where documents differ in this number
+    text_bytes  UTF-8 bytes of the documents' text: the divisor of bits per byte
+    learned     number of tokens that are targets: all but the opening BOS, or fewer by the objective's choice
     stream      all ids end to end
-    learn       1 where a token is learned, as a stream like it; None where all but an opening BOS are
+    learn       a stream of the same length, 1 where a token is learned; None where all but an opening BOS are learned
     ends        (documents,) int64 end of each document in the stream
     """
 
@@ -91,13 +91,13 @@ class Split:
         return self.stream[int(self.starts[number]) : int(self.ends[number])]
 
     def document_learn(self, number: int) -> np.ndarray | None:
-        """(length,) bool: which ids of a document are learned; None where all but an opening BOS are."""
+        """(length,) bool: which ids of a document are learned; None where all but an opening BOS are learned."""
         if self.learn is None:
             return None
         return self.learn[int(self.starts[number]) : int(self.ends[number])].astype(bool)
 
     def document_id(self, number: int) -> str:
-        """The id its source gave the document."""
+        """Return the id that the source gave the document."""
         shard, place = self._place(number)
         return _names(self._paths[shard])[place]
 
@@ -107,15 +107,16 @@ class Split:
         return bool(self._columns)
 
     def columns(self, number: int) -> dict[str, Any]:
-        """What the objective kept beside the tokens of a document."""
+        """Return the columns that the objective kept beside the tokens of a document."""
         if not self._columns:
             return {}
         shard, place = self._place(number)
         return self._columns[shard].read(place)
 
     def learned_bytes(self, token_bytes: np.ndarray) -> int:
-        """UTF-8 bytes of the text that the learned tokens stand for; `token_bytes` (V,) are the bytes of each id. All
-        the text's, where all of it is learned; else its share of them, exactly for a byte-level tokenizer."""
+        """Return the UTF-8 bytes of the text of the learned tokens; `token_bytes` (V,) are the bytes of each id. Where
+        all tokens are learned, these are all bytes of the text; else the learned tokens' share, which is exact for a
+        byte-level tokenizer."""
         if self.learn is None:
             return self.text_bytes
         counted = learned = 0
@@ -126,7 +127,7 @@ class Split:
         return round(self.text_bytes * learned / counted) if counted else 0
 
     def _place(self, number: int) -> tuple[int, int]:
-        """The shard of a document, and its number there."""
+        """Return the shard of a document, and the document's number in it."""
         shard = int(np.searchsorted(self._counts, number, side="right")) - 1
         return shard, number - int(self._counts[shard])
 

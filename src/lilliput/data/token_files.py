@@ -27,11 +27,12 @@ CONTINUING = bytes(range(0x80, 0xC0))
 
 @SOURCES.add("bin")
 class TokenFiles(FileSource):
-    """Token files: nanoGPT's bare uint16 (llama2.c's are alike), and llm.c's with a header, versions 1 and 7.
+    """Token files: nanoGPT's and llama2.c's of bare uint16, and llm.c's with a header, versions 1 and 7.
 
-    A beginning or end mark of `tokenizer` parts two documents; it belongs to none. A run with that tokenizer takes the
-    tokens as they are, so that no step rewrites them, and puts its own marks around each document. Their text, which
-    bits per byte, samples and other tokenizers need, is decoded. A document's id is `FILE#number`, counted from 0.
+    A beginning or end mark of `tokenizer` separates two documents and belongs to neither. A run with that tokenizer
+    uses the tokens unchanged, so that no step rewrites them, and puts its own marks around each document. The text of
+    the tokens is decoded for bits per byte, samples and other tokenizers. A document's id is `FILE#number`, counted
+    from 0.
     """
 
     kind: Literal["bin"] = "bin"

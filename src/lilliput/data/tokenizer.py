@@ -50,7 +50,7 @@ class Tokenizer:
 
     kind        "bpe" (byte-level) and "sentencepiece" (leading-space mark, byte fallback) give back any text and any
                 bytes exactly; "characters" gives every character an id of its own and has no marks; "other" is a
-                loaded tokenizer that does what it does
+                loaded tokenizer without these promises
     specials    ids by role: bos, eos, pad, and im_start, im_end, fim_prefix, fim_middle, fim_suffix, unk, mask
                 where present
     begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
@@ -92,8 +92,8 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Tokenizer:
-        """A tokenizer learned from `texts`, the same for the same texts; smaller than asked for where they allow no
-        more. `specials` are roles of special tokens that it has besides the usual ones. Raises DataError."""
+        """Train a tokenizer on `texts`; the same texts give the same tokenizer. It is smaller than asked for where the
+        texts allow no more. `specials` are roles of further special tokens. Raises DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
         return cls(train_backend(texts, config, specials).to_str(pretty=True))
@@ -195,7 +195,7 @@ class Tokenizer:
     # ------------------------------------------------------------------ text to ids
 
     def encode(self, text: str, continuing: bool = False) -> list[int]:
-        """Return a text's ids without bounds. Raises DataError for one that has no UTF-8 form (a lone surrogate)."""
+        """Return a text's ids without bounds. Raises DataError for a text without a UTF-8 form (a lone surrogate)."""
         return self.encode_batch([text], continuing)[0]
 
     def encode_batch(self, texts: Sequence[str], continuing: bool = False) -> list[list[int]]:

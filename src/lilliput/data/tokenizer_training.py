@@ -48,9 +48,9 @@ LONG = re.compile(
 
 
 def train_backend(texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Backend:
-    """A trained `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
-    occur twice; the same texts give the same one. `specials` are roles of FURTHER that it has besides the usual ones.
-    Raises DataError when the size is too small for the kind."""
+    """Train a `tokenizers` tokenizer of `config.vocab_size` ids, or of fewer where the texts have no more pairs that
+    occur twice. The same texts give the same tokenizer. `specials` are further roles, of FURTHER. Raises DataError when
+    the size is too small for the kind."""
     further = [FURTHER[role] for role in specials]
     if config.kind == "bpe":
         return train_byte_level(texts, config, further)

@@ -1,1 +1,1 @@
-"""Telling: the engine that tells many texts at once, its key-value cache, sampling, stop strings, constraints."""
+"""Decoding: the engine that generates many texts at once, its key-value cache, sampling, stop strings, constraints."""

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest texts rather than a drawn one."""
+"""Beam search: the likeliest texts instead of a drawn text."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def beam_search(
 ) -> list[Beam]:
     """The `beams` best texts after `prompt`, best first, of at most `max_tokens` new ids within the model's context.
 
-    In each step the 2 `beams` likeliest continuations of the running texts are looked at: those that stop are
-    finished, the best others run on. The search ends when no running text scores better than the worst of `beams`
-    finished ones. Raises ConfigError where the prompt does not fit, or for no beams.
+    Each step considers the 2 `beams` likeliest continuations of the running texts. Continuations that stop are
+    finished, and the best others run on. The search ends when no running text scores better than the worst of `beams`
+    finished texts. Raises ConfigError where the prompt does not fit, or for no beams.
     """
     context, vocabulary = model.config.context_length, model.config.vocab_size
     if not 1 <= len(prompt) <= context or not 1 <= beams <= vocabulary:

@@ -37,7 +37,7 @@ class KVCache:
         self.room = batch if room is None else room
         self.capacity = capacity
         shape = (self.room, config.n_kv_heads, capacity, config.d_head)
-        # Zeros, because what is not to be looked at still counts 0 times what it is, which must be a number.
+        # Zeros: masked positions are multiplied by 0, and 0 times NaN would be NaN.
         self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
         self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.n_layers)]
         self.lengths = [0] * batch
@@ -50,8 +50,8 @@ class KVCache:
         return len(self.lengths)
 
     def places(self, new: int) -> tuple[Where, int]:
-        """Where the next `new` positions of every row stand, and one more than the last of them. Raises ModelError
-        where there is no room and for lengths that no text has."""
+        """The next `new` positions of every row, and one more than the last of them. Raises ModelError where there is
+        no room, and for lengths that no text has."""
         if not self.lengths or min(self.lengths) < 0 or self.batch > self.room:
             raise ModelError(
                 f"a key-value cache with room for {self.room} texts has none of the lengths {self.lengths}"
@@ -71,8 +71,8 @@ class KVCache:
         return at, end
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store k and v (B, Hkv, T, d) where `places` said; return views of all positions, (B, Hkv, end, d). What a
-        shorter row holds beyond its length is not to be looked at."""
+        """Store k and v (B, Hkv, T, d) at the positions of `places`; return views of all positions, (B, Hkv, end, d).
+        A shorter row's numbers beyond its length are not valid."""
         keys, values = self.keys[layer][: self.batch], self.values[layer][: self.batch]
         if isinstance(self._at, slice):
             keys[:, :, self._at] = k
@@ -84,7 +84,7 @@ class KVCache:
 
     def advance(self, new: int | Sequence[int]) -> None:
         """Count `new` positions as held, for each row or the same for all; called once a forward pass, after every
-        layer has stored them. Fewer than were stored: the others were padding."""
+        layer has stored them. Where `new` is less than was stored, the other positions were padding."""
         each = [new] * self.batch if isinstance(new, int) else new
         self.lengths = [length + more for length, more in zip(self.lengths, each, strict=True)]
 

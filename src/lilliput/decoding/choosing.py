@@ -1,4 +1,4 @@
-"""Choosing the next token of each running job: what may come, and the draw."""
+"""Choosing the next token of each running job: the allowed tokens, and the draw."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
-    """Logits (B, V) with what may not come next at -inf. A job that nothing may follow gets an `error`, and its row is
-    left as it is."""
+    """Logits (B, V) with -inf for every token that may not come next. A job without any allowed token gets an `error`,
+    and its row is left as it is."""
     masked = logits
     for row, job in enumerate(jobs):
         forbidden = () if job.said else job.request.forbidden_first
@@ -41,7 +41,7 @@ def allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
 
 
 def choose(jobs: Sequence[Job], logits: torch.Tensor) -> list[int]:
-    """An id for each row of logits (B, V); rows that are drawn in the same way are drawn together."""
+    """Return an id for each row of logits (B, V). Rows of equal sampling are drawn together."""
     alike: dict[tuple[float, ...], list[int]] = {}
     for row, job in enumerate(jobs):
         alike.setdefault(job._way, []).append(row)

@@ -22,12 +22,12 @@ FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
 )
-"""The config fields of which `_Fixed` knows what they change of a cache and of what a position sees."""
+"""The config fields whose effect on a cache, and on the positions that are seen, `_Fixed` computes."""
 
 
 def refuses(model: Model) -> list[str]:
-    """Why compiled steps may compute something else than the model: unknown config fields, wrapped or unknown modules
-    and tensors, and active hooks, which a compiled graph does not see when they come or go."""
+    """The reasons why compiled steps may differ from the model: unknown config fields, wrapped or unknown modules and
+    tensors, and active hooks. A compiled graph does not notice when a hook is set or removed."""
     return [*_unnamed(model), *plain.hooked(model)]
 
 
@@ -36,12 +36,13 @@ def _unnamed(model: Model) -> list[str]:
 
 
 def compiled(model: Model) -> Model:
-    """What stands in for `model` wherever it is told with a KVCache.
+    """Decodes in place of `model` with a KVCache: one-token steps are compiled, and the model computes all else.
 
-    Steps have fixed shapes: one row, or all that the cache has room for (rows without a text are computed and left
-    aside), each looking at the whole capacity. So two compilations at most serve any mix of lengths under one cache;
-    prompts and everything else go to the plain model. So do all steps of a model that `refuses` has reasons for, also
-    reasons that came later; the first time a line is printed on standard error.
+    Steps have fixed shapes: one row, or all rows of the cache, each attending to the whole capacity. Rows without a
+    text are computed and left aside. So at most two compilations serve any mix of lengths under one cache.
+
+    The model itself computes prompts, and all steps while `refuses` gives reasons, also where these came later. The
+    first time, a line on standard error gives the reasons.
     """
     return _Compiled(model)
 
@@ -85,7 +86,7 @@ def _step(
 
 
 class _Fixed:
-    """A KVCache in the form that compiles once: positions are a tensor, and everything is looked at behind a mask."""
+    """A KVCache in the form that compiles once: positions are a tensor, and a mask hides the unused part."""
 
     def __init__(self, keys: list[torch.Tensor], values: list[torch.Tensor], at: torch.Tensor):
         self.keys, self.values, self.at = keys, values, at

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Completion:
     """The text that follows one prompt, growing.
 
-    text    what follows the prompt; up to a stop string, where one was found
-    tokens  all that the model generated, a stop id and what makes up a stop string included
-    finish  as Token has it; "stop" for a stop string too. None while it grows
+    text    the text after the prompt, up to a stop string where one was found
+    tokens  all tokens that the model generated, a stop id and the tokens of a stop string included
+    finish  as in Token; "stop" for a stop string too. None while the text grows
     """
 
     text: str = ""
@@ -29,15 +29,15 @@ class Completion:
 
     @property
     def ids(self) -> list[int]:
-        """The ids of the text, a stop id left out (not what makes up a stop string)."""
+        """The ids of the text without a stop id; the ids of a stop string are in it."""
         return [token.id for token in self.tokens if token.id is not None and token.finish != "stop"]
 
 
 def complete(
     engine: Engine, requests: Sequence[Request], tokenizer: Tokenizer, stop: Sequence[str] = (), continuing: bool = True
 ) -> Iterator[list[Completion]]:
-    """Generate for all requests side by side; yields their completions, in order, after every step in which one grew,
-    the same objects each time. `continuing` as in Tokenizer.decode."""
+    """Generate for all requests side by side. Yields their completions, in order, after every step in which a text
+    grew, the same objects each time. `continuing` as in Tokenizer.decode."""
     completions = [Completion() for _ in requests]
     decoders = [tokenizer.stream(continuing) for _ in requests]
     stops = [StopText(stop) for _ in requests]
@@ -62,5 +62,5 @@ def complete(
 
 
 def finished(steps: Iterator[list[Completion]]) -> list[Completion]:
-    """The completions of `complete` when all have ended."""
+    """Return the completions of `complete` when all have ended."""
     return next(iter(deque(steps, maxlen=1)), [])

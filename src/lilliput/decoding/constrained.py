@@ -1,4 +1,4 @@
-"""Constraint: what a text must be (JSON of a schema, a regular expression, one of a few choices), kept token by token.
+"""Constraint: the form of a text (JSON of a schema, a regular expression, one of a few choices), kept token by token.
 
 Grammars and masks are llguidance's (the extra `constrain`).
 """
@@ -29,18 +29,18 @@ MULTIPLE_LIMIT = 20_000
 """The largest `multipleOf` that is followed: its automaton has a state for each remainder, and takes half a second."""
 
 LEXER_STATES = 50_000
-"""States that the lexer of a constraint may have, over all texts under it: a grammar that needs more is too large."""
+"""Most states of a constraint's lexer, over all texts under it. A grammar that needs more is too large."""
 
 
 class Constraint:
-    """What a text must be from its first new token to its last; immutable. `start` gives what follows one text.
+    """The form of a text from its first new token to its last; immutable. `start` gives the matcher of one text.
 
-    vocab_size  ids that it knows; a model may know more, which are then never said
+    vocab_size  number of ids that the constraint knows; a model may know more ids, which are then never generated
     """
 
     def __init__(self, grammar: str, tokenizer: Tokenizer, what: str, json: bool = False):
-        """`grammar` in llguidance's form; `json` where it speaks of JSON. Raises ConfigError, with `what` was
-        given, for one that cannot be used: not understood, too large, or satisfied by no text."""
+        """`grammar` in llguidance's form; `json` where it describes JSON. Raises ConfigError, which names `what` was
+        given, for a grammar that is not understood, too large, or satisfied by no text."""
         llguidance = _library()
         self.vocab_size = tokenizer.vocab_size
         self.grammar = grammar
@@ -49,8 +49,8 @@ class Constraint:
         problem = llguidance.LLMatcher.validate_grammar(grammar, self._tokens)
         if problem and not problem.startswith("WARNING"):
             raise ConfigError(f"{what} cannot be used: {' '.join(problem.split())}")
-        # Built once, here, and copied for each text: this is where a large grammar takes its time, and where most
-        # that cannot be followed show it.
+        # Built once, here, and copied for each text. A large grammar takes its time here, and most grammars that
+        # cannot be followed fail here.
         self._fresh = self._matcher()
         try:
             for _ in range(2):  # copies share a lexer: one that grew too large fails in the copy that comes next
@@ -60,8 +60,8 @@ class Constraint:
 
     @classmethod
     def json_schema(cls, schema: dict[str, Any], tokenizer: Tokenizer) -> Constraint:
-        """JSON that satisfies a JSON Schema, with at most one space between its parts: a small model that may write
-        any white space can go on with it for ever."""
+        """JSON that satisfies a JSON Schema, with at most one space between its parts. A small model that may write
+        any white space can continue with white space for ever."""
         matcher = _library().LLMatcher
         try:
             _check_multiples(schema)
@@ -86,8 +86,8 @@ class Constraint:
         )
 
     def matches(self, text: str) -> bool:
-        """Whether a text told without the constraint satisfies it. White space between the parts of JSON is left
-        aside; keys have to come in the schema's order, as they do under the constraint."""
+        """Return whether a text that was generated without the constraint satisfies it. White space between the parts
+        of JSON is ignored. Keys have to come in the schema's order, as they do under the constraint."""
         if self._json:
             try:
                 text = json.dumps(from_json(text), ensure_ascii=False)
@@ -108,7 +108,7 @@ class Constraint:
 
 
 class Matcher:
-    """One text against its constraint: what may come next, told of each token as it is said."""
+    """A constraint's matcher of one text: it takes each token in turn, and gives the ids that may come next."""
 
     def __init__(self, matcher: LLMatcher, vocab_size: int):
         self._matcher, self._vocab_size = matcher, vocab_size
@@ -142,14 +142,14 @@ class Matcher:
 
 
 def _check_multiples(schema: Any) -> None:
-    """Raises ConfigError where the `multipleOf` of a schema are too large to be followed: llguidance takes minutes to
-    find that out. Several of them may meet in one number, which is then a multiple of their least common multiple."""
+    """Raise ConfigError where the `multipleOf` of a schema are too large to be followed, before llguidance takes
+    minutes to find that out. A number under several `multipleOf` is a multiple of their least common multiple."""
     given = {Fraction(str(value)) for value in _values_of("multipleOf", schema)}
     if not given:
         return
     scale = lcm(*(one.denominator for one in given))
     together = lcm(*(int(one * scale) for one in given))
-    # What counts is the number without its zeros at the end: multiples of 100 are as easy as those of 1.
+    # Zeros at a number's end do not count: multiples of 100 are as easy as multiples of 1.
     together //= 10 ** (len(str(together)) - len(str(together).rstrip("0")))
     if together > MULTIPLE_LIMIT:
         listed = ", ".join(f"{float(one):.12g}" for one in sorted(given)[-3:])
@@ -177,12 +177,12 @@ def _library() -> Any:
     try:
         import llguidance
     except ImportError:
-        raise MissingExtra("llguidance", "constrain", "telling under a constraint") from None
+        raise MissingExtra("llguidance", "constrain", "generating under a constraint") from None
     return llguidance
 
 
 class _Vocabulary:
-    """A tokenizer as llguidance asks for it: the bytes of each id, and a text's ids."""
+    """A tokenizer in the form that llguidance needs: the bytes of each id, and a text's ids."""
 
     def __init__(self, tokenizer: Tokenizer):
         special = {number for number in range(tokenizer.vocab_size) if not tokenizer.decode_bytes([number], True)}

@@ -1,4 +1,4 @@
-"""Prompts in, one Step a token out: a fixed set of rows that an Engine tells side by side."""
+"""Prompts in, one Step a token out: a fixed set of rows that an Engine generates side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What each of R rows said in one step. Row `p * n + k` is sample k of prompt p.
+    """The tokens of R rows in one step. Row `p * n + k` is sample k of prompt p.
 
     tokens             R ids; None for a row that was finished before
     log_probabilities  R floats: the log-probability (nats) of the token under the model itself, before

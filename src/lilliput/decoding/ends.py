@@ -1,4 +1,4 @@
-"""What ends a text: the end mark, generation_config.json's end tokens, and stop strings that spell a special token."""
+"""Ends of a text: the end mark, generation_config.json's end tokens, and stop strings that spell a special token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
 NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "top_k": 50}
-"""Settings of generation_config.json that have a counterpart here, with the values that change nothing there."""
+"""Settings of generation_config.json that Lilliput has too, each with the values that change nothing."""
 
 
 def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
@@ -27,7 +27,7 @@ def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
 
 
 def not_taken(folder: Path) -> list[str]:
-    """What a folder's generation_config.json asks for and is not done unless it is asked for here, as 'name=value'."""
+    """Settings of a folder's generation_config.json that apply only where the caller gives them, as 'name=value'."""
     settings = _settings(folder)
     return [
         f"{name}={settings[name]}"
@@ -37,7 +37,8 @@ def not_taken(folder: Path) -> list[str]:
 
 
 def special_ids(stops: Iterable[str], tokenizer: Tokenizer) -> frozenset[int]:
-    """The ids of those stop strings that spell a special token: it has no text in which they could be found."""
+    """The ids of the stop strings that spell a special token. No such string is ever found in text, because a special
+    token has no text."""
     found = (tokenizer.special_id(stop) for stop in stops)
     return frozenset(number for number in found if number is not None)
 

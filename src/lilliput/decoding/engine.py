@@ -1,4 +1,4 @@
-"""Engine: many texts told at once. Requests join and leave at every step; one forward pass serves all that run."""
+"""Engine: generates many texts at once. Requests join and leave at every step; one forward pass serves all that run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PREFILL_TOKENS = 8192
 
 @dataclass(frozen=True)
 class Request:
-    """One text to be told.
+    """One text to generate.
 
     prompt                    token ids, one at least
     sampling                  how its tokens are drawn; `n` is left aside: n texts are n requests
@@ -40,7 +40,7 @@ class Request:
     forbidden_first           ids that may not come first
     alternatives              how many of the likeliest tokens are reported with each token
     prompt_log_probabilities  whether the prompt's own tokens are scored as well
-    constraint                what the text must be, or None
+    constraint                the form of the text, or None
     window                    go on when the context is full, from the last half context: those ids are read anew
                               from position 0, so that a token always sees between half a context and a whole one, at
                               positions that the model was trained on (the sliding window with re-computation of Xiao
@@ -61,14 +61,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What one text said in one step.
+    """The outcome of one step for one text.
 
     id               the token; None where a constraint lets nothing follow or has failed: there is only a finish
     log_probability  nats, under the model itself: before temperature, penalties, filters and constraint
     alternatives     the likeliest tokens at this place with their log-probabilities, likeliest first
     finish           None while the text goes on; "stop" (the token is a stop id, or the constraint is complete),
                      "length" (`max_tokens` reached), "context" (the context is full and `window` is off) or "error"
-                     (`Job.error` says which)
+                     (`Job.error` is the reason)
     """
 
     id: int | None
@@ -81,13 +81,13 @@ class Job:
     """A request under way, as `submit` returns it.
 
     finish         why the text ended; None while it runs
-    error          why it could not go on: its constraint cannot be followed (too large, or nothing may come next); the
-                   other texts go on
-    prompt_scores  the prompt's tokens as the model saw them come, None where it saw nothing before (the first); None
-                   until the prompt is read, and where `prompt_log_probabilities` is off
-    client, call   whose text it is, and with which others it was asked for (see turns.py)
+    error          why the text could not continue: its constraint cannot be followed (too large, or nothing may come
+                   next); the other texts continue
+    prompt_scores  the prompt's tokens with their scores; None for the first, which no token precedes. The whole list
+                   is None until the prompt is read, and where `prompt_log_probabilities` is off
+    client, call   who asked for the text, and the request that it was part of (see turns.py)
     number         its place among all jobs of the engine, in the order in which they came
-    said_before    tokens said when it got its slot last
+    said_before    tokens generated when the job got its slot last
     waits_since    the step in which it began to wait
     """
 
@@ -110,7 +110,7 @@ class Job:
 
     @property
     def said(self) -> int:
-        """Tokens said so far, a stop id included."""
+        """Number of tokens generated so far, a stop id included."""
         return len(self._ids) - len(self.request.prompt)
 
     def _reach(self) -> int:
@@ -122,7 +122,7 @@ class Job:
         return self._matcher is not None and self._matcher.complete
 
     def _take(self, number: int, capacity: int) -> Finish | None:
-        """Add a token; why the text ends with it, or None."""
+        """Add a token. Return the reason why the text ends with it, or None."""
         self._ids.append(number)
         if self._seen is not None:
             self._seen[number] = True
@@ -135,22 +135,22 @@ class Job:
                 self.error = error
                 return "error"
             if self._matcher.complete:
-                return None  # this token is part of the text: the next step says that the text ends
+                return None  # this token is part of the text: the next step reports the end
         if self.said >= self.request.sampling.max_tokens:
             return "length"
         return "context" if self._reach() > capacity and not self.request.window else None
 
 
 class Engine:
-    """Tells the texts of any number of requests with `model`, up to `slots` of them side by side.
+    """Generates the texts of any number of requests with `model`, up to `slots` of them side by side.
 
-    What a request says depends on the request alone, not on what runs beside it (but for the rounding of sums, which
-    may differ with the number of rows). The model's training mode and torch's random state are untouched. Not
-    thread-safe: one thread owns an engine.
+    The text of a request depends on the request alone, not on the requests beside it. Only the rounding of sums may
+    differ with the number of rows. The model's training mode and torch's random state are untouched. Not thread-safe:
+    one thread owns an engine.
 
     slots     texts that run at once; the others wait in the order in which they came
     capacity  positions kept of each text; the model's context where it is None
-    fair      the others take turns instead: see turns.py
+    fair      waiting texts take turns with running ones instead: see turns.py
     """
 
     def __init__(self, model: Model, slots: int = 32, capacity: int | None = None, fair: bool = False):
@@ -212,8 +212,8 @@ class Engine:
             self._leave(job)
 
     def step(self) -> list[tuple[Job, Token]]:
-        """Give free slots to waiting jobs and say one more token in every running job; its events, one a job, in no
-        order that counts. Raises ModelError where the model's logits are not finite."""
+        """Give free slots to waiting jobs and generate one more token in every running job. Return the events, one a
+        job, in any order. Raises ModelError where the model's logits are not finite."""
         events = [(job, Token(None, 0.0, finish="stop")) for job in self._running if job._complete()]
         for job, _ in events:
             self._leave(job)
@@ -235,7 +235,7 @@ class Engine:
         if last is not job:
             self._running[row] = last
 
-    # ------------------------------------------------------------------ what the model sees
+    # ------------------------------------------------------------------ the model's input
 
     def _logits(self) -> torch.Tensor | None:
         """The (B, V) float32 logits of the next token of every job that runs from now on."""
@@ -248,7 +248,7 @@ class Engine:
         return torch.cat(parts) if len(parts) > 1 else next(iter(parts), None)
 
     def _next(self, free: int) -> list[Job]:
-        """The jobs that get a slot in this step, no longer waiting; those that give up theirs for it wait."""
+        """Return the jobs that get a slot in this step. Jobs that give up their slots for them wait from now on."""
         self._steps += 1
         if not self._waiting:
             return []
@@ -273,7 +273,7 @@ class Engine:
         return self.model.logits(hidden)[:, -1].float()
 
     def _join(self, jobs: list[Job]) -> Iterator[torch.Tensor]:
-        """Read what `jobs` see into rows of their own, equal texts once; logits for each pass over them."""
+        """Read the texts of `jobs` into rows of their own, equal texts once. Yield the logits of each pass."""
         texts: dict[tuple[int, ...], list[Job]] = {}
         for job in jobs:
             if job._reach() > self.capacity:
@@ -306,7 +306,7 @@ class Engine:
 
     @cached_property
     def _cache(self) -> KVCache:
-        """What the running jobs have read, in their order."""
+        """The cache of the running jobs, in their order."""
         return self._new_cache(0, self.capacity, self.slots)
 
     def _new_cache(self, batch: int, capacity: int, room: int | None = None) -> KVCache:
@@ -315,7 +315,7 @@ class Engine:
         dtype = torch.get_autocast_dtype(kind) if autocast else next(self.model.parameters()).dtype
         return KVCache(self.model.config, batch, capacity, self.device, dtype, room)
 
-    # ------------------------------------------------------------------ what is said
+    # ------------------------------------------------------------------ the model's output
 
     def _say(self, logits: torch.Tensor) -> list[tuple[Job, Token]]:
         """Choose the next token of each running job from its logits (B, V)."""

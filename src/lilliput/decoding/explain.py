@@ -1,4 +1,4 @@
-"""Step by step: what a model considered at each token, as a table for people and as plain values for programs."""
+"""Step by step: the tokens that a model considered at each place, as a table for people and as plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def spelled(tokenizer: Tokenizer, number: int) -> str:
-    """A token as it can be read: its text in quotes, or the name of a special token."""
+    """A token in readable form: its text in quotes, or the name of a special token."""
     text = tokenizer.decode([number], continuing=True)
     return repr(text) if text else tokenizer.token(number)
 
@@ -38,10 +38,10 @@ def as_plain(tokens: Sequence[Token], tokenizer: Tokenizer) -> list[dict[str, An
 
 def table(tokens: Sequence[Token], tokenizer: Tokenizer) -> Table:
     """One row a token: its probability and rank among the candidates, its surprise in bits, and the candidates with
-    their probabilities, the one that was said in bold."""
+    their probabilities, the generated token in bold."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     made.add_column("step", justify="right")
-    made.add_column("said")
+    made.add_column("token")
     made.add_column("probability", justify="right")
     made.add_column("bits", justify="right")
     if any(token.alternatives for token in tokens):

@@ -1,4 +1,4 @@
-"""inference: run a model without gradient and without dropout, and leave it as it was found; damaged ones are said."""
+"""inference: run a model without gradient and without dropout, and leave its modes as they were; report damage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def inference(model: nn.Module) -> Iterator[None]:
 
 
 def damaged() -> ModelError:
-    """What to raise where a model's logits are not finite."""
+    """The error for a model whose logits are not finite."""
     return ModelError(
         "the model's logits are not finite: its weights are damaged or its training diverged",
         "generate from an earlier checkpoint of the run",

@@ -1,7 +1,7 @@
 """quantised: a model whose matrices are int8, for a CPU that reads a token's weights faster than it computes with them.
 
 One token at a time, decoding waits for the weights to come from memory; int8 is a quarter of fp32. Weights only: each
-row of a matrix has one scale, and activations stay as they are but for their rounding to bf16 inside the product.
+row of a matrix has one scale. Activations are not quantised; the product rounds them to bf16.
 """
 
 from __future__ import annotations
@@ -58,15 +58,14 @@ class Int8Linear(nn.Module):
 
 
 def refuses(model: Model) -> list[str]:
-    """Why a copy with int8 matrices would be another model than rounding explains: unknown config fields, wrapped or
-    unknown modules and tensors, active hooks. Empty when it would not."""
+    """The reasons why a copy with int8 matrices would differ from the model by more than rounding: unknown config
+    fields, wrapped or unknown modules and tensors, active hooks. Empty when only rounding differs."""
     return plain.refuses(model, FIELDS)
 
 
 def quantised(model: Model) -> Model:
-    """A copy of a model on the CPU with int8 matrices, the output head included; what stays (embeddings, norms) is
-    shared with the original. Raises ConfigError for another device, and for a model that `refuses` lists reasons
-    for."""
+    """Copy a model on the CPU with int8 matrices, the output head included. Embeddings and norms are shared with the
+    original. Raises ConfigError for another device, and for a model that `refuses` lists reasons for."""
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise ConfigError(f"int8 weights are for the CPU, and the model is on {device}", "add --device cpu")

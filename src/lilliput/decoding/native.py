@@ -1,7 +1,7 @@
 """native: a model whose decoding steps run in C++ (native.cpp), built on this machine in a second and then kept.
 
 One token of one text is some hundred small operations, and PyTorch takes longer to call them than a core takes to do
-them. Prompts and everything else go to the model itself.
+them. The model itself computes prompts, and every call that native.cpp does not.
 """
 
 from __future__ import annotations
@@ -50,31 +50,32 @@ MOST_TOKENS = {"fp32": 128, "int8": 512}
 
 
 def native(model: Model) -> Model:
-    """What stands in for `model` (or its `quantised` copy) wherever it is told with a KVCache on a CPU.
+    """Decodes in place of `model`, or of its `quantised` copy, with a KVCache on a CPU: native.cpp computes the steps.
 
-    Weights are read where they lie, so changes to them are seen. Raises ConfigError for a model that native.cpp does
-    not compute, on another device or in another precision, and where there is no C++ compiler; ModelError for weights
-    whose types are not those of its config. What a call gives that native.cpp cannot read goes to the model. So does
-    every step while a hook is set, and every step after the model was made one that `refuses` has reasons for; the
-    first time a line is printed on standard error.
+    Weights are read from the model's memory, so that changes to them take effect. The model itself computes a call
+    whose tensors native.cpp cannot read, every step while a hook is set, and every step after a change for which
+    `refuses` gives reasons. The first time, a line on standard error gives the reasons.
+
+    Raises ConfigError for a model that native.cpp does not compute, on another device or in another precision, and
+    without a C++ compiler. Raises ModelError for weights of other types than the config's.
     """
     return _Native(model)
 
 
 def refuses(model: Model) -> list[str]:
-    """Why native steps may compute something else than the model: config fields, modules and tensors that native.cpp
-    does not name, active hooks, another device or precision, and no C++ compiler. Empty when they compute the same."""
+    """The reasons why native steps may differ from the model: config fields, modules and tensors that native.cpp does
+    not name, active hooks, another device or precision, and no C++ compiler. Empty when they compute the same."""
     return [*_unreadable(model), *plain.hooked(model)]
 
 
 def why_not(model: Model) -> str | None:
-    """Why `native` would refuse this model here, or None. Hooks are no reason: while one is set, steps go to the
-    model."""
+    """Why `native` would refuse this model here, or None. Hooks are no reason: while a hook is set, the model computes
+    the steps."""
     return "; ".join(_unreadable(model)) or None
 
 
 def unnamed(model: Model) -> list[str]:
-    """What of the model itself native.cpp does not name, whatever the machine: config fields, modules, tensors."""
+    """The config fields, modules and tensors of the model that native.cpp does not name, whatever the machine."""
     return plain.unnamed(model, FIELDS, instead=(Int8Linear,))
 
 
@@ -87,7 +88,7 @@ def _unreadable(model: Model) -> list[str]:
     return unnamed(model) + ([reason] if reason else [])
 
 
-# ---------------------------------------------------------------------------- what native.cpp is given
+# ---------------------------------------------------------------------------- the input of native.cpp
 
 
 class _Matrix(ctypes.Structure):
@@ -129,13 +130,13 @@ class _Native(StandIn):
         super().__init__(model)
         reason = why_not(model)
         if reason:
-            raise ConfigError(f"native steps are not for this model: {reason}", "tell it without them")
+            raise ConfigError(f"native steps are not for this model: {reason}", "generate without them")
         self._library = library()
         self._take()
         self._aside = plain.Aside(model, _unreadable, "native steps", warn, self._take)
 
     def _take(self) -> None:
-        """Let native.cpp point to the weights where they lie now."""
+        """Point native.cpp to the present memory of the weights."""
         model = self.stands_for
         self._kept: list[torch.Tensor] = []  # all that native.cpp points to
         self._layers = [self._layer(cast(Block, block)) for block in model.blocks]
@@ -176,7 +177,7 @@ class _Native(StandIn):
         return hidden
 
     def _steps_aside(self) -> bool:
-        """Whether the model itself has to compute this step: see `refuses`; and dropout is not in native.cpp."""
+        """Whether the model itself has to compute this step: see `refuses`. native.cpp has no dropout."""
         return self._aside() or (self.stands_for.training and self.stands_for.config.dropout > 0)
 
     def _can_read(self, tokens: torch.Tensor, cache: KVCache) -> bool:

@@ -48,15 +48,15 @@ class SamplingConfig(Config):
 
 
 def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tensor | None = None) -> torch.Tensor:
-    """Probabilities (B, V) float32 from which the next token is drawn, from logits (B, V); a pure function.
+    """Return the probabilities (B, V) float32 from which the next token is drawn, from logits (B, V); a pure function.
 
-    The filters act in the order of Hugging Face's `generate`, each on what the one before it left:
+    The filters act in the order of Hugging Face's `generate`, each on the tokens that the filter before it kept:
 
     1. `repetition_penalty` on the ids in `seen`, (B, V) bool, or None for no ids (Keskar et al. 2019, CTRL,
        section 4.1; a negative logit is multiplied, not divided, so that it too becomes less likely);
     2. `temperature`, where 0 puts all probability on the likeliest token;
     3. `top_k` (Fan et al. 2018); tokens that tie with the k-th stay;
-    4. `top_p` (Holtzman et al. 2020, nucleus sampling) of what is left, renormalised;
+    4. `top_p` (Holtzman et al. 2020, nucleus sampling) of the kept tokens, renormalised;
     5. `min_p` (Nguyen et al. 2024) relative to the likeliest token.
     """
     logits = penalised(logits.float(), config.repetition_penalty, seen)
@@ -95,7 +95,7 @@ def _nucleus(probs: torch.Tensor, top_p: float) -> torch.Tensor:
 
 def draw(probs: torch.Tensor, generators: Sequence[np.random.Generator]) -> torch.Tensor:
     """One id per row, (B,) int64, from probabilities (B, V): row b takes one uniform number of generators[b]
-    and inverts the cumulative distribution, so that what a row draws does not depend on its neighbours."""
+    and inverts the cumulative distribution, so that a row's draw does not depend on its neighbours."""
     precise = torch.float32 if probs.device.type == "mps" else torch.float64
     cumulative = probs.cumsum(-1, dtype=precise)
     uniform = torch.tensor([[g.random()] for g in generators], dtype=precise, device=probs.device)

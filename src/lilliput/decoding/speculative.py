@@ -1,8 +1,9 @@
 """Speculative decoding: a small model drafts a few tokens, the large one judges them all in one forward pass.
 
-The tokens have the large model's own distribution, whatever the draft says (Leviathan et al. 2023, arXiv:2211.17192,
-algorithm 1 and appendix A.1): a drafted token x is accepted with probability min(1, p(x) / q(x)), p being the model's
-distribution and q the draft's; the first that is not is replaced by a draw from max(0, p - q), normalised.
+The tokens have the large model's own distribution, whatever the draft proposes (Leviathan et al. 2023,
+arXiv:2211.17192, algorithm 1 and appendix A.1). A drafted token x is accepted with probability min(1, p(x) / q(x)), p
+being the model's distribution and q the draft's. The first refused token is replaced by a draw from max(0, p - q),
+normalised.
 """
 
 from __future__ import annotations
@@ -30,25 +31,26 @@ FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
 )
-"""The config fields of which it is known that a cache may forget the end of what was read ahead."""
+"""The config fields under which a cache may forget the last tokens that it has read."""
 _say_once = Once(warn)
 
 
 def refuses(model: Model, draft: Model) -> list[str]:
-    """Why `draft` is not used with `model`: config fields under which a cache that forgets drafted tokens may not be
-    what it was before. Both compute with their own code, so modules and hooks are as they are. Empty when it is."""
+    """The reasons why `draft` is not used with `model`: config fields under which a cache that forgets drafted tokens
+    may differ from the cache before them. Modules and hooks are no reason, because both models run their own code.
+    Empty when the draft is used."""
     pairs = (("the model", model), ("the draft", draft))
     return [f"{which}: {reason}" for which, one in pairs for reason in unknown_fields(one.config, FIELDS)]
 
 
 @dataclass
 class Speculation:
-    """One text told with a draft.
+    """One text that was generated with a draft.
 
     ids       new ids, a stop id left out
-    passes    forward passes of the large model, the one over the prompt included
-    drafted   tokens of the draft that were judged: those after a refused one are not
-    accepted  those of them that stood
+    passes    forward passes of the large model, the pass over the prompt included
+    drafted   tokens of the draft that were judged; tokens after a refused token are not judged
+    accepted  judged tokens that were accepted
     """
 
     ids: list[int]
@@ -74,11 +76,11 @@ def speculate(
     ahead: int = 4,
 ) -> Speculation:
     """Continue `prompt` with `model`, drafting `ahead` tokens at a time with `draft`; random stream `sample` of
-    `sampling.seed`. Greedy telling (temperature 0) says what the model alone says.
+    `sampling.seed`. Greedy decoding (temperature 0) generates the text of the model alone.
 
-    Where `refuses` has reasons the model continues alone, one token a pass, and the first time a line is printed on
-    standard error. Raises ConfigError for models of different vocabularies, a prompt that does not fit both contexts,
-    and a repetition penalty, under which the tokens of one pass would not be judged alike.
+    Where `refuses` has reasons, the model continues alone, one token a pass; the first time, a line on standard error
+    gives the reasons. Raises ConfigError for models of different vocabularies, a prompt that does not fit both
+    contexts, and a repetition penalty, under which the tokens of one pass would not be judged alike.
     """
     context = min(model.config.context_length, draft.config.context_length)
     _check(model, draft, prompt, sampling, context)
@@ -129,21 +131,21 @@ def _check(model: Model, draft: Model, prompt: Sequence[int], sampling: Sampling
 def _judge(
     drafted: list[int], beliefs: list[torch.Tensor], judged: torch.Tensor, generator: np.random.Generator
 ) -> Iterator[tuple[int, bool]]:
-    """The tokens that stand: each with whether it was drafted. `beliefs` are the draft's distributions (V,), `judged`
-    (drafted + 1, V) the model's."""
+    """Yield the tokens of the text, each with whether it was drafted. `beliefs` are the draft's distributions (V,),
+    `judged` (drafted + 1, V) the model's."""
     for number, q, p in zip(drafted, beliefs, judged, strict=False):
         if generator.random() * float(q[number]) < float(p[number]):
             yield number, True
             continue
         rest = (p - q).clamp(min=0)
-        # What rounding leaves of equal distributions sums to nothing.
+        # The difference of equal distributions may round to zeros only.
         yield int(draw((rest if float(rest.sum()) > 0 else p)[None], [generator])), False
         return
     yield int(draw(judged[-1:], [generator])), False
 
 
 class _Reader:
-    """One of the two models with the text so far and a cache of what it has read of it."""
+    """One of the two models, with the text so far and a cache of the part that it has read."""
 
     def __init__(self, model: Model, prompt: Sequence[int], context: int):
         self.model, self.ids = model, list(prompt)
@@ -157,15 +159,15 @@ class _Reader:
         return len(self.ids)
 
     def said(self, number: int) -> None:
-        """The text goes on with `number`. What was read ahead is kept as far as it came true."""
+        """Add `number` to the text. The cache keeps tokens that were read ahead as far as the text has them."""
         held = self.cache.lengths[0]
         self.ids.append(number)
         if held >= len(self.ids) and self._read[len(self.ids) - 1] != number:
             self.cache.lengths = [len(self.ids) - 1]
 
     def next(self, drafted: list[int], count: int, sampling: SamplingConfig, forbidden: list[int]) -> torch.Tensor:
-        """(count, V) float32: the distributions of the last `count` next tokens after the text and what is drafted;
-        `forbidden` ids are not in the first of them."""
+        """(count, V) float32: the distributions of the last `count` next tokens after the text and the drafted tokens;
+        the first of them gives `forbidden` ids no probability."""
         text = self.ids + drafted
         self.cache.lengths = [min(self.cache.lengths[0], len(text) - count)]
         new = text[self.cache.lengths[0] :]

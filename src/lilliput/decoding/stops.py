@@ -8,10 +8,10 @@ from lilliput.base.errors import ConfigError
 
 
 class StopText:
-    """Lets text through until one of `stops` is complete in it: the one that ends first, and of those the longest,
-    so that it does not matter how the text was cut into pieces.
+    """Lets text through until a stop string of `stops` is complete in it. The string that ends first counts, and of
+    several that end there the longest, so that it does not matter how the text was cut into pieces.
 
-    Raises ConfigError for an empty stop string, which would stop everything.
+    Raises ConfigError for an empty stop string, which would stop every text at once.
     """
 
     def __init__(self, stops: Sequence[str]):
@@ -23,8 +23,8 @@ class StopText:
         self._found = False
 
     def push(self, text: str) -> tuple[str, bool]:
-        """The text that is safe to show now, and whether a stop string was found. Held back is the end of the text
-        that may begin a stop string; the stop string itself and what follows it are never shown."""
+        """Return the text that is safe to show now, and whether a stop string was found. An end of the text that may
+        begin a stop string is held back. The stop string itself and the text after it are never shown."""
         if self._found:
             return "", True
         text = self._held + text
@@ -37,7 +37,7 @@ class StopText:
         return text[:safe], False
 
     def flush(self) -> str:
-        """What was held back, when no more text comes."""
+        """Return the text that was held back, when no more text comes."""
         held, self._held = self._held, ""
         return held
 

@@ -1,9 +1,9 @@
 """Turns: which texts run when more are asked for than there are slots, so that nobody waits long for a first token.
 
-Slots are shared equally by clients, then by calls of a client (a call is what was asked for at once: n texts of some
-prompts). Among equals the text that has had least goes first, so that a new one begins at once and a long one goes on
-in the gaps. A text that gave up its slot is read anew when it comes back, which takes the longer the longer it is: a
-turn grows with it, so that a long text is interrupted seldom.
+Slots are shared equally by clients, then by calls of a client. A call is one request for n texts of some prompts. Among
+equals the text with the fewest tokens goes first, so that a new text begins at once and a long text continues in the
+gaps. A text that gave up its slot is read anew when it gets a slot again, which takes longer for a longer text. A turn
+grows with the text, so that a long text is interrupted seldom.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lilliput.decoding.engine import Job
 
 TURN = 12
-"""Tokens that a text may say at least before it gives up its slot."""
+"""Least tokens that a text may generate before it gives up its slot."""
 
 READ_ANEW = 16
 """A turn has one more token for each so many that would have to be read anew: reading is that much faster."""
@@ -43,17 +43,18 @@ class Shares:
         self._calls[job.call] += slots
 
     def first(self, waiting: Sequence[Job]) -> Job:
-        """The one that goes first: few slots for its client, then for its call, little said, little to say, came
-        early."""
+        """The waiting job that goes first: with few slots of its client, then of its call, few tokens generated, few
+        left to generate, and an early arrival."""
         clients, calls, own = self._clients, self._calls, self._own
         return min(waiting, key=lambda job: (clients[job.client], calls[job.call], own[job]))
 
     def cost(self, job: Job) -> tuple[int, ...]:
-        """The highest of those whose turn is over gives up its slot first."""
+        """The cost of a running job. Of the jobs whose turn is over, the job with the highest cost gives up its slot
+        first."""
         return self._clients[job.client], self._calls[job.call], _level(job), job.number
 
     def goes_before(self, waiting: Job, running: Job) -> bool:
-        """Whether `waiting` should have the slot of `running`: it then has no larger share, and has had less."""
+        """Whether `waiting` should have the slot of `running`: it would have no larger share, and has had less."""
         if waiting.call == running.call:
             return False
         if waiting.client != running.client:
@@ -68,7 +69,7 @@ class Shares:
 
 
 def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: int) -> tuple[list[Job], list[Job]]:
-    """The waiting jobs that get a slot in this step, and the running ones that give up theirs for it."""
+    """The waiting jobs that get a slot in this step, and the running jobs that give up their slots for them."""
     shares, left = Shares(running, waiting, step), list(waiting)
     joining: list[Job] = []
     leaving: list[Job] = []
@@ -93,7 +94,7 @@ def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: 
 
 
 def _level(job: Job) -> int:
-    """0 for a text that has had less than a turn; one more each time that this doubles: 12, 36, 84 tokens."""
+    """0 for a text of less than a turn; one more at 12, 36, 84 ... tokens: each interval doubles."""
     return (job.said // TURN + 1).bit_length() - 1
 
 

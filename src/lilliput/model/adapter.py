@@ -47,7 +47,7 @@ _PARTS = {
     "lora_embedding_A": ("A", True),
     "lora_embedding_B": ("B", True),
 }
-"""The endings of an adapter's tensors: which of the two matrices, and whether of an embedding."""
+"""The endings of an adapter's tensors, each with its matrix (A or B) and whether the module is an embedding."""
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ def _rank(value: Any) -> bool:
 
 
 def _expressions(value: Any) -> bool:
-    """Whether it is a list of names, a regular expression, or a table with regular expressions as its keys."""
+    """Whether the value is a list of names, a regular expression, or a table with regular expressions as keys."""
     if isinstance(value, list):
         return all(isinstance(name, str) for name in value)
     try:
@@ -177,7 +177,7 @@ def _pairs(folder: Path, known: Mapping[str, str]) -> dict[str, _Pair]:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """The module and the ending of a tensor's name; the ending is empty where it is none of ours."""
+    """The module and the ending of a tensor's name; the ending is empty where it is not known."""
     part = next((part for part in _PARTS if name.endswith(f".{part}")), "")
     if not part or not name.startswith(_PREFIX):
         return name, ""

@@ -1,4 +1,4 @@
-"""Self-attention: heads, grouped keys and values, QK-norm, what a Sight lets be seen, and a cache."""
+"""Self-attention: heads, grouped keys and values, QK-norm, the positions that a Sight shows, and a cache."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KERNEL_FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init"
 )
-"""The config fields of which it is known what they change for the attention kernel; with others it is not used."""
+"""The config fields whose effect the attention kernel computes. A model with other fields does not use the kernel."""
 KNOWN_TURNS = (Position.turn, Rotary.turn)
-"""How positions may turn queries and keys for the kernel to do it."""
+"""The ways of turning queries and keys by their position that the kernel computes."""
 
 
 class Cache(Protocol):
@@ -36,8 +36,8 @@ class Cache(Protocol):
         ...
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store a layer's new keys and values, (B, n_kv_heads, new, d_head) each; return all that it then holds,
-        (B, n_kv_heads, end, d_head) each."""
+        """Store a layer's new keys and values, (B, n_kv_heads, new, d_head) each; return all stored keys and values of
+        the layer, (B, n_kv_heads, end, d_head) each."""
         ...
 
 
@@ -47,7 +47,8 @@ class Attention(Part):
 
     Hook points, in TransformerLens' shapes: `hook_q`, `hook_k`, `hook_v`, `hook_rot_q`, `hook_rot_k`, `hook_z` are
     (B, T, heads, d_head), q and k before QK-norm and position, rot_* after; `hook_attn_scores` and `hook_pattern` are
-    (B, heads, T, T). The fused kernel has no pattern, so it is spelled out only while one of those two is hooked.
+    (B, heads, T, T). The fused kernel has no pattern: PyTorch's operators compute the scores and the pattern while
+    `hook_attn_scores` or `hook_pattern` is hooked.
     """
 
     def __init__(self, config: ModelConfig):
@@ -101,7 +102,7 @@ class Attention(Part):
         cache: Cache | None,
         layer: int,
     ) -> torch.Tensor:
-        """x (B, T, d_model) -> (B, T, d_model). `seen`: what each position sees in this layer."""
+        """x (B, T, d_model) -> (B, T, d_model). `seen`: the positions that each position sees in this layer."""
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
@@ -136,8 +137,9 @@ class Attention(Part):
         return self.out(z.reshape(rows, new, self.heads * self.width))
 
     def _plain(self, position: Position) -> bool:
-        """Whether the kernel computes what stands between the product and the result: without hooks there, and with
-        the config fields, the norms and the turning of positions that it knows."""
+        """Whether the kernel may compute this layer's attention, from queries, keys and values to the input of the
+        output matrix. No hook may be set on the steps between, and the kernel has to know the config's fields, the
+        norms and the kind of position."""
         hooks = (self.hook_q, self.hook_k, self.hook_v, self.hook_rot_q, self.hook_rot_k)
         looked = any(hook.active for hook in (*hooks, self.hook_pattern, self.hook_attn_scores))
         normed = all(norm is None or norm.is_plain_rms for norm in (self.q_norm, self.k_norm))

@@ -1,4 +1,4 @@
-"""Whether a model can be what a file or a recipe says, before anything of its size is made."""
+"""Bounds of a model's size: checked against its file and against memory, before any tensor is made."""
 
 from __future__ import annotations
 

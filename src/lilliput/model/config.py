@@ -30,7 +30,7 @@ LARGEST = {
     "vocab_size": 2**21,
     "context_length": 2**24,
 }
-"""Plain bounds, each several times that of the largest model that is known: what goes beyond is a slip or an attack."""
+"""The bounds of the sizes, each several times the largest known model's. A larger value is a slip or an attack."""
 NEWER = ("attention", "window_layers")
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
@@ -178,8 +178,7 @@ def _whole(key: str, value: Any) -> Any:
 
 
 def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
-    """The derived sizes that are not given, or nothing where one that is given is no usable number (validation names
-    it)."""
+    """The derived sizes that are not given. Empty where a given size is no usable number: validation then names it."""
 
     def size(name: str) -> int:
         return given.get(name, ModelConfig.model_fields[name].default)

@@ -1,4 +1,4 @@
-"""What a model costs before it is built: parameters exactly, FLOPs by a stated rule, memory by estimate."""
+"""Costs of a model before it is built: parameters exactly, FLOPs by a stated rule, memory by estimate."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _native(
 def _plain(
     logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, gradients: bool
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """-log softmax(logits) at the targets, (rows,) fp32; and what the weighted sum of them changes by a logit."""
+    """-log softmax(logits) at the targets, (rows,) fp32; and the gradient of their weighted sum by the logits."""
     dtype, logits, targets = logits.dtype, logits.float(), targets[:, None]
     probability = logits.softmax(-1)
     losses = _negative_log(probability, logits, targets).squeeze(1)

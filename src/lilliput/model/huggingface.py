@@ -207,7 +207,7 @@ STOCK = (
 
 
 def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
-    """The stock class that computes exactly this config, or None and for every class what stands in the way."""
+    """The stock class that computes exactly this config, or None and the misfits of every class."""
     stock = stock_of(config)
     if stock is not None:
         return stock.architecture, []
@@ -220,8 +220,8 @@ def stock_of(config: ModelConfig) -> Stock | None:
 
 
 def refuses(model: Model) -> list[str]:
-    """Why no stock class computes exactly this model: its config's fields by class, then modules and tensors that no
-    class has, and active hooks, which no folder holds. Empty when one does."""
+    """The reasons why no stock class computes exactly this model: its config's fields by class, then modules and
+    tensors that no class has, and active hooks, which no folder holds. Empty when a class computes it."""
     return [*huggingface_class(model.config)[1], *altered(model, KINDS), *hooked(model)]
 
 
@@ -239,8 +239,8 @@ def to_huggingface(
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
 
-    Raises ModelError, before anything is written, for a model that is another than a new one of its config: no folder
-    can hold a module that was wrapped or replaced. With active hooks the folder is read back, since it cannot hold a
+    Raises ModelError, before anything is written, for a model that differs from a new model of its config: no folder
+    can hold a module that was wrapped or replaced. With active hooks the folder is read back, because it cannot hold a
     hook that changes logits.
     """
     folder = Path(folder)
@@ -360,8 +360,8 @@ def _classes(raw: Mapping[str, Any]) -> str:
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
-    """Our own config where the stock keys still agree with it. Where they were edited since, their values count; and
-    ours for every field that they cannot express: leaving it out would be another model."""
+    """Our own config where the stock keys still agree with it. Where the stock keys were edited since, their values
+    count. A field that no stock key can express keeps our value: without it the model would be another."""
     fields = ModelConfig.model_fields
     silent = {"style", "init", "dropout"} | ({"bias"} if stock.always_biased else set())
     edited = {name for name in fields if name in stock.fields and getattr(read, name) != getattr(ours, name)}

@@ -13,7 +13,7 @@ from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role, is_hooked
 class Norm(nn.Module):
     """Scales the last dimension (width,) of its input to unit size. Subclass, register, and give its count.
 
-    Hook points: `hook_scale` (..., 1), what is divided by; `hook_normalized` (..., width).
+    Hook points: `hook_scale` (..., 1), the divisor; `hook_normalized` (..., width).
     """
 
     def __init__(self, width: int, eps: float):

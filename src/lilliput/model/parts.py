@@ -1,4 +1,4 @@
-"""What every part of a model is made of: registries, what a part answers, bare weights, and named points to look in."""
+"""The base of every part of a model: registries, the answers of a part, unset weights, and hook points."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ATTENTIONS: Registry[type[Attention]] = Registry("attention", "lilliput.model")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a parameter is. The module that holds the parameter answers it: `roles` asks.
+    """The role of a parameter. The module that holds the parameter gives it, and `roles` collects them.
 
     kind     "matrix": (outputs, inputs), which an optimiser may step whole, or (experts, outputs, inputs), of which it
              may step each expert's; "embedding": a row a token; "table": rows by position, token or class, which no
@@ -67,7 +67,7 @@ def roles(model: nn.Module) -> dict[str, Role]:
 
 
 def _answers(module: nn.Module, own: Mapping[str, nn.Parameter]) -> Mapping[str, Role]:
-    """What a module answers; for PyTorch's linear maps and embeddings, and for vectors, it is known."""
+    """The roles that a module gives. PyTorch's linear maps and embeddings, and vectors, need not give theirs."""
     ask = getattr(module, "roles", None)
     if ask is not None:
         return ask()
@@ -77,9 +77,9 @@ def _answers(module: nn.Module, own: Mapping[str, nn.Parameter]) -> Mapping[str,
 
 
 class Part(nn.Module):
-    """A part of a model that answers for its cost, from the config alone, and for what it adds to the loss.
+    """A part of a model. It computes its costs from the config alone, and the term that it adds to the loss.
 
-    The answers that are given here hold for a part whose every parameter acts on every token.
+    The methods of this class are right for a part whose every parameter acts on every token.
     """
 
     @classmethod
@@ -108,8 +108,8 @@ class Part(nn.Module):
         raise NotImplementedError
 
     def added_loss(self) -> torch.Tensor | None:
-        """What the last forward pass in training adds to the mean loss of a position (a router's balance), a float32
-        scalar in nats; None: nothing."""
+        """The term that the last forward pass in training adds to the mean loss of a position (a router's balance),
+        a float32 scalar in nats; None where the part adds nothing."""
         return None
 
 
@@ -184,7 +184,7 @@ class HookPoint(nn.Identity):
 
     @property
     def active(self) -> bool:
-        """Whether a hook of any kind is set here: what costs extra to compute is computed only then."""
+        """Whether a hook of any kind is set here. Activations that cost extra are computed only then."""
         return is_hooked(self)
 
 

@@ -1,4 +1,4 @@
-"""Where one of our tensors lives in another naming: under one name or several, as it is or rearranged."""
+"""Place: the name or names that another naming gives one of our tensors, and how the numbers are rearranged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilliput.model.config import ModelConfig
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """Their tensor is ours. `name` holds `#` where the layer's number stands."""
+    """Their tensor equals ours. `name` holds `#` in place of the layer's number."""
 
     name: str
 
@@ -23,18 +23,19 @@ class Same:
         return (self.name,)
 
     def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-        """Our tensor as theirs, one for each of `names`: the same shape, (outputs, inputs) or (width,), unless a
-        subclass splits it by rows or transposes it."""
+        """Our tensor as their tensors, one for each of `names`: the same shape, (outputs, inputs) or (width,), unless
+        a subclass splits it by rows or transposes it."""
         return [tensor]
 
     def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
-        """Theirs, in the shapes that `out` gives, as ours: undoes `out`."""
+        """Their tensors, in the shapes that `out` gives, as our tensor: undoes `out`."""
         return tensors[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Split(Same):
-    """Our rows are those of several of their tensors, one under the other: q, k, v or gate, up; `{}` in the name."""
+    """Our tensor holds the rows of several of their tensors, one under the other: q, k, v or gate, up; `{}` in the
+    name."""
 
     parts: tuple[str, ...]
 

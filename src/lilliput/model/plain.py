@@ -71,8 +71,8 @@ def hooked(model: nn.Module) -> list[str]:
 
 
 def refuses(model: Model, fields: Fields, instead: Types = ()) -> list[str]:
-    """Why a backend with these fields does not compute exactly `model`: unknown fields, modules and tensors, and active
-    hooks. Empty when it does. `instead` are types that it knows in place of Linear."""
+    """The reasons why a backend with these fields does not compute exactly `model`: unknown fields, modules and
+    tensors, and active hooks. Empty when it does. `instead`: types that the backend knows in place of Linear."""
     return [*unnamed(model, fields, instead), *hooked(model)]
 
 
@@ -82,10 +82,9 @@ def unnamed(model: Model, fields: Fields, instead: Types = ()) -> list[str]:
 
 
 def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Types = ()) -> list[str]:
-    """What distinguishes `model` from a new one of its config, weights aside, and what `kinds` does not name: modules
-    wrapped, replaced, added or removed, tensors of other names or shapes, and settings of a module that were changed.
-
-    So it does not matter how a model was changed: by a LoRA wrapper, a parametrisation, or by hand."""
+    """The differences between `model` and a new model of its config, weights aside, and the types that `kinds` does not
+    name. Differences are modules wrapped, replaced, added or removed, tensors of other names or shapes, and changed
+    settings of a module. They are found whether a LoRA wrapper, a parametrisation or a hand made them."""
     with torch.device("meta"):
         new = dict(Model(model.config, seed=None).named_modules(remove_duplicate=False))
     found: dict[str, str] = {}

@@ -21,7 +21,7 @@ MOST_ROWS = 2**15
 
 
 class Position(nn.Module):
-    """One of two things: something added to the embeddings, or something done to queries and keys."""
+    """A kind of position: vectors added to the embeddings, or a turning of queries and keys."""
 
     relative = False
     """Whether only distances matter, so that segments need no positions of their own."""
@@ -34,11 +34,11 @@ class Position(nn.Module):
         return 0
 
     def vectors(self, where: Where, end: int) -> torch.Tensor | None:
-        """What is added to the embeddings, (T, d_model) or (B, T, d_model). No position reaches `end`."""
+        """The vectors added to the embeddings, (T, d_model) or (B, T, d_model). Positions are below `end`."""
         return None
 
     def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
-        """What `turn` needs, computed once for all layers."""
+        """The tensors that `turn` needs, computed once for all layers."""
         return None
 
     def turn(self, x: torch.Tensor, tables: Tables) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Sight: what the positions of a row see of each other. Masks and the kernels' bounds derive from it."""
+"""Sight: which positions of a row see each other. Masks and the kernels' bounds derive from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lilliput.model.positions import Where
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What the positions of each row see. Every condition that is given narrows it.
+    """The positions that each position of a row sees. Every condition that is given narrows them.
 
     causal    a position sees itself and earlier positions; else it sees later positions too
     window    a position sees positions nearer than this: i - j < window where causal, |i - j| < window where not
@@ -65,13 +65,13 @@ CAUSAL = Sight()
 
 
 class Seen:
-    """What the positions of one forward pass see in one layer, in the form that attention needs.
+    """The positions that those of one forward pass see in one layer, in the form that attention needs.
 
     sight  the layer's Sight
-    form   "causal": square, each position sees itself and all earlier ones; "all": everything sees everything;
-           "some": what `mask` shows
-    first  (1 or B, T) int32: the first position that each one sees, where a causal square needs no more to be known;
-           else None. Rows of several documents and windows have it
+    form   "causal": square, each position sees itself and all earlier ones; "all": every position sees all;
+           "some": as `mask` shows
+    first  (1 or B, T) int32: the first position that each position sees, where a causal square needs nothing else;
+           None for other forms. Rows of several documents and windows have it
     """
 
     def __init__(self, sight: Sight, where: Where, end: int, device: torch.device):

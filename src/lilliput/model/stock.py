@@ -1,4 +1,4 @@
-"""A stock class of Hugging Face as data: what parts it has, how config.json says them, how tensors are named."""
+"""A stock class of Hugging Face as data: its parts, the keys of config.json for them, and the names of its tensors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stock:
 
     architecture, model_type   its names in config.json
     parts                      our fields that it can only have with these values
-    activations                our MLPs to its names for them, said under `activation_key`
+    activations                our MLPs to its names for them, stored under `activation_key`
     names                      its tensors by ours
     keys                       its config keys to our fields
     fixed                      its config keys that have one value for us
@@ -84,7 +84,8 @@ class Stock:
         return {**known(" ".join(sorted(keyed))), **self.parts, "mlp": tuple(self.activations)}
 
     def misfits(self, config: ModelConfig) -> list[str]:
-        """What of `config` this class cannot compute, in words; empty when it computes exactly that."""
+        """The fields of `config` that this class cannot compute, with the values it needs; empty when it computes
+        exactly this config."""
         found = unknown_fields(config, self.fields)
         if self.even and config.n_kv_heads != config.n_heads:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
@@ -99,7 +100,7 @@ class Stock:
         return found
 
     def settings(self, config: ModelConfig) -> dict[str, Any]:
-        """The keys of config.json that say what `config` is, in the words of newer and of older transformers."""
+        """The keys of config.json that describe `config`, as newer and as older transformers spell them."""
         settings = {theirs: getattr(config, ours) for theirs, ours in self.keys.items()}
         settings |= {**self.fixed, self.activation_key: self.activations[config.mlp]}
         if config.position == "rotary":
@@ -118,8 +119,8 @@ class Stock:
         return settings
 
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
-        """The config that a config.json of this class describes, with what the class derives where it says nothing.
-        Raises ModelError for what we have no part for, and for keys that we do not know."""
+        """The config that a config.json of this class describes, with the class's own defaults for missing keys.
+        Raises ModelError for a feature that we have no part for, and for unknown keys."""
         spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
         raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
         known = {*self.keys, *self.fixed, *_FIXED, self.activation_key} | _INERT
@@ -177,7 +178,7 @@ class Stock:
         return self.base + name if headless and not name.startswith(("lm_head.", "embed_out.")) else name
 
     def ignorable(self, name: str) -> bool:
-        """Whether a tensor says nothing: a buffer, or the head of a model whose embeddings are tied."""
+        """Whether a tensor holds nothing to load: a buffer, or the head of a model whose embeddings are tied."""
         return name.endswith(_BUFFERS) or name in self.names["unembed.weight"].names
 
 

@@ -1,4 +1,4 @@
-"""Named styles and sizes as data: one row each. A row gives what differs from ModelConfig's defaults.
+"""Named styles and sizes as data: one row each. A row gives the fields that differ from ModelConfig's defaults.
 
 llama_*, gpt_*      the same three shapes in two styles; at equal MLP width GPT is smaller, and in a `_matched`
                     row it is as large as LLaMA but for d_model parameters (288, 768, 1024), the least possible
@@ -64,7 +64,7 @@ STYLES: dict[str, Row] = {
     "llama3_8b": {**_LLAMA3, **_shape(4096, 32, 32, 14_336, 128_256, 8192)},
     "llama3_70b": {**_LLAMA3, **_shape(8192, 80, 64, 28_672, 128_256, 8192)},
     # Heads and MLP follow from the width, so that `d_model=` alone gives a sound neighbour of any of these.
-    # story_2m: 192 x 3 stood at 0.59 bits per byte where 160 x 4 (1.93M) stood at 0.71; 614k tokens, one seed each.
+    # story_2m: 192 x 3 reached 0.59 bits per byte, and 160 x 4 (1.93M) reached 0.71; 614k tokens, one seed each.
     "story_1m": {"d_model": 128, "n_layers": 3, "vocab_size": 2048, "context_length": 256},
     "story_1.8m": {"d_model": 128, "n_layers": 4, "vocab_size": 4096, "context_length": 256},
     "story_2m": {"d_model": 192, "n_layers": 3, "vocab_size": 2048, "context_length": 256},

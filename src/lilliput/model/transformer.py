@@ -89,7 +89,7 @@ class Model(nn.Module):
 
     @property
     def output_matrix(self) -> torch.Tensor:
-        """(vocab_size, d_model): what turns hidden states into logits; the embeddings themselves where tied."""
+        """(vocab_size, d_model): the matrix that turns hidden states into logits; the embeddings where tied."""
         return self.embed.weight if self.unembed is None else cast(torch.Tensor, self.unembed.weight)
 
     @property
@@ -106,10 +106,10 @@ class Model(nn.Module):
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
-        sight: what positions see; a layer with a window sees the less of both. cache: positions held by it are seen,
-        and the new ones handed to it. blocks: what is called in place of the model's own, such as the same ones
-        compiled. Raises ModelError for a sight that does not go with a cache or the tokens' shape, and beyond learned
-        positions.
+        sight: which positions see each other; the narrower of it and a layer's own window counts. cache: positions in
+        it are seen, and the new ones are stored in it. blocks: called in place of the model's blocks, for example the
+        same blocks compiled. Raises ModelError for a sight that does not go with a cache or the tokens' shape, and
+        for positions beyond the learned ones.
         """
         sight.check(tokens, cache is not None)
         where, end = (slice(0, tokens.shape[1]), tokens.shape[1]) if cache is None else cache.places(tokens.shape[1])
@@ -154,9 +154,9 @@ class Model(nn.Module):
         return total if added is None else total + weights.float().sum() * added
 
     def added_loss(self) -> torch.Tensor | None:
-        """What parts add to the mean loss of a position (a router's balance), for the last forward pass, as a float32
-        scalar; None where no part adds anything, and outside training. `loss` has it in; an objective that computes
-        its loss without `loss` adds it, times what its total is a sum over."""
+        """The terms that parts add to the mean loss of a position (a router's balance), for the last forward pass, as
+        a float32 scalar; None where no part adds anything, and outside training. `loss` includes it. An objective that
+        computes its loss without `loss` adds it, times the divisor of its total."""
         if not self.training:
             return None
         return _sum([cast(Block, block).added_loss() for block in self.blocks])

@@ -1,1 +1,1 @@
-"""What a row is and what its loss is: one file an objective."""
+"""Objectives: how rows become batches, and how a batch gets its loss; one file an objective."""

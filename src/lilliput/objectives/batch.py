@@ -1,4 +1,4 @@
-"""Batch and Loss: what an objective makes of rows of tokens, and what it makes of a batch."""
+"""Batch and Loss: an objective makes a Batch of rows of tokens, and a Loss of a Batch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lilliput.base.errors import ConfigError
 
 
 class Batch:
-    """Named tensors of R rows each: `batch.tokens`, `batch["tokens"]`. What an objective needs beyond the usual fields
-    is a field more: `Batch(tokens, targets, weights, rewards=rewards)`. A field given as None is left out.
+    """Named tensors of R rows each: `batch.tokens`, `batch["tokens"]`. An objective may add fields to the usual ones:
+    `Batch(tokens, targets, weights, rewards=rewards)`. A field given as None is left out.
 
-    tokens    (R, T) int64    what the model reads
+    tokens    (R, T) int64    the input of the model
     targets   (R, T) int64    the right token at each position
     weights   (R, T) float32  how much each position counts; 0 where nothing is learned (padding, prompts)
 
@@ -62,7 +62,7 @@ class Batch:
         return 1 if part is None or part.dim() < 2 else int(part.shape[-1])
 
     def including(self, fields: Mapping[str, torch.Tensor]) -> Batch:
-        """The same batch with these fields added, or in place of those of their names."""
+        """The same batch with these fields added, or replaced where the batch has a field of that name."""
         return Batch(**{**self.fields, **fields})
 
     def to(self, device: torch.device | str) -> Batch:
@@ -74,7 +74,8 @@ class Batch:
         return self._each(lambda part: part.pin_memory())
 
     def usable(self) -> Batch:
-        """The same batch with what was made in inference mode copied, so that a loss may keep it for its gradient."""
+        """The same batch with copies of tensors made in inference mode, so that a loss may keep them for its
+        gradient."""
         return self._each(lambda part: part.clone() if part.is_inference() else part)
 
     def split(self, rows: int) -> list[Batch]:
@@ -105,8 +106,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """`total` is a sum over what is learned (nats, float32 scalar), not a mean: the trainer divides by the weight
-    of the whole batch, so that micro-batches of unequal weight add up exactly. `metrics` are further sums."""
+    """`total` is a sum over the learned units, such as tokens (nats, float32 scalar), not a mean. The trainer divides
+    by the weight of the whole batch, so that micro-batches of unequal weight add up exactly. `metrics` are further
+    sums."""
 
     total: torch.Tensor
     metrics: dict[str, torch.Tensor] = field(default_factory=dict)

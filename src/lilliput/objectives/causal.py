@@ -51,7 +51,7 @@ class NextToken(Objective):
 
 
 class NextTokenConfig(ObjectiveConfig):
-    """What objectives of one sequence a document have in common: the model predicts the next token, and generates."""
+    """The base of objectives of one sequence a document whose model predicts the next token and generates text."""
 
     generates: ClassVar[bool] = True
     figure: ClassVar[Figure] = BITS

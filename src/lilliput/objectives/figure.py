@@ -1,11 +1,11 @@
-"""Figure: the number that a run is judged by, and the names of an objective's figures in a run's files."""
+"""Figure: the number by which a run is judged, and the names of an objective's figures in a run's files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 VALIDATION = "val_"
-"""How every key of a validation figure begins: a line of metrics with such a key is an evaluation's."""
+"""The prefix of every validation figure's key. A line of metrics with such a key belongs to an evaluation."""
 VAL_LOSS = "val_loss"
 """Nats a token."""
 VAL_BITS_PER_BYTE = "val_bits_per_byte"
@@ -14,11 +14,11 @@ VAL_PERPLEXITY = "val_perplexity"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The number that a run is judged by; lower is better.
+    """The number by which a run is judged; lower is better.
 
-    training    its name in the record of a step, where it is the training batches' own
+    training    its name in the record of a step, for the figure of the training batches
     validation  its name in the record of an evaluation
-    unit        what it counts, for people
+    unit        its unit, for people
     """
 
     training: str = "loss"
@@ -32,4 +32,4 @@ class Figure:
 
 
 BITS = Figure("bits_per_byte", VAL_BITS_PER_BYTE, "bits a byte")
-"""What every model of text is judged by."""
+"""The figure of every model of text."""

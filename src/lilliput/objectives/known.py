@@ -1,6 +1,6 @@
-"""The objective of a run or model that lies on disk, from the values that were kept of it.
+"""The objective of a run or model on disk, from the values in its files.
 
-Reports read these, so the registry, which imports PyTorch, is loaded only where the values do not answer."""
+Reports use this file. The registry imports PyTorch, so it is loaded only where the values are not enough."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def objective_of(values: Any) -> ObjectiveConfig | None:
 
 
 def facts(objective: ObjectiveConfig) -> dict[str, Any]:
-    """What summary.json keeps of an objective, so that its run can be reported without it."""
+    """The values of an objective that summary.json keeps, so that a report needs no objective."""
     return {
         "objective": objective.model_dump(mode="json"),
         "figure": asdict(objective.figure),
@@ -38,8 +38,8 @@ def facts(objective: ObjectiveConfig) -> dict[str, Any]:
 
 
 def figure_of(kept: Mapping[str, Any]) -> Figure:
-    """What a run is judged by, from its summary or its recipe: the kept `figure`, else that of its `objective`; bits
-    per byte where nothing is known of it."""
+    """The figure by which a run is judged, from its summary or its recipe: the kept `figure`, else the figure of its
+    `objective`, else bits per byte."""
     try:
         return Figure(**{name: str(value) for name, value in kept["figure"].items()})
     except (KeyError, AttributeError, TypeError):  # an earlier version's summary, or a recipe
@@ -56,8 +56,8 @@ def generates(kept: Mapping[str, Any]) -> bool:
 
 
 def check_bits_per_byte(objective: ObjectiveConfig) -> None:
-    """Raises ConfigError for an objective that is not judged by bits per byte of text: its runs cannot be compared by
-    it."""
+    """Raise ConfigError for an objective that is not judged by bits per byte of text, because bits per byte cannot
+    compare its runs."""
     if objective.figure != BITS:
         raise ConfigError(
             f"this compares runs by bits per byte of text, and the objective '{objective.kind}' is judged by "

@@ -1,4 +1,4 @@
-"""Masked language modelling: predict tokens that are hidden, from both sides (BERT, Devlin et al. 2019)."""
+"""Masked language modelling: predict hidden tokens from both sides (BERT, Devlin et al. 2019)."""
 
 from __future__ import annotations
 

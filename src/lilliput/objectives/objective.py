@@ -29,7 +29,7 @@ __all__ = ["BITS", "OBJECTIVES", "Batch", "Figure", "Loss", "Objective", "Object
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids to continue from, and how to read what comes back.
+    """Token ids to continue from, and how the generated ids become text.
 
     `forbidden` are ids that may not come first (they would grow into a neighbouring word of the prompt)."""
 
@@ -38,24 +38,24 @@ class Prompt:
 
 
 class ObjectiveConfig(Config):
-    """`objective`: what is learned, as a recipe and a model's config.json hold it. Subclass, give `kind` a Literal,
-    register it, and give `build`; the trainer needs no edit.
+    """The section `objective` of a recipe and of a model's config.json. Subclass it, give `kind` a Literal, register
+    it, and give `build`; the trainer needs no edit.
 
-    A config answers what has to be known without a run: how documents become tokens, and how the model reads.
+    A config has the parts that are needed without a run: how documents become tokens, and how the model reads.
     """
 
     kind: Any = None
     generates: ClassVar[bool] = False
-    """Whether the model generates text. `prompt`, `told` and `reader` are asked of such objectives alone."""
+    """Whether the model generates text. Only then are `prompt`, `told` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
-    """Whether text comes out in reading order, from an opening; else it leads to an ending."""
+    """Whether text is generated in reading order, from an opening; else it leads to an ending."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer trained for it has besides the usual ones."""
     figure: ClassVar[Figure] = Figure()
-    """What its runs are judged by."""
+    """The figure by which its runs are judged."""
 
     def view(self, text: str) -> str:
         """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
@@ -82,10 +82,10 @@ class ObjectiveConfig(Config):
         return [Encoded(ids=np.concatenate((bos, ids, eos))) for ids in rows]
 
     def build(self, workshop: Workshop) -> Objective:
-        """The objective of one run. Raises LilliputError for what cannot be trained so."""
+        """Build the objective of one run. Raises LilliputError where the run cannot be trained by it."""
         raise NotImplementedError
 
-    # ------------------------------------------------------------------ of those that generate text
+    # ------------------------------------------------------------------ objectives that generate text
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         """The ids to continue from for a text that is to start with `opening` or to end with `ending`.
@@ -97,12 +97,12 @@ class ObjectiveConfig(Config):
         raise self.no_text()
 
     def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
-        """What `told` gives beyond the prompt, piece by piece for ids that come one at a time: each piece goes behind
-        those before it, or in front of them where `reads_forwards` is false."""
+        """A reader that gives the text of `told` beyond the prompt, piece by piece, for ids that come one at a time.
+        Each piece goes behind the earlier pieces, or in front of them where `reads_forwards` is false."""
         return Reader(tokenizer, continuing=bool(opening))
 
     def no_text(self) -> ConfigError:
-        """What to raise where text is asked of a model that generates none."""
+        """The error for a request of text from a model that generates none."""
         return ConfigError(
             f"this model was trained by the objective '{self.kind}', which generates no text",
             "train one that does: objective.kind=causal",
@@ -113,10 +113,10 @@ class Objective:
     """An objective at work in one run.
 
     config    the section of the recipe
-    workshop  what it was built with
+    workshop  the workshop that it was built with
     model     the model in training
-    view      what `loss` calls: the model, or what stands in for it with compiled blocks. `prepare` and `evaluate`
-              keep to `model`, since their shapes vary
+    view      the model for `loss`: `model`, or the same model with compiled blocks. `prepare` and `evaluate` use
+              `model`, because their shapes vary
     """
 
     def __init__(self, config: ObjectiveConfig, workshop: Workshop):
@@ -132,16 +132,18 @@ class Objective:
         raise NotImplementedError
 
     def weight(self, batch: Batch) -> float:
-        """What the loss's total is a sum over: the divisor of the batch (valid tokens; pairs for a preference)."""
+        """The number of units that the loss's total sums over, by which it is divided (valid tokens, or pairs for a
+        preference)."""
         return float(batch.weights.sum())
 
     def prepare(self, batch: Batch) -> Batch:
-        """Once a batch and without gradient, in evaluation mode and on the run's device: reference log-probabilities,
-        rollouts. `batch.including({...})` adds what was computed. Most objectives need none."""
+        """Compute further fields once a batch, such as reference log-probabilities or rollouts: without gradient, in
+        evaluation mode, on the run's device. `batch.including({...})` adds them. Most objectives need none."""
         return batch
 
     def prepared(self, batch: Batch) -> Batch:
-        """`prepare` as it is promised; model and modules are left in the modes that they were in."""
+        """Call `prepare` without gradient and in evaluation mode; afterwards model and modules have their modes of
+        before."""
         if type(self).prepare is Objective.prepare:
             return batch
         with self.measuring():
@@ -153,8 +155,8 @@ class Objective:
         return inference(nn.ModuleList([self.model, *self.modules().values()]))
 
     def minibatches(self, batch: Batch) -> Iterable[Batch]:
-        """What the prepared batch is learned in, an optimiser's step each: by default one. Each is computed when the
-        step before it was taken."""
+        """Yield the minibatches of the prepared batch, each for one optimiser's step; by default the batch itself. Each
+        is computed after the step before it."""
         return (batch,)
 
     def loss(self, batch: Batch) -> Loss:
@@ -162,8 +164,8 @@ class Objective:
         raise NotImplementedError
 
     def modules(self) -> dict[str, nn.Module]:
-        """Modules that are trained with the model and kept in its checkpoints, by name: a value head. The same ones at
-        each call."""
+        """Modules that are trained with the model and kept in its checkpoints, by name, such as a value head. Every
+        call returns the same modules."""
         return {}
 
     def reported(self, loss: float) -> dict[str, float]:
@@ -171,8 +173,8 @@ class Objective:
         return {}
 
     def evaluate(self, held: HeldOut) -> dict[str, float]:
-        """Its own figures on the validation split, by names that begin with `val_`; `config.figure.validation` is among
-        them. Here the means of the loss and of its metrics."""
+        """Return the objective's figures on the validation split, by names that begin with `val_`;
+        `config.figure.validation` is among them. This method gives the means of the loss and of its metrics."""
         sums: dict[str, float] = {}
         weight = 0.0
         trained, self.view = self.view, self.model
@@ -188,8 +190,8 @@ class Objective:
         return {f"{VALIDATION}{name}": value / max(weight, 1e-9) for name, value in sums.items()}
 
     def samples(self, prompts: Sequence[str], generate: Texts) -> list[str]:
-        """A text from each prompt by the model as it stands, for samples.md; `generate` continues plain prompts with
-        the run's sampling. None are asked for where `config.generates` is false."""
+        """Return a text from each prompt by the model in its present state, for samples.md; `generate` continues plain
+        prompts with the run's sampling. Not called where `config.generates` is false."""
         return generate(prompts)
 
 

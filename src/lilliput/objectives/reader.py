@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Reader:
     """Text of a model that reads forwards: each piece follows those before it.
 
-    characters  what the ids so far amount to, in characters, shown or still held back
+    characters  number of characters of the ids so far, shown or still held back
 
-    A model may know more ids than its tokenizer (its vocabulary was rounded up): those have no text.
+    A model may know more ids than its tokenizer, because its vocabulary was rounded up. Such ids have no text.
     """
 
     def __init__(self, tokenizer: Tokenizer, continuing: bool):
@@ -27,7 +27,7 @@ class Reader:
         return self._counted(self._stream.push(number)) if number < self._known else ""
 
     def flush(self) -> str:
-        """What was held back, when no more ids come."""
+        """Return the text that was held back, when no more ids come."""
         return self._counted(self._stream.flush())
 
     def _counted(self, text: str) -> str:
@@ -36,8 +36,8 @@ class Reader:
 
 
 class WordsBackwards(Reader):
-    """Text of a model that tells the words of a text from the last to the first: each piece goes before those that
-    came earlier. A word, or a gap between words, is held back until the next one begins."""
+    """Text of a model that generates words from the last to the first: each piece goes before the earlier pieces. A
+    word, or a gap between words, is held back until the next word or gap begins."""
 
     def __init__(self, tokenizer: Tokenizer, continuing: bool):
         super().__init__(tokenizer, continuing)
@@ -55,9 +55,9 @@ class WordsBackwards(Reader):
 
 
 class TokensBackwards(Reader):
-    """Text of a model that tells tokens from the last to the first: each piece goes before those that came earlier.
-    Bytes that go on with a character are held back until its first byte comes; with a SentencePiece-style tokenizer
-    every piece is, since the first of a text loses its space."""
+    """Text of a model that generates tokens from the last to the first: each piece goes before the earlier pieces.
+    Bytes that continue a character are held back until its first byte comes. With a SentencePiece-style tokenizer every
+    piece is held back, because a text's first piece loses its space."""
 
     def __init__(self, tokenizer: Tokenizer, ending: str):
         super().__init__(tokenizer, continuing=True)

@@ -1,4 +1,4 @@
-"""Reversed language modelling: predict the previous token, so that a story can be told back from its ending."""
+"""Reversed language modelling: predict the previous token, so that a story can be generated back from its ending."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @OBJECTIVES.add("reversed")
 class Reversed(NextTokenConfig):
-    """The causal objective on text turned round, begun by BOS and ended by EOS as ever.
+    """The causal objective on reversed text; a BOS begins the reversed text and an EOS ends it.
 
     By word, tokens are made of forward-spelled words in backward order. By token, they are the same tokens as forwards.
     """
@@ -60,7 +60,7 @@ class Reversed(NextTokenConfig):
     def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         ending = ending or ""
         if self.by == "word":
-            # Turned round on its own and then joined: the ending stays exactly as it was given.
+            # The generated text is reversed alone and then joined, so that the ending stays exactly as it was given.
             return reverse_words(tokenizer.decode(ids, continuing=bool(ending))) + ending
         before = tokenizer.decode(list(reversed(ids)))
         gap = " " if before and WORD.match(ending) else ""

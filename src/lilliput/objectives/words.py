@@ -9,7 +9,7 @@ WORD = re.compile(r"[\w\d']")
 
 
 def reverse_words(text: str) -> str:
-    """The pieces of `text` (words, the marks . " ? ! and comma, and what lies between) in reverse order.
+    """The pieces of `text` (words, the marks . " ? ! and comma, and the gaps between them) in reverse order.
 
     An exact involution: two words are never neighbours without a mark or a gap between them, so the reversed text
     splits into the same pieces again.

@@ -1,4 +1,4 @@
-"""Workshop: what an objective is built with; and HeldOut, what it is evaluated on."""
+"""Workshop: the parts of a run that build an objective; and HeldOut, the rows that evaluate it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ ROWS = 8
 class Reference:
     """A trained model beside the one in training: in evaluation mode, on the run's device, without gradient.
 
-    objective  the config of what it was trained by; `modules` are the weights of that objective's own modules, by the
-               names of its checkpoint ("value.weight"); none for a folder that is no checkpoint
+    objective  the config of the objective that trained the model
+    modules    the weights of that objective's own modules, by the names of its checkpoint ("value.weight"); empty for a
+               folder that is no checkpoint
     """
 
     model: Model
@@ -49,12 +50,12 @@ def _cannot_generate(rows: int) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """All that `ObjectiveConfig.build` may use.
+    """The parts of a run that `ObjectiveConfig.build` may use.
 
     tokenizer  the run's
     model      the model in training, on `device`
     seed       the run's seed
-    bytes_per_target  UTF-8 bytes of text that a learned token of the training split stands for
+    bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
     """
@@ -69,7 +70,7 @@ class Workshop:
 
 
 class TextScore(Protocol):
-    """What `evaluation.bits_per_byte` measures, as far as objectives report it."""
+    """The results of `evaluation.bits_per_byte` that objectives report."""
 
     @property
     def nats_per_token(self) -> float: ...
@@ -87,7 +88,7 @@ class HeldOut:
 
     loader      its rows, in an order that no seed of a run changes
     max_tokens  how many tokens of them are evaluated; None: all
-    text        scores it as text, each token given those before it: bits per byte of the model as it stands
+    text        scores it as text, each token given the tokens before it: bits per byte of the model's present state
     """
 
     loader: Callable[[], Loader]
@@ -95,8 +96,8 @@ class HeldOut:
     text: Callable[[], TextScore]
 
     def batches(self, objective: Objective) -> Iterator[Batch]:
-        """Prepared batches of the rows on the objective's device. What is random in them depends on a row's place
-        alone, so that two evaluations see the same batches."""
+        """Prepared batches of the rows on the objective's device. Their random numbers depend on a row's place alone,
+        so that two evaluations see the same batches."""
         loader = self.loader()
         count = loader.rows_per_epoch
         if self.max_tokens is not None:
@@ -117,4 +118,4 @@ def numbers_of(text: TextScore) -> dict[str, float]:
 
 
 Texts = Callable[[Sequence[str]], list[str]]
-"""One text from each prompt, by the model as it stands and the run's sampling."""
+"""One text from each prompt, by the model's present state and the run's sampling."""

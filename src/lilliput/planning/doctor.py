@@ -26,10 +26,12 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What `examine` found. Rates are floating-point operations a second of the best square matrix product; `kernels`
-    says whose matrix products they are where that was to be chosen, `training` what does a step's attention,
-    activations and softmax on a CPU; `cache` is where things are kept, `runtime` says whether LILLIPUT_PLAIN turns
-    all of this off; `advice` holds sentences, the most useful first."""
+    """The findings of `examine`.
+
+    Rates are floating-point operations a second of the best square matrix product. `kernels` names the library of the
+    matrix products, where several could be chosen. `training` names the code of a step's attention, activations and
+    softmax on a CPU. `cache` is the cache's folder, and `runtime` reports whether LILLIPUT_PLAIN turns all of this off.
+    `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
@@ -59,7 +61,7 @@ class Diagnosis:
 
 def examine(device: str = "auto") -> Diagnosis:
     """Measure the ceilings of `device` (about four seconds) and choose as a run would. Raises ConfigError for a device
-    that is not here."""
+    that this machine lacks."""
     place = machine.choose_device(device)
     threads = configure_threads()
     rates = {
@@ -99,7 +101,7 @@ def _advice(device: torch.device, threads: int) -> list[str]:
         found.append(f"install a faster memory allocator (Debian, Ubuntu: apt install {packages})")
     if not can_compile(device):
         what = "matrix products, training" if products.concerned() else "training"
-        found.append(f"install a C++ compiler for {what} and telling (Debian, Ubuntu: apt install g++)")
+        found.append(f"install a C++ compiler for {what} and generating (Debian, Ubuntu: apt install g++)")
     if device.type == "cpu" and threads < machine.physical_cores():
         found.append(f"{counted(threads)} on {machine.physical_cores()} cores: unset OMP_NUM_THREADS")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -208,7 +208,7 @@ def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
 
 
 def _outcome(value: float, run: Run, failed: str | None) -> Outcome:
-    """What a trial's folder says."""
+    """Return the outcome that a trial's folder holds."""
     losses = [line[VAL_BITS_PER_BYTE] for line in run.metrics if VAL_BITS_PER_BYTE in line]
     last_line, summary = run.metrics[-1] if run.metrics else {}, run.summary
     return Outcome(

@@ -1,4 +1,4 @@
-"""The model card (README.md) of a model folder: what it is, what it read, how well it does, what it cost."""
+"""The model card (README.md) of a model folder: the model's parts, data, loss, samples and cost."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ with."""
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run folder knows of one of its checkpoints: the last line of metrics up to its step, the last evaluation,
-    and, where they are there, summary and samples."""
+    """The facts of a run folder about one of its checkpoints: the last line of metrics up to its step, the last
+    evaluation, and, where they exist, summary and samples."""
 
     run: RunFolder
     step: int
@@ -56,12 +56,13 @@ class Trained:
 
     @classmethod
     def now(cls, run: RunFolder, figure: Figure = BITS) -> Trained:
-        """Of the checkpoint that a run under way, judged by `figure`, is about to write: its metrics alone."""
+        """The facts for the checkpoint that a run under way, judged by `figure`, is about to write: its metrics
+        alone."""
         return cls._of(run, None, figure)
 
     @classmethod
     def of(cls, folder: Path) -> Trained | None:
-        """Of the checkpoint whose model folder this is; None for a folder that lies in no run."""
+        """The facts of the checkpoint with this model folder; None for a folder outside any run."""
         checkpoints, step_of = folder.parent.parent, STEP.match(folder.parent.name)
         if checkpoints.name != CHECKPOINTS or step_of is None:
             return None
@@ -87,7 +88,7 @@ class Trained:
 
 
 def snippet(folder: str, forwards: bool) -> str:
-    """How transformers loads the model, and goes on from a prompt where it reads `forwards`, as a block of code."""
+    """A block of code in which transformers loads the model, and continues a prompt where it reads `forwards`."""
     return "```python\n" + LOAD.format(folder=folder) + (CONTINUE if forwards else "") + "```"
 
 
@@ -103,7 +104,7 @@ def model_card(
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
-    and which reads `forwards` or not. `trained` is what its run knows; None for a model that was brought here. Where
+    and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
     `generates` is false, the card has no code that would generate text. `repo` is the repository on the hub that the
     card is for, `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)

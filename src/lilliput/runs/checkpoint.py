@@ -29,8 +29,8 @@ OBJECTIVE = "objective.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class TrainerState:
-    """What training needs beyond the weights: `tensors` (optimizer moments), `values` (counters, callbacks), and
-    `modules`, the weights of what an objective trains beside the model."""
+    """The state of training beyond the weights: `tensors` (optimizer moments), `values` (counters, callbacks), and
+    `modules`, the weights of the modules that an objective trains beside the model."""
 
     tensors: dict[str, Any]
     values: dict[str, Any]
@@ -39,8 +39,8 @@ class TrainerState:
 
 def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
     """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
-    checkpoints as they were and raises DiskError. `write_model` reads back what it wrote; where it finds another model,
-    and raises ModelError, the checkpoint does not count: CheckpointError is raised, and the earlier ones stay."""
+    checkpoints as they were and raises DiskError. `write_model` reads its folder back. Where it finds another model and
+    raises ModelError, the checkpoint does not count: CheckpointError is raised, and the earlier checkpoints stay."""
     from safetensors.torch import save_file  # here and below: what only looks for a run has no use for PyTorch
 
     final = run.checkpoint(step)
@@ -80,8 +80,8 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _put(partial: Path, final: Path) -> None:
-    """Give a whole checkpoint its name. One of that name steps aside and goes when the new one is there; a kill in
-    between leaves it as *.before, which `newest_good` puts back."""
+    """Give a whole checkpoint its name. An older checkpoint of that name is renamed to *.before, and deleted when the
+    new one has the name. After a kill in between, `newest_good` gives *.before its name back."""
     before = final.with_name(final.name + BEFORE)
     if final.exists():
         shutil.rmtree(before, ignore_errors=True)
@@ -106,15 +106,15 @@ def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerS
 
 
 def _needed(run: RunFolder, state: TrainerState) -> int:
-    """Bytes of a checkpoint: as many as the newest one has. The first one needs more than the trainer's tensors."""
+    """Bytes of a checkpoint: those of the newest one. The first checkpoint needs more than the trainer's tensors."""
     for step in reversed(run.steps()):
         return sum(path.stat().st_size for path in run.checkpoint(step).rglob("*") if path.is_file())
     return sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
 
 
 def verify(folder: Path) -> None:
-    """Raises CheckpointError when a file of the checkpoint, its manifest among them, is missing, cannot be read, or is
-    not what was written."""
+    """Raise CheckpointError when a file of the checkpoint, its manifest among them, is missing, cannot be read, or has
+    changed since it was written."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise CheckpointError(f"{folder} has no {MANIFEST}")
@@ -129,8 +129,8 @@ def verify(folder: Path) -> None:
 
 
 def _listed(manifest: Path) -> dict[str, Any]:
-    """Size and hash by file. Manifests of earlier versions are not sealed: they must list what is there. Raises
-    OSError and ValueError."""
+    """Return size and hash by file. Manifests of earlier versions are not sealed, so they must list every file of the
+    folder. Raises OSError and ValueError."""
     listed = read_object(manifest)
     if SEAL in listed or "files" in listed:
         return unsealed(listed)["files"]
@@ -161,9 +161,10 @@ def _compare(path: Path, expected: dict[str, Any]) -> None:
 
 
 def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = False) -> Path | None:
-    """The newest checkpoint that verifies, or None when there is none at all. Damaged ones are reported through
-    `say`; `move_aside`, for the process that holds the run, renames them to *.damaged, so that training can write their
-    steps again (nothing is ever deleted for being damaged). Raises CheckpointError when all are damaged."""
+    """Return the newest checkpoint that verifies, or None for a run without checkpoints. Damaged checkpoints are
+    reported through `say`. `move_aside`, for the process that holds the run, renames them to *.damaged, so that
+    training can write their steps again; damaged files are never deleted. Raises CheckpointError when all are
+    damaged."""
     if move_aside:
         _put_back(run)
     steps = run.steps()
@@ -182,7 +183,7 @@ def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = F
 
 
 def _put_back(run: RunFolder) -> None:
-    """Undo what a kill left of a checkpoint that was written again (see `_put`)."""
+    """Restore a checkpoint that a kill left as *.before while it was written again (see `_put`)."""
     for before in run.checkpoints.glob(f"step-*{BEFORE}"):
         final = before.with_name(before.name.removesuffix(BEFORE))
         if final.exists():
@@ -204,7 +205,7 @@ def read_state(folder: Path, device: str = "cpu") -> TrainerState:
 
 
 def read_modules(folder: Path, device: str = "cpu") -> dict[str, Any]:
-    """The weights of the objective's own modules in a verified checkpoint; none where it has none."""
+    """The weights of the objective's own modules in a verified checkpoint; empty without such modules."""
     from safetensors.torch import load_file
 
     path = folder / "trainer" / OBJECTIVE
@@ -212,7 +213,7 @@ def read_modules(folder: Path, device: str = "cpu") -> dict[str, Any]:
 
 
 def load_module(module: nn.Module, tensors: Mapping[str, Any], name: str, folder: Path) -> None:
-    """Put the stored weights of an objective's own module, the one called `name`, into it. Raises CheckpointError where
+    """Load the stored weights of the objective's own module called `name` into the module. Raises CheckpointError where
     the checkpoint in `folder` holds other tensors than the module has."""
     stored = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
     wanted = module.state_dict()
@@ -226,7 +227,7 @@ def load_module(module: nn.Module, tensors: Mapping[str, Any], name: str, folder
 
 
 def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:
-    """What the callback of that name kept in the newest good checkpoint; empty where there is none."""
+    """The state of the callback called `name` in the newest good checkpoint; empty without a checkpoint."""
     try:
         folder = newest_good(run, lambda text: None)
     except CheckpointError:
@@ -235,8 +236,8 @@ def newest_state(run: RunFolder, callback: str) -> dict[str, Any]:
 
 
 def prune(run: RunFolder, keep: int, protected: Callable[[int], bool]) -> None:
-    """Delete all but the newest `keep` checkpoints (at least two), and those that are `protected`, and what an
-    interrupted write left behind."""
+    """Delete all checkpoints but the newest `keep` (at least two) and the `protected` ones, and the remains of an
+    interrupted write."""
     ordinary = [step for step in run.steps() if not protected(step)]
     for step in ordinary[: -max(2, keep)]:
         shutil.rmtree(run.checkpoint(step))

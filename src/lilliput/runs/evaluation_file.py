@@ -15,8 +15,8 @@ from lilliput.runs.run_folder import RunFolder
 
 
 def keep_evaluation(path: str | Path, key: str, value: Any) -> None:
-    """Write `value` under `key` into the evaluation.json of the run at `path`; nothing for other folders. A damaged
-    one is moved aside and reported."""
+    """Write `value` under `key` into the evaluation.json of the run at `path`; do nothing for other folders. A damaged
+    file is moved aside and reported."""
     run = RunFolder(find(path))
     if not run.recipe.is_file():
         return

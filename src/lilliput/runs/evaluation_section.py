@@ -1,4 +1,4 @@
-"""What `lilliput evaluate` found, as a section of a run's report: text by source, benchmarks, overlap with training."""
+"""The section of a run's report with the results of `lilliput evaluate`: text by source, benchmarks, overlap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.runs.run_folder import RunFolder
 
 
 def evaluation(record: RunRecord) -> str:
-    """The section as HTML; nothing for a run that was not evaluated. A damaged evaluation.json is said to be one."""
+    """Return the section as HTML; empty for a run that was not evaluated. A damaged evaluation.json is reported."""
     file = RunFolder(record.path).evaluation
     if not file.is_file():
         return ""

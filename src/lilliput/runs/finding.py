@@ -1,4 +1,4 @@
-"""Finding: where a name, a checkpoint or a Hugging Face folder lies on disk, and which model folder it stands for."""
+"""Finding: the folder of a run's name, a checkpoint or a Hugging Face model on disk, and the model folder in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNS = Path("runs")
 
 
 def find(path: str | Path) -> Path:
-    """A folder as it is given, else runs/<name>. Raises CheckpointError naming the runs that exist."""
+    """Return an existing folder as it is given, else runs/<name>. Raises CheckpointError with the runs that exist."""
     given = Path(path)
     for candidate in (given, RUNS / given):
         if candidate.is_dir():
@@ -26,8 +26,8 @@ def find(path: str | Path) -> Path:
 
 
 def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
-    """The stock model folder of a run (its newest good checkpoint), of a checkpoint, or the folder itself.
-    Raises CheckpointError when it is none of them or nothing in it is whole."""
+    """Return the stock model folder of a run (its newest good checkpoint), of a checkpoint, or the folder itself.
+    Raises CheckpointError for another folder, and for a run without a whole checkpoint."""
     folder = find(path)
     if (folder / "adapter_config.json").is_file():
         raise CheckpointError(

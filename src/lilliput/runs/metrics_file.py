@@ -1,4 +1,4 @@
-"""metrics.jsonl: one record a line. A line that damage made unusable is left out, and the others stand."""
+"""metrics.jsonl: one record a line. A line that damage made unusable is left out, and the other lines are used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from lilliput.runs.names import PEAK_MEMORY_BYTES, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
 
 NUMBERS = ("tokens", "seconds", "loss", "bits_per_byte", VAL_BITS_PER_BYTE, TOKENS_PER_SECOND, PEAK_MEMORY_BYTES)
-"""What readers count on being a number, where it is there."""
+"""The keys whose values are numbers wherever a record has them."""
 
 
 def parse_metrics(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
@@ -21,14 +21,14 @@ def parse_metrics(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 def rewound(content: bytes, step: int) -> tuple[bytes, list[int]]:
-    """The lines up to `step` as they stand, and the numbers of those that are damaged."""
+    """Return the unchanged lines up to `step`, and the numbers of the damaged lines."""
     lines = content.split(b"\n")
     kept, damaged = _entries(lines)
     return b"".join(lines[number - 1] + b"\n" for number, record in kept if record["step"] <= step), damaged
 
 
 def _entries(lines: list[bytes]) -> tuple[list[tuple[int, dict[str, Any]]], list[int]]:
-    """The number and record of each usable line, and the numbers of the others."""
+    """Return the number and record of each usable line, and the numbers of the other lines."""
     found: list[tuple[int, dict[str, Any]]] = []
     damaged = []
     for number, line in enumerate(lines, 1):
@@ -60,7 +60,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _in_order(found: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
-    """The most records whose steps do not fall: steps only rise in a run, so that most changed digits show."""
+    """Return the longest series of records whose steps do not fall. Steps only rise in a run, so that most changed
+    digits are found."""
     ends: list[int] = []  # the lowest step that ends a rising row of each length
     lengths = []
     for _, record in found:

@@ -1,4 +1,4 @@
-"""run_picture: a run as one SVG for a README: the loss curve, its baselines, and what the model wrote on the way."""
+"""run_picture: a run as one SVG for a README: the loss curve, its baselines, and samples from the run."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _facts(record: RunRecord) -> str:
 
 
 def _alternative(record: RunRecord) -> str:
-    """What the picture shows, for those who cannot see it."""
+    """Describe the picture for people who cannot see it."""
     points, unit = record.points("seconds", record.figure.validation), record.figure.label
     return f"Validation {unit} of the run {record.name} fall from {points[0][1]:.2f} to {points[-1][1]:.2f}"
 
@@ -132,8 +132,8 @@ def _chart(record: RunRecord, callouts: list[Callout]) -> Chart:
 
 
 def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | None:
-    """The share of stories that keep their hero, under the loss curve on the same axis, so that the moment shows at
-    which a copying head has formed; None for a run that did not measure it."""
+    """Draw the share of stories that keep their hero, under the loss curve and on the same axis, to show the moment at
+    which a copying head has formed. None for a run without this measurement."""
     points = record.points(x, VAL_HERO_KEPT)
     if not points:
         return None
@@ -155,7 +155,7 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
 
 
 def reach(record: RunRecord, x: str) -> tuple[float, ...]:
-    """The first and the last x of all that is drawn of a run, for charts that share an axis."""
+    """The first and the last x of all curves of a run, for charts that share an axis."""
     drawn = (record.figure.training, record.figure.validation, VAL_HERO_KEPT)
     ends = [point[0] for name in drawn for point in record.points(x, name)]
     ends += [callout.section.seconds if x == "seconds" else callout.section.tokens for callout in _callouts(record)]
@@ -214,7 +214,7 @@ def _pieces(word: str, width: float) -> list[str]:
 
 
 def _width(text: str, bold: bool) -> float:
-    """Pixels of 14 px serif text, rather more than less: fonts differ from reader to reader."""
+    """Pixels of 14 px serif text, rather too many than too few, because fonts differ between readers."""
     narrow, wide = sum(c in " .,;:!'|ijlft()" for c in text), sum(c in "mwMWQOGDHN@%" or ord(c) > 0x2E80 for c in text)
     return (4.3 * narrow + 12.2 * wide + 7.5 * (len(text) - narrow - wide)) * (1.1 if bold else 1.0)
 

@@ -1,4 +1,4 @@
-"""RunRecord: all that a run folder says about its run, read without failing on what is missing or cut short."""
+"""RunRecord: the facts of a run folder about its run, read without failing on missing or damaged files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lilliput.runs.samples_file import Section, parse_samples
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """`problems` says in words which files were missing or damaged."""
+    """The facts of a run. `problems` has a sentence for each file that is missing or damaged."""
 
     path: Path
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -49,12 +49,12 @@ class RunRecord:
 
     @property
     def figure(self) -> Figure:
-        """What it is judged by, as its summary or its recipe has it."""
+        """The figure by which the run is judged, from its summary or its recipe."""
         return figure_of({**self.recipe, **self.summary})
 
     @property
     def generates(self) -> bool:
-        """Whether its model generates text, as its summary or its recipe has it."""
+        """Whether the run's model generates text, from its summary or its recipe."""
         return generates({**self.recipe, **self.summary})
 
     @property
@@ -84,13 +84,13 @@ class RunRecord:
         return sorted(known, key=lambda pair: -pair[1])
 
     def validation_at(self, step: int) -> float | None:
-        """What it is judged by, on the validation split, at the last evaluation up to `step`."""
+        """The run's figure on the validation split, at the last evaluation up to `step`."""
         known = [value for at, value in self.points("step", self.figure.validation) if at <= step]
         return known[-1] if known else None
 
 
 def as_number(value: Any) -> float | None:
-    """A finite number as float; None for all else."""
+    """Return a finite number as float; None for any other value."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if usable else None
 

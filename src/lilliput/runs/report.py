@@ -39,12 +39,12 @@ SHAPE = (
     "position",
     "mlp",
 )
-"""What is told of the model's shape; the recipe has the rest."""
+"""The facts of the model's shape that the page shows; the recipe has all others."""
 
 
 def write_report(run: Path) -> Path:
-    """Write `run`/report.html whole and return its path. A run that has not ended, or was cut off, gets a report of
-    what there is. Raises CheckpointError where there is no run."""
+    """Write `run`/report.html whole and return its path. A run that has not ended, or was cut off, gets a report of the
+    files that it has. Raises CheckpointError where there is no run."""
     record = RunRecord.read(run)
     target = RunFolder(run).report
     write_text(target, page(record))
@@ -155,7 +155,7 @@ def _own(record: RunRecord) -> dict[str, str]:
 
 
 def _baselines(record: RunRecord) -> str:
-    """Bars of the n-gram models and this one."""
+    """Bars of the n-gram models and of this run's model."""
     baselines, ours = record.baselines(), record.number(record.figure.validation)
     if not baselines:
         return ""

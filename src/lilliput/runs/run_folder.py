@@ -51,11 +51,11 @@ class RunFolder:
         return self.checkpoints / f"step-{step:07d}"
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """One line; flushed, so that a killed run keeps it. Raises DiskError where there is no room."""
+        """Write one line, and flush it, so that a killed run keeps it. Raises DiskError where there is no room."""
         append_text(self.metrics, json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every usable line; one cut short by a kill is left out, and those of `damaged_metrics`."""
+        """Every usable line. A line that a kill cut short is left out, and so are the lines of `damaged_metrics`."""
         return self._metrics()[0]
 
     def damaged_metrics(self) -> list[int]:
@@ -85,9 +85,9 @@ class RunFolder:
             raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
 
     def rewind(self, step: int, say: Callable[[str], None] = lambda text: None) -> None:
-        """Forget metrics and samples written after `step`: a resumed run writes them again. Nothing else is ever
-        forgotten: of a file that is damaged, or whose later part will come out otherwise since checkpoints were
-        damaged, a copy is kept, and both are reported through `say`."""
+        """Remove metrics and samples written after `step`, because a resumed run writes them again. A copy is kept of a
+        damaged file, and of a file whose later part will differ because checkpoints were damaged. Both are reported
+        through `say`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
             kept, damaged = metrics_file.rewound(content, step)

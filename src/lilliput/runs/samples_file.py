@@ -1,4 +1,4 @@
-"""samples.md: what the model wrote for the same prompts through time, readable as Markdown and parsed back exactly.
+"""samples.md: the model's texts for the same prompts through time, readable as Markdown and parsed back exactly.
 
     ## step 500 (tokens 1,048,576, 42 s)
 
@@ -8,8 +8,8 @@
 
     **The dog** ran away.
 
-Text keeps its own line breaks. Characters that Markdown or HTML would act on are escaped by a backslash; control
-characters, which untrained weights write, as in \\x00, so that the file stays text for every tool.
+Text keeps its own line breaks. Characters that Markdown or HTML would act on are escaped by a backslash. Control
+characters, which untrained models generate, are written as \\x00, so that the file stays text for every tool.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BLOCK = re.compile(r"((?:[^\\*]|\\.)*)\*\*((?:[^\\*]|\\.)*)\*\*(.*)", re.DOTALL)
 
 
 class Sample(NamedTuple):
-    """A prompt and what was written after it, spaces included; `before` holds text that leads to a prompt at the end
+    """A prompt and the text generated after it, spaces included. `before` holds text that leads to a prompt at the end
     (a model trained in reverse)."""
 
     prompt: str
@@ -39,7 +39,8 @@ class Sample(NamedTuple):
 
     @classmethod
     def of(cls, prompt: str, whole: str) -> Sample:
-        """From a whole text that begins or ends with its prompt; any other text is taken as what follows it."""
+        """Make a sample of a whole text that begins or ends with its prompt. Any other text counts as the text after
+        the prompt."""
         if whole.startswith(prompt):
             return cls(prompt, whole.removeprefix(prompt))
         return cls(prompt, "", whole.removesuffix(prompt)) if whole.endswith(prompt) else cls(prompt, whole)
@@ -68,7 +69,7 @@ def format_samples(section: Section) -> str:
 
 
 def parse_samples(markdown: str) -> list[Section]:
-    """The sections of a samples.md in file order. A section that was cut short keeps what is whole of it."""
+    """The sections of a samples.md in file order. A section that was cut short keeps its whole samples."""
     heads = list(HEADING.finditer(markdown))
     ends = [head.start() for head in heads[1:]] + [len(markdown)]
     return [
@@ -83,7 +84,8 @@ def parse_samples(markdown: str) -> list[Section]:
 
 
 def rewound(markdown: str, step: int) -> tuple[str, bool]:
-    """The sections up to `step`, and whether they stood so: otherwise the file is damaged, and holds more than that."""
+    """Return the sections up to `step` as text, and whether the file is whole: it begins with this text, and only a
+    later section follows."""
     kept = "".join(format_samples(section) for section in parse_samples(markdown) if section.step <= step)
     rest = markdown.removeprefix(kept)
     head = HEADING.match(rest)

@@ -1,4 +1,4 @@
-"""Callback: how everything that is not training takes part in a run; and the callback that keeps metrics.jsonl."""
+"""Callback: the interface of everything beside training that takes part in a run; and the writer of metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ LINES = 200
 
 
 class Callback:
-    """Four moments of a run; override those that matter.
+    """Four moments of a run; override the methods of the moments that matter.
 
     At each moment callbacks run by `phase`, and within a phase in the order in which they were given:
 
     measure  adds to `record`
-    record   writes what was added
-    show     shows it, and adds nothing
+    record   writes the record
+    show     shows the record, and adds nothing
 
-    `record` is the step's numbers: step, tokens, seconds, loss, learning_rate, grad_norm, tokens_per_second, and what
-    the objective reports, such as bits_per_byte. All that a callback adds to it (`val_bits_per_byte`) is written: the
-    step then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
-    `trainer.stop(reason)`, or leave it to be gone on with by `trainer.interrupt(reason)`.
+    `record` holds the step's numbers: step, tokens, seconds, loss, learning_rate, grad_norm, tokens_per_second, and the
+    numbers of the objective, such as bits_per_byte. Every number that a callback adds (`val_bits_per_byte`) is written:
+    the step then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
+    `trainer.stop(reason)`, or leave it to be resumed with `trainer.interrupt(reason)`.
 
-    What must survive a resume goes through `state` and `load_state`. It is kept by `key`, by default the name of the
-    class. Of several callbacks of one key the second is kept as "key 2", in the order in which they were given.
+    State that must survive a resume goes through `state` and `load_state`. It is kept by `key`, by default the name of
+    the class. Of several callbacks of one key the second is kept as "key 2", in the order in which they were given.
     """
 
     phase: ClassVar[Phase] = "measure"
     key: str = ""
 
     def on_start(self, trainer: Trainer) -> None:
-        """Once, before the first step of this process; after a resume too."""
+        """Called once, before the first step of this process; after a resume too."""
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        """After every step."""
+        """Called after every step."""
 
     def on_checkpoint(self, trainer: Trainer, folder: Path) -> None:
-        """After a checkpoint was written whole."""
+        """Called after a checkpoint was written whole."""
 
     def on_end(self, trainer: Trainer) -> None:
-        """Once, after the last checkpoint, also when the run was interrupted."""
+        """Called once, after the last checkpoint, also when the run was interrupted."""
 
     def state(self) -> dict[str, Any]:
-        """JSON values to keep in every checkpoint."""
+        """Return JSON values to keep in every checkpoint."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore the values that `state` returned."""
 
 
 def memory_of(trainer: Trainer) -> Record:
-    """`peak_memory_bytes`, the most that the process has held so far; nothing where that is not counted."""
+    """`peak_memory_bytes`, the most memory of the process so far; empty where the system does not count it."""
     memory = peak_memory(trainer.device)
     return {} if memory is None else {PEAK_MEMORY_BYTES: memory}
 
@@ -71,7 +71,7 @@ def memory_of(trainer: Trainer) -> Record:
 class Metrics(Callback):
     """Writes metrics.jsonl: a line every `train.log_steps`, where a callback added something, and at the last step.
 
-    Loss, what the objective reports of it, and tokens a second are means since the line before."""
+    Loss, the objective's own figures, and tokens a second are means since the line before."""
 
     phase = "record"
 
@@ -101,7 +101,7 @@ class Metrics(Callback):
 
 
 def in_phases(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Measuring ones first, then recording, then showing ones. Raises ConfigError for a phase that there is not."""
+    """Order callbacks by phase: measure, record, show. Raises ConfigError for an unknown phase."""
     for callback in callbacks:
         if callback.phase not in PHASES:
             name, known = type(callback).__name__, ", ".join(PHASES)
@@ -110,7 +110,7 @@ def in_phases(callbacks: Sequence[Callback]) -> list[Callback]:
 
 
 def keys(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """Callbacks by the names that their states are kept under, each its own."""
+    """Callbacks by the names under which their states are kept, a name of its own for each."""
     named: dict[str, Callback] = {}
     for callback in callbacks:
         key = own = callback.key or type(callback).__name__
@@ -123,8 +123,9 @@ def keys(callbacks: Sequence[Callback]) -> dict[str, Callback]:
 
 
 def see_step(callbacks: Sequence[Callback], trainer: Trainer, record: Record, due: bool) -> None:
-    """Show a step's record to callbacks that stand in phases. It is logged where that is `due`, where one of those that
-    measure added to it, and at the last step. Raises TrainingError for what is added too late to be written."""
+    """Pass a step's record to callbacks that are ordered by phase. The record is logged where that is `due`, where a
+    measuring callback added to it, and at the last step. Raises TrainingError for a number that is added too late to be
+    written."""
     given = set(record)
     for callback in callbacks:
         if callback.phase == "measure":

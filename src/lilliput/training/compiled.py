@@ -1,4 +1,4 @@
-"""Compiled: the model with its blocks compiled for training; everything else is the model's own."""
+"""Compiled: the model with its blocks compiled for training. The model itself computes all else."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lilliput.model.transformer import Model
 
 
 class Compiled(StandIn):
-    """Stands in for `model` in an objective's loss. Evaluation and instruments keep to the plain module, which has
-    the same weights: their shapes vary, and every new shape would be compiled anew.
+    """Replaces `model` in an objective's loss. Evaluation and instruments use the plain module, which has the same
+    weights. Their shapes vary, and every new shape would be compiled anew.
 
-    The blocks are all alike, so one of them is compiled and serves for all: a first step of twelve layers took 18 s in
-    place of 48, and steps are no slower. Between them there is nothing to gain: the embedding is one operator, whose
-    compiled gradient would be added up in an order that changes from run to run, and the loss computes its gradient
-    on the way.
+    All blocks are alike, so one block is compiled and its graph serves all: a first step of twelve layers took 18 s
+    instead of 48, and steps are no slower. Compiling the embedding and the loss would gain nothing. The embedding is
+    one operator, and its compiled gradient would be summed in an order that changes from run to run. The loss already
+    computes its gradient in the forward pass.
 
-    What is compiled is each block's own code, so every config and part is computed. Only hooks, and modules that were
-    replaced since, are not seen by a compiled graph: with any of these the model computes the step as it is, and the
-    first time a line is printed on standard error.
+    Each block's own code is compiled, so every config and part is computed. A compiled graph does not see hooks, or
+    modules that were replaced later. With any of these the model itself computes the step; the first time, a line on
+    standard error gives the reasons.
     """
 
     def __init__(self, model: Model):
@@ -47,7 +47,7 @@ class Compiled(StandIn):
         return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks)
 
     def refuses(self) -> list[str]:
-        """Why the compiled blocks do not compute what the model does now; empty when they do."""
+        """The reasons why the compiled blocks differ from the model's present state; empty when they do not."""
         if self._watch.hooked():
             return hooked(self.stands_for)
         return ["modules were replaced since the blocks were compiled"] if self._watch.replaced(memory=False) else []

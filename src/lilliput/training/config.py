@@ -12,7 +12,7 @@ from lilliput.base.runtime.threads import MOST_THREADS
 from lilliput.training.trackers import TRACKERS
 
 MOST_BATCH_TOKENS = 2**26
-"""Tokens of a step, which lie in memory at once: as many as the largest runs that are known take."""
+"""Most tokens of a step, which lie in memory at once: as many as the largest known runs take."""
 
 
 class OptimizerConfig(Config):

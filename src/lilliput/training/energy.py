@@ -20,7 +20,7 @@ class EnergyMeter(Callback):
         self.meter, self.read = Meter(trainer.device), monotonic()
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        # The counters wrap round, so they are read well before that.
+        # The counters wrap round, so they are read often enough to notice it.
         if monotonic() - self.read > EVERY_SECONDS:
             self.meter.sample()
             self.read = monotonic()

@@ -1,4 +1,4 @@
-"""Interrupt: Ctrl-C, SIGTERM and SIGHUP end a run after the step in hand, or without it, so that it can save."""
+"""Interrupt: Ctrl-C, SIGTERM and SIGHUP end a run after the present step, or without it, so that the run is saved."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from types import FrameType, TracebackType
 from typing import Any
 
 PATIENCE_SECONDS = 4.0
-"""The step in hand is given so long to end. A first step compiles for a minute and more."""
+"""The longest wait for the present step to end. A first step compiles for a minute and more."""
 AGAIN_SECONDS = 2.0
-"""An exception that is raised while Python runs a finaliser is lost: so it is raised again after so long."""
+"""Seconds until an exception is raised again, because one that is raised while Python runs a finaliser is lost."""
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Abandoned(KeyboardInterrupt):
-    """The step in hand was given up. Like its base class it passes by whoever catches Exception."""
+    """The present step was given up. Like its base class it is not caught by `except Exception`."""
 
 
 class Interrupt:
     """`name` is the signal that came, or None. A second Ctrl-C acts at once, as Python does by itself.
 
     What runs under `abandonable` has to end within PATIENCE_SECONDS of a signal, or Abandoned is raised in it.
-    SIGHUP stays ignored where it is (nohup). Outside the main thread signals cannot be caught, and the run goes on
-    without this; so it is with `abandonable` where there is no alarm (Windows)."""
+    SIGHUP stays ignored where it is ignored (nohup). Outside the main thread signals cannot be caught, and the run
+    continues without this class. Without an alarm (Windows), `abandonable` does nothing."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -65,8 +65,7 @@ class Interrupt:
             raise Abandoned
 
     def _leave_terminal(self) -> None:
-        """Print to nowhere from now on: the terminal is gone, and an error of printing would lose what is to be
-        saved."""
+        """Print to nowhere from now on: the terminal is gone, and an error of printing would prevent the saving."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in self._terminals:
             os.dup2(nowhere, number)
@@ -74,7 +73,8 @@ class Interrupt:
 
 
 class _Abandonable:
-    """Entered for what has changed nothing yet. A class and not a generator, so that leaving it is one assignment."""
+    """The context of work that has changed nothing yet. It is a class and no generator, so that leaving it is one
+    assignment."""
 
     def __init__(self) -> None:
         self.open = False

@@ -66,7 +66,7 @@ class LiveView:
         loss: float | None = None,
     ) -> None:
         """Numbers after a step: `fraction` of the run done (0 to 1), seconds since its start, `eta` seconds to its end,
-        bits per byte, `loss` in nats a token. What is None keeps its last value."""
+        bits per byte, `loss` in nats a token. A number that is None keeps its last value."""
         given = {key: value for key, value in locals().items() if key not in ("self", "given") and value is not None}
         fresh_validation = val_bpb is not None and val_bpb != self._validated
         self._validated = self._validated if val_bpb is None else val_bpb
@@ -87,7 +87,7 @@ class LiveView:
         self._validated = self._validated if val_bpb is None else val_bpb
 
     def sample(self, prompt: str, text: str) -> None:
-        """A fresh text: what was written after `prompt`."""
+        """Show a new sample: `text` was generated after `prompt`."""
         self.prompt, self.text = prompt, text
         if self._live:
             self._draw()

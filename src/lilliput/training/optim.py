@@ -14,7 +14,7 @@ from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import Muon
 
 OBJECTIVE = "objective."
-"""What the names of an objective's own parameters begin with."""
+"""The prefix of the names of an objective's own parameters."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Optimizers:
         }
 
     def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Put back what `state` gave. Raises CheckpointError when a tensor belongs to no parameter."""
+        """Restore the result of `state`. Raises CheckpointError when a tensor belongs to no parameter."""
         by_name = {name: parameter for parameter, name in self.names.items()}
         owner = {p: o for o in self.optimizers for group in o.param_groups for p in group["params"]}
         for optimizer in self.optimizers:
@@ -76,10 +76,10 @@ def build(
     bf16: bool = False,
     modules: Mapping[str, nn.Module] | None = None,
 ) -> Optimizers:
-    """The optimisers for `model`: vectors (norms, biases) never decay, the embedding and the head only when asked;
-    with Muon, the matrices leave AdamW. The parts answer which is which. `bf16`: Muon's iterations run in bf16.
-    `modules` are an objective's own: their parameters take AdamW steps, and their matrices decay. Raises ModelError for
-    a parameter of the model whose module does not answer."""
+    """Build the optimisers for `model`. Vectors (norms, biases) never decay, the embedding and the head only where
+    asked for. With Muon, the matrices leave AdamW. The parts give the roles of parameters. `bf16`: Muon's iterations
+    run in bf16. `modules` are an objective's own: their parameters take AdamW steps, and their matrices decay. Raises
+    ModelError for a parameter of the model whose module gives no role."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }

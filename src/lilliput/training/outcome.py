@@ -7,8 +7,8 @@ from enum import Enum
 
 
 class OutcomeKind(Enum):
-    """`finished`: the budget is used. `stopped`: something ended the run before, as early stopping does; it is complete
-    all the same. `interrupted`: a person or a signal did; it is saved, and the same command goes on with it."""
+    """`finished`: the budget is used. `stopped`: a callback, such as early stopping, ended the run before that; the run
+    is complete. `interrupted`: a person or a signal ended the run; it is saved, and the same command resumes it."""
 
     FINISHED = "finished"
     STOPPED = "stopped"
@@ -17,7 +17,7 @@ class OutcomeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """`text` says it to people, and stands in summary.json as `stopped`."""
+    """`text` is the reason for people, and summary.json holds it as `stopped`."""
 
     kind: OutcomeKind
     text: str

@@ -69,7 +69,7 @@ class LiveRun(Callback):
             self.view.sample(sample.prompt, sample.text)
 
     def note(self, text: str) -> None:
-        """Say one line without disturbing the view."""
+        """Print one line without disturbing the view."""
         if self.view is not None:
             self.view.note(text)
         else:

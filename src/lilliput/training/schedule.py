@@ -1,4 +1,4 @@
-"""What changes over a run as pure functions of its progress: learning rate, batch and context; and the run's budget."""
+"""Learning rate, batch and context as pure functions of a run's progress; and the run's budget."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def mean_rows(config: TrainConfig, context_length: int) -> float:
 
 
 def row_length(config: TrainConfig, context_length: int, progress: float = 1.0) -> int:
-    """Tokens of the pieces into which rows of `context_length` tokens are cut. Raises ConfigError where what they are
-    to be at first is not the context length divided by a power of two."""
+    """Tokens of the pieces into which rows of `context_length` tokens are cut. Raises ConfigError where the first
+    length is not the context length divided by a power of two."""
     first = config.growth.context
     if first is not None and first << _doublings(first, context_length) != context_length:
         raise ConfigError(
@@ -74,7 +74,7 @@ def _doublings(first: int | None, full: int) -> int:
 
 
 def step_bounds(config: TrainConfig, context_length: int, rows_per_epoch: int) -> dict[str, int]:
-    """The steps after which each of steps, tokens and epochs would end the run, of those that are set."""
+    """The steps after which each bound that is set (steps, tokens, epochs) would end the run."""
     rows = mean_rows(config, context_length)
     bounds = {}
     if config.steps is not None:
@@ -87,8 +87,8 @@ def step_bounds(config: TrainConfig, context_length: int, rows_per_epoch: int) -
 
 
 def longer(config: TrainConfig, context_length: int, rows_per_epoch: int, *, steps: float, seconds: float) -> str:
-    """What to type for a run of so many steps that may take so many seconds: every bound that would end it sooner, set
-    so that it does not, such as 'train.epochs=8 train.seconds=180'; empty where none would."""
+    """The overrides for a run of so many steps and seconds: a higher value for every bound that would end the run
+    sooner, such as 'train.epochs=8 train.seconds=180'. Empty where no bound would."""
     rows = mean_rows(config, context_length)
     needed = {"steps": steps, "tokens": steps * rows * context_length, "epochs": steps * rows / rows_per_epoch}
     short = [key for key, bound in step_bounds(config, context_length, rows_per_epoch).items() if bound < steps]
@@ -99,7 +99,7 @@ def longer(config: TrainConfig, context_length: int, rows_per_epoch: int, *, ste
 
 
 def _rounded_up(value: float, decimals: int) -> str:
-    """A number that is not less, with three digits that count and `decimals` at most."""
+    """Round up to three significant digits and at most `decimals` decimals."""
     places = min(2 - math.floor(math.log10(value)), decimals)
     scaled = math.ceil(value * 10.0**places - 1e-6)
     return str(scaled * 10**-places) if places <= 0 else f"{scaled / 10**places:g}"

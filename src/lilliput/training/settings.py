@@ -1,4 +1,4 @@
-"""What a run chooses for the machine it is on: precision, threads, micro-batch, and whether compiling repays."""
+"""A run's choices for its machine: precision, threads, micro-batch, and whether compiling repays."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What computes a run: chosen for this machine at its start, and what the process has beside it. Kept in its
-    checkpoints, since a resumed run must compute the same way to give the same bits. '' is unknown: checkpoints of
-    earlier versions hold the first four alone."""
+    """The choices for this machine at the run's start, and the process's other means of computing. Checkpoints keep
+    them, because a resumed run must compute in the same way to give the same bits. '' is unknown: checkpoints of
+    earlier versions hold only the first four."""
 
     precision: str
     compile: bool
@@ -49,18 +49,18 @@ class Settings:
 
     @property
     def runtime(self) -> dict[str, Any]:
-        """The part that was not chosen by measuring, as summary.json holds it."""
+        """The settings that were not chosen by measuring, as summary.json holds them."""
         versions = {name: getattr(self, name) for name in VERSIONS}
         return {"kernels": self.kernels, "products": self.products, "allocator": self.allocator, "versions": versions}
 
 
 def kept(values: Mapping[str, Any]) -> Settings:
-    """The settings of a checkpoint. What this version does not know of them is left out."""
+    """Return the settings of a checkpoint, without settings that this version does not know."""
     return Settings(**{field.name: values[field.name] for field in fields(Settings) if field.name in values})
 
 
 def recorded(settings: Settings, device: torch.device) -> Settings:
-    """The settings as this process can have them on `device`, with what else computes in it."""
+    """Return the settings as this process can have them on `device`, with the process's other means of computing."""
     return replace(
         settings,
         compile=settings.compile and can_compile(device),
@@ -71,8 +71,8 @@ def recorded(settings: Settings, device: torch.device) -> Settings:
 
 
 def difference(kept: Settings, now: Settings) -> str | None:
-    """The line on what computes a resumed run otherwise than before, and so gives other bits; None where nothing is
-    known to."""
+    """Return a line on the settings of a resumed run that differ from before and so change bits; None where none is
+    known to differ."""
     found = []
     for field in fields(Settings):
         before, after = getattr(kept, field.name), getattr(now, field.name)
@@ -91,8 +91,8 @@ def choose(
     budget: Budget,
     say: Callable[[str], None],
 ) -> Settings:
-    """Settings for `model` on its device; each choice that was made by measuring is said. `sample()` gives a batch of
-    the run to time an eager step with; the weights are not changed."""
+    """Choose settings for `model` on its device, and print each choice that was made by measuring. `sample()` gives a
+    batch of the run, with which an eager step is timed; the weights are not changed."""
     device = next(model.parameters()).device
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
@@ -113,8 +113,9 @@ def choose(
 
 
 def _fitting(model: Model, objective: Objective, batch: Batch, settings: Settings) -> Settings:
-    """The settings with as many rows a pass, halved and halved again, as memory holds beside the optimiser's state,
-    which does not exist yet: two moments of four bytes a parameter. Raises TrainingError where not one row fits."""
+    """Return the settings with the rows a pass halved until they fit into memory. Room is left for the optimiser's
+    state, which does not exist yet: two moments of four bytes a parameter. Raises TrainingError where not one row
+    fits."""
     rows = settings.micro_batch_rows
     while rows:
         settings = replace(settings, micro_batch_rows=rows)

@@ -36,7 +36,7 @@ class StepOutcome:
 
     @classmethod
     def of(cls, outcomes: Sequence[StepOutcome]) -> StepOutcome:
-        """Those of a batch's minibatches as one: the means, applied where all of them were."""
+        """Join the outcomes of a batch's minibatches: their means; applied where every minibatch was applied."""
         if len(outcomes) == 1:
             return outcomes[0]
         count = len(outcomes)
@@ -50,8 +50,8 @@ class StepOutcome:
 
 
 class Stepper:
-    """Steps of one run. `context_length` is the length of the loader's rows; what is random in a step depends on
-    (`seed`, its number) alone."""
+    """Steps of one run. `context_length` is the length of the loader's rows. A step's random numbers depend on `seed`
+    and the step's number alone."""
 
     def __init__(
         self, objective: Objective, config: TrainConfig, settings: Settings, *, seed: int, context_length: int
@@ -73,8 +73,8 @@ class Stepper:
 
     def update(self, batch: Batch, step: int, factor: float, abandonable: AbstractContextManager[Any]) -> StepOutcome:
         """Prepare the batch of `step` and take an optimiser's step on each of its minibatches, at `factor` of the peak
-        learning rates. A non-finite loss or gradient takes no step, and what is left of the batch is left out. All
-        before the first step runs under `abandonable`: it changes nothing but gradients."""
+        learning rates. A non-finite loss or gradient takes no step, and the rest of the batch is left out. The work
+        before the first step runs under `abandonable`, because it changes nothing but gradients."""
         with abandonable:
             minibatches = iter(self.objective.minibatches(self._prepared(batch, step)))
             outcomes = [self._gradients(next(minibatches), step, 0)]
@@ -116,17 +116,17 @@ class Stepper:
         return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
 
     def state(self, values: dict[str, Any]) -> checkpoint.TrainerState:
-        """What a checkpoint holds beside the model's weights, with `values`."""
+        """The trainer state of a checkpoint, beside the model's weights, with `values`."""
         own = {f"{name}.{key}": value for name, module in self.modules.items() for key, value in _state(module).items()}
         return checkpoint.TrainerState(self.optimizers.state(), values, own)
 
     def load_state(self, state: checkpoint.TrainerState, folder: Path) -> None:
-        """Put back what `state` gave. Raises CheckpointError where `folder` holds the state of other modules."""
+        """Restore the result of `state`. Raises CheckpointError where `folder` holds the state of other modules."""
         self.optimizers.load_state(state.tensors)
         for name, module in self.modules.items():
             checkpoint.load_module(module, state.modules, name, folder)
 
 
 def _state(module: nn.Module) -> dict[str, torch.Tensor]:
-    """What safetensors stores of a module: its parameters and buffers, each in memory of its own."""
+    """A module's tensors for safetensors: its parameters and buffers, each in memory of its own."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}

@@ -34,9 +34,9 @@ ADVICE = "lower the learning rate (train.optimizer.learning_rate), clip harder (
 
 @dataclass(slots=True)
 class Counters:
-    """Where a run stands. `position` counts rows drawn from the loader's endless stream; `seconds` is wall time
-    over all processes that worked on the run, `training_seconds` the part of it spent in steps; `progress` is the share
-    of the budget used when the last step was done, and `before` when the one before it was that callbacks saw."""
+    """The progress of a run. `position` counts rows drawn from the loader's endless stream. `seconds` is wall time over
+    all processes that worked on the run, and `training_seconds` the part of it in steps. `progress` is the share of the
+    budget used after the last step, and `before` the share after the step before it that callbacks saw."""
 
     step: int = 0
     position: int = 0
@@ -52,7 +52,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A batch and where it was drawn: `rows` rows of the loader from `position` on."""
+    """A batch and its origin: `rows` rows of the loader from `position` on."""
 
     batch: Batch
     position: int
@@ -93,14 +93,14 @@ class Trainer:
         self.optimizers = self.stepper.optimizers
         self.counters = Counters()
         self.context_length, self.row_tokens = loader.context_length, loader.row_tokens
-        schedule.row_length(config, self.context_length)  # a wrong one is told before anything is written
+        schedule.row_length(config, self.context_length)  # a wrong value is reported before anything is written
         self.budget = schedule.Budget.of(config, self.row_tokens, loader.rows_per_epoch)
         self.stopped: RunOutcome | None = None
         self._interrupt = Interrupt()
         self._resume_from, self._saved_step = resume_from, -1
         self._clock = self._saved_at = time.perf_counter()
 
-    # ------------------------------------------------------------------ what callbacks may ask and say
+    # ------------------------------------------------------------------ the interface for callbacks
 
     @property
     def step(self) -> int:
@@ -119,12 +119,13 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether no further step follows; settled when a step is done, so that all who ask after it see the same."""
+        """Whether no further step follows. It is settled when a step is done, so that all callbacks get one answer."""
         return self.stopped is not None or self.counters.progress >= 1.0
 
     def due(self, every: int | None, times: int = 10) -> bool:
-        """Whether what happens every `every` steps happens after this one; None is `times` times a run. A run without
-        a clock counts steps, so that it repeats exactly; one with a clock goes by progress, since either may end it."""
+        """Whether an event of every `every` steps is due after this step; None stands for `times` times a run. A run
+        without a clock counts steps, so that it repeats exactly. A run with a clock goes by progress, because the clock
+        may end it."""
         if every is None and self.budget.steps is not None and self.budget.seconds is None:
             every = math.ceil(self.budget.steps / times)
         return (
@@ -138,13 +139,13 @@ class Trainer:
 
     @property
     def final_rate(self) -> float:
-        """The same when the whole budget is used: where the schedule leads."""
+        """The learning rate at the end of the whole budget, as a multiple of its peak."""
         return schedule.factor(self.config.schedule, self.config.schedule.warmup_steps, 1.0)
 
     def longer(self, factor: float) -> str:
         """What to type for a run `factor` times as long as this one was so far (see `schedule.longer`)."""
         shape = self.row_tokens, self.loader.rows_per_epoch
-        seconds = min(self.seconds, self.budget.seconds or math.inf)  # without what follows the last step
+        seconds = min(self.seconds, self.budget.seconds or math.inf)  # without the work after the last step
         return schedule.longer(self.config, *shape, steps=factor * self.step, seconds=factor * seconds)
 
     def stop(self, reason: str) -> None:
@@ -162,7 +163,7 @@ class Trainer:
     # ------------------------------------------------------------------ the run
 
     def train(self) -> RunOutcome:
-        """Train to the end of the budget, a stop or an interrupt; returns which of them it was."""
+        """Train to the end of the budget, a stop or an interrupt, and return which of these ended the run."""
         self._resume()
         self._clock = time.perf_counter()
         with self._interrupt as interrupt, ThreadPoolExecutor(1, "batches") as pool:
@@ -201,7 +202,7 @@ class Trainer:
         self.counters.training_seconds += spent
         self.counters.step += 1
         self.counters.tokens += drawn.rows * self.row_tokens
-        if not self.counters.skipped_in_row:  # what was due at a skipped step is due at the next one that is applied
+        if not self.counters.skipped_in_row:  # events that were due at a skipped step are due at the next applied step
             self.counters.before = self.counters.progress
         self.counters.progress = self.progress
         if not outcome.applied:
@@ -220,7 +221,7 @@ class Trainer:
         return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
-        """Learn from a batch (see Stepper.update). Raises Abandoned where an interrupt could not wait for what comes
+        """Learn from a batch (see Stepper.update). Raises Abandoned where an interrupt could not wait for the work
         before the first optimiser's step."""
         return self.stepper.update(batch, self.step, factor, self._interrupt.abandonable)
 
@@ -296,7 +297,7 @@ class Trainer:
         return folder
 
     def _resume(self) -> None:
-        """Go on from the given checkpoint; what an earlier process logged beyond it is forgotten."""
+        """Resume from the given checkpoint. Lines that an earlier process logged after it are removed."""
         if self._resume_from is not None:
             self._load(self._resume_from)
             self._saved_step = self.step

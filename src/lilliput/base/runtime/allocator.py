@@ -1,7 +1,7 @@
-"""The memory allocator: whether what a step frees is kept for the next one, or handed back and faulted in anew.
+"""The memory allocator: whether memory that a step frees is kept for the next step, or returned and faulted in anew.
 
 glibc gives large blocks back to the system as soon as they are free, so that every step pays for the same pages again.
-Two cures: another allocator, preloaded when the command starts, or glibc told to keep what it has. What they gain is
+Two cures: another allocator, preloaded when the command starts, or glibc set to keep freed memory. What they gain is
 in docs/studies/speed.md. `$LILLIPUT_ALLOCATOR` names one of CHOICES; none of them changes a result.
 """
 
@@ -23,7 +23,7 @@ LIBRARIES = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemallo
 PACKAGES = {"tcmalloc": "libtcmalloc-minimal4", "jemalloc": "libjemalloc2"}
 """Debian's and Ubuntu's package of each library."""
 CHOICES = ("auto", "system", "glibc", *LIBRARIES)
-"""auto: the first library that is installed, else glibc; glibc: told to keep memory; system: left as it is."""
+"""auto: the first library that is installed, else glibc; glibc: set to keep memory; system: left as it is."""
 JEMALLOC_KEEPS = "dirty_decay_ms:-1,muzzy_decay_ms:-1"
 
 # mallopt's parameters (malloc.h) and the values given them: blocks up to the largest that glibc can manage in its heap

@@ -1,8 +1,8 @@
 """Shared libraries that are built on this machine and kept: tried once, with a hash beside them, checked when loaded.
 
-The dynamic loader maps a file without reading it: a library that was cut short ends the process with a bus error, and
-one with a wrong byte computes something else. So nothing is loaded whose content is not what was built. The hash is no
-protection from a person who can write both files: owner and permissions are (base/cache.py).
+The dynamic loader maps a file without reading it. A library that was cut short ends the process with a bus error, and a
+library with a wrong byte computes other results. So a library is loaded only where its content is that of the build.
+The hash does not protect from a person who can write both files: base/cache.py checks owner and permissions for that.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _held: dict[Path, Held | None] = {}
 
 
 def hash_file(library: Path) -> Path:
-    """Where the hash of a kept library is."""
+    """Return the path of a kept library's hash."""
     return library.with_name(f"{library.name}.sha256")
 
 
 def keep(partial: Path, library: Path) -> None:
-    """Give a library that was built its name, on the disk before its hash is: until both are there, it does not
+    """Give a new library its name, and force it to the disk before its hash. A library without its hash does not
     count."""
     close_to_others(partial)
     sync(partial)
@@ -39,8 +39,8 @@ def keep(partial: Path, library: Path) -> None:
 
 
 def whole(library: Path) -> bool:
-    """Whether a library is kept that is what was built, by this user, where nobody else can write. It is in use from
-    now on, so that `lilliput cache prune` leaves it."""
+    """Whether a library with the content of its build is kept, written by this user, where nobody else can write. It is
+    marked as in use from now on, so that `lilliput cache prune` leaves it."""
     try:
         if not usable(library) or not usable(hash_file(library)):
             return False
@@ -53,7 +53,7 @@ def whole(library: Path) -> bool:
 
 
 def trial(library: Path) -> str | None:
-    """What goes wrong when a process of its own loads the library, in words; None when all is well."""
+    """Load the library in a process of its own, and return the problem in words; None without a problem."""
     import signal
     import subprocess
 

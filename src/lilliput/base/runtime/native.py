@@ -19,7 +19,7 @@ from lilliput.base.runtime import libraries, switch
 
 FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
 WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
-"""Flags that not every compiler knows, the fastest first: what builds first is taken."""
+"""Flags that not every compiler knows, the fastest first. The first flags that build are used."""
 SANITIZE = "LILLIPUT_SANITIZE"
 """Names the sanitizers to build with, as -fsanitize takes them: `make sanitize` sets it. Such builds are kept apart,
 since their flags are part of their name."""
@@ -76,8 +76,8 @@ def sanitizers() -> tuple[str, ...]:
 
 
 def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
-    """Built for this process alone: what is loaded stays when its file is gone. Raises ConfigError where there is no
-    place for temporary files either."""
+    """Build the library for this process alone: a loaded library stays when its file is deleted. Raises ConfigError
+    where there is no place for temporary files either."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{source.stem}.so"
@@ -89,7 +89,7 @@ def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 
 def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:
-    """Raises ConfigError with the last words of the compiler, or of a process that tried to load what it made."""
+    """Raise ConfigError with the last words of the compiler, or of a process that tried to load the new library."""
     command, problem = [builder], "no way of compiling is known"
     for way in WAYS:
         command = [builder, *FLAGS, *flags, *way, str(source), "-o", str(target)]

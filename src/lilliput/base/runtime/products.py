@@ -3,7 +3,7 @@
 PyTorch's Linux builds take fp32 products from Intel's MKL, which asks a function of its own whether the processor is
 Intel's and keeps slower kernels for the others. A library that defines that function again, and is loaded before
 PyTorch is, answers yes; MKL then goes by the instructions that the processor has. Found by Daniël de Kok
-(https://danieldk.eu/Posts/2020-08-31-MKL-Zen.html); what it gains is in docs/studies/speed.md. Another order of sums
+(https://danieldk.eu/Posts/2020-08-31-MKL-Zen.html). docs/studies/speed.md has the gain in speed. Another order of sums
 may change the last bits of a result.
 """
 
@@ -26,7 +26,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def library() -> Path:
-    """Where the built library is kept."""
+    """Return the path of the built library."""
     return private_folder("native") / NAME
 
 
@@ -55,7 +55,7 @@ def prepare() -> Path | None:
 
 
 def _load(path: Path) -> None:
-    """A file of another machine goes away, to be built anew."""
+    """Load the library. A file of another machine is removed, so that it is built anew."""
     if "torch" in sys.modules:
         return
     import ctypes
@@ -68,8 +68,8 @@ def _load(path: Path) -> None:
 
 
 def _build(path: Path) -> None:
-    """Compile SOURCE into `path`; without a compiler or a cache that can be written, nothing happens, and `state` says
-    what products are left with."""
+    """Compile SOURCE into `path`. Without a compiler or a cache that can be written, nothing happens, and `state`
+    reports the kernels that products have instead."""
     import subprocess
 
     from lilliput.base.machine import compiler
@@ -93,12 +93,12 @@ def loaded() -> bool:
 
 
 def name() -> str:
-    """What chose the kernels of products, as a run records it: 'mkl-intel' or 'system'."""
+    """Return the name that a run records for the choice of products' kernels: 'mkl-intel' or 'system'."""
     return "mkl-intel" if loaded() else switch.SYSTEM
 
 
 def state() -> str | None:
-    """Which kernels fp32 products have in this process, in words; None where MKL chooses well by itself."""
+    """Describe the kernels of fp32 products in this process; None where MKL chooses well by itself."""
     if not concerned():
         return None
     if loaded():

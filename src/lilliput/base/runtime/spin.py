@@ -18,7 +18,7 @@ LOOKS, PAUSE_SECONDS = 5, 0.002
 
 
 def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> dict[str, str]:
-    """What to add to the environment: nothing where the person has set how threads wait, and under
+    """Return the variables to add to the environment: none where the person has set how threads wait, and under
     LILLIPUT_PLAIN."""
     if switch.plain() or "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment:
         return {}
@@ -27,8 +27,8 @@ def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> di
 
 
 def others_run(load: Path = LOAD) -> bool:
-    """Whether a thread besides this one is running or ready to, each time of several within a hundredth of a second:
-    what only starts a command, or reads what it writes, is not. False where that is not told."""
+    """Whether another thread runs or is ready to run, at each of several looks within a hundredth of a second. A shell
+    that started this command, or a program that reads its output, does not run then. False where this is unknown."""
     for look in range(LOOKS):
         sleep(PAUSE_SECONDS if look else 0)
         try:

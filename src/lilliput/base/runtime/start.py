@@ -28,8 +28,8 @@ def begin(trains: bool = False) -> list[str]:
     """Choose and apply what this process can still have: how threads wait and MKL's kernels before PyTorch is loaded,
     where compiled code is kept, and, for what `trains`, that freed memory is kept. May be called again.
 
-    Returns what would be of use and cannot be had any more, since PyTorch was loaded before. Raises ConfigError where a
-    variable has a value that it does not know."""
+    Returns the choices that would be of use but cannot be applied any more, because PyTorch was loaded before. Raises
+    ConfigError where a variable has an unknown value."""
     if switch.plain():
         return []
     late = "torch" in sys.modules
@@ -48,7 +48,7 @@ def begin(trains: bool = False) -> list[str]:
 
 
 def too_late(missing: list[str]) -> str:
-    """The line on what `begin` could not apply."""
+    """Return the line on the choices that `begin` could not apply."""
     what = " and ".join(missing)
     return f"PyTorch was imported before training began: {what} cannot be set any more (docs/environment.md)"
 

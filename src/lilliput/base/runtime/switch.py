@@ -9,7 +9,7 @@ from lilliput.base.errors import ConfigError, nearest
 
 PLAIN = "LILLIPUT_PLAIN"
 SYSTEM = "system"
-"""The choice that each of the runtime's variables has: as the system does it, without Lilliput's part."""
+"""The choice that every variable of the runtime has: the system's own way, without Lilliput's part."""
 
 
 def plain() -> bool:

@@ -8,8 +8,8 @@ from lilliput.base.errors import ConfigError
 from lilliput.base.machine import physical_cores
 
 MOST_THREADS = 512
-"""Threads to compute with. Far more of them end the process: the system refuses to start them, and the library that
-asks does not look."""
+"""Most threads to compute with. Far more threads end the process: the system refuses to start them, and the library
+that starts them does not check."""
 
 
 def configure_threads(asked: int | None = None) -> int:

@@ -1,7 +1,8 @@
-"""Kernels: what a training step on a CPU does in C++, where PyTorch takes too many passes over memory.
+"""Kernels: the parts of a CPU training step that run in C++, because PyTorch takes too many passes over memory.
 
-Built on the machine in a few seconds and kept; without a C++ compiler, and for what they do not know, the same is done
-with PyTorch's operators. What they gain is in docs/studies/speed.md. `$LILLIPUT_KERNELS` names one of CHOICES.
+The kernels are built on the machine in a few seconds and kept. Without a C++ compiler, and for shapes or types that the
+kernels do not know, PyTorch's operators compute the same. docs/studies/speed.md has the gain in speed.
+`$LILLIPUT_KERNELS` names one of CHOICES.
 """
 
 from lilliput.model.kernels.attention import can_attend, causal_attention

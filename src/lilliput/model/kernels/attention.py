@@ -131,7 +131,7 @@ _attention.register_autograd(_backward, setup_context=_keep)
 
 @dataclass(frozen=True)
 class How:
-    """What the two operators are given, as attention.h reads it."""
+    """The arguments of the two operators, in the form of attention.h."""
 
     qkv: torch.Tensor
     heads: int
@@ -145,7 +145,7 @@ class How:
     first: torch.Tensor | None
 
     def check(self) -> None:
-        """Raises ValueError for what attention.h would read or write beside its memory."""
+        """Raise ValueError for arguments with which attention.h would read or write outside its memory."""
         expect("qkv", self.qkv, (None, None, None, None))
         _, length, stacked, width = self.qkv.shape
         shared, odd = divmod(stacked - self.heads, 2)

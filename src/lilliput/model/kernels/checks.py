@@ -1,4 +1,4 @@
-"""What a kernel is given, checked before it reads or writes memory: C++ believes every shape and type."""
+"""Checks of a kernel's arguments before it reads or writes memory, because C++ believes every shape and type."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def expect(
 
 
 def expect_memory(name: str, x: torch.Tensor, dtypes: Sequence[torch.dtype] = DTYPES) -> None:
-    """The same for a tensor of any shape."""
+    """Check a tensor of any shape in the same way."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} is a {type(x).__name__} and has to be a tensor")
     if x.device.type != "cpu" or x.layout != torch.strided:
@@ -53,13 +53,13 @@ def expect_last(name: str, x: torch.Tensor) -> int:
 
 
 def expect_probability(probability: float) -> None:
-    """Raises ValueError for what is not from 0 up to, but without, 1: what is kept is divided by the rest."""
+    """Raise ValueError for a probability outside [0, 1), because the kept numbers are divided by 1 - probability."""
     if not 0 <= probability < 1 or round(probability * 2**32) >= 2**32:
         raise ValueError(f"a dropout of {probability} cannot be: it has to be at least 0 and below 1")
 
 
 def expect_seed(drawn: torch.Tensor | None) -> None:
-    """Raises ValueError where dropout has no scalar int64 to draw from."""
+    """Raise ValueError where dropout has no scalar int64 as its seed."""
     if drawn is None:
         raise ValueError("dropout needs a seed")
     expect("the seed", drawn, (), (torch.int64,))

@@ -1,4 +1,4 @@
-"""kernels.cpp, built and loaded, or why not; and how it is called."""
+"""The library kernels.cpp: its build, the reason where it is not used, and the calls of its functions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fits(x: torch.Tensor) -> bool:
 
 
 def state() -> str:
-    """What does the kernels' part of a training step in this process, in words."""
+    """Describe the code that computes the kernels' part of a training step in this process."""
     loaded, reason = library()
     if loaded and not one_thread_suffices():
         reason = f"{machine.compiler()} has no OpenMP, and C++ on one thread is slower than PyTorch on "
@@ -55,7 +55,7 @@ def state() -> str:
 
 
 def name() -> str:
-    """What computes the kernels' part, as a run records it: 'cpp-' and the name of the build, or 'pytorch'."""
+    """Return the name that a run records for this code: 'cpp-' and the name of the build, or 'pytorch'."""
     return f"cpp-{key(SOURCE, FLAGS)}" if available() else "pytorch"
 
 
@@ -68,7 +68,7 @@ def has_openmp() -> bool:
 
 @cache
 def library() -> tuple[ctypes.CDLL | None, str]:
-    """kernels.cpp, built; or None, and why."""
+    """Return the built kernels.cpp, or None with the reason."""
     if switch.choice(VARIABLE, CHOICES) == switch.SYSTEM:
         return None, switch.reason(VARIABLE)
     try:
@@ -83,7 +83,7 @@ def call(name: str, *arguments: Any) -> None:
 
 
 def pointer(x: torch.Tensor | None) -> ctypes.c_void_p:
-    """Where the memory of `x` begins, of any shape. Raises ValueError where it is not contiguous."""
+    """Return the address of the memory of `x`, of any shape. Raises ValueError where it is not contiguous."""
     if x is None:
         return ctypes.c_void_p()
     if not x.is_contiguous():
@@ -100,12 +100,12 @@ def _given(value: Any) -> Any:
 
 
 def chance(probability: float) -> tuple[int, float]:
-    """What the kernels know of a dropout's probability: the same of 2^32, and 1 / (1 - probability). Raises ValueError
-    outside 0 to 1."""
+    """Return a dropout's probability for the kernels: as a share of 2^32, with the factor 1 / (1 - probability). Raises
+    ValueError outside 0 to 1."""
     expect_probability(probability)
     return round(probability * 2**32), 1 / (1 - probability)
 
 
 def seed() -> torch.Tensor:
-    """A scalar int64 from PyTorch's generator, from which a kernel draws what it drops."""
+    """Return a scalar int64 from PyTorch's generator, the seed by which a kernel chooses the numbers to drop."""
     return torch.randint(2**62, (), dtype=torch.int64, device="cpu")

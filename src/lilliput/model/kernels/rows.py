@@ -1,4 +1,4 @@
-"""What is done row by row: SwiGLU, RMSNorm, dropout, and the softmax of the head with its gradient."""
+"""Kernels that work row by row: SwiGLU, RMSNorm, dropout, and the softmax of the head with its gradient."""
 
 from __future__ import annotations
 
