@@ -61,6 +61,6 @@ def _locked(path: Path, exclusive: bool) -> Held | None:
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # else it was deleted or replaced meanwhile
             return held
     except OSError:
-        pass
+        pass  # somebody else holds it, or it is gone: there is no lock to give
     held.release()
     return None
