@@ -14,7 +14,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from lilliput.base.console import number, say, size
+from lilliput.base.console import number, print_line, size
 from lilliput.base.errors import LilliputError
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
@@ -124,14 +124,14 @@ def compare(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
                 worker = Worker(arm, case.job(folder / "batches.npy"))
             except Absent as reason:
                 absent[arm.name] = str(reason)
-                say(f"  {arm.name} is absent: {reason}")
+                print_line(f"  {arm.name} is absent: {reason}")
                 continue
             stack.callback(worker.close)
             workers.append(worker)
             first[arm.name] = turn = worker.run(1)
             pace.append(worker.run(1).seconds)
             trained = f"{number(worker.parameters)} parameters, first loss {turn.loss:.3f}, "
-            say(
+            print_line(
                 f"  {arm.name}: {trained * (arm.name != CEILING)}first step {turn.seconds:.1f} s, next {pace[-1]:.2f} s"
             )
         trainers = [worker for worker in workers if worker.arm.name != CEILING]
@@ -147,7 +147,7 @@ def compare(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
             workers,
             rounds,
             steps,
-            lambda index, worker, turn: say(
+            lambda index, worker, turn: print_line(
                 f"  round {index + 1}/{rounds} {worker.arm.name}: {steps * case.tokens / turn.seconds:,.0f} tokens/s"
             ),
         )

@@ -17,7 +17,7 @@ from typing import Any
 from rich.table import Table
 
 from lilliput import api
-from lilliput.base.console import console, emit, number, say, use_json
+from lilliput.base.console import console, emit, number, print_line, use_json
 from lilliput.base.statistics import interval
 from lilliput.cli.main import one_line_errors
 from lilliput.storybook import story
@@ -31,7 +31,7 @@ UNSEEN = 10**9
 
 def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, Any]:
     """Bits per byte of the run's whole validation text, and what its stories are like."""
-    model = api.load(run, say=lambda text: None)
+    model = api.load(run, notify=lambda text: None)
     forwards = model.objective.reads_forwards
     ends = [sentences(story(0, UNSEEN + each).text)[0 if forwards else -1] for each in range(prompts)]
     texts = model.generate_batch(ends, window=True, temperature=temperature, seed=seed, max_tokens=320)
@@ -43,7 +43,7 @@ def measure(run: str, prompts: int, temperature: float, seed: int) -> dict[str, 
     overall = [mark.overall for mark in marks]
     return {
         "run": run,
-        "bits_per_byte": api.evaluate(run, say=lambda text: None).bits_per_byte,
+        "bits_per_byte": api.evaluate(run, notify=lambda text: None).bits_per_byte,
         "kept": sum(kept) / prompts,
         "heroes": sum(heroes) / prompts,
         "consistency": sum(overall) / prompts,
@@ -85,7 +85,9 @@ def main(arguments: list[str] | None = None) -> None:
     found = []
     for run in asked.runs:
         found.append(measure(run, asked.prompts, asked.temperature, asked.seed))
-        say(f"{run}: {number(found[-1]['bits_per_byte'])} bits per byte, consistency {found[-1]['consistency']:.3f}")
+        print_line(
+            f"{run}: {number(found[-1]['bits_per_byte'])} bits per byte, consistency {found[-1]['consistency']:.3f}"
+        )
     if asked.json:
         emit({"prompts": asked.prompts, "runs": found})
     else:

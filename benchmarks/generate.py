@@ -24,7 +24,7 @@ from rich import box
 from rich.table import Table
 
 from lilliput.base import machine
-from lilliput.base.console import console, emit, number, say, use_json
+from lilliput.base.console import console, emit, number, print_line, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime.threads import configure_threads
@@ -111,7 +111,7 @@ def compare(asked: argparse.Namespace, rows: int, paths: dict[str, str], absent:
             stack.callback(worker.close)
             workers.append(worker)
             first[name] = worker.run(1)
-            say(f"  {name}: first batch {first[name].seconds:.1f} s")
+            print_line(f"  {name}: first batch {first[name].seconds:.1f} s")
         if not workers:
             raise LilliputError("no contestant can run here", next(iter(absent.values()), None))
         turns = interleave(workers, asked.rounds, 1, lambda index, worker, turn: None)
@@ -164,17 +164,17 @@ def main(arguments: list[str] | None = None) -> None:
     use_json(asked.json)
     asked.threads = configure_threads(asked.threads)
     facts = {"name": machine.cpu_name(), "threads": asked.threads, "load_average": os.getloadavg()[0]}
-    say(f"{facts['name']}, {asked.threads} threads, load {facts['load_average']:.1f}")
+    print_line(f"{facts['name']}, {asked.threads} threads, load {facts['load_average']:.1f}")
     results = {}
     with tempfile.TemporaryDirectory() as name:
         paths, absent = files(asked.size, asked.tokenizer, Path(name))
         for rows in asked.batches:
-            say(f"batch {rows}: {asked.new_tokens} tokens each after {PROMPT}; compiling may take a minute")
+            print_line(f"batch {rows}: {asked.new_tokens} tokens each after {PROMPT}; compiling may take a minute")
             results[str(rows)] = figures = compare(asked, rows, paths, absent, Path(name))
             if not asked.json:
                 console.print(table(f"{asked.size}, batch {rows}, {number(asked.rounds)} rounds", figures))
                 for arm, reason in figures["absent"].items():
-                    say(f"{arm} is absent: {reason}")
+                    print_line(f"{arm} is absent: {reason}")
     if asked.json:
         emit({"size": asked.size, "new_tokens": asked.new_tokens, "batches": results, "machine": facts})
 

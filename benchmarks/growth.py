@@ -27,7 +27,7 @@ from rich.table import Table
 from comparison import Case, token_batches
 from lilliput.base import machine
 from lilliput.base.chart import Chart, Series
-from lilliput.base.console import console, duration, emit, number, say, size, use_json
+from lilliput.base.console import console, duration, emit, number, print_line, size, use_json
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
         figures[line] = []
         for style, context in shapes:
             row = measure(case(style, context, asked.batch_tokens, str(device), precision, threads), arm, asked.seconds)
-            say(f"  {style}, context {context:,}: {row['tokens_per_second']:,.0f} tokens/s")
+            print_line(f"  {style}, context {context:,}: {row['tokens_per_second']:,.0f} tokens/s")
             figures[line].append(row)
     figures["exponents"] = {
         "sizes": exponents(figures["sizes"], "parameters"),
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
         "load_average": os.getloadavg()[0],
     }
     if asked.svg:
-        say(f"picture: {write_svg(asked.svg, charts(figures))}")
+        print_line(f"picture: {write_svg(asked.svg, charts(figures))}")
     if asked.json:
         emit(figures)
         return

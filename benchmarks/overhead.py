@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.runtime import start
 from lilliput.cli.main import one_line_errors
 
@@ -114,7 +114,7 @@ def measure(overrides: list[str], recipe: str, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         run = RunFolder(Path(place) / "run")
         run.path.mkdir()
-        assembly = Assembly(load(recipe, words), run, say)
+        assembly = Assembly(load(recipe, words), run, print_line)
         trainer = assembly.trainer(None)
         clock = Clock()
         with watched(trainer, clock):
@@ -152,8 +152,10 @@ def main(arguments: list[str] | None = None) -> None:
         emit(figures)
         return
     console.print(table(figures))
-    say(f"making a batch takes {figures['making_batches_milliseconds']:.2f} ms in another thread, beside a step")
-    say("the view was drawn" + (" on a terminal" if figures["terminal"] else " as plain lines: run it in a terminal"))
+    print_line(f"making a batch takes {figures['making_batches_milliseconds']:.2f} ms in another thread, beside a step")
+    print_line(
+        "the view was drawn" + (" on a terminal" if figures["terminal"] else " as plain lines: run it in a terminal")
+    )
 
 
 if __name__ == "__main__":

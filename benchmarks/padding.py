@@ -20,7 +20,7 @@ from rich.table import Table
 
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import load
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
 from lilliput.data.dataset import Dataset
@@ -79,7 +79,7 @@ def train(made: Dataset, context: int, rows: int, steps: int, validation_rows: i
         optimizer.step()
         if step % max(1, steps // 10) == 0:
             found.append({"step": step, **score(model, ids, text, text_bytes)})
-            say(f"step {step}: {found[-1]}")
+            print_line(f"step {step}: {found[-1]}")
     return {"context": context, "rows": len(whole), "padding": 1 - text.mean().item(), "measures": found}
 
 
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     use_json(asked.json)
     configure_threads(asked.threads)
-    made = dataset(load("story", data=asked.data), say)
+    made = dataset(load("story", data=asked.data), print_line)
     result = train(made, asked.context, asked.rows, asked.steps, asked.validation_rows)
     if asked.json:
         emit(result)

@@ -20,7 +20,7 @@ from rich.table import Table
 from lilliput import api
 from lilliput.assembly.recipe import load
 from lilliput.base import machine
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.cli.main import one_line_errors
 from lilliput.planning.forecast import check
 from lilliput.planning.planning import plan
@@ -53,14 +53,14 @@ def measure(name: str, overrides: tuple[str, ...], steps: int, pilot_seconds: fl
     changes = [*overrides, f"train.steps={steps}", "train.compile=false"]
     with tempfile.TemporaryDirectory(prefix="lilliput-plan-error-") as folder:
         recipe, ending = load("story", changes, name="case"), Ending()
-        found = plan(recipe, seconds=pilot_seconds, runs=folder, say=quiet)
-        run = api.train(recipe, runs=Path(folder), callbacks=[ending], say=quiet, live=False)
+        found = plan(recipe, seconds=pilot_seconds, runs=folder, notify=quiet)
+        run = api.train(recipe, runs=Path(folder), callbacks=[ending], notify=quiet, live=False)
         ended = time.perf_counter() - ending.began
         cast, summary = found.forecast, run.summary  # read while the folder is there
     errors = check(cast, summary)
     errors["ending_seconds"] = _pair(cast.ending_seconds, ended)
     errors["whole"] = _pair(cast.seconds + cast.ending_seconds, summary["seconds"] + ended)
-    say(f"{name}: {errors['whole']['error']:+.1%}, from a pilot of {cast.pilot.seconds:.1f} s")
+    print_line(f"{name}: {errors['whole']['error']:+.1%}, from a pilot of {cast.pilot.seconds:.1f} s")
     return {**{key: errors[key] for key in MEASURES}, "pilot_seconds": cast.pilot.seconds}
 
 
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     if not asked.json:
         console.print(table(cases))
-    say(
+    print_line(
         f"off by {result['mean_absolute_error']:.1%} on average, {result['worst_error']:+.1%} at worst, over "
         f"{len(errors)} runs; the machine's load was {result['machine']['load_average']:.1f}"
     )

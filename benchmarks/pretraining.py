@@ -23,7 +23,7 @@ from lilliput import __version__
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import Recipe
 from lilliput.assembly.recipe import load as load_recipe
-from lilliput.base.console import duration, number, say
+from lilliput.base.console import duration, number, print_line
 from lilliput.base.errors import LilliputError
 from lilliput.base.files import read_json, write_json
 from lilliput.data.dataset import Dataset
@@ -126,7 +126,7 @@ class Bench:
 
     @cached_property
     def dataset(self) -> Dataset:
-        return dataset(self.resolved, say)
+        return dataset(self.resolved, print_line)
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -160,11 +160,11 @@ class Bench:
         if path.is_file():
             kept = read_json(path)["outcome"]
             return Outcome(**{**kept, "task": Task(**kept["task"])})
-        say(f"{task.title} ...")
+        print_line(f"{task.title} ...")
         outcome = self._litgpt(task) if task.arm.startswith("litgpt") else self._lilliput(task, path.stem)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"conditions": conditions, "outcome": asdict(outcome)})
-        say(
+        print_line(
             f"{task.title}: {outcome.bits_per_byte:.4f} bits per byte after {number(outcome.tokens)} tokens in "
             f"{outcome.steps:,} steps, {duration(outcome.seconds)}"
         )
@@ -198,7 +198,7 @@ class Bench:
             warmup_steps=recipe.train.schedule.warmup_steps,
             seconds=summary["seconds"],
             compile_seconds=None,
-            bits_per_byte=bits_per_byte(load(run, say=lambda line: None).model, self.validation).bits_per_byte,
+            bits_per_byte=bits_per_byte(load(run, notify=lambda line: None).model, self.validation).bits_per_byte,
             facts={"command": command},
         )
 

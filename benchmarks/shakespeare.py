@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lilliput import api
-from lilliput.base.console import emit, say, use_json
+from lilliput.base.console import emit, print_line, use_json
 from lilliput.cli.main import one_line_errors
 
 BYTES_AND_SPECIALS = 264
@@ -61,7 +61,7 @@ def score(run: Path, validation: Path) -> dict[str, float]:
     stands before it in its window, 128 characters on average, as nanoGPT estimates it; `sliding`: at least 128."""
     from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte  # PyTorch: not before training begins
 
-    teller = api.load(run, say=say)
+    teller = api.load(run, notify=print_line)
     ids = teller.tokenizer.encode(json.loads(validation.read_text(encoding="utf-8"))["text"])
     held_out = FixedSet([np.array([teller.tokenizer.bos_id, *ids], dtype=np.int64)], len(ids))
     context = teller.model.config.context_length
@@ -87,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
         recipe = folder / "shakespeare.yaml"
         recipe.write_text(json.dumps(RECIPE), encoding="utf-8")
         budget = {"seconds": 60 * asked.minutes}
-        run = api.train(recipe, asked.overrides, data=str(train), name="shakespeare", runs=folder, **budget, say=say)
+        run = api.train(
+            recipe, asked.overrides, data=str(train), name="shakespeare", runs=folder, **budget, notify=print_line
+        )
         nats = score(run.path, validation)
         summary = run.summary
     result: dict[str, Any] = {
@@ -103,12 +105,14 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.json:
         emit(result)
         return
-    say(f"{nats['own_windows']:.4f} nats a character in windows side by side, {nats['sliding']:.4f} in sliding windows")
-    say(
+    print_line(
+        f"{nats['own_windows']:.4f} nats a character in windows side by side, {nats['sliding']:.4f} in sliding windows"
+    )
+    print_line(
         f"{result['minutes']:.1f} minutes, {result['parameters']:,} parameters, "
         f"{result['characters_seen']:,} characters at {result['tokens_per_second']:,.0f} a second, {result['machine']}"
     )
-    say("; ".join(f"{name}: {value}" for name, value in PUBLISHED.items()))
+    print_line("; ".join(f"{name}: {value}" for name, value in PUBLISHED.items()))
 
 
 if __name__ == "__main__":

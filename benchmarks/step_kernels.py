@@ -23,7 +23,7 @@ from rich.table import Table
 
 from comparison import Case, token_batches
 from lilliput.base import machine
-from lilliput.base.console import console, emit, number, say, use_json
+from lilliput.base.console import console, emit, number, print_line, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime.threads import configure_threads
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
         f"{case.name}: {number(figures['parameters'])} parameters, {case.rows} x {case.context} tokens a step, {how}"
     )
     console.print(table(title, figures))
-    say(
+    print_line(
         f"{1e3 * figures['step_seconds']:.1f} ms a step, {1e3 * figures['profiled_seconds']:.1f} under the profiler, "
         "of which the table tells; between operations: Python, and what the profiler itself takes"
     )

@@ -21,7 +21,7 @@ import torch
 
 import goals
 from lilliput.base import machine
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.cli.main import one_line_errors
@@ -124,7 +124,7 @@ def by_clock(bench: Bench, asked: argparse.Namespace, absent: dict[str, str]) ->
             runs += [bench.run(Task(arm, 1, 60 * count, None, *settings)) for count in minutes[arm]]
         except Absent as reason:
             absent[arm] = str(reason)
-            say(f"{arm} is absent: {reason}")
+            print_line(f"{arm} is absent: {reason}")
     return runs, found
 
 
@@ -227,14 +227,14 @@ def main(arguments: list[str] | None = None) -> None:
     runs, found = by_clock(bench, asked, absent)
     figures = as_json(bench, runs, found, by_tokens(bench, asked, absent, found), absent)
     if asked.svg and runs:
-        say(f"picture: {write_svg(asked.svg, [goals.chart(figures)])}")
+        print_line(f"picture: {write_svg(asked.svg, [goals.chart(figures)])}")
     if asked.json:
         emit(figures)
         return
     for table in goals.tables(figures):
         console.print(table)
     for note in notes(figures):
-        say(note)
+        print_line(note)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import LilliputError, MissingExtra
 from lilliput.cli.main import one_line_errors
 from prepare_memory import write_documents
@@ -155,7 +155,7 @@ def measure(place: Path, megabytes: float, vocab_size: int, threads: int, rounds
     write_documents(source, megabytes, distinct)
     texts = [text for path in sorted(source.iterdir()) for batch in read(path) for text in batch]
     size = sum(len(text.encode()) for text in texts) / 1e6
-    say(f"{size:.1f} MB of stories in {len(texts):,} documents; training two tokenizers ...")
+    print_line(f"{size:.1f} MB of stories in {len(texts):,} documents; training two tokenizers ...")
     tokenizer, ours_training = timed(lambda: Tokenizer.train(texts, TokenizerConfig(vocab_size=vocab_size)))
     theirs = tiktoken_of(tokenizer, threads)
     merges = vocab_size - 256 - (theirs.shift or 0)
@@ -176,7 +176,7 @@ def measure(place: Path, megabytes: float, vocab_size: int, threads: int, rounds
             )
             seconds["encode"].setdefault(arm.name, []).append(encode_seconds(arm, source))
             seconds["path"].setdefault(arm.name, []).append(path)
-            say(f"  round {number + 1}/{rounds} {arm.name}")
+            print_line(f"  round {number + 1}/{rounds} {arm.name}")
     training = {"ours": [ours_training], "rustbpe": [rust_training]}
     return {"megabytes": size, "vocab_size": vocab_size, **rates({"train": training, **seconds}, size)}
 
@@ -241,7 +241,9 @@ def main(arguments: list[str] | None = None) -> None:
         emit(figures)
         return
     console.print(table(figures))
-    say("path: ours reads, curates, encodes, writes shards and hashes; the others read, encode, append to one file")
+    print_line(
+        "path: ours reads, curates, encodes, writes shards and hashes; the others read, encode, append to one file"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import torch
 
 from comparison import CEILING, LITGPT, OURS, PEERS, Case, Outcome, as_json, compare, notes, table
 from lilliput.base import machine
-from lilliput.base.console import console, emit, say, use_json
+from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime import allocator, products
@@ -157,7 +157,7 @@ def fitting(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
             if "OutOfMemoryError" not in error.message or case.micro_rows == 1:
                 raise
         case = replace(case, micro_rows=case.micro_rows // 2)
-        say(f"  that is more than the device's memory holds; again with {case.micro_rows} rows a pass")
+        print_line(f"  that is more than the device's memory holds; again with {case.micro_rows} rows a pass")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -185,21 +185,25 @@ def main(arguments: list[str] | None = None) -> None:
         "matmul_flops_per_second": peak,
         "load_average": os.getloadavg()[0],
     }
-    say(f"{facts['name']}, {threads} threads, load {facts['load_average']:.1f}; {choice.reason}")
-    say(f"litgpt runs {facts['litgpt_precision']}; memory of ours and litgpt_same_allocator: {facts['allocator']}")
+    print_line(f"{facts['name']}, {threads} threads, load {facts['load_average']:.1f}; {choice.reason}")
+    print_line(
+        f"litgpt runs {facts['litgpt_precision']}; memory of ours and litgpt_same_allocator: {facts['allocator']}"
+    )
     if products.prepare() is not None:
-        say("products of ours and litgpt_same_environment: MKL's kernels for Intel's processors")
+        print_line("products of ours and litgpt_same_environment: MKL's kernels for Intel's processors")
     contestants, absent = arms(device, asked.litgpt_python)
     sizes = {}
     for name, case in comparisons.items():
-        say(f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; compiling may take a minute")
+        print_line(
+            f"{name}: {case.rows} x {case.context} tokens, {case.micro_rows} rows a pass; compiling may take a minute"
+        )
         left_out = {arm: why for arm, why in (absent | unable(case.model)).items() if arm in asked.arms}
         able = [arm for arm in contestants if arm.name in asked.arms and arm.name not in left_out]
         sizes[name] = as_json(fitting(case, able, left_out, asked.rounds, asked.seconds), peak)
         if not asked.json:
             console.print(table(name, sizes[name], facts))
             for note in notes(sizes[name], facts):
-                say(note)
+                print_line(note)
     if asked.json:
         emit({"sizes": sizes, "machine": facts})
 

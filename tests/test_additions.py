@@ -172,8 +172,8 @@ def test_an_objective(add: Callable[[str], None], train: Callable[..., Run], com
     everything = train(name="whole")
     assert run.metrics[-1]["step"] == everything.metrics[-1]["step"] == 12
     assert run.metrics[-1]["loss"] != everything.metrics[-1]["loss"]
-    told = command("generate", str(run.path), "One day", "--max-tokens", "8")
-    assert told.code == 0, told.err
+    texts = command("generate", str(run.path), "One day", "--max-tokens", "8")
+    assert texts.code == 0, texts.err
     wrong = command("train", "story", *TINY, "objective.kind=tial")
     assert "unknown objective 'tial' (did you mean 'tail'?)" in wrong.err
 

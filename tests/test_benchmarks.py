@@ -200,10 +200,10 @@ def test_json_is_one_object_on_standard_output(fake, monkeypatch: pytest.MonkeyP
         train_step.main(["--sizes", "story_7m", "--rounds", "1", "--precision", "fp32", "--threads", "1", "--json"])
     finally:
         use_json(False)
-    said = json.loads(capsys.readouterr().out)
-    assert set(said) == {"sizes", "machine"}
-    assert said["machine"]["matmul_flops_per_second"] == 1e12
-    figures = said["sizes"]["story_7m"]
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) == {"sizes", "machine"}
+    assert printed["machine"]["matmul_flops_per_second"] == 1e12
+    figures = printed["sizes"]["story_7m"]
     assert [figures[name] for name in ("ours", "ours_compiled", "transformers", "litgpt")] == [8192.0] * 4
     assert set(figures["ratios"]) == {
         "ours_eager/transformers",

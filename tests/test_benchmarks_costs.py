@@ -45,12 +45,12 @@ def test_growth_measures_both_lines(capsys: pytest.CaptureFixture, monkeypatch: 
         growth.main([*words, "--precision", "fp32", "--svg", str(tmp_path / "g.svg"), "--json"])
     finally:
         use_json(False)
-    said = json.loads(capsys.readouterr().out)
-    assert said["exponents"]["sizes"]["seconds_per_million_tokens"] == pytest.approx(1.0)
-    assert said["exponents"]["contexts"]["peak_bytes"] == pytest.approx(0.0)
-    assert [row["rows"] for row in said["contexts"]] == [32, 8]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["exponents"]["sizes"]["seconds_per_million_tokens"] == pytest.approx(1.0)
+    assert printed["exponents"]["contexts"]["peak_bytes"] == pytest.approx(0.0)
+    assert [row["rows"] for row in printed["contexts"]] == [32, 8]
     assert (tmp_path / "g.svg").read_text().count("<circle") == 8
-    assert growth.table("sizes", said["sizes"]).row_count == 2
+    assert growth.table("sizes", printed["sizes"]).row_count == 2
 
 
 def test_every_size_of_growth_is_a_known_style():
@@ -89,12 +89,12 @@ def test_overhead_of_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     finally:
         use_json(False)
         torch.set_num_threads(threads)
-    said = json.loads(capsys.readouterr().out)
-    assert said["steps"] == 12
-    parts = said["parts"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["steps"] == 12
+    parts = printed["parts"]
     assert parts["update"]["share"] > 0.3
     assert all(part["milliseconds"] > 0 for part in parts.values())
-    assert said["making_batches_milliseconds"] > 0
+    assert printed["making_batches_milliseconds"] > 0
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_the_groups_of_a_real_step_add_up(capsys: pytest.CaptureFixture):
     finally:
         use_json(False)
         torch.set_num_threads(threads)
-    said = json.loads(capsys.readouterr().out)
-    groups = said["groups"]
-    assert sum(groups.values()) == pytest.approx(said["profiled_seconds"])
+    printed = json.loads(capsys.readouterr().out)
+    groups = printed["groups"]
+    assert sum(groups.values()) == pytest.approx(printed["profiled_seconds"])
     everywhere = {"matrix products", "attention", "the head's softmax and loss", "Muon's step", "AdamW's step"}
     assert everywhere <= groups.keys()
     assert all(groups[name] > 0 for name in everywhere)
-    assert step_kernels.table("a step", said).row_count == len(groups)
+    assert step_kernels.table("a step", printed).row_count == len(groups)
 
 
 def test_rates_are_medians_and_ratios_within_a_round():
@@ -160,11 +160,11 @@ def test_tokenizing_measures_the_real_libraries(capsys: pytest.CaptureFixture, m
         tokenizing.main([*words, "--json"])
     finally:
         use_json(False)
-    said = json.loads(capsys.readouterr().out)
-    assert set(said["megabytes_per_second"]["path"]) == {"ours", "tiktoken", "rustbpe"}
-    assert set(said["megabytes_per_second"]["train"]) == {"ours", "rustbpe"}
-    assert all(rate > 0 for arms in said["megabytes_per_second"].values() for rate in arms.values())
-    assert tokenizing.table(said).row_count == 3
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed["megabytes_per_second"]["path"]) == {"ours", "tiktoken", "rustbpe"}
+    assert set(printed["megabytes_per_second"]["train"]) == {"ours", "rustbpe"}
+    assert all(rate > 0 for arms in printed["megabytes_per_second"].values() for rate in arms.values())
+    assert tokenizing.table(printed).row_count == 3
 
 
 def test_a_picture_of_several_charts_is_one_file(tmp_path: Path):

@@ -128,28 +128,28 @@ def test_one_command_gives_every_figure_and_finished_runs_are_not_done_again(
 ):
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "cache"))
     words = [*WORDS, "--precision", "fp32", "--folder", str(tmp_path / "kept"), "--svg", str(tmp_path / "t.svg")]
-    said = []
+    printed = []
     try:
         for _ in range(2):
             time_to_loss.main(words)
-            said.append(json.loads(capsys.readouterr().out))
+            printed.append(json.loads(capsys.readouterr().out))
     finally:
         use_json(False)
     # The best run of the search has the budget of litgpt_tuned here, and is that run.
     assert len(fake_runs) == 2 + 1 + 2 + 1 + 4 * 2
-    assert said[0]["runs"] == said[1]["runs"]
-    assert said[0]["search"]["runs"][0]["learning_rate"] == 0.1
-    assert [run["arm"] for run in said[0]["runs"]] == [
+    assert printed[0]["runs"] == printed[1]["runs"]
+    assert printed[0]["search"]["runs"][0]["learning_rate"] == 0.1
+    assert [run["arm"] for run in printed[0]["runs"]] == [
         "ours",
         "ours",
         "litgpt_shipped",
         "litgpt_tuned",
         "adamw_llama2c",
     ]
-    assert {row["arm"] for row in said[0]["equal_tokens"]} == set(time_to_loss.ARMS)
-    assert all(row["fewer"] > 0.4 for row in said[0]["bits_goals"])
+    assert {row["arm"] for row in printed[0]["equal_tokens"]} == set(time_to_loss.ARMS)
+    assert all(row["fewer"] > 0.4 for row in printed[0]["bits_goals"])
     assert (tmp_path / "t.svg").read_text().count("<circle") == 5
-    assert [table.row_count for table in goals.tables(said[0])] == [5, 3, 3, 4]
+    assert [table.row_count for table in goals.tables(printed[0])] == [5, 3, 3, 4]
 
 
 def test_what_only_our_trainer_follows_runs_litgpt_not_again(
@@ -178,9 +178,9 @@ def test_an_absent_litgpt_is_named(fake_runs, tmp_path: Path, monkeypatch: pytes
         time_to_loss.main([*WORDS, "--precision", "fp32", "--folder", str(tmp_path / "kept")])
     finally:
         use_json(False)
-    said = json.loads(capsys.readouterr().out)
-    assert set(said["absent"]) == {"litgpt_shipped", "litgpt_tuned"}
-    assert {run["arm"] for run in said["runs"]} == {"ours", "adamw_llama2c"}
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed["absent"]) == {"litgpt_shipped", "litgpt_tuned"}
+    assert {run["arm"] for run in printed["runs"]} == {"ours", "adamw_llama2c"}
 
 
 def test_shapes_that_litgpt_cannot_have_are_refused():

@@ -33,10 +33,10 @@ def test_all_are_there() -> None:
 
 @pytest.mark.parametrize("path", FULL + SMALL, ids=stem)
 def test_it_has_the_parameters_it_says(path: Path) -> None:
-    said = re.match(r"# (\S+): ([\d,]+) parameters", path.read_text())
-    assert said is not None
-    assert said[1] == load(str(path)).name == path.stem
-    assert int(said[2].replace(",", "")) == size(path)
+    printed = re.match(r"# (\S+): ([\d,]+) parameters", path.read_text())
+    assert printed is not None
+    assert printed[1] == load(str(path)).name == path.stem
+    assert int(printed[2].replace(",", "")) == size(path)
 
 
 @pytest.mark.parametrize("path", [path for path in SMALL if "6L" in path.stem], ids=stem)

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.deprecation import warn_renamed
 from lilliput.base.runtime import start
 
@@ -100,7 +100,7 @@ def train(
     device: str | None = None,
     callbacks: Sequence[Callback] = (),
     runs: str | Path | None = None,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
     live: bool = True,
     verbose: bool = False,
     **sections: Mapping[str, Any],
@@ -117,7 +117,7 @@ def train(
     cannot be, which a line names; memory allocators are preloaded by the command alone.
     """
     if missing := start.begin(trains=True):
-        say(start.too_late(missing))
+        notify(start.too_late(missing))
     from lilliput.assembly.training import train as train_by
     from lilliput.planning.dial import load_recipe
     from lilliput.runs.finding import RUNS
@@ -129,7 +129,7 @@ def train(
     changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
     paths = [data] if isinstance(data, str) else list(data)
     resolved = load_recipe(recipe, overrides, changes, paths, name)
-    return train_by(resolved, callbacks=callbacks, runs=runs or RUNS, say=say, live=live, verbose=verbose)
+    return train_by(resolved, callbacks=callbacks, runs=runs or RUNS, notify=notify, live=live, verbose=verbose)
 
 
 def doctor(device: str = "auto") -> Diagnosis:

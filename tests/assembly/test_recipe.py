@@ -45,14 +45,14 @@ def begun(tmp_path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("old_new", [("steps: ", "steps: 1"), ("{", "["), ("name", "nome"), (None, ""), (None, "\0")])
 def test_a_recipe_that_damage_changed_is_moved_aside_and_the_checkpoints_one_counts(begun: RunFolder, old_new) -> None:
-    kept, text, said = load("story").model_dump(mode="json"), begun.recipe.read_text(), []
+    kept, text, printed = load("story").model_dump(mode="json"), begun.recipe.read_text(), []
     old, new = old_new
     begun.recipe.write_text(new if old is None else text.replace(old, new).replace("null", "{"))
     damaged = begun.recipe.read_text()
-    mend(begun, kept, said.append)
+    mend(begun, kept, printed.append)
     assert begun.recipe.read_text() == text
     assert (begun.path / "recipe.yaml.damaged").read_text() == damaged
-    assert "moved aside as recipe.yaml.damaged" in said[0]
+    assert "moved aside as recipe.yaml.damaged" in printed[0]
     check_same(load("story"), begun, kept)
     with pytest.raises(CheckpointError, match="seed: 1 there, 2 now"):
         check_same(load("story", ["seed=2"]), begun, kept)

@@ -76,7 +76,7 @@ def test_its_model_generates_and_is_evaluated(run: Path) -> None:
     (text,) = generator.generate("One day", temperature=0, max_tokens=6)
     assert text.startswith("One day")
     # Weights near zero say nothing: every one of the 300 ids is about as likely.
-    score = lilliput.evaluate(run, device="cpu", say=lambda text: None)
+    score = lilliput.evaluate(run, device="cpu", notify=lambda text: None)
     assert score.tokens > 200
     assert score.nats_per_token == pytest.approx(math.log(300), rel=0.02)
     assert lilliput.Run(run).metrics[-1]["val_bits_per_byte"] == pytest.approx(3.4464, abs=1e-4)
@@ -84,9 +84,9 @@ def test_its_model_generates_and_is_evaluated(run: Path) -> None:
 
 def test_it_goes_on_where_it_was(run: Path) -> None:
     before = (run / "metrics.jsonl").read_text(), (run / "samples.md").read_text()
-    said: list[str] = []
-    done = lilliput.train(run / "recipe.yaml", say=said.append, live=False)
-    assert not [line for line in said if "moved aside" in line or "damaged" in line], said
+    printed: list[str] = []
+    done = lilliput.train(run / "recipe.yaml", notify=printed.append, live=False)
+    assert not [line for line in printed if "moved aside" in line or "damaged" in line], printed
     assert done.summary["steps"] == 4
     assert done.summary["precision"] == "fp32"  # as the run began, whatever this machine would choose
     assert (run / "metrics.jsonl").read_text().startswith(before[0])

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from lilliput.base import console
-from lilliput.base.console import duration, emit, flops, number, progress, say, size, use_json
+from lilliput.base.console import duration, emit, flops, number, print_line, progress, size, use_json
 
 
 @pytest.fixture
@@ -49,18 +49,18 @@ def test_sizes_and_floating_point_operations_have_units():
 
 def test_say_prints_the_text_itself(capsys):
     text = "[bold]x[/bold] :smile: " + "word " * 60
-    say(text)
+    print_line(text)
     assert capsys.readouterr().out == text + "\n"
 
 
 def test_what_a_model_made_up_cannot_move_the_cursor_or_break_the_output(capsys):
-    say("a\x1b[2Jb\rc\x07\td é")
+    print_line("a\x1b[2Jb\rc\x07\td é")
     assert capsys.readouterr().out == "a\ufffd[2Jb\ufffdc\ufffd\td é\n".expandtabs()
     assert console.printable("é \x1b", "ascii") == "? ?"
 
 
 def test_json_mode_keeps_standard_output_for_one_object(capsys, json_mode):
-    say("working")
+    print_line("working")
     with progress("work", 2, interval=0) as bar:
         bar.advance()
     emit(
@@ -82,7 +82,7 @@ def test_json_mode_keeps_standard_output_for_one_object(capsys, json_mode):
 def test_json_mode_ends(capsys, json_mode):
     assert console.json_mode()
     use_json(False)
-    say("back")
+    print_line("back")
     assert capsys.readouterr().out == "back\n"
 
 

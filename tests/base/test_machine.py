@@ -86,11 +86,11 @@ def test_auto_takes_the_best_device_there_is(monkeypatch):
 
 
 @pytest.mark.parametrize(("device", "said"), [("cuda", ["high"]), ("cpu", [])])
-def test_tf32_is_for_gpus(monkeypatch, device, said):
+def test_tf32_is_for_gpus(monkeypatch, device, printed):
     heard = []
     monkeypatch.setattr(torch, "set_float32_matmul_precision", heard.append)
     machine.allow_tf32(torch.device(device))
-    assert heard == said
+    assert heard == printed
 
 
 @pytest.mark.parametrize(("asked", "words"), [("cuda", "no such CUDA"), ("mps", "no such MPS"), ("gpu", "not one of")])

@@ -87,7 +87,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Iterator[P
     before = os.environ.get("LILLIPUT_CACHE")
     os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
     try:
-        run = api.train("story", TINY, data=str(tales), name="tiny", runs=folder, say=lambda text: None)
+        run = api.train("story", TINY, data=str(tales), name="tiny", runs=folder, notify=lambda text: None)
     finally:
         os.environ.pop("LILLIPUT_CACHE")
         if before is not None:
@@ -116,6 +116,6 @@ def llama_run(tmp_path_factory: pytest.TempPathFactory, tales: Path) -> Path:
     os.environ["LILLIPUT_CACHE"] = str(folder / "cache")
     options = [*TINY, "model.qk_norm=false", "tokenizer.kind=sentencepiece", "evaluate.baselines=[]"]
     try:
-        return api.train("story", options, data=str(tales), name="tiny", runs=folder, say=lambda text: None).path
+        return api.train("story", options, data=str(tales), name="tiny", runs=folder, notify=lambda text: None).path
     finally:
         del os.environ["LILLIPUT_CACHE"]

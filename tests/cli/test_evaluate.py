@@ -143,7 +143,7 @@ def test_judge_by_proxies_and_by_a_judge(command: Command, run: Path, tales: Pat
         assert table["noise"]["plot"] == 0
         # A completion of one sentence stays as it is when sentences are shuffled, and is asked about once.
         assert len(server.requests) == table["questions"] == 22
-        assert [story["beginning"] for story in table["told"][str(run)]] == ["One day Tom", "The old tree"]
+        assert [story["beginning"] for story in table["stories"][str(run)]] == ["One day Tom", "The old tree"]
         assert "the judge's own noise, plot: 0.00" in command(*judged, "--twice", "1").out
         assert len(server.requests) == 22
 

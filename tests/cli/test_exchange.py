@@ -18,13 +18,13 @@ from tests.formats.hub_stand_in import COMMIT, stand_in
 def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
     pytest.importorskip("gguf")
 
-    def told(name: str) -> str:
+    def texts(name: str) -> str:
         return command("generate", name, "One day", "--temperature", "0", "--max-tokens", "12", "--json").out
 
     def text(result: str) -> list[str]:
         return json.loads(result)["texts"]
 
-    ours = text(told(str(llama_run)))
+    ours = text(texts(str(llama_run)))
     for format, file, extra in (("llama2c", "tiny.bin", []), ("gguf", "tiny.gguf", ["--type", "f32"])):
         result = command("export", str(llama_run), format, *extra)
         assert result.code == 0, result.err
@@ -32,7 +32,7 @@ def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_ru
         assert "parity (f32): logits within 0 of the source" in result.out
         assert Path(file).is_file()
         assert command("import", file, f"from-{format}").code == 0
-        assert text(told(f"from-{format}")) == ours
+        assert text(texts(f"from-{format}")) == ours
 
 
 def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
@@ -43,8 +43,8 @@ def test_characters_of_nanogpt_come_with_their_own_vocabulary(command: Command):
     result = command("import", "ckpt.pt", "chars")
     assert result.code == 0, result.err
     assert result.out.endswith("lilliput generate chars\n")
-    told = command("generate", "chars", "Tom", "--temperature", "0", "--max-tokens", "5", "--json")
-    assert len(json.loads(told.out)["texts"][0]) == 8
+    texts = command("generate", "chars", "Tom", "--temperature", "0", "--max-tokens", "5", "--json")
+    assert len(json.loads(texts.out)["texts"][0]) == 8
     unknown = command("generate", "chars", "Tom 1")
     assert unknown.code == 2
     assert "has no '1' (U+0031)" in unknown.err
@@ -77,10 +77,10 @@ def test_bad_input_is_one_line(command: Command, trained: Path, tmp_path: Path):
         (["push", str(trained), "no name"], "'no name' is not a name on the Hugging Face hub"),
         (["pull", "story"], "'story' is not a name on the Hugging Face hub"),
     ]
-    for words, said in cases:
+    for words, printed in cases:
         result = command(*words)
         assert result.code == 2, words
-        assert said in result.err
+        assert printed in result.err
         assert "Traceback" not in result.err
         assert len(result.err.splitlines()) <= 2
 

@@ -16,16 +16,16 @@ from lilliput.generation import loading
 from tests.cli.conftest import Command
 
 
-def told(command: Command, trained: Path, *options: str) -> dict:
+def texts(command: Command, trained: Path, *options: str) -> dict:
     result = command("generate", str(trained), "One day", "--max-tokens", "12", *options, "--json")
     assert result.code == 0, result.err
     return json.loads(result.out)
 
 
 def test_a_stop_string_ends_the_text_and_is_left_out(command: Command, trained: Path) -> None:
-    (whole,) = told(command, trained)["texts"]
+    (whole,) = texts(command, trained)["texts"]
     stop = whole[len("One day") + 3 :][:4]
-    cut = told(command, trained, "--stop", "never", "--stop", stop)
+    cut = texts(command, trained, "--stop", "never", "--stop", stop)
     assert cut["texts"] == [whole[: whole.index(stop, len("One day"))]]
     assert cut["finishes"] == ["stop"]
     words = ("generate", str(trained), "One day", "--max-tokens", "12", "--stop", stop)
@@ -33,13 +33,13 @@ def test_a_stop_string_ends_the_text_and_is_left_out(command: Command, trained: 
 
 
 def test_log_probabilities_and_explanations(command: Command, trained: Path) -> None:
-    plain = told(command, trained, "--logprobs", "-n", "2")
+    plain = texts(command, trained, "--logprobs", "-n", "2")
     assert len(plain["tokens"][0]) == 12
     for text, tokens in zip(plain["texts"], plain["tokens"], strict=True):
         assert all(token["log_probability"] <= 0 and "alternatives" not in token for token in tokens)
         if "\ufffd" not in text:
             assert text == "One day" + "".join(token["text"] for token in tokens)
-    explained = told(command, trained, "--explain", "--temperature", "0")["tokens"][0]
+    explained = texts(command, trained, "--explain", "--temperature", "0")["tokens"][0]
     for token in explained:
         scores = [entry["log_probability"] for entry in token["alternatives"]]
         assert len(scores) == 5
@@ -54,12 +54,12 @@ def test_log_probabilities_and_explanations(command: Command, trained: Path) -> 
 
 
 def test_beams_are_found_best_first(command: Command, trained: Path) -> None:
-    found = told(command, trained, "--beams", "3")
+    found = texts(command, trained, "--beams", "3")
     assert len(found["texts"]) == len(found["beams"]) == 3
     scores = [beam["score"] for beam in found["beams"]]
     assert scores == sorted(scores, reverse=True)
-    greedy = told(command, trained, "--beams", "1")
-    assert greedy["texts"] == told(command, trained, "--temperature", "0")["texts"]
+    greedy = texts(command, trained, "--beams", "1")
+    assert greedy["texts"] == texts(command, trained, "--temperature", "0")["texts"]
     result = command("generate", str(trained), "One day", "--max-tokens", "4", "--beams", "2")
     assert result.out.count("nats a token") == 2
 
@@ -70,10 +70,10 @@ def test_constraints_hold_and_are_compared(command: Command, trained: Path, tmp_
     schema |= {"required": ["n"], "additionalProperties": False}
     (tmp_path / "schema.json").write_text(json.dumps(schema))
     for given in ("schema.json", json.dumps(schema)):
-        report = told(command, trained, "--json-schema", given, "-n", "3", "--compare", "--max-tokens", "24")
+        report = texts(command, trained, "--json-schema", given, "-n", "3", "--compare", "--max-tokens", "24")
         assert all(0 <= json.loads(text.removeprefix("One day"))["n"] <= 9 for text in report["texts"])
         assert report["unconstrained"] == {"texts": 3, "valid": 0, "share": 0}
-    assert told(command, trained, "--regex", "(ab){2}")["texts"] == ["One dayabab"]
+    assert texts(command, trained, "--regex", "(ab){2}")["texts"] == ["One dayabab"]
     words = ("generate", str(trained), "One day", "--choice", " yes", "--choice", " no")
     assert command(*words).out in ("One day yes\n", "One day no\n")
     assert "valid: 1 of 1 with the constraint, 0 of 1 without it" in command(*words, "--compare").out
@@ -82,15 +82,15 @@ def test_constraints_hold_and_are_compared(command: Command, trained: Path, tmp_
 def test_a_draft_changes_no_greedy_text_and_is_reported(command: Command, trained: Path) -> None:
     draft = str(api.Run(trained).checkpoints[0])
     few = ("--temperature", "0", "--max-tokens", "8")  # the model does not end its text before
-    alone = told(command, trained, *few)["texts"]
-    report = told(command, trained, *few, "--draft", draft, "--compare")
+    alone = texts(command, trained, *few)["texts"]
+    report = texts(command, trained, *few, "--draft", draft, "--compare")
     assert report["texts"] == alone
     figures = report["speculation"]
     assert figures["tokens"] == 8
     assert 0 <= figures["accepted"] <= figures["drafted"]
     assert figures["passes"] == 8 - figures["accepted"]
     assert figures["speed_up"] == pytest.approx(figures["tokens_per_second"] / figures["tokens_per_second_alone"])
-    itself = told(command, trained, "--draft", str(trained), "-n", "2")
+    itself = texts(command, trained, "--draft", str(trained), "-n", "2")
     assert itself["speculation"]["acceptance"] == 1
     assert "speed_up" not in itself["speculation"]
     shown = command("generate", str(trained), "One day", "--max-tokens", "9", "--draft", draft, "--compare").out
@@ -98,7 +98,7 @@ def test_a_draft_changes_no_greedy_text_and_is_reported(command: Command, traine
 
 
 def test_int8_is_nearly_the_same(command: Command, trained: Path) -> None:
-    exact, rough = (told(command, trained, "--temperature", "0", "--logprobs", *int8) for int8 in ([], ["--int8"]))
+    exact, rough = (texts(command, trained, "--temperature", "0", "--logprobs", *int8) for int8 in ([], ["--int8"]))
     first, other = exact["tokens"][0][0], rough["tokens"][0][0]
     assert 0 < abs(first["log_probability"] - other["log_probability"]) < 0.2
 
@@ -111,22 +111,22 @@ def test_compiled_steps_tell_the_same(command: Command, trained: Path, monkeypat
         torch, "compile", lambda f, **options: used.append("torch") or compile_(f, backend="eager", **options)
     )
     monkeypatch.setattr(loading, "native", lambda model: used.append("native") or native(model))
-    plain = told(command, trained, "--seed", "3", "--no-compile")["texts"]
+    plain = texts(command, trained, "--seed", "3", "--no-compile")["texts"]
     assert used == []
-    assert told(command, trained, "--seed", "3")["texts"] == plain
-    assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
+    assert texts(command, trained, "--seed", "3")["texts"] == plain
+    assert texts(command, trained, "--seed", "3", "--compile")["texts"] == plain
     assert used == ["native", "native"]
     monkeypatch.setattr(loading, "why_not", lambda model: "of another part")
-    assert told(command, trained, "--seed", "3")["texts"] == plain
+    assert texts(command, trained, "--seed", "3")["texts"] == plain
     assert used == ["native", "native"]
-    assert told(command, trained, "--seed", "3", "--compile")["texts"] == plain
+    assert texts(command, trained, "--seed", "3", "--compile")["texts"] == plain
     assert used == ["native", "native", "torch"]
 
 
 def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
     command: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = told(command, trained, "--seed", "3")["texts"]
+    plain = texts(command, trained, "--seed", "3")["texts"]
 
     def fails(model: object) -> None:
         raise ConfigError("g++ failed")

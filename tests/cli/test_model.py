@@ -55,7 +55,7 @@ def test_grouped_and_tied_are_drawn(command: Command):
 
 
 def test_unknown_names_and_values_are_one_line(command: Command):
-    for words, said in (
+    for words, printed in (
         (("story_7k",), "did you mean 'story_7m'"),
         (("story_7m", "depth=3"), "unknown key 'depth'"),
         (("story_7m", "wide"), "'wide' is not an override"),
@@ -64,7 +64,7 @@ def test_unknown_names_and_values_are_one_line(command: Command):
     ):
         result = command("model", "show", *words)
         assert result.code == 2
-        assert said in result.err
+        assert printed in result.err
         assert "Traceback" not in result.err
 
 

@@ -10,7 +10,7 @@ from tests.cli.conftest import TINY
 
 
 def train(tales: Path, folder: Path, *options: str) -> api.Run:
-    return api.train("story", [*TINY, *options], data=str(tales), name="run", runs=folder, say=lambda text: None)
+    return api.train("story", [*TINY, *options], data=str(tales), name="run", runs=folder, notify=lambda text: None)
 
 
 def test_cost_precision_prompts_trackers_and_early_checkpoints(tales: Path, tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_budgets_and_packing(tales: Path, tmp_path: Path, options: list[str], st
 
 
 def test_epochs_that_end_a_run_before_its_steps_are_told(tales: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+    printed: list[str] = []
     few = [*TINY, "train.steps=5000", "train.epochs=0.2"]
-    run = api.train("story", few, data=str(tales), name="run", runs=tmp_path, say=said.append)
+    run = api.train("story", few, data=str(tales), name="run", runs=tmp_path, notify=printed.append)
     steps = run.summary["steps"]
     assert steps < 5000
-    assert f"{steps:,} steps at most: the text is read 0.2 times then (train.epochs)" in said
+    assert f"{steps:,} steps at most: the text is read 0.2 times then (train.epochs)" in printed
 
 
 def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: Path) -> None:
@@ -88,9 +88,11 @@ def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: P
 
 def test_what_computes_a_run_is_printed_only_when_asked_for(tales: Path, tmp_path: Path) -> None:
     def lines(folder: str, verbose: bool = False) -> str:
-        said: list[str] = []
-        api.train("story", TINY, data=str(tales), name="run", runs=tmp_path / folder, say=said.append, verbose=verbose)
-        return "\n".join(said)
+        printed: list[str] = []
+        api.train(
+            "story", TINY, data=str(tales), name="run", runs=tmp_path / folder, notify=printed.append, verbose=verbose
+        )
+        return "\n".join(printed)
 
     assert "memory by" not in lines("plain")
     loud = lines("loud", verbose=True)
@@ -101,11 +103,11 @@ def test_what_computes_a_run_is_printed_only_when_asked_for(tales: Path, tmp_pat
 def test_a_small_text_is_read_often_enough_and_the_run_warns(tmp_path: Path) -> None:
     text = tmp_path / "small.txt"
     text.write_text("\n\n".join(f"A dog number {n} ran to the park and sat down by the old tree." for n in range(40)))
-    said: list[str] = []
+    printed: list[str] = []
     options = [*TINY, "train.epochs=1", "train.least_steps=19", "train.steps=20"]
-    run = api.train("story", options, data=str(text), name="run", runs=tmp_path, say=said.append)
+    run = api.train("story", options, data=str(text), name="run", runs=tmp_path, notify=printed.append)
     assert run.summary["steps"] == 19
-    assert any(line.startswith("TOO LITTLE TEXT") and "19 steps" in line for line in said)
+    assert any(line.startswith("TOO LITTLE TEXT") and "19 steps" in line for line in printed)
     other = api.train("story", [*options, "train.least_steps=null"], data=str(text), name="two", runs=tmp_path)
     assert other.summary["steps"] < 19
 
@@ -116,7 +118,7 @@ def test_heroes_are_counted_in_the_story_world_alone(tales: Path, tmp_path: Path
     assert "val_hero_kept" not in own.summary
     assert all("val_hero_kept" not in line for line in own.metrics)
     source = "data.sources=[{kind: story, stories: 300}]"
-    world = api.train("story", [*options, source], name="run", runs=tmp_path / "world", say=lambda text: None)
+    world = api.train("story", [*options, source], name="run", runs=tmp_path / "world", notify=lambda text: None)
     assert world.summary["val_heroes"] == 4
     assert 0 <= world.summary["val_hero_kept"] <= 1
     assert [line["step"] for line in world.metrics if "val_hero_kept" in line] == [0, 6, 12]

@@ -148,10 +148,10 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
         (("init", "a.txt"), "a recipe is a YAML file"),
     ],
 )
-def test_bad_input_gives_one_line_and_2(command: Command, words: tuple[str, ...], said: str) -> None:
+def test_bad_input_gives_one_line_and_2(command: Command, words: tuple[str, ...], printed: str) -> None:
     result = command(*words)
     assert result.code == 2
-    assert said in result.err
+    assert printed in result.err
     assert "Traceback" not in result.err
 
 

@@ -50,7 +50,7 @@ def test_one_greedy_text_everywhere(run: Path, command: Command, tmp_path: Path)
     model = api.Run(run).checkpoints[-1] / "model"
     tokenizer = Tokenizer.load(model)
     pages = (README, model / "README.md")
-    with serving(load_served(run, say=lambda text: None)) as address, contextlib.ExitStack() as stack:
+    with serving(load_served(run, notify=lambda text: None)) as address, contextlib.ExitStack() as stack:
         name = address.client.models.list().data[0].id
         program = stack.enter_context(running(Source.load(model, "m"), "f32", tmp_path))
         for prompt in PROMPTS:

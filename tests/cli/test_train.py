@@ -29,7 +29,7 @@ def test_a_run_ends_with_what_the_readme_promises(command: Command, tales: Path)
 
 def test_the_same_command_again_does_not_train_again(command: Command, trained: Path, tales: Path) -> None:
     before = (trained / "summary.json").stat().st_mtime_ns
-    run = api.train("story", TINY, data=str(tales), name="tiny", runs=trained.parent, say=lambda text: None)
+    run = api.train("story", TINY, data=str(tales), name="tiny", runs=trained.parent, notify=lambda text: None)
     assert run.path == trained
     assert (trained / "summary.json").stat().st_mtime_ns == before
 
@@ -97,8 +97,8 @@ def test_generate_is_repeatable_and_greedy_at_zero(command: Command, trained: Pa
 
 def test_streaming_gives_the_text_that_telling_gives(command: Command, trained: Path) -> None:
     streamed = command("generate", str(trained), "One day", "--max-tokens", "15", "--seed", "5").out
-    told = json.loads(command("generate", str(trained), "One day", "--max-tokens", "15", "--seed", "5", "--json").out)
-    assert streamed == told["texts"][0] + "\n"
+    texts = json.loads(command("generate", str(trained), "One day", "--max-tokens", "15", "--seed", "5", "--json").out)
+    assert streamed == texts["texts"][0] + "\n"
 
 
 def test_n_texts_begin_with_the_one_alone(command: Command, trained: Path) -> None:
@@ -122,12 +122,12 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(trained: Path, tmp_path: Pa
     run = api.Run(copy)
     weights = run.checkpoints[-1] / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
-    said: list[str] = []
-    api.load(copy, say=said.append)
-    assert "model.safetensors" in said[0]
-    assert "falling back" in said[0]
+    printed: list[str] = []
+    api.load(copy, notify=printed.append)
+    assert "model.safetensors" in printed[0]
+    assert "falling back" in printed[0]
     assert len(run.checkpoints) == len(api.Run(trained).checkpoints)
-    assert checkpoint.newest_good(run.folder, said.append) == run.checkpoints[-2]
+    assert checkpoint.newest_good(run.folder, printed.append) == run.checkpoints[-2]
 
 
 def test_evaluate_repeats_the_summary(command: Command, run: Path, tales: Path) -> None:

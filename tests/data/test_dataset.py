@@ -323,7 +323,9 @@ def test_progress_and_notes(corpus):
     steps, lines = [], []
     config = DataConfig.model_validate({"sources": [{"kind": "text", "paths": [str(corpus)]}]})
     options = TokenizerConfig(vocab_size=300)
-    prepare(config, options, encode, str, "causal", 1, progress=lambda *counts: steps.append(counts), say=lines.append)
+    prepare(
+        config, options, encode, str, "causal", 1, progress=lambda *counts: steps.append(counts), notify=lines.append
+    )
     size = sum(len(text.encode()) for text in sentences(200))
     assert steps[-1] == (200, size)
     assert steps == sorted(steps)

@@ -68,7 +68,7 @@ def lengths(asked: list[str]):
     return encode
 
 
-def told(words: Words, *texts: str) -> list[list[int] | None]:
+def texts(words: Words, *texts: str) -> list[list[int] | None]:
     return [None if ids is None else ids.tolist() for ids in words.ids(texts)]
 
 
@@ -76,23 +76,23 @@ def test_a_word_is_asked_for_once_and_the_table_is_bounded(monkeypatch: pytest.M
     monkeypatch.setattr(module, "MOST_WORDS", 4)
     asked: list[str] = []
     words = Words(lengths(asked), np.arange(100) > 10)
-    assert told(words, "a bb bb ccc bb", "a bb ccc") == [[1, 13, 13, 14, 13], [1, 13, 14]]
+    assert texts(words, "a bb bb ccc bb", "a bb ccc") == [[1, 13, 13, 14, 13], [1, 13, 14]]
     assert asked == [" bb ccc", "a"]
     asked.clear()
-    assert told(words, "a dddd bb dddd") == told(words, "a dddd bb dddd") == [[1, 15, 13, 15]]
+    assert texts(words, "a dddd bb dddd") == texts(words, "a dddd bb dddd") == [[1, 15, 13, 15]]
     assert asked == [" dddd", " dddd"]  # the table has no more place, so it is asked for in every group of texts
 
 
 def test_white_space_that_may_belong_together_is_left_to_the_tokenizer():
     words = Words(lengths([]), np.arange(100) > 10)
     for _ in range(2):
-        assert told(words, "a \n b", "a  b", "a bb\n", "a ", " a") == [None, None, [1, 14], [1, 11], [12]]
+        assert texts(words, "a \n b", "a  b", "a bb\n", "a ", " a") == [None, None, [1, 14], [1, 11], [12]]
 
 
 def test_a_vocabulary_without_a_token_for_the_space_is_asked_for_each_word():
     asked: list[str] = []
     words = Words(lengths(asked), np.zeros(100, dtype=bool))
-    assert told(words, "a bb ccc") == [[1, 13, 14]]
+    assert texts(words, "a bb ccc") == [[1, 13, 14]]
     assert asked == [" bb ccc", "a", " bb", " ccc"]
 
 

@@ -45,12 +45,12 @@ def test_the_best_beam_is_that_of_transformers(tmp_path, beams, prompt):
     stops = [11, 12, 13, 14, 15, 16]
     to_huggingface(model, tmp_path, bos_token_id=1, eos_token_id=11, pad_token_id=0)
     theirs: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
-    told = theirs.generate(
+    texts = theirs.generate(
         torch.tensor([prompt]), num_beams=beams, max_new_tokens=8, do_sample=False, eos_token_id=stops, pad_token_id=0
     )[0, len(prompt) :].tolist()
     ours = list(beam_search(model, prompt, beams, 8, stop_ids=stops)[0].ids)
-    assert ours == told[: len(ours)]
-    assert set(told[len(ours) :]) <= {0}
+    assert ours == texts[: len(ours)]
+    assert set(texts[len(ours) :]) <= {0}
 
 
 def test_beams_end_at_the_context_and_heed_what_is_forbidden(tiny):

@@ -27,10 +27,10 @@ def test_compiled_steps_tell_the_same_in_any_company(tiny, eager_backend):
     model = tiny(context_length=16)
     asked = requests(8, seed=1)
     arrivals = [(2 * i, request) for i, request in enumerate(asked)]
-    told = run(Engine(compiled(model), slots=3), [], arrivals)
+    texts = run(Engine(compiled(model), slots=3), [], arrivals)
     plain = {job.request: tokens for job, tokens in run(Engine(model, slots=3), [], arrivals).items()}
-    assert len(told) == len(asked)
-    for job, tokens in told.items():
+    assert len(texts) == len(asked)
+    for job, tokens in texts.items():
         same(tokens, plain[job.request])
 
 
@@ -57,8 +57,8 @@ def test_the_real_compiler_in_int8(tiny, tmp_path, monkeypatch):
     model = quantised(tiny(n_layers=1, context_length=16))
     ids = (3, 1, 4, 1, 5)
     greedy = Request(ids, SamplingConfig(temperature=0, max_tokens=8), alternatives=2)
-    (told,) = run(engine := Engine(compiled(model), slots=1), [engine.submit(greedy)]).values()
+    (texts,) = run(engine := Engine(compiled(model), slots=1), [engine.submit(greedy)]).values()
     (plain,) = run(engine := Engine(model, slots=1), [engine.submit(greedy)]).values()
-    assert [token.id for token in told] == [token.id for token in plain]
-    for ours, eager in zip(told, plain, strict=True):
+    assert [token.id for token in texts] == [token.id for token in plain]
+    for ours, eager in zip(texts, plain, strict=True):
         assert ours.log_probability == pytest.approx(eager.log_probability, abs=0.1)

@@ -40,9 +40,9 @@ class Parrot(Model):
         return torch.nn.functional.one_hot(hidden[..., 0].long(), self.config.vocab_size).float() * 20
 
 
-def completion(tokenizer, said, stop=(), max_tokens=50):
+def completion(tokenizer, printed, stop=(), max_tokens=50):
     """Every state of one text of the Parrot."""
-    parrot = Parrot([*tokenizer.encode(said), tokenizer.eos_id], tokenizer.vocab_size)
+    parrot = Parrot([*tokenizer.encode(printed), tokenizer.eos_id], tokenizer.vocab_size)
     sampling = SamplingConfig(temperature=0, max_tokens=max_tokens)
     request = Request((tokenizer.bos_id,), sampling, stop_ids=frozenset([tokenizer.eos_id]), alternatives=2)
     engine = Engine(parrot)
@@ -85,5 +85,5 @@ def test_candidates_are_told_in_plain_values_and_in_a_table(tokenizer):
     assert plain[0]["alternatives"][0] == {key: plain[0][key] for key in ("id", "text", "log_probability")}
     made = table(tokens, tokenizer)
     assert made.row_count == 2
-    said = list(made.columns[1].cells)
-    assert [str(cell) for cell in said] == ["'a'", tokenizer.token(tokenizer.eos_id)]
+    printed = list(made.columns[1].cells)
+    assert [str(cell) for cell in printed] == ["'a'", tokenizer.token(tokenizer.eos_id)]

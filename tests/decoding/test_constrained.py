@@ -43,7 +43,7 @@ def model(tokenizer):
     return model.eval()
 
 
-def tell(model, tokenizer, constraint, count=6, **sampling):
+def complete_in(model, tokenizer, constraint, count=6, **sampling):
     """Texts under a constraint with their finishes."""
     config = SamplingConfig(**{"temperature": 1.5, "max_tokens": 200, **sampling})
     engine = Engine(model, slots=4)
@@ -61,9 +61,9 @@ def tell(model, tokenizer, constraint, count=6, **sampling):
 
 
 def test_json_follows_its_schema(model, tokenizer):
-    told = tell(model, tokenizer, Constraint.json_schema(SCHEMA, tokenizer))
-    assert len({text for text, _ in told}) > 1
-    for text, finish in told:
+    texts = complete_in(model, tokenizer, Constraint.json_schema(SCHEMA, tokenizer))
+    assert len({text for text, _ in texts}) > 1
+    for text, finish in texts:
         value = json.loads(text)
         assert finish == "stop"
         assert list(value) == ["name", "age", "kind", "toys"]
@@ -76,25 +76,25 @@ def test_json_follows_its_schema(model, tokenizer):
 @pytest.mark.parametrize("temperature", [0, 1.5])
 def test_a_regex_matches_the_whole_text(model, tokenizer, temperature):
     pattern = r"[0-9]{3}-(Tom|été){1,3}!?"
-    for text, finish in tell(model, tokenizer, Constraint.regex(pattern, tokenizer), temperature=temperature):
+    for text, finish in complete_in(model, tokenizer, Constraint.regex(pattern, tokenizer), temperature=temperature):
         assert finish == "stop"
         assert re.fullmatch(pattern, text)
 
 
 def test_a_choice_is_one_of_the_options_whatever_they_are_spelled_with(model, tokenizer):
     options = ["a", "ab", r"a.*[b]{2}(c|d)^$\n", "été <3 & ~#-\"'/", "two words\nand a line"]
-    told = tell(model, tokenizer, Constraint.choice(options, tokenizer), count=40)
-    assert {text for text, _ in told} <= set(options)
-    assert len({text for text, _ in told}) > 1
+    texts = complete_in(model, tokenizer, Constraint.choice(options, tokenizer), count=40)
+    assert {text for text, _ in texts} <= set(options)
+    assert len({text for text, _ in texts}) > 1
     for option in options:
-        assert tell(model, tokenizer, Constraint.choice([option], tokenizer), count=1) == [(option, "stop")]
+        assert complete_in(model, tokenizer, Constraint.choice([option], tokenizer), count=1) == [(option, "stop")]
 
 
 def test_a_text_cut_by_the_budget_says_so(model, tokenizer):
-    (told,) = tell(model, tokenizer, Constraint.regex("[ab]{50}", tokenizer), count=1, max_tokens=5)
-    assert told[1] == "length"
-    assert re.fullmatch("[ab]+", told[0])
-    whole = tell(model, tokenizer, Constraint.choice(["b"], tokenizer), count=1, max_tokens=1)
+    (texts,) = complete_in(model, tokenizer, Constraint.regex("[ab]{50}", tokenizer), count=1, max_tokens=5)
+    assert texts[1] == "length"
+    assert re.fullmatch("[ab]+", texts[0])
+    whole = complete_in(model, tokenizer, Constraint.choice(["b"], tokenizer), count=1, max_tokens=1)
     assert whole == [("b", "stop")]  # complete with its last token: not cut
 
 
@@ -160,7 +160,7 @@ def test_a_constraint_that_cannot_be_followed_ends_its_own_text_alone(model, tok
 def test_a_multiple_is_followed(model, tokenizer):
     for multiple in (97, 0.25):
         schema = {"type": "number", "multipleOf": multiple, "minimum": 100, "maximum": 900}
-        for text, finish in tell(model, tokenizer, Constraint.json_schema(schema, tokenizer), count=3):
+        for text, finish in complete_in(model, tokenizer, Constraint.json_schema(schema, tokenizer), count=3):
             assert finish == "stop"
             assert json.loads(text) % multiple == 0
 
@@ -198,4 +198,4 @@ def test_a_grammar_that_fails_in_the_middle_ends_its_own_text_alone(model, token
     good = engine.submit(Request((tokenizer.bos_id,), sampling))
     while not engine.idle:
         engine.step()
-    assert (bad.finish, bad.said, good.finish) == ("error", 3, "length")
+    assert (bad.finish, bad.generated, good.finish) == ("error", 3, "length")

@@ -50,17 +50,17 @@ def test_rows_of_different_lengths_decode_as_they_do_alone(tiny):
 def test_rows_that_end_at_different_times_do_not_disturb_the_rest(tiny):
     model = tiny(context_length=16)
     sampling = SamplingConfig(temperature=0, max_tokens=100)
-    told = generate(model, PROMPTS, sampling)
-    assert told == [reference(model, prompt, 100) for prompt in PROMPTS]
+    texts = generate(model, PROMPTS, sampling)
+    assert texts == [reference(model, prompt, 100) for prompt in PROMPTS]
     # The last token is said from the last position of the context and never read.
-    assert [len(p) + len(t) for p, t in zip(PROMPTS, told, strict=True)] == [17] * 4
+    assert [len(p) + len(t) for p, t in zip(PROMPTS, texts, strict=True)] == [17] * 4
     steps = list(stream(model, PROMPTS, sampling))
     ended = [[i for i, s in enumerate(steps) if s.finished[row]] for row in range(4)]
     assert ended == [[10], [15], [13], [12]]
     assert {s.finished[row] for s in steps for row in range(4)} == {None, "context"}
     assert steps[11].tokens[0] is None
     assert steps[11].log_probabilities[0] == 0.0
-    assert steps[11].said(0) == []
+    assert steps[11].added(0) == []
 
 
 @pytest.mark.parametrize("count", [4, 9, 30])
@@ -68,15 +68,15 @@ def test_a_window_goes_on_from_the_last_half_context(tiny, count):
     model = tiny(context_length=16)
     sampling = SamplingConfig(temperature=0, max_tokens=count)
     prompts = [*PROMPTS, list(range(1, 17)), list(range(1, 18)), list(range(1, 40))]
-    told = generate(model, prompts, sampling, window=True)
-    assert told == [reference(model, prompt, count, window=True) for prompt in prompts]
-    assert [len(ids) for ids in told] == [count] * len(prompts)
+    texts = generate(model, prompts, sampling, window=True)
+    assert texts == [reference(model, prompt, count, window=True) for prompt in prompts]
+    assert [len(ids) for ids in texts] == [count] * len(prompts)
 
 
 def test_a_context_of_one_token_still_slides(tiny):
     model = tiny(context_length=1)
-    told = generate(model, [[4, 5]], SamplingConfig(temperature=0, max_tokens=5), window=True)
-    assert len(told[0]) == 5
+    texts = generate(model, [[4, 5]], SamplingConfig(temperature=0, max_tokens=5), window=True)
+    assert len(texts[0]) == 5
 
 
 def test_a_prompt_may_fill_the_context_but_not_exceed_it(tiny):
@@ -108,7 +108,7 @@ def test_a_stop_id_ends_its_row_and_is_left_out_of_the_text(tiny):
     first = whole[0].index(stop)
     assert steps[first].tokens[0] == stop
     assert steps[first].finished[0] == "stop"
-    assert steps[first].said(0) == []
+    assert steps[first].added(0) == []
     cut = [ids[: ids.index(stop)] if stop in ids else ids for ids in whole]
     assert generate(model, PROMPTS[:2], GREEDY, stop_ids=[stop]) == cut
 
@@ -121,8 +121,8 @@ def test_the_token_budget_ends_a_row_with_reason_length(tiny):
 def test_forbidden_ids_do_not_come_first_but_may_come_later(tiny):
     model = tiny(context_length=32)
     free = generate(model, [[1, 2]], GREEDY)[0]
-    told = generate(model, [[1, 2]], GREEDY, forbidden_first=[free[0]])[0]
-    assert told[0] != free[0]
+    texts = generate(model, [[1, 2]], GREEDY, forbidden_first=[free[0]])[0]
+    assert texts[0] != free[0]
     only = [i for i in range(50) if i != 17]
     sampled = generate(model, [[1, 2], [3]], SamplingConfig(temperature=2, n=3), forbidden_first=only)
     assert [ids[0] for ids in sampled] == [17] * 6
@@ -134,9 +134,9 @@ def test_forbidden_ids_do_not_come_first_but_may_come_later(tiny):
 def test_the_repetition_penalty_counts_the_prompt_and_what_was_said(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=0, max_tokens=12, repetition_penalty=1.6)
-    told = generate(model, PROMPTS, sampling)
-    assert told == [reference(model, prompt, 12, penalty=1.6) for prompt in PROMPTS]
-    assert told != generate(model, PROMPTS, GREEDY)
+    texts = generate(model, PROMPTS, sampling)
+    assert texts == [reference(model, prompt, 12, penalty=1.6) for prompt in PROMPTS]
+    assert texts != generate(model, PROMPTS, GREEDY)
 
 
 def test_log_probabilities_are_those_of_the_model_before_any_filter(tiny):
@@ -144,10 +144,10 @@ def test_log_probabilities_are_those_of_the_model_before_any_filter(tiny):
     sampling = SamplingConfig(temperature=1.5, top_k=5, max_tokens=10, repetition_penalty=1.2, seed=4)
     steps = list(stream(model, PROMPTS, sampling, forbidden_first=[4]))
     for row, prompt in enumerate(PROMPTS):
-        said = [s.tokens[row] for s in steps]
+        printed = [s.tokens[row] for s in steps]
         with torch.no_grad():
-            logits = model.logits(model(torch.tensor([prompt + said])))[0].log_softmax(-1)
-        expected = [float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(said)]
+            logits = model.logits(model(torch.tensor([prompt + printed])))[0].log_softmax(-1)
+        expected = [float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(printed)]
         np.testing.assert_allclose([s.log_probabilities[row] for s in steps], expected, atol=1e-4)
 
 
@@ -165,8 +165,8 @@ def test_a_sample_is_the_same_whatever_n_is_and_wherever_its_prompt_stands(tiny)
 def test_own_generators_replace_the_seed(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=1.5, max_tokens=10)
-    told = generate(model, [[1], [1]], sampling, generators=[np.random.default_rng(i) for i in (1, 2)])
-    assert told[0] != told[1]
+    texts = generate(model, [[1], [1]], sampling, generators=[np.random.default_rng(i) for i in (1, 2)])
+    assert texts[0] != texts[1]
     with pytest.raises(ConfigError, match="1 random generators for 2 rows"):
         stream(model, [[1], [1]], sampling, generators=[np.random.default_rng(1)])
 
@@ -215,16 +215,16 @@ def test_training_is_bit_exact_when_samples_are_drawn_in_between(tiny):
 
 def test_every_submodule_keeps_its_mode_and_dropout_is_off_while_telling(tiny):
     model = tiny(dropout=0.5)
-    told = generate(model, PROMPTS, GREEDY)
+    texts = generate(model, PROMPTS, GREEDY)
     model.train()
     frozen = list(model.modules())[-1]
     frozen.eval()
     modes = [module.training for module in model.modules()]
     steps = stream(model, PROMPTS, GREEDY)
-    assert [next(steps).tokens[0] for _ in range(3)] == told[0][:3]
+    assert [next(steps).tokens[0] for _ in range(3)] == texts[0][:3]
     assert [module.training for module in model.modules()] == modes
     assert not torch.is_inference_mode_enabled()
-    assert generate(model, PROMPTS, GREEDY) == told
+    assert generate(model, PROMPTS, GREEDY) == texts
     assert [module.training for module in model.modules()] == modes
     assert not frozen.training
 
@@ -244,8 +244,8 @@ def test_under_autocast_cached_and_uncached_agree_to_bf16_rounding(tiny):
     with torch.autocast("cpu", torch.bfloat16):
         steps = list(stream(model, PROMPTS, GREEDY))
         for row, prompt in enumerate(PROMPTS):
-            said = [s.tokens[row] for s in steps]
+            printed = [s.tokens[row] for s in steps]
             with torch.no_grad():
-                logits = model.logits(model(torch.tensor([prompt + said])))[0].log_softmax(-1)
-            expected = [float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(said)]
+                logits = model.logits(model(torch.tensor([prompt + printed])))[0].log_softmax(-1)
+            expected = [float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(printed)]
             np.testing.assert_allclose([s.log_probabilities[row] for s in steps], expected, atol=0.1)

@@ -44,33 +44,33 @@ def test_every_end_token_of_the_folder_ends_a_text(folder: Path, tokenizer: Toke
     settings(folder, eos_token_id=[tokenizer.eos_id, turn])
     assert ends_of(folder, tokenizer) == {tokenizer.eos_id, turn}
     settings(folder, eos_token_id=turn)
-    assert load(folder, say=lambda text: None).ends == {tokenizer.eos_id, turn}
+    assert load(folder, notify=lambda text: None).ends == {tokenizer.eos_id, turn}
 
 
 def test_a_model_that_writes_the_second_end_token_stops_at_it(folder: Path, tokenizer: Tokenizer) -> None:
     """With all logits equal greedy takes id 0; that is made the second end token."""
     greedy = {"temperature": 0.0, "max_tokens": 9}
-    (endless,) = load(folder, say=lambda text: None).generate_detailed("the cat", **greedy)
+    (endless,) = load(folder, notify=lambda text: None).generate_detailed("the cat", **greedy)
     assert len(endless.tokens) == 9
     settings(folder, eos_token_id=[tokenizer.eos_id, 0])
-    (ended,) = load(folder, say=lambda text: None).generate_detailed("the cat", **greedy)
+    (ended,) = load(folder, notify=lambda text: None).generate_detailed("the cat", **greedy)
     assert (len(ended.tokens), ended.finish, ended.text) == (1, "stop", "")
 
 
 def test_a_stop_string_that_spells_a_special_token_is_that_token(folder: Path, tokenizer: Tokenizer) -> None:
     assert special_ids([TURN, "the"], tokenizer) == {tokenizer.special_id(TURN)}
-    (ended,) = load(folder, say=lambda text: None).generate_detailed(
+    (ended,) = load(folder, notify=lambda text: None).generate_detailed(
         "the cat", temperature=0.0, max_tokens=9, stop=[tokenizer.token(0)]
     )
     assert (len(ended.tokens), ended.finish) == (1, "stop")
 
 
 def test_other_defaults_are_reported(folder: Path) -> None:
-    said: list[str] = []
+    printed: list[str] = []
     settings(folder, temperature=0.6, top_p=0.9, do_sample=True, repetition_penalty=1.0)
-    load(folder, say=said.append)
+    load(folder, notify=printed.append)
     assert not_taken(folder) == ["temperature=0.6", "top_p=0.9"]
-    assert any("generation_config.json asks for temperature=0.6, top_p=0.9" in line for line in said)
+    assert any("generation_config.json asks for temperature=0.6, top_p=0.9" in line for line in printed)
 
 
 def test_what_is_no_id_is_refused(folder: Path, tokenizer: Tokenizer) -> None:

@@ -38,17 +38,17 @@ def requests(count, seed=0):
 
 def run(engine, jobs, arrivals=()):
     """All events by job; `arrivals` are (step, request) still to be submitted."""
-    told = {job: [] for job in jobs}
+    texts = {job: [] for job in jobs}
     late, step = list(arrivals), 0
     while late or not engine.idle:
         for when, request in list(late):
             if when <= step:
-                told[engine.submit(request)] = []
+                texts[engine.submit(request)] = []
                 late.remove((when, request))
         for job, token in engine.step():
-            told[job].append(token)
+            texts[job].append(token)
         step += 1
-    return told
+    return texts
 
 
 def alone(model, request):
@@ -68,12 +68,12 @@ def same(one, other):
 def test_what_a_request_says_does_not_depend_on_what_runs_beside_it(tiny, slots):
     model = tiny(context_length=16)
     asked = requests(14)
-    told = run(Engine(model, slots=slots), [], [(3 * i, request) for i, request in enumerate(asked)])
-    assert len(told) == 14
-    for job, tokens in told.items():
+    texts = run(Engine(model, slots=slots), [], [(3 * i, request) for i, request in enumerate(asked)])
+    assert len(texts) == 14
+    for job, tokens in texts.items():
         assert job.finish == tokens[-1].finish is not None
         assert all(token.finish is None for token in tokens[:-1])
-        assert job.said == len(tokens)
+        assert job.printed == len(tokens)
         same(tokens, alone(model, job.request))
 
 
@@ -85,10 +85,10 @@ def test_prompts_beyond_one_pass_are_read_in_several(tiny, monkeypatch):
     shapes = []
     model.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape)))
     engine = Engine(model)
-    told = run(engine, [engine.submit(request) for request in asked])
+    texts = run(engine, [engine.submit(request) for request in asked])
     assert sum(length > 1 for _, length in shapes) > 2
     assert all(rows * length <= 20 for rows, length in shapes if length > 1)
-    for job, tokens in told.items():
+    for job, tokens in texts.items():
         same(tokens, expected[asked.index(job.request)])
 
 
@@ -104,9 +104,9 @@ def test_slots_are_filled_in_order_and_freed_at_once(tiny):
     engine.cancel(jobs[2])
     assert (engine.waiting, engine.running) == (1, 1)
     assert {job for job, _ in engine.step()} == {jobs[1], jobs[3]}
-    told = run(engine, jobs)
+    texts = run(engine, jobs)
     assert engine.idle
-    assert [len(told[job]) for job in jobs] == [0, 10, 0, 11]
+    assert [len(texts[job]) for job in jobs] == [0, 10, 0, 11]
     engine.cancel(jobs[1])
     assert jobs[0].finish is None
     assert jobs[1].finish == "length"
@@ -116,16 +116,16 @@ def test_a_cancelled_neighbour_leaves_the_others_undisturbed(tiny):
     model = tiny(context_length=32)
     engine = Engine(model, slots=4)
     jobs = [engine.submit(Request((5, i, 7), GREEDY, alternatives=2)) for i in range(6)]
-    told = {job: [] for job in jobs}
+    texts = {job: [] for job in jobs}
     for step in range(40):
         if step == 4:
             engine.cancel(jobs[1])
             engine.cancel(jobs[0])
         for job, token in engine.step():
-            told[job].append(token)
+            texts[job].append(token)
     for job in jobs[2:]:
-        same(told[job], alone(model, job.request))
-    assert len(told[jobs[0]]) == 4
+        same(texts[job], alone(model, job.request))
+    assert len(texts[jobs[0]]) == 4
 
 
 def test_alternatives_are_the_likeliest_tokens_under_the_model(tiny):
@@ -176,8 +176,8 @@ def test_a_smaller_capacity_is_a_smaller_context(tiny):
     engine = Engine(tiny(context_length=16), capacity=6)
     with pytest.raises(ConfigError, match="7 tokens and the model's context holds 6"):
         engine.submit(Request((1,) * 7))
-    told = run(engine, [engine.submit(Request((1, 2, 3, 4), GREEDY))])
-    assert [[token.finish for token in tokens] for tokens in told.values()] == [[None, None, "context"]]
+    texts = run(engine, [engine.submit(Request((1, 2, 3, 4), GREEDY))])
+    assert [[token.finish for token in tokens] for tokens in texts.values()] == [[None, None, "context"]]
     with pytest.raises(ConfigError, match="got 0 and None"):
         Engine(tiny(), slots=0)
 
@@ -201,5 +201,5 @@ def test_the_engine_tells_what_generate_tells(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=1.1, max_tokens=8, seed=3, n=3)
     engine = Engine(model, slots=2)
-    told = run(engine, [engine.submit(Request((5, 6), sampling, sample=k)) for k in range(3)])
-    assert [[token.id for token in tokens] for tokens in told.values()] == generate(model, [[5, 6]], sampling)
+    texts = run(engine, [engine.submit(Request((5, 6), sampling, sample=k)) for k in range(3)])
+    assert [[token.id for token in tokens] for tokens in texts.values()] == generate(model, [[5, 6]], sampling)

@@ -66,10 +66,10 @@ def test_past_the_tables_of_angles_the_model_computes_them_anew(tiny):
 def test_texts_come_and_go_as_in_the_model(tiny):
     model = tiny(context_length=16)
     arrivals = [(2 * i, request) for i, request in enumerate(requests(8, seed=1))]
-    told = run(Engine(native(model), slots=3), [], arrivals)
+    texts = run(Engine(native(model), slots=3), [], arrivals)
     plain = {job.request: tokens for job, tokens in run(Engine(model, slots=3), [], arrivals).items()}
-    assert len(told) == len(arrivals)
-    for job, tokens in told.items():
+    assert len(texts) == len(arrivals)
+    for job, tokens in texts.items():
         same(tokens, plain[job.request])
 
 

@@ -28,14 +28,14 @@ def test_greedy_telling_is_that_of_the_model_alone(tiny, ahead, scale):
     greedy = SamplingConfig(temperature=0, max_tokens=12)
     for prompt in ([1, 7, 9], [5], [3] * 28):
         (alone,) = generate(model, [prompt], greedy)
-        told = speculate(model, draft, prompt, greedy, ahead=ahead)
-        assert told.ids == alone
-        assert told.finish == ("length" if len(alone) == 12 else "context")
-        assert told.accepted <= told.drafted <= ahead * told.passes
-        assert len(told.ids) == told.accepted + told.passes
+        texts = speculate(model, draft, prompt, greedy, ahead=ahead)
+        assert texts.ids == alone
+        assert texts.finish == ("length" if len(alone) == 12 else "context")
+        assert texts.accepted <= texts.drafted <= ahead * texts.passes
+        assert len(texts.ids) == texts.accepted + texts.passes
         if scale == 0:
-            assert told.acceptance == 1
-            assert told.passes == -(-len(alone) // (ahead + 1))
+            assert texts.acceptance == 1
+            assert texts.passes == -(-len(alone) // (ahead + 1))
 
 
 def test_a_stop_id_ends_the_text_and_forbidden_ids_do_not_come_first(tiny):
@@ -43,8 +43,8 @@ def test_a_stop_id_ends_the_text_and_forbidden_ids_do_not_come_first(tiny):
     draft = perturbed(model, 0.03)
     greedy = SamplingConfig(temperature=0, max_tokens=12)
     (alone,) = generate(model, [[1, 7, 9]], greedy)
-    told = speculate(model, draft, [1, 7, 9], greedy, stop_ids=[alone[5]])
-    assert (told.ids, told.finish) == (alone[: alone.index(alone[5])], "stop")
+    texts = speculate(model, draft, [1, 7, 9], greedy, stop_ids=[alone[5]])
+    assert (texts.ids, texts.finish) == (alone[: alone.index(alone[5])], "stop")
     (other,) = generate(model, [[1, 7, 9]], greedy, forbidden_first=[alone[0]])
     assert speculate(model, draft, [1, 7, 9], greedy, forbidden_first=[alone[0]]).ids == other
 
@@ -64,9 +64,9 @@ def test_the_distribution_is_that_of_the_model_alone(tiny, way):
     expected = (first[:, None] * second).flatten().double().numpy() * count
     seen, drafted, accepted = np.zeros(vocabulary**2), 0, 0
     for seed in range(count):
-        told = speculate(model, draft, [1, 2], sampling.model_copy(update={"seed": seed}), ahead=1)
-        seen[told.ids[0] * vocabulary + told.ids[1]] += 1
-        drafted, accepted = drafted + told.drafted, accepted + told.accepted
+        texts = speculate(model, draft, [1, 2], sampling.model_copy(update={"seed": seed}), ahead=1)
+        seen[texts.ids[0] * vocabulary + texts.ids[1]] += 1
+        drafted, accepted = drafted + texts.drafted, accepted + texts.accepted
     assert 0.2 < accepted / drafted < 0.95
     assert seen[expected == 0].sum() == 0
     likely = expected >= 5
@@ -84,8 +84,8 @@ def test_the_same_seed_tells_the_same_and_another_sample_something_else(tiny):
     model = tiny(context_length=32)
     draft = perturbed(model, 0.05)
     sampling = SamplingConfig(temperature=1.2, max_tokens=12, seed=4)
-    told = [speculate(model, draft, [1, 2], sampling, sample=sample).ids for sample in (0, 0, 1)]
-    assert told[0] == told[1] != told[2]
+    texts = [speculate(model, draft, [1, 2], sampling, sample=sample).ids for sample in (0, 0, 1)]
+    assert texts[0] == texts[1] != texts[2]
 
 
 def test_what_cannot_be_drafted_is_refused(tiny):

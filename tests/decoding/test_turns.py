@@ -58,11 +58,11 @@ def test_clients_have_equal_shares_however_much_they_ask_for(tiny):
     for _ in range(TURN + 1):
         engine.step()
     modest = ask(engine, made(LONG), 4, "modest", "only")
-    before = sum(job.said for job in greedy)
+    before = sum(job.generated for job in greedy)
     for _ in range(50):
         engine.step()
-    said = sum(job.said for job in modest)
-    assert 0.35 < said / (said + sum(job.said for job in greedy) - before) < 0.65
+    printed = sum(job.generated for job in modest)
+    assert 0.35 < printed / (printed + sum(job.generated for job in greedy) - before) < 0.65
 
 
 def test_texts_that_take_turns_say_what_they_say_alone(tiny):
@@ -79,9 +79,9 @@ def test_texts_that_take_turns_say_what_they_say_alone(tiny):
         return events
 
     engine.step = watch
-    told = run(engine, jobs)
+    texts = run(engine, jobs)
     assert len(interrupted) > 3
-    for job, tokens in told.items():
+    for job, tokens in texts.items():
         assert job.finish == tokens[-1].finish is not None
         same(tokens, alone(model, job.request))
 
@@ -99,7 +99,7 @@ def test_a_long_text_is_not_starved_by_small_ones(tiny, monkeypatch):
                 small += ask(engine, made(SHORT), 1, "one address", ("small", step))
         if long.finish:
             return
-    raise AssertionError(f"after 400 steps it had said {long.said}")
+    raise AssertionError(f"after 400 steps it had generated {long.generated}")
 
 
 def test_texts_of_one_call_do_not_interrupt_each_other(tiny):
@@ -107,4 +107,4 @@ def test_texts_of_one_call_do_not_interrupt_each_other(tiny):
     jobs = ask(engine, made(LONG), 6, "client", "call")
     ended = [job for job, tokens in run(engine, jobs).items() for token in tokens if token.finish]
     assert len(ended) == 6
-    assert all(job.said_before == 0 for job in jobs)
+    assert all(job.generated_before == 0 for job in jobs)

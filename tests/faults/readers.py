@@ -84,7 +84,7 @@ def _model(path: Path) -> None:
     ends_of(path.parent, Tokenizer.load(path.parent))
     not_taken(path.parent)
     Source.load(path.parent, "tiny")
-    load(path.parent, device="cpu", compile=False, say=lambda text: None)
+    load(path.parent, device="cpu", compile=False, notify=lambda text: None)
 
 
 def _tokenizer(path: Path) -> None:

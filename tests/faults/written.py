@@ -84,15 +84,15 @@ def check_checkpoint(folder: Path, pristine: Path, file: Path) -> None:
     from lilliput.runs.finding import model_folder
     from lilliput.runs.run_folder import RunFolder
 
-    run, said = RunFolder(folder / RUN), []
+    run, printed = RunFolder(folder / RUN), []
     model_folder(run.path, lambda text: None)
-    good = checkpoint.newest_good(run, said.append, move_aside=True)
+    good = checkpoint.newest_good(run, printed.append, move_aside=True)
     assert good is not None
     if good == run.checkpoint(STOP):
         if _tree(good) != _tree(pristine / RUN / "checkpoints" / good.name):
             raise Lost(f"{file} was taken for good")
-    elif good != run.checkpoint(STOP - 4) or not said or not run.checkpoint(STOP).with_suffix(".damaged").is_dir():
-        raise Lost(f"after damage to {file}, {good} was used; said: {said}")
+    elif good != run.checkpoint(STOP - 4) or not printed or not run.checkpoint(STOP).with_suffix(".damaged").is_dir():
+        raise Lost(f"after damage to {file}, {good} was used; said: {printed}")
     if _tree(run.checkpoint(STOP - 4)) != _tree(pristine / RUN / "checkpoints" / run.checkpoint(STOP - 4).name):
         raise Lost("the checkpoint before it is not what it was")
 
@@ -122,14 +122,14 @@ def check_finished(folder: Path, pristine: Path, file: Path) -> None:
     from lilliput.runs.evaluation_file import keep_evaluation
 
     damaged = _content(folder / file)
-    said = ""
+    printed = ""
     uses = (_train(RUN.name), _run("report", str(RUN)), _run("compare", str(RUN), "runs/tiny"))
     for code, text in uses:
         _one_line(code, text)
-        said += text
+        printed += text
     if file.name == "evaluation.json":
         _shown(lambda: keep_evaluation(RUN, "benchmarks", []))
-    _stands(folder, pristine, file, damaged, said)
+    _stands(folder, pristine, file, damaged, printed)
 
 
 def _one_line(code: int, text: str) -> None:
@@ -137,15 +137,15 @@ def _one_line(code: int, text: str) -> None:
         raise RuntimeError(f"exit code {code}: {text[-1500:]}")
 
 
-def _stands(folder: Path, pristine: Path, file: Path, damaged: bytes | None, said: str) -> None:
+def _stands(folder: Path, pristine: Path, file: Path, damaged: bytes | None, printed: str) -> None:
     """Every line of a damaged file is where it was, or a copy is kept and reported."""
     if damaged is None or file.name in ("report.html", ".pid", ".lock"):
         return
     path = folder / file
     copies = [_content(copy) for copy in path.parent.glob(f"{path.name}.damaged*")]
     if damaged in copies:
-        if file.name not in said and file.name != "evaluation.json":
-            raise Lost(f"{file} was moved aside without a word: {said[-500:]}")
+        if file.name not in printed and file.name != "evaluation.json":
+            raise Lost(f"{file} was moved aside without a word: {printed[-500:]}")
         return
     now = _content(path) or b""
     *lines, _ = damaged.split(b"\n")  # what is behind the last line end was cut short

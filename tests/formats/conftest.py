@@ -86,7 +86,7 @@ def grown(tokenizers: dict[str, Tokenizer]) -> Callable[[str], Source]:
 PROMPTS = [text[: 6 + 3 * (number % 8)].strip() for number, text in enumerate(tales(50, seed=7))]
 
 
-def told(model: Model, tokenizer: Tokenizer, prompts: list[str], count: int = 24) -> list[list[int]]:
+def texts(model: Model, tokenizer: Tokenizer, prompts: list[str], count: int = 24) -> list[list[int]]:
     """Greedy ids after each prompt, the end mark and what follows it included."""
     ids = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in prompts]
     return generate(model, ids, SamplingConfig(temperature=0, max_tokens=count))

@@ -473,8 +473,8 @@ def test_a_field_that_is_added_later_is_refused_by_every_backend(softcapped: Mod
     assert "compiled steps step aside" in capsys.readouterr().err
     assert not nearly(softcapped)
     greedy = SamplingConfig(temperature=0, max_tokens=6)
-    told = speculative.speculate(softcapped, softcapped, [1, 2], greedy)
-    assert (told.ids, told.drafted) == (generate(softcapped, [[1, 2]], greedy)[0], 0)
+    texts = speculative.speculate(softcapped, softcapped, [1, 2], greedy)
+    assert (texts.ids, texts.drafted) == (generate(softcapped, [[1, 2]], greedy)[0], 0)
 
 
 def test_a_field_that_is_added_later_is_saved_and_read(softcapped: Model, tmp_path: Path, monkeypatch) -> None:

@@ -59,7 +59,7 @@ def test_a_checkpoint_with_its_characters_generates_what_transformers_does(tmp_p
     folder = api.import_file(tmp_path / "ckpt.pt", "chars", runs=tmp_path / "runs")
     stock_model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     stock_tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    generator = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, notify=lambda text: None)
     for prompt in ("Tom:\n", "A cat", "\n", "é 東🦊"):
         ids = [CHARACTERS.index(character) for character in prompt]
         assert stock_tokenizer(prompt)["input_ids"] == ids
@@ -83,7 +83,7 @@ def test_a_newline_does_not_end_a_text(tmp_path: Path):
         norm.weight.zero_()
         norm.bias.copy_(content.model.embed.weight[0] * 100)
     keep(content, tmp_path / "m")
-    generator = api.load(tmp_path / "m", say=lambda text: None)
+    generator = api.load(tmp_path / "m", notify=lambda text: None)
     assert CHARACTERS[0] == "\n"
     assert generator.generate("A", temperature=0.0, max_tokens=5) == ["A\n\n\n\n\n"]
     assert generator.generate(temperature=0.0, max_tokens=3) == ["\n\n\n"]

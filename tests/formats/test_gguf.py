@@ -20,7 +20,7 @@ from lilliput.formats.source import Source
 from lilliput.formats.transfer import read, write
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from tests.formats.conftest import FAMILIES, GPT, PROMPTS, SIZE, same_weights, tales, told
+from tests.formats.conftest import FAMILIES, GPT, PROMPTS, SIZE, same_weights, tales, texts
 
 gguf = pytest.importorskip("gguf")
 Grown = Callable[[str], Source]
@@ -39,7 +39,7 @@ def test_there_and_back(family: str, grown: Grown, tmp_path):
     assert again.model.config == source.model.config
     same_weights(again.model, source.model)
     assert again.tokenizer.specials == source.tokenizer.specials
-    assert told(again.model, again.tokenizer, PROMPTS) == told(source.model, source.tokenizer, PROMPTS)
+    assert texts(again.model, again.tokenizer, PROMPTS) == texts(source.model, source.tokenizer, PROMPTS)
     assert written.parity.logit == 0
     assert [path.name for path in tmp_path.iterdir()] == ["m.gguf"]
 
@@ -76,15 +76,15 @@ def test_rows_that_q8_0_cannot_part_stay_fp32(tokenizers, tmp_path):
 )
 def test_architecture_tokenizer_and_pre_split_are_named(family, name, model, pre, grown: Grown, tmp_path):
     source = replace(grown(family), chat_template="{{ messages[0].content }}")
-    said = keys(write(source, "gguf", tmp_path / "m.gguf").files[0])
-    assert said["general.architecture"] == name
-    assert said["general.name"] == family
-    assert (said["tokenizer.ggml.model"], said["tokenizer.ggml.pre"]) == (model, pre)
-    assert said["tokenizer.ggml.bos_token_id"] == source.tokenizer.bos_id
-    assert said["tokenizer.ggml.eos_token_id"] == source.tokenizer.eos_id
-    assert said["tokenizer.ggml.add_bos_token"]
-    assert said["tokenizer.chat_template"] == "{{ messages[0].content }}"
-    assert len(said["tokenizer.ggml.tokens"]) == source.model.config.vocab_size
+    printed = keys(write(source, "gguf", tmp_path / "m.gguf").files[0])
+    assert printed["general.architecture"] == name
+    assert printed["general.name"] == family
+    assert (printed["tokenizer.ggml.model"], printed["tokenizer.ggml.pre"]) == (model, pre)
+    assert printed["tokenizer.ggml.bos_token_id"] == source.tokenizer.bos_id
+    assert printed["tokenizer.ggml.eos_token_id"] == source.tokenizer.eos_id
+    assert printed["tokenizer.ggml.add_bos_token"]
+    assert printed["tokenizer.chat_template"] == "{{ messages[0].content }}"
+    assert len(printed["tokenizer.ggml.tokens"]) == source.model.config.vocab_size
 
 
 def test_ids_that_only_the_model_has_are_filled_up(tokenizers, tmp_path):
@@ -191,13 +191,13 @@ def test_llama_cpp_says_the_same(family: str, grown: Grown, tmp_path):
     source = grown(family)
     model, tokenizer = source.model, source.tokenizer
     with running(source, "f32", tmp_path) as program:
-        expected = told(model, tokenizer, PROMPTS, 16)
-        for prompt, said in zip(PROMPTS, expected, strict=True):
+        expected = texts(model, tokenizer, PROMPTS, 16)
+        for prompt, printed in zip(PROMPTS, expected, strict=True):
             ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
             assert program.tokens(prompt) == ids
             # What follows the end mark was never learned: every token is about as likely there.
-            until = said.index(tokenizer.eos_id) if tokenizer.eos_id in said else len(said)
-            assert program.greedy(ids, 16)[:until] == said[:until], prompt
+            until = printed.index(tokenizer.eos_id) if tokenizer.eos_id in printed else len(printed)
+            assert program.greedy(ids, 16)[:until] == printed[:until], prompt
         for prompt in PROMPTS[:10]:
             ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
             with torch.no_grad():

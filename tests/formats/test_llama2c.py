@@ -18,7 +18,7 @@ from lilliput.formats.source import Source
 from lilliput.formats.transfer import read, write
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from tests.formats.conftest import PROMPTS, same_weights, told
+from tests.formats.conftest import PROMPTS, same_weights, texts
 
 Grown = Callable[[str], Source]
 
@@ -32,7 +32,7 @@ def stories(shared_data: Path) -> tuple[Path, Path]:
 def test_the_published_text(stories, shared_data):
     content = read(*stories)
     assert content.tokenizer is not None
-    text = content.tokenizer.decode(told(content.model, content.tokenizer, [""], 256)[0])
+    text = content.tokenizer.decode(texts(content.model, content.tokenizer, [""], 256)[0])
     published = (shared_data / "stories260K" / "stories260K.md").read_text().split("-t 0.0\n")[1].split("\n```")[0]
     assert text == published
 
@@ -69,7 +69,7 @@ def test_there_and_back(family: str, grown: Grown, tmp_path):
     assert again.model.config == source.model.config
     same_weights(again.model, source.model)
     assert again.tokenizer is not None
-    assert told(again.model, again.tokenizer, PROMPTS) == told(source.model, source.tokenizer, PROMPTS)
+    assert texts(again.model, again.tokenizer, PROMPTS) == texts(source.model, source.tokenizer, PROMPTS)
     assert written.parity.logit == 0
     assert written.parity.same_greedy == written.parity.tokens
 
@@ -186,14 +186,14 @@ def test_a_tokenizer_of_another_model(stories, tokenizers, grown: Grown, tmp_pat
 def test_its_own_programs_say_the_same(kind, program, grown: Grown, tmp_path):
     source = grown("llama")
     written = write(source, "llama2c", tmp_path / "m.bin", kind)
-    expected = told(read(written.files[0]).model, source.tokenizer, PROMPTS, 32)
+    expected = texts(read(written.files[0]).model, source.tokenizer, PROMPTS, 32)
     same = 0
     for prompt, ids in zip(PROMPTS, expected, strict=True):
         model, tokenizer = map(str, written.files)
         words = [f"{os.environ['LLAMA2C']}/{program}", model, "-z", tokenizer, "-t", "0", "-n", "32", "-i", prompt]
-        said = subprocess.run(words, capture_output=True, check=True).stdout.decode(errors="replace").strip()
+        printed = subprocess.run(words, capture_output=True, check=True).stdout.decode(errors="replace").strip()
         whole = prompt + source.tokenizer.decode(until_end(source.tokenizer, ids), continuing=True)
-        same += whole.startswith(said.split("\n</s>")[0].strip()) and len(said) > len(prompt)
+        same += whole.startswith(printed.split("\n</s>")[0].strip()) and len(printed) > len(prompt)
     # runq rounds activations to int8 as well, so that near ties fall either way.
     assert same >= (50 if kind == "f32" else 40)
 

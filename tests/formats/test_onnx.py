@@ -16,7 +16,7 @@ from lilliput.formats.source import Source
 from lilliput.formats.transfer import read, write
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from tests.formats.conftest import PROMPTS, SIZE, told
+from tests.formats.conftest import PROMPTS, SIZE, texts
 
 pytest.importorskip("onnxscript")
 runtime = pytest.importorskip("onnxruntime")
@@ -45,7 +45,7 @@ def test_onnxruntime_says_the_same(family: str, grown: Grown, tmp_path):
     assert written.parity.logit < 1e-3
     assert written.parity.same_greedy == written.parity.tokens
     assert written.parity.texts
-    for prompt, ours in zip(PROMPTS[:6], told(source.model, source.tokenizer, PROMPTS[:6], 12), strict=True):
+    for prompt, ours in zip(PROMPTS[:6], texts(source.model, source.tokenizer, PROMPTS[:6], 12), strict=True):
         assert greedy(written.files, prompt, len(ours)) == ours
     assert Tokenizer.load(written.files[1]).content == source.tokenizer.content
 

@@ -47,7 +47,7 @@ def snippet(folder: Path, prompt: str) -> str:
 
 
 def test_transformers_writes_our_greedy_text(folder: Path) -> None:
-    generator = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, notify=lambda text: None)
     for prompt in PROMPTS[:6]:
         (ours,) = generator.generate(prompt, temperature=0.0, max_tokens=TOKENS)
         assert snippet(folder, prompt) == ours
@@ -70,9 +70,9 @@ def test_a_long_prompt_is_cut_by_their_pipeline(folder: Path) -> None:
 def test_their_pipeline_goes_on_from_a_prompt_longer_than_learned_positions(grown: Grown, tmp_path: Path) -> None:
     source = grown("gpt2")
     keep(Content(source.model, source.tokenizer), tmp_path / "m")
-    told = transformers.pipeline("text-generation", model=str(tmp_path / "m"), handle_long_generation="hole")
+    texts = transformers.pipeline("text-generation", model=str(tmp_path / "m"), handle_long_generation="hole")
     prompt = "One day Tom saw a ball. " * 40
-    (found,) = told(prompt, do_sample=False, max_new_tokens=6)
+    (found,) = texts(prompt, do_sample=False, max_new_tokens=6)
     room = SIZE["context_length"] - 6
     (ours,) = source.tokenizer.encode_batch([prompt])
     (expected,) = generate(source.model, [ours[-room:]], SamplingConfig(temperature=0, max_tokens=6))
@@ -111,7 +111,7 @@ def as_gguf(folder: Path, place: Path) -> Iterator[tuple[LlamaCpp, Tokenizer]]:
 
 def test_without_a_beginning_mark_there_is_none(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
     folder = foreign(tokenizers["qwen2"], tmp_path / "m", lambda backend: None)
-    generator = api.load(folder, say=lambda text: None)
+    generator = api.load(folder, notify=lambda text: None)
     prompt = "One day Tom"
     ids = transformers.AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"]
     assert (

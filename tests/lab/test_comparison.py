@@ -75,8 +75,8 @@ def test_a_difference_within_the_spread_of_seeds_is_not_claimed(tmp_path):
 
 
 def test_seeds_of_one_recipe_alone_are_told_with_their_spread(seeds):
-    told = verdict(Comparison([seeds[1], seeds[2]]))
-    assert told.startswith("narrow: 1.122 ± 0.064 (2 seeds) bits per byte")
+    texts = verdict(Comparison([seeds[1], seeds[2]]))
+    assert texts.startswith("narrow: 1.122 ± 0.064 (2 seeds) bits per byte")
 
 
 def test_single_seeds_are_not_tested(tmp_path):

@@ -115,8 +115,8 @@ def test_three_workers_on_one_queue_train_everything_once(queue, tmp_path):
     names = [f"run-{number}" for number in range(8)]
     experiments = queue("# shared\n" + "".join(f"- {{name: {name}, config: good}}  # {name}\n" for name in names))
     workers = [worker(tmp_path) for _ in range(3)]
-    told = [line for one in workers for line in one.communicate(timeout=60)[0].decode().splitlines()]
-    assert sorted(told) == sorted(f"{name} done" for name in names)
+    texts = [line for one in workers for line in one.communicate(timeout=60)[0].decode().splitlines()]
+    assert sorted(texts) == sorted(f"{name} done" for name in names)
     assert [len(starts(tmp_path, name)) for name in names] == [1] * len(names)
     assert set(states(experiments).values()) == {"done"}
     assert experiments.path.read_text().count("  # run-") == len(names)

@@ -45,8 +45,8 @@ def test_a_style_fills_in_what_is_not_given():
         ({"depth": 3}, "unknown key 'depth'"),
     ],
 )
-def test_what_cannot_be_is_refused(values, said):
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_is_refused(values, printed):
+    with pytest.raises(ConfigError, match=printed):
         validate(ModelConfig, values, "test")
 
 

@@ -163,10 +163,10 @@ def test_no_stock_class(tmp_path):
         ({"norm": "layer", "mlp": "gelu", "qk_norm": False, "d_head": 8}, "n_heads x d_head = 32 .needs d_model=48"),
     ],
 )
-def test_shapes_without_a_stock_class_say_why(changes, said):
+def test_shapes_without_a_stock_class_say_why(changes, printed):
     name, reasons = huggingface_class(config("story", **changes))
     assert name is None
-    assert any(re.search(said, reason) for reason in reasons)
+    assert any(re.search(printed, reason) for reason in reasons)
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_shapes_without_a_stock_class_say_why(changes, said):
         ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )
-def test_what_cannot_be_loaded_says_so(changes, said, tmp_path):
+def test_what_cannot_be_loaded_says_so(changes, printed, tmp_path):
     to_huggingface(stirred("story"), tmp_path)
     _edit(tmp_path, **changes)
-    with pytest.raises(LilliputError, match=said):
+    with pytest.raises(LilliputError, match=printed):
         from_huggingface(tmp_path)
 
 
@@ -230,7 +230,7 @@ def test_damaged_and_missing_files(tmp_path):
         ("{", "not valid JSON"),
     ],
 )
-def test_an_index_names_files_of_its_own_folder(tmp_path: Path, index: str, said: str) -> None:
+def test_an_index_names_files_of_its_own_folder(tmp_path: Path, index: str, printed: str) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(index)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=printed):
         tensor_shapes(tmp_path)

@@ -382,9 +382,9 @@ def test_without_them_pytorch_does_it_and_says_so(tmp_path):
     broken = tmp_path / "g++"
     broken.write_text("#!/bin/sh\necho no room >&2; exit 1\n")
     broken.chmod(0o755)
-    said = _state(CXX=str(broken), LILLIPUT_CACHE=str(tmp_path / "cache"))
-    assert said.startswith(f"{BY}PyTorch (")
-    assert "no room" in said
+    printed = _state(CXX=str(broken), LILLIPUT_CACHE=str(tmp_path / "cache"))
+    assert printed.startswith(f"{BY}PyTorch (")
+    assert "no room" in printed
 
 
 @needs_compiler

@@ -139,8 +139,8 @@ def test_shapes_that_do_not_fit_are_refused():
         ({"window": 4, "window_layers": [1, 0]}, "in order"),
     ],
 )
-def test_layers_of_a_window_that_cannot_be(fields, said):
-    with pytest.raises(ConfigError, match=said):
+def test_layers_of_a_window_that_cannot_be(fields, printed):
+    with pytest.raises(ConfigError, match=printed):
         validate(ModelConfig, fields, "model")
 
 

@@ -52,7 +52,7 @@ def test_both_reversed_arms_keep_the_bounds_in_reading_order(tokenizer: Tokenize
 @pytest.mark.parametrize("ending", ["butterfly in the sky.", "The end", '"Oh!"', "."])
 def test_a_told_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: list[int], ending: str) -> None:
     objective = Reversed(by=by)  # type: ignore[arg-type]
-    assert objective.told(tokenizer, None, ending, ids).endswith(ending)
+    assert objective.text_of(tokenizer, None, ending, ids).endswith(ending)
 
 
 @pytest.mark.parametrize("ending", ["butterfly in the sky.", '"Oh!"', ""])
@@ -68,14 +68,14 @@ def test_a_reader_gives_piece_by_piece_what_is_told(
     pieces.append(reader.flush())
     assert reader.characters == len("".join(pieces))
     if objective.reads_forwards:
-        assert ending + "".join(pieces) == objective.told(tokenizer, *sides, ids)
+        assert ending + "".join(pieces) == objective.text_of(tokenizer, *sides, ids)
     else:
-        assert "".join(reversed(pieces)) + ending == objective.told(tokenizer, *sides, ids)
+        assert "".join(reversed(pieces)) + ending == objective.text_of(tokenizer, *sides, ids)
 
 
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=12), opening=st.text(max_size=20))
 def test_a_told_text_begins_exactly_as_asked(tokenizer: Tokenizer, ids: list[int], opening: str) -> None:
-    assert Causal().told(tokenizer, opening, None, ids).startswith(opening)
+    assert Causal().text_of(tokenizer, opening, None, ids).startswith(opening)
 
 
 @pytest.mark.parametrize("by", ["word", "token"])
@@ -86,7 +86,7 @@ def test_the_rest_of_a_story_comes_back_from_its_own_ids(tokenizer: Tokenizer, b
     (row,) = objective.encode([Document(story, "a")], tokenizer)
     prompt = objective.prompt(tokenizer, None, ending)
     assert list(row.ids[: len(prompt.ids)]) == prompt.ids
-    assert objective.told(tokenizer, None, ending, list(row.ids)[len(prompt.ids) : -1]) == story
+    assert objective.text_of(tokenizer, None, ending, list(row.ids)[len(prompt.ids) : -1]) == story
 
 
 def test_the_first_new_word_cannot_grow_into_the_ending(tokenizer: Tokenizer) -> None:

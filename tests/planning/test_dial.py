@@ -77,7 +77,7 @@ def test_text_named_by_an_override_counts_too_and_a_storys_seed_stays(tmp_path: 
 
 def test_init_and_the_dial_choose_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(beginning, "training_speed", dial.training_speed)
-    beginning.begin(tmp_path / "own.yaml", seconds=1800, say=lambda text: None)
+    beginning.begin(tmp_path / "own.yaml", seconds=1800, notify=lambda text: None)
     own, turned = load_recipe(tmp_path / "own.yaml"), load_recipe("story", ["budget=30m"])
     assert own.model == turned.model
     assert own.data == turned.data
@@ -102,8 +102,8 @@ def test_the_objective_stays() -> None:
         (["size=1m", "size=2m"], "twice"),
     ],
 )
-def test_what_makes_no_sense_is_refused(assignments: list[str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_makes_no_sense_is_refused(assignments: list[str], printed: str) -> None:
+    with pytest.raises(ConfigError, match=printed):
         load_recipe("story", assignments)
 
 

@@ -44,8 +44,8 @@ def make_run(folder: Path, steps: int = 600, seed: int = 0) -> Path:
         if step % (steps // 12) == 0:
             line |= {"val_bits_per_byte": validation(fraction), "val_loss": 2.4 * validation(fraction)}
             stage = STAGES[min(int(len(STAGES) * fraction**0.5), len(STAGES) - 1)]
-            told = [("Once upon a time,", stage), ("The dog was sad because", stage.replace("Lily", "Max"))]
-            sections.append(Section(step, tokens, seconds, told))
+            texts = [("Once upon a time,", stage), ("The dog was sad because", stage.replace("Lily", "Max"))]
+            sections.append(Section(step, tokens, seconds, texts))
         metrics.append(json.dumps(line))
     (folder / "metrics.jsonl").write_text("\n".join(metrics) + "\n")
     (folder / "samples.md").write_text("".join(map(format_samples, sections)))

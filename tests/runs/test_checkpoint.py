@@ -59,9 +59,9 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
         path.write_bytes(content[:-2])  # a newline at the end alone changes nothing
     else:
         path.unlink()
-    said: list[str] = []
-    assert checkpoint.newest_good(run, said.append, move_aside=True) == good
-    assert path.name in said[0]
+    printed: list[str] = []
+    assert checkpoint.newest_good(run, printed.append, move_aside=True) == good
+    assert path.name in printed[0]
     assert (run.checkpoints / "step-0000002.damaged").is_dir()
     assert run.steps() == [1]
 
@@ -70,10 +70,10 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
 def test_a_manifest_that_says_something_else_is_damage(run: RunFolder, content: str) -> None:
     good = save(run, 1)
     (save(run, 2) / "manifest.json").write_text(content)
-    said: list[str] = []
-    assert checkpoint.newest_good(run, said.append, move_aside=True) == good
-    assert "manifest.json is damaged" in said[0]
-    assert "moved aside as step-0000002.damaged" in said[0]
+    printed: list[str] = []
+    assert checkpoint.newest_good(run, printed.append, move_aside=True) == good
+    assert "manifest.json is damaged" in printed[0]
+    assert "moved aside as step-0000002.damaged" in printed[0]
 
 
 def test_an_entry_of_the_manifest_that_changes_is_damage(run: RunFolder) -> None:

@@ -59,12 +59,12 @@ def test_a_damaged_line_is_left_out_a_copy_kept_and_both_are_reported(run: RunFo
     run.metrics.write_bytes(content)
     assert [record["step"] for record in run.read_metrics()] == [0, 1, 3, 4, 5]
     assert run.damaged_metrics() == [3]
-    said: list[str] = []
+    printed: list[str] = []
     for _ in range(2):
-        run.rewind(4, said.append)
+        run.rewind(4, printed.append)
     assert [record["step"] for record in run.read_metrics()] == [0, 1, 3, 4]
     assert (run.path / "metrics.jsonl.damaged").read_bytes() == content
-    assert said == [
+    assert printed == [
         f"{run.metrics}: line 3 is damaged and left out; the file as it was is kept as metrics.jsonl.damaged"
     ]
 
@@ -89,13 +89,13 @@ def test_rewinding_past_checkpoints_that_were_damaged_keeps_a_copy(run: RunFolde
         run.append_metrics({"step": step})
     content = run.metrics.read_bytes()
     (run.checkpoints / "step-0000003.damaged").mkdir(parents=True)
-    said: list[str] = []
-    run.rewind(1, said.append)
-    run.rewind(3, said.append)
+    printed: list[str] = []
+    run.rewind(1, printed.append)
+    run.rewind(3, printed.append)
     assert len(run.read_metrics()) == 1
     assert (run.path / "metrics.jsonl.damaged").read_bytes() == content
-    assert len(said) == 1
-    assert "goes back to step 1; the file as it was is kept as metrics.jsonl.damaged" in said[0]
+    assert len(printed) == 1
+    assert "goes back to step 1; the file as it was is kept as metrics.jsonl.damaged" in printed[0]
 
 
 def sections(*steps: int) -> str:
@@ -118,10 +118,10 @@ def test_damaged_samples_are_kept_as_they_were(run: RunFolder, old: bytes, new: 
     content = sections(1, 2, 3).encode().replace(old, new, 1)
     run.samples.write_bytes(content)
     assert run.read_samples()
-    said: list[str] = []
-    run.rewind(2, said.append)
+    printed: list[str] = []
+    run.rewind(2, printed.append)
     assert (run.path / "samples.md.damaged").read_bytes() == content
-    assert "samples.md: a part is damaged and left out" in said[0]
+    assert "samples.md: a part is damaged and left out" in printed[0]
     assert all(section.step <= 2 for section in run.read_samples())
 
 
@@ -136,9 +136,9 @@ def test_samples_without_any_section_are_kept(run: RunFolder, content: bytes) ->
 def test_what_a_kill_cut_short_is_no_damage(run: RunFolder, cut: int) -> None:
     run.samples.write_text(sections(1, 2) + sections(3)[:cut])
     run.metrics.write_text('{"step": 1}\n{"step": 2, "lo')
-    said: list[str] = []
-    run.rewind(2, said.append)
-    assert said == []
+    printed: list[str] = []
+    run.rewind(2, printed.append)
+    assert printed == []
     assert run.samples.read_text() == sections(1, 2)
     assert run.metrics.read_text() == '{"step": 1}\n'
 

@@ -27,13 +27,13 @@ def test_the_official_client_chats(server: Address, models: dict[str, Served]) -
     assert data.decode(errors="replace") == choice.message.content
     assert all(len(token.top_logprobs) == 2 for token in choice.logprobs.content)
 
-    said, roles, usage = "", [], None
+    printed, roles, usage = "", [], None
     for chunk in server.client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}):
         usage = chunk.usage
         for delta in chunk.choices:
-            said += delta.delta.content or ""
+            printed += delta.delta.content or ""
             roles.append(delta.delta.role)
-    assert said == choice.message.content
+    assert printed == choice.message.content
     assert roles == ["assistant"] + [None] * (len(roles) - 1)
     assert usage == answer.usage
 

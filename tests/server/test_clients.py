@@ -38,14 +38,14 @@ def test_lm_eval_scores_by_local_completions(
         ids = served.tokenizer.encode(context + continuation)
         with torch.inference_mode():
             scores = served.model.logits(served.model(torch.tensor([ids])))[0].float().log_softmax(-1)[:-1]
-        said = torch.tensor(ids[1:])
-        own = scores.gather(-1, said[:, None])[len(before) - 1 :, 0]
+        printed = torch.tensor(ids[1:])
+        own = scores.gather(-1, printed[:, None])[len(before) - 1 :, 0]
         assert total == pytest.approx(float(own.sum()), abs=1e-3)
-        assert greedy == bool((scores.argmax(-1) == said)[len(before) - 1 :].all())
+        assert greedy == bool((scores.argmax(-1) == printed)[len(before) - 1 :].all())
 
     until = Instance("generate_until", {}, ("One day", {"until": ["q"], "max_gen_toks": 12, "temperature": 0}), 0)
-    (told,) = evaluated.generate_until([until])
-    assert "q" not in told
+    (texts,) = evaluated.generate_until([until])
+    assert "q" not in texts
 
 
 def test_models_are_listed_with_what_they_can(server: Address) -> None:

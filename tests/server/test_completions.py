@@ -109,14 +109,14 @@ def test_scores_are_the_models_own(server: Address, models: dict[str, Served]) -
     assert logprobs["token_logprobs"] == pytest.approx(expected.tolist(), abs=1e-4)
     assert logprobs["tokens"] == [served.spell(number) for number in choice["token_ids"]]
     assert served.tokenizer.decode(choice["token_ids"], continuing=True) == choice["text"]
-    for said, score, top, ranked in zip(
+    for printed, score, top, ranked in zip(
         logprobs["tokens"],
         logprobs["token_logprobs"],
         logprobs["top_logprobs"],
         logprobs["top_tokens"],
         strict=True,
     ):
-        assert top[said] >= score
+        assert top[printed] >= score
         assert 3 <= len(top) <= 4 or len({one["token"] for one in ranked}) < 3
         assert [one["logprob"] for one in ranked] == sorted((one["logprob"] for one in ranked), reverse=True)
 

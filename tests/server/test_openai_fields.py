@@ -88,15 +88,22 @@ def test_neutral_values_change_nothing(server: Address) -> None:
     assert ask(server, **asked, **nulls)["choices"] == plain
     assert ask(server, **asked, logit_bias={"5": 0, "7": 0.0})["choices"] == plain
     chat = {"model": "chatty", "messages": MESSAGES, "max_tokens": 8, "temperature": 0}
-    told = post(server, "/v1/chat/completions", **chat).json()["choices"]
-    assert post(server, "/v1/chat/completions", **chat, **CHATS).json()["choices"] == told
-    assert post(server, "/v1/chat/completions", **chat, **dict.fromkeys(CHATS)).json()["choices"] == told
+    texts = post(server, "/v1/chat/completions", **chat).json()["choices"]
+    assert post(server, "/v1/chat/completions", **chat, **CHATS).json()["choices"] == texts
+    assert post(server, "/v1/chat/completions", **chat, **dict.fromkeys(CHATS)).json()["choices"] == texts
 
 
 def test_an_answer_may_be_sent_back_with_all_that_openai_puts_into_it(server: Address) -> None:
-    said = {"role": "assistant", "content": " a ball.", "refusal": None, "audio": None, "tool_calls": [], "name": None}
+    printed = {
+        "role": "assistant",
+        "content": " a ball.",
+        "refusal": None,
+        "audio": None,
+        "tool_calls": [],
+        "name": None,
+    }
     more = {"function_call": None, "annotations": []}
-    answer = post(server, "/v1/chat/completions", model="chatty", messages=[*MESSAGES, {**said, **more}, *MESSAGES])
+    answer = post(server, "/v1/chat/completions", model="chatty", messages=[*MESSAGES, {**printed, **more}, *MESSAGES])
     assert answer.status_code == 200, answer.text
 
 
@@ -262,12 +269,12 @@ def test_every_field_without_effect_is_documented() -> None:
 
 def test_an_answer_of_the_official_client_can_be_sent_back_without_calls_of_tools(server: Address) -> None:
     answer = server.client.chat.completions.create(**ASKED["/v1/chat/completions"])  # type: ignore[call-overload]
-    said = {**answer.choices[0].message.model_dump(), "content": "x"}
-    assert {"refusal", "tool_calls"} <= said.keys()
+    printed = {**answer.choices[0].message.model_dump(), "content": "x"}
+    assert {"refusal", "tool_calls"} <= printed.keys()
     asked = {"model": "chatty", "max_tokens": 2}
-    sent = post(server, "/v1/chat/completions", messages=[*MESSAGES, said, *MESSAGES], **asked)
+    sent = post(server, "/v1/chat/completions", messages=[*MESSAGES, printed, *MESSAGES], **asked)
     assert sent.status_code == 200, sent.text
-    called = [{**said, "tool_calls": [{"id": "a"}]}]
+    called = [{**printed, "tool_calls": [{"id": "a"}]}]
     assert refused(server, "/v1/chat/completions", messages=called, **asked)[0] == "messages[0].tool_calls"
 
 

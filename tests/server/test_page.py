@@ -1,4 +1,4 @@
-"""The page in a real browser: telling, looking, branching, two models, runs, chat; by mouse, keys and touch."""
+"""The page in a real browser: generating, looking, branching, two models, runs, chat; by mouse, keys and touch."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser's console said: errors, and anything that the Content-Security-Policy refused."""
+    """The lines of the browser's console: errors, and anything that the Content-Security-Policy refused."""
     return []
 
 
@@ -42,15 +42,15 @@ def page(browser: Browser, server: Address, complaints: list[str]) -> Iterator[P
     assert complaints == []
 
 
-def tell(page: Page, **fields: str) -> None:
-    """Ask for a story, and wait until it is told."""
+def generate_on(page: Page, **fields: str) -> None:
+    """Ask for a story, and wait until it is complete."""
     for name, value in {"tokens": "20", **fields}.items():
         page.fill(f"#{name}", value)
-    page.click("#tell")
-    told(page)
+    page.click("#generate")
+    texts(page)
 
 
-def told(page: Page) -> None:
+def texts(page: Page) -> None:
     expect(page.locator(".status").last).to_contain_text(re.compile("by itself|its length|stopped"))
     expect(page.locator("#stop")).to_be_hidden()
 
@@ -63,8 +63,8 @@ def text_of(server: Address, **body: object) -> str:
     )  # type: ignore[call-overload]
 
 
-def test_a_story_is_told_and_coloured_by_surprise(page: Page, server: Address) -> None:
-    tell(page, opening="One day Tom", seed="3")
+def test_a_story_is_generated_and_coloured_by_surprise(page: Page, server: Address) -> None:
+    generate_on(page, opening="One day Tom", seed="3")
     flow = page.locator(".flow")
     expected = "One day Tom" + text_of(server, model="forwards", prompt="One day Tom", seed=3)
     assert flow.evaluate("flow => flow.textContent") == expected
@@ -79,33 +79,33 @@ def test_a_story_is_told_and_coloured_by_surprise(page: Page, server: Address) -
 
 
 def test_pointing_shows_alternatives_and_one_of_them_branches(page: Page) -> None:
-    tell(page, seed="1")
+    generate_on(page, seed="1")
     before = page.locator(".token").all_text_contents()
     token = page.locator(".token").nth(6)
     token.hover()
     card = page.locator("#choices")
     expect(card).to_be_visible()
     expect(card).to_contain_text("bits of surprise")
-    other = card.locator(".choice:not(.said)").first
+    other = card.locator(".choice:not(.generated)").first
     share = float(other.evaluate("one => one.style.getPropertyValue('--share')"))
     assert 0 < share < 1
     other.click()
     expect(card).to_be_hidden()
-    told(page)
+    texts(page)
     expect(page.locator(".token.branch")).to_have_count(1)
     after = page.locator(".token").all_text_contents()
     assert after[:6] == before[:6]
     assert after != before
     page.click("#undo")
-    told(page)
+    texts(page)
     assert page.locator(".token").all_text_contents() == before
     expect(page.locator("#undo")).to_be_hidden()
 
 
-def test_a_story_is_told_to_its_end_unless_asked_otherwise(page: Page, server: Address) -> None:
+def test_a_story_is_generated_to_its_end_unless_asked_otherwise(page: Page, server: Address) -> None:
     assert page.input_value("#tokens") == str(CONTEXT)
-    page.click("#tell")
-    told(page)
+    page.click("#generate")
+    texts(page)
     expected = text_of(server, model="forwards", prompt="Once upon a time", seed=0, max_tokens=CONTEXT)
     assert page.locator(".flow").evaluate("flow => flow.textContent") == "Once upon a time" + expected
 
@@ -123,7 +123,7 @@ all => all.flatMap(choice => [...choice.querySelectorAll("span")].map(span => {
 
 
 def test_a_token_and_its_share_stand_on_one_line(page: Page) -> None:
-    tell(page, seed="1")
+    generate_on(page, seed="1")
     page.locator(".token").nth(6).hover()
     expect(page.locator("#choices")).to_be_visible()
     bottoms = page.locator(".choice").evaluate_all(BASELINES)
@@ -131,11 +131,11 @@ def test_a_token_and_its_share_stand_on_one_line(page: Page) -> None:
     assert max(abs(a - b) for a, b in zip(bottoms[::2], bottoms[1::2], strict=True)) < 0.6
 
 
-def test_keys_alone_tell_walk_and_branch(page: Page) -> None:
+def test_keys_alone_generate_walk_and_branch(page: Page) -> None:
     page.fill("#tokens", "12")
     page.focus("#opening")
     page.keyboard.press("Control+Enter")
-    told(page)
+    texts(page)
     page.focus(".flow")
     for key in ("Home", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
@@ -149,7 +149,7 @@ def test_keys_alone_tell_walk_and_branch(page: Page) -> None:
     expect(page.locator("#choices")).to_be_hidden()
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    told(page)
+    texts(page)
     expect(page.locator(".token.branch")).to_have_count(1)
     page.focus("#tab-read")
     page.keyboard.press("ArrowRight")
@@ -157,20 +157,20 @@ def test_keys_alone_tell_walk_and_branch(page: Page) -> None:
 
 
 def test_another_is_the_next_seed_and_the_same_seed_the_same_story(page: Page) -> None:
-    tell(page, seed="5")
+    generate_on(page, seed="5")
     first = page.locator(".flow").text_content()
     page.click("#again")
-    told(page)
+    texts(page)
     assert page.input_value("#seed") == "6"
     assert page.locator(".flow").text_content() != first
-    tell(page, seed="5")
+    generate_on(page, seed="5")
     assert page.locator(".flow").text_content() == first
 
 
 def test_two_models_side_by_side_in_both_directions(page: Page, server: Address) -> None:
     expect(page.locator("#ending")).to_be_hidden()
     page.select_option("#beside", "backwards")
-    tell(page, opening="One day", ending="They were happy.", seed="2")
+    generate_on(page, opening="One day", ending="They were happy.", seed="2")
     expect(page.locator(".story")).to_have_count(2)
     expect(page.locator(".status").first).to_contain_text("20 tokens")
     forwards, backwards = page.locator(".flow").evaluate_all("all => all.map(one => one.textContent)")
@@ -178,22 +178,22 @@ def test_two_models_side_by_side_in_both_directions(page: Page, server: Address)
     ending = {"ending": "They were happy."}
     assert backwards == text_of(server, model="backwards", seed=2, extra_body=ending) + "They were happy."
     page.locator(".backwards .token").first.dispatch_event("click")
-    page.locator("#choices .choice:not(.said)").first.click()
-    told(page)
+    page.locator("#choices .choice:not(.generated)").first.click()
+    texts(page)
     expect(page.locator(".backwards .flow")).to_contain_text("They were happy.")
     expect(page.locator(".backwards .branch")).to_have_count(1)
 
 
-def test_stop_keeps_what_was_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_keeps_what_was_generated(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     from lilliput.decoding.engine import Engine
 
     step = Engine.step
     monkeypatch.setattr(Engine, "step", lambda self: (page_sleep(), step(self))[1])
     page.fill("#tokens", "90")
-    page.click("#tell")
+    page.click("#generate")
     expect(page.locator(".token").nth(3)).to_be_attached()
     page.keyboard.press("Escape")
-    told(page)
+    texts(page)
     expect(page.locator(".status")).to_contain_text("stopped")
     assert 3 < page.locator(".token").count() < 80
 
@@ -204,8 +204,8 @@ def page_sleep() -> None:
     time.sleep(0.03)
 
 
-def test_the_curl_command_tells_the_same_story(page: Page) -> None:
-    tell(page, opening='Tom\'s "kite"', seed="8")
+def test_the_curl_command_generates_the_same_story(page: Page) -> None:
+    generate_on(page, opening='Tom\'s "kite"', seed="8")
     story = page.locator(".flow").evaluate("flow => flow.textContent")
     page.click("#curl")
     command = page.locator("#command-text").text_content() or ""
@@ -220,7 +220,7 @@ def test_the_curl_command_tells_the_same_story(page: Page) -> None:
 def test_an_error_is_shown_in_the_servers_words(page: Page, complaints: list[str]) -> None:
     page.fill("#tokens", "5")
     page.fill("#opening", "zq " * 200)
-    page.click("#tell")
+    page.click("#generate")
     expect(page.locator(".status .error")).to_contain_text("the model's context holds 96")
     complaints[:] = [text for text in complaints if "status of 400" not in text]  # the browser's own line
 
@@ -230,7 +230,7 @@ def test_runs_show_curve_progress_and_samples(page: Page) -> None:
     page.click("#run-list button:has-text('story')")
     expect(page.locator("path.validation")).to_have_attribute("d", re.compile(r"^M[\d.]+ [\d.]+L"))
     expect(page.locator("progress")).to_have_attribute("value", "1")
-    expect(page.locator("#run")).to_contain_text("What it told at step 600")
+    expect(page.locator("#run")).to_contain_text("Samples at step 600")
     expect(page.locator(".sample").first).to_contain_text("Once upon a time,")
     assert page.url.endswith("#runs")
 
@@ -258,7 +258,7 @@ def test_it_fits_the_screen_in_every_light(browser: Browser, server: Address, wi
     page = context.new_page()
     page.goto(server.url)
     expect(page.locator("#model option")).to_have_count(3)
-    tell(page)
+    generate_on(page)
     token = page.locator(".token").nth(9)
     token.tap() if width < 500 else token.hover()
     expect(page.locator("#choices")).to_be_visible()
@@ -289,7 +289,7 @@ def test_the_page_asks_for_a_key_once(browser: Browser, models: dict) -> None:
         expect(page.locator("#model option")).to_have_count(1)
         expect(page.locator("#beside-field")).to_be_hidden()
         expect(page.locator("#tab-chat")).to_be_hidden()
-        tell(page)
+        generate_on(page)
         page.click("#curl")
         command = page.locator("#command-text").text_content() or ""
         assert "s3cret" not in command

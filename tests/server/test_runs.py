@@ -134,8 +134,8 @@ def test_a_folder_that_cannot_be_read_hides_no_other(server: Address, runs_folde
         BAD_FILES[kind](bad / "metrics.jsonl")
         answer = httpx.get(f"{server.url}/runs", timeout=10).raise_for_status().json()
         assert "story" in {run["name"] for run in answer["runs"]}
-        (told,) = [one for one in answer["unread"] if one["name"] == "bad"]
-        assert told["reason"].startswith("metrics.jsonl")
+        (texts,) = [one for one in answer["unread"] if one["name"] == "bad"]
+        assert texts["reason"].startswith("metrics.jsonl")
         refused = httpx.get(f"{server.url}/runs/bad", timeout=10)
         assert (refused.status_code, "cannot be read" in refused.json()["error"]["message"]) == (404, True)
     finally:

@@ -75,7 +75,7 @@ def test_int8_weights_are_served(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_bad_input_is_one_line(
-    folder: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, words: list[str], printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from lilliput.cli.main import main
 
@@ -86,7 +86,7 @@ def test_bad_input_is_one_line(
         main()
     assert end.value.code == 2
     shown = capsys.readouterr().err
-    assert said in shown
+    assert printed in shown
     assert "--api-key" not in shown  # a key on a command line can be read by others
 
 

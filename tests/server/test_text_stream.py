@@ -51,7 +51,7 @@ def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
     tokenizer: Tokenizer, objective: ObjectiveConfig, data: st.DataObject
 ) -> None:
     ids = data.draw(st.lists(st.integers(3, tokenizer.vocab_size - 1), min_size=1, max_size=20))
-    text = objective.told(tokenizer, None, None, ids)
+    text = objective.text_of(tokenizer, None, None, ids)
     start = data.draw(st.integers(0, max(0, len(text) - 1)))
     stop = text[start : start + data.draw(st.integers(1, 5))] or "absent"
     forced = data.draw(st.integers(0, len(ids)))
@@ -74,7 +74,7 @@ def test_every_token_comes_once_and_in_order(
     ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=20))
     whole = join(pieces_of(tokenizer, objective, ids), objective)
     assert [shown.token.id for shown in whole.tokens] == [*ids, tokenizer.eos_id]
-    assert whole.text == objective.told(tokenizer, None, None, ids)
+    assert whole.text == objective.text_of(tokenizer, None, None, ids)
 
 
 def test_the_bytes_of_a_character_come_as_one_piece(tokenizer: Tokenizer) -> None:

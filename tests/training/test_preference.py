@@ -166,7 +166,7 @@ def trainer(folder: Path, resume: bool = False, stop: int | None = None, config:
         read_model=lambda place: model.load_state_dict(load_file(place / "model.safetensors")) and None,
         resume_from=checkpoint.newest_good(run, print, move_aside=True) if resume else None,
         callbacks=[Metrics(), *([] if stop is None else [StopAt(stop)])],
-        say=lambda text: None,
+        notify=lambda text: None,
     )
 
 

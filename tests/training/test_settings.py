@@ -53,12 +53,12 @@ def choose(monkeypatch: pytest.MonkeyPatch):
     """Chooses for a machine where an eager step takes a second."""
 
     def made(steps: int = 100, seconds: float | None = None, compiler: bool = True, **options: Any):
-        said: list[str] = []
+        printed: list[str] = []
         monkeypatch.setattr(settings, "can_compile", lambda device: compiler)
         monkeypatch.setattr(settings, "_eager_seconds", lambda *_: 1.0)
         config = TrainConfig(steps=steps, precision="fp32", threads=1, batch_tokens=128, **options)
         budget = Budget(steps, seconds)
-        return settings.choose(config, MODEL, Hungry(), lambda: BATCH, budget, said.append), said
+        return settings.choose(config, MODEL, Hungry(), lambda: BATCH, budget, printed.append), printed
 
     return made
 
@@ -72,9 +72,9 @@ def test_a_run_too_short_to_repay_compiling_stays_eager(choose):
 def test_compiling_as_asked_for(choose):
     assert choose(steps=1, compile=True)[0].compile
     assert not choose(steps=10**6, compile=False)[0].compile
-    chosen, said = choose(compile=True, compiler=False)
+    chosen, printed = choose(compile=True, compiler=False)
     assert not chosen.compile
-    assert any("no compiler" in line for line in said)
+    assert any("no compiler" in line for line in printed)
 
 
 def test_a_pass_holds_what_is_asked_for_and_no_more_than_the_batch(choose):

@@ -100,16 +100,16 @@ def trainer(path: Path, resume: bool = False, kind: type[Objective] = NextToken,
         read_model=lambda folder: model.load_state_dict(load_file(folder / "model.safetensors")) and None,
         resume_from=checkpoint.newest_good(run, print, move_aside=True) if resume else None,
         callbacks=callbacks,
-        say=lambda text: said.append(text),
+        notify=lambda text: printed.append(text),
     )
 
 
-said: list[str] = []
+printed: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def nothing_said_before() -> None:
-    said.clear()
+    printed.clear()
 
 
 def weights(t: Trainer) -> list[torch.Tensor]:
@@ -226,15 +226,15 @@ def test_a_bad_batch_is_skipped_and_its_documents_named(tmp_path: Path) -> None:
     t = trainer(tmp_path, kind=poisoned(9))
     assert t.train().text == "finished"
     assert t.counters.skipped == 1
-    assert "step 3 skipped" in said[0]
-    assert "document 8, document 9, document 10, document 11" in said[0]
+    assert "step 3 skipped" in printed[0]
+    assert "document 8, document 9, document 10, document 11" in printed[0]
     assert all(torch.isfinite(parameter).all() for parameter in t.model.parameters())
 
 
 def test_too_many_bad_batches_roll_back_and_go_on_past_them(tmp_path: Path) -> None:
     t = trainer(tmp_path, kind=poisoned(20, 24), skip_limit=2)
     assert t.train().text == "finished"
-    assert any("rolled back to step 4" in line for line in said)
+    assert any("rolled back to step 4" in line for line in printed)
     assert t.counters.rollbacks == 1
     assert t.counters.position == (12 + 3) * 4  # steps 5 to 7 were taken back, their rows are not read again
     assert [record["step"] for record in t.run.read_metrics()] == list(range(1, 13))

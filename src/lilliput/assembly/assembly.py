@@ -57,7 +57,7 @@ PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
 also the words of each prompt, and the tokens that are read to find these words."""
 
 
-def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
+def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
     """Return the recipe's documents as token shards, from the cache or made now."""
     objective = recipe.objective
     return prepare(
@@ -67,7 +67,7 @@ def dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
         view=objective.view,
         view_key=objective.model_dump_json(),
         seed=recipe.seed,
-        say=say,
+        notify=notify,
         specials=objective.specials,
     )
 
@@ -80,7 +80,7 @@ def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, c
         start = int(split.starts[number])
         ids = split.stream[start : min(int(split.ends[number]), start + PROMPT_TOKENS)].tolist()
         bounds = {tokenizer.bos_id, tokenizer.eos_id} if tokenizer.bounded else set()
-        words = objective.told(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
+        words = objective.text_of(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
         chosen = words[:PROMPT_WORDS] if objective.reads_forwards else words[-PROMPT_WORDS:]
         prompts.append(" ".join(chosen))
     return list(dict.fromkeys(filter(None, prompts))) or [""]
@@ -100,14 +100,14 @@ class Assembly:
     are printed first. Raises LilliputError for a recipe whose parts do not fit together."""
 
     def __init__(
-        self, recipe: Recipe, run: RunFolder, say: Callable[[str], None], *, live: bool = True, verbose: bool = False
+        self, recipe: Recipe, run: RunFolder, notify: Callable[[str], None], *, live: bool = True, verbose: bool = False
     ):
-        self.recipe, self.run, self.say, self.shows, self.verbose = recipe, run, say, live, verbose
+        self.recipe, self.run, self.notify, self.shows, self.verbose = recipe, run, notify, live, verbose
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
-        self.dataset = dataset(recipe, say)
+        self.dataset = dataset(recipe, notify)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer
@@ -116,7 +116,7 @@ class Assembly:
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
         self._validation_loader: Loader | None = None
-        self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, say))
+        self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, notify))
 
     def _model_config(self) -> ModelConfig:
         return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
@@ -142,8 +142,8 @@ class Assembly:
 
     def reference(self, path: str | Path) -> Reference:
         """Return the model at `path`, for use beside the model in training (see Workshop.load)."""
-        folder = model_folder(path, self.say)
-        loaded = load(folder, self.recipe.device, self.say)
+        folder = model_folder(path, self.notify)
+        loaded = load(folder, self.recipe.device, self.notify)
         modules = checkpoint.read_modules(folder.parent, str(self.device))
         return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules)
 
@@ -212,8 +212,8 @@ class Assembly:
         forwards = self.objective.reads_forwards
         prompts, heroes = zip(*hero_prompts(count, forwards), strict=True)
         texts = self._texts(prompts)
-        told = zip(texts, heroes, prompts, strict=True)
-        return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in told) / count
+        counted = zip(texts, heroes, prompts, strict=True)
+        return sum(keeps_hero(text, hero, forwards, prompt) for text, hero, prompt in counted) / count
 
     def _texts(self, prompts: Sequence[str]) -> list[str]:
         return self.learner.samples(prompts, self._continued)
@@ -259,7 +259,7 @@ class Assembly:
             read_model=self.read_model,
             resume_from=resume_from,
             callbacks=[*self._callbacks(), *callbacks],
-            say=self.live.note if self.shows else self.say,
+            notify=self.live.note if self.shows else self.notify,
         )
 
     def _settings(self, resume_from: Path | None) -> Settings:
@@ -271,7 +271,7 @@ class Assembly:
             configure_threads(kept.threads)
             now = settings.recorded(kept, self.device)
             if line := settings.difference(kept, now):
-                self.say(line)
+                self.notify(line)
             self._write_settings(now, values)
             return now
         train = self.recipe.train
@@ -287,7 +287,7 @@ class Assembly:
             self.learner,
             lambda: self.learner.batch(self.loader.take(0, rows), generator(self.recipe.seed, "settings")),
             budget,
-            self.say,
+            self.notify,
         )
         chosen = settings.recorded(chosen, self.device)
         write_json(self.run.settings, asdict(chosen))
@@ -306,16 +306,16 @@ class Assembly:
         if there == wanted:
             return
         if there is not None and there != kept:
-            self.say(f"{path} {problem}; moved aside as {set_aside(path).name}")
+            self.notify(f"{path} {problem}; moved aside as {set_aside(path).name}")
         write_json(path, wanted)
 
     def _say_what_computes(self) -> None:
         """Print the lines that `lilliput doctor` prints about any run here."""
-        self.say(allocator.state())
+        self.notify(allocator.state())
         if self.device.type == "cpu":
-            self.say(kernels.state())
+            self.notify(kernels.state())
             if chosen := products.state():
-                self.say(f"products by {chosen}")
+                self.notify(f"products by {chosen}")
 
     def _say_how_often(self, budget: Budget) -> None:
         """Report that the amount of text bounds the run, and warn where there is too little text."""
@@ -325,9 +325,9 @@ class Assembly:
         times = budget.steps * mean_rows(train, self.loader.row_tokens) / rows
         much = times > 2 * train.epochs
         shown = f"{times:.0f}" if much else f"{train.epochs:g}"
-        self.say(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
+        self.notify(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
         if much:
-            self.say(
+            self.notify(
                 f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
                 f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text: --data MORE"
             )

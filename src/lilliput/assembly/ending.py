@@ -80,7 +80,7 @@ def _baselines(assembly: Assembly) -> dict[str, float]:
     config = assembly.recipe.evaluate
     if not config.baselines or assembly.recipe.objective.figure != BITS:
         return {}
-    assembly.say("counting the n-gram baselines ...")
+    assembly.notify("counting the n-gram baselines ...")
     validation = assembly.fixed_set(config.final_tokens)
     return baselines(assembly.train_split, validation, assembly.tokenizer.vocab_size, config.baselines)
 

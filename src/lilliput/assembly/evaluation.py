@@ -12,7 +12,7 @@ import numpy as np
 
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import recipe_of, recipe_or_none
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
@@ -51,12 +51,12 @@ def evaluate(
     *,
     device: str = "auto",
     max_tokens: int | None = None,
-    say: Say = print_line,
+    notify: Say = print_line,
 ) -> Score:
     """Return the bits per byte of the model at `path` (a run, a checkpoint, a Hugging Face folder), on the validation
     split of the run's own data, or on all documents in `data`. Raises ConfigError for a folder that belongs to no run
     when `data` is missing."""
-    return score_text(path, data, device=device, max_tokens=max_tokens, controls=False, say=say).total
+    return score_text(path, data, device=device, max_tokens=max_tokens, controls=False, notify=notify).total
 
 
 def score_text(
@@ -70,7 +70,7 @@ def score_text(
     stride: int | None = None,
     device: str = "auto",
     max_tokens: int | None = None,
-    say: Say = print_line,
+    notify: Say = print_line,
 ) -> TextTable:
     """Score like `evaluate`, with a row for each source, beside controls. A source is an entry of `data`, or without
     `data` a file or source of the run's validation split. The controls are the same shape with untrained weights, the
@@ -82,27 +82,27 @@ def score_text(
     of the validation split, or the first documents of each text. Raises ConfigError as `evaluate` does, and for a model
     in `against` with another tokenizer or direction when there is no `data` to encode for it."""
     paths = [data] if isinstance(data, str) else list(data)
-    generator = load(path, device, say)
+    generator = load(path, device, notify)
     if generator.objective.figure != BITS:
         raise ConfigError(
             f"{path} was trained by the objective '{generator.objective.kind}', which does not predict each token from "
             "those before it: it has no bits per byte of text",
             f"its own figures are in the {SUMMARY} and {REPORT} of its run",
         )
-    sets = _sets(generator, path, paths, fit, str(find(path)), max_tokens, say)
+    sets = _sets(generator, path, paths, fit, str(find(path)), max_tokens, notify)
     scores = score_sources(generator.model, sets, stride)
     table = TextTable(scores.by_source, scores.total)
     if controls:
         table.controls[UNTRAINED] = _bits(score_sources(untrained(generator).model, sets, stride))
-        table.controls.update(_ngrams(generator, path, sets, orders, say))
+        table.controls.update(_ngrams(generator, path, sets, orders, notify))
     for other in against:
-        rival = load(other, device, say)
+        rival = load(other, device, notify)
         same = rival.tokenizer.sha256 == generator.tokenizer.sha256 and rival.objective == generator.objective
         if not same and not paths:
             raise ConfigError(
                 f"{other} cuts text into other tokens than {path} does", "name the text to score both on: --data FILES"
             )
-        theirs = sets if same else _sets(rival, other, paths, fit, str(find(path)), max_tokens, say)
+        theirs = sets if same else _sets(rival, other, paths, fit, str(find(path)), max_tokens, notify)
         table.controls[str(other)] = _bits(score_sources(rival.model, theirs, stride))
     keep_evaluation(path, "text", table.as_dict())
     return table
@@ -121,12 +121,12 @@ def _sets(
     fit: Sequence[str],
     tokenizer: str,
     max_tokens: int | None,
-    say: Say,
+    notify: Say,
 ) -> dict[str, FixedSet]:
     if paths:
         texts = named_texts(paths, fit, tokenizer)
         return {name: _encoded(generator, list(documents), max_tokens) for name, documents in texts.items()}
-    split = dataset(recipe_of(path), say).split("validation")
+    split = dataset(recipe_of(path), notify).split("validation")
     return parts(split, generator.tokenizer.token_bytes(), source_of, max_tokens)
 
 
@@ -149,15 +149,15 @@ def source_of(document_id: str) -> str:
 
 
 def _ngrams(
-    generator: TextGenerator, path: str | Path, sets: dict[str, FixedSet], orders: Sequence[int] | None, say: Say
+    generator: TextGenerator, path: str | Path, sets: dict[str, FixedSet], orders: Sequence[int] | None, notify: Say
 ) -> dict[str, dict[str, float]]:
     recipe = recipe_or_none(path)
     if recipe is None:
-        say(f"{path} belongs to no run: there is no training text to count n-grams on")
+        notify(f"{path} belongs to no run: there is no training text to count n-grams on")
         return {}
     chosen = recipe.evaluate.baselines if orders is None else orders
     if not chosen:
         return {}
-    train = dataset(recipe, say).split("train")
+    train = dataset(recipe, notify).split("train")
     size = generator.tokenizer.vocab_size
     return ngram_sources(training_ngrams(train, max(chosen), size), sets, size, chosen)

@@ -9,12 +9,12 @@ from typing import Any
 
 from lilliput.assembly.overlaps import texts_of
 from lilliput.assembly.recipe import recipe_or_none
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.infer import named_texts
 from lilliput.evaluation.judge.endpoint import Judge
 from lilliput.evaluation.judge.stories import complete_stories, judged, proxied
-from lilliput.evaluation.judge.story import Told
+from lilliput.evaluation.judge.story import JudgedStory
 from lilliput.evaluation.judge.table import (
     HUMAN,
     SENTENCES,
@@ -39,7 +39,7 @@ def judge(
     twice: float = 0.1,
     referee: str | Path | None = None,
     device: str = "auto",
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
     **sampling: Any,
 ) -> dict[str, Any]:
     """Return the table of the TinyStories paper for the models at `paths`. Each completes the same beginnings, and
@@ -52,30 +52,33 @@ def judge(
     model whose bits per byte are a proxy. `twice` is the share that the judge marks a second time. Returns values:
 
         {"kind", "rows": {model: {"stories", "scores": {name: {"mean", "interval", "normalised"}}, "age_groups"}},
-         "noise", "questions", "told": {model: [{"beginning", "completion"}]}}
+         "noise", "questions", "stories": {model: [{"beginning", "completion"}]}}
 
     Raises LilliputError."""
     if stories < 1 or not 0 <= twice <= 1:
         raise ConfigError(f"stories={stories} has to be at least 1, and twice={twice} a share from 0 to 1")
-    people = _people(paths, human, fit, stories, say)
+    people = _people(paths, human, fit, stories, notify)
     beginnings = list(prompts) or [story.beginning for story in people]
     if not beginnings:
         raise ConfigError("there is nothing to go on from", "give beginnings (--prompts FILE) or texts (--human FILES)")
-    told = {}
+    by_model: dict[str, list[JudgedStory]] = {}
     for path in paths:
-        say(f"{path} generates {len(beginnings)} stories")
-        told[str(path)] = complete_stories(load(path, device, say), path, beginnings, sampling)
+        notify(f"{path} generates {len(beginnings)} stories")
+        by_model[str(path)] = complete_stories(load(path, device, notify), path, beginnings, sampling)
     if people:
-        told |= {HUMAN: people, SENTENCES: shuffled_sentences(people), SHUFFLED: shuffled(people)}
-    result = judged(judge, told, twice) if judge else _proxied(paths, told, referee, device, say)
+        by_model |= {HUMAN: people, SENTENCES: shuffled_sentences(people), SHUFFLED: shuffled(people)}
+    result = judged(judge, by_model, twice) if judge else _proxied(paths, by_model, referee, device, notify)
     normalise(result["rows"])
-    plain = {name: [{"beginning": s.beginning, "completion": s.completion} for s in told[name]] for name in told}
-    return {**result, "told": plain}
+    plain = {
+        name: [{"beginning": s.beginning, "completion": s.completion} for s in found]
+        for name, found in by_model.items()
+    }
+    return {**result, "stories": plain, "told": plain}
 
 
 def _people(
-    paths: Sequence[str | Path], human: Sequence[str], fit: Sequence[str], stories: int, say: Callable[[str], None]
-) -> list[Told]:
+    paths: Sequence[str | Path], human: Sequence[str], fit: Sequence[str], stories: int, notify: Callable[[str], None]
+) -> list[JudgedStory]:
     recipe = recipe_or_none(paths[0])
     if human:
         documents = chain.from_iterable(named_texts(human, fit, str(find(paths[0]))).values())
@@ -83,21 +86,21 @@ def _people(
     elif recipe is not None:
         texts = texts_of(recipe, "validation")
     else:
-        say(f"{paths[0]} belongs to no run and --human names no text: there is no ceiling and no floor")
+        notify(f"{paths[0]} belongs to no run and --human names no text: there is no ceiling and no floor")
         texts = ()
     return human_stories(list(islice(texts, stories)))
 
 
 def _proxied(
     paths: Sequence[str | Path],
-    told: Mapping[str, Sequence[Told]],
+    by_model: Mapping[str, Sequence[JudgedStory]],
     referee: str | Path | None,
     device: str,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> dict[str, Any]:
     recipe = recipe_or_none(paths[0])
-    generator = None if referee is None else load(referee, device, say)
+    generator = None if referee is None else load(referee, device, notify)
     if recipe is None:
-        return proxied(told, generator)
-    say("reading the training text again, for what was copied from it")
-    return proxied(told, generator, lambda: texts_of(recipe, "train"))
+        return proxied(by_model, generator)
+    notify("reading the training text again, for what was copied from it")
+    return proxied(by_model, generator, lambda: texts_of(recipe, "train"))

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.assembly.recipe import Recipe, recipe_of
-from lilliput.base.console import progress
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line, progress
 from lilliput.base.errors import ConfigError
 from lilliput.data.curation import Curation
 from lilliput.data.infer import named_texts
@@ -32,7 +31,7 @@ def overlaps(
     fit: Sequence[str] = (),
     n: int = N,
     max_items: int | None = None,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> dict[str, Any]:
     """Count the items of each task, and the documents of each text in `data`, that share a run of n words with the
     training text of the run at `path`. The training text is read again from its sources. The counts are kept in the
@@ -44,7 +43,7 @@ def overlaps(
         sets[name] = [document.text for document in documents]
     if not sets:
         raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")
-    say(f"reading the training text again, for runs of {n} words")
+    notify(f"reading the training text again, for runs of {n} words")
     with progress("training text", unit="documents") as bar:
         found = overlap(sets, texts_of(recipe, "train"), n, bar.advance)
     table = {name: one.as_dict() for name, one in found.items()}

@@ -195,7 +195,7 @@ def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = 
         )
 
 
-def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], None]) -> None:
+def mend(run: RunFolder, kept: Mapping[str, Any] | None, notify: Callable[[str], None]) -> None:
     """Move the run's recipe.yaml aside, and report it, where the file differs from the recipe in the newest checkpoint
     (`kept`), or cannot be read in a run without checkpoints. The checkpoint's recipe is written in its place."""
     if not run.recipe.exists():
@@ -211,7 +211,7 @@ def mend(run: RunFolder, kept: Mapping[str, Any] | None, say: Callable[[str], No
         if there == wanted or (kept is None and there):
             return
         problem = f"{run.recipe} is {'not the recipe of its newest checkpoint' if there else 'empty'}"
-    say(f"{problem}; moved aside as {set_aside(run.recipe).name}")
+    notify(f"{problem}; moved aside as {set_aside(run.recipe).name}")
     if kept is not None:
         _write(kept, run)
 

@@ -9,8 +9,7 @@ from lilliput.assembly.assembly import Assembly
 from lilliput.assembly.ending import conclude
 from lilliput.assembly.kept_recipe import kept_recipe
 from lilliput.assembly.recipe import Recipe, check_same, mend, write
-from lilliput.base.console import command
-from lilliput.base.console import say as print_line
+from lilliput.base.console import command, print_line
 from lilliput.base.damage import set_aside, write_sealed
 from lilliput.base.errors import CheckpointError
 from lilliput.generation.run import Run
@@ -26,7 +25,7 @@ def train(
     *,
     callbacks: Sequence[Callback] = (),
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
     live: bool = True,
     verbose: bool = False,
 ) -> Run:
@@ -34,21 +33,21 @@ def train(
     folder = RunFolder(Path(runs) / recipe.name)
     with folder.locked():
         kept = kept_recipe(folder)
-        mend(folder, kept, say)
+        mend(folder, kept, notify)
         check_same(recipe, folder, kept)
-        if not _finished(folder, say):
-            _train(recipe, folder, callbacks, say, live, verbose)
+        if not _finished(folder, notify):
+            _train(recipe, folder, callbacks, notify, live, verbose)
         else:
-            say(f"{folder.path} is finished already; train another with --name NEW")
+            notify(f"{folder.path} is finished already; train another with --name NEW")
     return Run(folder.path)
 
 
-def _finished(folder: RunFolder, say: Callable[[str], None]) -> bool:
+def _finished(folder: RunFolder, notify: Callable[[str], None]) -> bool:
     """Whether the run has its summary. A damaged summary is moved aside and reported, and the run ends once more."""
     try:
         return bool(folder.read_summary())
     except CheckpointError as error:
-        say(f"{error.message}; moved aside as {set_aside(folder.summary).name}")
+        notify(f"{error.message}; moved aside as {set_aside(folder.summary).name}")
         return False
 
 
@@ -56,17 +55,17 @@ def _train(
     recipe: Recipe,
     folder: RunFolder,
     callbacks: Sequence[Callback],
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     live: bool,
     verbose: bool,
 ) -> None:
     write(recipe, folder)
-    resume_from = checkpoint.newest_good(folder, say, move_aside=True)
-    assembly = Assembly(recipe, folder, say, live=live, verbose=verbose)
+    resume_from = checkpoint.newest_good(folder, notify, move_aside=True)
+    assembly = Assembly(recipe, folder, notify, live=live, verbose=verbose)
     trainer = assembly.trainer(resume_from, callbacks)
     outcome = trainer.train()
     if outcome.kind is OutcomeKind.INTERRUPTED:
-        say(f"{outcome}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
+        notify(f"{outcome}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
         return
     write_sealed(folder.summary, conclude(assembly, trainer, outcome))
     assembly.report()

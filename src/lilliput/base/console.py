@@ -50,7 +50,7 @@ def is_terminal() -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def say(text: str = "", style: str | None = None) -> None:
+def print_line(text: str = "", style: str | None = None) -> None:
     """Print a line unchanged: brackets are not markup, and a pipe gets the line unwrapped. In JSON mode the line goes
     to standard error."""
     text = printable(text, console.encoding)
@@ -215,7 +215,7 @@ class Progress:
         parts = [f"progress={json.dumps(self.description)}", f"done={self.done:.0f}"]
         if self.total:
             parts += [f"total={self.total:.0f}", f"percent={100 * self.done / self.total:.1f}"]
-        say(" ".join([*parts, f"seconds={seconds:.1f}", f"per_second={self.done / max(seconds, 1e-9):.3g}"]))
+        print_line(" ".join([*parts, f"seconds={seconds:.1f}", f"per_second={self.done / max(seconds, 1e-9):.3g}"]))
 
 
 @contextmanager

@@ -31,12 +31,12 @@ def list_(kind: Kind = None, json: Json = False) -> None:
         console.emit({"cache": cache_folder(), "bytes": _bytes(found), "entries": [one.as_dict() for one in found]})
         return
     for entry in found:
-        console.say(_line(entry))
+        console.print_line(_line(entry))
     kinds = dict.fromkeys(entry.kind for entry in found)
     for name in kinds:
         same = [entry for entry in found if entry.kind == name]
-        console.say(f"{name}: {len(same)} of {console.size(_bytes(same))}: {KINDS[name]}")
-    console.say(f"{cache_folder()}: {console.size(_bytes(found))}; remove with: {console.command()} cache prune")
+        console.print_line(f"{name}: {len(same)} of {console.size(_bytes(same))}: {KINDS[name]}")
+    console.print_line(f"{cache_folder()}: {console.size(_bytes(found))}; remove with: {console.command()} cache prune")
 
 
 @app.command("prune")
@@ -61,11 +61,11 @@ def prune(
         console.emit({"dry_run": dry_run, "bytes": _bytes(removed), **named})
         return
     for entry in removed:
-        console.say(_line(entry))
+        console.print_line(_line(entry))
     for entry in stayed:
-        console.say(f"{_line(entry)}: kept, since a process uses it or it cannot be removed")
+        console.print_line(f"{_line(entry)}: kept, since a process uses it or it cannot be removed")
     verb = "would be removed" if dry_run else "removed"
-    console.say(f"{len(removed)} entries of {console.size(_bytes(removed))} {verb}")
+    console.print_line(f"{len(removed)} entries of {console.size(_bytes(removed))} {verb}")
 
 
 def _bytes(found: list[Entry]) -> int:

@@ -27,6 +27,6 @@ def compare(
     if json:
         console.emit({"page": output, **plain(comparison)})
         return
-    console.say(markdown(comparison))
-    console.say()
-    console.say(str(output))
+    console.print_line(markdown(comparison))
+    console.print_line()
+    console.print_line(str(output))

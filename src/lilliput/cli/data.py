@@ -48,16 +48,18 @@ def show(
         console.emit({"sources": reports, **counts, "problem": problem, "sample": shown})
         return
     for report in reports:
-        console.say(str(report["describe"]))
-        console.say(
+        console.print_line(str(report["describe"]))
+        console.print_line(
             f"  {report['documents']:,} documents, {report['text_bytes']:,} bytes, {report['dropped']:,} dropped"
         )
     for reason, count in curation.drops.items():
-        console.say(f"dropped: {count:,} {reason}")
-    console.say(", ".join(f"{name} {count:,}" for name, count in sorted(curation.documents.items())) + " documents")
+        console.print_line(f"dropped: {count:,} {reason}")
+    console.print_line(
+        ", ".join(f"{name} {count:,}" for name, count in sorted(curation.documents.items())) + " documents"
+    )
     if problem:
-        console.say(f"this data cannot be trained on yet: {problem}")
-    console.say(f"\n{sample.id}:\n{sample.text[:600]}{' ...' if len(sample.text) > 600 else ''}")
+        console.print_line(f"this data cannot be trained on yet: {problem}")
+    console.print_line(f"\n{sample.id}:\n{sample.text[:600]}{' ...' if len(sample.text) > 600 else ''}")
 
 
 def _problem(curation: Curation) -> str | None:

@@ -39,7 +39,7 @@ def doctor(
         "software": f"torch {found.torch}, Python {found.python}",
     }
     for name, text in lines.items():
-        console.say(f"{name:<13} {text}")
-    console.say()
+        console.print_line(f"{name:<13} {text}")
+    console.print_line()
     for sentence in found.advice or ["no advice: nothing known would make this machine faster"]:
-        console.say(f"- {sentence}")
+        console.print_line(f"- {sentence}")

@@ -73,7 +73,7 @@ def evaluate(
             stride=stride,
             device=device,
             max_tokens=max_tokens,
-            say=console.say,
+            notify=console.print_line,
         )
         result |= table.as_dict()
         _print_text(model, table)
@@ -89,13 +89,13 @@ def evaluate(
             allow_code=allow_code,
             through=through,
             device=device,
-            say=console.say,
+            notify=console.print_line,
         )
         _print_benchmarks(result["benchmarks"])
     if overlap:
         chosen = sorted({row["task"] for row in result["benchmarks"]}) if names else []
         result["overlap"] = api.overlaps(
-            model, chosen, task_data, data, fit=fit, n=overlap_words, max_items=max_items, say=console.say
+            model, chosen, task_data, data, fit=fit, n=overlap_words, max_items=max_items, notify=console.print_line
         )
         _print_overlap(result["overlap"])
     if json:
@@ -128,8 +128,8 @@ def _print_text(model: str, table: TextTable) -> None:
     from lilliput.cli.tables import print_table
 
     total = table.total
-    console.say(f"{total.bits_per_byte:.4f} bits per byte, perplexity {total.perplexity:.3f} a token")
-    console.say(
+    console.print_line(f"{total.bits_per_byte:.4f} bits per byte, perplexity {total.perplexity:.3f} a token")
+    console.print_line(
         f"{total.tokens:,} tokens of {total.bytes:,} bytes in {total.seconds:.1f} s; windows of {total.context_length} "
         f"tokens, stride {total.stride}: past a document's start every token sees at least "
         f"{total.context_length - total.stride} others"
@@ -165,7 +165,7 @@ def _print_benchmarks(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["cut"]:
             task = f"{row['task']} ({row['metric']})"
-            console.say(f"{task}: {row['cut']:,} texts were longer than the context and lost their beginning")
+            console.print_line(f"{task}: {row['cut']:,} texts were longer than the context and lost their beginning")
 
 
 def _print_overlap(table: dict[str, Any]) -> None:

@@ -29,16 +29,16 @@ def export(
     from lilliput.base import console
 
     console.use_json(json)
-    written = api.export(run, format, out, type=type, say=_aside)
+    written = api.export(run, format, out, type=type, notify=_aside)
     if json:
         console.emit({"run": run, "format": format, **asdict(written)})
         return
     for file in written.files:
-        console.say(f"{file}  {console.size(file.stat().st_size)}")
-    console.say(f"parity ({written.kind}): {written.parity}")
+        console.print_line(f"{file}  {console.size(file.stat().st_size)}")
+    console.print_line(f"parity ({written.kind}): {written.parity}")
     for note in written.notes:
-        console.say(f"note: {note}")
-    console.say(f"next: {written.use}")
+        console.print_line(f"note: {note}")
+    console.print_line(f"next: {written.use}")
 
 
 def import_(
@@ -63,14 +63,14 @@ def import_(
     from lilliput.data.tokenizer import Tokenizer
 
     console.use_json(json)
-    folder = api.import_file(file, name, tokenizer=tokenizer, base=base, say=_aside)
+    folder = api.import_file(file, name, tokenizer=tokenizer, base=base, notify=_aside)
     if json:
         console.emit({"file": file, "folder": folder})
     else:
-        console.say(str(folder))
+        console.print_line(str(folder))
         # A vocabulary of characters may lack a character of this prompt, so no prompt is suggested then.
         prompt = ' "Once upon a time"' if Tokenizer.load(folder).bounded else ""
-        console.say(f"next: {console.command()} generate {name}{prompt}")
+        console.print_line(f"next: {console.command()} generate {name}{prompt}")
 
 
 def push(
@@ -86,18 +86,20 @@ def push(
     from lilliput.base import console
 
     console.use_json(json)
-    parcel, address = api.push(run, repo, private=private, licence=licence, dry_run=dry_run, say=_aside)
+    parcel, address = api.push(run, repo, private=private, licence=licence, dry_run=dry_run, notify=_aside)
     sizes, card = parcel.sizes(), parcel.card()
     if json:
         console.emit({"repo": repo, "files": sizes, "card": card, "commit": address})
         return
     for file, count in sizes.items():
-        console.say(f"{file:28} {console.size(count):>9}")
+        console.print_line(f"{file:28} {console.size(count):>9}")
     if dry_run:
-        console.say(f"\n{card}")
-        console.say(f"nothing was sent; the recipe contains your data's paths. To send: lilliput push {run} {repo}")
+        console.print_line(f"\n{card}")
+        console.print_line(
+            f"nothing was sent; the recipe contains your data's paths. To send: lilliput push {run} {repo}"
+        )
     else:
-        console.say(str(address))
+        console.print_line(str(address))
 
 
 def pull(
@@ -117,8 +119,8 @@ def pull(
     if json:
         console.emit({"repo": repo, "folder": folder, "commit": commit})
     else:
-        console.say(f"{folder}  {repo} at {commit[:12]}")
-        console.say(f'next: {console.command()} generate {folder.name} "Once upon a time"')
+        console.print_line(f"{folder}  {repo} at {commit[:12]}")
+        console.print_line(f'next: {console.command()} generate {folder.name} "Once upon a time"')
 
 
 def _aside(text: str) -> None:

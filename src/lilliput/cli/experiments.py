@@ -45,7 +45,7 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
         return
     wide = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        console.say(f"{row['name']:{wide}}  {row['state']:11}  {_detail(row)}".rstrip())
+        console.print_line(f"{row['name']:{wide}}  {row['state']:11}  {_detail(row)}".rstrip())
 
 
 def _detail(row: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def retry(
     if json:
         console.emit({"file": file, "todo": names})
     else:
-        console.say("\n".join(f"{name}  todo" for name in names) or "no experiment failed")
+        console.print_line("\n".join(f"{name}  todo" for name in names) or "no experiment failed")
 
 
 def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
@@ -107,11 +107,11 @@ def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
     outcomes = []
     for outcome in work_on(Experiments(file), name, count):
         outcomes.append(outcome)
-        console.say(_line(outcome))
+        console.print_line(_line(outcome))
     if json:
         console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
     elif not outcomes:
-        console.say("no experiment is to do")
+        console.print_line("no experiment is to do")
     else:
         _print_next(file)
     _exit(outcomes)
@@ -127,7 +127,7 @@ def _print_next(file: Path) -> None:
     queue = "" if file == QUEUE else f" --file {console.typed(file)}"
     lines = [f"  {console.command()} experiments {verb}{queue}" for verb, wanted in verbs.items() if states & wanted]
     if lines:
-        console.say("\n".join(["", "next:", *lines]))
+        console.print_line("\n".join(["", "next:", *lines]))
 
 
 def _line(outcome: Outcome) -> str:

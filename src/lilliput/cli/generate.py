@@ -137,13 +137,13 @@ def _whole(
     if console.json_mode():
         return
     for place, (whole, text) in enumerate(zip(report["texts"], found, strict=True)):
-        console.say(("\n\n---\n\n" if place else "") + whole)
+        console.print_line(("\n\n---\n\n" if place else "") + whole)
         if explain or logprobs:
             console.console.print(table(text.tokens, generator.tokenizer))
     if compare:
         valid, texts = report["unconstrained"]["valid"], report["unconstrained"]["texts"]
         ended = sum(finish == "stop" for finish in report["finishes"])
-        console.say(f"\nvalid: {ended} of {len(found)} with the constraint, {valid} of {texts} without it")
+        console.print_line(f"\nvalid: {ended} of {len(found)} with the constraint, {valid} of {texts} without it")
 
 
 def _search(generator: TextGenerator, report: dict[str, Any], beams: int, max_tokens: int) -> None:
@@ -156,7 +156,7 @@ def _search(generator: TextGenerator, report: dict[str, Any], beams: int, max_to
     ]
     if not console.json_mode():
         parts = [f"{beam.score:.3f} nats a token, {beam.log_probability:.2f} in all\n{text}" for text, beam in found]
-        console.say("\n\n---\n\n".join(parts))
+        console.print_line("\n\n---\n\n".join(parts))
 
 
 def _draft(
@@ -169,9 +169,11 @@ def _draft(
     report["texts"], figures = with_draft(generator, drafter, *sides, compare, **sampling)
     report["speculation"] = figures
     if not console.json_mode():
-        console.say("\n\n---\n\n".join(report["texts"]))
+        console.print_line("\n\n---\n\n".join(report["texts"]))
         line = (
             f"\n{figures['acceptance']:.0%} of {figures['drafted']} drafted tokens accepted; {figures['tokens']} tokens"
         )
         line += f" in {figures['passes']} passes"
-        console.say(line + (f"; {figures['speed_up']:.2f} times as fast as without the draft" if compare else ""))
+        console.print_line(
+            line + (f"; {figures['speed_up']:.2f} times as fast as without the draft" if compare else "")
+        )

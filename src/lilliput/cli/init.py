@@ -48,14 +48,14 @@ def init(
         machine=machine,
         seconds=seconds,
         force=force,
-        say=console.say,
+        notify=console.print_line,
     )
     if json:
         console.emit({"path": output, **chosen.as_dict()})
         return
-    console.say(output.read_text(encoding="utf-8").rstrip())
-    console.say()
-    console.say(f"next:\n  {console.command()} plan {output}\n  {console.command()} train {output}")
+    console.print_line(output.read_text(encoding="utf-8").rstrip())
+    console.print_line()
+    console.print_line(f"next:\n  {console.command()} plan {output}\n  {console.command()} train {output}")
 
 
 def _sorted(words: list[str], data: list[str] | None) -> tuple[Path, list[str], list[str]]:

@@ -55,7 +55,7 @@ def judge(
         twice=twice,
         referee=referee,
         device=device,
-        say=console.say,
+        notify=console.print_line,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -85,7 +85,7 @@ def _print(result: dict[str, Any]) -> None:
 
     rows = result["rows"]
     names = list(next(iter(rows.values()))["scores"])
-    console.say(result["kind"])
+    console.print_line(result["kind"])
     print_table(
         ("mean [95% interval]", "stories", *names),
         [(name, str(row["stories"]), *(_cell(row["scores"][key]) for key in names)) for name, row in rows.items()],
@@ -96,12 +96,14 @@ def _print(result: dict[str, Any]) -> None:
     )
     for name, row in rows.items():
         if row.get("age_groups"):
-            console.say(f"{name}: age groups " + ", ".join(f"{age} x{n}" for age, n in row["age_groups"].items()))
+            console.print_line(
+                f"{name}: age groups " + ", ".join(f"{age} x{n}" for age, n in row["age_groups"].items())
+            )
     for name, deviation in result["noise"].items():
-        console.say(f"the judge's own noise, {name}: {deviation:.2f}")
+        console.print_line(f"the judge's own noise, {name}: {deviation:.2f}")
     for name in names:
         if name in PROXIES:
-            console.say(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].meaning}")
+            console.print_line(f"{name}: {PROXIES[name].better} is better; {PROXIES[name].meaning}")
 
 
 def _cell(cell: dict[str, Any]) -> str:
@@ -133,7 +135,7 @@ def complete(
     console.use_json(json)
     chosen = read_prompts(prompts) if prompts else COMPLETIONS
     sampling: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
-    rows = api.complete(models, chosen, device=device, say=console.say, **sampling)
+    rows = api.complete(models, chosen, device=device, notify=console.print_line, **sampling)
     if json:
         console.emit({"completions": rows})
         return

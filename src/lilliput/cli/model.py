@@ -28,9 +28,11 @@ def list_models(json: Json = False) -> None:
         console.emit({"models": rows})
         return
     wide = max(map(len, rows))
-    console.say(f"{'model':{wide}} {'parameters':>15} {'width':>6} {'layers':>6} {'heads':>5} {'vocab':>7}  saved as")
+    console.print_line(
+        f"{'model':{wide}} {'parameters':>15} {'width':>6} {'layers':>6} {'heads':>5} {'vocab':>7}  saved as"
+    )
     for name, row in rows.items():
-        console.say(
+        console.print_line(
             f"{name:{wide}} {row['parameters']:>15,} {row['d_model']:>6} {row['n_layers']:>6} {row['n_heads']:>5} "
             f"{row['vocab_size']:>7}  {row['huggingface_class']}"
         )
@@ -64,7 +66,7 @@ def show(
         return
     console.console.print(_tree(name, config))
     for line in _lines(result):
-        console.say(line)
+        console.print_line(line)
 
 
 def _describe(config: ModelConfig, rows: int, context: int, optimizer: Any) -> dict[str, Any]:

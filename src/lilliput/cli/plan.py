@@ -57,7 +57,7 @@ def recipe(
         console.emit({**found.forecast.as_dict(), "note": found.note, "checked": found.checked})
         return
     for line in _lines(found):
-        console.say(line)
+        console.print_line(line)
 
 
 def _lines(found: Plan) -> list[str]:
@@ -130,14 +130,14 @@ def isoflop(
         written = {name: path for name, (path, _) in files.items()}
         console.emit({"model": model.as_dict(), "methods": named, "law": CHINCHILLA.as_dict(), **written})
         return
-    console.say(f"the model  {figure.describe(model)}")
-    console.say()
+    console.print_line(f"the model  {figure.describe(model)}")
+    console.print_line()
     for line in _methods(found, "best for this size" if size_alone else "best for these FLOPs"):
-        console.say(line)
-    console.say("the model is by approach 3, rounded constants" if size_alone else disagreement(found))
+        console.print_line(line)
+    console.print_line("the model is by approach 3, rounded constants" if size_alone else disagreement(found))
     for path, _ in files.values():
         if path:
-            console.say(str(path))
+            console.print_line(str(path))
 
 
 def _methods(found: dict[str, Optimum], title: str) -> list[str]:
@@ -194,10 +194,10 @@ def tables(
         return
     for rows in shown.values():
         for line in _table(rows):
-            console.say(line)
-        console.say()
+            console.print_line(line)
+        console.print_line()
     if page:
-        console.say(str(page))
+        console.print_line(str(page))
 
 
 def _table(rows: dict[str, dict[str, str]]) -> list[str]:

@@ -48,11 +48,11 @@ def sweep(
     if json:
         console.emit(done.as_dict())
     elif done.findings is None:
-        console.say(f"interrupted after {len(done.trials)} runs; repeat the command to resume")
+        console.print_line(f"interrupted after {len(done.trials)} runs; repeat the command to resume")
     else:
         for line in _findings(done.findings):
-            console.say(line)
-        console.say(f"report      {done.files['page']}")
+            console.print_line(line)
+        console.print_line(f"report      {done.files['page']}")
     if done.findings is None:
         raise typer.Exit(INTERRUPTED)
 
@@ -121,17 +121,17 @@ def learning_rate(
         raise typer.Exit(INTERRUPTED)
     if json:
         return
-    console.say(f"{'multiple':>10}  {'verdict':10}  bits per byte")
+    console.print_line(f"{'multiple':>10}  {'verdict':10}  bits per byte")
     for outcome, verdict in zip(tried.found.outcomes, tried.found.verdicts, strict=True):
         loss = "-" if outcome.last is None else f"{outcome.last:.4f}"
-        console.say(f"{outcome.value:>10.4g}  {verdict:10}  {loss:13}  {outcome.unstable or ''}".rstrip())
+        console.print_line(f"{outcome.value:>10.4g}  {verdict:10}  {loss:13}  {outcome.unstable or ''}".rstrip())
     if tried.found.best is not None:
         rates = learning_rates_of(tried.base).items()
         best = " ".join(f"train.optimizer.{key}={rate * tried.found.best:.3g}" for key, rate in rates)
-        console.say(f"best        {best}")
+        console.print_line(f"best        {best}")
     for doubt in tried.found.doubts:
-        console.say(f"doubt       {doubt}")
-    console.say(f"page        {tried.page}")
+        console.print_line(f"doubt       {doubt}")
+    console.print_line(f"page        {tried.page}")
 
 
 def batch_size(
@@ -160,16 +160,18 @@ def batch_size(
         raise typer.Exit(INTERRUPTED)
     if json:
         return
-    console.say(f"{'batch':>10}  {'steps':>6}  {'tokens/s':>9}  {'memory':>9}  bits per byte")
+    console.print_line(f"{'batch':>10}  {'steps':>6}  {'tokens/s':>9}  {'memory':>9}  bits per byte")
     for outcome in tried.found.outcomes:
         steps, speed, memory, loss, state = batch_cells(outcome).values()
-        console.say(f"{outcome.value:>10,.0f}  {steps:>6}  {speed:>9}  {memory:>9}  {loss:13}  {state}")
+        console.print_line(f"{outcome.value:>10,.0f}  {steps:>6}  {speed:>9}  {memory:>9}  {loss:13}  {state}")
     chosen = {
         "largest stable": tried.found.largest_stable,
         "fastest": tried.found.fastest,
         "lowest loss": tried.found.best,
     }
-    console.say(", ".join(f"{what} {'none' if size is None else f'{size:,.0f}'}" for what, size in chosen.items()))
+    console.print_line(
+        ", ".join(f"{what} {'none' if size is None else f'{size:,.0f}'}" for what, size in chosen.items())
+    )
     for doubt in tried.found.doubts:
-        console.say(f"doubt       {doubt}")
-    console.say(f"page        {tried.page}")
+        console.print_line(f"doubt       {doubt}")
+    console.print_line(f"page        {tried.page}")

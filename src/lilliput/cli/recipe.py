@@ -25,7 +25,7 @@ def list_recipes(
         console.emit(described)
         return
     for name, line in described.items():
-        console.say(f"{name:20} {line}")
+        console.print_line(f"{name:20} {line}")
 
 
 @app.command()
@@ -45,7 +45,7 @@ def show(
     if json:
         console.emit(values)
     else:
-        console.say(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip())
+        console.print_line(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @app.command()

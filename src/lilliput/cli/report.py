@@ -25,8 +25,8 @@ def report(
     if json:
         console.emit({"report": page, "picture": picture})
     else:
-        console.say(str(page))
+        console.print_line(str(page))
         if picture:
-            console.say(str(picture))
+            console.print_line(str(picture))
     if show:
         typer.launch(str(page))

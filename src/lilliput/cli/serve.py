@@ -31,8 +31,8 @@ def serve(
     from lilliput import api
     from lilliput.base import console
 
-    def say(text: str) -> None:
-        console.say(text)
+    def notify(text: str) -> None:
+        console.print_line(text)
         sys.stdout.flush()  # a program that reads the address from a pipe gets it at once
 
-    api.serve(runs, device, say, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)
+    api.serve(runs, device, notify, int8, host=host, port=port, api_key=api_key, slots=slots, queue=queue)

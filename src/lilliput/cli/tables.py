@@ -13,9 +13,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for number, line in enumerate(lines):
         cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        console.say("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
+        console.print_line("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
         if number == 0:
-            console.say("  ".join("-" * width for width in widths))
+            console.print_line("  ".join("-" * width for width in widths))
 
 
 def print_texts(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -41,7 +41,7 @@ def train(
     # A tokenizer is not validated on held-out text, so it trains on every document.
     everything = data_config(paths, assignments, validation_fraction=0)
     for source in everything.sources:
-        console.say(source.describe())
+        console.print_line(source.describe())
     tokenizer, seen = train_tokenizer(everything, config)
     tokenizer.save(out)
     if json:
@@ -49,8 +49,8 @@ def train(
             {"folder": out, "vocab_size": tokenizer.vocab_size, "kind": kind, "sha256": tokenizer.sha256, "bytes": seen}
         )
     else:
-        console.say(f"{tokenizer.vocab_size:,} tokens from {console.size(seen)} of text: {out}")
-        console.say(f'lilliput tokenizer show "Once upon a time" --tokenizer {out}')
+        console.print_line(f"{tokenizer.vocab_size:,} tokens from {console.size(seen)} of text: {out}")
+        console.print_line(f'lilliput tokenizer show "Once upon a time" --tokenizer {out}')
 
 
 @app.command("show")
@@ -75,7 +75,7 @@ def show(
         console.emit({**counts, "vocab_size": chosen.vocab_size, "ids": ids, "pieces": tokens})
         return
     _paint(ids, pieces)
-    console.say(
+    console.print_line(
         f"{counts['tokens']:,} tokens, {counts['bytes']:,} bytes, {counts['bytes_per_token']:.2f} bytes a token"
     )
 

@@ -58,20 +58,20 @@ def print_results(run: Run) -> None:
 
     summary, path = run.summary, run.path
     if "story" in summary:
-        console.say()
-        console.say(summary["story"]["text"].strip())
-    console.say()
-    console.say(f"validation  {_against(summary)}")
+        console.print_line()
+        console.print_line(summary["story"]["text"].strip())
+    console.print_line()
+    console.print_line(f"validation  {_against(summary)}")
     if (kept := summary.get(VAL_HERO_KEPT)) is not None:
-        console.say(f"heroes      {kept:.0%} of {summary[VAL_HEROES]} stories keep their hero")
-    console.say(f"speed       {_speed(summary)}")
-    console.say(f"cost        {_cost(summary['cost'])}")
-    console.say(f"verdict     {summary['verdict']}")
-    console.say(f"report      {console.typed(run.folder.report)}")
-    console.say()
-    console.say("next:")
+        console.print_line(f"heroes      {kept:.0%} of {summary[VAL_HEROES]} stories keep their hero")
+    console.print_line(f"speed       {_speed(summary)}")
+    console.print_line(f"cost        {_cost(summary['cost'])}")
+    console.print_line(f"verdict     {summary['verdict']}")
+    console.print_line(f"report      {console.typed(run.folder.report)}")
+    console.print_line()
+    console.print_line("next:")
     for command in _next(path, summary):
-        console.say(f"  {command}")
+        console.print_line(f"  {command}")
 
 
 def _against(summary: dict[str, Any]) -> str:

@@ -15,9 +15,9 @@ from lilliput.base.errors import DataError
 class Notes(list[str]):
     """Messages for the user, kept in a list and printed at once."""
 
-    def __init__(self, say: Callable[[str], None] | None = None):
+    def __init__(self, notify: Callable[[str], None] | None = None):
         super().__init__()
-        self._say = say
+        self._say = notify
 
     def add(self, line: str) -> None:
         """Keep the line and print it."""

@@ -93,7 +93,7 @@ def prepare(
     view_key: str,
     seed: int,
     progress: Progress | None = None,
-    say: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
     specials: Sequence[str] = (),
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
@@ -101,8 +101,8 @@ def prepare(
     `encode` makes token ids of documents, and `view` is the text on which the tokenizer is trained; an objective gives
     both, and `view_key` names them for the cache. `specials` are roles of further special tokens of a tokenizer that is
     trained here. `seed` decides the order of rows later, and does not change the prepared data.
-    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console. `say`
-    gets a line on each source, on the counts of the result, and on a damaged cache. Sources are read once: the
+    `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
+    `notify` gets a line on each source, on the counts of the result, and on a damaged cache. Sources are read once: the
     tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a few
     batches.
 
@@ -113,7 +113,7 @@ def prepare(
     given = Tokenizer.load(tokenizer_config.path) if tokenizer_config.path else None
     wanted = given.sha256 if given else tokenizer_config.model_dump(mode="json")
     key = hash_of(FORMAT, inputs_key(config), config.shard_tokens, wanted, view_key)
-    notes = Notes(say)
+    notes = Notes(notify)
     with locked(root, key[:32], notes):
         kept = private_folder("tokenizers") / key[:32]
         tokenizer = given or _kept_tokenizer(kept, notes)

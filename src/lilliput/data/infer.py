@@ -82,18 +82,20 @@ def named_texts(
     return texts
 
 
-def text_bytes(sources: Sequence[Source], say: Callable[[str], None] | None = None, errors: Errors = "strict") -> int:
+def text_bytes(
+    sources: Sequence[Source], notify: Callable[[str], None] | None = None, errors: Errors = "strict"
+) -> int:
     """Return the UTF-8 bytes of the sources' text, read to its end or to READ_BYTES. Raises DataError where there is no
     text."""
     total = 0
     for number, source in enumerate(sources):
-        if say:
-            say(f"reading {source.describe()}")
+        if notify:
+            notify(f"reading {source.describe()}")
         for document in documents_of(source, number, errors):
             total += len(document.text.encode())
             if total >= READ_BYTES:
-                if say:
-                    say(f"there is at least {size(READ_BYTES)} of text; the rest is not counted")
+                if notify:
+                    notify(f"there is at least {size(READ_BYTES)} of text; the rest is not counted")
                 return total
     if not total:
         raise DataError("there is no text in the data", "name files that hold text")

@@ -19,7 +19,7 @@ def allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
     and its row is left as it is."""
     masked = logits
     for row, job in enumerate(jobs):
-        forbidden = () if job.said else job.request.forbidden_first
+        forbidden = () if job.generated else job.request.forbidden_first
         if job._matcher is None and not forbidden:
             continue
         mask = torch.ones(logits.shape[-1], dtype=torch.bool)

@@ -31,7 +31,7 @@ class Step:
     log_probabilities: list[float]
     finished: list[Finish | None]
 
-    def said(self, row: int) -> list[int]:
+    def added(self, row: int) -> list[int]:
         """The ids that this step adds to the row's text: one, or none where it was finished or now stops."""
         token = self.tokens[row]
         return [] if token is None or self.finished[row] == "stop" else [token]
@@ -47,11 +47,11 @@ def generate(
     generators: Sequence[np.random.Generator] | None = None,
 ) -> list[list[int]]:
     """The new ids of every row, prompt and stop id left out; arguments, rows and errors as in `stream`."""
-    told: list[list[int]] = [[] for _ in range(len(prompts) * sampling.n)]
+    texts: list[list[int]] = [[] for _ in range(len(prompts) * sampling.n)]
     for step in stream(model, prompts, sampling, stop_ids, forbidden_first, window, generators):
-        for row, ids in enumerate(told):
-            ids += step.said(row)
-    return told
+        for row, ids in enumerate(texts):
+            ids += step.added(row)
+    return texts
 
 
 def stream(

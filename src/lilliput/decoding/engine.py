@@ -87,7 +87,7 @@ class Job:
                    is None until the prompt is read, and where `prompt_log_probabilities` is off
     client, call   who asked for the text, and the request that it was part of (see turns.py)
     number         its place among all jobs of the engine, in the order in which they came
-    said_before    tokens generated when the job got its slot last
+    generated_before    tokens generated when the job got its slot last
     waits_since    the step in which it began to wait
     """
 
@@ -96,7 +96,7 @@ class Job:
     ):
         self.request = request
         self.client, self.call = client, call
-        self.number = self.said_before = self.waits_since = 0
+        self.number = self.generated_before = self.waits_since = 0
         self.finish: Finish | None = None
         self.error: ConfigError | None = None
         self.prompt_scores: tuple[Token | None, ...] | None = None
@@ -109,7 +109,7 @@ class Job:
         self._way = (draws.temperature, draws.top_k, draws.top_p, draws.min_p, draws.repetition_penalty)
 
     @property
-    def said(self) -> int:
+    def generated(self) -> int:
         """Number of tokens generated so far, a stop id included."""
         return len(self._ids) - len(self.request.prompt)
 
@@ -136,7 +136,7 @@ class Job:
                 return "error"
             if self._matcher.complete:
                 return None  # this token is part of the text: the next step reports the end
-        if self.said >= self.request.sampling.max_tokens:
+        if self.generated >= self.request.sampling.max_tokens:
             return "length"
         return "context" if self._reach() > capacity and not self.request.window else None
 
@@ -262,7 +262,7 @@ class Engine:
             job.waits_since = self._steps
             self._waiting.append(job)
         for job in joining:
-            job.said_before = job.said
+            job.generated_before = job.generated
         return joining
 
     def _go_on(self) -> torch.Tensor:
@@ -289,7 +289,7 @@ class Engine:
             for row, job in zip(rows, (job for text in together for job in texts[text]), strict=True):
                 self._cache.put(len(self._running), cache, row)
                 self._running.append(job)
-                if job.request.prompt_log_probabilities and not job.said:
+                if job.request.prompt_log_probabilities and not job.generated:
                     job.prompt_scores = self._score(job, hidden[row])
             last = hidden[torch.arange(len(together)), [len(text) - 1 for text in together]]
             yield self.model.logits(last).float()[rows]

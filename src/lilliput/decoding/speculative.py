@@ -88,32 +88,32 @@ def speculate(
         _say_once(f"the draft steps aside, and the model continues alone: {'; '.join(reasons)}")
         ahead = 0
     generator = sampling.model_copy(update={"n": sample + 1}).generators()[sample]
-    told = Speculation([])
+    result = Speculation([])
     large, small = _Reader(model, prompt, context), _Reader(draft, prompt, context)
     forbidden = list(forbidden_first)
-    while told.finish is None:
-        room = min(ahead, context - large.total, sampling.max_tokens - len(told.ids) - 1)
+    while result.finish is None:
+        room = min(ahead, context - large.total, sampling.max_tokens - len(result.ids) - 1)
         drafted, beliefs = list[int](), list[torch.Tensor]()
         for _ in range(room):
-            q = small.next(drafted, 1, sampling, [] if told.ids or drafted else forbidden)
+            q = small.next(drafted, 1, sampling, [] if result.ids or drafted else forbidden)
             drafted.append(int(draw(q, [generator])))
             beliefs.append(q[0])
-        judged = large.next(drafted, len(drafted) + 1, sampling, [] if told.ids else forbidden)
-        told.passes += 1
+        judged = large.next(drafted, len(drafted) + 1, sampling, [] if result.ids else forbidden)
+        result.passes += 1
         for place, (number, accepted) in enumerate(_judge(drafted, beliefs, judged, generator)):
-            told.drafted += place < len(drafted)
-            told.accepted += accepted
+            result.drafted += place < len(drafted)
+            result.accepted += accepted
             if number in stop_ids:
-                told.finish = "stop"
+                result.finish = "stop"
                 break
-            told.ids.append(number)
-            large.said(number)
-            small.said(number)
-        if told.finish is None and len(told.ids) >= sampling.max_tokens:
-            told.finish = "length"
-        elif told.finish is None and large.total > context:
-            told.finish = "context"
-    return told
+            result.ids.append(number)
+            large.append(number)
+            small.append(number)
+        if result.finish is None and len(result.ids) >= sampling.max_tokens:
+            result.finish = "length"
+        elif result.finish is None and large.total > context:
+            result.finish = "context"
+    return result
 
 
 def _check(model: Model, draft: Model, prompt: Sequence[int], sampling: SamplingConfig, context: int) -> None:
@@ -158,7 +158,7 @@ class _Reader:
         """Tokens of the text so far."""
         return len(self.ids)
 
-    def said(self, number: int) -> None:
+    def append(self, number: int) -> None:
         """Add `number` to the text. The cache keeps tokens that were read ahead as far as the text has them."""
         held = self.cache.lengths[0]
         self.ids.append(number)

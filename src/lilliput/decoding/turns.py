@@ -31,7 +31,7 @@ class Shares:
     def __init__(self, running: Sequence[Job], waiting: Sequence[Job], step: int):
         self._step = step
         self._own = {
-            job: (self._age(job), (job.request.sampling.max_tokens - job.said).bit_length(), job.number)
+            job: (self._age(job), (job.request.sampling.max_tokens - job.generated).bit_length(), job.number)
             for job in waiting
         }
         self._clients: Counter[Hashable] = Counter(job.client for job in running)
@@ -95,8 +95,8 @@ def take_turns(running: Sequence[Job], waiting: Sequence[Job], free: int, step: 
 
 def _level(job: Job) -> int:
     """0 for a text of less than a turn; one more at 12, 36, 84 ... tokens: each interval doubles."""
-    return (job.said // TURN + 1).bit_length() - 1
+    return (job.generated // TURN + 1).bit_length() - 1
 
 
 def _turn_is_over(job: Job) -> bool:
-    return job.said - job.said_before >= max(TURN, (len(job.request.prompt) + job.said) // READ_ANEW)
+    return job.generated - job.generated_before >= max(TURN, (len(job.request.prompt) + job.generated) // READ_ANEW)

@@ -135,8 +135,9 @@ class HeroesKept(Callback):
 
 
 class SamplesThroughTime(Callback):
-    """Generates from the same prompts through time into samples.md, first with the untrained weights. `tell(prompts)`
-    gives one text from each with the model as it stands; `show` receives the first of them, for the terminal."""
+    """Generates from the same prompts through time into samples.md, first with the untrained weights.
+    `generate(prompts)` gives one text from each with the model as it stands; `show` receives the first of
+    them, for the terminal."""
 
     phase = "show"
 
@@ -144,10 +145,10 @@ class SamplesThroughTime(Callback):
         self,
         config: EvaluateConfig,
         prompts: Sequence[str],
-        tell: Callable[[Sequence[str]], list[Sample]],
+        generate: Callable[[Sequence[str]], list[Sample]],
         show: Callable[[Sample], None],
     ):
-        self.config, self.prompts, self.tell, self.show = config, list(prompts), tell, show
+        self.config, self.prompts, self.generate, self.show = config, list(prompts), generate, show
 
     def on_start(self, trainer: Trainer) -> None:
         if trainer.step == 0 and self.config.samples != 0:
@@ -160,7 +161,7 @@ class SamplesThroughTime(Callback):
 
     def _write(self, trainer: Trainer) -> None:
         with trainer.autocast():
-            told = self.tell(self.prompts)
-        section = Section(trainer.step, trainer.counters.tokens, trainer.seconds, told)
+            samples = self.generate(self.prompts)
+        section = Section(trainer.step, trainer.counters.tokens, trainer.seconds, samples)
         append_text(trainer.run.samples, format_samples(section))
-        self.show(told[0])
+        self.show(samples[0])

@@ -20,12 +20,12 @@ TOKENIZER = (
 
 
 def merge_adapter(
-    adapter: Path, folder: Path, base: Path, tokenizer: str | Path | None, say: Callable[[str], None]
+    adapter: Path, folder: Path, base: Path, tokenizer: str | Path | None, notify: Callable[[str], None]
 ) -> None:
     """Write `folder`, which is made: the model in `base` with the adapter merged, the base's end tokens and direction,
     and the tokenizer given, else the adapter's own, else the base's. Raises ModelError, or ExportError for a tokenizer
     that the model has no room for."""
-    model = from_huggingface(base, say)
+    model = from_huggingface(base, notify)
     merge(adapter, model)
     raw = read_json(base / "config.json")
     marks = {role: raw.get(role) for role in ("bos_token_id", "eos_token_id", "pad_token_id")}

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.errors import CheckpointError, ConfigError, ExportError
 from lilliput.formats import hub, transfer
 from lilliput.formats.adapter import merge_adapter
@@ -23,7 +23,7 @@ def export(
     out: str | Path | None = None,
     *,
     type: str | None = None,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Exported:
     """Write the model at `path` (a run, a checkpoint, a Hugging Face folder) as a file of a format: `gguf`,
     `llama2c`, `onnx`.
@@ -31,7 +31,7 @@ def export(
     `type` is how numbers are stored (the format's usual one); `out` the file, by default the run's name here. The file
     is read back and compared with the model. Raises ExportError for a model that the format cannot store.
     """
-    source = Source.load(model_folder(path, say), find(path).resolve().name)
+    source = Source.load(model_folder(path, notify), find(path).resolve().name)
     return transfer.write(source, format, Path(out) if out else None, type)
 
 
@@ -42,7 +42,7 @@ def import_file(
     tokenizer: str | Path | None = None,
     base: str | Path | None = None,
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Path:
     """Write the model in a file of another program as the stock Hugging Face folder runs/<name>, which every command
     takes. `tokenizer` is a tokenizer's file, for a model that comes without a tokenizer. A folder with a PEFT adapter
@@ -53,7 +53,7 @@ def import_file(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         if is_adapter(Path(file)):
-            merge_adapter(Path(file), partial, _base(Path(file), base, say), tokenizer, say)
+            merge_adapter(Path(file), partial, _base(Path(file), base, notify), tokenizer, notify)
         else:
             if base is not None:
                 raise ConfigError(f"{file} is no adapter, so it has no base", "leave out --base")
@@ -65,14 +65,14 @@ def import_file(
     return folder
 
 
-def _base(adapter: Path, given: str | Path | None, say: Callable[[str], None]) -> Path:
+def _base(adapter: Path, given: str | Path | None, notify: Callable[[str], None]) -> Path:
     """Return the folder of the adapter's model. Raises ExportError where no model is named, or the named model is not
     here."""
     named = str(given or base_name(adapter) or "")
     if not named:
         raise ExportError(f"{adapter} does not name the model that it belongs to", "name it: --base RUN")
     try:
-        return model_folder(named, say)
+        return model_folder(named, notify)
     except CheckpointError as error:
         if given is not None:
             raise
@@ -87,12 +87,12 @@ def push(
     private: bool = False,
     licence: str | None = None,
     dry_run: bool = False,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> tuple[hub.Parcel, str | None]:
     """Upload the checkpoint at `path` to a repository of the Hugging Face hub, with a card made from its run. Returns
     the uploaded files and the commit's address. The address is None for a dry run, which needs no network. Raises
     ExportError."""
-    parcel = hub.pack(model_folder(path, say), repo, licence)
+    parcel = hub.pack(model_folder(path, notify), repo, licence)
     return parcel, None if dry_run else hub.push(parcel, private)
 
 

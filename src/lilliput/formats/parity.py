@@ -51,8 +51,8 @@ def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: 
     tokens = source.sample_ids()
     ours = logits_of(source.model)(tokens)
     theirs = logits(torch.argsort(order)[tokens])[..., torch.argsort(order)]
-    told = tokens[:, 1:, None]
-    gap = (_log_probabilities(ours, told) - _log_probabilities(theirs, told)).abs().mean()
+    targets = tokens[:, 1:, None]
+    gap = (_log_probabilities(ours, targets) - _log_probabilities(theirs, targets)).abs().mean()
     parity = Parity(
         tokens=tokens.numel(),
         logit=float((ours - theirs).abs().max()),
@@ -68,8 +68,8 @@ def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: 
     return parity
 
 
-def _log_probabilities(logits: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-    return logits[:, :-1].log_softmax(-1).gather(-1, told)
+def _log_probabilities(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return logits[:, :-1].log_softmax(-1).gather(-1, targets)
 
 
 def _same_ids(source: Source, tokenizer: Tokenizer | None, tokens: torch.Tensor) -> int | None:

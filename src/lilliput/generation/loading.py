@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def load(
     path: str | Path,
     device: str = "auto",
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
     int8: bool = False,
     compile: bool | None = None,
 ) -> TextGenerator:
@@ -37,24 +37,24 @@ def load(
 
     `int8` makes its matrices int8 (CPU only; a text may differ). `compile` is about the steps of generation: True
     compiles them, in C++ on a CPU and by torch.compile elsewhere, where the first text then takes a minute; False
-    leaves them to PyTorch; None takes C++ where that can be. A damaged checkpoint is reported through `say` and the one
-    before it is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
-    folder = model_folder(path, say)
-    generator = load_folder(folder, device, say, int8, compile)
+    leaves them to PyTorch; None takes C++ where that can be. A damaged checkpoint is reported through `notify`, and
+    the checkpoint before it is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
+    folder = model_folder(path, notify)
+    generator = load_folder(folder, device, notify, int8, compile)
     if asked := not_taken(folder):
-        say(f"generation_config.json asks for {', '.join(asked)}; give these as options to have them")
+        notify(f"generation_config.json asks for {', '.join(asked)}; give these as options to have them")
     return generator
 
 
 def load_folder(
     folder: Path,
     device: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
+    notify: Callable[[str], None] = lambda text: None,
     int8: bool = False,
     compile: bool | None = None,
 ) -> TextGenerator:
-    """`load` of a model folder that was found already; nothing is printed unless `say` is given."""
-    model = from_huggingface(folder, say).to(choose_device(device)).eval()
+    """`load` of a model folder that was found already; nothing is printed unless `notify` is given."""
+    model = from_huggingface(folder, notify).to(choose_device(device)).eval()
     own = inner(read_object(folder / "config.json"), OWN)
     try:
         objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
@@ -66,31 +66,31 @@ def load_folder(
         model,
         tokenizer,
         objective,
-        faster(model, say, compile),
+        faster(model, notify, compile),
         ends_of(folder, tokenizer),
         ChatTemplate.find(folder),
     )
 
 
-def faster(model: Model, say: Callable[[str], None], compile: bool | None = None) -> Faster | None:
+def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:
     """How `compile` is done for this model on its device. Raises ConfigError where it cannot be."""
     reason = why_not(model)
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
     if compile is False or (reason and not compile):
         if compile is None and (why := unnamed(model)):
-            say(f"native steps step aside, and PyTorch's operators compute: {'; '.join(why)}")
+            notify(f"native steps step aside, and PyTorch's operators compute: {'; '.join(why)}")
         return None
     if reason:
         return compiled
-    return native if compile else partial(_native_or_not, say)
+    return native if compile else partial(_native_or_not, notify)
 
 
-def _native_or_not(say: Callable[[str], None], model: Model) -> Model:
+def _native_or_not(notify: Callable[[str], None], model: Model) -> Model:
     try:
         return native(model)
     except ConfigError as error:
-        say(f"{error.message}; PyTorch's steps are used")
+        notify(f"{error.message}; PyTorch's steps are used")
         return model
 
 
@@ -110,7 +110,7 @@ def chat(
     messages: Sequence[Mapping[str, str]],
     *,
     device: str = "auto",
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
     **options: Any,
 ) -> str:
     """The reply of the model at `path` to a conversation; a short form of `load(path).chat(...)`.
@@ -118,4 +118,4 @@ def chat(
     >>> lilliput.chat("my-chat-model", [{"role": "user", "content": "Who are you?"}], temperature=0)
 
     Raises ConfigError for a model without a chat template, and for messages that the template does not take."""
-    return load(path, device, say).chat(messages, **options)
+    return load(path, device, notify).chat(messages, **options)

@@ -90,7 +90,9 @@ class TextGenerator:
             for side, sample in zip(sides, nth, strict=True)
         ]
         texts = finished(complete(Engine(self.decoder, max(1, len(requests))), requests, self.tokenizer))
-        return [self.objective.told(self.tokenizer, *side, text.ids) for side, text in zip(sides, texts, strict=True)]
+        return [
+            self.objective.text_of(self.tokenizer, *side, text.ids) for side, text in zip(sides, texts, strict=True)
+        ]
 
     def stream(self, opening: str | None = None, ending: str | None = None, **options: Any) -> Iterator[str]:
         """The part that follows the opening, piece by piece, as soon as bytes make characters (models that read
@@ -104,7 +106,7 @@ class TextGenerator:
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
         found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
         ids = [[number for number in beam.ids if number not in stops] for beam in found]
-        texts = [self.objective.told(self.tokenizer, opening, ending, each) for each in ids]
+        texts = [self.objective.text_of(self.tokenizer, opening, ending, each) for each in ids]
         return list(zip(texts, found, strict=True))
 
     def speculate(
@@ -123,7 +125,7 @@ class TextGenerator:
             speculate(self.decoder, draft.decoder, prompt.ids, config, stops, prompt.forbidden, sample)
             for sample in range(config.n)
         ]
-        return [(self.objective.told(self.tokenizer, opening, ending, each.ids), each) for each in found]
+        return [(self.objective.text_of(self.tokenizer, opening, ending, each.ids), each) for each in found]
 
     def answer(self, prompts: Sequence[str], stops: Sequence[str] = (), max_tokens: int = 512) -> tuple[list[str], int]:
         """The likeliest answer to each prompt, up to a stop string, and how many prompts were cut.
@@ -181,7 +183,7 @@ class TextGenerator:
         """The whole text, in reading order."""
         if self.objective.reads_forwards:
             return (opening or "") + text.text
-        return self.objective.told(self.tokenizer, opening, ending, text.ids)
+        return self.objective.text_of(self.tokenizer, opening, ending, text.ids)
 
     tell = renamed("tell", "generate")
     tell_in_detail = renamed("tell_in_detail", "generate_detailed")

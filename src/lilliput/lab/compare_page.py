@@ -13,7 +13,7 @@ from lilliput.base.files import write_text
 from lilliput.base.html import as_html, document, escape
 from lilliput.lab import compare_table
 from lilliput.lab.comparison import Compared, Comparison, Group
-from lilliput.runs.report import as_told
+from lilliput.runs.report import sample_html
 from lilliput.runs.samples_file import Sample
 
 AXES = (("tokens", "tokens"), ("flops", "training FLOPs"), ("seconds", "wall time"))
@@ -69,7 +69,7 @@ def verdict(comparison: Comparison) -> str:
     scored = [(group, found) for group in comparison.groups if (found := group.estimate)]
     if len(scored) < 2:
         ((only, estimate),) = scored
-        return f"{only.name}: {compare_table.told(estimate)} bits per byte, and no other model to compare with."
+        return f"{only.name}: {compare_table.estimate(estimate)} bits per byte, and no other model to compare with."
     (best, least), (second, more) = scored[:2]
     if not best.same_text(second):
         scores = f"{best.name} {least.mean:.3f} bits per byte, {second.name} {more.mean:.3f}"
@@ -186,7 +186,7 @@ def _samples(comparison: Comparison) -> str:
         parts.append('<p class="quiet">The samples of a group are its first run\'s.</p>')
     for index, prompt in enumerate(prompts):
         cards = "".join(
-            f"<div><h3>{_swatch(number)}{escape(name)}</h3><p>{as_told(samples[prompt])}</p></div>"
+            f"<div><h3>{_swatch(number)}{escape(name)}</h3><p>{sample_html(samples[prompt])}</p></div>"
             for number, name, samples in last
             if prompt in samples
         )

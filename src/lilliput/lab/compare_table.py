@@ -52,7 +52,7 @@ def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
         ("kwh", lambda value: f"{value:.2g}"),
     ]
     rows = [
-        [group.name, told(group.estimate), *(_cell(group.mean(key), text) for key, text in columns)]
+        [group.name, estimate(group.estimate), *(_cell(group.mean(key), text) for key, text in columns)]
         for group in comparison.groups
     ]
     return head, rows
@@ -87,7 +87,7 @@ def _reached(group: Group, level: float) -> str:
     return f"{number(tokens)} tokens, {duration(seconds)}"
 
 
-def told(found: Mean | None) -> str:
+def estimate(found: Mean | None) -> str:
     """'0.817 ± 0.012 (3 seeds)'."""
     if found is None:
         return NONE

@@ -324,10 +324,10 @@ def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return padded
 
 
-def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda text: None) -> Model:
+def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda text: None) -> Model:
     """The model in a folder of a stock class, or of our own, in fp32 and eval mode.
 
-    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. `say`
+    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. `notify`
     gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
     without a part, damaged files, and tensors missing, unknown or misshapen.
     """
@@ -341,7 +341,7 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
         raise ModelError(error.message) from None
     own = inner(raw, OWN)
     if raw.get("model_type") == OWN:
-        return load(folder, validate(ModelConfig, own.get("config") or {}, where), None, say)
+        return load(folder, validate(ModelConfig, own.get("config") or {}, where), None, notify)
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
@@ -351,7 +351,7 @@ def from_huggingface(folder: Path | str, say: Callable[[str], None] = lambda tex
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
-    return load(folder, config, stock, say)
+    return load(folder, config, stock, notify)
 
 
 def _classes(raw: Mapping[str, Any]) -> str:

@@ -18,11 +18,11 @@ from lilliput.model.transformer import Model
 from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes
 
 
-def load(folder: Path, config: ModelConfig, stock: Stock | None, say: Callable[[str], None]) -> Model:
+def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callable[[str], None]) -> Model:
     """Build, check every shape against the files' headers, then fill."""
     found = tensor_shapes(folder)
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
-        say(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
+        notify(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
         config = config.model_copy(update={"tied_embeddings": False})
     check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config

@@ -207,13 +207,13 @@ class Watch:
 class Once:
     """Prints a line the first time that it is called, and not again."""
 
-    def __init__(self, say: Callable[[str], None]):
-        self._say: Callable[[str], None] | None = say
+    def __init__(self, notify: Callable[[str], None]):
+        self._say: Callable[[str], None] | None = notify
 
     def __call__(self, text: str) -> None:
-        say, self._say = self._say, None
-        if say is not None:
-            say(text)
+        notify, self._say = self._say, None
+        if notify is not None:
+            notify(text)
 
 
 class Aside:
@@ -228,10 +228,10 @@ class Aside:
         model: Model,
         reasons: Callable[[Model], list[str]],
         what: str,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
         renew: Callable[[], None] = lambda: None,
     ):
-        self._model, self._ask, self._what, self._say, self._renew = model, reasons, what, Once(say), renew
+        self._model, self._ask, self._what, self._say, self._renew = model, reasons, what, Once(notify), renew
         self._look()
 
     def __call__(self) -> bool:

@@ -71,7 +71,7 @@ class NextTokenConfig(ObjectiveConfig):
         ids = [*tokenizer.beginning, *tokenizer.encode(opening or "")]
         return Prompt(ids or [tokenizer.bos_id])  # a model has to be given something to go on from
 
-    def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
+    def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         # The opening stays as it was typed; only what follows it is decoded.
         return (opening or "") + tokenizer.decode(ids, continuing=bool(opening))
 

@@ -46,7 +46,7 @@ class ObjectiveConfig(Config):
 
     kind: Any = None
     generates: ClassVar[bool] = False
-    """Whether the model generates text. Only then are `prompt`, `told` and `reader` called."""
+    """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
@@ -92,12 +92,12 @@ class ObjectiveConfig(Config):
         Raises ConfigError when this objective cannot start from that side, or generates no text."""
         raise self.no_text()
 
-    def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
+    def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         """The whole text in reading order from the prompt's side and the generated `ids` (no bounds)."""
         raise self.no_text()
 
     def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
-        """A reader that gives the text of `told` beyond the prompt, piece by piece, for ids that come one at a time.
+        """A reader that gives the text of `text_of` beyond the prompt, piece by piece, for ids that come one at a time.
         Each piece goes behind the earlier pieces, or in front of them where `reads_forwards` is false."""
         return Reader(tokenizer, continuing=bool(opening))
 

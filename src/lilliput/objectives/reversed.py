@@ -57,7 +57,7 @@ class Reversed(NextTokenConfig):
         forbidden = word_starts(tokenizer) if WORD.match(ending) else []
         return Prompt([tokenizer.bos_id, *tokenizer.encode(reverse_words(ending))], forbidden)
 
-    def told(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
+    def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         ending = ending or ""
         if self.by == "word":
             # The generated text is reversed alone and then joined, so that the ending stays exactly as it was given.

@@ -29,7 +29,7 @@ def begin(
     machine: str = "this",
     seconds: float = 180.0,
     force: bool = False,
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
 ) -> Choice:
     """Write the recipe to `path` (YAML). `fit` holds overrides of the data section, such as
     `data.sources.0.column=body`. `machine` is 'this' (measured), one of MACHINES, or FLOP/s as a number.
@@ -42,7 +42,7 @@ def begin(
         raise ConfigError(f"{target} exists already", "name another file, or give --force to overwrite it")
     if purpose == "text" and not data:
         raise ConfigError("the purpose 'text' needs a text", "name it: --data FILES")
-    sources, count, options = _text(data, fit, say)
+    sources, count, options = _text(data, fit, notify)
     speed, called = _speed(machine)
     chosen = choose(Needs(purpose, sources, count, speed, called, seconds))
     chosen.values["data"].update(options)
@@ -53,7 +53,7 @@ def begin(
 
 
 def _text(
-    data: Sequence[str], fit: Sequence[str], say: Callable[[str], None]
+    data: Sequence[str], fit: Sequence[str], notify: Callable[[str], None]
 ) -> tuple[tuple[dict[str, Any], ...], int | None, dict[str, Any]]:
     """Return the sources as a recipe holds them, the bytes of their text (None for the built-in world), and the further
     values that the overrides in `fit` set in the data section."""
@@ -69,7 +69,7 @@ def _text(
         )
     if all(isinstance(source, Stories) for source in sources):
         return (), None, options
-    total = text_bytes(sources, say, section.errors)
+    total = text_bytes(sources, notify, section.errors)
     dumped = tuple({"kind": source.kind, **source.differences()} for source in sources)
     return dumped, total, options
 

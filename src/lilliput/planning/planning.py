@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilliput.assembly.assembly import Assembly
 from lilliput.assembly.recipe import Recipe, check_same
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.errors import CheckpointError
 from lilliput.base.machine import can_compile, cores, memory
 from lilliput.data.story import Stories
@@ -41,7 +41,7 @@ def plan(
     seconds: float = PILOT_SECONDS,
     compiled: bool = False,
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Plan:
     """Prepare the recipe's data, train for `seconds` in a temporary folder, and forecast the whole run.
 
@@ -49,7 +49,7 @@ def plan(
     LilliputError as `train` does."""
     resolved = load_recipe(recipe, overrides, data=data, name=name)
     with tempfile.TemporaryDirectory(prefix="lilliput-pilot-") as folder:
-        assembly = Assembly(endless(resolved, compiled), RunFolder(Path(folder)), say)
+        assembly = Assembly(endless(resolved, compiled), RunFolder(Path(folder)), notify)
         built_in = all(isinstance(source, Stories) for source in resolved.data.sources)
         found = forecast(
             assembly.model.config,

@@ -11,8 +11,7 @@ from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import Recipe
 from lilliput.assembly.training import train
 from lilliput.base.config import override, validate
-from lilliput.base.console import Progress, progress
-from lilliput.base.console import say as print_line
+from lilliput.base.console import Progress, print_line, progress
 from lilliput.base.damage import read_kept, write_sealed
 from lilliput.base.errors import CheckpointError, ConfigError, TrainingError
 from lilliput.base.files import write_json, write_text
@@ -88,7 +87,7 @@ def sweep(
     name: str = "sweep",
     settings: Settings | None = None,
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Sweep:
     """Train every size of every budget by `recipe` into runs/<name>/<run>, then fit, test and write study.json,
     study.svg and study.html.
@@ -101,11 +100,11 @@ def sweep(
     base = load_recipe(recipe, overrides, data=data)
     check_bits_per_byte(base.objective)
     folder = Path(runs) / name
-    study = _Study(base, settings, folder, say)
+    study = _Study(base, settings, folder, notify)
     budgets = [*sorted(settings.budgets), *([settings.held_out] if settings.held_out else [])]
     total = sum(budget * len(study.sizes(budget)) * settings.seeds for budget in budgets)
     _same_study(folder, base, settings)
-    dataset(base, say)  # before the bar, which would hide messages about the data
+    dataset(base, notify)  # before the bar, which would hide messages about the data
     with progress(name, total, "FLOP") as bar:
         for budget in budgets:
             if not study.run_budget(budget, bar):
@@ -142,8 +141,8 @@ def _same_study(folder: Path, base: Recipe, settings: Settings) -> None:
 class _Study:
     """The runs of one study as they come in."""
 
-    def __init__(self, base: Recipe, settings: Settings, folder: Path, say: Callable[[str], None]):
-        self.base, self.settings, self.folder, self.say = base, settings, folder, say
+    def __init__(self, base: Recipe, settings: Settings, folder: Path, notify: Callable[[str], None]):
+        self.base, self.settings, self.folder, self.notify = base, settings, folder, notify
         self.rungs = ladder(base.model)
         context = base.model.context_length
         self.step_tokens = round(mean_rows(base.train, context) * context)
@@ -176,7 +175,7 @@ class _Study:
             waiting = [further] if further else []
             extensions -= 1
             if further and bar.total is not None:
-                self.say(f"{further.name} is added at {budget:.3g} FLOPs: the best size so far lies at the end")
+                self.notify(f"{further.name} is added at {budget:.3g} FLOPs: the best size so far lies at the end")
                 bar.update(bar.done, bar.total + budget * self.settings.seeds)
         return True
 
@@ -195,10 +194,10 @@ class _Study:
         began = bar.done
         bar.describe(name)
         try:
-            run = train(recipe, runs=self.folder, callbacks=[_Report(bar, began, budget)], say=_quiet, live=False)
+            run = train(recipe, runs=self.folder, callbacks=[_Report(bar, began, budget)], notify=_quiet, live=False)
         except TrainingError as error:
             self.failed.append(f"{name}: {error.message}")
-            self.say(self.failed[-1])
+            self.notify(self.failed[-1])
             bar.update(began + budget)
             return True
         summary = run.summary

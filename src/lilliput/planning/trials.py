@@ -14,8 +14,7 @@ from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import Recipe, check_same
 from lilliput.assembly.training import train
 from lilliput.base.config import override, validate
-from lilliput.base.console import progress, size
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line, progress, size
 from lilliput.base.damage import read_kept, set_aside, write_sealed
 from lilliput.base.errors import ConfigError, TrainingError
 from lilliput.base.files import write_json, write_text
@@ -62,7 +61,7 @@ def learning_rates(
     steps: int = 100,
     name: str = "learning-rate",
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Tried:
     """Train `steps` steps at every multiple in `factors` of all the recipe's learning rates, into runs/<name>/<run>.
 
@@ -87,7 +86,7 @@ def learning_rates(
         changes += [f"train.steps={steps}", "train.tokens=null", f"evaluate.steps={max(1, steps // 5)}"]
         trials[factor] = _short(base, f"x{factor:.6g}".replace("+", ""), changes)
     folder = Path(runs) / name
-    found = _all(trials, folder, base, say, _in_process)
+    found = _all(trials, folder, base, notify, _in_process)
     judged = None if found is None else judge_rates(found)
     return _written(judged, folder, base, lambda: rates_page(name, judged) if isinstance(judged, Rates) else "")
 
@@ -108,7 +107,7 @@ def batch_sizes(
     tokens: int | None = None,
     name: str = "batch-size",
     runs: str | Path = RUNS,
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> Tried:
     """Train on the same number of `tokens` with every batch of `sizes` tokens, each batch in one pass.
 
@@ -134,7 +133,7 @@ def batch_sizes(
         changes += ["train.tokens=null", f"evaluate.steps={max(1, steps // 4)}"]
         trials[float(batch)] = _short(base, f"b{batch}", changes)
     folder = Path(runs) / name
-    found = _all(trials, folder, base, say, _in_own_process)
+    found = _all(trials, folder, base, notify, _in_own_process)
     judged = None if found is None else judge_batches(found)
     return _written(judged, folder, base, lambda: batches_page(name, judged) if isinstance(judged, Batches) else "")
 
@@ -151,13 +150,13 @@ def _all(
     trials: dict[float, Recipe],
     folder: Path,
     base: Recipe,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     run: Callable[[float, Recipe, Path], Outcome],
 ) -> list[Outcome] | None:
     """Return the outcome of every trial, and show a bar; None where a trial was interrupted."""
     for recipe in trials.values():
         check_same(recipe, RunFolder(folder / recipe.name))
-    dataset(base, say)  # before the bar, which would hide messages about the data
+    dataset(base, notify)  # before the bar, which would hide messages about the data
     outcomes = []
     with progress(folder.name, len(trials), "runs") as bar:
         for value, recipe in trials.items():
@@ -196,7 +195,7 @@ def _in_process(value: float, recipe: Recipe, folder: Path) -> Outcome:
     if (known := _known(kept)) is not None:
         return known
     try:
-        run = train(recipe, runs=folder, say=_quiet, live=False)
+        run = train(recipe, runs=folder, notify=_quiet, live=False)
     except TrainingError as error:
         outcome = _outcome(value, Run(folder / recipe.name), error.message)
     else:

@@ -160,9 +160,9 @@ def _compare(path: Path, expected: dict[str, Any]) -> None:
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}")
 
 
-def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = False) -> Path | None:
+def newest_good(run: RunFolder, notify: Callable[[str], None], move_aside: bool = False) -> Path | None:
     """Return the newest checkpoint that verifies, or None for a run without checkpoints. Damaged checkpoints are
-    reported through `say`. `move_aside`, for the process that holds the run, renames them to *.damaged, so that
+    reported through `notify`. `move_aside`, for the process that holds the run, renames them to *.damaged, so that
     training can write their steps again; damaged files are never deleted. Raises CheckpointError when all are
     damaged."""
     if move_aside:
@@ -175,7 +175,7 @@ def newest_good(run: RunFolder, say: Callable[[str], None], move_aside: bool = F
             return folder
         except CheckpointError as error:
             aside = f" (moved aside as {set_aside(folder).name})" if move_aside else ""
-            say(f"{error.message}{aside}; falling back to the checkpoint before it")
+            notify(f"{error.message}{aside}; falling back to the checkpoint before it")
     if steps:
         again = "type the same command again to train from the start" if move_aside else "train it again"
         raise CheckpointError(f"all {len(steps)} checkpoints of {run.path} are damaged", again)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line
 from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.reading import read_object

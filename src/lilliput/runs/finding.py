@@ -25,7 +25,7 @@ def find(path: str | Path) -> Path:
     )
 
 
-def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
+def model_folder(path: str | Path, notify: Callable[[str], None]) -> Path:
     """Return the stock model folder of a run (its newest good checkpoint), of a checkpoint, or the folder itself.
     Raises CheckpointError for another folder, and for a run without a whole checkpoint."""
     folder = find(path)
@@ -41,7 +41,7 @@ def model_folder(path: str | Path, say: Callable[[str], None]) -> Path:
     if (folder / "model" / "config.json").is_file():
         checkpoint.verify(folder)
         return folder / "model"
-    good = checkpoint.newest_good(RunFolder(folder), say)
+    good = checkpoint.newest_good(RunFolder(folder), notify)
     if good is None:
         raise CheckpointError(
             f"{folder} holds no checkpoint and no model",

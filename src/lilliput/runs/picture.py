@@ -21,10 +21,10 @@ CALLOUTS, LINES, LINE_HEIGHT = 4, 8, 18.5
 FACTS_LENGTH = 110
 PAPER = """
 .paper { fill: #fffdf8; stroke: #e5e0d4; }
-.name, .told { font-family: Georgia, "Iowan Old Style", "Times New Roman", serif; fill: #23211c; }
+.name, .sample { font-family: Georgia, "Iowan Old Style", "Times New Roman", serif; fill: #23211c; }
 .name { font-size: 23px; font-weight: 700; }
-.told { font-size: 14px; }
-.told .prompt { font-weight: 700; }
+.sample { font-size: 14px; }
+.sample .prompt { font-weight: 700; }
 .facts, .when, .digit { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #6e6a60; }
 .when { font-size: 12px; font-weight: 600; fill: #0f766e; }
 .number { fill: #0f766e; }
@@ -174,7 +174,7 @@ def _callout(callout: Callout, count: int, top: float) -> tuple[str, float]:
         f'<circle class="number" cx="{x + 10:.1f}" cy="{top:.1f}" r="10"/>'
         f'<text class="digit" x="{x + 10:.1f}" y="{top + 4:.1f}" text-anchor="middle">{callout.index + 1}</text>'
         f'<text class="when" x="{x + 27:.1f}" y="{top + 4:.1f}">{escape(when)}</text>'
-        f'<text class="told">{spans}</text>'
+        f'<text class="sample">{spans}</text>'
     )
     return column, rows[-1] if rows else top
 

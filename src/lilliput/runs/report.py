@@ -53,9 +53,9 @@ def write_report(run: Path) -> Path:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    told = (_head, _tiles, _story, _evaluation, _curves, evaluation, _samples)
+    sections = (_head, _tiles, _story, _evaluation, _curves, evaluation, _samples)
     facts = (_data, _model, _machine, _cost, _repeat, _recipe)
-    body = "\n".join(filter(None, (section(record) for section in (*told, *facts))))
+    body = "\n".join(filter(None, (section(record) for section in (*sections, *facts))))
     made_from = "recipe.yaml, metrics.jsonl, summary.json and samples.md"
     unit = "Bits per byte: lower is better; it counts the text's bytes, so models with different tokenizers compare."
     footer = f"<footer>Made by Lilliput from <code>{escape(record.path)}</code>: {made_from}. {unit}</footer>"
@@ -117,10 +117,10 @@ def _story(record: RunRecord) -> str:
     if not isinstance(story, Mapping) or not story.get("text"):
         return ""
     sample = Sample.of(str(story.get("prompt") or ""), str(story["text"]))
-    return f'<blockquote class="story">{as_told(sample)}</blockquote>'
+    return f'<blockquote class="story">{sample_html(sample)}</blockquote>'
 
 
-def as_told(sample: Sample) -> str:
+def sample_html(sample: Sample) -> str:
     """A sample as HTML, its prompt set off."""
     return f'{escape(sample.before)}<span class="prompt">{escape(sample.prompt)}</span>{escape(sample.text)}'
 
@@ -234,11 +234,10 @@ def _samples(record: RunRecord) -> str:
     for index, prompt in enumerate(prompts):
         items = []
         for section in moments:
-            told = next((sample for sample in section.samples if sample.prompt == prompt), None)
-            if told is not None:
-                items.append(
-                    f'<li class="sample"><div class="when">{_when(record, section)}</div><p>{as_told(told)}</p></li>'
-                )
+            found = next((sample for sample in section.samples if sample.prompt == prompt), None)
+            if found is not None:
+                when = f'<div class="when">{_when(record, section)}</div>'
+                items.append(f'<li class="sample">{when}<p>{sample_html(found)}</p></li>')
         timeline = f'<ol class="timeline">{"".join(items)}</ol>'
         folded = f"<details><summary>{escape(prompt) or 'no prompt'}</summary>{timeline}</details>"
         parts.append(folded if index else timeline)

@@ -84,30 +84,30 @@ class RunFolder:
             again = f"the same training command writes it again: lilliput train {self.recipe}"
             raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
 
-    def rewind(self, step: int, say: Callable[[str], None] = lambda text: None) -> None:
+    def rewind(self, step: int, notify: Callable[[str], None] = lambda text: None) -> None:
         """Remove metrics and samples written after `step`, because a resumed run writes them again. A copy is kept of a
         damaged file, and of a file whose later part will differ because checkpoints were damaged. Both are reported
-        through `say`."""
+        through `notify`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
             kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
-            self._rewrite(self.metrics, content, kept.decode(), step, what, say)
+            self._rewrite(self.metrics, content, kept.decode(), step, what, notify)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)
             whole = whole and content.startswith(kept.encode())
-            self._rewrite(self.samples, content, kept, step, None if whole else "a part", say)
+            self._rewrite(self.samples, content, kept, step, None if whole else "a part", notify)
 
     def _rewrite(
-        self, path: Path, content: bytes, kept: str, step: int, damaged: str | None, say: Callable[[str], None]
+        self, path: Path, content: bytes, kept: str, step: int, damaged: str | None, notify: Callable[[str], None]
     ) -> None:
         if content == kept.encode():
             return
         if damaged:
-            say(f"{path}: {damaged} is damaged and left out; the file as it was is kept as {keep_copy(path).name}")
+            notify(f"{path}: {damaged} is damaged and left out; the file as it was is kept as {keep_copy(path).name}")
         elif self._damaged_beyond(step):
-            say(f"{path} goes back to step {max(step, 0):,}; the file as it was is kept as {keep_copy(path).name}")
+            notify(f"{path} goes back to step {max(step, 0):,}; the file as it was is kept as {keep_copy(path).name}")
         write_text(path, kept)
 
     def _damaged_beyond(self, step: int) -> bool:

@@ -48,17 +48,17 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Every prompt's sample at one moment of a run; `told` may hold plain (prompt, text) pairs. `seconds` are kept to a
-    tenth in the file."""
+    """Every prompt's sample at one moment of a run; `texts` may hold plain (prompt, text) pairs. `seconds` are kept
+    to a tenth in the file."""
 
     step: int
     tokens: int
     seconds: float
-    told: Sequence[Sample | tuple[str, str]]
+    texts: Sequence[Sample | tuple[str, str]]
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        return tuple(Sample(*sample) for sample in self.told)
+        return tuple(Sample(*sample) for sample in self.texts)
 
 
 def format_samples(section: Section) -> str:
@@ -77,7 +77,7 @@ def parse_samples(markdown: str) -> list[Section]:
             step=int(head[1]),
             tokens=int(head[2].replace(",", "")),
             seconds=float(head[3]),
-            told=tuple(_blocks(markdown[head.end() : end])),
+            texts=tuple(_blocks(markdown[head.end() : end])),
         )
         for head, end in zip(heads, ends, strict=False)
     ]

@@ -38,7 +38,7 @@ class RunLine(BaseModel):
     val_bits_per_byte: float | None
 
 
-class Told(BaseModel):
+class SampleView(BaseModel):
     """A sample: the text before the prompt (of a model that reads backwards), the prompt, and the text after it."""
 
     before: str
@@ -56,7 +56,7 @@ class RunView(RunLine):
     tokens_per_second: float | None
     training: list[tuple[float, float]]
     validation: list[tuple[float, float]]
-    samples: list[Told]
+    samples: list[SampleView]
     samples_step: int | None
 
 
@@ -152,7 +152,7 @@ def _view(found: RunFiles) -> RunView:
         tokens_per_second=_number(last, TOKENS_PER_SECOND),
         training=_thinned(_curve(records, "bits_per_byte")),
         validation=_thinned(_curve(records, VAL_BITS_PER_BYTE)),
-        samples=[Told(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
+        samples=[SampleView(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
         samples_step=newest.step if newest else None,
     )
 

@@ -34,7 +34,7 @@ def serve(
     slots: int = 32,
     queue: int = 256,
     runs_folder: Path = Path("runs"),
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
 ) -> None:
     """Serve `models` until interrupted; port 0 takes any free port. Raises ConfigError for a host beyond loopback
     without a key and for an address that cannot be used, and MissingExtra without the `serve` extra."""
@@ -54,8 +54,8 @@ def serve(
     app = create_app(models, slots=slots, queue=queue, api_key=api_key, hosts=hosts, runs_folder=runs_folder)
     listener = listen(host, port)
     shown = f"[{host}]" if ":" in host else host
-    say(f"serving {', '.join(served.name for served in models)} at http://{shown}:{listener.getsockname()[1]}")
-    say("API: /v1/completions, /v1/chat/completions; a page to read on at /; Ctrl-C ends it")
+    notify(f"serving {', '.join(served.name for served in models)} at http://{shown}:{listener.getsockname()[1]}")
+    notify("API: /v1/completions, /v1/chat/completions; a page to read on at /; Ctrl-C ends it")
     with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once all has ended
         Server(app).run(sockets=[listener])
 

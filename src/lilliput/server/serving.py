@@ -17,7 +17,7 @@ from lilliput.server.server import serve as run_server
 def serve(
     paths: Sequence[str | Path],
     device: str = "auto",
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
     int8: bool = False,
     **settings: Any,
 ) -> None:
@@ -27,23 +27,23 @@ def serve(
     `port` (0: any free port), `api_key`, `slots` (texts that each model generates at once) and `queue` (further texts
     that may wait). Raises ConfigError for two models of one name and an address that cannot be used, MissingExtra
     without the `serve` extra, and as `load` does."""
-    models = [load_served(path, device, say, int8) for path in paths]
+    models = [load_served(path, device, notify, int8) for path in paths]
     names = [served.name for served in models]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
                 f"two of the models would be called '{name}'", "requests choose a model by its name: rename a folder"
             )
-    run_server(models, runs_folder=RUNS, say=say, **settings)
+    run_server(models, runs_folder=RUNS, notify=notify, **settings)
 
 
 def load_served(
-    path: str | Path, device: str = "auto", say: Callable[[str], None] = print, int8: bool = False
+    path: str | Path, device: str = "auto", notify: Callable[[str], None] = print, int8: bool = False
 ) -> Served:
     """Return a model ready to be served, named after its run or folder, and after its step where a checkpoint is
     named."""
-    folder = model_folder(path, say)
-    generator = load(folder, device, say, int8)
+    folder = model_folder(path, notify)
+    generator = load(folder, device, notify, int8)
     if not generator.objective.generates:
         raise generator.objective.no_text()
     if generator.chat_template is not None:

@@ -192,8 +192,8 @@ class LiveView:
 
     def _sample(self, width: int) -> list[Text]:
         """The fresh sample, wrapped to at most six lines."""
-        prompt, told = (output.printable(text, self.console.encoding) for text in (self.prompt, self.text))
-        text = Text.assemble((" ".join(prompt.split()), "bold"), _joined(told), style="italic")
+        prompt, text_shown = (output.printable(text, self.console.encoding) for text in (self.prompt, self.text))
+        text = Text.assemble((" ".join(prompt.split()), "bold"), _joined(text_shown), style="italic")
         lines = list(text.wrap(self.console, width - 2))
         shown = lines[:SAMPLE_ROWS]
         if len(lines) > SAMPLE_ROWS:

@@ -73,6 +73,6 @@ class LiveRun(Callback):
         if self.view is not None:
             self.view.note(text)
         else:
-            from lilliput.base.console import say
+            from lilliput.base.console import print_line
 
-            say(text)
+            print_line(text)

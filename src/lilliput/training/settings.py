@@ -89,26 +89,26 @@ def choose(
     objective: Objective,
     sample: Callable[[], Batch],
     budget: Budget,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Settings:
     """Choose settings for `model` on its device, and print each choice that was made by measuring. `sample()` gives a
     batch of the run, with which an eager step is timed; the weights are not changed."""
     device = next(model.parameters()).device
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
-    say(f"{device.type}, {counted(threads)}, {precision.reason}")
+    notify(f"{device.type}, {counted(threads)}, {precision.reason}")
     length = sample().length
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
     settings = Settings(precision.name, False, rows, threads)
     if device.type == "cuda" and config.micro_batch_tokens is None:
         settings = _fitting(model, objective, sample(), settings)
-        say(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
+        notify(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
     if config.compile is True and not can_compile(device):
-        say("train.compile=true, but this machine has no compiler for it (install g++); training goes on eagerly")
+        notify("train.compile=true, but this machine has no compiler for it (install g++); training goes on eagerly")
     if config.compile is False or not can_compile(device):
         return settings
-    compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, say)
+    compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, notify)
     return replace(settings, compile=compile_it)
 
 
@@ -141,7 +141,7 @@ def _repays(
     batch: Batch,
     settings: Settings,
     budget: Budget,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> bool:
     """Whether the rest of the run, at the speed of an eager step, is long enough to repay compilation."""
     seconds = budget.seconds or float("inf")
@@ -149,7 +149,7 @@ def _repays(
         seconds = min(seconds, budget.steps * _eager_seconds(model, objective, batch, settings))
     compile_it = seconds > REPAYS_SECONDS
     verb = "compiling" if compile_it else "not compiling"
-    say(f"{verb}: about {duration(seconds)} of training (compiling repays from {duration(REPAYS_SECONDS)})")
+    notify(f"{verb}: about {duration(seconds)} of training (compiling repays from {duration(REPAYS_SECONDS)})")
     return compile_it
 
 

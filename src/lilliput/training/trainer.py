@@ -66,7 +66,7 @@ class Trainer:
     resume_from         a verified checkpoint to go on from (`checkpoint.newest_good`)
     write_model         writes the stock folder of the weights as they are: `write_model(folder)`
     read_model          puts the weights of such a folder into `model`
-    say                 shows one line to the person
+    notify                 shows one line to the person
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Trainer:
         read_model: Callable[[Path], None],
         resume_from: Path | None = None,
         callbacks: Sequence[Callback] = (),
-        say: Callable[[str], None] = print,
+        notify: Callable[[str], None] = print,
     ):
         self.model, self.objective, self.loader = objective.model, objective, loader
         self.config, self.run, self.settings, self.seed = config, run, settings, seed
-        self.callbacks, self.say = in_phases(callbacks), say
+        self.callbacks, self.notify = in_phases(callbacks), notify
         self.write_model, self.read_model = write_model, read_model
         self.device = next(self.model.parameters()).device
         self.stepper = Stepper(objective, config, settings, seed=seed, context_length=loader.context_length)
@@ -250,7 +250,7 @@ class Trainer:
         self.counters.skipped_in_row += 1
         names = self.loader.document_ids(self.loader.take(drawn.position, drawn.rows))
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        self.say(
+        self.notify(
             f"step {self.step} skipped: loss {outcome.loss:.4g}, gradient norm {outcome.grad_norm:.4g}; "
             f"its documents: {shown}"
         )
@@ -259,7 +259,7 @@ class Trainer:
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint and on past the data that failed; the second time, stop."""
-        folder = checkpoint.newest_good(self.run, self.say, move_aside=True)
+        folder = checkpoint.newest_good(self.run, self.notify, move_aside=True)
         count = self.counters.skipped_in_row
         if folder is None or self.counters.rollbacks:
             kept = f"the last good checkpoint is {folder}" if folder else "no checkpoint was reached"
@@ -268,8 +268,10 @@ class Trainer:
         self._load(folder)
         self.counters.position, self.counters.seconds = failed.position, seconds  # a clock does not go back
         self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
-        self.run.rewind(self.step, self.say)
-        self.say(f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed")
+        self.run.rewind(self.step, self.notify)
+        self.notify(
+            f"{count} steps in a row were not finite: rolled back to step {self.step}, past the data that failed"
+        )
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -301,8 +303,8 @@ class Trainer:
         if self._resume_from is not None:
             self._load(self._resume_from)
             self._saved_step = self.step
-            self.say(f"resumed {self.run.path} at step {self.step:,}")
-        self.run.rewind(self.step if self._resume_from else -1, self.say)
+            self.notify(f"resumed {self.run.path} at step {self.step:,}")
+        self.run.rewind(self.step if self._resume_from else -1, self.notify)
 
     def _load(self, folder: Path) -> None:
         self.read_model(folder / "model")

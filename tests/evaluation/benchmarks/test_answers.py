@@ -93,7 +93,7 @@ def test_answers_end_at_stops(tiny):
 def test_answers_end_at_every_end_token_of_the_folder(tiny, tmp_path):
     """A token that the model writes is made the folder's second end token: what stands before it is the answer."""
     prompt = "Q: what is red?\nA:"
-    (free,) = load(tiny.folder, say=print).generate_detailed(prompt, temperature=0.0, max_tokens=32)
+    (free,) = load(tiny.folder, notify=print).generate_detailed(prompt, temperature=0.0, max_tokens=32)
     ids = [token.id for token in free.tokens]
     end = next(number for place, number in enumerate(ids) if place > 2 and number not in ids[:place])
     right = tiny.tokenizer.decode(ids[: ids.index(end)], continuing=True)

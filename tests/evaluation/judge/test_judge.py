@@ -11,12 +11,12 @@ from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
 from lilliput.evaluation.benchmarks.task import TASKS, Tools
 from lilliput.evaluation.judge.endpoint import Judge, JudgeError
-from lilliput.evaluation.judge.story import CRITERIA, Told, mark_stories, noise, read_marks
+from lilliput.evaluation.judge.story import CRITERIA, JudgedStory, mark_stories, noise, read_marks
 from lilliput.evaluation.judge.table import human_stories, judged_row, normalise, proxy_row, shuffled
 from tests.evaluation.benchmarks.test_tasks import write
 from tests.evaluation.judge.server import GOOD, Server
 
-STORIES = [Told("Once there was", f" a cat number {i}.") for i in range(12)]
+STORIES = [JudgedStory("Once there was", f" a cat number {i}.") for i in range(12)]
 
 
 def asked(judge, text="hello", **options):
@@ -138,7 +138,7 @@ def test_where_less_is_better_the_lowest_is_best():
 
 def test_human_text_and_its_shuffled_words():
     (story,) = human_stories(["One two three four five six seven eight nine ten.", "alone"])
-    assert story == Told("One two three four", " five six seven eight nine ten.")
+    assert story == JudgedStory("One two three four", " five six seven eight nine ten.")
     (floor,) = shuffled([story])
     assert floor.completion != story.completion
     assert sorted(floor.completion.split()) == sorted(story.completion.split())

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from lilliput.evaluation.judge.copied import longest_copies, words
 from lilliput.evaluation.judge.proxies import PROXIES, distinct, names_kept, proxies, repeated
-from lilliput.evaluation.judge.story import Told
+from lilliput.evaluation.judge.story import JudgedStory
 
 
-def slow(told, training):
+def slow(stories, training):
     best = 0
-    said = words(told)
-    for start in range(len(said)):
-        for stop in range(start + 1, len(said) + 1):
-            run = said[start:stop]
+    printed = words(stories)
+    for start in range(len(printed)):
+        for stop in range(start + 1, len(printed) + 1):
+            run = printed[start:stop]
             for text in training:
                 have = words(text)
                 if any(have[i : i + len(run)] == run for i in range(len(have))):
@@ -28,13 +28,13 @@ TEXTS = st.lists(st.text("ab c", max_size=14), max_size=4)
 
 
 @given(TEXTS, TEXTS)
-def test_the_longest_copied_run(told, training):
-    assert longest_copies(told, training) == [slow(text, training) for text in told]
+def test_the_longest_copied_run(stories, training):
+    assert longest_copies(stories, training) == [slow(text, training) for text in stories]
 
 
 def test_a_copied_sentence_is_found_whatever_its_case():
-    told = ["And then the Cat sat on the mat, happily.", "Nothing here."]
-    assert longest_copies(told, ["One day", "the cat sat on the mat, sadly."]) == [7, 1]
+    stories = ["And then the Cat sat on the mat, happily.", "Nothing here."]
+    assert longest_copies(stories, ["One day", "the cat sat on the mat, sadly."]) == [7, 1]
 
 
 def test_distinct_and_repeated():
@@ -46,13 +46,13 @@ def test_distinct_and_repeated():
 
 
 def test_names():
-    story = Told('She saw Tom and Lily. Then Ann came. "Look," said Max.', " Tom ran with Max.")
+    story = JudgedStory('She saw Tom and Lily. Then Ann came. "Look," said Max.', " Tom ran with Max.")
     assert names_kept(story) == 0.5  # Tom and Max of Tom, Lily, Ann and Max
-    assert math.isnan(names_kept(Told("Once upon a time", " Tom ran.")))
+    assert math.isnan(names_kept(JudgedStory("Once upon a time", " Tom ran.")))
 
 
 def test_every_value_has_its_story(tiny):
-    stories = [Told("Tom saw a cat", ' and "sat."'), Told("a dog", " sat on a"), Told("a dog", "")]
+    stories = [JudgedStory("Tom saw a cat", ' and "sat."'), JudgedStory("a dog", " sat on a"), JudgedStory("a dog", "")]
     found = proxies(stories, [3, 2, 0], (tiny.model, tiny.tokenizer))
     assert found.keys() == PROXIES.keys()
     assert found["ended"] == [1, 0, 0]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.console import progress
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line, progress
 from lilliput.base.errors import ConfigError
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.harness import through_harness
@@ -36,7 +35,7 @@ def benchmark(
     allow_code: bool = False,
     through: str | None = None,
     device: str = "auto",
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
 ) -> list[dict[str, Any]]:
     """Scores of the model at `path` on `tasks` ("all": every task that `task_data` holds), a row a task and metric:
 
@@ -48,7 +47,7 @@ def benchmark(
     if through not in (None, HARNESS):
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
     loaded = load_tasks(tasks, task_data, max_items)
-    generator = load(path, device, say)
+    generator = load(path, device, notify)
     if not generator.objective.generates:
         raise generator.objective.no_text()
     if not generator.objective.reads_forwards:
@@ -58,12 +57,12 @@ def benchmark(
         )
     tools = Tools(judge, allow_code)
     place = next(generator.model.parameters()).device
-    harness = through_harness(model_folder(path, say), loaded, str(place)) if through else {}
+    harness = through_harness(model_folder(path, notify), loaded, str(place)) if through else {}
     models = {str(path): generator}
     if controls:
         models[UNTRAINED] = untrained(generator)
     for other in against:
-        models[str(other)] = load(other, device, say)
+        models[str(other)] = load(other, device, notify)
     found: dict[str, list[Row]] = {}
     for name, each in models.items():
         found[name] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lilliput.evaluation.judge.copied import words
-from lilliput.evaluation.judge.story import Told
+from lilliput.evaluation.judge.story import JudgedStory
 from lilliput.evaluation.scorer import score_pairs
 from lilliput.storybook.consistency import consistency
 
@@ -41,7 +41,7 @@ PROXIES = {
 
 
 def proxies(
-    stories: Sequence[Told],
+    stories: Sequence[JudgedStory],
     copied: Sequence[int] | None = None,
     referee: tuple[Model, Tokenizer] | None = None,
 ) -> dict[str, list[float]]:
@@ -84,7 +84,7 @@ def _grams(text: str, n: int) -> list[tuple[str, ...]]:
     return [tuple(found[i : i + n]) for i in range(len(found) - n + 1)]
 
 
-def names_kept(story: Told) -> float:
+def names_kept(story: JudgedStory) -> float:
     """Return the share of the prompt's names that the completion mentions. A name is a capitalised word that does not
     start a sentence. NaN for a prompt without names."""
     names = set(NAME.findall(story.beginning))
@@ -92,7 +92,7 @@ def names_kept(story: Told) -> float:
     return len(names & again) / len(names) if names else math.nan
 
 
-def referee_bits(stories: Sequence[Told], model: Model, tokenizer: Tokenizer) -> list[float]:
+def referee_bits(stories: Sequence[JudgedStory], model: Model, tokenizer: Tokenizer) -> list[float]:
     """Return the bits per byte of each completion after its prompt, under `model`; NaN for an empty completion."""
     places = [i for i, story in enumerate(stories) if story.completion.strip()]
     pairs = [[(stories[i].beginning, stories[i].completion)] for i in places]

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.base.console import progress
-from lilliput.base.console import say as print_line
+from lilliput.base.console import print_line, progress
 from lilliput.base.errors import ConfigError, DataError, FileError
 from lilliput.base.reading import from_yaml, read_text
 from lilliput.evaluation.judge.copied import longest_copies
 from lilliput.evaluation.judge.endpoint import Judge
 from lilliput.evaluation.judge.proxies import proxies
-from lilliput.evaluation.judge.story import Marks, Told, mark_stories, noise
+from lilliput.evaluation.judge.story import JudgedStory, Marks, mark_stories, noise
 from lilliput.evaluation.judge.table import judged_row, proxy_row
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
@@ -46,11 +45,11 @@ def complete(
     prompts: Sequence[str] = COMPLETIONS,
     *,
     device: str = "auto",
-    say: Callable[[str], None] = print_line,
+    notify: Callable[[str], None] = print_line,
     **sampling: Any,
 ) -> list[dict[str, Any]]:
     """The completion of each of `prompts` by each model at `paths`: [{"prompt", "completions": {model: text}}]."""
-    completions = {str(path): complete_stories(load(path, device, say), path, prompts, sampling) for path in paths}
+    completions = {str(path): complete_stories(load(path, device, notify), path, prompts, sampling) for path in paths}
     return [
         {"prompt": prompt, "completions": {name: stories[place].completion for name, stories in completions.items()}}
         for place, prompt in enumerate(prompts)
@@ -59,19 +58,19 @@ def complete(
 
 def complete_stories(
     generator: TextGenerator, path: str | Path, beginnings: Sequence[str], sampling: Mapping[str, Any]
-) -> list[Told]:
+) -> list[JudgedStory]:
     """A story from each beginning by the model at `path`. Raises ConfigError for a model that reads backwards."""
     if not generator.objective.reads_forwards:
         raise ConfigError(f"{path} reads backwards: it cannot go on from a beginning", "leave it out")
     texts = generator.generate_batch(beginnings, window=True, **sampling)
-    return [Told(prompt, text.removeprefix(prompt)) for prompt, text in zip(beginnings, texts, strict=True)]
+    return [JudgedStory(prompt, text.removeprefix(prompt)) for prompt, text in zip(beginnings, texts, strict=True)]
 
 
-def judged(judge: Judge, told: Mapping[str, Sequence[Told]], twice: float) -> dict[str, Any]:
-    """Rows of `judge`'s marks of the stories of each name, a share of `twice` of them marked a second time."""
+def judged(judge: Judge, by_model: Mapping[str, Sequence[JudgedStory]], twice: float) -> dict[str, Any]:
+    """Rows of `judge`'s marks of the stories of each model, a share of `twice` of them marked a second time."""
     rows, pairs = {}, []
-    with progress(f"asking {judge.model}", sum(map(len, told.values())), "stories") as bar:
-        for name, stories in told.items():
+    with progress(f"asking {judge.model}", sum(map(len, by_model.values())), "stories") as bar:
+        for name, stories in by_model.items():
             marks: list[Marks] = []
             for story in stories:
                 (mark,), again = mark_stories(judge, [story], twice)
@@ -83,16 +82,18 @@ def judged(judge: Judge, told: Mapping[str, Sequence[Told]], twice: float) -> di
 
 
 def proxied(
-    told: Mapping[str, Sequence[Told]],
+    by_model: Mapping[str, Sequence[JudgedStory]],
     referee: TextGenerator | None = None,
     training: Callable[[], Iterator[str]] | None = None,
 ) -> dict[str, Any]:
-    """Rows of proxies of the stories of each name. `referee` is the model whose bits per byte are one of them;
+    """Rows of proxies of the stories of each model. `referee` is the model whose bits per byte are one of them;
     `training` gives the training text, in which copied passages are looked for."""
     judge = None if referee is None else (referee.model, referee.tokenizer)
     copied: dict[str, list[int]] = {}
     if training is not None:
-        lengths = iter(longest_copies([s.completion for row in told.values() for s in row], training()))
-        copied = {name: [next(lengths) for _ in stories] for name, stories in told.items()}
-    rows = {name: proxy_row(proxies(stories, copied.get(name), judge), len(stories)) for name, stories in told.items()}
+        lengths = iter(longest_copies([s.completion for row in by_model.values() for s in row], training()))
+        copied = {name: [next(lengths) for _ in stories] for name, stories in by_model.items()}
+    rows = {
+        name: proxy_row(proxies(stories, copied.get(name), judge), len(stories)) for name, stories in by_model.items()
+    }
     return {"kind": "proxies, not a judgement of quality", "rows": rows, "noise": {}, "questions": 0}

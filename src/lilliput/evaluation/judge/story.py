@@ -31,7 +31,7 @@ Answer with one JSON object with exactly these keys, in this order:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JudgedStory:
     """A story to be marked: the prompt (`beginning`) and the completion."""
 
     beginning: str
@@ -47,7 +47,7 @@ class Marks:
     age_group: str
 
 
-def question(story: Told) -> list[Message]:
+def question(story: JudgedStory) -> list[Message]:
     """Return the messages that ask a judge for a story's marks."""
     ages = ", ".join(f"{letter}: {years}" for letter, years in AGES.items())
     text = QUESTION.format(beginning=story.beginning, completion=story.completion, ages=ages)
@@ -76,7 +76,7 @@ def read_marks(answer: str) -> Marks:
 
 
 def mark_stories(
-    judge: Judge, stories: Sequence[Told], twice: float = 0.1, seed: int = 0
+    judge: Judge, stories: Sequence[JudgedStory], twice: float = 0.1, seed: int = 0
 ) -> tuple[list[Marks], list[tuple[Marks, Marks]]]:
     """Return every story's marks, and pairs of marks of the share `twice` of the stories, which are marked a second
     time.

@@ -11,40 +11,40 @@ from typing import Any
 from lilliput.base.seeds import derive
 from lilliput.base.statistics import interval
 from lilliput.evaluation.judge.proxies import PROXIES
-from lilliput.evaluation.judge.story import CRITERIA, Marks, Told
+from lilliput.evaluation.judge.story import CRITERIA, JudgedStory, Marks
 from lilliput.storybook.vocabulary import sentences
 
 HUMAN, SENTENCES, SHUFFLED = "human text (ceiling)", "shuffled sentences", "shuffled words (floor)"
 
 
-def human_stories(texts: Sequence[str], share: float = 0.4) -> list[Told]:
+def human_stories(texts: Sequence[str], share: float = 0.4) -> list[JudgedStory]:
     """Split stories by people into prompt and completion: the first `share` of each story's words is the prompt."""
     stories = []
     for text in texts:
         parts = text.split(" ")
         at = max(1, round(len(parts) * share))
         if at < len(parts):
-            stories.append(Told(" ".join(parts[:at]), " " + " ".join(parts[at:])))
+            stories.append(JudgedStory(" ".join(parts[:at]), " " + " ".join(parts[at:])))
     return stories
 
 
-def shuffled(stories: Sequence[Told], seed: int = 0) -> list[Told]:
+def shuffled(stories: Sequence[JudgedStory], seed: int = 0) -> list[JudgedStory]:
     """Return the stories with the words of each completion in random order, the floor for every judge."""
     made = []
     for story in stories:
         parts = story.completion.split()
         Random(derive(seed, "shuffled", story.completion)).shuffle(parts)
-        made.append(Told(story.beginning, " " + " ".join(parts)))
+        made.append(JudgedStory(story.beginning, " " + " ".join(parts)))
     return made
 
 
-def shuffled_sentences(stories: Sequence[Told], seed: int = 0) -> list[Told]:
+def shuffled_sentences(stories: Sequence[JudgedStory], seed: int = 0) -> list[JudgedStory]:
     """Return the stories with the sentences of each completion in random order: good sentences, and no story."""
     made = []
     for story in stories:
         parts = sentences(story.completion)
         Random(derive(seed, "shuffled sentences", story.completion)).shuffle(parts)
-        made.append(Told(story.beginning, " " + " ".join(parts)))
+        made.append(JudgedStory(story.beginning, " " + " ".join(parts)))
     return made
 
 

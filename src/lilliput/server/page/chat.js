@@ -32,7 +32,7 @@ function busy(on) {
 
 export function start(models) {
   at("chat-model").replaceChildren(...models.map((model) => new Option(model.id)));
-  at("say").addEventListener("submit", (event) => {
+  at("compose").addEventListener("submit", (event) => {
     event.preventDefault();
     const content = at("message").value;
     conversation.push({ role: "user", content });

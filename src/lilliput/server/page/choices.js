@@ -1,4 +1,4 @@
-// The small card beside a token: how likely it was, what else might have been said, and a way to branch.
+// The small card beside a token: how likely it was, which tokens were likely in its place, and a way to branch.
 
 import { bits, element, percent } from "./story.js";
 
@@ -37,22 +37,22 @@ function hide() {
 function group(piece, token, story) {
   const head = element("p");
   head.append(element("b", "", spelled(token.text)), ` ${bits(token.logprob).toFixed(1)} bits of surprise`);
-  const said = token.others.some((other) => other.id === token.id);
-  const all = said ? token.others : [...token.others, { id: token.id, token: token.text, logprob: token.logprob }];
+  const listed = token.others.some((other) => other.id === token.id);
+  const all = listed ? token.others : [...token.others, { id: token.id, token: token.text, logprob: token.logprob }];
   return [head, ...all.map((other) => choice(piece, token, other, story))];
 }
 
 function choice(piece, token, other, story) {
-  const button = element("button", other.id === token.id ? "choice said" : "choice");
+  const button = element("button", other.id === token.id ? "choice generated" : "choice");
   button.type = "button";
   button.disabled = other.id === token.id;
   button.style.setProperty("--share", Math.exp(other.logprob).toFixed(4));
   button.append(element("span", "", spelled(other.token)), element("span", "", percent(other.logprob)));
-  button.title = button.disabled ? "what was said" : "go on from here with this instead";
+  button.title = button.disabled ? "the token that was generated" : "continue from here with this token";
   button.addEventListener("click", () => {
     story.flow.focus();
-    const told = story.branch(piece, token, other.id);
-    document.dispatchEvent(new CustomEvent("branch", { detail: told }));
+    const continued = story.branch(piece, token, other.id);
+    document.dispatchEvent(new CustomEvent("branch", { detail: continued }));
   });
   return button;
 }

@@ -31,7 +31,7 @@ function fit() {
   at("ending-field").hidden = wanted().every((model) => model.reads_forwards);
 }
 
-async function tell() {
+async function generate() {
   if (!at("ask").reportValidity()) return;
   stories.forEach((story) => story.stop());
   stories = wanted().map((model) => new Story(model, open, close));
@@ -39,13 +39,13 @@ async function tell() {
   widen();
   at("hint").hidden = false;
   at("again").disabled = false;
-  await watch(stories.map((story) => story.tell(asked())));
+  await watch(stories.map((story) => story.generate(asked())));
 }
 
-/** Offer to stop while stories are told, and to undo where they have branched. */
-async function watch(tellings) {
+/** Offer to stop while texts are generated, and to undo where they have branched. */
+async function watch(running) {
   refresh();
-  await Promise.all(tellings);
+  await Promise.all(running);
   refresh();
 }
 
@@ -65,9 +65,9 @@ async function copyCommand() {
   at("command-text").textContent = text;
   try {
     await navigator.clipboard.writeText(text);
-    at("copied").textContent = "Copied. In a terminal it tells the same text:";
+    at("copied").textContent = "Copied. In a terminal this generates the same text:";
   } catch {
-    at("copied").textContent = "This browser lets no page copy; in a terminal this tells the same text:";
+    at("copied").textContent = "This browser lets no page copy; in a terminal this generates the same text:";
   }
   at("command").showModal();
 }
@@ -107,11 +107,11 @@ function listen() {
   }
   at("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    tell();
+    generate();
   });
   at("again").addEventListener("click", () => {
     at("seed").stepUp();
-    tell();
+    generate();
   });
   at("stop").addEventListener("click", () => stories.forEach((story) => story.control?.abort()));
   at("undo").addEventListener("click", () => watch(stories.filter((s) => s.branches.length).map((s) => s.undo())));

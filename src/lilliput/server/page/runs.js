@@ -1,4 +1,4 @@
-// Runs in training, as they stand: progress, the loss curve, and what the model told last.
+// Runs in training, as they stand: progress, the loss curve, and the newest samples.
 
 import { get } from "./api.js";
 import { element } from "./story.js";
@@ -75,11 +75,11 @@ function draw(run) {
     parts.push(bar);
   }
   parts.push(curve(run));
-  if (run.samples.length) parts.push(element("h2", "", `What it told at step ${run.samples_step.toLocaleString("en")}`));
+  if (run.samples.length) parts.push(element("h2", "", `Samples at step ${run.samples_step.toLocaleString("en")}`));
   for (const sample of run.samples) {
-    const told = element("p", "sample", sample.before);
-    told.append(element("b", "", sample.prompt), sample.text);
-    parts.push(told);
+    const shown = element("p", "sample", sample.before);
+    shown.append(element("b", "", sample.prompt), sample.text);
+    parts.push(shown);
   }
   view.replaceChildren(...parts);
 }
