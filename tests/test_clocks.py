@@ -22,7 +22,7 @@ DATES = {
     "server/chats.py": "`created` of OpenAI's answers",
     "server/completions.py": "`created` of OpenAI's answers",
     "server/served.py": "`created` of OpenAI's answers",
-    "generation/chat_template.py": "the date in a chat template",
+    "data/chat_template.py": "the date in a chat template",
     "server/runs.py": "the age of a file, whose time is the wall clock's too",
 }
 """Where a date is wanted, or an age that outlives processes, and why. No duration belongs here."""

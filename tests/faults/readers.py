@@ -95,8 +95,8 @@ def _tokenizer(path: Path) -> None:
 
 
 def _template(path: Path) -> None:
+    from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.generation.chat_template import ChatTemplate
 
     found = ChatTemplate.find(path.parent)
     if found is not None:

@@ -8,11 +8,11 @@ import pytest
 
 import lilliput
 from lilliput.base.errors import ConfigError
+from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.decode import generate
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.formats.source import Source
-from lilliput.generation.chat_template import ChatTemplate
 from lilliput.generation.loading import load, load_folder
 from lilliput.generation.run import Run
 from lilliput.generation.text_generator import TextGenerator

@@ -11,9 +11,9 @@ import pytest
 import torch
 from openai import OpenAI
 
+from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
-from lilliput.generation.chat_template import ChatTemplate
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.config import resolve
 from lilliput.model.transformer import Model

@@ -58,19 +58,27 @@ class Tokenizer:
                 `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
+    chat_template  the Jinja source that renders conversations (chat_template.py); None for a model of plain text
 
     A text that spells a special token is encoded as plain text. `encode` adds no bounds. `continuing` marks a text that
     continues another text: the SentencePiece-style kind then puts no mark for a space before it, and removes no space
     when decoding.
     """
 
-    def __init__(self, content: str, names: Mapping[str, str] | None = None, begins: bool = True):
+    def __init__(
+        self,
+        content: str,
+        names: Mapping[str, str] | None = None,
+        begins: bool = True,
+        chat_template: str | None = None,
+    ):
         """`content` is the text of a tokenizer.json, `names` the special token of some roles. Raises DataError."""
         from tokenizers import Tokenizer as Backend
 
         with trusted("not a tokenizer.json that 'tokenizers' can read"):
             self.backend: Backend = Backend.from_str(checked(content))
             self.content = unmarked(complete(content))
+        self.chat_template = chat_template
         self.sha256 = hashlib.sha256(self.content.encode()).hexdigest()
         self._spec = json.loads(self.content)
         self.kind: Kind = kind_of(self._spec)

@@ -11,12 +11,12 @@ from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.machine import can_compile, choose_device
 from lilliput.base.reading import inner, read_object
 from lilliput.base.registered import OneOf
+from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken
 from lilliput.decoding.int8 import quantised
 from lilliput.decoding.native import native, unnamed, why_not
-from lilliput.generation.chat_template import ChatTemplate
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig

@@ -19,8 +19,8 @@ from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import Speculation, speculate
 
 if TYPE_CHECKING:
+    from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.generation.chat_template import ChatTemplate
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
 

@@ -52,6 +52,8 @@ class ObjectiveConfig(Config):
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""
+    examples: ClassVar[tuple[str, ...]] = ("text",)
+    """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer trained for it has besides the usual ones."""
     figure: ClassVar[Figure] = Figure()

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
-    from lilliput.generation.chat_template import ChatTemplate
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig

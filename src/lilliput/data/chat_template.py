@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,9 @@ LARGEST = 2**20
 """Bytes of a template, and the largest number that it may multiply."""
 MOST_TURNS = 100_000
 """Numbers that a template may count through."""
-GUARD = "\ufdd0"
-"""A code point that Unicode keeps for a program's own use: it parts what a message spells like a special token."""
+GUARD, BEGIN, END = "\ufdd0", "\ufdd1", "\ufdd2"
+"""Code points that Unicode keeps for a program's own use. GUARD splits the spelling of a special token in a message;
+BEGIN and END stand around the text that the assistant generates."""
 
 
 class ChatTemplate:
@@ -39,7 +40,9 @@ class ChatTemplate:
     def _template(self) -> Template:
         """Raises MissingExtra without jinja2, and DataError for a template that is not Jinja."""
         try:
-            from jinja2 import TemplateError
+            from jinja2 import TemplateError, nodes
+            from jinja2.ext import Extension
+            from jinja2.parser import Parser
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError:
             raise MissingExtra("jinja2", "serve", "a chat template") from None
@@ -55,7 +58,19 @@ class ChatTemplate:
                     raise ConfigError(f"the chat template makes too much of {operator!r}")
                 return super().call_binop(context, operator, left, right)
 
-        environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+        class Generation(Extension):
+            """`{% generation %}` and `{% endgeneration %}` stand around the assistant's text, as in transformers."""
+
+            tags = frozenset({"generation"})
+
+            def parse(self, parser: Parser) -> list[nodes.Node]:
+                line = next(parser.stream).lineno
+                body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+                before, after = (nodes.Output([nodes.TemplateData(mark)], lineno=line) for mark in (BEGIN, END))
+                return [before, *body, after]
+
+        extensions = ["jinja2.ext.loopcontrols", Generation]
+        environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
         environment.globals["range"] = self._range
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
@@ -86,25 +101,44 @@ class ChatTemplate:
             raise DataError(f"{settings}: chat_template is no text")
         return cls(source) if source else None
 
-    def ids(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> list[int]:
-        """The prompt that asks for the assistant's next message. Raises ConfigError where the template refuses."""
+    def ids(self, messages: Sequence[Mapping[str, Any]], tokenizer: Tokenizer, **options: Any) -> list[int]:
+        """The prompt that asks for the assistant's next message; `options` are names for the template, such as `tools`.
+        Raises ConfigError where the template refuses."""
+        return self.encode(messages, tokenizer, add_generation_prompt=True, **options)[0]
+
+    def encode(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tokenizer: Tokenizer,
+        *,
+        add_generation_prompt: bool = False,
+        **options: Any,
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a conversation, and the spans [start, stop) of ids that the assistant generates, where the
+        template marks them with `{% generation %}`. A text is cut into ids at both ends of a span, so that the ids of a
+        prompt are the same with and without the reply behind it. Raises ConfigError where the template refuses."""
         special = {
             token.content: number
             for number, token in tokenizer.backend.get_added_tokens_decoder().items()
             if token.special
         }
-        known = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"\Z\A")
-        guarded = [
-            {key: known.sub(lambda match: match[0][0] + GUARD + match[0][1:], value) for key, value in message.items()}
-            for message in messages
-        ]
+        names = "|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"\Z\A"
+        known = re.compile(names)
+        guarded = [_changed(message, lambda text: _guarded(text, known)) for message in messages]
         ids: list[int] = []
-        for part in re.split(f"({known.pattern})", self._render(guarded, tokenizer)):
+        spans: list[tuple[int, int]] = []
+        begun = 0
+        rendered = self._render(guarded, tokenizer, add_generation_prompt, options)
+        for part in re.split(f"({names}|{BEGIN}|{END})", rendered):
             if part in special:
                 ids.append(special[part])
-            else:
+            elif part == BEGIN:
+                begun = len(ids)
+            elif part == END:
+                spans.append((begun, len(ids)))
+            elif part:
                 ids += tokenizer.encode(part.replace(GUARD, ""), continuing=bool(ids))
-        return ids
+        return ids, spans
 
     def _range(self, *bounds: int) -> range:
         """Jinja's range(), of so many numbers in one rendering: loops in loops would never end."""
@@ -114,13 +148,15 @@ class ChatTemplate:
             raise ConfigError(f"the chat template counts to more than {MOST_TURNS:,}")
         return numbers
 
-    def _render(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> str:
+    def _render(
+        self, messages: Sequence[Mapping[str, Any]], tokenizer: Tokenizer, asks: bool, options: Mapping[str, Any]
+    ) -> str:
         names: dict[str, Any] = {
             f"{role}_token": tokenizer.token(number) for role, number in tokenizer.specials.items()
         }
         self._left, template = MOST_TURNS, self._template
         try:
-            return template.render(messages=messages, add_generation_prompt=True, **names)
+            return template.render(messages=messages, add_generation_prompt=asks, **{**names, **options})
         except ConfigError:
             raise
         except Exception as error:  # a template is a program, and may fail in any way
@@ -129,3 +165,21 @@ class ChatTemplate:
 
 def _refuse(message: str) -> None:
     raise ConfigError(f"the chat template refuses these messages: {message}")
+
+
+def _guarded(text: str, known: re.Pattern[str]) -> str:
+    """Raises ConfigError for a text with one of the code points that mark the assistant's text."""
+    if BEGIN in text or END in text:
+        raise ConfigError("a message holds U+FDD1 or U+FDD2, which Unicode keeps for programs", "take it out")
+    return known.sub(lambda match: match[0][0] + GUARD + match[0][1:], text)
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with `change` applied to each text inside it, however deep."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _changed(inner, change) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [_changed(inner, change) for inner in value]
+    return value

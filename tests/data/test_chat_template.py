@@ -9,11 +9,39 @@ from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.tokenizer import Tokenizer
 
 pytest.importorskip("jinja2")
-from lilliput.generation.chat_template import ChatTemplate
+from lilliput.data.chat_template import ChatTemplate
+from lilliput.data.config import TokenizerConfig
 from tests.generation.conftest import TEMPLATE
+
+MARKED = TEMPLATE.replace(
+    "<|im_start|>{{ message.role }}\n{{ message.content | trim }}<|im_end|>\n",
+    "<|im_start|>{{ message.role }}\n{% if message.role == 'assistant' %}{% generation %}{{ message.content }}<|im_end|>"
+    "{% endgeneration %}{% else %}{{ message.content }}<|im_end|>{% endif %}\n",
+)
 
 HELLO = [{"role": "user", "content": "hello"}]
 MESSAGES = [{"role": "system", "content": "Tell tales. "}, {"role": "user", "content": "One day\n\nTom?"}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train(["One day Tom saw a ball. hello there, Tell tales."] * 9, TokenizerConfig(vocab_size=300))
+
+
+def test_the_spans_of_the_assistant_are_those_of_transformers(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer.save(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    theirs.chat_template = MARKED
+    turns = [*MESSAGES, {"role": "assistant", "content": "a ball."}, *HELLO, {"role": "assistant", "content": "hello"}]
+    expected = theirs.apply_chat_template(turns, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    ids, spans = ChatTemplate(MARKED).encode(turns, tokenizer)
+    assert ids == list(expected["input_ids"])
+    learned = [int(any(start <= place < stop for start, stop in spans)) for place in range(len(ids))]
+    assert learned == list(expected["assistant_masks"])
+    assert tokenizer.decode(ids[slice(*spans[0])]) == "a ball."
+    prompt = ChatTemplate(MARKED).ids(turns[:2], tokenizer)
+    assert ids[: len(prompt)] == prompt
 
 
 def test_ids_are_those_of_transformers(tokenizer: Tokenizer, tmp_path: Path) -> None:
