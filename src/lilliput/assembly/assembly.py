@@ -137,6 +137,8 @@ class Assembly:
             bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
             load=self.reference,
             engine=lambda rows: Engine(self.generator.decoder, rows),
+            ends=self.generator.turn_ends,
+            notify=self.live.note if self.shows else self.notify,
         )
         return self.objective.build(workshop)
 

@@ -10,9 +10,9 @@ from typing import Any
 from lilliput.assembly.overlaps import texts_of
 from lilliput.assembly.recipe import recipe_or_none
 from lilliput.base.console import print_line
+from lilliput.base.endpoint import Judge
 from lilliput.base.errors import ConfigError
 from lilliput.data.infer import named_texts
-from lilliput.evaluation.judge.endpoint import Judge
 from lilliput.evaluation.judge.stories import complete_stories, judged, proxied
 from lilliput.evaluation.judge.story import JudgedStory
 from lilliput.evaluation.judge.table import (

@@ -11,7 +11,7 @@ from lilliput.cli.texts import Words, sort_words
 
 if TYPE_CHECKING:
     from lilliput.assembly.evaluation import TextTable
-    from lilliput.evaluation.judge.endpoint import Judge
+    from lilliput.base.endpoint import Judge
 
 
 def evaluate(
@@ -104,8 +104,8 @@ def evaluate(
 
 def make_judge(url: str | None, model: str | None) -> Judge | None:
     """Return the judge of --judge and --judge-model. Raises ConfigError for one option without the other."""
+    from lilliput.base.endpoint import Judge
     from lilliput.base.errors import ConfigError
-    from lilliput.evaluation.judge.endpoint import Judge
 
     if (url is None) != (model is None):
         raise ConfigError("a judge is an address and a model", "give both: --judge http://HOST:PORT/v1 and its model")

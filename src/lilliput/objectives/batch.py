@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -18,7 +19,9 @@ class Batch:
     targets   (R, T) int64    the right token at each position
     weights   (R, T) float32  how much each position counts; 0 where nothing is learned (padding, prompts)
 
-    Raises ValueError for fields of unequal numbers of rows.
+    `columns` holds R further values of any kind beside the tensors, such as the columns of each row's document; they
+    follow their rows, and stay where they are when tensors move. Raises ValueError for fields of unequal numbers of
+    rows.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class Batch:
         tokens: torch.Tensor | None = None,
         targets: torch.Tensor | None = None,
         weights: torch.Tensor | None = None,
+        columns: Sequence[Any] | None = None,
         **further: torch.Tensor | None,
     ):
         given = {"tokens": tokens, "targets": targets, "weights": weights, **further}
@@ -33,6 +37,9 @@ class Batch:
         if len({len(part) for part in self.fields.values()}) != 1:
             shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in self.fields.items())
             raise ValueError(f"the fields of a batch have one number of rows, and these differ: {shapes or 'none'}")
+        self.columns = None if columns is None else list(columns)
+        if self.columns is not None and len(self.columns) != len(self):
+            raise ValueError(f"a batch of {len(self)} rows has columns for {len(self.columns)}")
 
     def __getattr__(self, name: str) -> torch.Tensor:
         fields = self.__dict__.get("fields", {})
@@ -63,7 +70,7 @@ class Batch:
 
     def including(self, fields: Mapping[str, torch.Tensor]) -> Batch:
         """The same batch with these fields added, or replaced where the batch has a field of that name."""
-        return Batch(**{**self.fields, **fields})
+        return Batch(columns=self.columns, **{**self.fields, **fields})
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`, copied without waiting where the memory is pinned."""
@@ -80,11 +87,16 @@ class Batch:
 
     def split(self, rows: int) -> list[Batch]:
         """Micro-batches of at most `rows` rows, in order."""
-        return [self._each(lambda part, i=i: part[i : i + rows]) for i in range(0, len(self), rows)]
+        begins = range(0, len(self), rows)
+        found = [None if self.columns is None else self.columns[i : i + rows] for i in begins]
+        return [
+            self._each(lambda part, i=i: part[i : i + rows], columns) for i, columns in zip(begins, found, strict=True)
+        ]
 
     def take(self, rows: torch.Tensor) -> Batch:
         """The rows of these numbers, (N,) int64."""
-        return self._each(lambda part: part[rows.to(part.device)])
+        columns = None if self.columns is None else [self.columns[row] for row in rows.tolist()]
+        return self._each(lambda part: part[rows.to(part.device)], columns)
 
     def cut(self, length: int) -> Batch:
         """The same positions in rows of `length`, which has to divide T. Raises ConfigError for a field that is not
@@ -98,10 +110,13 @@ class Batch:
                     f"rows with '{name}' of shape {tuple(part.shape)} cannot be cut into {length} positions",
                     "leave out train.growth.context",
                 )
+        if self.columns is not None:
+            raise ConfigError("rows with columns cannot be cut into shorter rows", "leave out train.growth.context")
         return self._each(lambda part: part.reshape(-1, length))
 
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
-        return Batch(**{name: change(part) for name, part in self.fields.items()})
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor], columns: Sequence[Any] | None = None) -> Batch:
+        kept = self.columns if columns is None else columns
+        return Batch(columns=kept, **{name: change(part) for name, part in self.fields.items()})
 
 
 @dataclass(frozen=True, slots=True)

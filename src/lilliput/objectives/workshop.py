@@ -44,6 +44,13 @@ def _cannot_load(path: str | Path) -> Reference:
     raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
 
 
+def _began_from_nothing() -> Reference:
+    raise ConfigError(
+        "there is no model that the run began with, so none to stay near",
+        "begin with one: lilliput train RECIPE --from MODEL; or name one: objective.reference=MODEL",
+    )
+
+
 def _cannot_generate(rows: int) -> Engine:
     raise ConfigError("there is nothing here to generate with: build the objective in a run")
 
@@ -57,7 +64,11 @@ class Workshop:
     seed       the run's seed
     bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
+    initial    the model that the run began with, the same after a resume. Raises ConfigError for a run that began from
+               random weights
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
+    ends       the ids that end a text that the model generates
+    notify     shows a line to the person
     """
 
     tokenizer: Tokenizer
@@ -66,7 +77,10 @@ class Workshop:
     seed: int = 0
     bytes_per_target: float = 1.0
     load: Callable[[str | Path], Reference] = _cannot_load
+    initial: Callable[[], Reference] = _began_from_nothing
     engine: Callable[[int], Engine] = _cannot_generate
+    ends: frozenset[int] = frozenset()
+    notify: Callable[[str], None] = print
 
 
 class TextScore(Protocol):

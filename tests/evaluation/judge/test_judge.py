@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from lilliput.base.endpoint import Judge, JudgeError
 from lilliput.base.errors import ConfigError
 from lilliput.evaluation.benchmarks.conversation import filled, rating
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
 from lilliput.evaluation.benchmarks.task import TASKS, Tools
-from lilliput.evaluation.judge.endpoint import Judge, JudgeError
 from lilliput.evaluation.judge.story import CRITERIA, JudgedStory, mark_stories, noise, read_marks
 from lilliput.evaluation.judge.table import human_stories, judged_row, normalise, proxy_row, shuffled
 from tests.evaluation.benchmarks.test_tasks import write

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.console import print_line, progress
+from lilliput.base.endpoint import Judge
 from lilliput.base.errors import ConfigError
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.harness import through_harness
@@ -14,7 +15,6 @@ from lilliput.evaluation.benchmarks.loading import available, records
 from lilliput.evaluation.benchmarks.measure import Row, measure
 from lilliput.evaluation.benchmarks.task import TASKS, Record, Task, Tools
 from lilliput.evaluation.controls import UNTRAINED, untrained
-from lilliput.evaluation.judge.endpoint import Judge
 from lilliput.generation.loading import load
 from lilliput.runs.evaluation_file import keep_evaluation
 from lilliput.runs.finding import model_folder

@@ -14,7 +14,7 @@ from lilliput.base.statistics import share
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lilliput.evaluation.judge.endpoint import Judge
+    from lilliput.base.endpoint import Judge
     from lilliput.evaluation.scorer import Pair, PairScore
 
 Record = dict[str, Any]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.console import print_line, progress
+from lilliput.base.endpoint import Judge
 from lilliput.base.errors import ConfigError, DataError, FileError
 from lilliput.base.reading import from_yaml, read_text
 from lilliput.evaluation.judge.copied import longest_copies
-from lilliput.evaluation.judge.endpoint import Judge
 from lilliput.evaluation.judge.proxies import proxies
 from lilliput.evaluation.judge.story import JudgedStory, Marks, mark_stories, noise
 from lilliput.evaluation.judge.table import judged_row, proxy_row

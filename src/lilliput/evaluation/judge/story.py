@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lilliput.base import seeds
+from lilliput.base.endpoint import Judge, Message
 from lilliput.base.reading import from_json
-from lilliput.evaluation.judge.endpoint import Judge, Message
 
 CRITERIA = ("grammar", "creativity", "consistency", "plot", "instruction")
 AGES = {"A": "3 or under", "B": "4-5", "C": "6-7", "D": "8-9", "E": "10-12", "F": "13-16"}

@@ -1,0 +1,272 @@
+"""Learning from rewards: rollouts equal what training starts from, groups are compared as TRL does, values add up."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lilliput.base.errors import ConfigError, TrainingError
+from lilliput.data.config import TokenizerConfig
+from lilliput.data.document import Document
+from lilliput.data.examples import Example
+from lilliput.data.loader import Loader
+from lilliput.data.shards import ShardWriter
+from lilliput.data.split import Split
+from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.engine import Engine
+from lilliput.decoding.sampling import SamplingConfig
+from lilliput.model.config import ModelConfig
+from lilliput.model.transformer import Model
+from lilliput.objectives.batch import Batch
+from lilliput.objectives.causal import Causal
+from lilliput.objectives.grpo import Grpo
+from lilliput.objectives.policy import Policy, PolicyConfig
+from lilliput.objectives.ppo import Ppo, advantages_of, whitened
+from lilliput.objectives.rollouts import generate, laid_out
+from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.workshop import Reference, Workshop
+
+TEXTS = ["One day Tom saw a red ball. He was happy.", "Lily had a cat. The cat was sad.", "A dog ran to the hill."]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train(TEXTS * 9, TokenizerConfig(vocab_size=300))
+
+
+def model_of(tokenizer: Tokenizer, seed: int = 0) -> Model:
+    shape = {"d_model": 32, "n_layers": 2, "n_heads": 4, "d_mlp": 64, "context_length": 64}
+    model = Model(ModelConfig(**shape, vocab_size=tokenizer.vocab_size), seed=seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(4)
+    return model
+
+
+def workshop(tokenizer: Tokenizer, model: Model, **further: Any) -> Workshop:
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    reference = Reference(frozen, tokenizer, Causal())
+    return Workshop(
+        tokenizer,
+        model,
+        initial=lambda: reference,
+        engine=lambda rows: Engine(model, rows),
+        ends=tokenizer.ends,
+        **further,
+    )
+
+
+def prompts(tokenizer: Tokenizer, count: int = 3) -> Batch:
+    found = [tokenizer.beginning + tokenizer.encode(text)[:5] for text in TEXTS[:count]]
+    columns = [{"prompt": text, "wanted": place} for place, text in enumerate(TEXTS[:count])]
+    return Batch(torch.tensor(found), lengths=torch.tensor([len(ids) for ids in found]), columns=columns)
+
+
+def vowels(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
+    return [sum(map(text.count, "aeiou")) / (1 + len(text)) for text in completions]
+
+
+REWARD = {"kind": "function", "path": f"{__name__}:vowels"}
+
+
+def grpo(**given: Any) -> Grpo:
+    return Grpo.model_validate({"rewards": [REWARD], "max_completion_length": 16, **given})
+
+
+def built(config: PolicyConfig, tokenizer: Tokenizer, model: Model, **further: Any) -> Policy:
+    objective = config.build(workshop(tokenizer, model, **further))
+    assert isinstance(objective, Policy)
+    return objective
+
+
+# ---------------------------------------------------------------- rollouts
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_engine_scores_its_tokens_as_training_does(tokenizer: Tokenizer, native: bool) -> None:
+    from lilliput.decoding.native import native as stand_in
+    from lilliput.decoding.native import why_not
+
+    model = model_of(tokenizer).eval()
+    if native and why_not(model):
+        pytest.skip(f"native steps are not for this machine: {why_not(model)}")
+    engine = Engine(stand_in(model) if native else model, 12)
+    batch = prompts(tokenizer)
+    rollouts = generate(engine, batch.tokens.tolist(), SamplingConfig(temperature=1, max_tokens=12), tokenizer.ends, 4)
+    rows = Batch(**laid_out(batch.tokens.tolist(), rollouts, 4, tokenizer.pad_id))
+    with torch.no_grad():
+        found, _, _ = log_probabilities(model, rows)
+    assert float((found - rows.sampled).abs().max()) < 1e-4
+    assert rows.weights.sum() == sum(len(rollout.ids) for rollout in rollouts)
+    for row, rollout in enumerate(rollouts):
+        assert rows.targets[row][rows.weights[row] > 0].tolist() == rollout.ids
+
+
+def test_a_completion_does_not_depend_on_its_neighbours(tokenizer: Tokenizer) -> None:
+    model, batch = model_of(tokenizer).eval(), prompts(tokenizer)
+    sampling = SamplingConfig(temperature=1, max_tokens=8, seed=3)
+    together = generate(Engine(model, 6), batch.tokens.tolist(), sampling, tokenizer.ends, 2)
+    alone = generate(Engine(model, 1), batch.tokens.tolist(), sampling, tokenizer.ends, 2)
+    assert [rollout.ids for rollout in together] == [rollout.ids for rollout in alone]
+
+
+def test_a_prompt_without_room_is_named(tokenizer: Tokenizer) -> None:
+    objective = built(grpo(max_completion_length=60), tokenizer, model_of(tokenizer))
+    with pytest.raises(TrainingError, match="leaves no room for 60 more"):
+        objective.prepared(prompts(tokenizer))
+
+
+# ---------------------------------------------------------------- rewards
+
+
+def test_columns_reach_the_reward_and_figures_are_observed(tokenizer: Tokenizer, monkeypatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def spy(prompts: list[str], completions: list[str], **columns: Any) -> list[float | None]:
+        seen.update(prompts=prompts, completions=completions, **columns)
+        return [None if wanted == 1 else float(wanted) for wanted in columns["wanted"]]
+
+    monkeypatch.setattr(f"{__name__}.vowels", spy)
+    objective = built(grpo(num_generations=2), tokenizer, model_of(tokenizer))
+    objective.prepared(prompts(tokenizer))
+    assert seen["prompts"] == [text for text in TEXTS for _ in range(2)]
+    assert seen["wanted"] == [0, 0, 1, 1, 2, 2]
+    assert objective.observed["rewards/vowels/mean"] == 1.0
+    assert objective.observed["reward"] == pytest.approx(4 / 6)
+    assert objective.observed["frac_reward_zero_std"] == 1.0
+    assert {shown["which"] for shown in objective.shown} == {"best", "worst"}
+
+
+def test_a_reward_that_fails_is_named(tokenizer: Tokenizer, monkeypatch) -> None:
+    monkeypatch.setattr(f"{__name__}.vowels", lambda **given: [float("nan")] * len(given["completions"]))
+    objective = built(grpo(), tokenizer, model_of(tokenizer))
+    with pytest.raises(TrainingError, match="'vowels' returned nan"):
+        objective.prepared(prompts(tokenizer))
+    monkeypatch.setattr(f"{__name__}.vowels", lambda prompts, completions: [])
+    with pytest.raises(TrainingError, match="'vowels' failed: TypeError"):
+        built(grpo(), tokenizer, model_of(tokenizer)).prepared(prompts(tokenizer))
+
+
+def test_ties_are_noticed_once(tokenizer: Tokenizer, monkeypatch) -> None:
+    monkeypatch.setattr(f"{__name__}.vowels", lambda prompts, completions, **columns: [1.0] * len(completions))
+    lines: list[str] = []
+    objective = built(grpo(), tokenizer, model_of(tokenizer), notify=lines.append)
+    for _ in range(13):
+        objective.prepared(prompts(tokenizer))
+    assert len(lines) == 1
+    assert "nothing is learned" in lines[0]
+
+
+def test_two_rewards_of_one_name_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ConfigError, match="two rewards have the name length"):
+        built(grpo(rewards=({"kind": "length"}, {"kind": "length", "least": 5})), tokenizer, model_of(tokenizer))
+
+
+# ---------------------------------------------------------------- both algorithms
+
+
+def arms(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
+    """A bandit of one token: 1 for a token that begins with a space, else 0."""
+    return [float(text.startswith(" ")) for text in completions]
+
+
+ARMS = {"rewards": [{"kind": "function", "path": f"{__name__}:arms"}], "max_completion_length": 1}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Grpo.model_validate({**ARMS, "beta": 0.001, "minibatches": 2, "num_iterations": 2, "num_generations": 16}),
+        Ppo.model_validate({**ARMS, "num_generations": 16, "num_ppo_epochs": 2, "num_mini_batches": 2, "beta": 0.001}),
+    ],
+    ids=["grpo", "ppo"],
+)
+def test_a_bandit_reaches_its_optimum(config: PolicyConfig, tokenizer: Tokenizer) -> None:
+    torch.manual_seed(0)
+    model = model_of(tokenizer)
+    objective = built(config, tokenizer, model)
+    parameters = [*model.parameters(), *(p for module in objective.modules().values() for p in module.parameters())]
+    optimizer = torch.optim.Adam(parameters, lr=3e-3)
+    rewards = []
+    for _ in range(16):
+        for minibatch in objective.minibatches(objective.prepared(prompts(tokenizer))):
+            optimizer.zero_grad()
+            (objective.loss(minibatch).total / objective.weight(minibatch)).backward()
+            optimizer.step()
+        rewards.append(objective.observed["reward"])
+    assert rewards[0] < 0.7
+    assert np.mean(rewards[-3:]) > 0.95
+
+
+def test_parts_of_a_minibatch_add_up(tokenizer: Tokenizer) -> None:
+    for loss_type in ("grpo", "dr_grpo", "dapo"):
+        torch.manual_seed(0)
+        objective = built(grpo(loss_type=loss_type), tokenizer, model_of(tokenizer).eval())
+        (whole,) = objective.minibatches(objective.prepared(prompts(tokenizer)))
+        total = objective.loss(whole)
+        parts = [objective.loss(part) for part in whole.split(5)]
+        assert float(sum(part.total for part in parts)) == pytest.approx(float(total.total), abs=1e-5)
+        entropy = float(sum(part.metrics["entropy"] for part in parts)) / objective.weight(whole)
+        expected = log_probabilities(objective.model, whole)[1].sum() / whole.weights.sum()
+        assert entropy == pytest.approx(float(expected), rel=1e-5)
+
+
+# ---------------------------------------------------------------- values
+
+
+def test_advantages_are_those_of_a_table() -> None:
+    """Worked by hand for gamma 0.9 and lambda 0.5. Errors: 2 - 1 = 1 at the last token, then 0 + 0.9 * 1 - 2 = -1.1,
+    then 1 + 0.9 * 2 - 0.5 = 2.3. Advantages: 1; -1.1 + 0.45 * 1 = -0.65; 2.3 + 0.45 * -0.65 = 2.0075."""
+    rewards = torch.tensor([[0.0, 1.0, 0.0, 2.0, 0.0]])
+    values = torch.tensor([[9.0, 0.5, 2.0, 1.0, 9.0]])
+    mask = torch.tensor([[0.0, 1.0, 1.0, 1.0, 0.0]])
+    found = advantages_of(rewards, values, mask, 0.9, 0.5)
+    assert found.tolist() == [pytest.approx([0.0, 2.0075, -0.65, 1.0, 0.0])]
+
+
+def test_whitening_is_over_the_generated_tokens() -> None:
+    mask = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
+    found = whitened(torch.tensor([[50.0, 1.0, 2.0], [3.0, 4.0, 70.0]]), mask)
+    inside = found[mask > 0]
+    assert float(inside.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(inside.std(correction=0)) == pytest.approx(1, abs=1e-5)
+    assert found[mask == 0].tolist() == [0, 0]
+
+
+def test_the_gradient_is_the_policy_gradient_of_a_table() -> None:
+    """A policy of one step and three actions with a logit each: at ratio 1 the gradient of PPO's and GRPO's loss
+    is minus the mean of advantage times (one-hot - probabilities)."""
+    logits = torch.tensor([0.2, -0.3, 0.5], requires_grad=True)
+    actions, advantages = torch.tensor([0, 2, 2, 1]), torch.tensor([1.0, -0.5, 0.25, 2.0])
+    scores = logits.log_softmax(-1)[actions]
+    ratio = (scores - scores.detach()).exp()
+    torch.maximum(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.2)).mean().backward()
+    table = (torch.eye(3)[actions] - logits.detach().softmax(-1)) * advantages[:, None]
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, -table.mean(0), atol=1e-6)
+
+
+# ---------------------------------------------------------------- from rows to batches
+
+
+def test_prompts_are_encoded_with_their_columns(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    config = grpo()
+    documents = [
+        Document("", f"row {place}", example=Example("prompt", {"prompt": text}, {"wanted": place}))
+        for place, text in enumerate(TEXTS)
+    ]
+    with ShardWriter(tmp_path, "train", "uint16", 1000, tokenizer.bos_id) as writer:
+        for document, encoded in zip(documents, config.encode(documents, tokenizer), strict=True):
+            writer.add_document([encoded], document.id, 10)
+        facts = writer.close()
+    loader = Loader(Split(tmp_path, "train", facts, "uint16"), 63, 1, "documents", tokenizer.bos_id, tokenizer.pad_id)
+    batch = config.build(workshop(tokenizer, model_of(tokenizer))).batch(loader.take(0, 3), np.random.default_rng(0))
+    assert batch.columns is not None
+    for ids, length, columns in zip(batch.tokens.tolist(), batch.lengths.tolist(), batch.columns, strict=True):
+        text = TEXTS[columns["wanted"]]
+        assert columns["prompt"] == text
+        assert ids[:length] == tokenizer.beginning + tokenizer.encode(text)
