@@ -170,8 +170,8 @@ def test_two_rewards_of_one_name_are_refused(tokenizer: Tokenizer) -> None:
 
 
 def arms(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
-    """A bandit of one token: 1 for a token that begins with a space, else 0."""
-    return [float(text.startswith(" ")) for text in completions]
+    """A bandit of one token: 1 for a token of an odd number of characters, else 0."""
+    return [float(len(text) % 2) for text in completions]
 
 
 ARMS = {"rewards": [{"kind": "function", "path": f"{__name__}:arms"}], "max_completion_length": 1}
@@ -190,15 +190,15 @@ def test_a_bandit_reaches_its_optimum(config: PolicyConfig, tokenizer: Tokenizer
     model = model_of(tokenizer)
     objective = built(config, tokenizer, model)
     parameters = [*model.parameters(), *(p for module in objective.modules().values() for p in module.parameters())]
-    optimizer = torch.optim.Adam(parameters, lr=3e-3)
+    optimizer = torch.optim.Adam(parameters, lr=5e-3)
     rewards = []
-    for _ in range(16):
+    for _ in range(20):
         for minibatch in objective.minibatches(objective.prepared(prompts(tokenizer))):
             optimizer.zero_grad()
             (objective.loss(minibatch).total / objective.weight(minibatch)).backward()
             optimizer.step()
         rewards.append(objective.observed["reward"])
-    assert rewards[0] < 0.7
+    assert rewards[0] < 0.8
     assert np.mean(rewards[-3:]) > 0.95
 
 
@@ -209,8 +209,8 @@ def test_parts_of_a_minibatch_add_up(tokenizer: Tokenizer) -> None:
         (whole,) = objective.minibatches(objective.prepared(prompts(tokenizer)))
         total = objective.loss(whole)
         parts = [objective.loss(part) for part in whole.split(5)]
-        assert float(sum(part.total for part in parts)) == pytest.approx(float(total.total), abs=1e-5)
-        entropy = float(sum(part.metrics["entropy"] for part in parts)) / objective.weight(whole)
+        assert sum(part.total.item() for part in parts) == pytest.approx(total.total.item(), abs=1e-5)
+        entropy = sum(part.metrics["entropy"].item() for part in parts) / objective.weight(whole)
         expected = log_probabilities(objective.model, whole)[1].sum() / whole.weights.sum()
         assert entropy == pytest.approx(float(expected), rel=1e-5)
 

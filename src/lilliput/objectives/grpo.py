@@ -38,6 +38,11 @@ class Grpo(PolicyConfig):
     importance_sampling_level: Literal["token", "sequence"] = Field(
         default="token", description="ratios of tokens, or one of each completion (GSPO, Zheng et al. 2025)"
     )
+    use_bias_correction_kl: bool = Field(
+        default=True,
+        description="weight the KL term by the ratio of probabilities, which makes its gradient that of the KL divergence "
+        "(DeepSeek-V3.2)",
+    )
     num_iterations: int = Field(default=1, ge=1, description="times that each batch of rollouts is learned from")
     minibatches: int = Field(default=1, ge=1, description="optimiser's steps in one pass over the rollouts")
     mask_truncated_completions: bool = Field(
@@ -123,6 +128,8 @@ class GroupRelative(Policy):
         if reference is not None:
             away = reference - found
             divergence = away.exp() - away - 1  # never negative, and the KL divergence on average (Schulman 2020)
+            if config.use_bias_correction_kl:
+                divergence = divergence * ratio
             losses = losses + config.beta * divergence
             metrics["kl"] = (divergence.detach() * mask).sum()
         weighted = losses * mask / (lengths if config.loss_type == "grpo" else 1)
