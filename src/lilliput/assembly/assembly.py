@@ -44,7 +44,7 @@ from lilliput.runs.samples_file import Sample
 from lilliput.storybook.hero import hero_prompts, keeps_hero
 from lilliput.storybook.openings import ENDINGS, OPENINGS
 from lilliput.training import settings
-from lilliput.training.callbacks import Callback, Metrics
+from lilliput.training.callbacks import Callback, Metrics, Rollouts
 from lilliput.training.energy import EnergyMeter
 from lilliput.training.progress import LiveRun
 from lilliput.training.schedule import Budget, mean_rows, step_rows
@@ -345,7 +345,18 @@ class Assembly:
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
         kept = KeptRecipe(self.recipe)
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, *samples, *trackers, kept]
+        return [
+            self.energy,
+            self.evaluation,
+            benchmarks,
+            *heroes,
+            Metrics(),
+            Rollouts(),
+            *shown,
+            *samples,
+            *trackers,
+            kept,
+        ]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

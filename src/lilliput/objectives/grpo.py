@@ -40,7 +40,7 @@ class Grpo(PolicyConfig):
     )
     use_bias_correction_kl: bool = Field(
         default=True,
-        description="weight the KL term by the ratio of probabilities, so that its gradient is unbiased (DeepSeek-V3.2)",
+        description="weight the KL term by the ratio of probabilities; then its gradient is unbiased (DeepSeek-V3.2)",
     )
     num_iterations: int = Field(default=1, ge=1, description="times that each batch of rollouts is learned from")
     minibatches: int = Field(default=1, ge=1, description="optimiser's steps in one pass over the rollouts")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -173,6 +173,10 @@ class Objective:
     def reported(self, loss: float) -> dict[str, float]:
         """Further names of a training loss (nats a unit of weight) in the record of a step, such as bits per byte."""
         return {}
+
+    def rollouts(self) -> Sequence[Mapping[str, Any]]:
+        """JSON values of some completions of the last step, for rollouts.jsonl; none by default."""
+        return ()
 
     def evaluate(self, held: HeldOut) -> dict[str, float]:
         """Return the objective's figures on the validation split, by names that begin with `val_`;

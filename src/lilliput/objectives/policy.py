@@ -173,6 +173,10 @@ class Policy(Objective):
             return None
         return log_probabilities(self.reference, batch, self.config.temperature)[0]
 
+    def rollouts(self) -> list[dict[str, Any]]:
+        """The best and the worst completion of the last step."""
+        return self.shown
+
     def reported(self, loss: float) -> dict[str, float]:
         return {**self.observed, FIGURE.training: -self.observed.get("reward", 0.0)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class RunFolder:
         self.metrics = path / names.METRICS
         self.summary = path / names.SUMMARY
         self.samples = path / names.SAMPLES
+        self.rollouts = path / names.ROLLOUTS
         self.report = path / names.REPORT
         self.evaluation = path / names.EVALUATION
         self.checkpoints = path / names.CHECKPOINTS
@@ -53,6 +54,16 @@ class RunFolder:
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Write one line, and flush it, so that a killed run keeps it. Raises DiskError where there is no room."""
         append_text(self.metrics, json.dumps(record) + "\n")
+
+    def append_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]]) -> None:
+        """Write a line for each rollout of a step. Raises DiskError where there is no room."""
+        append_text(self.rollouts, "".join(json.dumps({"step": step, **rollout}) + "\n" for rollout in rollouts))
+
+    def read_rollouts(self) -> list[dict[str, Any]]:
+        """Every usable line of rollouts.jsonl."""
+        if not self.rollouts.exists():
+            return []
+        return metrics_file.parse_metrics(read_bytes(self.rollouts, LARGEST_METRICS))[0]
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every usable line. A line that a kill cut short is left out, and so are the lines of `damaged_metrics`."""
@@ -85,14 +96,18 @@ class RunFolder:
             raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
 
     def rewind(self, step: int, notify: Callable[[str], None] = lambda text: None) -> None:
-        """Remove metrics and samples written after `step`, because a resumed run writes them again. A copy is kept of a
-        damaged file, and of a file whose later part will differ because checkpoints were damaged. Both are reported
-        through `notify`."""
+        """Remove metrics, rollouts and samples written after `step`, because a resumed run writes them again. A copy is
+        kept of a damaged file, and of a file whose later part will differ because checkpoints were damaged. Both are
+        reported through `notify`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
             kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
             self._rewrite(self.metrics, content, kept.decode(), step, what, notify)
+        if self.rollouts.exists():
+            content = self.rollouts.read_bytes()
+            kept, damaged = metrics_file.rewound(content, step)
+            self._rewrite(self.rollouts, content, kept.decode(), step, "a line" if damaged else None, notify)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)

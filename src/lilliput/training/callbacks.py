@@ -100,6 +100,16 @@ class Metrics(Callback):
         trainer.run.append_metrics({key: value for key, value in record.items() if key not in hidden})
 
 
+class Rollouts(Callback):
+    """Writes the objective's rollouts of each logged step to rollouts.jsonl."""
+
+    phase = "record"
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if record["logged"] and (rollouts := trainer.objective.rollouts()):
+            trainer.run.append_rollouts(trainer.step, rollouts)
+
+
 def in_phases(callbacks: Sequence[Callback]) -> list[Callback]:
     """Order callbacks by phase: measure, record, show. Raises ConfigError for an unknown phase."""
     for callback in callbacks:
