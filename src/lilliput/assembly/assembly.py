@@ -26,6 +26,7 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.engine import Engine
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
+from lilliput.evaluation.reward_hacking import RewardHacking
 from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
@@ -345,18 +346,9 @@ class Assembly:
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
         kept = KeptRecipe(self.recipe)
-        return [
-            self.energy,
-            self.evaluation,
-            benchmarks,
-            *heroes,
-            Metrics(),
-            Rollouts(),
-            *shown,
-            *samples,
-            *trackers,
-            kept,
-        ]
+        parting = [RewardHacking(self.objective.watched)] if self.objective.watched else []
+        measured = [self.energy, self.evaluation, benchmarks, *heroes]
+        return [*measured, Metrics(), Rollouts(), *shown, *samples, *parting, *trackers, kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -39,11 +39,10 @@ class RewardHacking(Callback):
             self.first = {key: record[key] for key in (TRAINED, *self.keys.values()) if key in record}
         for name in self.fallen(record):
             self.warned.append(name)
-            before, now = self.first[self.keys[name]], record[self.keys[name]]
+            rose, fell = (f"from {self.first[key]:.3f} to {record[key]:.3f}" for key in (TRAINED, self.keys[name]))
             trainer.notify(
-                f"REWARD HACKING? The trained reward rose from {self.first[TRAINED]:.3f} to {record[TRAINED]:.3f}, while "
-                f"'{name}', which is only watched, fell from {before:.3f} to {now:.3f}: read the completions in "
-                f"{trainer.run.rollouts}"
+                f"REWARD HACKING? The trained reward rose {rose}, while '{name}', which is only watched, fell {fell}: "
+                f"read the completions in {trainer.run.rollouts}"
             )
 
     def fallen(self, record: Mapping[str, Any]) -> list[str]:

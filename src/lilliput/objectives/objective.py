@@ -59,6 +59,11 @@ class ObjectiveConfig(Config):
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Names of rewards that are measured and not trained on."""
+        return ()
+
     def view(self, text: str) -> str:
         """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
         return text

@@ -54,6 +54,10 @@ class PolicyConfig(NextTokenConfig):
         default=None, description="the model that the policy stays near; null: the weights that the run began with"
     )
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return tuple(reward.name for reward in self.rewards if reward.weight == 0)
+
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:  # type: ignore[override]
         return [self._encoded(document, tokenizer) for document in documents]
 
