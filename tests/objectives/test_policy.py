@@ -54,7 +54,7 @@ def workshop(tokenizer: Tokenizer, model: Model, **further: Any) -> Workshop:
         tokenizer,
         model,
         initial=lambda: reference,
-        engine=lambda rows: Engine(model, rows),
+        engine=lambda rows, capacity=None: Engine(model, rows, capacity),
         ends=tokenizer.ends,
         **further,
     )

@@ -137,7 +137,7 @@ class Assembly:
             seed=self.recipe.seed,
             bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
             load=self.reference,
-            engine=lambda rows: Engine(self.generator.decoder, rows),
+            engine=lambda rows, capacity=None: Engine(self.generator.decoder, rows, capacity),
             ends=self.generator.turn_ends,
             notify=self.live.note if self.shows else self.notify,
         )

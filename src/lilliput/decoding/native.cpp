@@ -4,13 +4,8 @@
 // a matrix may be int8 with one scale a row. A text's sums are taken in the same order whatever stands beside it, so it
 // does not depend on the number of texts. The structs are mirrored in native.py, field by field.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
+#include "native_lanes.h"
 
-#if defined(__AVX2__) || defined(__FMA__)
-#include <immintrin.h>
-#endif
 #ifdef _OPENMP
 #include <omp.h>
 #else
@@ -49,42 +44,19 @@ struct Model {
 }
 
 namespace {
-typedef float Lanes __attribute__((vector_size(32)));
-typedef int32_t Integers __attribute__((vector_size(32)));
-constexpr int LANES = 8, AHEAD = 8;
-
-inline Lanes lanes(const float* from) {
-    Lanes value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-// In the open and not left to the compiler, which fuses here and not there, so that sums would differ.
-inline void add_product(Lanes& sum, Lanes a, Lanes b) {
-#ifdef __FMA__
-    sum = (Lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)sum);
-#elif defined(__ARM_FEATURE_FMA)
-    for (int i = 0; i < LANES; i++) sum[i] = __builtin_fmaf(a[i], b[i], sum[i]);
-#else
-    sum += a * b;
-#endif
-}
-
-inline float total(Lanes v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
-
 // ------------------------------------------------------------------ products in float32
 
 // R rows of a matrix with B texts at once, so that each number that is read is used R or B times.
 template <int R, int B>
 inline void tile(const float* weight, int64_t columns, const float* x, float* y, int64_t rows, const float* bias, bool add) {
-    Lanes sums[R][B] = {};
+    Wide sums[R][B] = {};
     int64_t k = 0;
-    for (; k + LANES <= columns; k += LANES) {
-        Lanes right[B];
-        for (int b = 0; b < B; b++) right[b] = lanes(x + b * columns + k);
+    for (; k + WIDE <= columns; k += WIDE) {
+        Wide right[B];
+        for (int b = 0; b < B; b++) right[b] = wide(x + b * columns + k);
         for (int r = 0; r < R; r++) {
             if (B == 1) __builtin_prefetch(weight + (r + AHEAD) * columns + k);
-            Lanes left = lanes(weight + r * columns + k);
+            Wide left = wide(weight + r * columns + k);
             for (int b = 0; b < B; b++) add_product(sums[r][b], left, right[b]);
         }
     }
@@ -103,8 +75,8 @@ void texts(const Matrix& m, int64_t row, const float* x, float* y, int64_t batch
     const float* weight = static_cast<const float*>(m.weight) + row * m.columns;
     const float* bias = m.bias ? m.bias + row : nullptr;
     int64_t b = 0;
-    for (; b + 3 <= batch; b += 3)
-        tile<R, 3>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, bias, add);
+    for (; b + TEXTS <= batch; b += TEXTS)
+        tile<R, TEXTS>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, bias, add);
     for (; b < batch; b++)
         tile<R, 1>(weight, m.columns, x + b * m.columns, y + b * m.rows + row, m.rows, bias, add);
 }
@@ -183,7 +155,7 @@ void texts(const Matrix& m, int64_t group, const int16_t* x, const float* x_scal
 // y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the region that calls it; `room` holds
 // batch * (columns + 3) floats. The threads meet at its end.
 void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, float* room) {
-    int64_t columns = even(m.columns), height = m.scale ? LANES : 4, groups = (m.rows + height - 1) / height;
+    int64_t columns = even(m.columns), height = m.scale ? LANES : ROWS, groups = (m.rows + height - 1) / height;
     int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t group = groups * thread / threads, end = groups * (thread + 1) / threads;
     if (m.scale) {
@@ -197,8 +169,8 @@ void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add,
     } else {
         for (; group < end; group++) {
             int64_t row = group * height;
-            if (row + 4 <= m.rows)
-                texts<4>(m, row, x, y, batch, add);
+            if (row + ROWS <= m.rows)
+                texts<ROWS>(m, row, x, y, batch, add);
             else
                 for (; row < m.rows; row++) texts<1>(m, row, x, y, batch, add);
         }
@@ -219,15 +191,6 @@ void normalise(const Norm& norm, const float* x, float* y, int64_t width, float 
     for (int64_t i = 0; i < width; i++) y[i] = (x[i] - mean) * scale * norm.weight[i] + (norm.bias ? norm.bias[i] : 0);
 }
 
-float dot(const float* a, const float* b, int64_t width) {
-    Lanes sums = {};
-    int64_t i = 0;
-    for (; i + LANES <= width; i += LANES) add_product(sums, lanes(a + i), lanes(b + i));
-    float sum = total(sums);
-    for (; i < width; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 void turn(float* x, const float* cos, const float* sin, int64_t half) {
     for (int64_t i = 0; i < half; i++) {
         float first = x[i], second = x[i + half];
@@ -242,22 +205,33 @@ void prepare(const Model& m, const Norm& norm, float* head, int64_t position) {
     if (half) turn(head, m.cos + position * half, m.sin + position * half, half);
 }
 
-// Attention of one query head over the positions that it sees; scores has room for all of them.
+// Attention of one query head over the positions that it sees; scores has room for all of them and WIDE more.
 void attend(const Model& m, const float* query, const float* keys, const float* values, int64_t position, float* scores,
             float* z) {
-    int64_t from = m.window && position >= m.window ? position - m.window + 1 : 0;
-    float root = 1 / std::sqrt(static_cast<float>(m.d_head)), most = -INFINITY, sum = 0;
-    for (int64_t t = from; t <= position; t++) {
-        scores[t] = dot(query, keys + t * m.d_head, m.d_head) * root;
-        most = scores[t] > most ? scores[t] : most;
+    int64_t from = m.window && position >= m.window ? position - m.window + 1 : 0, width = m.d_head;
+    int64_t seen = position - from + 1, t = 0;
+    keys += from * width, values += from * width;
+    for (; t + 4 <= seen; t += 4) dots<4>(query, keys + t * width, width, width, scores + t);
+    for (; t < seen; t++) dots<1>(query, keys + t * width, width, width, scores + t);
+    float root = 1 / std::sqrt(static_cast<float>(width)), most = scores[0], sum = 0;
+    for (t = 1; t < seen; t++) most = scores[t] > most ? scores[t] : most;
+    for (t = 0; t < seen; t += WIDE) store(scores + t, exponential((wide(scores + t) - most) * root));
+    for (t = 0; t < seen; t++) sum += scores[t];
+    int64_t i = 0;
+    for (; i + 2 * WIDE <= width; i += 2 * WIDE) {  // two registers at once: neither waits for its own sum
+        Wide first = {}, second = {};
+        for (t = 0; t < seen; t++) {
+            Wide share = all(scores[t]);
+            add_product(first, share, wide(values + t * width + i));
+            add_product(second, share, wide(values + t * width + i + WIDE));
+        }
+        store(z + i, first / sum), store(z + i + WIDE, second / sum);
     }
-    for (int64_t i = 0; i < m.d_head; i++) z[i] = 0;
-    for (int64_t t = from; t <= position; t++) {
-        float share = std::exp(scores[t] - most);
-        sum += share;
-        for (int64_t i = 0; i < m.d_head; i++) z[i] += share * values[t * m.d_head + i];
+    for (; i < width; i++) {
+        z[i] = 0;
+        for (t = 0; t < seen; t++) z[i] += scores[t] * values[t * width + i];
+        z[i] /= sum;
     }
-    for (int64_t i = 0; i < m.d_head; i++) z[i] /= sum;
 }
 
 float activated(int64_t mlp, float x) {
@@ -268,15 +242,29 @@ float activated(int64_t mlp, float x) {
         default: return x > 0 ? x * x : 0;
     }
 }
+
+// One text's activations: of gate and up where the MLP is gated, else of up alone.
+void activate(const Model& m, const float* up, float* act) {
+    int64_t i = 0;
+    if (m.mlp == SWIGLU)
+        for (; i + WIDE <= m.d_mlp; i += WIDE) {
+            Wide gate = wide(up + i);
+            store(act + i, gate / (exponential(-gate) + 1.f) * wide(up + m.d_mlp + i));
+        }
+    for (; i < m.d_mlp; i++) {
+        float gate = activated(m.mlp, up[i]);
+        act[i] = m.mlp == SWIGLU ? gate * up[m.d_mlp + i] : gate;
+    }
+}
 }  // namespace
 
 extern "C" {
 int64_t scratch_floats(const Model* m, int64_t batch) {
     int64_t inner = m->n_heads * m->d_head, fused = inner + 2 * m->n_kv_heads * m->d_head;
-    int64_t wide = m->mlp == SWIGLU ? 2 * m->d_mlp : m->d_mlp;
+    int64_t up_width = m->mlp == SWIGLU ? 2 * m->d_mlp : m->d_mlp;
     int64_t widest = m->d_mlp > inner ? m->d_mlp : inner;
     widest = m->d_model > widest ? m->d_model : widest;
-    return batch * (2 * m->d_model + fused + inner + wide + m->d_mlp + m->n_heads * m->capacity + widest + 3);
+    return batch * (2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE) + widest + 3);
 }
 
 // Read `batch` new tokens, each at its position of the text that stands in its slot of the cache; several of one text
@@ -285,10 +273,10 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
              float* scratch, float* hidden) {
     const Model& m = *model;
     int64_t d = m.d_model, width = m.d_head, inner = m.n_heads * width, group = m.n_heads / m.n_kv_heads;
-    int64_t fused = inner + 2 * m.n_kv_heads * width, wide = m.mlp == SWIGLU ? 2 * m.d_mlp : m.d_mlp;
+    int64_t fused = inner + 2 * m.n_kv_heads * width, up_width = m.mlp == SWIGLU ? 2 * m.d_mlp : m.d_mlp;
     float *x = scratch, *normed = x + batch * d, *qkv = normed + batch * d, *z = qkv + batch * fused;
-    float *up = z + batch * inner, *act = up + batch * wide, *scores = act + batch * m.d_mlp;
-    float* room = scores + batch * m.n_heads * m.capacity;
+    float *up = z + batch * inner, *act = up + batch * up_width, *scores = act + batch * m.d_mlp;
+    float* room = scores + batch * m.n_heads * (m.capacity + WIDE);
 #pragma omp parallel num_threads(m.threads)
     {
         // One region for all layers: its threads meet at barriers, which cost less than regions.
@@ -322,18 +310,14 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
                     float* query = qkv + b * fused + h * width;
                     prepare(m, layer->q_norm, query, positions[b]);
                     attend(m, query, layer->keys + text, layer->values + text, positions[b],
-                           scores + (b * m.n_heads + h) * m.capacity, z + b * inner + h * width);
+                           scores + (b * m.n_heads + h) * (m.capacity + WIDE), z + b * inner + h * width);
                 }
             if (m.parallel) norm(layer->ln2, normed);
             times(layer->out, z, x, true);
             if (!m.parallel) norm(layer->ln2, normed);
             times(layer->up, normed, up, false);
-#pragma omp for collapse(2)
-            for (int64_t b = 0; b < batch; b++)
-                for (int64_t i = 0; i < m.d_mlp; i++) {
-                    float gate = activated(m.mlp, up[b * wide + i]);
-                    act[b * m.d_mlp + i] = m.mlp == SWIGLU ? gate * up[b * wide + m.d_mlp + i] : gate;
-                }
+#pragma omp for
+            for (int64_t b = 0; b < batch; b++) activate(m, up + b * up_width, act + b * m.d_mlp);
             times(layer->down, act, x, true);
         }
         norm(m.ln_final, hidden);

@@ -124,7 +124,7 @@ class Policy(Objective):
                 f"the context is {self.model.config.context_length}; give objective.max_completion_length=N",
             )
         prompts = [row[:length] for row, length in zip(batch.tokens.tolist(), lengths, strict=True)]
-        engine = self.workshop.engine(len(prompts) * each)
+        engine = self.workshop.engine(len(prompts) * each, max(lengths) + self.config.max_completion_length)
         rollouts = generate(engine, prompts, self.sampling, self.workshop.ends, each)
         parts = laid_out(prompts, rollouts, each, self.workshop.tokenizer.pad_id)
         columns = [row for row in batch.columns or [] for _ in range(each)]

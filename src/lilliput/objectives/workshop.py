@@ -51,7 +51,7 @@ def _began_from_nothing() -> Reference:
     )
 
 
-def _cannot_generate(rows: int) -> Engine:
+def _cannot_generate(rows: int, capacity: int | None = None) -> Engine:
     raise ConfigError("there is nothing here to generate with: build the objective in a run")
 
 
@@ -66,7 +66,8 @@ class Workshop:
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
     initial    the model that the run began with, the same after a resume. Raises ConfigError for a run that began from
                random weights
-    engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
+    engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`, or `engine(rows,
+               capacity)` for rows of at most so many tokens, whose memory is smaller
     ends       the ids that end a text that the model generates
     notify     shows a line to the person
     """
@@ -78,7 +79,7 @@ class Workshop:
     bytes_per_target: float = 1.0
     load: Callable[[str | Path], Reference] = _cannot_load
     initial: Callable[[], Reference] = _began_from_nothing
-    engine: Callable[[int], Engine] = _cannot_generate
+    engine: Callable[..., Engine] = _cannot_generate
     ends: frozenset[int] = frozenset()
     notify: Callable[[str], None] = print
 
