@@ -97,8 +97,8 @@ BRIEFS: dict[str, Brief] = {
     ),
     "fear": _brief(
         """
-        {hero} was afraid of {a_thing}. {when}, {he} was {place.at} with {elder} and wanted {want}.
-        {when}, {hero} was {place.at} and wanted {want}. But {he} was afraid of {a_thing}.
+        {hero} was afraid of {a_thing}. {when}, {event} {He} wanted {want}.
+        {when}, {event} {hero} wanted {want}. But {he} was afraid of {a_thing}.
         """,
         "{want}",
         ("What was {hero} afraid of?", "{hero} was afraid of {a_thing}."),

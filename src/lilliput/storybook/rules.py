@@ -38,9 +38,12 @@ _VERB = re.compile(r"\b(?:said|asked|called|cried|whispered|wondered|told|shoute
 _STOP = re.compile(r'[.!?]"?$')
 _ANSWER = re.compile(r"answer is\W*(-?\d+|[a-z]+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
-_REFUSES = re.compile(r"\bI (?:cannot|can not|will not|do not want to|must not) (?:help|do|tell)\b|\bthat is not (?:safe|kind|right)\b", re.I)
+_REFUSES = re.compile(
+    r"\bI (?:cannot|can not|will not|do not want to|must not) (?:help|do|tell)\b|\bthat is not (?:safe|kind|right)\b",
+    re.I,
+)
 _REASON = re.compile(r"\b(?:because|would|could|can) \w+")
-_OFFER = re.compile(r"\b(?:You can|Let us|Please|Ask|Try|How about)\b")
+_OFFER = re.compile(r"\b(?:You can|Let us|Please|Take|Ask|Try|How about)\b")
 NUMBER_WORDS = dict(
     zip(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -107,8 +110,8 @@ def dialogue(text: str) -> float:
 def moral(text: str) -> float:
     """Return 1 for a lesson of the story world in the text's last half, 0.5 for an earlier lesson, and the share of the
     words "learned", "that" in a text without a lesson, times 0.25."""
-    told = sentences(text.lower())
-    where = [place for place, sentence in enumerate(_endings_of(told)) if _lesson(sentence)]
+    told = sentences(text)
+    where = [place for place, sentence in enumerate(told) if _lessons().search(sentence.lower())]
     if where:
         return 1.0 if where[-1] >= len(told) // 2 else 0.5
     known = set(tokens(text))
@@ -147,8 +150,10 @@ def complete(text: str, columns: Columns | None = None) -> float:
     told = text.split()
     if not told:
         return 0.0
-    after = [told[place + 1] for place, word in enumerate(told[:-1]) if _STOP.search(word)]
-    good = sum(word.lstrip('"')[:1].isupper() or _VERB.match(word) is not None for word in after)
+    # After a question or an exclamation in quotation marks, a sentence may go on: "Look!" called Mia.
+    stopped = [place for place, word in enumerate(told[:-1]) if _STOP.search(word) and word[-2:] not in ('?"', '!"')]
+    after = [told[place + 1] for place in stopped]
+    good = sum(word.lstrip('"')[:1] in _CAPITALS for word in after)
     ends = bool(_STOP.search(told[-1])) and text.count('"') % 2 == 0 and text.lstrip()[:1] in _CAPITALS
     return 0.5 * ends + 0.5 * (good / len(after) if after else ends)
 
@@ -233,12 +238,10 @@ def _with_speech(text: str) -> list[str]:
     return [sentence for sentence in joined if '"' in sentence]
 
 
-def _endings_of(told: list[str]) -> list[str]:
-    return [sentence.rstrip('." ') + " " for sentence in told]
-
-
-def _lesson(sentence: str) -> bool:
-    return any(lesson in sentence for lesson in closing_words()[1])
+@cache
+def _lessons() -> re.Pattern[str]:
+    """Return a pattern of every lesson of the ends, the longest first."""
+    return re.compile("|".join(map(re.escape, sorted(closing_words()[1], key=len, reverse=True))))
 
 
 @cache
@@ -254,5 +257,7 @@ def _feelings() -> tuple[tuple[re.Pattern[str], frozenset[str]], ...]:
 
 
 def _kinds(sentence: str) -> frozenset[str]:
-    """Return the kinds of end that the first and longest feeling in a sentence belongs to."""
-    return next((kinds for pattern, kinds in _feelings() if pattern.search(sentence)), frozenset())
+    """Return the kinds of end that the longest feeling in a sentence belongs to. Lessons are left out, because some
+    name a feeling."""
+    felt = _lessons().sub(" ", sentence.lower())
+    return next((kinds for pattern, kinds in _feelings() if pattern.search(felt)), frozenset())
