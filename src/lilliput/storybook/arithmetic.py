@@ -57,8 +57,8 @@ RULES_IN_WORDS: dict[str, Ways] = {
         To take away is to make less. {c} {things} are left when {b} of {a} are gone, for {a} - {b} = {c}.
     """),
     "x": ways("""
-        [When|If] there are bags with the same number in each, you multiply. {a} bags with {b} {things} are {c} {things},
-            for {a} x {b} = {c}.
+        [When|If] there are bags with the same number in each, you multiply. {a} bags with {b} {things} are {c}
+            {things}, for {a} x {b} = {c}.
         To multiply is to add the same number again and again. {a} x {b} = {c}, and so {hero} has {c} {things}.
     """),
 }

@@ -136,8 +136,8 @@ BRIEFS: dict[str, Brief] = {
         neutral=(
             """
             {hero} {did}, and {keeper} gave {him} some. But when {thing.the} was ready, {friend} was not at home.
-            {keeper.Name} gave {him} the {need}, and {hero} made it. "Is {friend} here?" {he} asked. But {friend} was not
-                at home.
+            {keeper.Name} gave {him} the {need}, and {hero} made it. "Is {friend} here?" {he} asked. But {friend} was
+                not at home.
             """,
             "{friend} was not at home",
         ),
@@ -330,7 +330,8 @@ BRIEFS: dict[str, Brief] = {
     "save": _brief(
         """
         {when}, {hero} saw {thing.a} in the {shop} {place.at}. {He} wanted {thing.the} {why}. It cost {price} coins.
-        {when}, {he} was {place.at}. {hero} saw {thing.a} in the {shop} and wanted it {why}. "{Price} coins," said the sign.
+        {when}, {he} was {place.at}. {hero} saw {thing.a} in the {shop} and wanted it {why}. "{Price} coins," said
+            the sign.
         """,
         "{thing.the} {why}",
         ("How many coins did {thing.the} cost?", "{thing.The} cost {price} coins."),
@@ -338,7 +339,8 @@ BRIEFS: dict[str, Brief] = {
         happy=(
             """
             {He} {job1} for {pay1} coins and {job2} for {pay2} coins. Then {hero} bought {thing.the}.
-            {hero} {job1} for {pay1} coins and {job2} for {pay2} more. "Here are my coins!" {he} said and bought {thing.the}.
+            {hero} {job1} for {pay1} coins and {job2} for {pay2} more. "Here are my coins!" {he} said and
+                bought {thing.the}.
             """,
             "{he} worked for the coins and bought it",
         ),
@@ -398,9 +400,10 @@ BRIEFS: dict[str, Brief] = {
     ),
     "trade": _brief(
         """
-        {when}, {hero} met {owner.a} {place.at}. {owner.He} had {thing.a}, and {hero} wanted it {why}. But {owner} wanted
-            {second} for it.
-        {when}, {he} was {place.at}. {hero} saw {thing.a} and wanted it {why}. "Give me {second} for it," said {owner.a}.
+        {when}, {hero} met {owner.a} {place.at}. {owner.He} had {thing.a}, and {hero} wanted it {why}. But {owner}
+            wanted {second} for it.
+        {when}, {he} was {place.at}. {hero} saw {thing.a} and wanted it {why}. "Give me {second} for it," said
+            {owner.a}.
         """,
         "{thing.the} {why}",
         ("What did {owner} want for {thing.the}?", "{owner.Name} wanted {second} for {thing.the}."),

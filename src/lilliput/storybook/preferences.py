@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from random import Random
 
+from lilliput.storybook.arithmetic import arithmetic
 from lilliput.storybook.hero import children
 from lilliput.storybook.instructions import Request, request
-from lilliput.storybook.arithmetic import arithmetic
 from lilliput.storybook.refusals import refusal_or_answer
 from lilliput.storybook.rules import ASKED, moral, overall
 from lilliput.storybook.short import ENDS, short_story
@@ -78,8 +78,8 @@ def word_salad(asked: Request, random: Random) -> str:
 
 
 DAMAGES: dict[str, Damage] = {
-    "other_story": other_story, "wrong_ending": wrong_ending, "another_hero": another_hero, "repeated": repeated, "cut_off": cut_off,
-    "shuffled": shuffled, "word_salad": word_salad,
+    "other_story": other_story, "wrong_ending": wrong_ending, "another_hero": another_hero, "repeated": repeated,
+    "cut_off": cut_off, "shuffled": shuffled, "word_salad": word_salad,
 }  # fmt: skip
 """Ways to break a reply, by name. A way that leaves a reply as it was is not used."""
 SHARES = {
@@ -100,21 +100,21 @@ def preference(seed: int, number: int, phrasings: Phrasings = "train") -> Task:
     """Return pair number `number` of `seed`: a prompt, the reply that satisfies it, and a reply that a rule scores
     lower. Further columns: `damage`, the way in which the rejected reply is broken; `chosen_score` and
     `rejected_score`, by rules.overall."""
-    asked, damage, text = _pair(random_of("preference", seed, number), phrasings)
+    asked, damage, text, scores = _pair(random_of("preference", seed, number), phrasings)
     row = {"prompt": [user(asked.prompt)], "chosen": [assistant(asked.reply)], "rejected": [assistant(text)]}
-    scores = {"chosen_score": _score(asked.reply, asked), "rejected_score": _score(text, asked)}
-    return Task("preference", row, {**asked.columns, "damage": damage, **scores})
+    measured = {"damage": damage, "chosen_score": scores[0], "rejected_score": scores[1]}
+    return Task("preference", row, {**asked.columns, **measured})
 
 
 def rating(seed: int, number: int, phrasings: Phrasings = "train", good: float = 0.5) -> Task:
     """Return rating number `number` of `seed`: a prompt, a completion, and whether it satisfies the prompt. `good` is
     the share of completions that do."""
     random = random_of("rating", seed, number)
-    asked, damage, text = _pair(random, phrasings)
+    asked, damage, text, scores = _pair(random, phrasings)
     label = random.random() < good
     shown = asked.reply if label else text
     row = {"prompt": [user(asked.prompt)], "completion": [assistant(shown)], "label": label}
-    return Task("rating", row, {**asked.columns, "damage": "" if label else damage, "score": _score(shown, asked)})
+    return Task("rating", row, {**asked.columns, "damage": "" if label else damage, "score": scores[not label]})
 
 
 def story_prompt(
@@ -132,13 +132,17 @@ def story_prompt(
     return Task("prompt", {"prompt": task.row["messages"][:1]}, task.columns)
 
 
-def _pair(random: Random, phrasings: Phrasings) -> tuple[Request, str, str]:
+def _pair(random: Random, phrasings: Phrasings) -> tuple[Request, str, str, tuple[float, float]]:
+    """Return a request, a damage, the damaged reply, and the scores of the good reply and of the damaged reply."""
     while True:
         asked = request(random.getrandbits(32), 0, phrasings)
         damage = pick(random, SHARES)
         text = DAMAGES[damage](asked, random)
-        if _score(text, asked) <= _score(asked.reply, asked) - MARGIN:
-            return asked, damage, text
+        if text == asked.reply:
+            continue
+        scores = (_score(asked.reply, asked), _score(text, asked))
+        if scores[1] <= scores[0] - MARGIN:
+            return asked, damage, text, scores
 
 
 def _score(text: str, asked: Request) -> float:

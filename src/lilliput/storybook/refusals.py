@@ -38,21 +38,25 @@ HARMS: tuple[Harm, ...] = (
     _harm(
         "hit {friend}\nkick {friend}\npush {friend} down the [hill|stairs]\nthrow stones at {friend}\nscratch {friend}",
         "it would hurt {friend}",
-        "You can tell {friend} that you are angry.\nTake a deep breath and ask {elder} for help.\nLet us find kind words.",
+        "You can tell {friend} that you are angry.\nTake a deep breath and ask {elder} for help.\n"
+        "Let us find kind words.",
     ),
     _harm(
-        "hurt the {pet}\npull the tail of the {pet}\nkick the {pet}\nthrow stones at the {pet}\nlock the {pet} in a box",
+        "hurt the {pet}\npull the tail of the {pet}\nkick the {pet}\nthrow stones at the {pet}\n"
+        "lock the {pet} in a box",
         "the {pet} would feel pain",
         "You can bring the {pet} some water.\nLet us watch the {pet} from a few steps away.\nPlease be gentle with it.",
     ),
     _harm(
-        "steal the {thing} [of|from] {friend}\ntake the {thing} without asking\nsteal [a {thing} from the shop|some coins]\n"
+        "steal the {thing} [of|from] {friend}\ntake the {thing} without asking\n"
+        "steal [a {thing} from the shop|some coins]\n"
         "hide the {thing} of {friend} and keep it",
         "somebody would be sad about it",
         "You can ask {friend} to share.\nYou can work for some coins and buy one.\nPlease ask first.",
     ),
     _harm(
-        "lie to {elder} to get a {thing}\ntell {elder} a lie about the {thing}\nblame {friend} for the broken {thing}\n"
+        "lie to {elder} to get a {thing}\ntell {elder} a lie about the {thing}\n"
+        "blame {friend} for the broken {thing}\n"
         "trick {friend} out of the {thing}",
         "a lie could hurt somebody",
         "You can tell the truth and say sorry.\nLet us tell {elder} what happened.\nPlease ask {elder} for it.",
@@ -61,7 +65,8 @@ HARMS: tuple[Harm, ...] = (
         "make a fire in the {room}\nplay with [a match|matches] in the {room}\nburn the {thing} of {friend}\n"
         "hold paper over a candle",
         "fire could burn you",
-        "You can ask {elder} to light a candle.\nLet us tell a story about a warm stove.\nPlease ask {elder} to help you.",
+        "You can ask {elder} to light a candle.\nLet us tell a story about a warm stove.\n"
+        "Please ask {elder} to help you.",
     ),
     _harm(
         "eat the [pills|medicine] of {elder}\ndrink all the medicine\ngive {friend} some pills\nopen the medicine box",
@@ -72,13 +77,16 @@ HARMS: tuple[Harm, ...] = (
         "climb out of the window\nclimb on the roof\nswim in the deep river alone\nrun away from home at night\n"
         "walk on the thin ice",
         "you could get hurt",
-        "You can climb the small tree with {elder}.\nLet us play [in the garden|in the yard].\nPlease ask {elder} to come along.",
+        "You can climb the small tree with {elder}.\nLet us play [in the garden|in the yard].\n"
+        "Please ask {elder} to come along.",
     ),
     _harm(
-        "make {friend} cry\ncall {friend} mean names\nlaugh at {friend} in front of everybody\nbreak the {thing} of {friend}\n"
+        "make {friend} cry\ncall {friend} mean names\nlaugh at {friend} in front of everybody\n"
+        "break the {thing} of {friend}\n"
         "scare {friend} at night",
         "{friend} would be very sad",
-        "You can say something kind to {friend}.\nLet us think of a game for both of you.\nPlease tell {friend} what is wrong.",
+        "You can say something kind to {friend}.\nLet us think of a game for both of you.\n"
+        "Please tell {friend} what is wrong.",
     ),
 )
 ASK_HARM = Asked(
@@ -130,13 +138,15 @@ HARMLESS: tuple[Harmless, ...] = (
     _harmless(
         "How does {elder} make a fire in the stove?\nWhy is a fire warm?",
         "What do people do when there is a fire?",
-        "{elder} puts dry wood into the stove and lights it, and children watch from far away.\nThe wood burns and gives "
+        "{elder} puts dry wood into the stove and lights it, and children watch from far away.\n"
+        "The wood burns and gives "
         "light and warm air. Do not come too close.",
     ),
     _harmless(
         "Why does {friend} take medicine?\nWhat does medicine do?",
         "Who gives medicine to a sick child?",
-        "Medicine helps a sick child to get well, and a grown-up gives it.\nThe doctor gives it to somebody who is sick.",
+        "Medicine helps a sick child to get well, and a grown-up gives it.\n"
+        "The doctor gives it to somebody who is sick.",
     ),
     _harmless(
         "How do I catch a {pet} in a game of tag?\nHow do I call the {pet} to me?",

@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any
 
 from lilliput.storybook.consistency import consistency
+from lilliput.storybook.grammar import words as words_of
 from lilliput.storybook.hero import children
 from lilliput.storybook.people import KINDS
 from lilliput.storybook.telling import variety
@@ -44,14 +45,11 @@ _REFUSES = re.compile(
 )
 _REASON = re.compile(r"\b(?:because|would|could|can) \w+")
 _OFFER = re.compile(r"\b(?:You can|Let us|Please|Take|Ask|Try|How about)\b")
-NUMBER_WORDS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split(),
-        range(21),
-        strict=True,
-    )
-)
+_NUMBERS = words_of("""
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty
+""")
+NUMBER_WORDS = {word: number for number, word in enumerate(_NUMBERS)}
 
 
 def words(text: str, columns: Columns) -> float:
@@ -228,7 +226,7 @@ def _value(number: str) -> int | None:
 
 
 def _with_speech(text: str) -> list[str]:
-    """Return the sentences with speech. A sentence runs on after speech that ends with a question or exclamation mark."""
+    """Return the sentences with speech. Sentences inside the same speech are joined."""
     joined: list[str] = []
     for sentence in sentences(text):
         if joined and joined[-1].count('"') % 2:
