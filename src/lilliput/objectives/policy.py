@@ -134,7 +134,8 @@ class Policy(Objective):
         """The weighted sum of all rewards, (R,) float32; their means are observed. A reward that does not judge a
         completion adds nothing to it. Raises TrainingError where a reward fails."""
         tokenizer = self.workshop.tokenizer
-        texts = [tokenizer.decode(rollout.ids, continuing=True) for rollout in rollouts]
+        known = tokenizer.vocab_size  # a model may have more ids, which have no text
+        texts = [tokenizer.decode([i for i in one.ids if i < known], continuing=True) for one in rollouts]
         prompts = [row[PROMPT] for row in columns]
         completions: list[Any] = [
             text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
