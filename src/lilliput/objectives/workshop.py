@@ -44,6 +44,13 @@ def _cannot_load(path: str | Path) -> Reference:
     raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
 
 
+def _began_from_nothing() -> Reference:
+    raise ConfigError(
+        "the run began with new weights, so there is no model to stay near",
+        "begin with a trained one: lilliput train RECIPE --from RUN; or name it: objective.reference=RUN",
+    )
+
+
 def _cannot_generate(rows: int) -> Engine:
     raise ConfigError("there is nothing here to generate with: build the objective in a run")
 
@@ -58,6 +65,7 @@ class Workshop:
     bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
+    initial    the model with the weights that the run began with, the same after a resume. Raises LilliputError
     """
 
     tokenizer: Tokenizer
@@ -67,6 +75,7 @@ class Workshop:
     bytes_per_target: float = 1.0
     load: Callable[[str | Path], Reference] = _cannot_load
     engine: Callable[[int], Engine] = _cannot_generate
+    initial: Callable[[], Reference] = _began_from_nothing
 
 
 class TextScore(Protocol):
