@@ -32,6 +32,7 @@ from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
+from lilliput.model.stock_heads import read_head
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
@@ -145,7 +146,9 @@ class Assembly:
         folder = model_folder(path, self.notify)
         loaded = load(folder, self.recipe.device, self.notify)
         modules = checkpoint.read_modules(folder.parent, str(self.device))
-        return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules)
+        head = read_head(folder, loaded.model.config)
+        head = None if head is None else head.to(self.device).requires_grad_(False)
+        return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules, head)
 
     @cached_property
     def prompts(self) -> list[str]:
@@ -232,8 +235,9 @@ class Assembly:
             folder,
             **self.tokenizer.marks,
             extra=kept,
+            head=self.learner.head,
         )
-        read_back(self.model, folder)
+        read_back(self.model, folder, self.learner.head)
         self.tokenizer.save(folder, self.model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
         forwards, text = objective.reads_forwards, objective.generates

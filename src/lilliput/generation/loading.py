@@ -19,6 +19,7 @@ from lilliput.decoding.int8 import quantised
 from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface
+from lilliput.model.stock_heads import has_head, read_head
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import model_folder
 
@@ -55,9 +56,10 @@ def load_folder(
 ) -> TextGenerator:
     """`load` of a model folder that was found already; nothing is printed unless `notify` is given."""
     model = from_huggingface(folder, notify).to(choose_device(device)).eval()
-    own = inner(read_object(folder / "config.json"), OWN)
+    raw = read_object(folder / "config.json")
     try:
-        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
+        values = inner(raw, OWN).get("objective") or _objective_of_head(folder, raw, model)
+        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(values))
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
     model = quantised(model) if int8 else model
@@ -70,6 +72,14 @@ def load_folder(
         ends_of(folder, tokenizer),
         ChatTemplate.find(folder),
     )
+
+
+def _objective_of_head(folder: Path, raw: Mapping[str, Any], model: Model) -> Any:
+    """The objective of a folder that names none: text, or what its head gives."""
+    head = read_head(folder, model.config) if has_head(raw) else None
+    if head is None:
+        return "causal"
+    return "reward" if head.outputs == 1 else {"kind": "classify", "labels": head.labels}
 
 
 def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:

@@ -22,6 +22,7 @@ from lilliput.objectives.reader import Reader
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.heads import Head
     from lilliput.objectives.workshop import HeldOut, Texts, Workshop
 
 __all__ = ["BITS", "OBJECTIVES", "Batch", "Figure", "Loss", "Objective", "ObjectiveConfig", "Prompt"]
@@ -169,6 +170,12 @@ class Objective:
         """Modules that are trained with the model and kept in its checkpoints, by name, such as a value head. Every
         call returns the same modules."""
         return {}
+
+    @property
+    def head(self) -> Head | None:
+        """The head that belongs to the model wherever it is loaded, such as a reward's: the checkpoint's model folder
+        is then one of a class ...ForSequenceClassification. It is also one of `modules`."""
+        return None
 
     def reported(self, loss: float) -> dict[str, float]:
         """Further names of a training loss (nats a unit of weight) in the record of a step, such as bits per byte."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lilliput.data.loader import Loader
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.decoding.engine import Engine
+    from lilliput.model.heads import Head
     from lilliput.model.transformer import Model
     from lilliput.objectives.batch import Batch
     from lilliput.objectives.objective import Objective, ObjectiveConfig
@@ -32,12 +33,14 @@ class Reference:
     objective  the config of the objective that trained the model
     modules    the weights of that objective's own modules, by the names of its checkpoint ("value.weight"); empty for a
                folder that is no checkpoint
+    head       the head in the model's folder; None where it has none
     """
 
     model: Model
     tokenizer: Tokenizer
     objective: ObjectiveConfig
     modules: dict[str, torch.Tensor] = field(default_factory=dict)
+    head: Head | None = None
 
 
 def _cannot_load(path: str | Path) -> Reference:
