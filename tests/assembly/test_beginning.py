@@ -88,7 +88,7 @@ def test_a_recipe_made_in_python_takes_the_shape_of_its_source(source: Path):
     recipe = load(Recipe.model_validate({"init": {"from": str(source)}}))
     assert (recipe.model.d_model, recipe.model.n_layers) == (32, 2)
     assert Recipe().model_dump()["init"] == {"from": None}
-    assert Recipe().differences() == {}
+    assert "init" not in Recipe().differences()
     assert recipe.differences()["init"] == {"from": str(newest(source))}
 
 
@@ -115,7 +115,7 @@ def test_a_run_whose_source_is_gone_before_it_trained_is_refused(begin, source: 
     shutil.rmtree(tmp_path / "next" / "checkpoints")
     from lilliput import api
 
-    with pytest.raises((CheckpointError, ConfigError), match="source"):
+    with pytest.raises(CheckpointError, match="no run or model folder .*source"):
         api.train(tmp_path / "next" / "recipe.yaml", name="new", runs=tmp_path, live=False, notify=lambda text: None)
 
 

@@ -116,12 +116,12 @@ class Assembly:
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
+        self.beginning = Beginning(recipe, self.device, notify, resume_from)
         self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer
-        self.beginning = Beginning(recipe, self.tokenizer, self.device, notify, resume_from)
-        self.model = self.beginning.model()
+        self.model = self.beginning.model(self.tokenizer)
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
         self._validation_loader: Loader | None = None

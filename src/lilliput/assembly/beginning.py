@@ -60,27 +60,23 @@ class KeptOrigin(Callback):
 
 
 class Beginning:
-    """The beginning of one run. `resume_from` is the checkpoint that the run goes on from. Raises CheckpointError or
-    ModelError where the weights that it needs cannot be read, and CheckpointError for a resumed adapter whose base is
-    another than before."""
+    """The beginning of one run. `resume_from` is the checkpoint that the run goes on from. Raises CheckpointError where
+    the run begins and there is no model at `init.from`."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        tokenizer: Tokenizer,
-        device: torch.device,
-        notify: Callable[[str], None],
-        resume_from: Path | None = None,
+        self, recipe: Recipe, device: torch.device, notify: Callable[[str], None], resume_from: Path | None = None
     ):
-        self.recipe, self.tokenizer, self.device, self.notify = recipe, tokenizer, device, notify
+        self.recipe, self.device, self.notify, self.resume_from = recipe, device, notify, resume_from
         self.source = recipe.init.from_
-        self.resume_from = resume_from
         self.origin = self._origin()
+        self.tokenizer: Tokenizer | None = None
 
-    def model(self) -> Model:
-        """Return the model in training on the run's device, with its frozen parts or its adapter."""
-        recipe = self.recipe
-        model = self._first().to(self.device)
+    def model(self, tokenizer: Tokenizer) -> Model:
+        """Return the model in training on the run's device, with its frozen parts or its adapter, and a row for each of
+        the run's tokens. Raises ModelError where the weights cannot be read, and CheckpointError for a resumed adapter
+        whose base is another than before."""
+        recipe, self.tokenizer = self.recipe, tokenizer
+        model = self._first(tokenizer).to(self.device)
         model.recompute = recipe.train.activation_checkpointing
         total = sum(parameter.numel() for parameter in model.parameters())
         if recipe.train.freeze:
@@ -95,7 +91,7 @@ class Beginning:
     def initial(self) -> Reference:
         """Return the model that the run began with, frozen and in evaluation mode, the same before and after a resume.
         Raises ConfigError where the run began from nothing, or where those weights are gone or have changed."""
-        if self.source is None:
+        if self.source is None or self.tokenizer is None:
             raise ConfigError(
                 "this run begins with new weights, so there is no earlier model to compare it with",
                 "begin with a trained model: --from RUN",
@@ -107,7 +103,7 @@ class Beginning:
             )
         folder = Path(self.source)
         loaded = load_folder(folder, str(self.device))
-        model = self._fitted(loaded.model, lambda text: None).to(self.device).eval().requires_grad_(False)
+        model = self._fitted(loaded.model, self.tokenizer, lambda text: None).to(self.device).eval().requires_grad_(False)
         modules = checkpoint.read_modules(folder.parent, str(self.device))
         return Reference(model, self.tokenizer, loaded.objective, modules)
 
@@ -137,26 +133,26 @@ class Beginning:
         assert self.origin is not None
         return None if now.sha256 == self.origin.sha256 else f"{self.source} holds other weights now"
 
-    def _first(self) -> Model:
+    def _first(self, tokenizer: Tokenizer) -> Model:
         """Return a plain model: new, or the source's. A run that goes on and trains its own weights takes the shape of
         its checkpoint, so that the source may be gone."""
         recipe = self.recipe
         if self.source is None:
-            config = recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
+            config = recipe.model.model_copy(update={"vocab_size": tokenizer.vocab_size})
             return Model(config, seed=recipe.seed)
         if self.resume_from is not None and recipe.adapter is None:
-            return self._fitted(from_huggingface(self.resume_from / "model"), self.notify)
+            return self._fitted(from_huggingface(self.resume_from / "model"), tokenizer, self.notify)
         if self.resume_from is not None and (problem := self._changed()):
             raise CheckpointError(
                 f"the adapter in {self.resume_from} stands on another model: {problem}",
                 "put the model back that the adapter was trained on; the merged model is in the checkpoint's model/",
             )
         self.notify(f"weights from {self.source}")
-        return self._fitted(from_huggingface(self.source, self.notify), self.notify)
+        return self._fitted(from_huggingface(self.source, self.notify), tokenizer, self.notify)
 
-    def _fitted(self, model: Model, notify: Callable[[str], None]) -> Model:
+    def _fitted(self, model: Model, tokenizer: Tokenizer, notify: Callable[[str], None]) -> Model:
         """Return the model with the recipe's context length and dropout, and a row for each token."""
-        old, new = model.config.vocab_size, self.tokenizer.vocab_size
+        old, new = model.config.vocab_size, tokenizer.vocab_size
         if new > old:
             if self.recipe.adapter is not None:
                 raise ConfigError(
