@@ -115,7 +115,7 @@ def test_a_run_whose_source_is_gone_before_it_trained_is_refused(begin, source: 
     shutil.rmtree(tmp_path / "next" / "checkpoints")
     from lilliput import api
 
-    with pytest.raises(CheckpointError, match="no run or model folder .*source"):
+    with pytest.raises(CheckpointError, match=r"no run or model folder .*source"):
         api.train(tmp_path / "next" / "recipe.yaml", name="new", runs=tmp_path, live=False, notify=lambda text: None)
 
 
