@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lilliput.assembly.beginning import ADAPTER, Beginning, KeptOrigin
+from lilliput.assembly.beginning import Beginning, KeptOrigin
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.base.damage import set_aside
@@ -39,6 +39,7 @@ from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.finding import model_folder
+from lilliput.runs.names import ADAPTER
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample

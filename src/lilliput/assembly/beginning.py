@@ -26,11 +26,8 @@ from lilliput.model.transformer import Model
 from lilliput.objectives.workshop import Reference
 from lilliput.runs import checkpoint
 from lilliput.runs.finding import model_folder
-from lilliput.runs.names import STATE
+from lilliput.runs.names import ORIGIN, STATE
 from lilliput.training.callbacks import Callback
-
-ADAPTER = "adapter"
-"""The folder of a checkpoint that holds an adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,8 @@ class Origin:
 
 class KeptOrigin(Callback):
     """Keeps the origin in each checkpoint, under its hash."""
+
+    key = ORIGIN
 
     def __init__(self, origin: Origin | None):
         self.origin = origin
@@ -103,7 +102,9 @@ class Beginning:
             )
         folder = Path(self.source)
         loaded = load_folder(folder, str(self.device))
-        model = self._fitted(loaded.model, self.tokenizer, lambda text: None).to(self.device).eval().requires_grad_(False)
+        model = (
+            self._fitted(loaded.model, self.tokenizer, lambda text: None).to(self.device).eval().requires_grad_(False)
+        )
         modules = checkpoint.read_modules(folder.parent, str(self.device))
         return Reference(model, self.tokenizer, loaded.objective, modules)
 
@@ -118,7 +119,7 @@ class Beginning:
         if self.source is None:
             return None
         if self.resume_from is not None:
-            kept = read_json(self.resume_from / "trainer" / STATE)["callbacks"].get(KeptOrigin.__name__)
+            kept = read_json(self.resume_from / "trainer" / STATE)["callbacks"].get(ORIGIN)
             if kept:
                 return Origin(**kept)
         return Origin.of(model_folder(self.source, self.notify))

@@ -300,8 +300,8 @@ class Tokenizer:
         return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
-        """Return the exact bytes of ids without special tokens. An id beyond the vocabulary, such as a model's spare row
-        has, stands for no bytes."""
+        """Return the exact bytes of ids without special tokens. An id beyond the vocabulary, as of a model's spare row,
+        stands for no bytes."""
         if self.kind == "other":
             return self.decode(list(ids), continuing).encode()
         pieces = self._pieces

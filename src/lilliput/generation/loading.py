@@ -55,11 +55,7 @@ def load_folder(
 ) -> TextGenerator:
     """`load` of a model folder that was found already; nothing is printed unless `notify` is given."""
     model = from_huggingface(folder, notify).to(choose_device(device)).eval()
-    own = inner(read_object(folder / "config.json"), OWN)
-    try:
-        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
-    except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
+    objective = objective_of(folder)
     model = quantised(model) if int8 else model
     tokenizer = Tokenizer.load(folder)
     return TextGenerator(
@@ -70,6 +66,15 @@ def load_folder(
         ends_of(folder, tokenizer),
         ChatTemplate.find(folder),
     )
+
+
+def objective_of(folder: Path) -> ObjectiveConfig:
+    """The objective that trained the model in a folder; "causal" where config.json names none. Raises ModelError."""
+    own = inner(read_object(folder / "config.json"), OWN)
+    try:
+        return cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
 
 
 def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:
