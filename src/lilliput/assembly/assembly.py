@@ -9,8 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from lilliput.assembly.beginning import Beginning, KeptOrigin
 from lilliput.assembly.kept_recipe import KeptRecipe
-from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
@@ -30,16 +31,17 @@ from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
-from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
+from lilliput.model.lora import merged
+from lilliput.model.lora_files import read_adapter, write_adapter
 from lilliput.model.stock_heads import read_head
-from lilliput.model.transformer import Model
 from lilliput.objectives.accepted import check_accepted
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.finding import model_folder
+from lilliput.runs.names import ADAPTER
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
@@ -99,31 +101,36 @@ def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str
 
 
 class Assembly:
-    """The parts of one run. With `live` the terminal shows the run's progress. With `verbose` the allocator and kernels
-    are printed first. Raises LilliputError for a recipe whose parts do not fit together."""
+    """The parts of one run, which goes on from the checkpoint `resume_from` where one is given. With `live` the
+    terminal shows the run's progress. With `verbose` the allocator and kernels are printed first. Raises LilliputError
+    for a recipe whose parts do not fit together."""
 
     def __init__(
-        self, recipe: Recipe, run: RunFolder, notify: Callable[[str], None], *, live: bool = True, verbose: bool = False
+        self,
+        recipe: Recipe,
+        run: RunFolder,
+        notify: Callable[[str], None],
+        *,
+        resume_from: Path | None = None,
+        live: bool = True,
+        verbose: bool = False,
     ):
         self.recipe, self.run, self.notify, self.shows, self.verbose = recipe, run, notify, live, verbose
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
-        self.dataset = dataset(recipe, notify)
+        self.beginning = Beginning(recipe, self.device, notify, resume_from)
+        self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
         self.dataset.check_learned()
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer
-        self.model = Model(self._model_config(), seed=recipe.seed).to(self.device)
-        self.model.recompute = recipe.train.activation_checkpointing
+        self.model = self.beginning.model(self.tokenizer)
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
         self._validation_loader: Loader | None = None
         self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, notify))
-
-    def _model_config(self) -> ModelConfig:
-        return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
 
     @cached_property
     def loader(self) -> Loader:
@@ -143,6 +150,7 @@ class Assembly:
             seed=self.recipe.seed,
             bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
             load=self.reference,
+            initial=self.beginning.initial,
             engine=lambda rows: Engine(self.generator.decoder, rows),
         )
         return self.objective.build(workshop)
@@ -233,25 +241,28 @@ class Assembly:
         return self.generator.generate_batch(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
-        """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. Raises
-        ModelError where the folder holds another model."""
+        """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. An
+        adapter is merged there, and is itself written beside the folder. Raises ModelError where the folder holds
+        another model."""
+        model, adapter = self.model, self.recipe.adapter
+        if adapter is not None:
+            write_adapter(model, adapter, folder.parent / ADAPTER, str(self.recipe.init.from_))
+            self.tokenizer.save(folder.parent / ADAPTER, model.config.context_length)
+            model = merged(model)
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
-        to_huggingface(
-            self.model,
-            folder,
-            **self.tokenizer.marks,
-            extra=kept,
-            head=self.learner.head,
-        )
-        read_back(self.model, folder, self.learner.head)
-        self.tokenizer.save(folder, self.model.config.context_length)
+        head = self.learner.stock_head()
+        to_huggingface(model, folder, **self.tokenizer.marks, extra=kept, head=head)
+        read_back(model, folder, head)
+        self.tokenizer.save(folder, model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
         forwards, text = objective.reads_forwards, objective.generates
-        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained, generates=text)
+        card = model_card(self.recipe.name, model, self.tokenizer.kind, forwards, trained, generates=text)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
-        """Put the weights of such a folder into the model."""
+        """Put the weights of such a folder into the model, or those of the adapter beside it into the adapter."""
+        if self.recipe.adapter is not None:
+            return read_adapter(self.model, folder.parent / ADAPTER)
         self.model.load_state_dict(from_huggingface(folder).state_dict())
 
     def trainer(self, resume_from: Path | None, callbacks: Sequence[Callback] = ()) -> Trainer:
@@ -352,8 +363,8 @@ class Assembly:
         benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        kept = KeptRecipe(self.recipe)
-        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, *samples, *trackers, kept]
+        kept = [KeptRecipe(self.recipe), KeptOrigin(self.beginning.origin)]
+        return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, *samples, *trackers, *kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

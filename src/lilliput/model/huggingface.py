@@ -350,8 +350,13 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
     gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
     without a part, damaged files, and tensors missing, unknown or misshapen.
     """
-    folder = Path(folder)
-    where = str(folder / "config.json")
+    config, stock = read_config(folder)
+    return load(Path(folder), config, stock, notify)
+
+
+def read_config(folder: Path | str) -> tuple[ModelConfig, Stock | None]:
+    """The config in the folder's config.json, and its stock class (None: our own). Raises ModelError."""
+    where = str(Path(folder) / "config.json")
     try:
         raw = read_object(where)
     except OSError as error:
@@ -360,7 +365,7 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
         raise ModelError(error.message) from None
     own = inner(raw, OWN)
     if raw.get("model_type") == OWN:
-        return load(folder, validate(ModelConfig, own.get("config") or {}, where), None, notify)
+        return validate(ModelConfig, own.get("config") or {}, where), None
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
@@ -370,7 +375,7 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
-    return load(folder, config, stock, notify)
+    return config, stock
 
 
 def _classes(raw: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lilliput.base.errors import DataError
 from lilliput.data.document import Document
 from lilliput.data.example_rows import PLURAL
+from lilliput.data.examples import Example
 from lilliput.data.rows import Encoded
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 
@@ -37,6 +38,14 @@ def check_accepted(objective: ObjectiveConfig, document: Document) -> None:
         if kind != "text"
         else hint,
     )
+
+
+def examples_of(documents: Sequence[Document], objective: ObjectiveConfig) -> list[Example]:
+    """The structured rows of documents, all of them of kinds that the objective learns from. Raises DataError as
+    `check_accepted` does."""
+    for document in documents:
+        check_accepted(objective, document)
+    return [document.example for document in documents if document.example is not None]
 
 
 def encode_to_score(

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded, Rows
+from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, VALIDATION, Figure
-from lilliput.objectives.kinds import examples_of
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import ReplyConfig, shifted, sizes_of
 from lilliput.objectives.reference import ReferenceScores, keys_of, log_probabilities, reference_of
@@ -168,7 +168,7 @@ class KTO(ReplyConfig):
         made = []
         for example in examples_of(documents, self):
             reply = encode_reply(example.row["prompt"], example.row["completion"], tokenizer)
-            made.append(self.cut([Encoded(reply.ids, reply.learn, {LABEL: bool(example.row[LABEL])})]))
+            made.append([Encoded(reply.ids, reply.learn, {LABEL: bool(example.row[LABEL])})])
         return made
 
     def build(self, workshop: Workshop) -> Objective:

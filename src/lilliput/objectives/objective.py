@@ -171,8 +171,7 @@ class Objective:
         call returns the same modules."""
         return {}
 
-    @property
-    def head(self) -> Head | None:
+    def stock_head(self) -> Head | None:
         """The head that belongs to the model wherever it is loaded, such as a reward's: the checkpoint's model folder
         is then one of a class ...ForSequenceClassification. It is also one of `modules`."""
         return None

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded, Rows
+from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.causal import NextTokenConfig
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.kinds import examples_of
 from lilliput.objectives.objective import Objective
 from lilliput.objectives.reference import log_probabilities
 from lilliput.objectives.turns import encode_reply
@@ -28,18 +27,6 @@ class ReplyConfig(NextTokenConfig):
     """The base of objectives on whole replies: a row is one document, and the prompt is not learned."""
 
     rows: ClassVar[Literal["packed", "documents"]] = "documents"
-    max_length: int | None = Field(
-        default=None,
-        ge=2,
-        description="tokens of a prompt with its reply; longer ones lose their end; null: longer ones than the "
-        "model's context are refused",
-    )
-
-    def cut(self, sequences: list[Encoded]) -> list[Encoded]:
-        """The sequences of a document, each at most `max_length` ids long. Empty where a sequence keeps no learned id,
-        because a pair without one of its replies shows nothing."""
-        cut = [shortened(sequence, self.max_length) for sequence in sequences]
-        return cut if all(sequence.learn is None or sequence.learn for sequence in cut) else []
 
 
 class PreferenceConfig(ReplyConfig):
@@ -50,10 +37,7 @@ class PreferenceConfig(ReplyConfig):
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
         rows = [example.row for example in examples_of(documents, self)]
-        return [
-            self.cut([encode_reply(row["prompt"], row[side], tokenizer) for side in ("chosen", "rejected")])
-            for row in rows
-        ]
+        return [[encode_reply(row["prompt"], row[side], tokenizer) for side in ("chosen", "rejected")] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +92,6 @@ class Pairs(Objective):
             **further,
         }
         return Loss(losses.sum() + self.added(batch), {name: value.detach().sum() for name, value in metrics.items()})
-
-
-def shortened(sequence: Encoded, most: int | None) -> Encoded:
-    """The first `most` ids of a sequence, with the learned spans among them."""
-    if most is None or len(sequence.ids) <= most:
-        return sequence
-    learn = None
-    if sequence.learn is not None:
-        learn = [(start, min(stop, most)) for start, stop in sequence.learn if start < most]
-    return Encoded(sequence.ids[:most], learn, sequence.columns)
 
 
 def shifted(rows: Rows) -> Batch:

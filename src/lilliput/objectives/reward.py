@@ -16,11 +16,10 @@ from lilliput.base.statistics import calibration_error, wilson
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded, Rows
 from lilliput.model.heads import Head
+from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.kinds import examples_of
 from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
-from lilliput.objectives.preference import shortened
 from lilliput.objectives.scored import outputs_of, read_whole, whole
 from lilliput.objectives.turns import encode_reply
 from lilliput.objectives.workshop import HeldOut, Workshop
@@ -39,14 +38,13 @@ class RewardModel(Objective):
 
     def __init__(self, config: RewardConfig, workshop: Workshop):
         super().__init__(config, workshop)
-        self._head = Head(workshop.model.config, 1, workshop.seed, ["reward"]).to(workshop.device)
+        self.head = Head(workshop.model.config, 1, workshop.seed, ["reward"]).to(workshop.device)
 
-    @property
-    def head(self) -> Head:
-        return self._head
+    def stock_head(self) -> Head:
+        return self.head
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"reward": self._head}
+        return {"reward": self.head}
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """tokens (R, 2, T), lengths (R, 2), margins (R,), 0 where a pair has none."""
@@ -59,7 +57,7 @@ class RewardModel(Objective):
         return float(len(batch))
 
     def loss(self, batch: Batch) -> Loss:
-        rewards = outputs_of(self.view, self._head, batch)[..., 0]
+        rewards = outputs_of(self.view, self.head, batch)[..., 0]
         gap = rewards[:, 0] - rewards[:, 1]
         losses = self._losses(rewards, batch.margins)
         added = self.view.added_loss()
@@ -78,7 +76,7 @@ class RewardModel(Objective):
         expected calibration error of sigmoid(gap) as the probability that the reply of the higher reward was chosen."""
         with self.measuring():
             found = [
-                (outputs_of(self.model, self._head, batch)[..., 0].cpu(), batch.margins.cpu())
+                (outputs_of(self.model, self.head, batch)[..., 0].cpu(), batch.margins.cpu())
                 for batch in held.batches(self)
             ]
         rewards, margins = (torch.cat(part) for part in zip(*found, strict=True))
@@ -110,12 +108,6 @@ class RewardConfig(ObjectiveConfig):
         gt=0,
         description="weight of the squared sum of a pair's rewards, which keeps rewards near 0; null: none",
     )
-    max_length: int | None = Field(
-        default=None,
-        ge=2,
-        description="tokens of a prompt with its reply; longer ones lose their end; null: longer ones than the "
-        "model's context are refused",
-    )
     rows: ClassVar[Literal["packed", "documents"]] = "documents"
     examples: ClassVar[tuple[str, ...]] = ("preference",)
     figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "nats a pair")
@@ -127,8 +119,7 @@ class RewardConfig(ObjectiveConfig):
             pair = [
                 encode_reply(example.row["prompt"], example.row[side], tokenizer) for side in ("chosen", "rejected")
             ]
-            whole = (Encoded(shortened(each, self.max_length).ids, None, columns) for each in pair)
-            made.append([read_whole(each, tokenizer) for each in whole])
+            made.append([read_whole(Encoded(each.ids, None, columns), tokenizer) for each in pair])
         return made
 
     def build(self, workshop: Workshop) -> Objective:

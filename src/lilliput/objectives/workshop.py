@@ -47,11 +47,8 @@ def _cannot_load(path: str | Path) -> Reference:
     raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
 
 
-def _began_from_nothing() -> Reference:
-    raise ConfigError(
-        "the run began with new weights, so there is no model to stay near",
-        "begin with a trained one: lilliput train RECIPE --from RUN; or name it: objective.reference=RUN",
-    )
+def _no_beginning() -> Reference:
+    raise ConfigError("there is no earlier model here: build the objective in a run that begins with --from RUN")
 
 
 def _cannot_generate(rows: int) -> Engine:
@@ -67,8 +64,9 @@ class Workshop:
     seed       the run's seed
     bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
+    initial    the model that the run began with (`init.from`), the same after a resume. Raises ConfigError where the
+               run began from nothing, and where that model is gone or has changed
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
-    initial    the model with the weights that the run began with, the same after a resume. Raises LilliputError
     """
 
     tokenizer: Tokenizer
@@ -77,8 +75,8 @@ class Workshop:
     seed: int = 0
     bytes_per_target: float = 1.0
     load: Callable[[str | Path], Reference] = _cannot_load
+    initial: Callable[[], Reference] = _no_beginning
     engine: Callable[[int], Engine] = _cannot_generate
-    initial: Callable[[], Reference] = _began_from_nothing
 
 
 class TextScore(Protocol):
