@@ -89,7 +89,7 @@ def loader(folder: Path, config: ObjectiveConfig, documents: Sequence[Document],
         facts = writer.close()
     packing = "documents" if config.rows == "documents" else "best_fit"
     split = Split(folder, "train", facts, "uint16")
-    return Loader(split, context, 1, packing, TOKENIZER.bos_id, TOKENIZER.pad_id)
+    return Loader(split, context, 1, packing, TOKENIZER.bos_id, TOKENIZER.pad_id, "truncate")
 
 
 def workshop(model: Model, reference: Model | None = None, teacher: Model | None = None) -> Workshop:

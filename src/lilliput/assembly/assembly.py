@@ -207,7 +207,14 @@ class Assembly:
     def evaluate(self, max_tokens: int | None) -> dict[str, float]:
         """Return the objective's own figures of the present weights, on the same part of the validation split every
         time."""
-        return self.learner.evaluate(HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens)))
+        return self.learner.evaluate(self._held_out(max_tokens))
+
+    def baselines(self, max_tokens: int | None) -> dict[str, float]:
+        """Return the objective's own baselines on the same part of the validation split (see Objective.baselines)."""
+        return self.learner.baselines(self.loader, self._held_out(max_tokens))
+
+    def _held_out(self, max_tokens: int | None) -> HeldOut:
+        return HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens))
 
     def _held_out_loader(self) -> Loader:
         if self._validation_loader is None:

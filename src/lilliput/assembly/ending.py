@@ -77,9 +77,11 @@ def _targets(assembly: Assembly) -> dict[str, int]:
 
 def _baselines(assembly: Assembly) -> dict[str, float]:
     """Return the bits per byte of n-gram models counted on the same training tokens, on the same validation targets.
-    Empty for an objective that is not judged by bits per byte of text."""
+    For an objective that is not judged by bits per byte of text, return its own baselines."""
     config = assembly.recipe.evaluate
-    if not config.baselines or assembly.recipe.objective.figure != BITS:
+    if assembly.recipe.objective.figure != BITS:
+        return assembly.baselines(config.final_tokens)
+    if not config.baselines:
         return {}
     assembly.notify("counting the n-gram baselines ...")
     validation = assembly.fixed_set(config.final_tokens)

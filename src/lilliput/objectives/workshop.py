@@ -105,13 +105,17 @@ class HeldOut:
     max_tokens: int | None
     text: Callable[[], TextScore]
 
+    def rows(self, loader: Loader) -> int:
+        """The number of rows that are evaluated."""
+        if self.max_tokens is None:
+            return loader.rows_per_epoch
+        return min(loader.rows_per_epoch, max(1, self.max_tokens // loader.row_tokens))
+
     def batches(self, objective: Objective) -> Iterator[Batch]:
         """Prepared batches of the rows on the objective's device. Their random numbers depend on a row's place alone,
         so that two evaluations see the same batches."""
         loader = self.loader()
-        count = loader.rows_per_epoch
-        if self.max_tokens is not None:
-            count = min(count, max(1, self.max_tokens // loader.row_tokens))
+        count = self.rows(loader)
         for place in range(0, count, ROWS):
             rows = loader.take(place, min(ROWS, count - place))
             batch = objective.batch(rows, generator("validation", place))
