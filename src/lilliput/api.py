@@ -98,6 +98,7 @@ def train(
     seconds: float | None = None,
     seed: int | None = None,
     device: str | None = None,
+    from_: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     runs: str | Path | None = None,
     notify: Callable[[str], None] = print_line,
@@ -107,9 +108,10 @@ def train(
 ) -> Run:
     """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
 
-    `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
-    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run beside the
-    built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
+    `from_` is a run, a checkpoint or a model folder whose weights, shape and tokenizer the run begins with (`init.from`
+    of the recipe). `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over
+    the recipe: `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run beside
+    the built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
     which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
     returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
 
@@ -130,6 +132,8 @@ def train(
     if any(value is not None for value in budget.values()):
         changes["train"] = {**budget, **changes.get("train", {})}
     changes |= {key: value for key, value in {"seed": seed, "device": device}.items() if value is not None}
+    if from_ is not None:
+        changes["init"] = {**changes.get("init", {}), "from": str(from_)}
     paths = [data] if isinstance(data, str) else list(data)
     resolved = load_recipe(recipe, overrides, changes, paths, name)
     return train_by(resolved, callbacks=callbacks, runs=runs or RUNS, notify=notify, live=live, verbose=verbose)

@@ -114,15 +114,30 @@ def test_no_tensor_is_larger_than_a_chunk(monkeypatch):
     monkeypatch.setitem(cross_entropy.CHUNK_BYTES, "cpu", 4 * 512 * 1000)
     hidden, matrix, targets, weights = _problem(2048, 1000, 0)
     with _Largest() as largest, torch.no_grad():
-        cross_entropy.loss_and_gradients(hidden, matrix, targets, weights, torch.float32, True)
+        cross_entropy.loss_and_gradients(hidden, matrix, targets, weights, torch.float32, True, True)
     assert largest.numbers == 512 * 1000
 
 
 def test_the_operator_is_sound():
     hidden, matrix, targets, weights = _problem(10, 20, 0, 0.3)
-    arguments = (hidden, matrix, targets, weights, torch.float32, True)
+    arguments = (hidden, matrix, targets, weights, torch.float32, True, True)
     torch.library.opcheck(
         cross_entropy._operator,
         arguments,
         test_utils=("test_schema", "test_faketensor", "test_autograd_registration"),
     )
+
+
+@pytest.mark.parametrize("wanted", ["hidden", "matrix"])
+def test_a_gradient_that_is_not_wanted_is_not_computed(wanted):
+    hidden, matrix, targets, weights = _problem(30, 20, 0, 0.3)
+    _, *both = _loss_and_gradients(linear_cross_entropy, hidden, matrix, targets, weights)
+    asked = {"hidden": hidden, "matrix": matrix}
+    for name, tensor in asked.items():
+        tensor.requires_grad_(name == wanted)
+    (found,) = torch.autograd.grad(7 * linear_cross_entropy(hidden, matrix, targets, weights), asked[wanted])
+    assert torch.equal(found, both[list(asked).index(wanted)])
+    sizes = cross_entropy.loss_and_gradients(
+        hidden.detach(), matrix.detach(), targets, weights, torch.float32, wanted == "hidden", wanted == "matrix"
+    )
+    assert [tensor.numel() > 0 for tensor in sizes[1:]] == [wanted == "hidden", wanted == "matrix"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from lilliput.assembly.beginning import Beginning, KeptOrigin
 from lilliput.assembly.kept_recipe import KeptRecipe
-from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
@@ -31,14 +32,17 @@ from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
-from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
-from lilliput.model.transformer import Model
+from lilliput.model.lora import merged
+from lilliput.model.lora_files import read_adapter, write_adapter
+from lilliput.model.stock_heads import read_head
+from lilliput.objectives.accepted import check_accepted
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.finding import model_folder
+from lilliput.runs.names import ADAPTER
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
@@ -70,6 +74,7 @@ def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
         seed=recipe.seed,
         notify=notify,
         specials=objective.specials,
+        check=partial(check_accepted, objective),
     )
 
 
@@ -97,34 +102,43 @@ def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str
 
 
 class Assembly:
-    """The parts of one run. With `live` the terminal shows the run's progress. With `verbose` the allocator and kernels
-    are printed first. Raises LilliputError for a recipe whose parts do not fit together."""
+    """The parts of one run, which goes on from the checkpoint `resume_from` where one is given. With `live` the
+    terminal shows the run's progress. With `verbose` the allocator and kernels are printed first. Raises LilliputError
+    for a recipe whose parts do not fit together."""
 
     def __init__(
-        self, recipe: Recipe, run: RunFolder, notify: Callable[[str], None], *, live: bool = True, verbose: bool = False
+        self,
+        recipe: Recipe,
+        run: RunFolder,
+        notify: Callable[[str], None],
+        *,
+        resume_from: Path | None = None,
+        live: bool = True,
+        verbose: bool = False,
     ):
         self.recipe, self.run, self.notify, self.shows, self.verbose = recipe, run, notify, live, verbose
         self.device = choose_device(recipe.device)
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
-        self.dataset = dataset(recipe, notify)
+        self.beginning = Beginning(recipe, self.device, notify, resume_from)
+        self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
+        self.dataset.check_learned()
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer
-        self.model = Model(self._model_config(), seed=recipe.seed).to(self.device)
-        self.model.recompute = recipe.train.activation_checkpointing
+        self.model = self.beginning.model(self.tokenizer)
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
         self._validation_loader: Loader | None = None
         self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, notify))
 
-    def _model_config(self) -> ModelConfig:
-        return self.recipe.model.model_copy(update={"vocab_size": self.tokenizer.vocab_size})
-
     @cached_property
     def loader(self) -> Loader:
-        return self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        loader = self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        if loader.fit is not None and loader.fit.note:
+            self.notify(loader.fit.note)
+        return loader
 
     @cached_property
     def learner(self) -> Objective:
@@ -137,6 +151,7 @@ class Assembly:
             seed=self.recipe.seed,
             bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
             load=self.reference,
+            initial=self.beginning.initial,
             engine=lambda rows, capacity=None: Engine(self.generator.decoder, rows, capacity),
             ends=self.generator.turn_ends,
             notify=self.live.note if self.shows else self.notify,
@@ -148,7 +163,9 @@ class Assembly:
         folder = model_folder(path, self.notify)
         loaded = load(folder, self.recipe.device, self.notify)
         modules = checkpoint.read_modules(folder.parent, str(self.device))
-        return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules)
+        head = read_head(folder, loaded.model.config)
+        head = None if head is None else head.to(self.device).requires_grad_(False)
+        return Reference(loaded.model.requires_grad_(False), loaded.tokenizer, loaded.objective, modules, head)
 
     @cached_property
     def prompts(self) -> list[str]:
@@ -193,7 +210,14 @@ class Assembly:
     def evaluate(self, max_tokens: int | None) -> dict[str, float]:
         """Return the objective's own figures of the present weights, on the same part of the validation split every
         time."""
-        return self.learner.evaluate(HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens)))
+        return self.learner.evaluate(self._held_out(max_tokens))
+
+    def baselines(self, max_tokens: int | None) -> dict[str, float]:
+        """Return the objective's own baselines on the same part of the validation split (see Objective.baselines)."""
+        return self.learner.baselines(self.loader, self._held_out(max_tokens))
+
+    def _held_out(self, max_tokens: int | None) -> HeldOut:
+        return HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens))
 
     def _held_out_loader(self) -> Loader:
         if self._validation_loader is None:
@@ -227,24 +251,28 @@ class Assembly:
         return self.generator.generate_batch(prompts, window=True, **sampling)
 
     def write_model(self, folder: Path) -> None:
-        """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. Raises
-        ModelError where the folder holds another model."""
+        """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. An
+        adapter is merged there, and is itself written beside the folder. Raises ModelError where the folder holds
+        another model."""
+        model, adapter = self.model, self.recipe.adapter
+        if adapter is not None:
+            write_adapter(model, adapter, folder.parent / ADAPTER, str(self.recipe.init.from_))
+            self.tokenizer.save(folder.parent / ADAPTER, model.config.context_length)
+            model = merged(model)
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
-        to_huggingface(
-            self.model,
-            folder,
-            **self.tokenizer.marks,
-            extra=kept,
-        )
-        read_back(self.model, folder)
-        self.tokenizer.save(folder, self.model.config.context_length)
+        head = self.learner.stock_head()
+        to_huggingface(model, folder, **self.tokenizer.marks, extra=kept, head=head)
+        read_back(model, folder, head)
+        self.tokenizer.save(folder, model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
         forwards, text = objective.reads_forwards, objective.generates
-        card = model_card(self.recipe.name, self.model, self.tokenizer.kind, forwards, trained, generates=text)
+        card = model_card(self.recipe.name, model, self.tokenizer.kind, forwards, trained, generates=text)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:
-        """Put the weights of such a folder into the model."""
+        """Put the weights of such a folder into the model, or those of the adapter beside it into the adapter."""
+        if self.recipe.adapter is not None:
+            return read_adapter(self.model, folder.parent / ADAPTER)
         self.model.load_state_dict(from_huggingface(folder).state_dict())
 
     def trainer(self, resume_from: Path | None, callbacks: Sequence[Callback] = ()) -> Trainer:
@@ -345,10 +373,10 @@ class Assembly:
         benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
         shown = [self.live] if self.shows else []
-        kept = KeptRecipe(self.recipe)
         parting = [RewardHacking(self.objective.watched)] if self.objective.watched else []
+        kept = [KeptRecipe(self.recipe), KeptOrigin(self.beginning.origin)]
         measured = [self.energy, self.evaluation, benchmarks, *heroes]
-        return [*measured, Metrics(), Rollouts(), *shown, *samples, *parting, *trackers, kept]
+        return [*measured, Metrics(), Rollouts(), *shown, *samples, *parting, *trackers, *kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

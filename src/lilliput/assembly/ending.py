@@ -46,6 +46,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         "lilliput": __version__,
         "model": recipe.model.style or "custom",
         **facts(recipe.objective),
+        **assembly.beginning.summary(),
         "stopped": outcome.text,
         "verdict": assembly.evaluation.verdict(trainer, ngrams, found[figure.validation]),
         **{name: value for name, value in found.items() if name == figure.validation or name != VAL_LOSS},
@@ -76,9 +77,11 @@ def _targets(assembly: Assembly) -> dict[str, int]:
 
 def _baselines(assembly: Assembly) -> dict[str, float]:
     """Return the bits per byte of n-gram models counted on the same training tokens, on the same validation targets.
-    Empty for an objective that is not judged by bits per byte of text."""
+    For an objective that is not judged by bits per byte of text, return its own baselines."""
     config = assembly.recipe.evaluate
-    if not config.baselines or assembly.recipe.objective.figure != BITS:
+    if assembly.recipe.objective.figure != BITS:
+        return assembly.baselines(config.final_tokens)
+    if not config.baselines:
         return {}
     assembly.notify("counting the n-gram baselines ...")
     validation = assembly.fixed_set(config.final_tokens)
@@ -115,6 +118,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
         "vocab_size": config.vocab_size,
         "parameters": counts.total,
         "parameters_embedding": counts.embedding,
+        "parameters_trained": sum(one.numel() for one in assembly.model.parameters() if one.requires_grad),
         "flops": per_token * counters.tokens,
         "utilisation": per_token * speed / peak,
         "matmul_peak_flops": peak,

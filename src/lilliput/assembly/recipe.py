@@ -10,18 +10,21 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, model_validator
 
+from lilliput.assembly.origin import InitConfig, begins_from, with_origin
 from lilliput.base.config import Config, flatten, merge, override, read_yaml, validate
 from lilliput.base.damage import set_aside
 from lilliput.base.differences import differing
-from lilliput.base.errors import CheckpointError, ConfigError, nearest
+from lilliput.base.errors import CheckpointError, ConfigError, DataError, nearest
 from lilliput.base.files import write_text
 from lilliput.base.registered import OneOf
 from lilliput.base.shipped import shipped
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.infer import infer_sources
 from lilliput.data.token_files import with_tokenizer
+from lilliput.data.tokenizer_files import find as find_tokenizer
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
+from lilliput.model.lora import AdapterConfig
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import find
@@ -41,9 +44,13 @@ class Recipe(Config):
     )
     seed: int = Field(default=1, ge=0, description="the same seed gives the same first weights, order and samples")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps; auto: the best one there is")
+    init: InitConfig = Field(default=InitConfig(), description="the weights that the run begins with")
     data: DataConfig = Field(default=DataConfig(), description="the documents and how they are packed into rows")
     tokenizer: TokenizerConfig = Field(default=TokenizerConfig(), description="how text becomes tokens")
     model: ModelConfig = Field(default=ModelConfig(), description="the parts and sizes of the model")
+    adapter: AdapterConfig | None = Field(
+        default=None, description="train low-rank updates (LoRA) of the model's matrices alone; null: train the model"
+    )
     objective: Annotated[ObjectiveConfig, OneOf(OBJECTIVES)] = Field(
         default=Causal(), description="what an example is and what its loss is"
     )
@@ -77,6 +84,14 @@ class Recipe(Config):
             )
         return {**values, "model": {**model, "vocab_size": size}}
 
+    @model_validator(mode="after")
+    def _adapter_stands_on_weights(self) -> Recipe:
+        if self.adapter is not None and self.init.from_ is None:
+            raise ValueError("an adapter is trained on a trained model; name it: init.from=RUN, or --from RUN")
+        if self.adapter is not None and self.train.freeze:
+            raise ValueError("an adapter trains its own matrices alone: give train.freeze or adapter, not both")
+        return self
+
 
 def _with_tokenizer(values: Mapping[str, Any]) -> Mapping[str, Any]:
     data, tokenizer = values.get("data"), values.get("tokenizer")
@@ -95,19 +110,24 @@ def load(
 ) -> Recipe:
     """Load the recipe of a shipped name, a YAML path or a Recipe, with `changes` (nested values), then `--data` paths,
     then the values that `derive` makes of its name and its data, then `section.key=value` overrides laid over it.
-    Without `name`, a run on the user's own data is named 'recipe-file'. Raises ConfigError."""
-    if isinstance(source, Recipe):
-        values, where = source.model_dump(mode="json"), "the recipe"
-    else:
-        path = _find(str(source))
-        values, where = {"name": path.stem, **read_yaml(path)}, str(source)
+    Without `name`, a run on the user's own data is named 'recipe-file'. Where `init.from` is given, model and tokenizer
+    are its own (see `with_origin`). Raises ConfigError, and CheckpointError for an `init.from` that leads nowhere."""
+    assignments = list(overrides)
+    values, where = _values(source)
+    begun = begins_from(override(merge(values, changes or {}), assignments))
+    if begun and _proposes_a_model(source):
+        values.pop("model", None)
     values = merge(values, changes or {})
     if data:
         sources = [source.model_dump(mode="json") for source in infer_sources(data)]
         values = merge(values, {"data": {"sources": sources}, "name": f"{values['name']}-{_stem(data[0])}"})
         values = merge(values, OTHER_TEXT if str(source) in shipped() else {})
-    assignments = list(overrides)
     if derive is not None:
+        if begun:
+            raise ConfigError(
+                f"size= and budget= choose a model, and init.from={begun} brings one",
+                "give the length of the run instead: train.steps=500 or train.seconds=600",
+            )
         data_section = _with_tokenizer(override(values, assignments)).get("data", {})
         values = merge(values, derive(values["name"], validate(DataConfig, data_section, where)))
     values = override(values, assignments)
@@ -115,7 +135,23 @@ def load(
         values = merge(values, {"train": {"least_steps": None}})  # a person who gives the number of epochs means it
     if name:
         values["name"] = name
-    return validate(Recipe, values, where)
+    return validate(Recipe, with_origin(values, where), where)
+
+
+def _values(source: str | Path | Recipe) -> tuple[dict[str, Any], str]:
+    """Return the values of a recipe, and its place for errors."""
+    if isinstance(source, Recipe):
+        return source.model_dump(mode="json"), "the recipe"
+    path = _find(str(source))
+    return {"name": path.stem, **read_yaml(path)}, str(source)
+
+
+def _proposes_a_model(source: str | Path | Recipe) -> bool:
+    """Whether the section `model` is a proposal for new weights, which a person did not write: a shipped recipe's, or
+    the defaults of a Recipe."""
+    if isinstance(source, Recipe):
+        return source.model == ModelConfig(vocab_size=source.model.vocab_size)
+    return str(source) in shipped() and not Path(source).is_file()
 
 
 def _keys(assignments: Iterable[str]) -> set[str]:
@@ -150,11 +186,27 @@ def recipe_of(path: str | Path) -> Recipe:
     """Return the recipe of the run that `path` is or lies in. Raises ConfigError where there is no run."""
     folder = find(path).resolve()
     for place in (folder, *folder.parents[:3]):
-        if (file := RunFolder(place).recipe).is_file():
-            return load(file)
+        run = RunFolder(place)
+        if run.recipe.is_file():
+            steps = run.steps()
+            return with_own_tokenizer(load(run.recipe), run.checkpoint(steps[-1]) if steps else None)
     raise ConfigError(
         f"{path} belongs to no run, so it has no validation split", "name the text to score: --data FILES"
     )
+
+
+def with_own_tokenizer(recipe: Recipe, checkpoint: Path | None) -> Recipe:
+    """Return the recipe with the tokenizer in a checkpoint of its run where the tokenizer that it names is gone, as it
+    is when the folder was deleted that the run began with. The checkpoint holds the same tokenizer."""
+    path = recipe.tokenizer.path
+    if path is None or checkpoint is None or recipe.init.from_ is None:
+        return recipe
+    try:
+        find_tokenizer(Path(path))
+    except DataError:
+        tokenizer = recipe.tokenizer.model_copy(update={"path": str(checkpoint / "model")})
+        return recipe.model_copy(update={"tokenizer": tokenizer})
+    return recipe
 
 
 def recipe_or_none(path: str | Path) -> Recipe | None:

@@ -61,7 +61,7 @@ def _train(
 ) -> None:
     write(recipe, folder)
     resume_from = checkpoint.newest_good(folder, notify, move_aside=True)
-    assembly = Assembly(recipe, folder, notify, live=live, verbose=verbose)
+    assembly = Assembly(recipe, folder, notify, resume_from=resume_from, live=live, verbose=verbose)
     trainer = assembly.trainer(resume_from, callbacks)
     outcome = trainer.train()
     if outcome.kind is OutcomeKind.INTERRUPTED:

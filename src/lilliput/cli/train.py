@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lilliput.api import Run
 
 INTERRUPTED = 130
-OPTIONS = ("--data", "--name", "--verbose", "--json", "--help")
+OPTIONS = ("--data", "--from", "--name", "--verbose", "--json", "--help")
 
 
 def train(
@@ -27,6 +27,10 @@ def train(
         ),
     ] = None,
     data: Data = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", help="Begin with the weights of this run, checkpoint or Hugging Face folder."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name: runs/NAME.")] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also print the kernels, threads and libraries used.")
@@ -41,7 +45,7 @@ def train(
     console.use_json(json)
     foreign.refuse(overrides or [], OPTIONS, lambda: load(recipe).model.context_length)
     assignments, paths = sort_words(overrides, data)
-    run = api.train(recipe, assignments, data=paths, name=name, verbose=verbose)
+    run = api.train(recipe, assignments, data=paths, name=name, from_=begin, verbose=verbose)
     if not run.summary:
         if json:
             console.emit({"run": run.path, "finished": False})

@@ -73,7 +73,7 @@ def verdict(
             f"{last.validation:.3f}; stop there (train.steps={best.step}), give more text or take a smaller model"
         )
     earlier = max((p for p in scored if p.step <= last.step * 0.8), key=lambda p: p.step, default=scored[0])
-    fell = (earlier.validation - last.validation) / earlier.validation
+    fell = (earlier.validation - last.validation) / (earlier.validation or 1.0)  # an error may have fallen to 0
     if fell > SMALL:
         asked = ending.longer(2) or "evaluate.patience=null"
         return (

@@ -18,7 +18,8 @@ from lilliput.decoding.ends import ends_of, not_taken
 from lilliput.decoding.int8 import quantised
 from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.generation.text_generator import Faster, TextGenerator
-from lilliput.model.huggingface import OWN, from_huggingface
+from lilliput.model.huggingface import OWN, from_huggingface, read_config
+from lilliput.model.stock_heads import has_head, read_head
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import model_folder
 
@@ -55,11 +56,7 @@ def load_folder(
 ) -> TextGenerator:
     """`load` of a model folder that was found already; nothing is printed unless `notify` is given."""
     model = from_huggingface(folder, notify).to(choose_device(device)).eval()
-    own = inner(read_object(folder / "config.json"), OWN)
-    try:
-        objective = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(own.get("objective", "causal")))
-    except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
+    objective = objective_of(folder)
     model = quantised(model) if int8 else model
     tokenizer = Tokenizer.load(folder)
     return TextGenerator(
@@ -70,6 +67,25 @@ def load_folder(
         ends_of(folder, tokenizer),
         ChatTemplate.find(folder),
     )
+
+
+def objective_of(folder: Path) -> ObjectiveConfig:
+    """The objective that trained the model in a folder. Where config.json names none it is "causal", or the objective
+    of the folder's head. Raises ModelError."""
+    raw = read_object(folder / "config.json")
+    try:
+        values = inner(raw, OWN).get("objective") or _objective_of_head(folder, raw)
+        return cast(ObjectiveConfig, OneOf(OBJECTIVES).build(values))
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
+
+
+def _objective_of_head(folder: Path, raw: Mapping[str, Any]) -> Any:
+    """The objective of a folder that names none."""
+    head = read_head(folder, read_config(folder)[0]) if has_head(raw) else None
+    if head is None:
+        return "causal"
+    return "reward" if head.outputs == 1 else {"kind": "classify", "labels": head.labels}
 
 
 def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:

@@ -40,7 +40,7 @@ _ALLOWED: dict[str, tuple[Any, ...]] = {
     "qalora_group_size": (16, None),
 }
 _SILENT = (None, False, 0, "", [], {})
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 _PARTS = {
     "lora_A.weight": ("A", False),
     "lora_B.weight": ("B", False),
@@ -179,9 +179,9 @@ def _pairs(folder: Path, known: Mapping[str, str]) -> dict[str, _Pair]:
 def _parted(name: str) -> tuple[str, str]:
     """The module and the ending of a tensor's name; the ending is empty where it is not known."""
     part = next((part for part in _PARTS if name.endswith(f".{part}")), "")
-    if not part or not name.startswith(_PREFIX):
+    if not part or not name.startswith(PREFIX):
         return name, ""
-    return name.removeprefix(_PREFIX).removesuffix(f".{part}"), part
+    return name.removeprefix(PREFIX).removesuffix(f".{part}"), part
 
 
 def _tensors(folder: Path) -> dict[str, torch.Tensor]:

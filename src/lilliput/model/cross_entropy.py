@@ -36,8 +36,10 @@ def linear_cross_entropy(
     """
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-    gradients = torch.is_grad_enabled() and (hidden.requires_grad or matrix.requires_grad)
-    return _operator(hidden, matrix, targets, weights, dtype, gradients)[0]
+    wanted = torch.is_grad_enabled()
+    return _operator(
+        hidden, matrix, targets, weights, dtype, wanted and hidden.requires_grad, wanted and matrix.requires_grad
+    )[0]
 
 
 def loss_and_gradients(
@@ -46,22 +48,23 @@ def loss_and_gradients(
     targets: torch.Tensor,
     weights: torch.Tensor,
     dtype: torch.dtype,
-    gradients: bool,
+    of_hidden: bool,
+    of_matrix: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(loss, d loss / d hidden, d loss / d matrix); empty gradients where none are wanted.
+    """(loss, d loss / d hidden, d loss / d matrix); a gradient that is not wanted is empty, and costs nothing.
 
     d loss / d logits = weight * (softmax(logits) - onehot(target)), so one walk over the chunks gives all three and the
     backward pass only scales. An operator of its own, because a compiler would otherwise unroll the walk.
     """
-    learned = None
+    learned, gradients = None, of_hidden or of_matrix
     if hidden.device.type == "cpu" and not bool(weights.all()):
         learned = weights.nonzero().squeeze(1)
-        hidden_grad = torch.zeros_like(hidden) if gradients else hidden.new_empty(0)
+        hidden_grad = torch.zeros_like(hidden) if of_hidden else hidden.new_empty(0)
         hidden, targets, weights = hidden[learned], targets[learned], weights[learned]
-        kept_grad = torch.empty_like(hidden) if gradients else hidden_grad
+        kept_grad = torch.empty_like(hidden) if of_hidden else hidden_grad
     else:
-        kept_grad = hidden_grad = torch.empty_like(hidden) if gradients else hidden.new_empty(0)
-    matrix_grad = torch.zeros_like(matrix, dtype=torch.float32) if gradients else matrix.new_empty(0)
+        kept_grad = hidden_grad = torch.empty_like(hidden) if of_hidden else hidden.new_empty(0)
+    matrix_grad = torch.zeros_like(matrix, dtype=torch.float32) if of_matrix else matrix.new_empty(0)
     narrow = matrix.to(dtype)
     total = hidden.new_zeros((), dtype=torch.float32)
     native = gradients and hidden.device.type == "cpu" and dtype in kernels.DTYPES and kernels.available()
@@ -73,15 +76,16 @@ def loss_and_gradients(
             rows, target, weight = hidden[part].to(dtype), targets[part], weights[part]
             losses, grad = walk(rows @ narrow.T, target, weight, gradients)
             total += losses @ weight
-            if grad is not None:
+            if grad is not None and of_hidden:
                 kept_grad[part] = grad @ narrow
+            if grad is not None and of_matrix:
                 if dtype == torch.float32:
                     matrix_grad.addmm_(grad.T, rows)  # one pass over (V, d) for three
                 elif native:
                     kernels.add(matrix_grad, grad.T @ rows)
                 else:
                     matrix_grad += grad.T @ rows
-    if gradients and learned is not None:
+    if of_hidden and learned is not None:
         hidden_grad[learned] = kept_grad
     return total, hidden_grad, matrix_grad.to(matrix.dtype)
 
@@ -121,21 +125,25 @@ _operator = torch.library.custom_op("lilliput::linear_cross_entropy", loss_and_g
 
 
 @_operator.register_fake
-def _shapes(hidden, matrix, targets, weights, dtype, gradients):
-    total = hidden.new_empty((), dtype=torch.float32)
-    if not gradients:
-        return total, hidden.new_empty(0), matrix.new_empty(0)
-    return total, torch.empty_like(hidden), torch.empty_like(matrix)
+def _shapes(hidden, matrix, targets, weights, dtype, of_hidden, of_matrix):
+    gradients = [
+        torch.empty_like(x) if wanted else x.new_empty(0) for x, wanted in ((hidden, of_hidden), (matrix, of_matrix))
+    ]
+    return hidden.new_empty((), dtype=torch.float32), *gradients
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.set_materialize_grads(False)
+    ctx.wanted = inputs[-2:]
     ctx.save_for_backward(output[1], output[2])
 
 
 def _scale(ctx: Any, grad: torch.Tensor, _hidden: Any, _matrix: Any) -> tuple[Any, ...]:
-    hidden_grad, matrix_grad = ctx.saved_tensors
-    return hidden_grad * grad.to(hidden_grad.dtype), matrix_grad * grad.to(matrix_grad.dtype), None, None, None, None
+    scaled = [
+        kept * grad.to(kept.dtype) if wanted else None
+        for kept, wanted in zip(ctx.saved_tensors, ctx.wanted, strict=True)
+    ]
+    return *scaled, None, None, None, None, None
 
 
 _operator.register_autograd(_scale, setup_context=_keep)

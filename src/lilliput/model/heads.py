@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -16,15 +18,19 @@ class Head(nn.Module):
     """One linear map of a document's last real position, as Hugging Face's ...ForSequenceClassification has it (there
     named `score`); `values` gives it at every position. No bias.
 
-    `outputs` is 1 for a reward or a value, else the number of classes. First weights are a function of the seed and the
-    parameter's name: `seed=None` leaves them unset, for a loader to fill.
+    `outputs` is 1 for a reward or a value, else the number of classes, and `labels` are their names (None: LABEL_0,
+    LABEL_1 and so on, as transformers names them). First weights are a function of the seed and the parameter's name:
+    `seed=None` leaves them unset, for a loader to fill.
     """
 
-    def __init__(self, config: ModelConfig, outputs: int, seed: int | None = 0):
+    def __init__(self, config: ModelConfig, outputs: int, seed: int | None = 0, labels: Sequence[str] | None = None):
         super().__init__()
         if outputs < 1:
             raise ModelError(f"a head of {outputs} outputs gives nothing", "give it 1 for a score, or one a class")
+        if labels is not None and len(labels) != outputs:
+            raise ModelError(f"a head of {outputs} outputs has {len(labels)} names", "give one name an output")
         self.outputs = outputs
+        self.labels = tuple(labels) if labels is not None else tuple(f"LABEL_{number}" for number in range(outputs))
         self.score = Linear(config.d_model, outputs, bias=False, table=True)
         if seed is not None and self.score.weight.device.type != "meta":
             initialise(self, "normal", config.n_layers, seed)

@@ -13,10 +13,12 @@ from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import inner, read_object
 from lilliput.model.config import ModelConfig
+from lilliput.model.heads import Head
 from lilliput.model.loading import load
 from lilliput.model.places import ByHead, Split, Turned, places, to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
-from lilliput.model.stock import Stock
+from lilliput.model.stock import SCORE, Stock
+from lilliput.model.stock_heads import head_settings, read_head
 from lilliput.model.transformer import Model
 from lilliput.model.weights import write_tensors
 
@@ -141,6 +143,7 @@ _GPT_PARTS: dict[str, tuple[Any, ...]] = {"norm": ("layer",), "qk_norm": (False,
 STOCK = (
     Stock(
         architecture="LlamaForCausalLM",
+        classifier="LlamaForSequenceClassification",
         model_type="llama",
         parts={**_LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
         activations=_GATED,
@@ -149,6 +152,7 @@ STOCK = (
     ),
     Stock(
         architecture="Qwen3ForCausalLM",
+        classifier="Qwen3ForSequenceClassification",
         model_type="qwen3",
         parts={**_LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
         activations=_GATED,
@@ -160,6 +164,7 @@ STOCK = (
     ),
     Stock(
         architecture="MistralForCausalLM",
+        classifier="MistralForSequenceClassification",
         model_type="mistral",
         parts={**_LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
         activations=_GATED,
@@ -169,6 +174,7 @@ STOCK = (
     ),
     Stock(
         architecture="GPTNeoXForCausalLM",
+        classifier="GPTNeoXForSequenceClassification",
         model_type="gpt_neox",
         parts={**_GPT_PARTS, "position": ("rotary",)},
         activations=_PLAIN,
@@ -183,6 +189,7 @@ STOCK = (
     ),
     Stock(
         architecture="GPT2LMHeadModel",
+        classifier="GPT2ForSequenceClassification",
         model_type="gpt2",
         parts={**_GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
         activations=_PLAIN,
@@ -233,15 +240,17 @@ def to_huggingface(
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
     extra: dict[str, Any] | None = None,
+    head: Head | None = None,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be.
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. With a
+    `head` the folder is that of the class ...ForSequenceClassification.
 
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
 
     Raises ModelError, before anything is written, for a model that differs from a new model of its config: no folder
-    can hold a module that was wrapped or replaced. With active hooks the folder is read back, because it cannot hold a
-    hook that changes logits.
+    can hold a module that was wrapped or replaced; and for a head where the class has none. With active hooks the
+    folder is read back, because it cannot hold a hook that changes logits.
     """
     folder = Path(folder)
     if reasons := altered(model):
@@ -249,31 +258,41 @@ def to_huggingface(
             f"no folder can hold this model: {'; '.join(reasons)}",
             "merge what was added into the weights first, or make it a part of the model with a field in ModelConfig",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     config, odd = model.config, altered(model, KINDS)
     stock = None if odd else stock_of(config)
+    labels = {} if head is None else head_settings(stock, head)
+    folder.mkdir(parents=True, exist_ok=True)
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
     state = dict(model.state_dict())
     if stock is None:
         own["no_stock_class"] = [*huggingface_class(config)[1], *odd]
-        head = {"architectures": ["LilliputModel"], "model_type": OWN}
+        described = {"architectures": ["LilliputModel"], "model_type": OWN}
     else:
-        head = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
+        described = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
         state = to_theirs(_with_zero_biases(state) if stock.always_biased else state, stock.names, config)
+    if head is not None:
+        state[SCORE] = head.score.weight.detach()
     write_tensors(folder, state)
-    write_json(folder / "config.json", {**head, **ids, "use_cache": True, "dtype": dtype, OWN: own})
+    settings = {**described, **labels, **ids, "use_cache": True, "dtype": dtype}
+    write_json(folder / "config.json", {**settings, OWN: own})
     write_json(folder / "generation_config.json", ids)
     if hooked(model):
-        read_back(model, folder)
+        read_back(model, folder, head)
 
 
-def read_back(model: Model, folder: Path) -> None:
-    """Read the folder that was written of `model` and compare: every tensor to the last bit, and the logits of a few
-    tokens. Raises ModelError where they differ, or where the folder cannot be read."""
+def read_back(model: Model, folder: Path, head: Head | None = None) -> None:
+    """Read the folder that was written of `model` and `head` and compare: every tensor to the last bit, and the logits
+    of a few tokens. Raises ModelError where they differ, or where the folder cannot be read."""
     again, probe = from_huggingface(folder), _probe(model.config)
     ours, theirs = model.state_dict(), again.state_dict()
+    if head is not None:
+        stored = read_head(folder, model.config)
+        ours, theirs = (
+            {**ours, SCORE: head.score.weight},
+            {**theirs, **({SCORE: stored.score.weight} if stored else {})},
+        )
     unlike = [name for name in {**ours, **theirs} if not _same_bits(ours.get(name), theirs.get(name))]
     if unlike:
         raise ModelError(f"{folder}, read back: {len(unlike)} of {len(ours)} tensors differ, first {unlike[0]}")
@@ -331,8 +350,13 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
     gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
     without a part, damaged files, and tensors missing, unknown or misshapen.
     """
-    folder = Path(folder)
-    where = str(folder / "config.json")
+    config, stock = read_config(folder)
+    return load(Path(folder), config, stock, notify)
+
+
+def read_config(folder: Path | str) -> tuple[ModelConfig, Stock | None]:
+    """The config in the folder's config.json, and its stock class (None: our own). Raises ModelError."""
+    where = str(Path(folder) / "config.json")
     try:
         raw = read_object(where)
     except OSError as error:
@@ -341,7 +365,7 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
         raise ModelError(error.message) from None
     own = inner(raw, OWN)
     if raw.get("model_type") == OWN:
-        return load(folder, validate(ModelConfig, own.get("config") or {}, where), None, notify)
+        return validate(ModelConfig, own.get("config") or {}, where), None
     stock = next((stock for stock in STOCK if stock.model_type == raw.get("model_type")), None)
     if stock is None:
         raise ModelError(
@@ -351,7 +375,7 @@ def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda 
     config = stock.read(raw, where)
     if own.get("config"):
         config = _recalled(config, validate(ModelConfig, own["config"], where), stock)
-    return load(folder, config, stock, notify)
+    return config, stock
 
 
 def _classes(raw: Mapping[str, Any]) -> str:

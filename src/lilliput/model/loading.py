@@ -13,7 +13,7 @@ from lilliput.base.errors import ModelError
 from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import to_ours, to_theirs
-from lilliput.model.stock import Stock
+from lilliput.model.stock import SCORE, Stock
 from lilliput.model.transformer import Model
 from lilliput.model.weights import read_tensors, stored_bytes, tensor_shapes
 
@@ -24,6 +24,9 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
         notify(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
         config = config.model_copy(update={"tied_embeddings": False})
+    if stock is not None and SCORE in found and not config.tied_embeddings and _has_no_unembedding(found, stock):
+        notify(f"{folder} holds a model with a head and no unembedding: its embeddings count as tied")
+        config = config.model_copy(update={"tied_embeddings": True})
     check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
     with torch.device("meta"):
@@ -57,10 +60,15 @@ def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: Mod
     return not torch.equal(read[str(pair[0])], read[str(pair[1])])
 
 
+def _has_no_unembedding(found: Mapping[str, tuple[Path, tuple[int, ...]]], stock: Stock) -> bool:
+    return stock.names["unembed.weight"].names[0] not in {stock.known_as(name, found) for name in found}
+
+
 def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
     """Raise ModelError, with numbers, unless the tensors are those of the config."""
     missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
+    known = {SCORE} if stock is None else {name for name in found if stock.ignorable(name)}
+    unknown = [name for name in found if name not in wanted and name not in known]
     if missing or unknown:
         raise ModelError(f"{folder}: of the {len(wanted)} tensors that config.json asks for, {apart(missing, unknown)}")
     for name, shape in wanted.items():

@@ -35,6 +35,8 @@ _INERT = frozenset(_INERT_KEYS.split())
 """Keys of config.json that change no logits of a decoder, and those that `read` looks at by itself."""
 _FIXED = {"is_causal": True}
 """Keys that have one value for us in every class."""
+SCORE = "score.weight"
+"""The matrix of a head in the classes ...ForSequenceClassification, (outputs, d_model)."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
 """Tensors that older versions of transformers saved although they can be computed."""
@@ -56,6 +58,7 @@ class Stock:
     aliases                    other names for its tensors
     spellings                  other spellings of its config keys, which win where both are given
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
+    classifier                 the class of the same model with a head of one linear map; None: there is none
     also                       our further fields that `settings` writes with any value, or that its parts do not use
     """
 
@@ -75,6 +78,7 @@ class Stock:
     spellings: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
     also: str = ""
+    classifier: str | None = None
 
     @property
     def fields(self) -> Fields:
@@ -178,8 +182,9 @@ class Stock:
         return self.base + name if headless and not name.startswith(("lm_head.", "embed_out.")) else name
 
     def ignorable(self, name: str) -> bool:
-        """Whether a tensor holds nothing to load: a buffer, or the head of a model whose embeddings are tied."""
-        return name.endswith(_BUFFERS) or name in self.names["unembed.weight"].names
+        """Whether a tensor holds nothing of the model itself: a buffer, the unembedding of a model whose embeddings are
+        tied, or the matrix of a head."""
+        return name == SCORE or name.endswith(_BUFFERS) or name in self.names["unembed.weight"].names
 
 
 def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:

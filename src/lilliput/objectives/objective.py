@@ -21,7 +21,9 @@ from lilliput.objectives.figure import BITS, VALIDATION, Figure
 from lilliput.objectives.reader import Reader
 
 if TYPE_CHECKING:
+    from lilliput.data.loader import Loader
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.heads import Head
     from lilliput.objectives.workshop import HeldOut, Texts, Workshop
 
 __all__ = ["BITS", "OBJECTIVES", "Batch", "Figure", "Loss", "Objective", "ObjectiveConfig", "Prompt"]
@@ -175,6 +177,11 @@ class Objective:
         call returns the same modules."""
         return {}
 
+    def stock_head(self) -> Head | None:
+        """The head that belongs to the model wherever it is loaded, such as a reward's: the checkpoint's model folder
+        is then one of a class ...ForSequenceClassification. It is also one of `modules`."""
+        return None
+
     def reported(self, loss: float) -> dict[str, float]:
         """Further names of a training loss (nats a unit of weight) in the record of a step, such as bits per byte."""
         return {}
@@ -199,6 +206,11 @@ class Objective:
         finally:
             self.view = trained
         return {f"{VALIDATION}{name}": value / max(weight, 1e-9) for name, value in sums.items()}
+
+    def baselines(self, train: Loader, held: HeldOut) -> dict[str, float]:
+        """Return the figure of simple answers to the same validation rows, by name, learned from the rows of `train`.
+        They stand beside the run's own figure in its summary; none by default."""
+        return {}
 
     def samples(self, prompts: Sequence[str], generate: Texts) -> list[str]:
         """Return a text from each prompt by the model in its present state, for samples.md; `generate` continues plain

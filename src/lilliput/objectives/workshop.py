@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lilliput.data.loader import Loader
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.decoding.engine import Engine
+    from lilliput.model.heads import Head
     from lilliput.model.transformer import Model
     from lilliput.objectives.batch import Batch
     from lilliput.objectives.objective import Objective, ObjectiveConfig
@@ -32,23 +33,22 @@ class Reference:
     objective  the config of the objective that trained the model
     modules    the weights of that objective's own modules, by the names of its checkpoint ("value.weight"); empty for a
                folder that is no checkpoint
+    head       the head in the model's folder; None where it has none
     """
 
     model: Model
     tokenizer: Tokenizer
     objective: ObjectiveConfig
     modules: dict[str, torch.Tensor] = field(default_factory=dict)
+    head: Head | None = None
 
 
 def _cannot_load(path: str | Path) -> Reference:
     raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
 
 
-def _began_from_nothing() -> Reference:
-    raise ConfigError(
-        "there is no model that the run began with, so none to stay near",
-        "begin with one: lilliput train RECIPE --from MODEL; or name one: objective.reference=MODEL",
-    )
+def _no_beginning() -> Reference:
+    raise ConfigError("there is no earlier model here: build the objective in a run that begins with --from RUN")
 
 
 def _cannot_generate(rows: int, capacity: int | None = None) -> Engine:
@@ -64,8 +64,8 @@ class Workshop:
     seed       the run's seed
     bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
-    initial    the model that the run began with, the same after a resume. Raises ConfigError for a run that began from
-               random weights
+    initial    the model that the run began with (`init.from`), the same after a resume. Raises ConfigError where the
+               run began from nothing, and where that model is gone or has changed
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`, or `engine(rows,
                capacity)` for rows of at most so many tokens, whose memory is smaller
     ends       the ids that end a text that the model generates
@@ -78,7 +78,7 @@ class Workshop:
     seed: int = 0
     bytes_per_target: float = 1.0
     load: Callable[[str | Path], Reference] = _cannot_load
-    initial: Callable[[], Reference] = _began_from_nothing
+    initial: Callable[[], Reference] = _no_beginning
     engine: Callable[..., Engine] = _cannot_generate
     ends: frozenset[int] = frozenset()
     notify: Callable[[str], None] = print
@@ -110,13 +110,17 @@ class HeldOut:
     max_tokens: int | None
     text: Callable[[], TextScore]
 
+    def rows(self, loader: Loader) -> int:
+        """The number of rows that are evaluated."""
+        if self.max_tokens is None:
+            return loader.rows_per_epoch
+        return min(loader.rows_per_epoch, max(1, self.max_tokens // loader.row_tokens))
+
     def batches(self, objective: Objective) -> Iterator[Batch]:
         """Prepared batches of the rows on the objective's device. Their random numbers depend on a row's place alone,
         so that two evaluations see the same batches."""
         loader = self.loader()
-        count = loader.rows_per_epoch
-        if self.max_tokens is not None:
-            count = min(count, max(1, self.max_tokens // loader.row_tokens))
+        count = self.rows(loader)
         for place in range(0, count, ROWS):
             rows = loader.take(place, min(ROWS, count - place))
             batch = objective.batch(rows, generator("validation", place))

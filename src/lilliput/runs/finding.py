@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lilliput.base.errors import CheckpointError, nearest
 from lilliput.runs import checkpoint
+from lilliput.runs.names import ADAPTER
 from lilliput.runs.run_folder import RunFolder
 
 RUNS = Path("runs")
@@ -48,3 +49,21 @@ def model_folder(path: str | Path, notify: Callable[[str], None]) -> Path:
             "train it first, or name a folder with a config.json",
         )
     return good / "model"
+
+
+def adapter_folder(path: str | Path, notify: Callable[[str], None]) -> Path:
+    """Return the folder of an adapter: the folder itself, or that of a checkpoint or of a run's newest good checkpoint.
+    Raises CheckpointError where there is none."""
+    folder = find(path)
+    if (folder / "adapter_config.json").is_file():
+        return folder
+    whole = (folder / checkpoint.MANIFEST).is_file()
+    holder = folder if whole else checkpoint.newest_good(RunFolder(folder), notify)
+    if holder is None or not (holder / ADAPTER / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{folder} holds no adapter: it has no adapter_config.json",
+            "an adapter is what a run with the section adapter trains, or what peft writes",
+        )
+    if whole:
+        checkpoint.verify(holder)
+    return holder / ADAPTER

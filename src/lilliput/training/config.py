@@ -121,6 +121,10 @@ class TrainConfig(Config):
         default=False, description="compute activations again in the backward pass: less memory, more time"
     )
 
+    freeze: tuple[str, ...] = Field(
+        default=(),
+        description="parts of the model that are not trained, such as [embed, blocks.0-3] or [blocks.0-7.mlp]",
+    )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="the optimiser and its rates")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="the learning rate over the run")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down")

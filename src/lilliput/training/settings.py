@@ -120,7 +120,8 @@ def _fitting(model: Model, objective: Objective, batch: Batch, settings: Setting
     while rows:
         settings = replace(settings, micro_batch_rows=rows)
         try:
-            moments = [torch.empty_like(p, dtype=torch.float32) for p in model.parameters() for _ in range(2)]
+            trained = [p for p in model.parameters() if p.requires_grad]
+            moments = [torch.empty_like(p, dtype=torch.float32) for p in trained for _ in range(2)]
             _eager_seconds(model, objective, batch, settings)
         except torch.OutOfMemoryError:
             model.zero_grad(set_to_none=True)

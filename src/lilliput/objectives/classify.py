@@ -1,0 +1,181 @@
+"""Classification: the class of a text or a pair of texts, or a score, by a head at the last token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.statistics import wilson
+from lilliput.data.document import Document
+from lilliput.data.loader import Loader
+from lilliput.data.rows import Encoded, Rows
+from lilliput.model.heads import Head
+from lilliput.objectives.accepted import examples_of
+from lilliput.objectives.bag_of_words import baselines
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.figure import VAL_LOSS, Figure
+from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
+from lilliput.objectives.scored import outputs_of, read_whole, whole
+from lilliput.objectives.workshop import HeldOut, Workshop
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+FIGURE = Figure("error", "val_error", "error")
+LABEL = "label"
+
+
+class Classifier(Objective):
+    """The model with a head of one output a class, or of one output for scores."""
+
+    config: Classify
+
+    def __init__(self, config: Classify, workshop: Workshop):
+        super().__init__(config, workshop)
+        names = config.labels or ("score",)
+        self.head = Head(workshop.model.config, len(names), workshop.seed, names).to(workshop.device)
+
+    def stock_head(self) -> Head:
+        return self.head
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"classifier": self.head}
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        """tokens (R, 1, T), lengths (R, 1), labels (R,): int64 numbers of classes, or float32 scores."""
+        found = [columns[0][LABEL] for columns in rows.columns]
+        labels = torch.tensor(found, dtype=torch.int64 if self.config.labels else torch.float32)
+        return whole(rows, self.model.config.context_length).including({"labels": labels})
+
+    def weight(self, batch: Batch) -> float:
+        """The number of documents."""
+        return float(len(batch))
+
+    def loss(self, batch: Batch) -> Loss:
+        outputs = outputs_of(self.view, self.head, batch)[:, 0]
+        added = self.view.added_loss()
+        total = self._losses(outputs, batch.labels).sum() + (0.0 if added is None else added * self.weight(batch))
+        errors = self._errors(outputs.detach(), batch.labels)
+        right = {"accuracy": (1 - errors).sum()} if self.config.labels else {}
+        return Loss(total, {FIGURE.training: errors.sum(), **right})
+
+    def _losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """outputs (R, N), labels (R,) -> (R,): cross-entropy in nats, or the squared error of a score."""
+        if self.config.labels:
+            return F.cross_entropy(outputs, labels, reduction="none")
+        return (outputs[:, 0] - labels) ** 2
+
+    def _errors(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(R,): 1 for a wrong class, else 0; or the distance of a score from the right one."""
+        if self.config.labels:
+            return (outputs.argmax(-1) != labels).float()
+        return (outputs[:, 0] - labels).abs()
+
+    def evaluate(self, held: HeldOut) -> dict[str, float]:
+        """The mean loss and error; for classes the accuracy with its 95% interval, for scores their correlation."""
+        with self.measuring():
+            found = [
+                (outputs_of(self.model, self.head, batch)[:, 0].cpu(), batch.labels.cpu())
+                for batch in held.batches(self)
+            ]
+        outputs, labels = (torch.cat(part) for part in zip(*found, strict=True))
+        errors = self._errors(outputs, labels)
+        figures = {VAL_LOSS: float(self._losses(outputs, labels).mean()), FIGURE.validation: float(errors.mean())}
+        if not self.config.labels:
+            both = torch.stack((outputs[:, 0], labels))
+            related = float(torch.corrcoef(both)[0, 1]) if len(labels) > 1 else 0.0
+            return {**figures, "val_correlation": related if np.isfinite(related) else 0.0, "val_items": len(labels)}
+        low, high = wilson(int((errors == 0).sum()), len(errors))
+        accuracy = {"val_accuracy": float((errors == 0).float().mean()), "val_accuracy_low": low}
+        return {**figures, **accuracy, "val_accuracy_high": high, "val_items": len(labels)}
+
+    def baselines(self, train: Loader, held: HeldOut) -> dict[str, float]:
+        """The errors of answers that need no language model, on the same documents."""
+        loader = held.loader()
+        count = held.rows(loader)
+        sides = [(train, train.rows_per_epoch), (loader, count)]
+        texts, labels = zip(*(self._read(rows, many) for rows, many in sides), strict=True)
+        return baselines(texts, labels, len(self.config.labels))
+
+    def _read(self, loader: Loader, count: int) -> tuple[list[str], list[float]]:
+        """The texts and labels of the first `count` rows."""
+        tokenizer, texts, labels = self.workshop.tokenizer, [], []
+        special = set(tokenizer.specials.values())
+        for place in range(0, count, 256):
+            rows = loader.take(place, min(256, count - place))
+            for ids, columns in zip(rows.tokens[:, 0].tolist(), rows.columns, strict=True):
+                texts.append(tokenizer.decode([number for number in ids if number not in special]))
+                labels.append(columns[0][LABEL])
+        return texts, labels
+
+
+@OBJECTIVES.add("classify")
+class Classify(ObjectiveConfig):
+    """The class of a text, of a pair of texts, or a score. A pair is read as one text with a line break between both.
+    The figure is the share of wrong classes; for scores, their mean distance from the right ones."""
+
+    kind: Literal["classify"] = "classify"
+    labels: tuple[str, ...] = Field(
+        default=(),
+        description="the names of the classes, in the order of the numbers that labels may be; empty: labels are "
+        "scores, which the model learns by their squared error",
+    )
+    rows: ClassVar[Literal["packed", "documents"]] = "documents"
+    examples: ClassVar[tuple[str, ...]] = ("labelled",)
+    figure: ClassVar[Figure] = FIGURE
+
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
+        examples = examples_of(documents, self)
+        numbers = [
+            self.number_of(example.row[LABEL], document.id, [other.row[LABEL] for other in examples])
+            for document, example in zip(documents, examples, strict=True)
+        ]
+        texts = [one_text(example.row["text"], example.row.get("pair")) for example in examples]
+        ids = tokenizer.encode_batch(texts)
+        made = []
+        for number, found in zip(numbers, ids, strict=True):
+            bounded = [*tokenizer.beginning, *found, *sorted(tokenizer.ends)]
+            made.append([read_whole(Encoded(bounded, None, {LABEL: number}), tokenizer)])
+        return made
+
+    def number_of(self, label: Any, where: str, others: Sequence[Any]) -> int | float:
+        """The number of a class from its name or number, or a score. Raises DataError with the labels of the `others`
+        for a label that is neither."""
+        if not self.labels:
+            if isinstance(label, int | float) and not isinstance(label, bool):
+                return float(label)
+            names = ",".join(sorted({str(other) for other in others})[:20])
+            raise DataError(
+                f"{where} has the label {label!r}, which is no number, and no class has a name",
+                f"name the classes: 'objective.labels=[{names}]'",
+            )
+        if str(label) in self.labels:
+            return self.labels.index(str(label))
+        number = int(label) if isinstance(label, int) or str(label).isdecimal() else -1
+        if 0 <= number < len(self.labels):
+            return number
+        raise DataError(
+            f"{where} has the label {label!r}, which is none of {', '.join(self.labels)} and no number from 0 to "
+            f"{len(self.labels) - 1}",
+            "name all classes: objective.labels=[...]",
+        )
+
+    def build(self, workshop: Workshop) -> Objective:
+        if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
+            raise ConfigError(
+                f"objective.labels is {', '.join(self.labels)}: a class needs another one, and a name of its own",
+                "name at least two classes; leave objective.labels empty for scores",
+            )
+        return Classifier(self, workshop)
+
+
+def one_text(text: str, pair: str | None) -> str:
+    """The text that the model reads."""
+    return text if pair is None else f"{text}\n{pair}"

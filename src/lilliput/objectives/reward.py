@@ -1,0 +1,132 @@
+"""Reward models (Bradley and Terry 1952): a score of a reply, such that chosen replies score above rejected ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from lilliput.base.errors import DataError
+from lilliput.base.statistics import calibration_error, wilson
+from lilliput.data.document import Document
+from lilliput.data.rows import Encoded, Rows
+from lilliput.model.heads import Head
+from lilliput.objectives.accepted import examples_of
+from lilliput.objectives.batch import Batch, Loss
+from lilliput.objectives.figure import VAL_LOSS, Figure
+from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
+from lilliput.objectives.scored import outputs_of, read_whole, whole
+from lilliput.objectives.turns import encode_reply
+from lilliput.objectives.workshop import HeldOut, Workshop
+
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+MARGIN = "margin"
+"""The column of a source by which a pair's chosen reply is to win."""
+
+
+class RewardModel(Objective):
+    """The model with a head of one output, read at the last token of prompt and reply."""
+
+    config: RewardConfig
+
+    def __init__(self, config: RewardConfig, workshop: Workshop):
+        super().__init__(config, workshop)
+        self.head = Head(workshop.model.config, 1, workshop.seed, ["reward"]).to(workshop.device)
+
+    def stock_head(self) -> Head:
+        return self.head
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"reward": self.head}
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        """tokens (R, 2, T), lengths (R, 2), margins (R,), 0 where a pair has none."""
+        margins = [float(columns[0].get(MARGIN, 0.0)) for columns in rows.columns] or [0.0] * len(rows.tokens)
+        made = whole(rows, self.model.config.context_length)
+        return made.including({"margins": torch.tensor(margins)})
+
+    def weight(self, batch: Batch) -> float:
+        """The number of pairs."""
+        return float(len(batch))
+
+    def loss(self, batch: Batch) -> Loss:
+        rewards = outputs_of(self.view, self.head, batch)[..., 0]
+        gap = rewards[:, 0] - rewards[:, 1]
+        losses = self._losses(rewards, batch.margins)
+        added = self.view.added_loss()
+        total = losses.sum() + (0.0 if added is None else added * self.weight(batch))
+        metrics = {"accuracy": (gap > 0).float(), "margin": gap, "mean_reward": rewards.mean(1)}
+        return Loss(total, {name: value.detach().sum() for name, value in metrics.items()})
+
+    def _losses(self, rewards: torch.Tensor, margins: torch.Tensor) -> torch.Tensor:
+        """rewards (R, 2), margins (R,) -> (R,)."""
+        losses = -F.logsigmoid(rewards[:, 0] - rewards[:, 1] - margins)
+        centre = self.config.center_rewards_coefficient
+        return losses if centre is None else losses + centre * rewards.sum(1) ** 2
+
+    def evaluate(self, held: HeldOut) -> dict[str, float]:
+        """Besides the means of loss and metrics: the 95% interval of the accuracy, the extremes of the rewards, and the
+        expected calibration error of sigmoid(gap) as the probability that the reply of the higher reward was chosen."""
+        with self.measuring():
+            found = [
+                (outputs_of(self.model, self.head, batch)[..., 0].cpu(), batch.margins.cpu())
+                for batch in held.batches(self)
+            ]
+        rewards, margins = (torch.cat(part) for part in zip(*found, strict=True))
+        gaps = rewards[:, 0] - rewards[:, 1]
+        right = gaps > 0
+        low, high = wilson(int(right.sum()), len(right))
+        return {
+            VAL_LOSS: float(self._losses(rewards, margins).mean()),
+            "val_accuracy": float(right.float().mean()),
+            "val_accuracy_low": low,
+            "val_accuracy_high": high,
+            "val_calibration_error": calibration_error(torch.sigmoid(gaps.abs()).tolist(), right.tolist()),
+            "val_margin": float(gaps.mean()),
+            "val_mean_reward": float(rewards.mean()),
+            "val_min_reward": float(rewards.min()),
+            "val_max_reward": float(rewards.max()),
+            "val_pairs": len(right),
+        }
+
+
+@OBJECTIVES.add("reward")
+class RewardConfig(ObjectiveConfig):
+    """A reward model from preferences: -log sigmoid(reward of chosen - reward of rejected - margin). A source's column
+    `margin` is used where rows have it."""
+
+    kind: Literal["reward"] = "reward"
+    center_rewards_coefficient: float | None = Field(
+        default=None,
+        gt=0,
+        description="weight of the squared sum of a pair's rewards, which keeps rewards near 0; null: none",
+    )
+    rows: ClassVar[Literal["packed", "documents"]] = "documents"
+    examples: ClassVar[tuple[str, ...]] = ("preference",)
+    figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "nats a pair")
+
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
+        made = []
+        for document, example in zip(documents, examples_of(documents, self), strict=True):
+            columns = {MARGIN: _number(document, example.columns[MARGIN])} if MARGIN in example.columns else None
+            pair = [
+                encode_reply(example.row["prompt"], example.row[side], tokenizer) for side in ("chosen", "rejected")
+            ]
+            made.append([read_whole(Encoded(each.ids, None, columns), tokenizer) for each in pair])
+        return made
+
+    def build(self, workshop: Workshop) -> Objective:
+        return RewardModel(self, workshop)
+
+
+def _number(document: Document, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{document.id} has the margin {value!r}, and a margin is a number")
+    return float(value)
