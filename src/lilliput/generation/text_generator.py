@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lilliput.base.config import validate
 from lilliput.base.deprecation import renamed
 from lilliput.base.errors import ConfigError
+from lilliput.data.chat_template import ChatTemplate
 from lilliput.decoding.beams import Beam, beam_search
 from lilliput.decoding.completion import Completion, complete, finished
 from lilliput.decoding.decode import generate
@@ -19,7 +20,6 @@ from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import Speculation, speculate
 
 if TYPE_CHECKING:
-    from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
@@ -32,8 +32,7 @@ ANSWERS_AT_ONCE = 16
 
 class TextGenerator:
     """Generates texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for
-    the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark);
-    `chat_template` turns messages into a prompt, for a model that was trained to chat.
+    the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark).
 
     Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
     are left out of it, `constraint` limits what its new part may be (both for models that read forwards); `sampling`
@@ -47,11 +46,16 @@ class TextGenerator:
         objective: ObjectiveConfig,
         faster: Faster | None = None,
         ends: frozenset[int] | None = None,
-        chat_template: ChatTemplate | None = None,
     ):
         self.model, self.tokenizer, self.objective, self._faster = model, tokenizer, objective, faster
         self.ends = tokenizer.ends if ends is None else ends
-        self.chat_template = chat_template
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """The tokenizer's template, which turns messages into a prompt; None for a model that was not trained to
+        chat."""
+        source = self.tokenizer.chat_template
+        return None if source is None else ChatTemplate.of(source)
 
     @cached_property
     def decoder(self) -> Model:
@@ -66,7 +70,7 @@ class TextGenerator:
 
     def with_model(self, model: Model) -> TextGenerator:
         """The same tokenizer, objective and ends with another model, such as one of untrained weights."""
-        return TextGenerator(model, self.tokenizer, self.objective, None, self.ends, self.chat_template)
+        return TextGenerator(model, self.tokenizer, self.objective, None, self.ends)
 
     def generate(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
         """`n` whole texts that start with `opening` or end with `ending`."""

@@ -49,4 +49,4 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate:
             "the examples are conversations, and the tokenizer has no chat template",
             "begin with a model that was taught to chat: lilliput train chat --from MODEL",
         )
-    return ChatTemplate(tokenizer.chat_template)
+    return ChatTemplate.of(tokenizer.chat_template)
