@@ -186,6 +186,11 @@ class ChatTemplate:
             raise ConfigError(f"the chat template does not take these messages: {error}") from None
 
 
+def chatml(begins: bool) -> str:
+    """Our template, as Jinja text. A conversation begins with the beginning mark where a text does (`begins`)."""
+    return ("{{- bos_token }}\n" if begins else "") + read_text(Path(__file__).with_name("chatml.jinja"))
+
+
 def _refuse(message: str) -> None:
     raise ConfigError(f"the chat template refuses these messages: {message}")
 
