@@ -163,8 +163,12 @@ class TextGenerator:
         ids = self._asked(messages, tools)
         return _pieces(self._run(ids, self.turn_ends, True, **{**options, "n": 1}))
 
-    def _asked(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
-        """The ids of the prompt for the next message of the assistant."""
+    def prompt_length(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> int:
+        """The tokens of the prompt for the next message of the assistant. Raises ConfigError as `chat` does."""
+        return len(self._asked(messages, tools))
+
+    def check_chats(self) -> None:
+        """Raise ConfigError for a model that cannot chat, and DataError where its template is no Jinja."""
         if self.chat_template is None:
             raise ConfigError(
                 "this model was not trained to chat: its folder holds no chat template",
@@ -172,14 +176,21 @@ class TextGenerator:
             )
         if not self.objective.reads_forwards:
             raise ConfigError("this model reads backwards, so it cannot reply to a message")
+        self.chat_template.check()
+
+    def _asked(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        """The ids of the prompt for the next message of the assistant."""
+        self.check_chats()
+        template = self.chat_template
+        assert template is not None
         if not messages or not all(map(_is_message, messages)):
             raise ConfigError(
                 'a conversation is a list of messages, each with a "role" and a "content" that are texts',
                 'such as [{"role": "user", "content": "Who are you?"}]',
             )
-        if tools and not self.chat_template.takes_tools:
+        if tools and not template.takes_tools:
             raise ConfigError("this model's chat template has no place for tools", "leave the tools out")
-        return self.chat_template.ids(messages, self.tokenizer, **({"tools": list(tools)} if tools else {}))
+        return template.ids(messages, self.tokenizer, **({"tools": list(tools)} if tools else {}))
 
     def sample_ids(self, rows: int = 8, tokens: int = 64) -> list[list[int]]:
         """`rows` rows of ids that the model generates from the beginning mark, the same every time, past the end of a
