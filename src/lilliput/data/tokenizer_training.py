@@ -201,6 +201,15 @@ def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved
     return backend
 
 
+def with_tokens(content: str, tokens: Sequence[str]) -> str:
+    """Return the text of a tokenizer.json with these special tokens added behind its largest id."""
+    from tokenizers import AddedToken, Tokenizer
+
+    backend = Tokenizer.from_str(content)
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in tokens])
+    return backend.to_str(pretty=True)
+
+
 def merges(ranked: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
     """Return every pair of known pieces that makes a piece of `ranked`, in the order of `ranked`. Example: for the
     pieces "ab", "abc" the merges are (a, b), (a, bc) and (ab, c), as far as both halves are known."""
