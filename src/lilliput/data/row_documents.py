@@ -103,13 +103,19 @@ def first_form(row: Mapping[str, Any], column: str, form: Format, name: str) -> 
         )
     if not EXAMPLE_COLUMNS & set(row):
         return None  # a text whose column is missing, which is the error to report
-    near = min(FORMS, key=lambda each: len(set(each.columns) - set(row)) - len(set(each.columns) & set(row)) / 10)
+    near = min(FORMS, key=lambda each: _distance(each, row))
     missing = [wanted for wanted in near.columns if wanted not in row]
     raise DataError(
         f"{name}: {PLURAL[near.kind]} have the columns {', '.join(near.columns)}, and this row lacks "
         f"{_named(missing)}: {cut(row)}",
         f"add the column, or name the column of a text: data.sources.0.column={next(iter(row))}",
     )
+
+
+def _distance(form: Form, row: Mapping[str, Any]) -> tuple[bool, int, int]:
+    """Return how far a row is from a form that it does not have: the columns that it lacks, then those that it has."""
+    missing = sum(column not in row for column in form.columns)
+    return not missing, missing, missing - len(form.columns)
 
 
 def described(row: Mapping[str, Any], column: str, form: Format) -> str:
