@@ -28,7 +28,7 @@ def test_a_long_example_is_cut_and_left_out_where_nothing_to_learn_is_left(tmp_p
     assert found.lengths.tolist() == [4, 8, 8]
     assert (found.longest, found.longer, found.truncated, found.dropped) == (12, 2, 1, 1)
     assert "2 of 4 examples of the train split are longer than a row of 8 tokens" in found.note
-    assert "1 are cut there; 1 are left out, because" in found.note
+    assert "cut at its end: 1; left out, because a cut would leave nothing to learn: 1" in found.note
 
 
 def test_a_document_of_several_sequences_stays_together(tmp_path):
