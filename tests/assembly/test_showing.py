@@ -1,5 +1,7 @@
 """Showing: the examples of a recipe as the trainer sees them."""
 
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+
 import json
 
 import pytest
@@ -24,7 +26,7 @@ class Silent(Replies):
 @pytest.fixture
 def recipe(tmp_path, monkeypatch):
     """`recipe(objective, *overrides)`: a recipe on 80 completions, the first of which is long."""
-    "toy" in OBJECTIVES  # noqa: B015 - the registry searches its package first
+    assert "toy" not in OBJECTIVES  # the registry searches its package first
     monkeypatch.setitem(OBJECTIVES._entries, "toy_replies", Replies)
     rows = [{"prompt": f"Question {n}?", "completion": f" Answer {n}." + " more" * 60 * (n == 0)} for n in range(80)]
     path = tmp_path / "a.jsonl"

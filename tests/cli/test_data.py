@@ -1,5 +1,7 @@
 """`lilliput data show`."""
 
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+
 import json
 
 import pytest
@@ -86,7 +88,7 @@ def replies(tmp_path, monkeypatch):
 
     from ..objectives.test_accepted import Replies
 
-    "toy" in OBJECTIVES  # noqa: B015 - the registry searches its package first
+    assert "toy" not in OBJECTIVES  # the registry searches its package first
     monkeypatch.setitem(OBJECTIVES._entries, "toy_replies", Replies)
     rows = [{"prompt": f"Question {n}?", "completion": f" Answer {n}."} for n in range(60)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -128,3 +130,10 @@ def test_a_recipe_shows_learned_tokens(replies, tmp_path):
 def test_nothing_named_is_an_error():
     assert "name a recipe, a run, or files" in str(tokens().exception)
     assert "there is no recipe 'nonesuch'" in str(tokens("nonesuch").exception)
+
+
+def test_a_shipped_recipe_beside_data_is_the_recipe(replies):
+    report = json.loads(tokens("story", "--data", replies, *SMALL, "--json").stdout)
+    assert report["recipe"] == "story-a"
+    assert report["splits"]["train"]["kinds"].keys() == {"completion"}
+    assert "lilliput data show --data" in str(tokens(replies).exception)

@@ -1,5 +1,7 @@
 """Data of examples: steps by part, sides by prompt, cache, order, and runs that would learn nothing."""
 
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+
 import json
 
 import numpy as np

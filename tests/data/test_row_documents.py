@@ -1,5 +1,7 @@
 """Row documents: files of examples in every format of file, real ones among them, and the errors for a bad row."""
 
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+
 import csv
 import json
 

@@ -55,16 +55,20 @@ def show(
 
 
 def _subject(words: Sequence[str], data: Sequence[str] | None) -> tuple[str | None, list[str]]:
-    """Return the recipe or run among the words, and the other words. Beside --data, other words are paths; `story` is
-    then the built-in world."""
+    """Return the recipe or run among the words, and the other words. Beside --data, words that name neither are
+    paths. Raises ConfigError for a file of data without --data."""
+    from lilliput.base.errors import ConfigError
     from lilliput.base.shipped import shipped
 
     named = next((word for word in words if "=" not in word), None)
     if named is None:
         return None, list(words)
-    recipes = {*shipped()} - ({"story"} if data else set())
-    named_one = not Path(named).is_file() and (named in recipes or _run(named) is not None)
-    if data and not named_one and Path(named).suffix not in (".yaml", ".yml"):
+    is_file, is_recipe = Path(named).is_file(), Path(named).suffix in (".yaml", ".yml")
+    if not data and is_file and not is_recipe:
+        raise ConfigError(
+            f"{named} is no recipe", f"name data by --data: lilliput data show --data {shlex.quote(named)}"
+        )
+    if data and not is_recipe and (is_file or (named not in shipped() and _run(named) is None)):
         return None, list(words)
     rest = list(words)
     rest.remove(named)
