@@ -59,8 +59,8 @@ def fit(split: Split, capacity: int, too_long: str = "truncate", sequences: int 
         )
     whole = too_long == "drop" or set(split.kinds) == {"prompt"}
     lost = over if whole else over & ~_learnable(split, np.flatnonzero(over), capacity)
-    dropped = lost.reshape(-1, sequences).any(1)
-    truncated = over.reshape(-1, sequences).any(1) & ~dropped
+    dropped = np.asarray(lost.reshape(-1, sequences).any(1))
+    truncated = np.asarray(over.reshape(-1, sequences).any(1)) & ~dropped
     kept = np.repeat(~dropped, sequences)
     if not kept.any():
         raise DataError(

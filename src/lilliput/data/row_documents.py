@@ -30,7 +30,8 @@ class RowReader:
     `lengths` gives the mean characters of text in each column, for the error of a row without the text's column."""
 
     def __init__(self, form: Format, column: str, keep: tuple[str, ...], lengths: Lengths | None = None):
-        self.format, self.column, self.keep = form, column, keep
+        self.format: Format = form
+        self.column, self.keep = column, keep
         self.lengths = lengths or (lambda row: mean_lengths(row, [row]))
         self.form: Form | None = None
         self._begun = False
