@@ -161,7 +161,7 @@ class Hub(Source):
 
 
 @lru_cache(maxsize=64)
-def _kind(source: Hub) -> str:
+def _kind(source: Any) -> str:
     """Return the words of `describe` on the examples of a dataset, by its first row; "" for texts."""
     place = source._place()
     with suppress(DataError):  # reported when the dataset is read
