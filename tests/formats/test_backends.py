@@ -29,6 +29,7 @@ from lilliput.model import huggingface
 from lilliput.model.attention import Attention
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
+from lilliput.model.lora import AdapterConfig, LoraLinear, Piece
 from lilliput.model.parts import ATTENTIONS, Linear
 from lilliput.model.transformer import Model
 from lilliput.training.compiled import Compiled
@@ -296,6 +297,15 @@ def parametrised(base: nn.Linear) -> nn.Linear:
     return base
 
 
+def adapted(base: nn.Linear) -> nn.Linear:
+    """A Linear with an adapter, as `lilliput train` attaches it."""
+    assert isinstance(base, Linear)
+    made = LoraLinear(base, [Piece("there", 0, base.out_features)], AdapterConfig(rank=4), seed=1)
+    with torch.no_grad():
+        made.lora_b.normal_(0, 0.3, generator=torch.Generator().manual_seed(3))
+    return made
+
+
 LINEARS = [name for name, module in made("story").named_modules() if isinstance(module, nn.Linear)]
 
 
@@ -304,7 +314,7 @@ def wrap(model: Model, name: str, how: Callable[[nn.Linear], nn.Module]) -> None
     setattr(model.get_submodule(parent), last, how(getattr(model.get_submodule(parent), last)))
 
 
-@pytest.mark.parametrize("how", [Wrapped, Subclass, parametrised])
+@pytest.mark.parametrize("how", [Wrapped, Subclass, parametrised, adapted])
 @pytest.mark.parametrize("name", LINEARS)
 def test_a_wrapped_linear_is_computed_or_refused(name: str, how: Any, backends: Backends) -> None:
     model, before = made("llama"), plain(made("llama"))

@@ -261,7 +261,8 @@ class Assembly:
         self.tokenizer.save(folder, model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
         forwards, text = objective.reads_forwards, objective.generates
-        card = model_card(self.recipe.name, model, self.tokenizer.kind, forwards, trained, generates=text)
+        kind, begun = self.tokenizer.kind, self.recipe.init.from_
+        card = model_card(self.recipe.name, model, kind, forwards, trained, generates=text, begun=begun)
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lilliput import __version__
+from lilliput.assembly.forgetting import forgetting
 from lilliput.base.energy import estimate
 from lilliput.base.files import sha256
 from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
@@ -38,6 +39,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         found = assembly.evaluate(recipe.evaluate.final_tokens)
         story = _story(assembly)
         heroes = recipe.evaluate.final_heroes if assembly.knows_stories else 0
+        forgotten = forgetting(assembly)
         kept = {VAL_HERO_KEPT: assembly.heroes_kept(heroes), VAL_HEROES: heroes} if heroes else {}
     work = _work(assembly, trainer)  # before n-grams are counted, so that they do not count as memory of training
     ngrams = _baselines(assembly)
@@ -52,6 +54,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         **{name: value for name, value in found.items() if name == figure.validation or name != VAL_LOSS},
         **_targets(assembly),
         **kept,
+        **forgotten,
         "baselines": ngrams,
         **work,
         "data": _data(assembly),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lilliput.cli.texts import Data, sort_words
-from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_HEROES
+from lilliput.runs.names import OLD_DOMAIN, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_HEROES
 
 if TYPE_CHECKING:
     from lilliput.api import Run
@@ -66,6 +66,8 @@ def print_results(run: Run) -> None:
         console.print_line(summary["story"]["text"].strip())
     console.print_line()
     console.print_line(f"validation  {_against(summary)}")
+    if old := summary.get(OLD_DOMAIN):
+        console.print_line(f"old text    {_old_domain(old)}")
     if (kept := summary.get(VAL_HERO_KEPT)) is not None:
         console.print_line(f"heroes      {kept:.0%} of {summary[VAL_HEROES]} stories keep their hero")
     console.print_line(f"speed       {_speed(summary)}")
@@ -87,6 +89,16 @@ def _against(summary: dict[str, Any]) -> str:
         return f"{summary[figure.validation]:.3f} {figure.unit}"
     others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
     return f"{summary[VAL_BITS_PER_BYTE]:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
+
+
+def _old_domain(old: dict[str, Any]) -> str:
+    """What is printed of the text that the first weights were trained on."""
+    if "why_not" in old:
+        return f"not measured: {old['why_not']}"
+    return (
+        f"{old['before']:.3f} bits per byte before, {old['after']:.3f} after ({old['difference']:+.3f}) "
+        f"on the validation text of {old['name']}"
+    )
 
 
 def _speed(summary: dict[str, Any]) -> str:

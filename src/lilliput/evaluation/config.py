@@ -28,6 +28,11 @@ class EvaluateConfig(Config):
     final_tokens: int | None = Field(
         default=None, gt=0, description="tokens that are scored at the end; null: the whole validation split"
     )
+    old_domain: bool = Field(
+        default=True,
+        description="at the end of a run that began with another run's weights, score that run's validation text with "
+        "the weights of before and after",
+    )
     baselines: tuple[int, ...] = Field(
         default=(1, 2, 3), description="orders of the n-gram models that are scored on the same tokens for comparison"
     )

@@ -15,9 +15,11 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken
 from lilliput.decoding.int8 import quantised
+from lilliput.decoding.merged_steps import MergedSteps
 from lilliput.decoding.native import native, unnamed, why_not
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface, read_config
+from lilliput.model.lora import adapted
 from lilliput.model.stock_heads import has_head, read_head
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 from lilliput.runs.finding import model_folder
@@ -81,7 +83,10 @@ def _objective_of_head(folder: Path, raw: Mapping[str, Any]) -> Any:
 
 
 def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:
-    """How `compile` is done for this model on its device. Raises ConfigError where it cannot be."""
+    """How `compile` is done for this model on its device. A model with an adapter in training is merged for it. Raises
+    ConfigError where it cannot be."""
+    if adapted(model):
+        return partial(MergedSteps, faster=lambda plain: (faster(plain, notify, compile) or _as_it_is)(plain))
     reason = why_not(model)
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
@@ -92,6 +97,10 @@ def faster(model: Model, notify: Callable[[str], None], compile: bool | None = N
     if reason:
         return compiled
     return native if compile else partial(_native_or_not, notify)
+
+
+def _as_it_is(model: Model) -> Model:
+    return model
 
 
 def _native_or_not(notify: Callable[[str], None], model: Model) -> Model:

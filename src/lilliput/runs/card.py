@@ -100,13 +100,15 @@ def model_card(
     trained: Trained | None = None,
     *,
     generates: bool = True,
+    begun: str | None = None,
     repo: str | None = None,
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
-    `generates` is false, the card has no code that would generate text. `repo` is the repository on the hub that the
-    card is for, `licence` an identifier of the hub's, such as apache-2.0."""
+    `generates` is false, the card has no code that would generate text. `begun` is the folder whose weights the run
+    began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
+    `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
     stock, _ = huggingface_class(config)
     lines = ["---", "library_name: transformers"]
@@ -114,7 +116,9 @@ def model_card(
     lines += ["tags: [lilliput, tiny]"]
     lines += [f"license: {licence}"] if licence else []
     lines += ["---", "", f"# {name}", ""]
+    begun = begun or (trained.summary.get("init", {}).get("from") if trained else None)
     origin = "trained from scratch with" if trained else "brought into this layout by"
+    origin = f"trained from the weights of {_source_name(begun)} with" if begun else origin
     lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
     own = repo.rpartition("/")[2] if repo else name
     if not generates:
@@ -138,6 +142,12 @@ def model_card(
         for part in (_data, _training, _losses, _samples, _cost, _repeat):
             lines += [*part(trained), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _source_name(folder: str) -> str:
+    """`story` for a model folder in runs/story, else the folder's own name."""
+    parts = Path(folder).parts
+    return parts[-4] if len(parts) > 3 and parts[-3] == CHECKPOINTS else parts[-1]
 
 
 def _data(trained: Trained) -> Iterator[str]:

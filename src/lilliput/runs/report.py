@@ -15,6 +15,7 @@ from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_section import evaluation
 from lilliput.runs.learning_section import learning
 from lilliput.runs.names import (
+    OLD_DOMAIN,
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     VAL_HERO_KEPT,
@@ -136,11 +137,24 @@ def _evaluation(record: RunRecord) -> str:
         "validation": None if ours is None else f"{ours:.3f} {unit}" + (f", {tokens:,.0f} tokens" if tokens else ""),
         "best on the way": best and f"{best[1]:.3f} at step {best[0]:,.0f}",
         "training, at the end": None if trained is None else f"{trained:.3f} {unit}",
+        **_old_domain(record),
         **_own(record),
         "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
     }
     known = {key: value for key, value in facts.items() if value is not None}
     return f"<h2>Evaluation</h2>{_baselines(record)}{as_html(known)}" if known else ""
+
+
+def _old_domain(record: RunRecord) -> dict[str, str]:
+    """Bits per byte on the text of the run whose weights this run began with, or why they are not known."""
+    old = record.summary.get(OLD_DOMAIN)
+    if not isinstance(old, Mapping):
+        return {}
+    before, after = (as_number(old.get(key)) for key in ("before", "after"))
+    if before is None or after is None:
+        return {"old domain": f"not measured: {old.get('why_not')}"}
+    change = f"{before:.3f} before, {after:.3f} after, {after - before:+.3f} bits per byte"
+    return {f"old domain ({old.get('name')})": change}
 
 
 def _own(record: RunRecord) -> dict[str, str]:
