@@ -106,10 +106,10 @@ def train(
         "train": {
             "steps": steps,
             "epochs": None,
-            "batch_tokens": 512,
+            "batch_tokens": 256,
             "compile": False,
             "precision": "fp32",
-            "optimizer": {"kind": "adamw", "learning_rate": 0.01},
+            "optimizer": {"kind": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.02},
         },
         "evaluate": {"steps": steps, "baselines": [], "sample_tokens": 24},
     }
@@ -130,5 +130,5 @@ def chatty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         known(patch)
         patch.setenv("LILLIPUT_CACHE", str(folder / "cache"))
-        yield train(folder, rows, steps=50)
+        yield train(folder, rows, steps=110)
     assert os.environ.get("LILLIPUT_CACHE") == before
