@@ -20,10 +20,8 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.objectives.chat import ChatConfig
 from lilliput.objectives.turns import encode_messages, encode_prompt
 from lilliput.training.callbacks import Callback
-from tests.conversations import SUM, TALKS, chatty, known, talk, train
+from tests.conversations import SUM, TALKS, known, talk, train
 from tests.generation.conftest import TEMPLATE
-
-__all__ = ["chatty"]
 
 pytest.importorskip("jinja2")
 PLAIN = TEMPLATE.replace(" | trim", "")

@@ -12,10 +12,8 @@ from openai import BadRequestError
 from lilliput import api
 from lilliput.generation.tools import CALCULATOR
 from lilliput.server.served import Served
-from tests.conversations import SUM, chatty
+from tests.conversations import SUM
 from tests.server.conftest import Address, serving
-
-__all__ = ["chatty"]
 
 ASKED: dict[str, Any] = {"model": "caller", "messages": SUM[:1], "tools": [CALCULATOR], "temperature": 0}
 

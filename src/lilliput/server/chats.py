@@ -122,9 +122,7 @@ class _Answer:
         content = None if calls and not text else text
         return ChatChoice(
             index=index,
-            message=ChatMessage(
-                role="assistant", content=None if calls and not text else text, tool_calls=calls or None
-            ),
+            message=ChatMessage(role="assistant", content=content, tool_calls=calls or None),
             logprobs=self._logprobs(piece.tokens),
             finish_reason=reply.finish_reason(piece),
         )
