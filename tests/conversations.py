@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -106,10 +105,10 @@ def train(
         "train": {
             "steps": steps,
             "epochs": None,
-            "batch_tokens": 512,
+            "batch_tokens": 256,
             "compile": False,
             "precision": "fp32",
-            "optimizer": {"kind": "adamw", "learning_rate": 0.01},
+            "optimizer": {"kind": "muon", "learning_rate": 0.01, "muon_learning_rate": 0.02},
         },
         "evaluate": {"steps": steps, "baselines": [], "sample_tokens": 24},
     }
@@ -120,15 +119,12 @@ def train(
     return run.path
 
 
-@pytest.fixture(scope="session")
-def chatty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run that knows TALKS and, with the calculator, SUM by heart; tests must not change it."""
+def learned_by_heart(folder: Path) -> Path:
+    """A run that knows TALKS and, with the calculator, SUM by heart."""
     from lilliput.generation.tools import CALCULATOR
 
-    folder, before = tmp_path_factory.mktemp("chatty"), os.environ.get("LILLIPUT_CACHE")
     rows = [*({"messages": messages} for messages in TALKS), {"messages": SUM, "tools": [CALCULATOR]}]
     with pytest.MonkeyPatch.context() as patch:
         known(patch)
         patch.setenv("LILLIPUT_CACHE", str(folder / "cache"))
-        yield train(folder, rows, steps=50)
-    assert os.environ.get("LILLIPUT_CACHE") == before
+        return train(folder, rows, steps=110)

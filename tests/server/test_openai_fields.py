@@ -55,7 +55,7 @@ OTHER = {
 NOT_COMPLETIONS = {**OTHER, "user": 3, "best_of": 2, "suffix": "end", "tools": []}
 NOT_CHATS = {
     **OTHER,
-    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "tools": [{"type": "function", "function": {"name": "f"}}],  # this template has no place for them
     "tool_choice": "required",
     "functions": [{"name": "f"}],
     "audio": {"voice": "alloy"},

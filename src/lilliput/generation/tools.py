@@ -87,11 +87,15 @@ class CallReader:
 
     def __init__(self) -> None:
         self._held = ""
+        self._behind_call = False
 
     def push(self, piece: str) -> tuple[str, list[Call]]:
         """The text that is safe to show now, and the calls that have ended. Text that may begin a call, and white space
         before it, are held back."""
         self._held += piece
+        if self._behind_call:
+            self._held = self._held.lstrip()
+            self._behind_call = not self._held
         shown, calls = "", []
         while (begin := self._held.find(OPEN)) >= 0:
             end = self._held.find(CLOSE, begin)
@@ -107,6 +111,7 @@ class CallReader:
             else:
                 shown += self._held[:begin].rstrip()
                 calls.append(call)
+                self._behind_call = not self._held[stop:].strip()
             self._held = self._held[stop:] if call is None else self._held[stop:].lstrip()
         cut = _safe(self._held)
         shown, self._held = shown + self._held[:cut], self._held[cut:]
