@@ -1,0 +1,201 @@
+"""One small story model through every stage of teaching: base, chat, its control, DPO, GRPO, PPO; a table and a page.
+
+    make align                                       # all stages, one seed: under an hour on two cores
+    python benchmarks/align.py --seeds 3 --json      # the study (docs/studies/alignment.md)
+    python benchmarks/align.py --smoke               # every stage in seconds, to see that all of it works
+
+Each stage is a shipped recipe. A stage that was finished in --runs is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+import lilliput
+from lilliput.base.console import console, emit, print_line, use_json
+from lilliput.base.files import write_text
+from lilliput.base.html import document, escape, table
+from lilliput.base.statistics import mean_of
+from lilliput.data.story_tasks import Instructions
+from lilliput.evaluation.instructions import Reply, replies, summary
+from lilliput.generation.text_generator import TextGenerator
+from lilliput.runs.run_folder import RunFolder
+
+SHOWN = 4
+"""Requests whose replies stand side by side on the page."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model: the shipped recipe that makes it and the stage whose weights it begins with."""
+
+    name: str
+    recipe: str
+    begins: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+STAGES = (
+    Stage("base", "story"),
+    Stage("format", "chat", "base"),  # a control: the same replies, each under another request
+    Stage("chat", "chat", "base"),
+    Stage("dpo", "dpo", "chat"),
+    Stage("grpo", "grpo", "chat"),
+    Stage("ppo", "ppo", "chat"),
+)
+SMOKE = {
+    "base": ("train.steps=30", "model.d_model=64", "model.n_layers=2", "model.n_heads=2", "evaluate.final_heroes=0"),
+    "format": ("train.steps=4",),
+    "chat": ("train.steps=4",),
+    "dpo": ("train.steps=3",),
+    "grpo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
+    "ppo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
+}
+SMALL = ("data.sources.0.count=400",)
+
+
+def shuffled_replies(folder: Path, count: int, seed: int) -> Path:
+    """Write the story world's instructions with each reply under the request of its neighbour. A model of these rows
+    learns the form of a reply, and nothing of doing what is asked."""
+    rows = [document.example for document in Instructions(count=count, seed=seed).documents()]
+    turns = [list(row.row["messages"]) for row in rows if row is not None]
+    mixed = [[*asked[:-1], replied[-1]] for asked, replied in zip(turns, [*turns[1:], turns[0]], strict=True)]
+    file = folder / f"mismatched-{seed}.jsonl"
+    write_text(file, "".join(json.dumps({"messages": one}) + "\n" for one in mixed))
+    return file
+
+
+def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
+    """Train a stage, or find it finished. Returns the run's folder."""
+    name = f"{stage.name}-{seed}"
+    given: dict[str, Any] = {"name": name, "runs": runs, "seed": seed, "notify": print_line}
+    overrides = [*stage.overrides]
+    if stage.begins is not None:
+        given["from_"] = runs / f"{stage.begins}-{seed}"
+    if smoke:
+        overrides += [*SMOKE[stage.name], *(SMALL if stage.begins and stage.name != "format" else ())]
+        overrides += ["data.sources.0.stories=400"] if stage.begins is None else []
+    if stage.name == "format":
+        given["data"] = str(shuffled_replies(runs, 400 if smoke else 20_000, seed))
+    print_line(f"{name}: {stage.recipe}" + (f" from {given['from_']}" if stage.begins else ""))
+    lilliput.train(stage.recipe, overrides, **given)
+    return runs / name
+
+
+def measured(run: Path, beside: TextGenerator | None, count: int) -> tuple[dict[str, Any], list[Reply], TextGenerator]:
+    """The figures of one model: what it does of what it is asked, how far it is from `beside`, what it forgot."""
+    model = lilliput.load(run, notify=lambda text: None)
+    found = replies(model, count, beside if model.tokenizer.chat_template else None)
+    kept = RunFolder(run).read_summary()
+    old = kept.get("old_domain") or {}
+    figures = {**summary(found), "seconds": kept.get("seconds"), "old_domain": old}
+    return figures, found, model
+
+
+def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool) -> dict[str, Any]:
+    """Train and measure every stage for every seed."""
+    rows: dict[str, list[dict[str, Any]]] = {stage.name: [] for stage in STAGES}
+    texts: dict[str, list[Reply]] = {}
+    for seed in seeds:
+        chat: TextGenerator | None = None
+        for stage in STAGES:
+            run = trained(stage, seed, runs, smoke)
+            figures, found, model = measured(run, chat, count)
+            chat = model if stage.name == "chat" else chat
+            rows[stage.name].append(figures)
+            texts.setdefault(stage.name, found[:SHOWN])
+    return {"seeds": list(seeds), "stages": {name: joined(found) for name, found in rows.items()}, "texts": texts}
+
+
+def joined(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds; with two seeds or more, half the width of a 95% interval (t) of the share that is done."""
+    done = mean_of([row["done"] for row in rows])
+    tasks = {
+        task: sum(row["tasks"].get(task, 0.0) for row in rows) / len(rows) for row in rows for task in row["tasks"]
+    }
+    before = [row["old_domain"] for row in rows if row["old_domain"].get("after") is not None]
+    return {
+        "done": done.mean,
+        "margin": done.margin,
+        "one_run": rows[0]["interval"],
+        "score": sum(row["score"] for row in rows) / len(rows),
+        "kl": _mean([row["kl"] for row in rows]),
+        "words": sum(row["words"] for row in rows) / len(rows),
+        "seconds": _mean([row["seconds"] for row in rows]),
+        "forgot": _mean([one["after"] - one["before"] for one in before]),
+        "tasks": tasks,
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def cells(row: dict[str, Any]) -> dict[str, str]:
+    """One stage's figures as a table shows them."""
+    interval = (
+        f"± {row['margin']:.1%}" if row["margin"] is not None else "{:.0%} to {:.0%} (one run)".format(*row["one_run"])
+    )
+    kl, forgot, seconds = row["kl"], row["forgot"], row["seconds"]
+    return {
+        "does what is asked": f"{row['done']:.1%} {interval}",
+        "mean score": f"{row['score']:.3f}",
+        "KL from chat": "-" if kl is None else f"{kl:.3f}",
+        "forgot (bits a byte)": "-" if forgot is None else f"{forgot:+.3f}",
+        "words": f"{row['words']:.0f}",
+        "minutes": "-" if seconds is None else f"{seconds / 60:.1f}",
+    }
+
+
+def page(found: dict[str, Any]) -> str:
+    """The study as one offline page: the table, the table by task, and replies side by side."""
+    rows = {name: cells(row) for name, row in found["stages"].items()}
+    tasks = {
+        name: {task: f"{share:.0%}" for task, share in row["tasks"].items()} for name, row in found["stages"].items()
+    }
+    parts = ["<h1>Taught</h1>", table(rows), "<h2>By kind of request</h2>", table(tasks), "<h2>Side by side</h2>"]
+    for place in range(SHOWN):
+        at = {name: texts[place] for name, texts in found["texts"].items() if place < len(texts)}
+        if at:
+            parts.append(f"<h3>{escape(next(iter(at.values())).prompt)}</h3>")
+            parts.append(
+                table({name: {"done": "yes" if one.done else "no", "reply": one.text} for name, one in at.items()})
+            )
+    return document("Taught", "\n".join(parts), "")
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; every stage is trained once for each.")] = 1,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/align"),
+    count: Annotated[int, typer.Option(min=8, help="Number of held-out requests.")] = 400,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Every stage in seconds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train every stage of teaching, measure each, print a table and write a page."""
+    use_json(json)
+    runs.mkdir(parents=True, exist_ok=True)
+    found = study(range(1, seeds + 1), runs, 16 if smoke else count, smoke)
+    write_text(runs / "align.html", page(found))
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column("")
+    rows = {name: cells(row) for name, row in found["stages"].items()}
+    for title in next(iter(rows.values())):
+        shown.add_column(title, justify="right")
+    for name, row in rows.items():
+        shown.add_row(name, *row.values())
+    console.print(shown)
+    print_line(f"page  {runs / 'align.html'}")
+    emit({"seeds": found["seeds"], "stages": found["stages"], "page": str(runs / "align.html")})
+
+
+if __name__ == "__main__":
+    typer.run(main)
