@@ -1,5 +1,6 @@
 """The tasks of the story world as sources."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from lilliput.data.config import DataConfig
 from lilliput.data.examples import PARTS
 from lilliput.data.source import Source
+from lilliput.storybook.tasks import VERSION
 
 KINDS = {
     "instructions": "messages", "questions": "messages", "refusals": "messages", "arithmetic": "messages",
@@ -22,6 +24,18 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def source(kind: str, **values: Any) -> Source:
     return DataConfig(sources=[{"kind": kind, **values}]).sources[0]  # type: ignore[arg-type]
+
+
+DIGESTS = {1: "968408b434b7aee1"}
+"""Of 60 examples of each kind with seed 0, by the VERSION of the tasks."""
+
+
+def test_the_same_seed_makes_the_same_examples_under_one_version() -> None:
+    made = [document for kind in KINDS for document in source(kind, count=60).documents()]
+    columns = [document.example.columns for document in made if document.example]
+    text = repr([(document.text, row) for document, row in zip(made, columns, strict=True)])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert DIGESTS.get(VERSION) == digest, "the tasks changed: raise VERSION and note the new digest here"
 
 
 @pytest.mark.parametrize("kind", KINDS)
