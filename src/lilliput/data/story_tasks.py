@@ -186,7 +186,7 @@ class StoryPrompts(PhrasedTasks):
     def task(self, number: int) -> Task:
         from lilliput.storybook.preferences import story_prompt
 
-        return story_prompt(self.seed, number, self.phrasings, dict(self.shares))
+        return story_prompt(self.seed, number, self.phrasings, self.shares)
 
 
 def _document(task: Task, name: str) -> Document:
