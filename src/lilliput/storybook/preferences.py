@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
 from lilliput.storybook.arithmetic import arithmetic
 from lilliput.storybook.hero import children
@@ -118,7 +119,7 @@ def rating(seed: int, number: int, phrasings: Phrasings = "train", good: float =
 
 
 def story_prompt(
-    seed: int, number: int, phrasings: Phrasings = "train", shares: dict[str, float] | None = None
+    seed: int, number: int, phrasings: Phrasings = "train", shares: Mapping[Any, float] | None = None
 ) -> Task:
     """Return prompt number `number` of `seed` with the columns that rules check. `shares` gives the relative number of
     story, arithmetic and refusal prompts, PROMPTS by default."""

@@ -86,7 +86,7 @@ def random_of(name: str, seed: int, number: int) -> Random:
     return Random(derive(seed, name, number))
 
 
-def pick(random: Random, shares: Mapping[str, float]) -> str:
+def pick(random: Random, shares: Mapping[Any, float]) -> str:
     """Return a name, drawn by its share."""
     return random.choices(list(shares), weights=list(shares.values()))[0]
 
