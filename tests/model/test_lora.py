@@ -92,7 +92,8 @@ def test_the_folder_is_read_back_bit_for_bit(case: str, tmp_path: Path):
 def test_another_adapters_folder_is_refused(tmp_path: Path):
     model, config = trained("llama")
     write_adapter(model, config, tmp_path, "base")
-    for settings in ({"rank": 2}, {"targets": ("qkv",)}):
+    others: tuple[dict[str, Any], ...] = ({"rank": 2}, {"targets": ("qkv",)})
+    for settings in others:
         with pytest.raises(CheckpointError, match="another adapter"):
             read_adapter(trained("llama", **settings)[0], tmp_path)
     (tmp_path / "adapter_model.safetensors").write_bytes(b"no")

@@ -315,12 +315,10 @@ class Tokenizer:
         return self.decode_bytes(ids, continuing).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], continuing: bool = False) -> bytes:
-        """Return the exact bytes of ids without special tokens. An id beyond the vocabulary, as of a model's spare row,
-        stands for no bytes."""
+        """Return the exact bytes of ids without special tokens, and without ids beyond the vocabulary."""
         if self.kind == "other":
             return self.decode(list(ids), continuing).encode()
-        pieces = self._pieces
-        data = b"".join([pieces[number] if number < len(pieces) else b"" for number in ids])
+        data = b"".join([self._pieces[number] for number in ids if number < len(self._pieces)])
         return data if continuing or not self._prefix else data.removeprefix(b" ")
 
     def stream(self, continuing: bool = False) -> TokenStream:

@@ -147,7 +147,7 @@ def model_card(
 def _source_name(folder: str) -> str:
     """`story` for a model folder in runs/story, else the folder's own name."""
     parts = Path(folder).parts
-    return parts[-4] if len(parts) > 3 and parts[-3] == CHECKPOINTS else parts[-1]
+    return parts[-4] if len(parts) > 3 and parts[-3] == CHECKPOINTS else Path(folder).name
 
 
 def _data(trained: Trained) -> Iterator[str]:
