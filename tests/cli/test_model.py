@@ -2,6 +2,12 @@
 
 import json
 
+import pytest
+import torch
+from torch import nn
+
+from lilliput.model.mlps import Gelu
+from lilliput.model.parts import MLPS, Embedding, Role
 from tests.cli.conftest import Command
 
 
@@ -52,6 +58,26 @@ def test_grouped_and_tied_are_drawn(command: Command):
     result = command("model", "show", "llama2c_260k")
     assert "8 heads of 8, 4 key heads" in result.out
     assert "(tied)" in result.out
+
+
+class Remembering(Gelu):
+    """An MLP with a table of rows, and two matrices that are stored as one tensor."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.rows = Embedding(7, config.d_model)
+        self.pair = nn.Parameter(torch.empty(2, config.d_mlp, config.d_model))
+
+    def roles(self):
+        return {"pair": Role("matrix")}
+
+
+def test_a_part_answers_which_tensors_are_matrices(command: Command, monkeypatch: pytest.MonkeyPatch):
+    list(MLPS)
+    monkeypatch.setitem(MLPS._entries, "remembering", Remembering)
+    drawn = command("model", "show", "story_1m", "mlp=remembering", "d_model=64", "d_mlp=96", "position=learned").out
+    for line in ("mlp.rows  7 → 64", "mlp.pair  2 → 64 → 96", "mlp.up  64 → 96", "position  256 → 64"):
+        assert line in drawn, line
 
 
 def test_unknown_names_and_values_are_one_line(command: Command):

@@ -137,6 +137,14 @@ def test_files_that_cannot_be_read(grown: Grown, tmp_path):
         read(tmp_path / "other.gguf")
 
 
+def test_a_bias_that_the_architecture_has_no_place_for(grown: Grown, tmp_path):
+    file = write(grown("llama_biased"), "gguf", tmp_path / "m.gguf").files[0]
+    named, other = (len(name).to_bytes(8, "little") + name for name in (b"llama", b"qwen3"))
+    (tmp_path / "other.gguf").write_bytes(file.read_bytes().replace(named, other).replace(b"llama.", b"qwen3."))
+    with pytest.raises(ExportError, match=r"blk\.0\.attn_[a-z]+\.bias"):
+        read(tmp_path / "other.gguf")
+
+
 def test_without_the_package_the_extra_is_named(grown: Grown, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingExtra, match=r"lilliput\[export\]"):

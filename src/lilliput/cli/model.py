@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.tree import Tree
+    from torch.nn import Module
 
     from lilliput.model.config import ModelConfig
 
@@ -104,20 +106,32 @@ def _tree(name: str, config: ModelConfig) -> Tree:
 
     # All blocks are alike, so one is enough. The meta device allocates nothing, however large the model.
     with torch.device("meta"):
-        state = Model(config.model_copy(update={"n_layers": 1})).state_dict()
+        model = Model(config.model_copy(update={"n_layers": 1}))
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
-    blocks = None
-    for key, tensor in state.items():
-        sizes = tensor.shape if key in ("embed.weight", "position.weight") else reversed(tensor.shape)
-        shape = " → ".join(map(str, sizes))
-        if not key.startswith("blocks."):
-            tree.add(f"{key.removesuffix('.weight')}  [cyan]{shape}[/]")
-            continue
-        blocks = blocks or tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}")
-        blocks.add(f"{key.removeprefix('blocks.0.').removesuffix('.weight')}  [cyan]{shape}[/]")
+    for name, part in model.named_children():
+        if part is model.blocks:
+            branch, part, name = tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}"), part[0], ""
+        else:
+            branch = tree
+        for line in _tensors(part, name):
+            branch.add(line)
     if config.tied_embeddings:
         tree.add("unembed  [cyan]the embeddings again (tied)[/]")
     return tree
+
+
+def _tensors(part: Module, name: str) -> Iterator[str]:
+    """A line for each tensor of a part that is called `name`. Matrices are stored as (outputs, inputs), and rows by
+    token or position as (rows, width)."""
+    from torch.nn import Linear
+
+    from lilliput.model.parts import roles
+
+    for place, module in part.named_modules(prefix=name):
+        for own, tensor in module.named_parameters(recurse=False):
+            turned = isinstance(module, Linear) or roles(module)[own].kind == "matrix"
+            sizes = [*tensor.shape[:-2], *reversed(tensor.shape[-2:])] if turned else tensor.shape
+            yield f"{place if own == 'weight' else f'{place}.{own}'}  [cyan]{' → '.join(map(str, sizes))}[/]"
 
 
 def _attention(config: ModelConfig) -> str:

@@ -19,10 +19,11 @@ from lilliput.formats.format import FORMATS, Content, Format
 from lilliput.formats.gguf_header import Header, read_header, stored
 from lilliput.formats.rotary import Paired
 from lilliput.formats.source import Source
-from lilliput.formats.weights import filled
+from lilliput.formats.weights import check_size, filled
+from lilliput.model.biases import absent_biases, with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import huggingface_class
-from lilliput.model.places import Places, Split, places, to_theirs
+from lilliput.model.places import Places, Split, places, their_names, to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ _RMS, _LAYER = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon
 _PLAIN: dict[str, Any] = {"norm": "layer", "qk_norm": False}
 ARCHITECTURES = {
     "llama": Architecture(_NAMES_LLAMA, _RMS, {"qk_norm": False}),
-    "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True}),
+    "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True, "bias": False}),
     "gptneox": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu"}, full=True),
     "gpt2": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu_tanh", "position": "learned"}, full=True),
 }
@@ -214,9 +215,7 @@ def _tensors(source: Source, architecture: Architecture) -> dict[str, torch.Tens
     added."""
     state = dict(source.model.state_dict())
     if architecture.full:
-        for name, tensor in list(state.items()):
-            if name.startswith("blocks.") and tensor.dim() == 2:
-                state.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(len(tensor)))
+        state = with_zero_biases(source.model)
         state.setdefault("unembed.weight", source.model.output_matrix)
     return to_theirs(state, architecture.names, source.model.config)
 
@@ -270,11 +269,8 @@ def _config(
         )
     d_model, heads = key("embedding_length"), key("attention.head_count")
     d_head = key("attention.key_length", d_model // heads)
-    biases = {n for n in tensors if n.startswith("blk.") and n.endswith(".bias") and "norm" not in n}
-    biased = any(bool(tensors[n].any()) for n in biases)
     embedding, head = tensors.get("token_embd.weight"), tensors.get("output.weight")
     tied = head is None or (embedding is not None and torch.equal(head, embedding))
-    needless = (set() if biased else biases) | ({"output.weight"} if tied else set())
     values: dict[str, Any] = {
         "d_model": d_model,
         "n_layers": key("block_count"),
@@ -285,7 +281,7 @@ def _config(
         "vocab_size": len(vocabulary.pieces_of(keys, file)) if embedding is None else len(embedding),
         "context_length": key("context_length"),
         "norm_eps": round(key(architecture.epsilon, kind=float), 12),
-        "bias": biased,
+        "bias": False,
         "tied_embeddings": tied,
         "init": "normal",
         **architecture.parts,
@@ -295,4 +291,12 @@ def _config(
         values["rotary_fraction"] = key("rope.dimension_count", d_head) / d_head
     if name == "gptneox":
         values["residual"] = "parallel" if key("use_parallel_residual", True, bool) else "sequential"
-    return validate(ModelConfig, values, str(file)), {n: t for n, t in tensors.items() if n not in needless}
+    config = validate(ModelConfig, values, str(file))
+    check_size(config, file)
+    biases = [n for n in their_names(absent_biases(config), architecture.names) if n in tensors]
+    needless = ["output.weight"] if tied else []
+    if not any(bool(tensors[n].any()) for n in biases):
+        needless += biases
+    elif "bias" not in architecture.parts:
+        config = config.model_copy(update={"bias": True})
+    return config, {n: t for n, t in tensors.items() if n not in needless}

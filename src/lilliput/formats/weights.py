@@ -18,11 +18,16 @@ from lilliput.model.transformer import Model
 def expected(config: ModelConfig, table: Places, file: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of `config`, by its name in `table`. Raises ExportError where `file` is too small to
     hold them."""
+    check_size(config, file)
+    return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
+
+
+def check_size(config: ModelConfig, file: Path) -> None:
+    """Raises ExportError where `file` is too small to hold the parameters of `config`."""
     try:
         check_stored(config, file.stat().st_size, str(file))
     except ModelError as error:
         raise ExportError(error.message, error.hint) from None
-    return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
 
 
 def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:

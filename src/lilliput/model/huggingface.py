@@ -12,6 +12,7 @@ from lilliput.base.config import validate
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import inner, read_object
+from lilliput.model.biases import with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.loading import load
 from lilliput.model.places import ByHead, Split, Turned, places, to_theirs
@@ -255,13 +256,13 @@ def to_huggingface(
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
-    state = dict(model.state_dict())
+    state = model.state_dict()
     if stock is None:
         own["no_stock_class"] = [*huggingface_class(config)[1], *odd]
         head = {"architectures": ["LilliputModel"], "model_type": OWN}
     else:
         head = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
-        state = to_theirs(_with_zero_biases(state) if stock.always_biased else state, stock.names, config)
+        state = to_theirs(with_zero_biases(model) if stock.always_biased else state, stock.names, config)
     write_tensors(folder, state)
     write_json(folder / "config.json", {**head, **ids, "use_cache": True, "dtype": dtype, OWN: own})
     write_json(folder / "generation_config.json", ids)
@@ -313,15 +314,6 @@ def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state with a bias of zeros beside every matrix of the blocks that has none."""
-    padded = dict(state)
-    for name, tensor in state.items():
-        if name.startswith("blocks.") and tensor.dim() == 2:
-            padded.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(tensor.shape[0]))
-    return padded
 
 
 def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda text: None) -> Model:

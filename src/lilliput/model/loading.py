@@ -10,6 +10,7 @@ import torch
 
 from lilliput.base.differences import apart
 from lilliput.base.errors import ModelError
+from lilliput.model.biases import absent_biases
 from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import to_ours, to_theirs
@@ -37,7 +38,7 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     theirs = {places_[name]: tensor.float() for name, tensor in read_tensors((f, found[f][0]) for f in places_)}
     state = theirs if stock is None else to_ours(theirs, blank, stock.names, config)
     if full.bias and not config.bias:
-        biases = [name for name in state if name.endswith((".attn.qkv.bias", ".out.bias", ".up.bias", ".down.bias"))]
+        biases = absent_biases(config)
         if any(bool(state[name].any()) for name in biases):
             config = full
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -89,6 +89,11 @@ def find(ours: str, table: Places) -> tuple[Same, tuple[str, ...]]:
     match = _BLOCK.match(ours)
     place = table[_BLOCK.sub("blocks.#.", ours)]
     return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names)
+
+
+def their_names(ours: Iterable[str], table: Places) -> list[str]:
+    """The names of theirs for our names; those of ours that the table lacks are left out."""
+    return [name for each in ours if _BLOCK.sub("blocks.#.", each) in table for name in find(each, table)[1]]
 
 
 def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelConfig) -> dict[str, torch.Tensor]:
