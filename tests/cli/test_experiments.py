@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import TINY, Command
+from tests.runs.made_run import make_masked
 
 SMALL = [*TINY, "train.steps=3", "evaluate.steps=3", "evaluate.final_tokens=600"]
 
@@ -33,6 +34,8 @@ def test_a_queue_is_trained_to_its_end(command: Command, tmp_path: Path, tales: 
     assert "name: first   # of two\n" in (tmp_path / "queue.yaml").read_text()
 
     rows = json.loads(command("experiments", "list", *queue, "--json").out)["experiments"]
+    assert rows[0]["figure"]["value"] == rows[0]["val_bits_per_byte"]
+    assert (rows[1]["figure"], rows[1]["val_bits_per_byte"]) == (None, None)
     summary = json.loads((tmp_path / "runs" / "first" / "summary.json").read_text())
     assert rows[0]["val_bits_per_byte"] == summary["val_bits_per_byte"]
     shown = command("experiments", "list", *queue).out
@@ -50,3 +53,14 @@ def test_what_cannot_be_done_is_one_line(command: Command, tmp_path: Path) -> No
     (tmp_path / "experiments.yaml").write_text("- {name: a, config: x}\n")
     unknown = command("experiments", "run", "b")
     assert (unknown.code, unknown.err.split("\n")[0]) == (2, "error: experiments.yaml has no experiment 'b'")
+
+
+def test_a_run_of_another_objective_is_listed_with_its_own_figure(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "queue.yaml").write_text("- {name: filled, config: filled.yaml}\n")
+    summary = json.loads((make_masked(tmp_path / "runs" / "filled") / "summary.json").read_text())
+    queue = ("--file", "queue.yaml")
+    (row,) = json.loads(command("experiments", "list", *queue, "--json").out)["experiments"]
+    value = summary["val_masked_bits_per_byte"]
+    assert row["val_bits_per_byte"] is None
+    assert row["figure"] == {"name": "val_masked_bits_per_byte", "unit": "bits a masked byte", "value": value}
+    assert f"{value:.3f} bits a masked byte" in command("experiments", "list", *queue).out

@@ -9,7 +9,7 @@ from lilliput.lab.compare_table import markdown, plain
 from lilliput.lab.comparison import Comparison
 from lilliput.runs.samples_file import Section, format_samples
 from tests.pages import WIDTHS, visit
-from tests.runs.made_run import make_run
+from tests.runs.made_run import make_masked, make_run
 from tests.runs.test_report import HOSTILE, Page
 
 
@@ -55,6 +55,41 @@ def test_seeds_are_grouped_and_the_best_group_comes_first(seeds):
 def test_a_group_is_named_without_its_seeds(tmp_path, names):
     runs = [made(tmp_path, name, seed) for seed, name in enumerate(names, 1)]
     assert [group.name for group in Comparison(runs).groups] == ["story"]
+
+
+def test_runs_of_another_figure_are_compared_by_it(tmp_path):
+    runs = [make_masked(tmp_path / "a", seed=1), make_masked(tmp_path / "b", ended=False)]
+    comparison = Comparison(runs, [1.5])
+    assert all(run.score is not None for run in comparison.runs)
+    text = markdown(comparison)
+    assert text.startswith("| model | bits a masked byte |")
+    assert "not reached" not in text
+    shown = page(comparison)
+    assert "Validation bits a masked byte" in shown
+    for words in (text, shown, verdict(comparison), plain(comparison)["test"]):
+        assert "bits per byte" not in words
+    group = plain(comparison)["groups"][0]
+    for values in (group, group["runs"][0], group["reaches"][0]):
+        assert values["val_bits_per_byte"] is None
+        assert values["figure"]["name"] == "val_masked_bits_per_byte"
+        assert values["figure"]["unit"] == "bits a masked byte"
+    assert group["runs"][0]["figure"]["value"] == pytest.approx(group["figure"]["value"]["mean"])
+
+
+def test_runs_of_different_figures_are_refused(seeds, tmp_path):
+    filled = make_masked(tmp_path / "filled")
+    with pytest.raises(ConfigError, match=r"different figures: wide-seed1 by bits per byte; .* by bits a masked byte"):
+        Comparison([seeds[0], filled])
+
+
+def test_a_figure_of_tokens_is_not_ranked_across_tokenizers(tmp_path):
+    runs = [make_masked(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b"))]
+    values = json.loads((runs[1] / "summary.json").read_text())
+    values["data"]["tokenizer"] = "another"
+    (runs[1] / "summary.json").write_text(json.dumps(values))
+    comparison = Comparison(runs)
+    assert "which model is better is not known" in verdict(comparison)
+    assert "Different tokenizers: the final scores are of other tokens, and are not ranked." in comparison.notes
 
 
 def test_the_difference_is_tested(seeds):

@@ -11,6 +11,8 @@ import typer
 from lilliput.runs.names import VAL_BITS_PER_BYTE
 
 if TYPE_CHECKING:
+    from lilliput.lab.experiments import Experiments
+    from lilliput.lab.queue_file import Experiment
     from lilliput.lab.worker import Outcome
 
 app = typer.Typer(help="Work through a queue of runs in one YAML file.", no_args_is_help=True)
@@ -35,7 +37,7 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
             "state": state,
             "config": one.config,
             "devices": one.devices,
-            VAL_BITS_PER_BYTE: experiments.score(one),
+            **_score(experiments, one),
             "last_run": one.last_run.model_dump() if one.last_run else None,
         }
         for one, state in experiments.states()
@@ -48,13 +50,19 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
         console.print_line(f"{row['name']:{wide}}  {row['state']:11}  {_detail(row)}".rstrip())
 
 
+def _score(experiments: Experiments, one: Experiment) -> dict[str, Any]:
+    found = experiments.score(one)
+    return {VAL_BITS_PER_BYTE: None, "figure": None} if found is None else found[0].named(found[1])
+
+
 def _detail(row: dict[str, Any]) -> str:
-    run, bits = row["last_run"], row[VAL_BITS_PER_BYTE]
+    run, figure = row["last_run"], row["figure"]
     if row["state"] == "running" and run:
         return f"since {run['started']} on {run['host']}, process {run['pid']}"
     if row["state"] == "failed" and run and run["reason"]:
         return run["reason"]
-    return row["config"] if bits is None else f"{bits:.3f} bits per byte"
+    known = figure is not None and figure["value"] is not None
+    return f"{figure['value']:.3f} {figure['unit']}" if known else row["config"]
 
 
 @app.command("run-next")

@@ -89,6 +89,11 @@ class RunRecord:
         return known[-1] if known else None
 
 
+def read_recipe(run: RunFolder) -> dict[str, Any]:
+    """The run's resolved recipe; empty where it is missing or damaged."""
+    return _recipe(run.recipe, [])
+
+
 def as_number(value: Any) -> float | None:
     """Return a finite number as float; None for any other value."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
