@@ -9,7 +9,7 @@ from lilliput.base.disk import append_text
 from lilliput.base.errors import ConfigError
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
-from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
+from lilliput.evaluation.benchmarks.task import TASKS, Task
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.evaluation.verdict import Ending, Point, verdict
 from lilliput.objectives.figure import BITS, Figure
@@ -81,11 +81,12 @@ class Evaluation(Callback):
 class Benchmarks(Callback):
     """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and beside it the
     score of guessing (`blimp_acc_chance`). Their records are read when the run starts, so that a missing file ends
-    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
+    it there. EvaluateConfig takes no task whose answers have to be written. Raises ConfigError for a model that
+    reads backwards and for a model that generates no text."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):
         self.config, self.generator = config, generator
-        self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
+        self.loaded: dict[str, tuple[Task, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
         if self.config.tasks and not trainer.objective.config.generates:
@@ -93,13 +94,7 @@ class Benchmarks(Callback):
         if self.config.tasks and not trainer.objective.config.reads_forwards:
             raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
         for name in self.config.tasks:
-            task = TASKS[name]()
-            if not isinstance(task, Likelihood):
-                raise ConfigError(
-                    f"'{name}' takes written answers, which are too slow to score during a run",
-                    f"score it afterwards: lilliput evaluate RUN --tasks {name}",
-                )
-            self.loaded[name] = (task, records(name, self.config.task_data, self.config.task_items))
+            self.loaded[name] = (TASKS[name](), records(name, self.config.task_data, self.config.task_items))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if not (trainer.due(self.config.steps) or trainer.finished):

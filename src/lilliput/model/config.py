@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lilliput.base.config import Config, validate
-from lilliput.base.errors import ConfigError, nearest
-from lilliput.base.registry import Registry
+from lilliput.base.errors import nearest
+from lilliput.base.registered import Named
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 
@@ -35,17 +28,6 @@ NEWER = ("attention", "window_layers")
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the others where they are not given."""
-
-
-def _part(registry: Registry[Any]) -> Callable[[str], str]:
-    def known(name: str) -> str:
-        try:
-            registry[name]
-        except ConfigError as error:
-            raise ValueError(" ".join(filter(None, (error.message + ";", error.hint)))) from None
-        return name
-
-    return known
 
 
 class ModelConfig(Config):
@@ -86,17 +68,13 @@ class ModelConfig(Config):
     context_length: int = Field(
         default=256, ge=1, le=LARGEST["context_length"], strict=True, description="tokens that the model sees at once"
     )
-    norm: Annotated[str, AfterValidator(_part(NORMS))] = Field(default="rms", description="rms or layer")
+    norm: Annotated[str, Named(NORMS)] = Field(default="rms", description="rms or layer")
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
-    position: Annotated[str, AfterValidator(_part(POSITIONS))] = Field(
-        default="rotary", description="rotary or learned"
-    )
+    position: Annotated[str, Named(POSITIONS)] = Field(default="rotary", description="rotary or learned")
     rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
     rotary_fraction: float = Field(default=1.0, gt=0, le=1, description="part of each head that rotary turns")
-    mlp: Annotated[str, AfterValidator(_part(MLPS))] = Field(
-        default="swiglu", description="swiglu, gelu, gelu_tanh or relu2"
-    )
-    attention: Annotated[str, AfterValidator(_part(ATTENTIONS))] = Field(
+    mlp: Annotated[str, Named(MLPS)] = Field(default="swiglu", description="swiglu, gelu, gelu_tanh or relu2")
+    attention: Annotated[str, Named(ATTENTIONS)] = Field(
         default="full", description="full, or another kind of attention that a module of lilliput.model registers"
     )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
