@@ -47,6 +47,32 @@ def test_isoflop_and_tables_write_their_files(command: Command) -> None:
     assert Path("t.html").stat().st_size
 
 
+@pytest.mark.parametrize("size", ["117m", "117M", "117e6", "117_000_000", "0.117b"])
+def test_a_size_takes_units(command: Command, size: str) -> None:
+    model = json.loads(command("plan", "isoflop", "--parameters", size, "--json").out)["model"]
+    assert model["parameters"] == 117e6
+    with_tokens = command("plan", "isoflop", "--parameters", size, "--tokens", "2B", "--json")
+    assert json.loads(with_tokens.out)["model"]["tokens"] == 2e9
+    table = json.loads(command("plan", "tables", "--parameters", size, "--tokens", "3.4b", "--json").out)
+    assert (
+        table["yours"]
+        == json.loads(command("plan", "tables", "--parameters", "117000000", "--tokens", "3400000000", "--json").out)[
+            "yours"
+        ]
+    )
+
+
+def test_whole_numbers_take_units_too(command: Command) -> None:
+    def shown(*words: str) -> str:
+        return command("model", "show", "story_1m", *words, "--json").out
+
+    assert shown("--rows", "0.064k", "--context", "1.2e2") == shown("--rows", "64", "--context", "120")
+    for rows in ("1.5", "0", "-3", "many"):
+        refused = command("model", "show", "story_1m", "--rows", rows)
+        assert (refused.code, refused.out) == (2, "")
+        assert "whole number" in refused.err
+
+
 def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path) -> None:
     pytest.importorskip("scipy")
     study = (
@@ -137,6 +163,9 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
     [
         (("plan", "storry"), "there is no recipe 'storry'"),
         (("plan", "isoflop", "--tokens", "5"), "size open"),
+        (("plan", "isoflop", "--parameters", "117x"), "'117x' is not a number above 0"),
+        (("plan", "sweep", "--held-out", "none,1"), "--held-out 'none,1' is not a list of numbers"),
+        (("plan", "learning-rate", "--factors", "1/0"), "--factors '1/0' is not a list of numbers"),
         (("plan", "sweep", "--budgets", "1e12,x,3"), "not a list of numbers"),
         (("plan", "sweep", "--budgets", "1e12,2e12"), "three budgets"),
         (("plan", "sweep", "--held-out", "1e10"), "has to be larger"),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.options import Json
+
 if TYPE_CHECKING:
     from lilliput.base.cache_contents import Entry
 
@@ -15,7 +17,6 @@ Kind = Annotated[
     list[str] | None,
     typer.Option("--kind", help="tokens, tokenizers, native, inductor, machine or judge; may be given again."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list")

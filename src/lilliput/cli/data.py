@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.options import Json, whole
 from lilliput.cli.texts import NeededData, Words, sort_words
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ app = typer.Typer(help="See how a source's text is split into documents.", no_ar
 def show(
     data: NeededData,
     words: Words = None,
-    max_documents: Annotated[int | None, typer.Option(help="Read at most this many documents.")] = None,
+    max_documents: Annotated[int | None, whole(help="Read at most this many documents.")] = None,
     errors: Annotated[str, typer.Option(help="strict, or replace for text that is not UTF-8.")] = "strict",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Read sources to the end and report them. Each source's kind, its number of documents, the dropped documents with
     reasons, and one document as a sample."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Device, Json, Model, whole
 from lilliput.cli.texts import Words, sort_words
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
+    model: Model,
     data: Annotated[
         list[str] | None,
         typer.Option(help="Score these texts (files, folders, globs, hf:NAME), a row each, not the run's validation."),
@@ -32,21 +33,19 @@ def evaluate(
     against: Annotated[list[str] | None, typer.Option(help="Another run to score too, such as a second seed.")] = None,
     controls: Annotated[bool, typer.Option(help="Also score untrained weights and n-gram models.")] = True,
     baselines: Annotated[str | None, typer.Option(help="Orders of the n-gram models, such as 1,2,3,4,5.")] = None,
-    stride: Annotated[
-        int | None, typer.Option(help="Tokens by which a window moves; by default half the context.")
-    ] = None,
+    stride: Annotated[int | None, whole(help="Tokens by which a window moves; by default half the context.")] = None,
     overlap: Annotated[bool, typer.Option(help="Count the items whose words stand in the training text.")] = False,
     overlap_words: Annotated[int, typer.Option(help="Length of a shared run of words.")] = 13,
-    max_tokens: Annotated[int | None, typer.Option(help="Score a fixed part of about this many tokens.")] = None,
-    max_items: Annotated[int | None, typer.Option(min=1, help="Score a fixed part of each benchmark.")] = None,
+    max_tokens: Annotated[int | None, whole(help="Score a fixed part of about this many tokens.")] = None,
+    max_items: Annotated[int | None, whole(help="Score a fixed part of each benchmark.")] = None,
     judge: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a judge (MT-Bench).")] = None,
     judge_model: Annotated[str | None, typer.Option(help="The judge's model.")] = None,
     allow_code: Annotated[
         bool,
         typer.Option("--allow-code", help="Run HumanEval's programs without the sandbox; only if you trust the model."),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Score a model on text and benchmarks. Text is scored in bits per byte, each document from its start, each token
     once."""

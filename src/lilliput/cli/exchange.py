@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+from lilliput.cli.options import Json, Model
 
 
 def export(
-    run: Run,
+    run: Model,
     format: Annotated[str, typer.Argument(help="gguf (llama.cpp), llama2c (run.c, runq.c) or onnx (onnxruntime).")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The file; NAME.gguf, .bin or .onnx here if left out.")
@@ -74,7 +73,7 @@ def import_(
 
 
 def push(
-    run: Run,
+    run: Model,
     repo: Annotated[str, typer.Argument(help="The model's name on the Hugging Face hub: user/name.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     licence: Annotated[str | None, typer.Option(help="As the hub calls it, such as apache-2.0.")] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json
 from lilliput.runs.names import VAL_BITS_PER_BYTE
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ app = typer.Typer(help="Work through a queue of runs in one YAML file.", no_args
 
 FAILED, INTERRUPTED = 1, 130
 File = Annotated[Path, typer.Option(help="The YAML file of the queue.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 QUEUE = Path("experiments.yaml")
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Device, Json, Model, Temperature, whole
+
 if TYPE_CHECKING:
     from lilliput.api import TextGenerator
 
@@ -15,16 +17,16 @@ CANDIDATES = 5
 
 
 def generate(
-    model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
+    model: Model,
     opening: Annotated[str | None, typer.Argument(help="How the text begins.")] = None,
     ending: Annotated[str | None, typer.Option(help="How the text ends, for a model trained in reverse.")] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy; at most 2.")] = 0.8,
+    temperature: Temperature = 0.8,
     top_k: Annotated[int, typer.Option(help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Keep the likeliest tokens that hold this probability.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="Keep tokens this many times as likely as the likeliest.")] = 0.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1, repeated tokens become less likely.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed generates the same text.")] = 0,
-    max_tokens: Annotated[int, typer.Option(help="At most this many new tokens.")] = 512,
+    max_tokens: Annotated[int, whole(help="At most this many new tokens.")] = 512,
     n: Annotated[int, typer.Option("-n", "--n", help="How many texts.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="A text to stop before; may be given again.")] = None,
     window: Annotated[bool, typer.Option("--window", help="Go on past a full context, by a sliding window.")] = False,
@@ -48,8 +50,8 @@ def generate(
         bool | None,
         typer.Option(help="Compiled steps, or PyTorch's. Left out: compiled on a CPU with a C++ compiler."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Generate a text with a trained model. It is printed token by token, and stops at the end of the story."""
     from lilliput import api
@@ -136,8 +138,8 @@ def _whole(
         report["unconstrained"] = without_constraint(generator, options["constraint"], *sides, **unconstrained)
     if console.json_mode():
         return
-    for place, (whole, text) in enumerate(zip(report["texts"], found, strict=True)):
-        console.print_line(("\n\n---\n\n" if place else "") + whole)
+    for place, (printed, text) in enumerate(zip(report["texts"], found, strict=True)):
+        console.print_line(("\n\n---\n\n" if place else "") + printed)
         if explain or logprobs:
             console.console.print(table(text.tokens, generator.tokenizer))
     if compare:

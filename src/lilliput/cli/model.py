@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json, whole
+
 if TYPE_CHECKING:
     from rich.tree import Tree
     from torch.nn import Module
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
 
 app = typer.Typer(help="See named models: their parts, and what they cost.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list")
@@ -44,8 +44,8 @@ def list_models(json: Json = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="A name from `lilliput model list`.")],
     changes: Annotated[list[str] | None, typer.Argument(help="Changes, such as d_model=512 qk_norm=false.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of a batch, for the memory.")] = 32,
-    context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row; the context length if left out.")] = None,
+    rows: Annotated[int, whole(help="Rows of a batch, for the memory.")] = 32,
+    context: Annotated[int | None, whole(help="Tokens of a row; the context length if left out.")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw or muon, for the memory.")] = "adamw",
     json: Json = False,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lilliput.cli.options import Device
+
 
 def serve(
     runs: Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")],
@@ -25,7 +27,7 @@ def serve(
     int8: Annotated[
         bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
     from lilliput import api
