@@ -70,10 +70,10 @@ def test_bad_input_is_one_line(command: Command, trained: Path, tmp_path: Path):
         (["export", str(trained), "gguf", "--type", "q2"], "gguf stores numbers as f16 or f32 or q8_0, not 'q2'"),
         (["export", str(trained), "llama2c"], "llama2c cannot store this model: qk_norm=True (needs False)"),
         (["export", "nowhere", "gguf"], "there is no run or model folder 'nowhere'"),
-        (["import", "noise.bin", "noise"], "is of no format that can be read"),
+        (["import", "noise.bin", "noise"], "has no format that Lilliput reads"),
         (["import", "none.bin", "none"], "there is no file none.bin"),
         (["import", "noise.bin", "../noise"], "'../noise' cannot name a folder in runs"),
-        (["import", "noise.bin", "there"], "runs/there is there already"),
+        (["import", "noise.bin", "there"], "runs/there exists already"),
         (["push", str(trained), "no name"], "'no name' is not a name on the Hugging Face hub"),
         (["pull", "story"], "'story' is not a name on the Hugging Face hub"),
     ]
@@ -183,4 +183,4 @@ def test_onnx_goes_out_and_not_in(command: Command, trained: Path):
         assert words in result.out
     assert "torchvision" not in result.err
     again = command("import", "out/m.onnx", "again")
-    assert (again.code, "only written here" in again.err) == (2, True)
+    assert (again.code, "Lilliput writes this format only" in again.err) == (2, True)

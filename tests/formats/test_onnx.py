@@ -74,7 +74,7 @@ def test_another_graph_is_not_kept(grown: Grown, tmp_path, monkeypatch):
 
 def test_what_cannot_be_done_says_so(grown: Grown, tokenizers, tmp_path, monkeypatch):
     (tmp_path / "m.onnx").write_bytes(b"onnx")
-    with pytest.raises(ExportError, match=r"only written here\n.*import the folder"):
+    with pytest.raises(ExportError, match=r"Lilliput writes this format only\n.*import the folder"):
         read(tmp_path / "m.onnx")
     with pytest.raises(ConfigError, match="onnx stores numbers as f32, not 'f16'"):
         write(grown("qwen3"), "onnx", tmp_path / "n.onnx", "f16")

@@ -13,7 +13,7 @@ from lilliput.base.config import Config
 
 
 class SamplingConfig(Config):
-    """How tokens are drawn. Values out of range raise ConfigError through `base.config.validate`."""
+    """The settings by which tokens are drawn. Values out of range raise ConfigError through `base.config.validate`."""
 
     temperature: float = Field(
         default=0.8,
@@ -62,7 +62,8 @@ def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tenso
     logits = penalised(logits.float(), config.repetition_penalty, seen)
     if config.temperature == 0:
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    # Differences to the likeliest, so that no temperature, however small, makes an infinity of it.
+    # The difference to the likeliest token is divided, so that even a very small temperature gives no infinity for that
+    # token.
     logits = (logits - logits.amax(-1, keepdim=True)) / max(config.temperature, 1e-6)
     if 0 < config.top_k < logits.shape[-1]:
         least = logits.topk(config.top_k).values[:, -1:]
