@@ -148,7 +148,7 @@ def test_another_recipe_in_the_same_run(command: Command, tales: Path) -> None:
     assert "add --name NEW to the line, or go on as it was: lilliput train" in result.err
 
 
-def test_a_missing_extra_says_what_to_type(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_states_what_to_type(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     result = command("train", "story", *TINY, "--data", f"hf:{tales.parent}")
     assert result.code == 2

@@ -15,7 +15,7 @@ from tests.cli.conftest import Command, Result
 from tests.formats.hub_stand_in import COMMIT, stand_in
 
 
-def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
+def test_a_run_goes_out_comes_back_and_generates_the_same(command: Command, llama_run: Path):
     pytest.importorskip("gguf")
 
     def texts(name: str) -> str:

@@ -116,7 +116,7 @@ def test_batch_sizes_have_memory_of_their_own(command: Command, tales: Path) -> 
     assert found["largest_stable"] == 256
 
 
-def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales: Path) -> None:
+def test_init_writes_a_recipe_that_resolves_and_gives_reasons(command: Command, tales: Path) -> None:
     Path("more.txt").write_text(tales.read_text() * 10)
     words = ("init", "own.yaml", "--purpose", "text", "--data", "more.txt", "--machine", "1e11", "--time", "10m")
     result = command(*words, "--json")

@@ -90,7 +90,7 @@ def test_a_choice_is_one_of_the_options_whatever_they_are_spelled_with(model, to
         assert complete_in(model, tokenizer, Constraint.choice([option], tokenizer), count=1) == [(option, "stop")]
 
 
-def test_a_text_cut_by_the_budget_says_so(model, tokenizer):
+def test_a_text_cut_by_the_budget_is_reported(model, tokenizer):
     (texts,) = complete_in(model, tokenizer, Constraint.regex("[ab]{50}", tokenizer), count=1, max_tokens=5)
     assert texts[1] == "length"
     assert re.fullmatch("[ab]+", texts[0])

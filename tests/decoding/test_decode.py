@@ -131,7 +131,7 @@ def test_forbidden_ids_do_not_come_first_but_may_come_later(tiny):
         stream(model, [[1]], GREEDY, forbidden_first=range(50))
 
 
-def test_the_repetition_penalty_counts_the_prompt_and_what_was_said(tiny):
+def test_the_repetition_penalty_counts_the_prompt_and_generated_tokens(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=0, max_tokens=12, repetition_penalty=1.6)
     texts = generate(model, PROMPTS, sampling)

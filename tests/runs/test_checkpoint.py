@@ -67,7 +67,7 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
 
 
 @pytest.mark.parametrize("content", MANIFESTS)
-def test_a_manifest_that_says_something_else_is_damage(run: RunFolder, content: str) -> None:
+def test_a_manifest_that_states_something_else_is_damage(run: RunFolder, content: str) -> None:
     good = save(run, 1)
     (save(run, 2) / "manifest.json").write_text(content)
     printed: list[str] = []
