@@ -107,7 +107,7 @@ def train(tmp_path: Path) -> Callable[..., Run]:
     def run(
         *overrides: str, words: Sequence[str] = TINY, data: str | Sequence[str] = str(tales), **options: Any
     ) -> Run:
-        quiet: dict[str, Any] = {"runs": tmp_path / "runs", "live": False, "say": lambda text: None}
+        quiet: dict[str, Any] = {"runs": tmp_path / "runs", "live": False, "notify": lambda text: None}
         return lilliput.train("story", [*words, *overrides], data=data, **quiet, **options)
 
     return run

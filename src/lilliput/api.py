@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lilliput.base.console import print_line
 from lilliput.base.deprecation import warn_renamed
@@ -122,6 +122,9 @@ def train(
     from lilliput.planning.dial import load_recipe
     from lilliput.runs.finding import RUNS
 
+    if "say" in sections:
+        warn_renamed("the option say of lilliput.train", "notify")
+        notify = cast("Callable[[str], None]", sections.pop("say"))
     changes = {key: dict(value) for key, value in sections.items()}
     budget = {"steps": steps, "tokens": tokens, "epochs": epochs, "seconds": seconds}
     if any(value is not None for value in budget.values()):

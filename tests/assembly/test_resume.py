@@ -26,7 +26,7 @@ class Stop(Callback):
 def _train(folder: Path, callbacks: tuple[Callback, ...] = ()) -> list[str]:
     """The lines that training prints."""
     lines: list[str] = []
-    given = {"data": str(folder / "tales.txt"), "runs": folder, "live": False, "say": lines.append}
+    given = {"data": str(folder / "tales.txt"), "runs": folder, "live": False, "notify": lines.append}
     api.train("story", SETTINGS, name="tiny", callbacks=callbacks, **given)
     return lines
 
@@ -36,6 +36,15 @@ def interrupted(tmp_path: Path) -> Path:
     write_tales(tmp_path / "tales.txt")
     _train(tmp_path, (Stop(),))
     return tmp_path
+
+
+def test_the_option_of_before_still_shows_lines(tmp_path: Path):
+    write_tales(tmp_path / "tales.txt")
+    lines: list[str] = []
+    given = {"data": str(tmp_path / "tales.txt"), "runs": tmp_path, "live": False, "say": lines.append}
+    with pytest.warns(DeprecationWarning, match=r"say of lilliput\.train is called notify"):
+        api.train("story", SETTINGS, name="tiny", callbacks=(Stop(),), **given)
+    assert any("tales.txt" in line for line in lines)
 
 
 def _differing(lines: list[str]) -> list[str]:

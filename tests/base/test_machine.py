@@ -85,7 +85,7 @@ def test_auto_takes_the_best_device_there_is(monkeypatch):
     assert machine.choose_device("cpu") == CPU
 
 
-@pytest.mark.parametrize(("device", "said"), [("cuda", ["high"]), ("cpu", [])])
+@pytest.mark.parametrize(("device", "printed"), [("cuda", ["high"]), ("cpu", [])])
 def test_tf32_is_for_gpus(monkeypatch, device, printed):
     heard = []
     monkeypatch.setattr(torch, "set_float32_matmul_precision", heard.append)

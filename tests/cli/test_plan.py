@@ -133,7 +133,7 @@ def test_init_writes_a_recipe_that_resolves_and_gives_reasons(command: Command, 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (("plan", "storry"), "there is no recipe 'storry'"),
         (("plan", "isoflop", "--tokens", "5"), "size open"),

@@ -73,7 +73,7 @@ def test_a_requests_text_does_not_depend_on_the_requests_beside_it(tiny, slots):
     for job, tokens in texts.items():
         assert job.finish == tokens[-1].finish is not None
         assert all(token.finish is None for token in tokens[:-1])
-        assert job.printed == len(tokens)
+        assert job.generated == len(tokens)
         same(tokens, alone(model, job.request))
 
 

@@ -27,7 +27,7 @@ def test_a_style_fills_in_what_is_not_given():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "printed"),
     [
         ({"style": "story_7b"}, "unknown model style 'story_7b' .did you mean 'story_7m'"),
         ({"style": 7}, "unknown model style '7'"),

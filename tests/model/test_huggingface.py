@@ -156,7 +156,7 @@ def test_no_stock_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "printed"),
     [
         ({"qk_norm": False, "n_heads": 5, "d_head": 8, "bias": True}, "d_model=48 .needs a multiple of n_heads=5"),
         ({"norm": "layer", "mlp": "gelu", "qk_norm": False, "n_kv_heads": 2}, "n_kv_heads=2 .needs n_heads=4"),
@@ -170,7 +170,7 @@ def test_shapes_without_a_stock_class_say_why(changes, printed):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "printed"),
     [
         ({"model_type": "bloom", "architectures": ["BloomForCausalLM"]}, r"'bloom' model .BloomForCausalLM.*\n.*Qwen3"),
         ({"intermediate_size": 96}, r"gate_proj.weight is \[80, 48\], but config.json asks for \[96, 48\]"),
@@ -221,7 +221,7 @@ def test_damaged_and_missing_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("index", "said"),
+    ("index", "printed"),
     [
         ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "no plain file name"),
         ('{"weight_map": {"a": "/etc/passwd"}}', "no plain file name"),

@@ -131,7 +131,7 @@ def test_shapes_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "printed"),
     [
         ({"window_layers": [0]}, "window is not given"),
         ({"window": 4, "window_layers": []}, r"has to name layers from 0 to 2"),

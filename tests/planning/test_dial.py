@@ -91,7 +91,7 @@ def test_the_objective_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignments", "said"),
+    ("assignments", "printed"),
     [
         (["size=huge"], "not a number of parameters"),
         (["size=0"], "not a number of parameters"),

@@ -67,7 +67,7 @@ def test_int8_weights_are_served(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (["nowhere"], "there is no run or model folder 'nowhere'"),
         (["{folder}", "{folder}"], "two of the models would be called 'tiny'"),
