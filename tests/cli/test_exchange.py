@@ -89,7 +89,7 @@ def test_a_dry_run_shows_the_files_and_the_card(command: Command, trained: Path,
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     result = command("push", str(trained), "ada/tiny", "--licence", "mit", "--dry-run")
     assert result.code == 0, result.err
-    for words in ("model.safetensors", "recipe.yaml", "license: mit", "| trigram |", "nothing was sent"):
+    for words in ("model.safetensors", "recipe.yaml", "license: mit", "| trigram |", "nothing was uploaded"):
         assert words in result.out
     shown = json.loads(command("push", str(trained), "ada/tiny", "--dry-run", "--json").out)
     assert shown["commit"] is None

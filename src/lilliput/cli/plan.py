@@ -103,7 +103,7 @@ def isoflop(
         float | None, typer.Option(help="Budget in FLOPs; 10^17.5 unless a size or tokens are given.")
     ] = None,
     parameters: Annotated[
-        float | None, typer.Option(help="A size, such as 51e6; alone, for the best tokens of it.")
+        float | None, typer.Option(help="A size, such as 51e6; alone, print its best number of tokens.")
     ] = None,
     tokens: Annotated[float | None, typer.Option(help="Tokens, with --parameters instead of --flops.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the figure into this SVG file.")] = None,

@@ -81,7 +81,7 @@ class Evaluation(Callback):
 class Benchmarks(Callback):
     """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and beside it the
     score of guessing (`blimp_acc_chance`). Their records are read when the run starts, so that a missing file ends
-    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
+    it there. Raises ConfigError for a task with generated answers and for a model that reads backwards."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):
         self.config, self.generator = config, generator
@@ -96,7 +96,7 @@ class Benchmarks(Callback):
             task = TASKS[name]()
             if not isinstance(task, Likelihood):
                 raise ConfigError(
-                    f"'{name}' takes written answers, which are too slow to score during a run",
+                    f"'{name}' needs generated answers, which are too slow to score during a run",
                     f"score it afterwards: lilliput evaluate RUN --tasks {name}",
                 )
             self.loaded[name] = (task, records(name, self.config.task_data, self.config.task_items))

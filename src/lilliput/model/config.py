@@ -58,21 +58,21 @@ class ModelConfig(Config):
     """
 
     style: str | None = Field(
-        default=None, description="a named row (`lilliput model list`) that fills in what is not given"
+        default=None, description="a named row (`lilliput model list`) that sets all fields that are not given"
     )
     d_model: int = Field(
         default=192, ge=1, le=LARGEST["d_model"], strict=True, description="width of the residual stream"
     )
-    n_layers: int = Field(default=3, ge=1, le=LARGEST["n_layers"], strict=True, description="blocks")
+    n_layers: int = Field(default=3, ge=1, le=LARGEST["n_layers"], strict=True, description="number of blocks")
     n_heads: int = Field(
-        default=0, ge=0, le=LARGEST["n_heads"], strict=True, description="query heads; 0: from d_model"
+        default=0, ge=0, le=LARGEST["n_heads"], strict=True, description="number of query heads; 0: from d_model"
     )
     n_kv_heads: int = Field(
         default=0,
         ge=0,
         le=LARGEST["n_kv_heads"],
         strict=True,
-        description="key and value heads, shared by groups of query heads; 0: n_heads",
+        description="number of key and value heads, which groups of query heads share; 0: n_heads",
     )
     d_head: int = Field(
         default=0, ge=0, le=LARGEST["d_head"], strict=True, description="channels of a head; 0: d_model / n_heads"
@@ -81,10 +81,14 @@ class ModelConfig(Config):
         default=0, ge=0, le=LARGEST["d_mlp"], strict=True, description="inner width of the MLP; 0: from d_model"
     )
     vocab_size: int = Field(
-        default=2048, ge=2, le=LARGEST["vocab_size"], strict=True, description="token ids that the model knows"
+        default=2048, ge=2, le=LARGEST["vocab_size"], strict=True, description="number of token ids"
     )
     context_length: int = Field(
-        default=256, ge=1, le=LARGEST["context_length"], strict=True, description="tokens that the model sees at once"
+        default=256,
+        ge=1,
+        le=LARGEST["context_length"],
+        strict=True,
+        description="most tokens that the model sees at once",
     )
     norm: Annotated[str, AfterValidator(_part(NORMS))] = Field(default="rms", description="rms or layer")
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
@@ -92,7 +96,9 @@ class ModelConfig(Config):
         default="rotary", description="rotary or learned"
     )
     rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
-    rotary_fraction: float = Field(default=1.0, gt=0, le=1, description="part of each head that rotary turns")
+    rotary_fraction: float = Field(
+        default=1.0, gt=0, le=1, description="share of each head's channels that rotary rotates"
+    )
     mlp: Annotated[str, AfterValidator(_part(MLPS))] = Field(
         default="swiglu", description="swiglu, gelu, gelu_tanh or relu2"
     )
@@ -101,17 +107,23 @@ class ModelConfig(Config):
     )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
     window: int | None = Field(
-        default=None, ge=1, description="a position sees this many last positions, itself included"
+        default=None, ge=1, description="number of last positions that a position sees, itself included"
     )
     window_layers: tuple[int, ...] | None = Field(
-        default=None, description="numbers of the layers that have the window, from 0; null: all of them"
+        default=None, description="numbers of the layers that have the window, from 0; null: all layers"
     )
-    residual: Literal["sequential", "parallel"] = Field(default="sequential", description="parallel: as GPT-NeoX")
-    bias: bool = Field(default=False, description="biases in attention and MLP; norms have what their kind has")
+    residual: Literal["sequential", "parallel"] = Field(
+        default="sequential",
+        description="sequential: the MLP reads the output of attention; parallel: both read one input (GPT-NeoX)",
+    )
+    bias: bool = Field(default=False, description="biases in attention and MLP; the kind of a norm decides on its bias")
     dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="of embeddings, attention patterns and both block outputs"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability of dropout in embeddings, attention patterns and both block outputs",
     )
-    tied_embeddings: bool = Field(default=False, description="one matrix reads tokens in and out")
+    tied_embeddings: bool = Field(default=False, description="use one matrix for the embeddings and the output head")
     init: Literal["normal", "scaled", "zero_out"] = Field(
         default="zero_out", description="normal: N(0, 0.02); scaled: GPT-2's; zero_out: block outputs start at zero"
     )
@@ -142,7 +154,7 @@ class ModelConfig(Config):
     def _consistent(self) -> ModelConfig:
         named = self.window_layers
         if named is not None and self.window is None:
-            raise ValueError("window_layers names the layers of a window, and window is not given")
+            raise ValueError("window_layers is given without window")
         if named is not None and (not named or list(named) != sorted({*named} & {*range(self.n_layers)})):
             raise ValueError(
                 f"window_layers {list(named)} has to name layers from 0 to {self.n_layers - 1}, in order, each once"
