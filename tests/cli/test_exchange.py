@@ -141,7 +141,7 @@ def test_an_adapter_is_merged_into_the_run_that_it_names(command: Command, llama
     )
     away = command("import", "adapter", "other")
     assert away.code == 2
-    assert "belongs to 'a/b', which is not here" in away.err
+    assert "belongs to 'a/b', which was not found" in away.err
     assert "--base RUN; or get it first: lilliput pull a/b" in away.err
     assert command("import", "adapter", "other", "--base", str(llama_run)).code == 0
     assert Path("runs/other/model.safetensors").read_bytes() == Path("runs/merged/model.safetensors").read_bytes()

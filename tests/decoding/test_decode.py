@@ -127,7 +127,7 @@ def test_forbidden_ids_do_not_come_first_but_may_come_later(tiny):
     sampled = generate(model, [[1, 2], [3]], SamplingConfig(temperature=2, n=3), forbidden_first=only)
     assert [ids[0] for ids in sampled] == [17] * 6
     assert {i for ids in sampled for i in ids[1:]} - {17}
-    with pytest.raises(ConfigError, match="not all, of 0 to 49"):
+    with pytest.raises(ConfigError, match="at least one of the ids 0 to 49"):
         stream(model, [[1]], GREEDY, forbidden_first=range(50))
 
 

@@ -170,5 +170,5 @@ def test_a_folder_of_no_run_keeps_its_card(grown: Grown, tmp_path: Path):
     parcel = hub.pack(tmp_path / "model", "ada/llama")
     assert parcel.card() == "my own words"
     assert "recipe.yaml" not in parcel.files
-    with pytest.raises(ExportError, match="has a card of its own"):
+    with pytest.raises(ExportError, match="has its own card"):
         hub.pack(tmp_path / "model", "ada/llama", "mit")

@@ -14,11 +14,11 @@ from lilliput.data.story import Stories
 
 
 class DataConfig(Config):
-    """`data`: where documents come from, what happens to them, and how their tokens are packed into rows."""
+    """`data`: the sources of documents, the steps that change them, and the packing of their tokens into rows."""
 
     sources: tuple[Annotated[Source, OneOf(SOURCES)], ...] = Field(
         default=(Stories(),),
-        description="where documents come from, such as [{kind: text, paths: [a.txt]}, {kind: story}]",
+        description="the sources of documents, such as [{kind: text, paths: [a.txt]}, {kind: story}]",
     )
     mix_until: Literal["all", "first"] = Field(
         default="all",
@@ -26,7 +26,7 @@ class DataConfig(Config):
         "that the weights hold to the end",
     )
     steps: tuple[Annotated[Step, OneOf(STEPS)], ...] = Field(
-        default=(Normalise(),), description="what changes or drops a document, in order; [] leaves every text as it is"
+        default=(Normalise(),), description="the steps that change or drop a document, in order; []: no text is changed"
     )
     errors: Errors = Field(
         default="strict", description="strict: bytes that are not UTF-8 are an error; replace: they become U+FFFD"

@@ -92,8 +92,9 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Tokenizer:
-        """Train a tokenizer on `texts`; the same texts give the same tokenizer. It is smaller than asked for where the
-        texts allow no more. `specials` are roles of further special tokens. Raises DataError."""
+        """Train a tokenizer on `texts`; the same texts give the same tokenizer. The vocabulary is smaller than
+        requested where the texts have too few pairs. `specials` are roles of further special tokens. Raises
+        DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
         return cls(train_backend(texts, config, specials).to_str(pretty=True))

@@ -30,11 +30,11 @@ LARGEST = {
     "vocab_size": 2**21,
     "context_length": 2**24,
 }
-"""The bounds of the sizes, each several times the largest known model's. A larger value is a slip or an attack."""
+"""The bounds of the sizes, each several times the largest known model's. A larger value is a mistake or an attack."""
 NEWER = ("attention", "window_layers")
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
-"""Sizes that follow from the others where they are not given."""
+"""Sizes that follow from the other sizes where they are not given."""
 
 
 def _part(registry: Registry[Any]) -> Callable[[str], str]:
@@ -49,12 +49,12 @@ def _part(registry: Registry[Any]) -> Callable[[str], str]:
 
 
 class ModelConfig(Config):
-    """The parts and sizes of one transformer. The defaults are our own shape at about 2M parameters: Llama's parts
-    with QK-norm, which is Hugging Face's Qwen3.
+    """The parts and sizes of one transformer. The defaults are a shape of about 2M parameters with Llama's parts and
+    QK-norm, which Hugging Face calls Qwen3.
 
-    A `style` (see styles.py) fills in whatever is not given. Sizes left at 0 follow from the others: heads of 64
-    channels where d_model allows it, else 32; as many key heads as query heads; an MLP of 4 d_model, or of 8/3 d_model
-    rounded up to a multiple of 32 where it is gated.
+    A `style` (see styles.py) sets all fields that are not given. Sizes left at 0 follow from the other sizes: heads of
+    64 channels where d_model allows it, else 32; as many key heads as query heads; an MLP of 4 d_model, or of 8/3
+    d_model rounded up to a multiple of 32 where it is gated.
     """
 
     style: str | None = Field(
@@ -131,7 +131,7 @@ class ModelConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: Any) -> Any:
-        """Lay the given values over the style's row, then derive the sizes that are still open."""
+        """Apply the given values to the style's row, then derive the sizes that are not given."""
         if not isinstance(values, Mapping):
             return values
         filled = {key: _whole(key, v) for key, v in values.items() if v is not None or key == "window"}
@@ -146,7 +146,7 @@ class ModelConfig(Config):
 
     @property
     def windows(self) -> tuple[int | None, ...]:
-        """The window of each layer, None where the layer sees everything that the Sight shows."""
+        """Return the window of each layer, None where the layer sees everything that the Sight shows."""
         windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
         return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
 
@@ -171,8 +171,8 @@ class ModelConfig(Config):
 
     @model_serializer(mode="wrap")
     def _serialise(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Where defaults are left out, the style's row stands for them, so that reading back gives this config. Fields
-        of NEWER are always left out at their default."""
+        """Where defaults are left out, they are the values of the style's row, so that the reader gets this config.
+        Fields of NEWER are always left out at their default."""
         if not info.exclude_defaults:
             newer = {name for name in NEWER if getattr(self, name) == type(self).model_fields[name].default}
             return {name: value for name, value in handler(self).items() if name not in newer}
@@ -185,12 +185,13 @@ class ModelConfig(Config):
 
 
 def _whole(key: str, value: Any) -> Any:
-    """A size that was written as 1e3 is the whole number that it stands for."""
+    """Turn a size that was written as 1e3 into a whole number."""
     return int(value) if key in LARGEST and isinstance(value, float) and value.is_integer() else value
 
 
 def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
-    """The derived sizes that are not given. Empty where a given size is no usable number: validation then names it."""
+    """Return the derived sizes that are not given. Empty where a given size is no usable number, because validation
+    then reports that size."""
 
     def size(name: str) -> int:
         return given.get(name, ModelConfig.model_fields[name].default)

@@ -43,7 +43,7 @@ class Draw(Neutral):
         default=None, description="default 1 (our own)"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        default=None, description="the same seed generates the same text; drawn anew if left out"
+        default=None, description="the same seed generates the same text; drawn by the server if left out"
     )
     stop: Text | Annotated[list[Text], Field(max_length=16)] | None = Field(
         default=None, description="the text ends before the first of these"
@@ -127,7 +127,7 @@ LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UsageReport(BaseModel):
-    """`completion_tokens` counts every token that the model generated, the mark of the end included."""
+    """`completion_tokens` counts every token that the model generated, the end mark included."""
 
     prompt_tokens: int
     completion_tokens: int
