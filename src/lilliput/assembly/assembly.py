@@ -333,8 +333,8 @@ class Assembly:
             )
 
     def _callbacks(self) -> list[Callback]:
-        """Return the callbacks that measure, then those that write, then those that show: the order in which they see a
-        step (see Callback)."""
+        """Return the callbacks by phase, which is the order in which they see a step (see Callback):
+        measure, record, show."""
         samples = []
         if self.objective.generates:
             samples = [SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)]

@@ -55,7 +55,7 @@ class Tokenizer:
                 where present
     begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
     bounded     whether it has a mark of its own for the beginning or the end of a text; without one, `bos_id` and
-                `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
+                `eos_id` are the id of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
 

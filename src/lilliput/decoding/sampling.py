@@ -77,7 +77,7 @@ def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tenso
 
 
 def penalised(logits: torch.Tensor, penalty: float, seen: torch.Tensor | None) -> torch.Tensor:
-    """Logits (B, V); those of ids in `seen` (B, V) bool divided by `penalty`, or multiplied if negative."""
+    """Return logits (B, V). Logits of ids in `seen` (B, V) bool are divided by `penalty`, or multiplied if negative."""
     if penalty == 1 or seen is None:
         return logits
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)

@@ -90,7 +90,7 @@ class Part(nn.Module):
 
     @classmethod
     def active_of(cls, config: ModelConfig) -> int:
-        """Number of parameters that one token passes through: of experts, those that the router chooses."""
+        """Number of parameters that one token passes through. Of the experts only the chosen ones count."""
         return cls.parameters_of(config)
 
     @classmethod
@@ -115,7 +115,7 @@ class Part(nn.Module):
 
 
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-"""Where PyTorch keeps the hooks of a module."""
+"""The attributes in which PyTorch keeps the hooks of a module."""
 
 
 def is_hooked(module: nn.Module) -> bool:

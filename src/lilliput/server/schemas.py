@@ -64,8 +64,8 @@ class CompletionRequest(Draw):
     )
     ending: str | None = Field(
         default=None,
-        description="the end of the text, for a model that reads backwards (our own): the answer is what comes before "
-        "it, in reading order, and a chunk of a stream goes in front of those before it",
+        description="the end of the text, for a model that reads backwards (our own): the answer is the text before "
+        "it, in reading order, and a chunk of a stream goes in front of the earlier chunks",
     )
     max_tokens: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="default 16; 0, with echo or forced_token_ids, scores the given text"

@@ -70,7 +70,7 @@ def _grown(first: int | None, full: int, share: float) -> int:
 
 
 def _doublings(first: int | None, full: int) -> int:
-    """How often `first` has to double to reach `full`; 0 where nothing grows."""
+    """The number of doublings from `first` to `full`; 0 where nothing grows."""
     return 0 if first is None or first >= full else math.ceil(math.log2(full / first))
 
 

@@ -285,7 +285,7 @@ class Trainer:
         return time.perf_counter() - self._saved_at >= self.config.checkpoint_seconds
 
     def save(self) -> Path:
-        """Write a checkpoint of this moment and delete those no longer kept."""
+        """Write a checkpoint of this moment, and delete the checkpoints that are no longer kept."""
         values = {
             "counters": {**asdict(self.counters), "seconds": self.seconds},
             "settings": asdict(self.settings),

@@ -38,7 +38,7 @@ def causal_attention(
     dropout: float = 0.0,
     first: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(q k' / sqrt(d_head)) v over each position and those before it, in fp32 inside.
+    """softmax(q k' / sqrt(d_head)) v over each position and the positions before it, in fp32 inside.
 
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
