@@ -1,4 +1,4 @@
-"""The certainty of a mean: scores beside chance, bootstrap intervals, and tests by Student's t and Welch for few seeds."""
+"""The certainty of a mean: scores beside chance, bootstrap intervals, Student's t and Welch's test for few seeds."""
 
 from __future__ import annotations
 
