@@ -73,7 +73,8 @@ _HOMES = {
     "lilliput.runs.reporting": ("report",),
     "lilliput.server.serving": ("serve",),
 }
-"""Where each name is from. It is imported when it is asked for: `train` sets what PyTorch reads as it is loaded."""
+"""The module of each name. A module is imported when its name is first used, because `train` sets variables that
+PyTorch reads while it is loaded."""
 
 
 def __getattr__(name: str) -> Any:
@@ -107,14 +108,14 @@ def train(
 ) -> Run:
     """Train by a recipe (a shipped name, a YAML path, or a Recipe) into runs/<name>.
 
-    `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections are laid over it:
-    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run beside the
-    built-in ones (see training/callbacks.py). Without `live` the terminal shows messages alone; with `verbose` also
-    which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
-    returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
+    `steps`, `tokens`, `epochs` or `seconds` replace the recipe's budget. Further sections replace values of the recipe:
+    `train("story", model={"n_layers": 2}, train={"clip": 0.5})`. `callbacks` take part in the run beside the built-in
+    ones (see training/callbacks.py). Without `live` the terminal shows messages alone. With `verbose` the messages name
+    the allocator, kernels and products of the run. The same call again resumes an interrupted run, and returns a
+    finished run. Raises LilliputError for a request that cannot be met.
 
-    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, part of it
-    cannot be, which a line names; memory allocators are preloaded by the command alone.
+    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, a part of the
+    runtime cannot be applied, and a line names this part. Only the command preloads a memory allocator.
     """
     if missing := start.begin(trains=True):
         notify(start.too_late(missing))
@@ -136,8 +137,8 @@ def train(
 
 
 def doctor(device: str = "auto") -> Diagnosis:
-    """Measure this machine for about four seconds: its ceilings, what a run would choose on it, and advice. Raises
-    ConfigError for a device that is not here."""
+    """Measure this machine for about four seconds, and return its ceilings, the choices of a run on it, and advice.
+    Raises ConfigError for a device that is not here."""
     from lilliput.planning.doctor import examine
 
     return examine(device)

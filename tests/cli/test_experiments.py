@@ -42,7 +42,7 @@ def test_a_queue_is_trained_to_its_end(command: Command, tmp_path: Path, tales: 
     assert f"{summary['val_bits_per_byte']:.3f} bits per byte" in shown
     assert "cannot read missing.yaml" in shown
 
-    assert command("experiments", "run-next", *queue).out == "no experiment is to do\n"
+    assert command("experiments", "run-next", *queue).out == "no experiment has the status todo\n"
     assert command("experiments", "retry", *queue).out == "second  todo\n"
 
 

@@ -47,7 +47,7 @@ def test_changes_and_options_act(command: Command):
     assert shown("--context", "128")["flops_per_token"]["attention"] * 2 == plain["flops_per_token"]["attention"]
 
 
-def test_a_style_without_stock_class_says_why(command: Command):
+def test_a_style_without_stock_class_gives_the_reason(command: Command):
     result = command("model", "show", "story_1m", "mlp=relu2", "window=8")
     assert "only Lilliput loads it" in result.out
     assert "Qwen3ForCausalLM: mlp=relu2 (needs swiglu)" in result.out

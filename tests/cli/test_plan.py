@@ -142,7 +142,7 @@ def test_batch_sizes_have_memory_of_their_own(command: Command, tales: Path) -> 
     assert found["largest_stable"] == 256
 
 
-def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales: Path) -> None:
+def test_init_writes_a_recipe_that_resolves_and_gives_reasons(command: Command, tales: Path) -> None:
     Path("more.txt").write_text(tales.read_text() * 10)
     words = ("init", "own.yaml", "--purpose", "text", "--data", "more.txt", "--machine", "1e11", "--time", "10m")
     result = command(*words, "--json")
@@ -172,7 +172,7 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
         (("plan", "tables", "--tokens", "5", "--words", "5"), "2 are given"),
         (("plan", "batch-size", "--sizes", "8"), "less than one row"),
         (("init", "a.yaml", "--time", "soon"), "not a length of time"),
-        (("init", "a.yaml", "b.yaml", "--time", "3m"), "one recipe is written at a time"),
+        (("init", "a.yaml", "b.yaml", "--time", "3m"), "init writes one recipe"),
         (("init", "a.yaml", "--machine", "h10"), "did you mean 'h100'"),
         (("init", "a.txt"), "a recipe is a YAML file"),
     ],

@@ -105,7 +105,7 @@ def test_ids_that_only_the_model_has_are_filled_up(tokenizers, tmp_path):
         ({**GPT, "mlp": "relu2", "position": "learned"}, "mlp=relu2 (needs gelu, gelu_tanh or swiglu)"),
     ],
 )
-def test_what_cannot_be_said_is_refused(changes, reason, tokenizers, tmp_path):
+def test_what_cannot_be_written_is_refused(changes, reason, tokenizers, tmp_path):
     source = Source(Model(ModelConfig(**{**SIZE, "vocab_size": 330, **changes})), tokenizers["qwen2"], "m")
     with pytest.raises(ExportError) as caught:
         write(source, "gguf", tmp_path / "m.gguf")
@@ -195,7 +195,7 @@ def running(source: Source, kind: str, folder: Path) -> Iterator[LlamaCpp]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_llama_cpp_says_the_same(family: str, grown: Grown, tmp_path):
+def test_llama_cpp_generates_the_same(family: str, grown: Grown, tmp_path):
     source = grown(family)
     model, tokenizer = source.model, source.tokenizer
     with running(source, "f32", tmp_path) as program:

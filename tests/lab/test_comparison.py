@@ -109,7 +109,7 @@ def test_a_difference_within_the_spread_of_seeds_is_not_claimed(tmp_path):
     assert "chance between seeds may give" in verdict(Comparison(runs))
 
 
-def test_seeds_of_one_recipe_alone_are_told_with_their_spread(seeds):
+def test_seeds_of_one_recipe_alone_are_reported_with_their_spread(seeds):
     texts = verdict(Comparison([seeds[1], seeds[2]]))
     assert texts.startswith("narrow: 1.122 ± 0.064 (2 seeds) bits per byte")
 
@@ -192,7 +192,7 @@ def test_runs_of_one_recipe_on_other_text_are_no_seeds_of_it(tmp_path):
     assert [len(group.scores) for group in comparison.groups] == [1, 1]  # of one that has not ended, no final score
 
 
-def test_three_pairs_are_told_to_be_three(tmp_path):
+def test_three_pairs_are_reported_as_three(tmp_path):
     runs = [made(tmp_path, f"w{w}-{s}", s, w, w / 1000 + s / 500) for w in (64, 128, 256) for s in (1, 2)]
     comparison = Comparison(runs)
     assert len(comparison.differences) == 3
@@ -232,7 +232,7 @@ def test_flops_of_a_run_that_has_not_ended_come_from_its_recipe(tmp_path):
     assert comparison.notes == ["a: summary.json is missing: the run has not ended, or was cut off."]
 
 
-def test_what_does_not_compare_is_said(tmp_path):
+def test_what_does_not_compare_is_reported(tmp_path):
     other = {"train": {}, "validation": {"documents": 3, "bytes": 4}, "tokenizer": "x"}
     runs = [made(tmp_path, "a"), made(tmp_path, "b", data=other, device="another")]
     for run in runs:

@@ -110,7 +110,7 @@ def test_a_tokenizer_without_a_mask_token_is_refused_and_others_keep_their_ids()
     assert "mask" not in plain.specials
     with pytest.raises(ConfigError, match="no mask token"):
         Masked().build(Workshop(plain, None))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="make 1 at most"):
+    with pytest.raises(ConfigError, match="may be 1 at most"):
         Masked(masked=0.9, replaced=0.2).build(Workshop(plain, None))  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ app = typer.Typer(
     name="lilliput",
     help="Grow tiny language models, from raw text to generated stories. Start with: lilliput train story",
     no_args_is_help=True,
-    rich_markup_mode=None,  # importing the code that draws boxes took a third of the time of --help
+    rich_markup_mode=None,  # the import of the code that draws boxes took a third of the time of --help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -67,7 +67,7 @@ def _version(asked: bool) -> None:
 
 
 COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
-"""Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
+"""Commands that run PyTorch. All other commands need no preparation and no cache."""
 TRAINING = ("train", "plan")
 
 

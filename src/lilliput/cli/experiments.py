@@ -67,7 +67,7 @@ def _detail(row: dict[str, Any]) -> str:
 
 @app.command("run-next")
 def run_next(file: File = QUEUE, json: Json = False) -> None:
-    """Train the first experiment that is to do. An interrupted experiment resumes."""
+    """Train the first experiment with the status todo. An interrupted experiment resumes."""
     _work(file, json, None, count=1)
 
 
@@ -83,13 +83,13 @@ def run(
 
 @app.command("run-all")
 def run_all(file: File = QUEUE, json: Json = False) -> None:
-    """Train every experiment that is to do, one after another. Any number of workers may share one file."""
+    """Train every experiment with the status todo, one after another. Any number of workers may share one file."""
     _work(file, json, None, count=None)
 
 
 @app.command("retry")
 def retry(
-    name: Annotated[str | None, typer.Argument(help="One experiment instead of all that failed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One experiment instead of all failed experiments.")] = None,
     file: File = QUEUE,
     json: Json = False,
 ) -> None:
@@ -119,7 +119,7 @@ def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
     if json:
         console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
     elif not outcomes:
-        console.print_line("no experiment is to do")
+        console.print_line("no experiment has the status todo")
     else:
         _print_next(file)
     _exit(outcomes)

@@ -12,7 +12,7 @@ from lilliput.cli.options import Device, Json, Temperature, whole
 
 Models = Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")]
 Prompts = Annotated[str | None, typer.Option(help="A file of prompts: a YAML list, or a prompt a line.")]
-MaxTokens = Annotated[int, whole(help="Most tokens of a completion.")]
+MaxTokens = Annotated[int, whole(help="At most this many tokens of a completion.")]
 Seed = Annotated[int, typer.Option(help="The same seed generates the same stories.")]
 
 
@@ -25,8 +25,8 @@ def judge(
         list[str] | None,
         typer.Option(help="Texts by people (more files and data.key=value may follow); else the run's held-out texts."),
     ] = None,
-    stories: Annotated[int, whole(help="How many texts by people, whose beginnings are the prompts.")] = 20,
-    twice: Annotated[float, typer.Option(help="Share of the stories that the judge marks a second time.")] = 0.1,
+    stories: Annotated[int, whole(help="Number of texts by people; their beginnings are the prompts.")] = 20,
+    twice: Annotated[float, typer.Option(help="Share of the stories that the judge grades twice.")] = 0.1,
     referee: Annotated[str | None, typer.Option(help="Model whose bits per byte are a proxy.")] = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = 200,

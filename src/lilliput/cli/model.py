@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lilliput.model.config import ModelConfig
 
-app = typer.Typer(help="See named models: their parts, and what they cost.", no_args_is_help=True)
+app = typer.Typer(help="Print named models: their parts and their costs.", no_args_is_help=True)
 
 
 @app.command("list")

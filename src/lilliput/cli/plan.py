@@ -103,7 +103,7 @@ def isoflop(
     flops: Annotated[float | None, amount(help="Budget in FLOPs; 10^17.5 unless a size or tokens are given.")] = None,
     parameters: Annotated[
         float | None,
-        amount(help="A size, such as 117m; alone, for the best tokens of it."),
+        amount(help="A size, such as 117m; alone, print its best number of tokens."),
     ] = None,
     tokens: Annotated[float | None, amount(help="Tokens, with --parameters instead of --flops.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the figure into this SVG file.")] = None,

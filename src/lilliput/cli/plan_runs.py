@@ -28,7 +28,7 @@ def sweep(
     name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
     json: Json = False,
 ) -> None:
-    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
+    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Repeat to resume."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED

@@ -45,7 +45,7 @@ class Dataset:
 
     folder     the folder of the shards (see shards.py), the tokenizer and manifest.json
     manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
-    notes      what a person should know: the cache that was used, or damage that was repaired
+    notes messages for a person: the cache that was used, or damage that was repaired
     held       marks the folder as in use, so that `lilliput cache prune` leaves it, for as long as the dataset lives
     """
 

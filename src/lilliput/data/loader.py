@@ -186,7 +186,7 @@ def _check_documents(split: Split, context_length: int) -> None:
     """Raise DataError unless each document of the split can be a row of its own."""
     if not split.documents or not split.sequences:
         reason = "has no documents" if not split.documents else "has documents of unequal numbers of sequences"
-        raise DataError(f"the {split.name} split {reason}, and each is to be a row of its own")
+        raise DataError(f"the {split.name} split {reason}, and each document needs a separate row")
     longest = int((split.ends - split.starts).max())
     if longest > context_length + 1:
         count = int(((split.ends - split.starts) > context_length + 1).sum())

@@ -24,7 +24,7 @@ UTF8_BYTES = 4
 
 @SOURCES.add("parquet")
 class Parquet(Table):
-    """Parquet, read in batches of rows and only in the columns that are asked for."""
+    """Parquet, read in batches of rows and only in the requested columns."""
 
     kind: Literal["parquet"] = "parquet"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)

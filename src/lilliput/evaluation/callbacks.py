@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 class Evaluation(Callback):
     """Evaluates a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
-    improves. `measure()` gives the objective's own figures of the model as it stands, by the names that stand in
-    metrics.jsonl; `figure` is the one that the run is judged by."""
+    improves. `measure()` returns the objective's figures for the present model, by their names in metrics.jsonl.
+    `figure` is the figure by which the run is judged."""
 
     def __init__(self, config: EvaluateConfig, measure: Callable[[], Mapping[str, float]], figure: Figure = BITS):
         self.config, self.measure, self.figure = config, measure, figure
@@ -79,10 +79,10 @@ class Evaluation(Callback):
 
 
 class Benchmarks(Callback):
-    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and beside it the
-    score of guessing (`blimp_acc_chance`). Their records are read when the run starts, so that a missing file ends
-    it there. EvaluateConfig takes no task whose answers have to be written. Raises ConfigError for a model that
-    reads backwards and for a model that generates no text."""
+    """Scores benchmarks by likelihood at every evaluation. The record gets each score, such as `blimp_acc`, and beside
+    it the score of guessing (`blimp_acc_chance`). The items of the benchmarks are read when the run starts, so that a
+    missing file ends the run at its start. EvaluateConfig refuses tasks with generated answers. Raises ConfigError for
+    a model that reads backwards and for a model that generates no text."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):
         self.config, self.generator = config, generator
@@ -108,8 +108,8 @@ class Benchmarks(Callback):
 
 
 class HeroesKept(Callback):
-    """Generates stories about named children at every evaluation, first with the untrained weights: `val_hero_kept` is
-    the share that keep them. `share(count)` measures the model as it stands."""
+    """Generates stories about named children at every evaluation, first with the untrained weights. `val_hero_kept` is
+    the share of stories that keep their hero. `share(count)` measures the present model."""
 
     def __init__(self, config: EvaluateConfig, share: Callable[[int], float]):
         self.config, self.share = config, share
@@ -131,8 +131,8 @@ class HeroesKept(Callback):
 
 class SamplesThroughTime(Callback):
     """Generates from the same prompts through time into samples.md, first with the untrained weights.
-    `generate(prompts)` gives one text from each with the model as it stands; `show` receives the first of
-    them, for the terminal."""
+    `generate(prompts)` returns one text for each prompt by the present model. `show` receives the first text, for the
+    terminal."""
 
     phase = "show"
 

@@ -75,8 +75,8 @@ _NAMES_GPT = places(
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """An architecture of llama.cpp: the names of its tensors, its epsilon's key, our fields that it fixes, and whether
-    the file must hold every tensor, biases and head included."""
+    """An architecture of llama.cpp: the names of its tensors, the key of its epsilon, the config fields that it fixes,
+    and whether the file must hold every tensor, biases and head included."""
 
     names: Places
     epsilon: str
@@ -99,15 +99,15 @@ CLASSES = {
     "GPTNeoXForCausalLM": "gptneox",
     "GPT2LMHeadModel": "gpt2",
 }
-"""Stock classes that llama.cpp computes, by our way of using it; another class is another line and its tensors."""
+"""The architecture of each stock class that llama.cpp computes. A new class needs one line here, and its tensors."""
 
 FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
 
 
 @FORMATS.add("gguf")
 class Gguf(Format):
-    """Matrices are stored as asked for; norms, biases and learned positions stay fp32, as llama.cpp's own converter
-    keeps them, and so do matrices whose rows q8_0 cannot part into blocks of 32."""
+    """Matrices are stored in the requested type. Norms, biases and learned positions stay fp32, as in llama.cpp's own
+    converter. So do matrices whose rows q8_0 cannot divide into blocks of 32."""
 
     what = "GGUF: .gguf for llama.cpp and all that is built on it"
     suffix = ".gguf"
@@ -240,7 +240,7 @@ def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tens
             except NotImplementedError:
                 raise ExportError(
                     f"{file} stores {name} as {kind.name}, which the package gguf does not unpack",
-                    "take the file in f16 or q8_0",
+                    "get the file in f16 or q8_0",
                 ) from None
             tensors[name] = torch.from_numpy(values.astype("f4")).view(shape)
     return tensors
@@ -249,8 +249,8 @@ def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tens
 def _config(
     keys: dict[str, Any], tensors: dict[str, torch.Tensor], name: str, file: Path
 ) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
-    """Return the config that keys and tensors describe, and the tensors it needs. Zero biases and a head that repeats
-    the embeddings are left out; a file holds both because llama.cpp asks for them."""
+    """Return the config that keys and tensors describe, and the tensors that the config needs. Zero biases, and a head
+    that repeats the embeddings, are left out. A file holds both because llama.cpp requires them."""
     architecture = ARCHITECTURES[name]
 
     def key(key: str, default: Any = None, kind: type = int) -> Any:
@@ -258,14 +258,14 @@ def _config(
         if found is None:
             raise ExportError(f"{file} lacks the key '{name}.{key}'")
         if kind is int and (type(found) is not int or found < 1):
-            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a whole number from 1 is wanted")
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and has to be a whole number from 1")
         if kind is float and (type(found) not in (int, float) or not math.isfinite(found)):
-            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a number is wanted")
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and has to be a number")
         return found
 
     if keys.get(f"{name}.rope.scaling.type", "none") != "none":
         raise ExportError(
-            f"{file} scales its rotary angles ({keys[f'{name}.rope.scaling.type']}), as no part of ours does"
+            f"{file} scales its rotary angles ({keys[f'{name}.rope.scaling.type']}), which no part of Lilliput does"
         )
     d_model, heads = key("embedding_length"), key("attention.head_count")
     d_head = key("attention.key_length", d_model // heads)

@@ -1,4 +1,4 @@
-"""ChatTemplate: messages as the ids that a chat model was trained on, by the template in its tokenizer's folder."""
+"""ChatTemplate: turns messages into the ids of a chat prompt, by the template in the tokenizer's folder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
 LARGEST = 2**20
-"""Bytes of a template, and the largest number that it may multiply."""
+"""The most bytes of a template, and the largest number that a template may multiply."""
 MOST_TURNS = 100_000
-"""Numbers that a template may count through."""
+"""The most numbers that a template may count through."""
 GUARD = "\ufdd0"
-"""A code point that Unicode keeps for a program's own use: it parts what a message spells like a special token."""
+"""A code point that Unicode reserves for private use. It divides text in a message that is spelled like a special
+token."""
 
 
 class ChatTemplate:
-    """Renders Hugging Face's Jinja templates in Jinja's sandbox: a template comes with a model, from anywhere.
+    """Renders Hugging Face's Jinja templates in Jinja's sandbox, because a template comes with a model from any source.
 
-    A message that spells a special token (`<|im_end|>`) is plain text to the model, not the end of a turn.
+    Text in a message that is spelled like a special token (`<|im_end|>`) stays plain text for the model. It does not
+    end a turn.
     """
 
     def __init__(self, source: str):
@@ -45,14 +47,15 @@ class ChatTemplate:
             raise MissingExtra("jinja2", "serve", "a chat template") from None
 
         class Bounded(ImmutableSandboxedEnvironment):
-            """A product of text or a power could take all memory, some before the template is even rendered."""
+            """Refuse a product of text or a power that is too large. Such a result could take all memory, sometimes
+            before the template is rendered."""
 
             intercepted_binops = frozenset(["*", "**"])
 
             def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
                 sizes = [side if isinstance(side, int | float) else len(side) for side in (left, right)]
                 if abs(sizes[0] * sizes[1]) > LARGEST or (operator == "**" and max(map(abs, sizes)) > 64):
-                    raise ConfigError(f"the chat template makes too much of {operator!r}")
+                    raise ConfigError(f"the chat template computes too large a result with {operator!r}")
                 return super().call_binop(context, operator, left, right)
 
         environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
@@ -66,20 +69,21 @@ class ChatTemplate:
             raise DataError(f"the chat template is not valid Jinja: {str(error)[:200]}") from None
 
     def check(self) -> None:
-        """Raises MissingExtra without jinja2, and DataError for a template that is not Jinja: what the first
-        conversation would raise."""
+        """Raise the errors of the first conversation now: MissingExtra without jinja2, and DataError for a template
+        that is not Jinja."""
         _ = self._template
 
     @classmethod
     def find(cls, folder: Path) -> ChatTemplate | None:
-        """The template of a model's folder: chat_template.jinja, else in tokenizer_config.json; None without one."""
+        """Return the template of a model's folder, from chat_template.jinja, else from tokenizer_config.json; None
+        without a template."""
         if (folder / "chat_template.jinja").is_file():
             return cls(read_text(folder / "chat_template.jinja", LARGEST))
         settings = folder / "tokenizer_config.json"
         if not settings.is_file():
             return None
         source = read_object(settings).get("chat_template")
-        if isinstance(source, list):  # several, by name
+        if isinstance(source, list):  # several templates by name
             named = (entry for entry in source if isinstance(entry, dict))
             source = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
         if source and not isinstance(source, str):
@@ -87,7 +91,8 @@ class ChatTemplate:
         return cls(source) if source else None
 
     def ids(self, messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> list[int]:
-        """The prompt that asks for the assistant's next message. Raises ConfigError where the template refuses."""
+        """Return the prompt after which the assistant's next message follows. Raises ConfigError where the template
+        refuses the messages."""
         special = {
             token.content: number
             for number, token in tokenizer.backend.get_added_tokens_decoder().items()
@@ -107,7 +112,8 @@ class ChatTemplate:
         return ids
 
     def _range(self, *bounds: int) -> range:
-        """Jinja's range(), of so many numbers in one rendering: loops in loops would never end."""
+        """Jinja's range() with a limit on all numbers in one rendering, because loops inside loops may take for
+        ever."""
         numbers = range(*bounds)
         self._left -= len(numbers)
         if self._left < 0:
@@ -123,7 +129,7 @@ class ChatTemplate:
             return template.render(messages=messages, add_generation_prompt=True, **names)
         except ConfigError:
             raise
-        except Exception as error:  # a template is a program, and may fail in any way
+        except Exception as error:  # a template is a program, so it may raise any exception
             raise ConfigError(f"the chat template does not take these messages: {error}") from None
 
 

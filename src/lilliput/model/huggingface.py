@@ -25,8 +25,9 @@ OWN = "lilliput"
 """The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
 READ_BACK_TOKENS = 8
 READ_BACK, READ_BACK_ROUNDED = 1e-4, 0.05
-"""By how much logits may differ when a folder is read back, as a share of the largest: of a model in fp32 on the CPU,
-which computes as the folder's reader does; and on a GPU or in another precision, where products are rounded."""
+"""The largest difference of logits when a folder is read back, as a share of the largest logit. The first bound is for
+a model in fp32 on the CPU, which computes as the folder's reader does. The second bound is for a GPU or another
+precision, where products are rounded."""
 
 _GATED = {"swiglu": "silu"}
 _PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
@@ -208,7 +209,7 @@ STOCK = (
 
 
 def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
-    """The stock class that computes exactly this config, or None and the misfits of every class."""
+    """Return the stock class that computes exactly this config, or None with the misfits of every class."""
     stock = stock_of(config)
     if stock is not None:
         return stock.architecture, []
@@ -216,13 +217,14 @@ def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
 
 
 def stock_of(config: ModelConfig) -> Stock | None:
-    """The first stock class that computes exactly this config, or None."""
+    """Return the first stock class that computes exactly this config, or None."""
     return next((stock for stock in STOCK if not stock.misfits(config)), None)
 
 
 def refuses(model: Model) -> list[str]:
-    """The reasons why no stock class computes exactly this model: its config's fields by class, then modules and
-    tensors that no class has, and active hooks, which no folder holds. Empty when a class computes it."""
+    """Return the reasons why no stock class computes exactly this model: the fields of its config by class, then
+    modules and tensors that no class has, and active hooks, which no folder holds. Empty when a class computes the
+    model."""
     return [*huggingface_class(model.config)[1], *altered(model, KINDS), *hooked(model)]
 
 
@@ -235,10 +237,11 @@ def to_huggingface(
     pad_token_id: int | None = None,
     extra: dict[str, Any] | None = None,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be.
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made where it does not
+    exist.
 
-    The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
-    no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
+    The same weights give the same bytes. config.json holds our config and `extra` under "lilliput". A config that no
+    stock class computes is written under our own names, with the reasons. Only `from_huggingface` reads such a folder.
 
     Raises ModelError, before anything is written, for a model that differs from a new model of its config: no folder
     can hold a module that was wrapped or replaced. With active hooks the folder is read back, because it cannot hold a
@@ -248,7 +251,7 @@ def to_huggingface(
     if reasons := altered(model):
         raise ModelError(
             f"no folder can hold this model: {'; '.join(reasons)}",
-            "merge what was added into the weights first, or make it a part of the model with a field in ModelConfig",
+            "merge the added modules into the weights first, or make them parts with a field in ModelConfig",
         )
     folder.mkdir(parents=True, exist_ok=True)
     config, odd = model.config, altered(model, KINDS)
@@ -271,8 +274,8 @@ def to_huggingface(
 
 
 def read_back(model: Model, folder: Path) -> None:
-    """Read the folder that was written of `model` and compare: every tensor to the last bit, and the logits of a few
-    tokens. Raises ModelError where they differ, or where the folder cannot be read."""
+    """Read the folder that `model` was written to, and compare it with the model: every tensor to the last bit, and the
+    logits of a few tokens. Raises ModelError where they differ, or where the folder cannot be read."""
     again, probe = from_huggingface(folder), _probe(model.config)
     ours, theirs = model.state_dict(), again.state_dict()
     unlike = [name for name in {**ours, **theirs} if not _same_bits(ours.get(name), theirs.get(name))]
@@ -285,12 +288,12 @@ def read_back(model: Model, folder: Path) -> None:
         hooks = f"; active: {', '.join(hooked(model))}" if hooked(model) else ""
         raise ModelError(
             f"{folder}, read back, is another model: logits differ by {apart_by:.2g} and reach {size:.2g}{hooks}",
-            "remove hooks that change what the model computes before it is saved" if hooks else None,
+            "before you save the model, remove the hooks that change its results" if hooks else None,
         )
 
 
 def _same_bits(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
-    """Whether both are there with the same float32 numbers, NaN included."""
+    """Return whether both tensors exist and hold the same float32 numbers, NaN included."""
     if one is None or other is None:
         return False
     a, b = (tensor.detach().float().cpu().contiguous().view(torch.int32) for tensor in (one, other))
@@ -304,7 +307,8 @@ def _probe(config: ModelConfig) -> torch.Tensor:
 
 
 def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
-    """(1, T, vocab_size) float32 on the CPU, without gradient, dropout and autocast; the model is left as it was."""
+    """Return logits (1, T, vocab_size) float32 on the CPU, without gradient, dropout and autocast. The model's mode
+    does not change."""
     device, modes = model.embed.weight.device, [(module, module.training) for module in model.modules()]
     try:
         for module, _ in modes:
@@ -317,11 +321,12 @@ def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda text: None) -> Model:
-    """The model in a folder of a stock class, or of our own, in fp32 and eval mode.
+    """Return the model in a folder of a stock class or of our own class, in fp32 and eval mode.
 
-    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. `notify`
-    gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
-    without a part, damaged files, and tensors missing, unknown or misshapen.
+    The reader accepts the folders of `to_huggingface` and of transformers' `save_pretrained`, in any float dtype, in
+    one file or in shards. Where the weights contradict config.json, the weights count, and `notify` gets a line. Raises
+    ModelError for another class, a feature without a part, damaged files, missing or unknown tensors, and tensors of a
+    wrong shape.
     """
     folder = Path(folder)
     where = str(folder / "config.json")
@@ -352,8 +357,8 @@ def _classes(raw: Mapping[str, Any]) -> str:
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
-    """Our own config where the stock keys still agree with it. Where the stock keys were edited since, their values
-    count. A field that no stock key can express keeps our value: without it the model would be another."""
+    """Return our own config where the stock keys agree with it. Where the stock keys were edited later, their values
+    count. A field that no stock key can express keeps our value, because the model would change without it."""
     fields = ModelConfig.model_fields
     silent = {"style", "init", "dropout"} | ({"bias"} if stock.always_biased else set())
     edited = {name for name in fields if name in stock.fields and getattr(read, name) != getattr(ours, name)}

@@ -23,7 +23,7 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     """Build, check every shape against the files' headers, then fill."""
     found = tensor_shapes(folder)
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
-        notify(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
+        notify(f"{folder}: config.json ties the embeddings, but the file has a separate head; the model gets this head")
         config = config.model_copy(update={"tied_embeddings": False})
     check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
@@ -49,7 +49,8 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
 
 
 def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock) -> bool:
-    """Whether the files hold a head of the embeddings' shape with other numbers in it; transformers then unties too."""
+    """Return whether the files hold a head of the embeddings' shape with other numbers. transformers also unties the
+    head then."""
     ours = {stock.known_as(name, found): name for name in found}
     pair = [ours.get(stock.names[name].names[0]) for name in ("embed.weight", "unembed.weight")]
     if None in pair or found[str(pair[0])][1] != found[str(pair[1])][1]:
@@ -59,7 +60,7 @@ def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: Mod
 
 
 def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
-    """Raise ModelError, with numbers, unless the tensors are those of the config."""
+    """Raise ModelError, with numbers, unless the tensors fit the config."""
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted and not (stock is not None and stock.ignorable(name))]
     if missing or unknown:

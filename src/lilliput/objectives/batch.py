@@ -16,7 +16,7 @@ class Batch:
 
     tokens    (R, T) int64    the input of the model
     targets   (R, T) int64    the right token at each position
-    weights   (R, T) float32  how much each position counts; 0 where nothing is learned (padding, prompts)
+    weights (R, T) float32 the weight of each position; 0 where nothing is learned (padding, prompts)
 
     Raises ValueError for fields of unequal numbers of rows.
     """
@@ -62,20 +62,20 @@ class Batch:
         return 1 if part is None or part.dim() < 2 else int(part.shape[-1])
 
     def including(self, fields: Mapping[str, torch.Tensor]) -> Batch:
-        """The same batch with these fields added, or replaced where the batch has a field of that name."""
+        """Return the same batch with these fields, which are added or replace fields of the same names."""
         return Batch(**{**self.fields, **fields})
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on `device`, copied without waiting where the memory is pinned."""
+        """Return the same batch on `device`. From pinned memory it is copied without waiting."""
         return self._each(lambda part: part.to(device, non_blocking=True))
 
     def pinned(self) -> Batch:
-        """The same batch in pinned memory, from which a GPU copies while it computes."""
+        """Return the same batch in pinned memory, from which a GPU copies while it computes."""
         return self._each(lambda part: part.pin_memory())
 
     def usable(self) -> Batch:
-        """The same batch with copies of tensors made in inference mode, so that a loss may keep them for its
-        gradient."""
+        """Return the same batch with copies of the tensors that were made in inference mode, so that a loss may keep
+        them for its gradient."""
         return self._each(lambda part: part.clone() if part.is_inference() else part)
 
     def split(self, rows: int) -> list[Batch]:
@@ -83,12 +83,12 @@ class Batch:
         return [self._each(lambda part, i=i: part[i : i + rows]) for i in range(0, len(self), rows)]
 
     def take(self, rows: torch.Tensor) -> Batch:
-        """The rows of these numbers, (N,) int64."""
+        """Return the rows with these numbers, (N,) int64."""
         return self._each(lambda part: part[rows.to(part.device)])
 
     def cut(self, length: int) -> Batch:
-        """The same positions in rows of `length`, which has to divide T. Raises ConfigError for a field that is not
-        (R, T): it belongs to a row as a whole."""
+        """Return the same positions in rows of `length`, which has to divide T. Raises ConfigError for a field that is
+        not (R, T), because such a field belongs to a whole row."""
         whole = self.length
         if length == whole:
             return self

@@ -27,7 +27,7 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A trained model beside the one in training: in evaluation mode, on the run's device, without gradient.
+    """A trained model beside the model in training: in evaluation mode, on the run's device, without gradient.
 
     objective  the config of the objective that trained the model
     modules    the weights of that objective's own modules, by the names of its checkpoint ("value.weight"); empty for a
@@ -41,11 +41,11 @@ class Reference:
 
 
 def _cannot_load(path: str | Path) -> Reference:
-    raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
+    raise ConfigError(f"only a run can load {path}: build the objective in a run")
 
 
 def _cannot_generate(rows: int) -> Engine:
-    raise ConfigError("there is nothing here to generate with: build the objective in a run")
+    raise ConfigError("only a run can generate here: build the objective in a run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Workshop:
     seed       the run's seed
     bytes_per_target  mean UTF-8 bytes of text in a learned token of the training split
     load       a reference or reward model from the name of a run, a checkpoint or a model folder. Raises LilliputError
-    engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`
+    engine     `engine(rows)` is an engine on the live weights that generates this many rows side by side
     """
 
     tokenizer: Tokenizer
@@ -109,7 +109,7 @@ class HeldOut:
 
 
 def numbers_of(text: TextScore) -> dict[str, float]:
-    """A score of text by the names that stand in metrics.jsonl and summary.json."""
+    """Return a score of text by its names in metrics.jsonl and summary.json."""
     return {
         VAL_LOSS: text.nats_per_token,
         VAL_BITS_PER_BYTE: text.bits_per_byte,
@@ -118,4 +118,4 @@ def numbers_of(text: TextScore) -> dict[str, float]:
 
 
 Texts = Callable[[Sequence[str]], list[str]]
-"""One text from each prompt, by the model's present state and the run's sampling."""
+"""Return one text for each prompt, by the model's present state and the run's sampling."""

@@ -62,7 +62,7 @@ class RunRecord:
         return str(self.recipe.get("name") or self.path.resolve().name)
 
     def last(self, key: str) -> Any:
-        """The summary's value, else the last one in the metrics, else None."""
+        """Return the summary's value, else the last value in the metrics, else None."""
         if self.summary.get(key) is not None:
             return self.summary[key]
         return next((line[key] for line in reversed(self.metrics) if line.get(key) is not None), None)
