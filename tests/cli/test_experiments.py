@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import TINY, Command
 
 SMALL = [*TINY, "train.steps=3", "evaluate.steps=3", "evaluate.final_tokens=600"]
@@ -18,6 +20,7 @@ def write_queue(folder: Path, tales: Path) -> Path:
     return folder / "queue.yaml"
 
 
+@pytest.mark.usefixtures("peaks")
 def test_a_queue_is_trained_to_its_end(command: Command, tmp_path: Path, tales: Path) -> None:
     write_queue(tmp_path, tales)
     queue = ("--file", "queue.yaml")
