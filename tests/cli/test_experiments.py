@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import TINY, Command
 from tests.runs.made_run import make_masked
 
@@ -19,6 +21,7 @@ def write_queue(folder: Path, tales: Path) -> Path:
     return folder / "queue.yaml"
 
 
+@pytest.mark.usefixtures("peaks")
 def test_a_queue_is_trained_to_its_end(command: Command, tmp_path: Path, tales: Path) -> None:
     write_queue(tmp_path, tales)
     queue = ("--file", "queue.yaml")

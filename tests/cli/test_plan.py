@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import machine
 from tests.cli.conftest import TINY, Command
 
 SMALL = tuple(words for words in TINY if not words.startswith("evaluate.steps"))
-
-
-@pytest.fixture(autouse=True)
-def known_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The matmul peak is measured for a second at the end of every run; here it need not be."""
-    monkeypatch.setattr(machine, "MEASURE_SECONDS", 0.01)
 
 
 def test_a_forecast_is_checked_on_the_finished_run(command: Command, tales: Path) -> None:
@@ -73,8 +66,9 @@ def test_whole_numbers_take_units_too(command: Command) -> None:
         assert "whole number" in refused.err
 
 
-def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path) -> None:
+def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
+    monkeypatch.setattr("lilliput.planning.fit.DRAWS", 20)
     study = (
         "plan", "sweep", "story", *SMALL, "train.batch_tokens=64", "train.checkpoint_steps=100000",
         "--data", str(tales), "--budgets", "3e9,4e9,5e9",
