@@ -1,6 +1,7 @@
 """GGUF: what is written, what comes back, what is refused; and llama.cpp itself saying the same tokens."""
 
 import json
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -156,21 +157,24 @@ def test_without_the_package_the_extra_is_named(grown: Grown, tmp_path, monkeypa
 
 
 class LlamaCpp:
-    """llama.cpp on one file, in this process: a loopback port of its own choice, and a cache that rounds nothing."""
+    """llama.cpp on one file, in a process of its own (llama_cpp.py)."""
 
     def __init__(self, file: Path, context: int):
-        xllamacpp = pytest.importorskip("xllamacpp")
-        params = xllamacpp.CommonParams()
-        params.model.path = str(file)
-        params.n_ctx, params.n_parallel, params.warmup, params.verbosity = context, 1, False, -1
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self.server = xllamacpp.Server(params)
+        pytest.importorskip("xllamacpp")
+        script = Path(__file__).with_name("llama_cpp.py")
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([sys.executable, str(script), str(file), str(context)], **pipes)
+        assert self.process.stdout is not None
+        lines = (line for line in self.process.stdout if line.startswith('{"address"'))
+        self.address = json.loads(next(lines))["address"]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def ask(self, path: str, **values: Any) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.server.listening_address + path, json.dumps(values).encode(), headers)
+        request = urllib.request.Request(self.address + path, json.dumps(values).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
@@ -190,8 +194,10 @@ class LlamaCpp:
 @contextmanager
 def running(source: Source, kind: str, folder: Path) -> Iterator[LlamaCpp]:
     program = LlamaCpp(write(source, "gguf", folder / "m.gguf", kind).files[0], source.model.config.context_length)
-    yield program
-    del program.server
+    try:
+        yield program
+    finally:
+        program.end()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
