@@ -2,14 +2,15 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
-
-import xllamacpp  # pyright: ignore[reportMissingImports]
+from typing import Any
 
 
 def serve(file: Path, context: int) -> None:
     """Print the server's address, a loopback port of its own choice, and serve until standard input closes. The cache
     rounds nothing."""
+    xllamacpp: Any = import_module("xllamacpp")  # it declares none of its names
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.n_ctx, params.n_parallel, params.warmup, params.verbosity = context, 1, False, -1
