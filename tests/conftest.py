@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def measured_once() -> Iterator[None]:
     measure, found = machine._measure_peak, {}
 
     @wraps(measure)
-    def once(device: object, dtype: object) -> tuple[float, float]:
+    def once(device: Any, dtype: Any) -> tuple[float, float]:
         import torch
 
         key = (str(device), dtype, torch.get_num_threads())

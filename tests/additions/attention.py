@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from lilliput.model.attention import Attention
+from lilliput.model.attention import Attention, Cache
 from lilliput.model.config import ModelConfig
 from lilliput.model.parts import ATTENTIONS, Linear
+from lilliput.model.positions import Position, Tables
+from lilliput.model.sight import Seen
 
 
 @ATTENTIONS.add("gated")
@@ -32,6 +32,8 @@ class Gated(Attention):
     def kept_of(cls, config: ModelConfig) -> int:
         return super().kept_of(config) + 2 * config.d_model
 
-    def forward(self, x: torch.Tensor, *where: Any) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, position: Position, tables: Tables, seen: Seen, cache: Cache | None, layer: int
+    ) -> torch.Tensor:
         """x (B, T, d_model) -> (B, T, d_model)."""
-        return super().forward(x, *where) * self.gate(x).sigmoid()
+        return super().forward(x, position, tables, seen, cache, layer) * self.gate(x).sigmoid()

@@ -61,8 +61,9 @@ def _detail(row: dict[str, Any]) -> str:
         return f"since {run['started']} on {run['host']}, process {run['pid']}"
     if row["state"] == "failed" and run and run["reason"]:
         return run["reason"]
-    known = figure is not None and figure["value"] is not None
-    return f"{figure['value']:.3f} {figure['unit']}" if known else row["config"]
+    if figure is None or figure["value"] is None:
+        return row["config"]
+    return f"{figure['value']:.3f} {figure['unit']}"
 
 
 @app.command("run-next")

@@ -110,7 +110,11 @@ def _tree(name: str, config: ModelConfig) -> Tree:
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
     for name, part in model.named_children():
         if part is model.blocks:
-            branch, part, name = tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}"), part[0], ""
+            branch, part, name = (
+                tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}"),
+                model.blocks[0],
+                "",
+            )
         else:
             branch = tree
         for line in _tensors(part, name):
