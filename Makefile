@@ -40,7 +40,7 @@ story: $(VENV)/.core  ## grow a model that tells a story: three minutes at most
 	@$(BIN)/lilliput train story train.seconds=165  # a slow machine ends sooner, its rates at 0
 
 test: $(VENV)/.dev  ## run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""One comparison of a training step: the same shape and batches for every arm, the figures, and how they are told."""
+"""One comparison of a training step: the same shape and batches for every arm, the figures, and their tables."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ OURS = ("ours_eager", "ours_compiled")
 LITGPT = ("litgpt", "litgpt_same_allocator", "litgpt_same_environment")
 PEERS = ("transformers", *LITGPT)
 CEILING = "products"
-"""No contestant but the step's matrix products and nothing else, in the same rounds: what the step could reach."""
+"""The step's matrix products alone, in the same rounds. They are no contestant, but the limit that the step could
+reach."""
 BATCHES = 8
 LOSS_TOLERANCE = 1.0
-"""Nats a token between an untrained model's loss and ln V: libraries differ in first weights only."""
+"""The most nats a token between an untrained model's loss and ln V, because libraries differ only in first weights."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: a shape, a batch, and where and how it runs."""
+    """One comparison: a shape, a batch, the device and the settings of the run."""
 
     name: str
     model: ModelConfig
@@ -50,7 +51,7 @@ class Case:
         return self.rows * self.context
 
     def job(self, batches: Path) -> dict[str, Any]:
-        """What a worker is told (workers/protocol.py); the optimiser's settings are Lilliput's defaults."""
+        """Return the job of a worker (workers/protocol.py). The optimiser's settings are Lilliput's defaults."""
         train = TrainConfig(steps=1)
         adamw = train.optimizer
         return {
@@ -73,7 +74,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison measured, by arm; `absent` says why an arm is not in the others. `first` is the first step."""
+    """The measurements of a comparison, by arm. `absent` gives the reason for each missing arm. `first` is the first
+    step."""
 
     case: Case
     parameters: int
@@ -92,7 +94,7 @@ class Outcome:
         return median(self.rates(arm)) if arm in self.turns else None
 
     def ratios(self) -> dict[str, float]:
-        """How many times as fast as each peer each of our ways is: {'ours_eager/transformers': ...}."""
+        """Return the speed of each of our ways as a multiple of each peer: {'ours_eager/transformers': ...}."""
         return {
             f"{ours}/{peer}": ratio(self.turns[ours], self.turns[peer])
             for ours in OURS
@@ -156,7 +158,7 @@ def compare(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
 
 
 def same_work(case: Case, parameters: dict[str, int], first: dict[str, float]) -> None:
-    """Raise LilliputError unless all arms have the same parameters and know as little before their first step."""
+    """Raise LilliputError unless all arms have the same parameters and start near ln V nats."""
     if len(set(parameters.values())) > 1:
         raise LilliputError(f"{case.name}: the arms differ in size: {parameters}")
     expected = math.log(case.model.vocab_size)
@@ -165,12 +167,12 @@ def same_work(case: Case, parameters: dict[str, int], first: dict[str, float]) -
             raise LilliputError(f"{case.name}: {arm} starts at {loss:.3f} nats a token, not near ln V = {expected:.3f}")
 
 
-# ---------------------------------------------------------------------------- telling
+# ---------------------------------------------------------------------------- printing
 
 
 def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
     """The figures of one comparison: medians of tokens/s by arm (null where absent), `ours` and its utilisation those
-    of the better of our two ways, and all that they rest on. `peak` is the matmul ceiling in FLOP/s, that of
+    of the better of our two ways, and the facts behind them. `peak` is the matmul ceiling in FLOP/s, that of
     `matmul_fraction`; `products_fraction` is measured against the step's own products."""
     case = outcome.case
     flops = flops_per_token(case.model, case.context)
@@ -204,7 +206,7 @@ def as_json(outcome: Outcome, peak: float) -> dict[str, Any]:
 
 
 def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
-    """One comparison as a table for people."""
+    """Return one comparison as a table for people."""
     made = Table(
         title=f"{name}: {number(figures['parameters'])} parameters, {figures['rows']} x {figures['context']} tokens a "
         f"step, {facts['precision']}, {facts['threads']} threads",
@@ -235,7 +237,7 @@ def table(name: str, figures: dict[str, Any], facts: dict[str, Any]) -> Table:
 
 
 def notes(figures: dict[str, Any], facts: dict[str, Any]) -> list[str]:
-    """What the table's figures mean."""
+    """Return the meaning of the table's figures."""
     rounds = len(next(iter(figures["rounds"].values())))
     peak = facts["matmul_flops_per_second"] / 1e9
     return [

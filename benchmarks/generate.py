@@ -1,7 +1,7 @@
-"""Tokens/s of telling: Lilliput beside transformers.generate and llama.cpp, with the same weights and prompts.
+"""Tokens/s of generation: Lilliput beside transformers.generate and llama.cpp, with the same weights and prompts.
 
-Greedy telling of a fixed number of tokens with random weights of a named shape; batch 1 and batch 32. Every contestant
-is a process of its own, loaded once; they take turns in rounds.
+Each contestant generates a fixed number of tokens greedily, with random weights of a named shape, at batch 1 and batch
+32. Each contestant runs in a separate process, which is loaded once. The contestants take turns in rounds.
 
     python benchmarks/generate.py --tokenizer tokenizer.model        # a tokenizer of 32,000 ids, for llama.cpp's file
     python benchmarks/generate.py --batches 1 --new-tokens 100 --rounds 9 --json
@@ -48,13 +48,13 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--size", default="llama2c_15m", help="a named model style that transformers knows")
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32], help="texts told side by side")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32], help="texts generated side by side")
     parser.add_argument("--new-tokens", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, help="else one for each physical core")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer as large as the model's vocabulary, for llama.cpp")
     parser.add_argument("--arms", nargs="+", choices=(*OURS, *PEERS), default=[*OURS, *PEERS])
-    parser.add_argument("--json", action="store_true", help="print one JSON object, other words on standard error")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, all other output on standard error")
     asked = parser.parse_args(arguments)
     if min(asked.rounds, asked.new_tokens, *asked.batches) < 1:
         parser.error("--batches, --new-tokens and --rounds have to be above 0")
@@ -87,7 +87,8 @@ def _gguf(model: Model, tokenizer: Path | None, kind: str, file: Path) -> str:
 
 
 def compare(asked: argparse.Namespace, rows: int, paths: dict[str, str], absent: dict[str, str], folder: Path) -> dict:
-    """One batch size: tokens/s of each arm (median over rounds; null where absent), ratios, and what they rest on."""
+    """One batch size: tokens/s of each arm (median over rounds; null where absent), ratios, and the facts behind
+    them."""
     vocabulary = resolve(asked.size).vocab_size
     np.save(folder / "batches.npy", np.random.default_rng(0).integers(3, vocabulary, (BATCHES, rows, PROMPT)))
     absent, first = dict(absent), {}
@@ -120,8 +121,8 @@ def compare(asked: argparse.Namespace, rows: int, paths: dict[str, str], absent:
 
 
 def as_json(turns: dict[str, list[Turn]], first: dict[str, Turn], tokens: int) -> dict[str, Any]:
-    """The figures of one batch size. A ratio is the median over rounds of the ratio within a round; `same_tokens` says
-    of each arm whether its first batch says what ours says in fp32."""
+    """The figures of one batch size. A ratio is the median over rounds of the ratio within a round; `same_tokens`
+    reports for each arm whether its first batch equals ours in fp32."""
     rates = {arm: [tokens / turn.seconds for turn in each] for arm, each in turns.items()}
     told = first["ours"].loss if "ours" in first else None
     return {
@@ -159,7 +160,7 @@ def table(title: str, figures: dict[str, Any]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what the command line asks for, and tell it."""
+    """Measure the requested arms, and print the figures."""
     asked = options(arguments)
     use_json(asked.json)
     asked.threads = configure_threads(asked.threads)

@@ -1,4 +1,4 @@
-"""Time to loss: from the runs' bits per byte to ratios of time, and how both are told."""
+"""Time to loss: from the runs' bits per byte to ratios of time, and the tables of both."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lilliput.base.console import duration, number
 from pretraining import Outcome
 
 GOAL_TIMES = {"litgpt_shipped": 12.0, "litgpt_tuned": 4.0}
-"""How many times sooner than each peer's longest run ours is to reach that run's loss."""
+"""The goal: our runs reach the loss of each peer's longest run this many times sooner."""
 GOAL_FEWER_BITS = 0.10
-"""The share of bits per byte that ours is to save in the longest budget that it has in common with a peer."""
+"""The goal: our runs save this share of bits per byte in the longest budget that they share with a peer."""
 
 
 def reach(points: Iterable[tuple[float, float]], goal: float) -> tuple[float | None, str]:
@@ -62,7 +62,7 @@ def time_goals(ours: Sequence[Outcome], peers: Sequence[Outcome]) -> list[dict[s
 
 
 def bits_goals(ours: Sequence[Outcome], peers: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """How many fewer bits per byte ours takes, as a share, for each peer in the longest budget that both were given."""
+    """Return our saving of bits per byte, as a share, for each peer in the longest budget of both."""
     by_budget = {run.task.seconds: run for run in ours}
     found = []
     for arm in dict.fromkeys(run.task.arm for run in peers):
@@ -106,7 +106,7 @@ def equal_tokens(runs: Sequence[Outcome]) -> list[dict[str, Any]]:
     return found
 
 
-# ---------------------------------------------------------------------------- telling
+# ---------------------------------------------------------------------------- printing
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:

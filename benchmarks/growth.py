@@ -1,4 +1,5 @@
-"""How cost grows: tokens/s, memory and time of a training step, from 1M to 125M parameters and context 128 to 4,096.
+"""The growth of cost: tokens/s, memory and time of a training step, from 1M to 125M parameters and context 128 to
+4,096.
 
 Each shape is a process of its own that runs the trainer's step (workers/ours.py). Two lines are measured: sizes at one
 context, and contexts at one size. The exponent is the slope of a least-squares line through the logarithms.
@@ -160,7 +161,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure both lines and tell them."""
+    """Measure both lines and print them."""
     asked = options(arguments)
     use_json(asked.json)
     device = machine.choose_device(asked.device)

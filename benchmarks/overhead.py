@@ -32,7 +32,7 @@ GOAL = 0.01
 """Each part is to take less than this share of a step's time."""
 NAMED = {"Metrics": "metrics", "LiveRun": "terminal", "Evaluation": "evaluation"}
 JUDGED = ("waiting for batches", "metrics", "terminal", "other callbacks", "rest")
-# Evaluation and samples are work that was asked for, not overhead: they are off, but for the evaluation at the end.
+# Evaluation and samples are requested work and no overhead, so they are off, except for the evaluation at the end.
 PLAIN = (
     "evaluate.samples=0",
     "evaluate.steps=1000000000",
@@ -82,8 +82,8 @@ def watched(trainer: Trainer, clock: Clock) -> Iterator[None]:
 
 def shares(clock: Clock) -> dict[str, Any]:
     """Figures by part: milliseconds a step, share of the step, and whether it is under the goal. `rest` is the
-    trainer's own accounting. Evaluation is no part of the step here. Making batches overlaps the step, so it is told
-    and not judged; waiting for them is."""
+    trainer's own accounting. Evaluation is no part of the step here. Making batches overlaps the step, so its time is
+    printed and not judged. The wait for batches is judged."""
     whole, steps = clock.seconds["step"] - clock.seconds["evaluation"], clock.calls["step"]
     parts = {part: clock.seconds[part] for part in ("update", *JUDGED)}
     parts["rest"] = whole - sum(parts.values())
@@ -135,7 +135,7 @@ def table(figures: dict[str, Any]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what the command line asks for, and tell it."""
+    """Measure the shares, and print them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

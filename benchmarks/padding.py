@@ -1,7 +1,8 @@
-"""What counting padding does to a loss: one row a story, padded to the context, scored both ways as a model learns.
+"""The effect of padding on a mean loss: one story a row, padded to the context, scored with and without padding during
+training.
 
-The loss that is minimised, and the one that is shown, is the mean over every position, padding included: what a data
-collator gives that leaves padding among the targets. Beside it the mean over the text alone, from the same logits.
+The training minimises and shows the mean over every position, padding included. A data collator that leaves padding
+among the targets gives this loss. The benchmark also shows the mean over the text alone, from the same logits.
 
     python benchmarks/padding.py                         # stories of the built-in world; about five minutes
     python benchmarks/padding.py --data FILE --context 1024 --json

@@ -1,4 +1,4 @@
-"""How far `lilliput plan RECIPE` is off: forecasts of several runs beside the runs themselves, on this machine.
+"""The error of `lilliput plan RECIPE`: forecasts of several runs beside the runs themselves, on this machine.
 
 Each case is forecast from a pilot and then trained, in a temporary folder; the error is predicted / actual - 1.
 
@@ -69,7 +69,7 @@ def _pair(predicted: float, actual: float) -> dict[str, float]:
 
 
 def table(cases: dict[str, dict[str, Any]]) -> Table:
-    """A row for each case: what was forecast, what the run took, and the error."""
+    """Return a row for each case: the forecast, the measured time, and the error."""
     shown = Table(title="Seconds of whole runs: forecast, taken, error")
     for column in ("recipe", "pilot", "forecast", "taken", "error", "between evaluations", "with them", "the end"):
         shown.add_column(column, justify="left" if column == "recipe" else "right")
@@ -82,7 +82,7 @@ def table(cases: dict[str, dict[str, Any]]) -> Table:
 
 
 def quiet(text: str) -> None:
-    """Only the figures are said."""
+    """Print nothing but the figures."""
 
 
 def main(arguments: list[str] | None = None) -> None:

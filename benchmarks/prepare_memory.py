@@ -1,4 +1,4 @@
-"""How much memory and time preparing data takes: documents of the story world in files, tokenised into shards.
+"""Memory and time of preparing data: documents of the story world in files, tokenised into shards.
 
     python benchmarks/prepare_memory.py --megabytes 500 --json
 

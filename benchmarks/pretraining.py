@@ -42,7 +42,7 @@ FOR_LITGPT = ("data", "tokenizer", "model")
 SHIPPED_BATCH, SHIPPED_RATE = 512 * 256, 5e-4
 ADAMW = {"betas": [0.9, 0.95], "weight_decay": 0.1}
 CLIP = 1.0
-# Nothing but training inside the clock: the other loops validate and tell nothing either.
+# The clock includes training alone, because the other loops do not validate or generate either.
 ONLY_TRAINING = (
     "evaluate.samples=0",
     "evaluate.steps=1000000000",
@@ -90,7 +90,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. `seconds` are those of training: LitGPT's compilation is not among them, ours is."""
+    """The result of a run. `seconds` are the seconds of training. They leave out LitGPT's compilation, and include
+    ours."""
 
     task: Task
     tokens: int
@@ -104,8 +105,8 @@ class Outcome:
 
 @dataclass
 class Bench:
-    """What all runs share: the recipe's data and shape, the fixed validation set, the machine's settings, and the
-    folder in which finished runs are kept (`run` does none twice)."""
+    """The common parts of all runs: the recipe's data and shape, the fixed validation set, the machine's settings, and
+    the folder in which finished runs are kept (`run` repeats no finished run)."""
 
     folder: Path
     recipe: str
@@ -139,7 +140,7 @@ class Bench:
         return fixed_set(self.dataset.split("validation"), sizes, self.validation_tokens)
 
     def conditions(self, task: Task) -> dict[str, Any]:
-        """All that decides what comes out: a run that is kept under the same is not done again."""
+        """Return all inputs that decide the result. A run that is kept under the same inputs is not repeated."""
         recipe = self.resolved.model_dump(mode="json")
         litgpt = {"micro_rows": self.micro_rows, "environment": dict(self.litgpt_environment)}
         ours = {"recipe": recipe, "ours": list(self.ours) if task.arm == "ours" else []}
@@ -182,7 +183,7 @@ class Bench:
         command += [*ONLY_TRAINING, "--name", name, "--json"]
         command += [part for path in self.data for part in ("--data", path)]
         run = self.folder / "runs" / name
-        shutil.rmtree(run, ignore_errors=True)  # what a killed benchmark left: its clock would go on
+        shutil.rmtree(run, ignore_errors=True)  # the rest of a killed benchmark, whose clock would continue
         self.folder.mkdir(parents=True, exist_ok=True)
         summary = json.loads(_checked(command, self.folder))
         recipe = load_recipe(run / "recipe.yaml")
@@ -322,7 +323,7 @@ def search(
 
 
 def on_edge(best: Task, batches: Sequence[int], rates: Sequence[float]) -> list[str]:
-    """In which directions a wider grid might hold something better than the best of this one."""
+    """Return the directions in which a wider grid might hold better settings than the best of this grid."""
     found = []
     for name, value, tried in (
         ("tokens a step", best.batch_tokens, batches),

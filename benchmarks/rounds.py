@@ -1,4 +1,4 @@
-"""Interleaved rounds: each contestant loaded once in a process of its own, idle while another runs, taking turns."""
+"""Interleaved rounds: each contestant is loaded once in a separate process, and the contestants take turns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Turn:
 
 
 class Absent(Exception):
-    """An arm that cannot run here, and what to do about it."""
+    """An arm that cannot run here, with the command that installs it."""
 
 
 class Worker:
@@ -122,7 +122,7 @@ def interleave(
     workers: Sequence[Worker], rounds: int, steps: int, report: Callable[[int, Worker, Turn], None]
 ) -> dict[str, list[Turn]]:
     """`rounds` turns of `steps` steps for every worker. Each round starts with the next worker, so that none always
-    runs on the processor that the same other has heated. `report(round, worker, turn)` is told of each turn."""
+    runs on the processor that the same other has heated. `report(round, worker, turn)` is called after each turn."""
     turns: dict[str, list[Turn]] = {worker.arm.name: [] for worker in workers}
     for number in range(rounds):
         first = number % len(workers)
@@ -134,6 +134,6 @@ def interleave(
 
 
 def ratio(ours: Sequence[Turn], peer: Sequence[Turn]) -> float:
-    """How many times as fast as the peer: the median over rounds of the ratio within a round, where both met the same
-    weather."""
+    """Return the speed as a multiple of the peer's: the median over rounds of the ratio within a round, in which both
+    met the same load of the machine."""
     return median(theirs.seconds / mine.seconds for mine, theirs in zip(ours, peer, strict=True))

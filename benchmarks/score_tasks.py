@@ -2,8 +2,8 @@
 
     python benchmarks/score_tasks.py RUN --task arc_easy --task-data FOLDER --items 200 --rounds 5 --json
 
-Both load the model before the clock starts and take turns; what is timed is cutting text into tokens and scoring every
-choice. A ratio above 1 says that ours is that many times as fast. Both scores are printed: they have to be equal.
+Both load the model before the clock starts and take turns; the clock covers cutting text into tokens and scoring every
+choice. A ratio above 1 is the number of times that ours is faster. Both scores are printed: they have to be equal.
 """
 
 from __future__ import annotations

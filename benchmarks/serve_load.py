@@ -40,7 +40,7 @@ GROWTH_LIMIT = 1.05
 
 @dataclass
 class Tally:
-    """What came back."""
+    """The counts of all answers."""
 
     tokens: int = 0
     streams: int = 0
@@ -169,7 +169,7 @@ def figures(url: str) -> dict[str, float]:
 
 
 def measured(url: str, streams: int, seconds: float, tokens: int, idle: int = 0) -> tuple[Tally, float]:
-    """What came back, and the tokens a second that the server said meanwhile."""
+    """The answers, and the tokens a second that the server reported meanwhile."""
     said, began = figures(url)['kind="completion"'], monotonic()
     tally = asyncio.run(load(url, streams, seconds, tokens, idle))
     return tally, (figures(url)['kind="completion"'] - said) / (monotonic() - began)

@@ -1,4 +1,4 @@
-"""Tiny Shakespeare by characters, on nanoGPT's split: nats a character against minutes, on whatever machine this is.
+"""Tiny Shakespeare by characters, on nanoGPT's split: nats a character against minutes, on this machine.
 
     python benchmarks/shakespeare.py tinyshakespeare.txt --minutes 40
     python benchmarks/shakespeare.py tinyshakespeare.txt --minutes 3 --json train.threads=1 model.n_layers=3
@@ -71,7 +71,7 @@ def score(run: Path, validation: Path) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train for the minutes asked for, score, and tell it."""
+    """Train for the given minutes, score the model, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, help="Tiny Shakespeare, one file")
     parser.add_argument("overrides", nargs="*", help="section.key=value")

@@ -1,4 +1,5 @@
-"""Where a training step's time goes: products, attention, the head's softmax, the optimizer and the rest, on a CPU.
+"""The time of each part of a training step on a CPU: products, attention, the head's softmax, the optimizer and the
+rest.
 
 The trainer's own step, in a process with the allocator and the matrix products of `lilliput train`, under PyTorch's
 profiler.
@@ -85,7 +86,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and tell."""
+    """Measure and print."""
     asked = options(arguments)
     use_json(asked.json)
     device = torch.device("cpu")
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     console.print(table(title, figures))
     print_line(
         f"{1e3 * figures['step_seconds']:.1f} ms a step, {1e3 * figures['profiled_seconds']:.1f} under the profiler, "
-        "of which the table tells; between operations: Python, and what the profiler itself takes"
+        "which the table shows; between operations: Python, and what the profiler itself takes"
     )
 
 

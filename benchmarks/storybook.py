@@ -1,4 +1,4 @@
-"""Tells many stories and measures them: speed, words, lengths, duplicates, and how often anything is said again.
+"""Tells many stories and measures them: speed, words, lengths, duplicates, and repeated sequences.
 
     python benchmarks/storybook.py --stories 100000 --json
 

@@ -80,7 +80,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def make_bench(asked: argparse.Namespace) -> Bench:
-    """What all runs share. Raises ConfigError for a shape that LitGPT's Llama cannot have."""
+    """Return the common parts of all runs. Raises ConfigError for a shape that LitGPT's Llama cannot have."""
     threads = configure_threads(asked.threads)
     bench = Bench(
         folder=asked.folder,
@@ -160,7 +160,7 @@ def by_tokens(bench: Bench, asked: argparse.Namespace, absent: dict[str, str], f
 
 
 def as_json(bench: Bench, runs: list[Outcome], found: dict[str, Any], same: list[Outcome], absent: dict) -> dict:
-    """Everything that was measured, and what it rests on."""
+    """Return all measurements, and the facts behind them."""
     ours = [run for run in runs if run.task.arm == "ours"]
     peers = [run for run in runs if run.task.arm != "ours"]
     return {
@@ -200,7 +200,7 @@ def as_json(bench: Bench, runs: list[Outcome], found: dict[str, Any], same: list
 
 
 def notes(figures: dict[str, Any]) -> list[str]:
-    """What the figures mean."""
+    """Return the meaning of the figures."""
     said = [f"{arm}: {what}" for arm, what in ARMS.items() if any(run["arm"] == arm for run in figures["runs"])]
     if figures["search"]:
         search_, best = figures["search"], figures["search"]["runs"][0]
@@ -219,7 +219,7 @@ def notes(figures: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what the command line asks for and is not kept yet, and tell it."""
+    """Run the requested runs that are not kept yet, and print the figures."""
     asked = options(arguments)
     use_json(asked.json)
     bench = make_bench(asked)

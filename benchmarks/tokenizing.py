@@ -217,7 +217,7 @@ def table(figures: dict[str, Any]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what the command line asks for, and tell it."""
+    """Measure the requested arms, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )

@@ -161,7 +161,7 @@ def fitting(case: Case, contestants: list[Arm], absent: dict[str, str], rounds: 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what the command line asks for, and tell it."""
+    """Measure the requested arms, and print the figures."""
     asked = options(arguments)
     use_json(asked.json)
     device = machine.choose_device(asked.device)

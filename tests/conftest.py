@@ -3,13 +3,51 @@
 import os
 import shutil
 from collections.abc import Iterator
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from lilliput.base import machine
+
+TESTS = Path(__file__).parent
 
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     # Processes that test side by side share the cores: threads that wait for a core taken by another cost much.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+LONGEST = (
+    "faults/test_tenth.py",
+    "cli/test_kill.py",
+    "cli/test_readme.py",
+    "cli/test_plan.py",
+    "cli/test_surroundings.py",
+    "formats/test_backends.py",
+    "model/test_export.py",
+    "training/test_trainer.py",
+    "model/test_kernels.py",
+    "cli/test_next.py",
+    "cli/test_options.py",
+    "model/test_contract.py",
+    "test_benchmarks.py",
+    "formats/test_onnx.py",
+    "training/test_interrupt.py",
+    "test_additions.py",
+    "cli/test_train.py",
+    "cli/test_texts.py",
+    "model/test_stock_fields.py",
+    "cli/test_exchange.py",
+)
+"""Files that take ten seconds and more. Workers take them first: a long file at the end would keep all but one worker
+waiting. A run without workers keeps pytest's order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first for the workers of pytest-xdist."""
+    if workers:
+        rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +85,44 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     (cache / "native").symlink_to(native_builds)
     monkeypatch.setenv("LILLIPUT_CACHE", str(cache))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measured_once() -> Iterator[None]:
+    """The matmul peak of a dtype and a number of threads is measured once in a session. Every test has an empty cache,
+    in which a run measures for two to ten seconds, and trains for half a second."""
+    measure, found = machine._measure_peak, {}
+
+    @wraps(measure)
+    def once(device: Any, dtype: Any) -> tuple[float, float]:
+        import torch
+
+        key = (str(device), dtype, torch.get_num_threads())
+        if key not in found:
+            found[key] = measure(device, dtype)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "_measure_peak", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unsynced() -> Iterator[None]:
+    """Nothing is forced to the disk: it protects from a power cut alone, which no test makes, and takes a third of a
+    small run's time. Processes that a test starts do force what they write."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def peaks(own_cache: None) -> None:
+    """The cache holds the matmul peaks of this machine: for a test whose processes train."""
+    import torch
+
+    for dtype in (torch.float32, torch.bfloat16):
+        machine.matmul_peak(torch.device("cpu"), dtype)
 
 
 # Of a module and no wider: while Playwright runs, no other test of the process can start an event loop.

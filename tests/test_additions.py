@@ -25,7 +25,7 @@ from lilliput.evaluation.benchmarks.task import TASKS
 from lilliput.formats.format import FORMATS
 from lilliput.generation.run import Run
 from lilliput.model.counts import parameters
-from lilliput.model.parts import MLPS, NORMS, POSITIONS
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 from lilliput.model.transformer import Model
 from lilliput.objectives.objective import OBJECTIVES
@@ -45,6 +45,7 @@ PLACES: dict[str, tuple[str, Registry[Any]]] = {
     "norm": ("model", NORMS),
     "mlp": ("model", MLPS),
     "position": ("model", POSITIONS),
+    "attention": ("model", ATTENTIONS),
     "tracker": ("training", TRACKERS),
     "benchmark": ("evaluation.benchmarks", TASKS),
     "file_format": ("formats", FORMATS),
@@ -57,6 +58,7 @@ ROWS = {
     "norm": "a part of a model (norm, MLP, position, attention)",
     "mlp": "a part of a model (norm, MLP, position, attention)",
     "position": "a part of a model (norm, MLP, position, attention)",
+    "attention": "a part of a model (norm, MLP, position, attention)",
     "tracker": "a tracker",
     "callback": "a callback",
     "benchmark": "a benchmark",
@@ -64,7 +66,7 @@ ROWS = {
 }
 """The row of the table that bounds each."""
 STYLE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "mlp": "relu2", "residual": "parallel", "context_length": 32}
-PARTS = {"norm": "mean_absolute", "mlp": "silu", "position": "sinusoidal"}
+PARTS = {"norm": "mean_absolute", "mlp": "silu", "position": "sinusoidal", "attention": "gated"}
 CONTRACT = (
     test_contract.test_shapes,
     test_contract.test_no_look_into_the_future,
@@ -197,8 +199,8 @@ def test_a_part_keeps_the_contract(
 ) -> None:
     add(part)
     monkeypatch.setitem(families.FAMILIES, "added", (None, {part: PARTS[part]}))
-    config = families.config("added")
-    assert parameters(config).total == sum(tensor.numel() for tensor in Model(config).parameters())
+    for config in (families.config("added"), families.config("added", bias=True)):
+        assert parameters(config).total == sum(tensor.numel() for tensor in Model(config).parameters())
     keeps_the_contract("added", tmp_path)
 
 

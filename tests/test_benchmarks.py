@@ -228,7 +228,7 @@ def test_only_the_arms_asked_for_take_part(fake, monkeypatch: pytest.MonkeyPatch
     assert figures["absent"] == {}
 
 
-def test_a_worker_that_was_killed_is_told_from_one_that_failed(tmp_path: Path):
+def test_a_killed_worker_is_distinguished_from_a_failed_one(tmp_path: Path):
     for words, ending in (
         ("killed, as when memory runs out", "os.kill(os.getpid(), 9)"),
         ("exit code 3;", "os._exit(3)"),

@@ -68,7 +68,7 @@ def test_warm_up_and_clock_of_the_litgpt_worker():
     assert clock([0.0, 4.0]) == (4.0, 0.0)  # one iteration: what of it was compiling cannot be known
 
 
-def test_the_search_puts_the_best_first_and_says_when_it_lies_on_the_edge():
+def test_the_search_puts_the_best_first_and_reports_a_best_on_the_edge():
     bits = {(1, 0.1): 0.9, (1, 0.2): math.nan, (2, 0.1): 0.8, (2, 0.2): 0.7, (4, 0.1): 0.95, (4, 0.2): 1.0}
     found = search(lambda t: outcome(t, bits[t.batch_tokens, t.learning_rate]), 5.0, [1, 2, 4], [0.1, 0.2])  # pyright: ignore[reportArgumentType]
     assert (found[0].task.batch_tokens, found[0].task.learning_rate) == (2, 0.2)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 HOOKS = ROOT / ".pre-commit-config.yaml"
@@ -81,3 +83,12 @@ def test_the_hooks_come_from_the_projects_own_environment() -> None:
     files = [word for word in hooks["house"]["entry"].split() if word.startswith("tests/")]
     assert files
     assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_the_suite_begins_with_its_longest_files() -> None:
+    (command,) = re.findall(
+        r"^\t.+ -m pytest (--numprocesses .+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
+    )
+    assert command == "--numprocesses auto --dist loadfile --no-loadscope-reorder", "else pytest-xdist orders the files"
+    assert len(set(LONGEST)) == len(LONGEST)
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

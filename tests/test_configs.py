@@ -32,7 +32,7 @@ def test_all_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", FULL + SMALL, ids=stem)
-def test_it_has_the_parameters_it_says(path: Path) -> None:
+def test_it_has_the_parameters_it_states(path: Path) -> None:
     printed = re.match(r"# (\S+): ([\d,]+) parameters", path.read_text())
     assert printed is not None
     assert printed[1] == load(str(path)).name == path.stem

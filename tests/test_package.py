@@ -92,7 +92,7 @@ print(sorted({"torch", "numpy"} & set(sys.modules)))
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_what_is_compiled_is_kept_in_the_cache_unless_told_otherwise() -> None:
+def test_what_is_compiled_is_kept_in_the_cache_unless_set_otherwise() -> None:
     code = "import os; from lilliput.base.runtime.start import begin; begin(); "
     code += "print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
     plain = {key: value for key, value in os.environ.items() if key != "TORCHINDUCTOR_CACHE_DIR"}

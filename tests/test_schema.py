@@ -10,6 +10,7 @@ from lilliput.data.source import SOURCES
 from lilliput.data.steps import STEPS
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.evaluation.benchmarks.task import TASKS
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.objectives.objective import OBJECTIVES
 from lilliput.training.trackers import TRACKERS
 
@@ -52,5 +53,7 @@ def test_the_classes_of_every_registry_are_in_it(schema: dict[str, Any]) -> None
 
 def test_known_names_can_be_completed(schema: dict[str, Any]) -> None:
     sections = schema["$defs"]
+    for name, registry in {"norm": NORMS, "position": POSITIONS, "mlp": MLPS, "attention": ATTENTIONS}.items():
+        assert sections["ModelConfig"]["properties"][name]["enum"] == list(registry)
     assert sections["TrainConfig"]["properties"]["trackers"]["items"]["enum"] == list(TRACKERS)
     assert sections["EvaluateConfig"]["properties"]["tasks"]["items"]["enum"] == list(TASKS)

@@ -9,7 +9,8 @@ from protocol import Job, Subject, serve
 
 
 def build(job: Job) -> Subject:
-    """What `litgpt.pretrain.main` builds. It ships with bf16-mixed; for fp32 the same step runs in 32-true."""
+    """The step that `litgpt.pretrain.main` builds. LitGPT ships with bf16-mixed. For fp32 the same step runs in
+    32-true."""
     from lightning import Fabric
     from litgpt.model import GPT
     from litgpt.pretrain import initialize_weights

@@ -32,7 +32,7 @@ MAX_WARMUP_STEPS, WARMUP_SHARE = 1000, 0.1
 
 @dataclass(frozen=True)
 class Job:
-    """What one training run is told.
+    """The job of one training run.
 
     model       the shape: the fields of Lilliput's ModelConfig
     tokens      path of a .npy file with the ids of all training documents, end to end
@@ -151,7 +151,7 @@ def speed(train: Callable[..., Any], rows: int, micro_rows: int, context: int, i
 
 
 def run(job: Job, folder: Path) -> dict[str, Any]:
-    """Train as told; what came out, and the files in `folder`."""
+    """Train by the job. Return the result, and write the files in `folder`."""
     rows = max(1, job.batch_tokens // job.context)
     micro_rows = next(count for count in range(min(job.micro_rows, rows), 0, -1) if rows % count == 0)
     batch = rows * job.context

@@ -1,4 +1,5 @@
-"""Where a training step's time goes: the trainer's own steps under PyTorch's profiler, its operations put into groups.
+"""The time of each part of a training step: the trainer's own steps under PyTorch's profiler, with their operations in
+groups.
 
 One JSON object comes in (`job`: see protocol.Job; `optimizer`; `steps`), one goes out: seconds by group and in all.
 """
@@ -41,7 +42,7 @@ def group(event: Any) -> str:
 
 
 def measure(job: Job, optimizer: Any, steps: int) -> dict[str, Any]:
-    """Seconds of a step, by group; what no operation accounts for is Python and the calls themselves."""
+    """Return the seconds of a step, by group. The time outside all operations is Python and the calls themselves."""
     torch.set_num_threads(job.threads)
     subject = ours.build(job, optimizer)
     batches = torch.from_numpy(np.load(job.batches))

@@ -27,7 +27,7 @@ import torch
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a comparison is given, so that all do the same work.
+    """The job of every worker of a comparison, so that all workers do the same work.
 
     model       the shape: the fields of Lilliput's ModelConfig
     batches     path of a .npy file of token ids, (batches, rows, context + 1) int64; each step takes the next
@@ -52,12 +52,12 @@ class Job:
 
 @dataclass(frozen=True)
 class TellingJob:
-    """What every worker that tells (tell_*.py) is given.
+    """The job of every worker that generates (tell_*.py).
 
     model       path of the model: a Hugging Face folder, or for llama.cpp a GGUF file
-    weights     what it computes with, where a worker can do several: 'f32' or 'int8'
+    weights the type of the weights, where a worker supports several: 'f32' or 'int8'
     batches     path of a .npy file of token ids, (batches, rows, prompt) int64; each step continues the next
-    new_tokens  ids said after each prompt, greedily, whatever they are
+    new_tokens number of ids that are generated after each prompt, greedily, without an end
     compile     for workers that can be run both ways
     """
 
@@ -72,8 +72,8 @@ class TellingJob:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured. `step` takes a batch of ids, trains on it once (or tells on from it), and returns the loss (or
-    the mean of the ids that were told, by which two workers can be seen to say the same)."""
+    """The measured work. `step` takes a batch of ids, trains on it once (or continues it), and returns the loss (or the
+    mean of the generated ids, which shows whether two workers generate the same)."""
 
     parameters: int
     step: Callable[[torch.Tensor], torch.Tensor | float]
@@ -81,8 +81,8 @@ class Subject:
 
 
 def serve(build: Callable[[Any], Subject], kind: type[Job] | type[TellingJob] = Job) -> None:
-    """Build the subject of the job, of which `kind` says the fields, and run steps as ordered. Whatever libraries print
-    goes to standard error."""
+    """Build the subject of the job, whose fields are those of `kind`, and run the ordered steps. The output of
+    libraries goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

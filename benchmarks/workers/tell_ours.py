@@ -11,7 +11,7 @@ from protocol import Subject, TellingJob, serve
 
 
 def build(job: TellingJob) -> Subject:
-    """The model in fp32 or int8, with native steps (as it is told by itself) or PyTorch's."""
+    """The model in fp32 or int8, with native steps (as `lilliput generate` has them) or PyTorch's."""
     plain = from_huggingface(job.model).to(job.device).eval()
     model = quantised(plain) if job.weights == "int8" else plain
     model = native(model) if job.compile else model

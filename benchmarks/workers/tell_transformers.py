@@ -1,4 +1,4 @@
-"""transformers, as its user tells: the stock class, `generate`, its cache, fp32."""
+"""transformers, as its user generates: the stock class, `generate`, its cache, fp32."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from protocol import Subject, TellingJob, serve
 
 
 def build(job: TellingJob) -> Subject:
-    """AutoModelForCausalLM on the folder; no end of text, so that it says as many ids as the others."""
+    """AutoModelForCausalLM on the folder, without an end of text, so that it generates as many ids as the others."""
     from transformers import AutoModelForCausalLM
 
     model: Any = AutoModelForCausalLM.from_pretrained(job.model)

@@ -76,7 +76,8 @@ _HOMES = {
     "lilliput.runs.reporting": ("report",),
     "lilliput.server.serving": ("serve",),
 }
-"""Where each name is from. It is imported when it is asked for: `train` sets what PyTorch reads as it is loaded."""
+"""The module of each name. A module is imported when its name is first used, because `train` sets variables that
+PyTorch reads while it is loaded."""
 
 
 def __getattr__(name: str) -> Any:
@@ -118,8 +119,8 @@ def train(
     which allocator, kernels and products compute the run. The same call again resumes a run that was interrupted and
     returns one that is finished. Raises LilliputError for anything that cannot be done as asked.
 
-    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, part of it
-    cannot be, which a line names; memory allocators are preloaded by the command alone.
+    The runtime (docs/environment.md) is applied to this process first. Where PyTorch was imported before, a part of the
+    runtime cannot be applied, and a line names this part. Only the command preloads a memory allocator.
     """
     if missing := start.begin(trains=True):
         notify(start.too_late(missing))
@@ -143,8 +144,8 @@ def train(
 
 
 def doctor(device: str = "auto") -> Diagnosis:
-    """Measure this machine for about four seconds: its ceilings, what a run would choose on it, and advice. Raises
-    ConfigError for a device that is not here."""
+    """Measure this machine for about four seconds, and return its ceilings, the choices of a run on it, and advice.
+    Raises ConfigError for a device that is not here."""
     from lilliput.planning.doctor import examine
 
     return examine(device)

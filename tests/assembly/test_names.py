@@ -19,7 +19,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "task whose answers are written": (
         {"evaluate": {"tasks": ["gsm8k"]}},
-        r"'gsm8k' takes written answers, .*lilliput evaluate RUN --tasks gsm8k",
+        r"'gsm8k' needs generated answers, .*lilliput evaluate RUN --tasks gsm8k",
     ),
     "norm": ({"model": {"norm": "rsm"}}, r"'model.norm': unknown norm 'rsm' \(did you mean 'rms'\?\)"),
     "position": ({"model": {"position": "rotatory"}}, r"'rotatory' \(did you mean 'rotary'\?\)"),

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import save_file
 
 import lilliput
-from lilliput.base import machine
 from lilliput.base.damage import write_sealed
 from lilliput.base.files import sha256
 
@@ -47,7 +46,6 @@ def tensor(name: str, shape: list[int], generator: torch.Generator) -> torch.Ten
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """runs/old in a folder of its own, where its text lies too."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machine, "MEASURE_SECONDS", 0.01)
     (tmp_path / "tales.txt").write_text(tales())
     folder, generator = Path("runs/old"), torch.Generator().manual_seed(0)
     (folder / STEP / "model").mkdir(parents=True)

@@ -38,7 +38,7 @@ def test_measured_energy_goes_before_the_default():
     assert "cores" not in found.basis
 
 
-def test_energy_of_the_last_part_is_scaled_to_the_whole_and_said():
+def test_energy_of_the_last_part_is_scaled_to_the_whole_and_reported():
     found = estimate(200, "cpu", 1, energy=Energy(50, cpu=3.6e6, gpu=None))
     assert found.kwh == pytest.approx(4.0)
     assert "over the last 50 of 200 s" in found.basis

@@ -85,13 +85,13 @@ def test_graded_scores_are_compared_item_by_item():
     assert estimate(mixed, others, graded=True).verdict == NOT
 
 
-def test_a_guesser_is_told_from_chance_one_time_in_twenty():
+def test_a_guesser_is_distinguished_from_chance_one_time_in_twenty():
     rng = np.random.default_rng(0)
     found = [estimate(rng.integers(0, 2, 400).tolist(), [0.5] * 400).verdict for _ in range(400)]
     assert 0.01 < sum(verdict != NOT for verdict in found) / 400 < 0.07
 
 
-def test_a_guesser_of_degrees_is_told_from_chance_one_time_in_twenty():
+def test_a_guesser_of_degrees_is_distinguished_from_chance_one_time_in_twenty():
     rng = np.random.default_rng(0)
     found = [estimate(rng.beta(1, 3, 60).tolist(), [0.25] * 60, graded=True).verdict for _ in range(200)]
     assert sum(verdict != NOT for verdict in found) / 200 < 0.1

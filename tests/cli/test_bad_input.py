@@ -145,10 +145,10 @@ def test_another_recipe_in_the_same_run(command: Command, tales: Path) -> None:
     result = command("train", "story", *TINY, "--data", str(tales), "--name", "one", "seed=9", "train.seconds=165")
     assert result.code == 2
     assert "seed: 1 there, 9 now; train.seconds: not set there, 165.0 now" in result.err
-    assert "add --name NEW to the line, or go on as it was: lilliput train" in result.err
+    assert "add --name NEW to the line, or continue the old recipe: lilliput train" in result.err
 
 
-def test_a_missing_extra_says_what_to_type(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_states_what_to_type(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     result = command("train", "story", *TINY, "--data", f"hf:{tales.parent}")
     assert result.code == 2

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.lab.test_comparison import made
+from tests.runs.made_run import make_masked
 
 
 @pytest.fixture
@@ -36,5 +37,9 @@ def test_its_options_act(command: Command, runs: list[str], tmp_path: Path) -> N
 
 def test_bad_input_is_one_line(command: Command, runs: list[str]) -> None:
     assert command("compare", "a-1").err.startswith("error: 1 different runs to compare")
+    make_masked(Path("runs") / "filled")
+    different = command("compare", "a-1", "filled")
+    assert different.code == 2
+    assert different.err.startswith("error: these runs are judged by different figures: a-1 by bits per byte; ")
     unknown = command("compare", "a-1", "c")
     assert (unknown.code, unknown.err.split("\n")[0]) == (2, "error: there is no run or model folder 'c'")

@@ -114,7 +114,10 @@ def test_all_is_what_the_folder_holds(command: Command, run: Path, tasks: Path) 
         (("--tasks", "piqa", "--through", "helm", "--task-data", "."), "through 'helm'"),
         (("--baselines", "two"), "--baselines two is no list of orders"),
         (("--stride", "999"), "stride 999"),
-        (("--tasks", "piqa", "--judge", "http://127.0.0.1:1/v1", "--task-data", "benchmarks"), "a judge is an address"),
+        (
+            ("--tasks", "piqa", "--judge", "http://127.0.0.1:1/v1", "--task-data", "benchmarks"),
+            "a judge needs an address",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated(
@@ -170,7 +173,7 @@ def test_benchmarks_during_a_run(command: Command, tasks: Path, tales: Path) -> 
     assert scored[0]["piqa_acc_chance"] == 0.5
     written = command("train", "story", *TINY, "evaluate.tasks=[gsm8k]", "--data", str(tales), "--name", "slow")
     assert written.code == 2
-    assert "written answers" in written.err
+    assert "generated answers" in written.err
 
 
 def test_a_run_that_reads_backwards_has_no_benchmarks(command: Command, tasks: Path, tales: Path) -> None:

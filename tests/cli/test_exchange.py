@@ -15,7 +15,7 @@ from tests.cli.conftest import Command, Result
 from tests.formats.hub_stand_in import COMMIT, stand_in
 
 
-def test_a_run_goes_out_comes_back_and_tells_the_same(command: Command, llama_run: Path):
+def test_a_run_goes_out_comes_back_and_generates_the_same(command: Command, llama_run: Path):
     pytest.importorskip("gguf")
 
     def texts(name: str) -> str:
@@ -70,10 +70,10 @@ def test_bad_input_is_one_line(command: Command, trained: Path, tmp_path: Path):
         (["export", str(trained), "gguf", "--type", "q2"], "gguf stores numbers as f16 or f32 or q8_0, not 'q2'"),
         (["export", str(trained), "llama2c"], "llama2c cannot store this model: qk_norm=True (needs False)"),
         (["export", "nowhere", "gguf"], "there is no run or model folder 'nowhere'"),
-        (["import", "noise.bin", "noise"], "is of no format that can be read"),
+        (["import", "noise.bin", "noise"], "has no format that Lilliput reads"),
         (["import", "none.bin", "none"], "there is no file none.bin"),
         (["import", "noise.bin", "../noise"], "'../noise' cannot name a folder in runs"),
-        (["import", "noise.bin", "there"], "runs/there is there already"),
+        (["import", "noise.bin", "there"], "runs/there exists already"),
         (["push", str(trained), "no name"], "'no name' is not a name on the Hugging Face hub"),
         (["pull", "story"], "'story' is not a name on the Hugging Face hub"),
     ]
@@ -89,7 +89,7 @@ def test_a_dry_run_shows_the_files_and_the_card(command: Command, trained: Path,
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     result = command("push", str(trained), "ada/tiny", "--licence", "mit", "--dry-run")
     assert result.code == 0, result.err
-    for words in ("model.safetensors", "recipe.yaml", "license: mit", "| trigram |", "nothing was sent"):
+    for words in ("model.safetensors", "recipe.yaml", "license: mit", "| trigram |", "nothing was uploaded"):
         assert words in result.out
     shown = json.loads(command("push", str(trained), "ada/tiny", "--dry-run", "--json").out)
     assert shown["commit"] is None
@@ -141,7 +141,7 @@ def test_an_adapter_is_merged_into_the_run_that_it_names(command: Command, llama
     )
     away = command("import", "adapter", "other")
     assert away.code == 2
-    assert "belongs to 'a/b', which is not here" in away.err
+    assert "belongs to 'a/b', which was not found" in away.err
     assert "--base RUN; or get it first: lilliput pull a/b" in away.err
     assert command("import", "adapter", "other", "--base", str(llama_run)).code == 0
     assert Path("runs/other/model.safetensors").read_bytes() == Path("runs/merged/model.safetensors").read_bytes()
@@ -183,4 +183,4 @@ def test_onnx_goes_out_and_not_in(command: Command, trained: Path):
         assert words in result.out
     assert "torchvision" not in result.err
     again = command("import", "out/m.onnx", "again")
-    assert (again.code, "only written here" in again.err) == (2, True)
+    assert (again.code, "Lilliput writes this format only" in again.err) == (2, True)

@@ -103,7 +103,7 @@ def test_int8_is_nearly_the_same(command: Command, trained: Path) -> None:
     assert 0 < abs(first["log_probability"] - other["log_probability"]) < 0.2
 
 
-def test_compiled_steps_tell_the_same(command: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_steps_generate_the_same(command: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can_compile(torch.device("cpu")):
         pytest.skip("no compiler")
     compile_, used = torch.compile, []

@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import TINY
 
-STEPS, KILLS = 200, 10
+STEPS, KILLS = 120, 10
 
 
 def start(folder: Path, tales: Path, name: str) -> subprocess.Popen[bytes]:
@@ -35,6 +37,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
     assert process.returncode == 0, errors.decode()
 
 
+@pytest.mark.usefixtures("peaks")
 def test_ten_kills(tmp_path: Path, tales: Path) -> None:
     rng = random.Random(7)
     finish(start(tmp_path, tales, "whole"))

@@ -2,6 +2,12 @@
 
 import json
 
+import pytest
+import torch
+from torch import nn
+
+from lilliput.model.mlps import Gelu
+from lilliput.model.parts import MLPS, Embedding, Role
 from tests.cli.conftest import Command
 
 
@@ -41,7 +47,7 @@ def test_changes_and_options_act(command: Command):
     assert shown("--context", "128")["flops_per_token"]["attention"] * 2 == plain["flops_per_token"]["attention"]
 
 
-def test_a_style_without_stock_class_says_why(command: Command):
+def test_a_style_without_stock_class_gives_the_reason(command: Command):
     result = command("model", "show", "story_1m", "mlp=relu2", "window=8")
     assert "only Lilliput loads it" in result.out
     assert "Qwen3ForCausalLM: mlp=relu2 (needs swiglu)" in result.out
@@ -52,6 +58,26 @@ def test_grouped_and_tied_are_drawn(command: Command):
     result = command("model", "show", "llama2c_260k")
     assert "8 heads of 8, 4 key heads" in result.out
     assert "(tied)" in result.out
+
+
+class Remembering(Gelu):
+    """An MLP with a table of rows, and two matrices that are stored as one tensor."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.rows = Embedding(7, config.d_model)
+        self.pair = nn.Parameter(torch.empty(2, config.d_mlp, config.d_model))
+
+    def roles(self):
+        return {"pair": Role("matrix")}
+
+
+def test_a_part_answers_which_tensors_are_matrices(command: Command, monkeypatch: pytest.MonkeyPatch):
+    list(MLPS)
+    monkeypatch.setitem(MLPS._entries, "remembering", Remembering)
+    drawn = command("model", "show", "story_1m", "mlp=remembering", "d_model=64", "d_mlp=96", "position=learned").out
+    for line in ("mlp.rows  7 → 64", "mlp.pair  2 → 64 → 96", "mlp.up  64 → 96", "position  256 → 64"):
+        assert line in drawn, line
 
 
 def test_unknown_names_and_values_are_one_line(command: Command):

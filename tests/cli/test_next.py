@@ -28,6 +28,7 @@ def test_next_of_the_story_world_begins_as_its_stories_do(command: Command) -> N
         assert again.code == 0, f"{line}\n{again.err}"
 
 
+@pytest.mark.usefixtures("peaks")
 def test_next_of_a_queue_in_another_folder_runs_where_the_person_is(tales: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a queue"
     folder.mkdir()

@@ -71,7 +71,7 @@ def test_budgets_and_packing(tales: Path, tmp_path: Path, options: list[str], st
         assert summary["steps"] == steps
 
 
-def test_epochs_that_end_a_run_before_its_steps_are_told(tales: Path, tmp_path: Path) -> None:
+def test_epochs_that_end_a_run_before_its_steps_are_reported(tales: Path, tmp_path: Path) -> None:
     printed: list[str] = []
     few = [*TINY, "train.steps=5000", "train.epochs=0.2"]
     run = api.train("story", few, data=str(tales), name="run", runs=tmp_path, notify=printed.append)

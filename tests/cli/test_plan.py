@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base import machine
 from tests.cli.conftest import TINY, Command
 
 SMALL = tuple(words for words in TINY if not words.startswith("evaluate.steps"))
-
-
-@pytest.fixture(autouse=True)
-def known_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The matmul peak is measured for a second at the end of every run; here it need not be."""
-    monkeypatch.setattr(machine, "MEASURE_SECONDS", 0.01)
 
 
 def test_a_forecast_is_checked_on_the_finished_run(command: Command, tales: Path) -> None:
@@ -47,8 +40,35 @@ def test_isoflop_and_tables_write_their_files(command: Command) -> None:
     assert Path("t.html").stat().st_size
 
 
-def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path) -> None:
+@pytest.mark.parametrize("size", ["117m", "117M", "117e6", "117_000_000", "0.117b"])
+def test_a_size_takes_units(command: Command, size: str) -> None:
+    model = json.loads(command("plan", "isoflop", "--parameters", size, "--json").out)["model"]
+    assert model["parameters"] == 117e6
+    with_tokens = command("plan", "isoflop", "--parameters", size, "--tokens", "2B", "--json")
+    assert json.loads(with_tokens.out)["model"]["tokens"] == 2e9
+    table = json.loads(command("plan", "tables", "--parameters", size, "--tokens", "3.4b", "--json").out)
+    assert (
+        table["yours"]
+        == json.loads(command("plan", "tables", "--parameters", "117000000", "--tokens", "3400000000", "--json").out)[
+            "yours"
+        ]
+    )
+
+
+def test_whole_numbers_take_units_too(command: Command) -> None:
+    def shown(*words: str) -> str:
+        return command("model", "show", "story_1m", *words, "--json").out
+
+    assert shown("--rows", "0.064k", "--context", "1.2e2") == shown("--rows", "64", "--context", "120")
+    for rows in ("1.5", "0", "-3", "many"):
+        refused = command("model", "show", "story_1m", "--rows", rows)
+        assert (refused.code, refused.out) == (2, "")
+        assert "whole number" in refused.err
+
+
+def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("scipy")
+    monkeypatch.setattr("lilliput.planning.fit.DRAWS", 20)
     study = (
         "plan", "sweep", "story", *SMALL, "train.batch_tokens=64", "train.checkpoint_steps=100000",
         "--data", str(tales), "--budgets", "3e9,4e9,5e9",
@@ -116,7 +136,7 @@ def test_batch_sizes_have_memory_of_their_own(command: Command, tales: Path) -> 
     assert found["largest_stable"] == 256
 
 
-def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales: Path) -> None:
+def test_init_writes_a_recipe_that_resolves_and_gives_reasons(command: Command, tales: Path) -> None:
     Path("more.txt").write_text(tales.read_text() * 10)
     words = ("init", "own.yaml", "--purpose", "text", "--data", "more.txt", "--machine", "1e11", "--time", "10m")
     result = command(*words, "--json")
@@ -137,13 +157,16 @@ def test_init_writes_a_recipe_that_resolves_and_says_why(command: Command, tales
     [
         (("plan", "storry"), "there is no recipe 'storry'"),
         (("plan", "isoflop", "--tokens", "5"), "size open"),
+        (("plan", "isoflop", "--parameters", "117x"), "'117x' is not a number above 0"),
+        (("plan", "sweep", "--held-out", "none,1"), "--held-out 'none,1' is not a list of numbers"),
+        (("plan", "learning-rate", "--factors", "1/0"), "--factors '1/0' is not a list of numbers"),
         (("plan", "sweep", "--budgets", "1e12,x,3"), "not a list of numbers"),
         (("plan", "sweep", "--budgets", "1e12,2e12"), "three budgets"),
         (("plan", "sweep", "--held-out", "1e10"), "has to be larger"),
         (("plan", "tables", "--tokens", "5", "--words", "5"), "2 are given"),
         (("plan", "batch-size", "--sizes", "8"), "less than one row"),
         (("init", "a.yaml", "--time", "soon"), "not a length of time"),
-        (("init", "a.yaml", "b.yaml", "--time", "3m"), "one recipe is written at a time"),
+        (("init", "a.yaml", "b.yaml", "--time", "3m"), "init writes one recipe"),
         (("init", "a.yaml", "--machine", "h10"), "did you mean 'h100'"),
         (("init", "a.txt"), "a recipe is a YAML file"),
     ],

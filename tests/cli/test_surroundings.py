@@ -13,9 +13,28 @@ from lilliput.base import cache
 from lilliput.lab.queue_file import QueueFile
 from tests.cli.conftest import TINY
 
+CALL = "from lilliput.cli.main import main; main()"
+END = "--- the end of a command ---"
+ONE_AFTER_ANOTHER = f"""
+import json, os, sys
+from lilliput.cli.main import main
+lines, encoding = json.loads(sys.argv[1]), os.environ["PYTHONIOENCODING"]
+for number, words in enumerate(lines):
+    if number:
+        print({END!r}, flush=True)
+    sys.stdout = open(1, "w", encoding=encoding, errors="strict", closefd=False)
+    sys.argv = ["lilliput", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (words, end.code)
+    sys.stdout.flush()
+"""
+"""Several commands in one process, since a process takes a second to load PyTorch. Each has a new standard output, as
+Python makes it for an encoding."""
 
-def lilliput(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    code = "from lilliput.cli.main import main; main()"
+
+def lilliput(*words: str, code: str = CALL, **environment: str) -> subprocess.CompletedProcess[bytes]:
     kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME", "LILLIPUT_CACHE")}
     return subprocess.run(
         [sys.executable, "-c", code, *words], env={**kept, **environment}, capture_output=True, timeout=120
@@ -26,14 +45,14 @@ def lilliput(*words: str, **environment: str) -> subprocess.CompletedProcess[byt
 def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_text("naïve 東京 — one.\n\ntwo", encoding="utf-8")
     words = ("data", "show", "--data", str(tmp_path / "a.txt"))
-    plain = lilliput(*words, PYTHONIOENCODING=encoding, HOME=str(tmp_path))
-    assert plain.returncode == 0, plain.stderr
-    assert b"Traceback" not in plain.stderr
-    for other in ("--help", "model show story_1m", "recipe show story"):
-        found = lilliput(*other.split(), PYTHONIOENCODING=encoding, HOME=str(tmp_path))
-        assert found.returncode == 0, found.stderr
-    report = lilliput(*words, "--json", PYTHONIOENCODING=encoding, HOME=str(tmp_path))
-    assert json.loads(report.stdout.decode(encoding))["sample"]["text"] == "naïve 東京 — one."
+    lines = [words, ("--help",), ("model", "show", "story_1m"), ("recipe", "show", "story"), (*words, "--json")]
+    found = lilliput(json.dumps(lines), code=ONE_AFTER_ANOTHER, PYTHONIOENCODING=encoding, HOME=str(tmp_path))
+    assert found.returncode == 0, found.stderr
+    assert b"Traceback" not in found.stderr
+    *shown, report = found.stdout.decode(encoding).split(END)
+    assert len(shown) == len(lines) - 1
+    assert all(text.strip() for text in shown)
+    assert json.loads(report)["sample"]["text"] == "naïve 東京 — one."
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="makes a user namespace")

@@ -114,7 +114,7 @@ def test_every_kind_of_folder_can_be_named(trained: Path) -> None:
     assert len(texts) == 1
 
 
-def test_a_damaged_checkpoint_falls_back_and_says_so(trained: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_falls_back_and_reports_it(trained: Path, tmp_path: Path) -> None:
     import shutil
 
     copy = tmp_path / "copy"
@@ -139,7 +139,7 @@ def test_evaluate_repeats_the_summary(command: Command, run: Path, tales: Path) 
     assert json.loads(other.out)["documents"] == 300
 
 
-def test_a_reversed_run_tells_to_an_ending(command: Command, tales: Path) -> None:
+def test_a_reversed_run_generates_to_an_ending(command: Command, tales: Path) -> None:
     for by in ("word", "token"):
         options = ("objective.kind=reversed", f"objective.by={by}", "--data", str(tales), "--name", by)
         assert command("train", "story", *TINY, *options).code == 0

@@ -49,7 +49,7 @@ def test_defaults_are_the_story_world_and_normalisation():
         ({"sources": [{"paths": ["a"]}]}, r"'sources.0': a data source is written '\{kind: NAME"),
         ({"sources": [{"kind": "story", "stories": "many"}]}, r"'sources.0'.*'stories': .*integer.*given 'many'"),
         ({"sources": []}, "no source is given"),
-        ({"sources": {"kind": "text"}}, "a list is wanted"),
+        ({"sources": {"kind": "text"}}, "give a list"),
         ({"steps": ["normalize"]}, r"unknown curation step 'normalize' \(did you mean 'normalise'\?\)"),
         ({"errors": "ignore"}, "'errors'"),
         ({"validation_fraction": 1}, "'validation_fraction'"),

@@ -132,7 +132,7 @@ def test_hashes_alone_decide_where_both_sides_have_documents(tmp_path):
     assert curation.kept_back is None
 
 
-def test_no_documents_at_all_says_what_was_dropped(tmp_path):
+def test_no_documents_at_all_reports_what_was_dropped(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a b\n\nc d")
     curation = Curation(config(path, steps=[{"kind": "length", "min_words": 9}]))

@@ -46,7 +46,7 @@ def test_every_document_is_there_with_both_bounds(corpus, prepared):
     assert dataset.split("train").document_id(0) == f"{corpus}#0"
 
 
-def test_the_manifest_says_what_is_there(corpus, prepared):
+def test_the_manifest_lists_what_is_there(corpus, prepared):
     dataset = prepared(corpus, steps=["normalise", {"kind": "length", "min_words": 12}])
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
     assert manifest == {**dataset.manifest, "content_sha256": manifest["content_sha256"]}
@@ -108,7 +108,7 @@ def test_a_new_format_makes_new_tokens(corpus, prepared, monkeypatch):
     "name", ["train-00000.ds", "train-00000.ds.index", "manifest.json", "tokenizer.json", "tokenizer_config.json"]
 )
 @pytest.mark.parametrize("damage", ["flip", "empty", "remove"])
-def test_a_damaged_cache_is_made_again_and_said(corpus, prepared, name, damage):
+def test_a_damaged_cache_is_made_again_and_reported(corpus, prepared, name, damage):
     first = prepared(corpus)
     before = first.split("train").stream[:]
     path = first.folder / name
@@ -146,7 +146,7 @@ def test_every_file_of_the_kept_tokenizer_is_covered(corpus, prepared, name):
     assert not made(prepared(corpus))
 
 
-def test_a_damaged_tokenizer_is_trained_again_and_said(corpus, prepared):
+def test_a_damaged_tokenizer_is_trained_again_and_reported(corpus, prepared):
     first = prepared(corpus)
     (path,) = (cache_folder() / "tokenizers").glob("*/tokenizer.json")
     path.write_text(path.read_text().replace('"Lily"', '"Lili"').replace('"the"', '"hte"') + " ")
@@ -198,14 +198,14 @@ def test_a_failure_leaves_nothing_behind(corpus, prepared):
     assert made(prepared(corpus))
 
 
-def test_a_cache_that_cannot_be_written_is_said_with_the_way_out(corpus, prepared, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_reported_with_the_way_out(corpus, prepared, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "file"))
     with pytest.raises(DataError, match=r"cannot write the cache in .*\n.*LILLIPUT_CACHE"):
         prepared(corpus)
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(corpus, prepared, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(corpus, prepared, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

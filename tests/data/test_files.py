@@ -140,7 +140,7 @@ def test_links_to_folders_are_followed_once(tmp_path):
     assert sorted(path.name for path in found) == ["a.txt", "b.txt"]
 
 
-def test_no_permission_is_said_with_the_command_that_helps(tmp_path, monkeypatch):
+def test_no_permission_is_reported_with_the_command_that_helps(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_text("x")
 

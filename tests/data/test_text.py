@@ -37,7 +37,7 @@ def test_whole_file_when_nothing_separates(tmp_path):
     assert "each file is one document" in Text(paths=(str(path),)).describe()
 
 
-def test_each_file_of_a_folder_is_looked_at_and_said(tmp_path):
+def test_each_file_of_a_folder_is_split_and_reported(tmp_path):
     (tmp_path / "a.txt").write_text("a<|endoftext|>b")
     (tmp_path / "b.txt").write_text("c\n\nd")
     source = Text(paths=(str(tmp_path),))

@@ -81,7 +81,7 @@ def test_encoding_bytes_of_a_text_is_encoding_the_text(tokenizers, text):
 
 
 @given(data=PIECES)
-def test_a_stream_says_the_same_as_decoding_at_once(tokenizers, data):
+def test_a_stream_gives_the_same_as_decoding_at_once(tokenizers, data):
     for tokenizer in tokenizers.values():
         ids = [tokenizer.bos_id, *tokenizer.encode_bytes(data), tokenizer.eos_id]
         stream = tokenizer.stream()

@@ -38,7 +38,7 @@ def test_every_layer_gets_back_all_that_it_stored():
     assert cache.lengths == [5, 5]
 
 
-def test_a_full_cache_says_how_full_and_keeps_what_it_holds():
+def test_a_full_cache_reports_how_full_and_keeps_its_content():
     cache = KVCache(SHAPE, 1, 6)
     held = block(1, 4, 0)
     store(cache, held)

@@ -23,7 +23,7 @@ def eager_backend(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend="aot_eager", **options))
 
 
-def test_compiled_steps_tell_the_same_in_any_company(tiny, eager_backend):
+def test_compiled_steps_generate_the_same_in_any_company(tiny, eager_backend):
     model = tiny(context_length=16)
     asked = requests(8, seed=1)
     arrivals = [(2 * i, request) for i, request in enumerate(asked)]
@@ -44,7 +44,7 @@ def test_two_compilations_serve_any_lengths(tiny, eager_backend):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
 
 
-def test_a_full_cache_is_said(tiny, eager_backend):
+def test_a_full_cache_is_reported(tiny, eager_backend):
     model = tiny(context_length=4)
     cache = KVCache(model.config, 1, 4)
     cache.advance(4)

@@ -51,7 +51,7 @@ def completion(tokenizer, printed, stop=(), max_tokens=50):
     return shown, finished(complete(engine, [request], tokenizer, stop, continuing=False))[0]
 
 
-def test_the_text_is_what_was_said_and_grows(tokenizer):
+def test_the_text_is_what_was_generated_and_grows(tokenizer):
     shown, text = completion(tokenizer, "a cat. été 🦊!")
     assert text.text == "a cat. été 🦊!"
     assert text.finish == "stop"
@@ -78,7 +78,7 @@ def test_no_requests_give_no_texts(tokenizer):
     assert finished(complete(Engine(Parrot([1], 280)), [], tokenizer)) == []
 
 
-def test_candidates_are_told_in_plain_values_and_in_a_table(tokenizer):
+def test_candidates_are_given_in_plain_values_and_in_a_table(tokenizer):
     tokens = [*completion(tokenizer, "a")[1].tokens, Token(None, 0.0, (), "stop")]
     plain = as_plain(tokens, tokenizer)
     assert [entry["text"] for entry in plain] == ["a", ""]

@@ -90,7 +90,7 @@ def test_a_choice_is_one_of_the_options_whatever_they_are_spelled_with(model, to
         assert complete_in(model, tokenizer, Constraint.choice([option], tokenizer), count=1) == [(option, "stop")]
 
 
-def test_a_text_cut_by_the_budget_says_so(model, tokenizer):
+def test_a_text_cut_by_the_budget_is_reported(model, tokenizer):
     (texts,) = complete_in(model, tokenizer, Constraint.regex("[ab]{50}", tokenizer), count=1, max_tokens=5)
     assert texts[1] == "length"
     assert re.fullmatch("[ab]+", texts[0])
@@ -135,7 +135,7 @@ def test_constraints_that_cannot_be_used_are_refused(tokenizer, make, says):
 
 def test_a_constraint_of_another_vocabulary_is_refused(tokenizer):
     small = Model(resolve("story_1m", d_model=32, n_layers=1, vocab_size=100))
-    with pytest.raises(ConfigError, match="tokens and the model knows 100"):
+    with pytest.raises(ConfigError, match="tokens, and the model knows 100"):
         Engine(small).submit(Request((1,), constraint=Constraint.choice(["b"], tokenizer)))
 
 
@@ -176,7 +176,7 @@ def test_a_constraint_that_nothing_can_follow_is_an_error_and_no_empty_text(mode
     while not engine.idle:
         engine.step()
     assert (bad.finish, good.finish) == ("error", "length")
-    assert "nothing come first" in str(bad.error)
+    assert "allows only first tokens" in str(bad.error)
 
 
 def test_a_grammar_that_fails_in_the_middle_ends_its_own_text_alone(model, tokenizer, monkeypatch):

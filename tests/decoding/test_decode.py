@@ -127,11 +127,11 @@ def test_forbidden_ids_do_not_come_first_but_may_come_later(tiny):
     sampled = generate(model, [[1, 2], [3]], SamplingConfig(temperature=2, n=3), forbidden_first=only)
     assert [ids[0] for ids in sampled] == [17] * 6
     assert {i for ids in sampled for i in ids[1:]} - {17}
-    with pytest.raises(ConfigError, match="not all, of 0 to 49"):
+    with pytest.raises(ConfigError, match="at least one of the ids 0 to 49"):
         stream(model, [[1]], GREEDY, forbidden_first=range(50))
 
 
-def test_the_repetition_penalty_counts_the_prompt_and_what_was_said(tiny):
+def test_the_repetition_penalty_counts_the_prompt_and_generated_tokens(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=0, max_tokens=12, repetition_penalty=1.6)
     texts = generate(model, PROMPTS, sampling)

@@ -65,7 +65,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("slots", [1, 3, 32])
-def test_what_a_request_says_does_not_depend_on_what_runs_beside_it(tiny, slots):
+def test_a_requests_text_does_not_depend_on_the_requests_beside_it(tiny, slots):
     model = tiny(context_length=16)
     asked = requests(14)
     texts = run(Engine(model, slots=slots), [], [(3 * i, request) for i, request in enumerate(asked)])
@@ -197,7 +197,7 @@ def test_requests_that_cannot_be_met_are_refused_and_leave_nothing_behind(tiny):
     assert engine.idle
 
 
-def test_the_engine_tells_what_generate_tells(tiny):
+def test_the_engine_generates_what_generate_returns(tiny):
     model = tiny(context_length=32)
     sampling = SamplingConfig(temperature=1.1, max_tokens=8, seed=3, n=3)
     engine = Engine(model, slots=2)

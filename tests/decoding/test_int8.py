@@ -28,7 +28,7 @@ def test_a_row_of_zeros_stays_zero():
     assert float(y[0, 3]) == pytest.approx(32, rel=0.01)
 
 
-def test_a_quantised_model_nearly_says_what_the_model_says_and_leaves_it_alone(tiny):
+def test_a_quantised_model_nearly_predicts_as_the_model_and_leaves_it_unchanged(tiny):
     model = tiny(d_model=64)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     small = quantised(model)

@@ -126,7 +126,7 @@ def test_drafts_and_beams_find_what_they_find_without(tiny):
     assert [beam.ids for beam in ours] == [beam.ids for beam in plain]
 
 
-def test_a_full_cache_is_said(tiny):
+def test_a_full_cache_is_reported(tiny):
     model = tiny(context_length=4)
     cache = KVCache(model.config, 1, 4)
     cache.advance(4)

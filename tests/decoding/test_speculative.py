@@ -80,7 +80,7 @@ def test_the_distribution_is_that_of_the_model_alone(tiny, way):
     assert z < 3.3
 
 
-def test_the_same_seed_tells_the_same_and_another_sample_something_else(tiny):
+def test_the_same_seed_generates_the_same_and_another_sample_differs(tiny):
     model = tiny(context_length=32)
     draft = perturbed(model, 0.05)
     sampling = SamplingConfig(temperature=1.2, max_tokens=12, seed=4)

@@ -43,7 +43,7 @@ def test_scores_are_those_of_one_target_at_a_time(tiny, batch_tokens):
             assert (score.tokens, score.greedy, score.cut) == (tokens, greedy, False)
 
 
-def test_what_the_model_says_by_itself_is_greedy(tiny):
+def test_what_the_model_generates_by_itself_is_greedy(tiny):
     ids = [tiny.tokenizer.bos_id, *tiny.tokenizer.encode("the cat")]
     for _ in range(3):
         with torch.no_grad():
@@ -77,7 +77,7 @@ def test_choices_of_one_token_are_one_row(tiny):
     assert shape[0] == 1
 
 
-def test_a_pair_beyond_the_context_loses_its_beginning_and_says_so(tiny):
+def test_a_pair_beyond_the_context_loses_its_beginning_and_is_marked(tiny):
     context, continuation = "the cat sat on a mat and " * 12, "saw one dog"
     ((score,),) = score_pairs(tiny.model, tiny.tokenizer, [[(context, continuation)]])
     ids = tiny.tokenizer.encode(context + continuation)

@@ -1,5 +1,6 @@
 """A tenth of all faults, another one with each change: none is lost, shows a traceback, hangs or fills the memory."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,12 @@ import pytest
 
 from tests.faults.table import default_seed
 
+JOBS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
+"""Faults side by side: the cores that the other workers of the suite leave."""
+
 
 @pytest.mark.timeout(600)
 def test_a_tenth_of_the_faults_ends_well() -> None:
-    command = [sys.executable, "-m", "tests.faults", "--tenth", str(default_seed()), "--jobs", "2"]
+    command = [sys.executable, "-m", "tests.faults", "--tenth", str(default_seed()), "--jobs", str(JOBS)]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command[1:])}\n{done.stdout}\n{done.stderr}"

@@ -93,7 +93,7 @@ def test_the_vocabulary_is_found_where_nanogpt_keeps_it(tmp_path: Path):
     file = tmp_path / "out-tales" / "ckpt.pt"
     file.parent.mkdir()
     checkpoint(file)
-    with pytest.raises(ExportError, match=r"comes without a tokenizer"):
+    with pytest.raises(ExportError, match=r"has no tokenizer"):
         read(file)
     saved = torch.load(file, weights_only=True)
     torch.save({**saved, "config": {"dataset": "tales_char"}}, file)
@@ -102,7 +102,7 @@ def test_the_vocabulary_is_found_where_nanogpt_keeps_it(tmp_path: Path):
     assert found is not None
     assert found.encode("Tom") == [CHARACTERS.index(character) for character in "Tom"]
     kept(tmp_path / "data" / "tales_char" / "meta.pkl", vocabulary(CHARACTERS[:-1]))
-    with pytest.raises(ExportError, match=r"comes without a tokenizer"):
+    with pytest.raises(ExportError, match=r"has no tokenizer"):
         read(file)
 
 

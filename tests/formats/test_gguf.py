@@ -1,6 +1,7 @@
 """GGUF: what is written, what comes back, what is refused; and llama.cpp itself saying the same tokens."""
 
 import json
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -106,7 +107,7 @@ def test_ids_that_only_the_model_has_are_filled_up(tokenizers, tmp_path):
         ({**GPT, "mlp": "relu2", "position": "learned"}, "mlp=relu2 (needs gelu, gelu_tanh or swiglu)"),
     ],
 )
-def test_what_cannot_be_said_is_refused(changes, reason, tokenizers, tmp_path):
+def test_what_cannot_be_written_is_refused(changes, reason, tokenizers, tmp_path):
     source = Source(Model(ModelConfig(**{**SIZE, "vocab_size": 330, **changes})), tokenizers["qwen2"], "m")
     with pytest.raises(ExportError) as caught:
         write(source, "gguf", tmp_path / "m.gguf")
@@ -138,6 +139,14 @@ def test_files_that_cannot_be_read(grown: Grown, tmp_path):
         read(tmp_path / "other.gguf")
 
 
+def test_a_bias_that_the_architecture_has_no_place_for(grown: Grown, tmp_path):
+    file = write(grown("llama_biased"), "gguf", tmp_path / "m.gguf").files[0]
+    named, other = (len(name).to_bytes(8, "little") + name for name in (b"llama", b"qwen3"))
+    (tmp_path / "other.gguf").write_bytes(file.read_bytes().replace(named, other).replace(b"llama.", b"qwen3."))
+    with pytest.raises(ExportError, match=r"blk\.0\.attn_[a-z]+\.bias"):
+        read(tmp_path / "other.gguf")
+
+
 def test_without_the_package_the_extra_is_named(grown: Grown, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingExtra, match=r"lilliput\[export\]"):
@@ -149,21 +158,24 @@ def test_without_the_package_the_extra_is_named(grown: Grown, tmp_path, monkeypa
 
 
 class LlamaCpp:
-    """llama.cpp on one file, in this process: a loopback port of its own choice, and a cache that rounds nothing."""
+    """llama.cpp on one file, in a process of its own (llama_cpp.py)."""
 
     def __init__(self, file: Path, context: int):
-        xllamacpp = pytest.importorskip("xllamacpp")
-        params = xllamacpp.CommonParams()
-        params.model.path = str(file)
-        params.n_ctx, params.n_parallel, params.warmup, params.verbosity = context, 1, False, -1
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self.server = xllamacpp.Server(params)
+        pytest.importorskip("xllamacpp")
+        script = Path(__file__).with_name("llama_cpp.py")
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([sys.executable, str(script), str(file), str(context)], **pipes)
+        assert self.process.stdout is not None
+        lines = (line for line in self.process.stdout if line.startswith('{"address"'))
+        self.address = json.loads(next(lines))["address"]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def ask(self, path: str, **values: Any) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.server.listening_address + path, json.dumps(values).encode(), headers)
+        request = urllib.request.Request(self.address + path, json.dumps(values).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
@@ -183,12 +195,14 @@ class LlamaCpp:
 @contextmanager
 def running(source: Source, kind: str, folder: Path) -> Iterator[LlamaCpp]:
     program = LlamaCpp(write(source, "gguf", folder / "m.gguf", kind).files[0], source.model.config.context_length)
-    yield program
-    del program.server
+    try:
+        yield program
+    finally:
+        program.end()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_llama_cpp_says_the_same(family: str, grown: Grown, tmp_path):
+def test_llama_cpp_generates_the_same(family: str, grown: Grown, tmp_path):
     source = grown(family)
     model, tokenizer = source.model, source.tokenizer
     with running(source, "f32", tmp_path) as program:

@@ -150,7 +150,7 @@ def test_the_card_is_made_from_the_run(checkpoint: Path):
         assert words in card, words
 
 
-def test_the_card_of_an_earlier_step_tells_of_that_step(grown: Grown, checkpoint: Path):
+def test_the_card_of_an_earlier_step_describes_that_step(grown: Grown, checkpoint: Path):
     early = checkpoint.parents[1] / "step-0000100" / "model"
     source = grown("qwen3")
     keep(Content(source.model, source.tokenizer), early)
@@ -170,5 +170,5 @@ def test_a_folder_of_no_run_keeps_its_card(grown: Grown, tmp_path: Path):
     parcel = hub.pack(tmp_path / "model", "ada/llama")
     assert parcel.card() == "my own words"
     assert "recipe.yaml" not in parcel.files
-    with pytest.raises(ExportError, match="has a card of its own"):
+    with pytest.raises(ExportError, match="has its own card"):
         hub.pack(tmp_path / "model", "ada/llama", "mit")

@@ -113,7 +113,7 @@ def test_int8_is_within_half_a_step_of_every_weight(grown: Grown, tmp_path):
         ("gpt2", "f32", ["norm=layer (needs rms)", "position=learned (needs rotary)", "mlp=gelu_tanh (needs swiglu)"]),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_what_can(family, kind, reasons, grown: Grown, tmp_path):
+def test_what_cannot_be_written_is_refused_with_the_formats_that_can(family, kind, reasons, grown: Grown, tmp_path):
     with pytest.raises(ExportError) as caught:
         write(grown(family), "llama2c", tmp_path / "m.bin", kind)
     for reason in reasons:
@@ -146,7 +146,7 @@ def test_each_setting_that_its_programs_fix(changes, kind, reason, tokenizers):
     assert reason in "; ".join(Llama2c().misfits(source, kind))
 
 
-def test_a_vocabulary_of_bytes_is_renumbered_and_said_to_be(grown: Grown, tmp_path):
+def test_a_vocabulary_of_bytes_is_renumbered_and_reported(grown: Grown, tmp_path):
     source = grown("llama_bpe")
     written = write(source, "llama2c", tmp_path / "m.bin")
     assert any("prompts are not tokenised there as here" in note for note in written.notes)
@@ -156,7 +156,7 @@ def test_a_vocabulary_of_bytes_is_renumbered_and_said_to_be(grown: Grown, tmp_pa
     assert names[1] == b"\n<|begin_of_text|>\n"
     assert names[3 + ord("a")] == b"a"
     assert len(set(names)) == len(names) == 330
-    with pytest.raises(ExportError, match="comes without a tokenizer"):
+    with pytest.raises(ExportError, match="has no tokenizer"):
         read(written.files[0])
 
 
@@ -164,7 +164,7 @@ def test_files_cut_short_or_of_another_version(grown: Grown, tmp_path):
     for kind in ("f32", "int8"):
         file = write(grown("llama"), "llama2c", tmp_path / f"{kind}.bin", kind).files[0]
         file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(ExportError, match=r"f32\.bin is of no format that can be read, or is cut short"):
+    with pytest.raises(ExportError, match=r"f32\.bin has no format that Lilliput reads, or it is cut short"):
         read(tmp_path / "f32.bin")
     with pytest.raises(ExportError, match=r"int8\.bin has [\d,]+ bytes, but its header asks for"):
         read(tmp_path / "int8.bin")

@@ -37,7 +37,7 @@ def greedy(files: list[Path], prompt: str, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("family", ["qwen3", "llama", "neox", "gpt2"])
-def test_onnxruntime_says_the_same(family: str, grown: Grown, tmp_path):
+def test_onnxruntime_generates_the_same(family: str, grown: Grown, tmp_path):
     source = grown(family)
     written = write(source, "onnx", tmp_path / "m.onnx")
     assert [path.name for path in written.files] == ["m.onnx", "m-tokenizer.json"]
@@ -72,9 +72,9 @@ def test_another_graph_is_not_kept(grown: Grown, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_done_says_so(grown: Grown, tokenizers, tmp_path, monkeypatch):
+def test_what_cannot_be_done_is_refused_with_a_reason(grown: Grown, tokenizers, tmp_path, monkeypatch):
     (tmp_path / "m.onnx").write_bytes(b"onnx")
-    with pytest.raises(ExportError, match=r"only written here\n.*import the folder"):
+    with pytest.raises(ExportError, match=r"Lilliput writes this format only\n.*import the folder"):
         read(tmp_path / "m.onnx")
     with pytest.raises(ConfigError, match="onnx stores numbers as f32, not 'f16'"):
         write(grown("qwen3"), "onnx", tmp_path / "n.onnx", "f16")

@@ -9,7 +9,7 @@ from lilliput.lab.compare_table import markdown, plain
 from lilliput.lab.comparison import Comparison
 from lilliput.runs.samples_file import Section, format_samples
 from tests.pages import WIDTHS, visit
-from tests.runs.made_run import make_run
+from tests.runs.made_run import make_masked, make_run
 from tests.runs.test_report import HOSTILE, Page
 
 
@@ -57,6 +57,41 @@ def test_a_group_is_named_without_its_seeds(tmp_path, names):
     assert [group.name for group in Comparison(runs).groups] == ["story"]
 
 
+def test_runs_of_another_figure_are_compared_by_it(tmp_path):
+    runs = [make_masked(tmp_path / "a", seed=1), make_masked(tmp_path / "b", ended=False)]
+    comparison = Comparison(runs, [1.5])
+    assert all(run.score is not None for run in comparison.runs)
+    text = markdown(comparison)
+    assert text.startswith("| model | bits a masked byte |")
+    assert "not reached" not in text
+    shown = page(comparison)
+    assert "Validation bits a masked byte" in shown
+    for words in (text, shown, verdict(comparison), plain(comparison)["test"]):
+        assert "bits per byte" not in words
+    group = plain(comparison)["groups"][0]
+    for values in (group, group["runs"][0], group["reaches"][0]):
+        assert values["val_bits_per_byte"] is None
+        assert values["figure"]["name"] == "val_masked_bits_per_byte"
+        assert values["figure"]["unit"] == "bits a masked byte"
+    assert group["runs"][0]["figure"]["value"] == pytest.approx(group["figure"]["value"]["mean"])
+
+
+def test_runs_of_different_figures_are_refused(seeds, tmp_path):
+    filled = make_masked(tmp_path / "filled")
+    with pytest.raises(ConfigError, match=r"different figures: wide-seed1 by bits per byte; .* by bits a masked byte"):
+        Comparison([seeds[0], filled])
+
+
+def test_a_figure_of_tokens_is_not_ranked_across_tokenizers(tmp_path):
+    runs = [make_masked(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b"))]
+    values = json.loads((runs[1] / "summary.json").read_text())
+    values["data"]["tokenizer"] = "another"
+    (runs[1] / "summary.json").write_text(json.dumps(values))
+    comparison = Comparison(runs)
+    assert "which model is better is not known" in verdict(comparison)
+    assert "Different tokenizers: the final scores are of other tokens, and are not ranked." in comparison.notes
+
+
 def test_the_difference_is_tested(seeds):
     comparison = Comparison(seeds)
     ((worse, better, found),) = comparison.differences
@@ -74,7 +109,7 @@ def test_a_difference_within_the_spread_of_seeds_is_not_claimed(tmp_path):
     assert "chance between seeds may give" in verdict(Comparison(runs))
 
 
-def test_seeds_of_one_recipe_alone_are_told_with_their_spread(seeds):
+def test_seeds_of_one_recipe_alone_are_reported_with_their_spread(seeds):
     texts = verdict(Comparison([seeds[1], seeds[2]]))
     assert texts.startswith("narrow: 1.122 ± 0.064 (2 seeds) bits per byte")
 
@@ -157,7 +192,7 @@ def test_runs_of_one_recipe_on_other_text_are_no_seeds_of_it(tmp_path):
     assert [len(group.scores) for group in comparison.groups] == [1, 1]  # of one that has not ended, no final score
 
 
-def test_three_pairs_are_told_to_be_three(tmp_path):
+def test_three_pairs_are_reported_as_three(tmp_path):
     runs = [made(tmp_path, f"w{w}-{s}", s, w, w / 1000 + s / 500) for w in (64, 128, 256) for s in (1, 2)]
     comparison = Comparison(runs)
     assert len(comparison.differences) == 3
@@ -197,7 +232,7 @@ def test_flops_of_a_run_that_has_not_ended_come_from_its_recipe(tmp_path):
     assert comparison.notes == ["a: summary.json is missing: the run has not ended, or was cut off."]
 
 
-def test_what_does_not_compare_is_said(tmp_path):
+def test_what_does_not_compare_is_reported(tmp_path):
     other = {"train": {}, "validation": {"documents": 3, "bytes": 4}, "tokenizer": "x"}
     runs = [made(tmp_path, "a"), made(tmp_path, "b", data=other, device="another")]
     for run in runs:

@@ -122,7 +122,7 @@ def test_three_workers_on_one_queue_train_everything_once(queue, tmp_path):
     assert experiments.path.read_text().count("  # run-") == len(names)
 
 
-def test_a_killed_worker_leaves_a_queue_that_says_what_is_true(queue, tmp_path):
+def test_a_killed_worker_leaves_a_queue_that_states_the_truth(queue, tmp_path):
     experiments = queue("- {name: a, config: wait}\n- {name: b, config: good}\n")
     first = worker(tmp_path)
     wait_for(lambda: starts(tmp_path, "a"))
@@ -166,7 +166,7 @@ def test_a_process_on_another_machine_is_believed_until_a_person_knows_better(qu
     assert states(experiments) == {"a": "todo"}
 
 
-def test_an_entry_that_says_running_with_nobody_at_it_was_interrupted(queue):
+def test_a_running_entry_without_a_process_was_interrupted(queue):
     experiments = queue("- {name: a, config: good, status: running}\n")
     assert states(experiments) == {"a": "interrupted"}
     assert [one.status for one in work_on(experiments, train=STAND_IN)] == ["done"]

@@ -195,7 +195,7 @@ def test_a_hook_may_replace_what_it_sees():
     assert (model(ids) != 0).any()
 
 
-def test_rotary_reaches_past_the_context_and_learned_says_so():
+def test_rotary_reaches_past_the_context_and_learned_refuses():
     ids = tokens(1, 30)
     assert torch.isfinite(stirred("story")(ids)).all()
     longer = stirred("story", context_length=64)

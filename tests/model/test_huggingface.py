@@ -190,7 +190,7 @@ def test_shapes_without_a_stock_class_say_why(changes, printed):
         ({"layer_types": ["sliding_attention"] * 2}, "layer_types=sliding_attention, .*use_sliding_window"),
     ],
 )
-def test_what_cannot_be_loaded_says_so(changes, printed, tmp_path):
+def test_what_cannot_be_loaded_is_reported(changes, printed, tmp_path):
     to_huggingface(stirred("story"), tmp_path)
     _edit(tmp_path, **changes)
     with pytest.raises(LilliputError, match=printed):

@@ -217,7 +217,7 @@ def test_dropout_in_attention_is_one_pattern_forwards_and_backwards():
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_dropout_drops_as_many_as_told_and_the_same_backwards(dtype):
+def test_dropout_drops_the_given_share_and_the_same_backward(dtype):
     x = torch.ones(50, 7, 33, dtype=dtype, requires_grad=True)
     torch.manual_seed(1)
     out = kernels.dropout(x, 0.2)
@@ -376,7 +376,7 @@ def _state(**environment: str) -> str:
     ).stdout.strip()
 
 
-def test_without_them_pytorch_does_it_and_says_so(tmp_path):
+def test_without_them_pytorch_does_it_and_reports_it(tmp_path):
     assert _state(LILLIPUT_KERNELS="system") == f"{BY}PyTorch (LILLIPUT_KERNELS=system)"
     assert _state(LILLIPUT_PLAIN="1") == f"{BY}PyTorch (LILLIPUT_PLAIN=1)"
     broken = tmp_path / "g++"

@@ -133,7 +133,7 @@ def test_shapes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("fields", "printed"),
     [
-        ({"window_layers": [0]}, "window is not given"),
+        ({"window_layers": [0]}, "is given without window"),
         ({"window": 4, "window_layers": []}, r"has to name layers from 0 to 2"),
         ({"window": 4, "window_layers": [3]}, r"has to name layers from 0 to 2"),
         ({"window": 4, "window_layers": [1, 0]}, "in order"),

@@ -132,7 +132,7 @@ def test_qwen3_windows_the_layers_that_transformers_windows(windowed, tmp_path):
     assert from_huggingface(tmp_path).config.window_layers == (1,)
 
 
-def test_a_key_that_nobody_knows_is_refused_and_one_that_says_nothing_is_not(tmp_path):
+def test_an_unknown_key_is_refused_and_an_empty_one_is_not(tmp_path):
     fields("llama", tmp_path)
     path = tmp_path / "config.json"
     written = json.loads(path.read_text())

@@ -50,7 +50,7 @@ def test_both_reversed_arms_keep_the_bounds_in_reading_order(tokenizer: Tokenize
 @pytest.mark.parametrize("by", ["word", "token"])
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=12))
 @pytest.mark.parametrize("ending", ["butterfly in the sky.", "The end", '"Oh!"', "."])
-def test_a_told_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: list[int], ending: str) -> None:
+def test_a_generated_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: list[int], ending: str) -> None:
     objective = Reversed(by=by)  # type: ignore[arg-type]
     assert objective.text_of(tokenizer, None, ending, ids).endswith(ending)
 
@@ -58,7 +58,7 @@ def test_a_told_text_ends_exactly_as_asked(tokenizer: Tokenizer, by: str, ids: l
 @pytest.mark.parametrize("ending", ["butterfly in the sky.", '"Oh!"', ""])
 @pytest.mark.parametrize("objective", [Reversed(by="word"), Reversed(by="token"), Causal()], ids=["word", "token", ""])
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=24))
-def test_a_reader_gives_piece_by_piece_what_is_told(
+def test_a_reader_gives_the_generated_text_piece_by_piece(
     tokenizer: Tokenizer, objective: ObjectiveConfig, ending: str, ids: list[int]
 ) -> None:
     sides = (ending, None) if objective.reads_forwards else (None, ending)
@@ -74,7 +74,7 @@ def test_a_reader_gives_piece_by_piece_what_is_told(
 
 
 @given(ids=st.lists(st.integers(0, SIZE - 1), max_size=12), opening=st.text(max_size=20))
-def test_a_told_text_begins_exactly_as_asked(tokenizer: Tokenizer, ids: list[int], opening: str) -> None:
+def test_a_generated_text_begins_exactly_as_asked(tokenizer: Tokenizer, ids: list[int], opening: str) -> None:
     assert Causal().text_of(tokenizer, opening, None, ids).startswith(opening)
 
 

@@ -49,7 +49,7 @@ def test_a_time_ends_the_run_by_the_clock_and_chooses_the_size() -> None:
     assert parameters(long.model).total > parameters(short.model).total
 
 
-def test_both_are_kept_and_what_is_said_beside_them_wins() -> None:
+def test_both_are_kept_and_other_overrides_win() -> None:
     recipe = load_recipe("story", ["size=3m", "budget=10m", "train.batch_tokens=1024", "model.n_layers=2"])
     assert (recipe.model.style, recipe.train.seconds, recipe.name) == ("story_2m", 600, "story-3m-in-10m")
     assert (recipe.train.batch_tokens, recipe.model.n_layers) == (1024, 2)

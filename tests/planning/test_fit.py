@@ -56,7 +56,7 @@ def trials(held_out: float) -> list[Trial]:
     return found
 
 
-def test_a_study_foretells_the_budget_it_has_not_seen():
+def test_a_study_predicts_the_budget_it_has_not_seen():
     pytest.importorskip("scipy")
     found = analyse(trials(3e13), 3e13)
     truth = BITS.optimum(3e13)

@@ -113,7 +113,7 @@ def test_plan_does_not_doubt_a_size_s_own_length(parameters, text_bytes):
     assert not [doubt for doubt in found.warnings if "a parameter" in doubt or "epochs" in doubt]
 
 
-def test_doubts_are_said_where_they_hold():
+def test_doubts_are_printed_where_they_hold():
     doubts = " ".join(cast(steps=100_000, rows_per_epoch=100, memory_bytes=1_000_000).warnings)
     for words in ("epochs, over 4", "of memory"):
         assert words in doubts

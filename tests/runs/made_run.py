@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.known import facts
+from lilliput.objectives.masked import Masked
 from lilliput.runs.samples_file import Section, format_samples
 
 STAGES = (
@@ -24,6 +25,22 @@ STAGES = (
 
 def validation(fraction: float) -> float:
     return 0.79 + 2.5 * math.exp(-14 * fraction) + 0.55 * math.exp(-3 * fraction)
+
+
+def make_masked(folder: Path, ended: bool = True, steps: int = 600, seed: int = 0) -> Path:
+    """The same with objective.kind=masked: its own figures in place of bits per byte, and no samples."""
+    run = make_run(folder, steps, seed)
+    own = {"bits_per_byte": Masked.figure.training, "val_bits_per_byte": Masked.figure.validation}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    renamed = [{own.get(key, key): value for key, value in line.items()} for line in lines]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in renamed))
+    (run / "recipe.yaml").write_text(RECIPE + "objective: {kind: masked}\n")
+    (run / "samples.md").unlink()
+    values = {own.get(key, key): value for key, value in summary(steps).items() if key not in ("baselines", "story")}
+    (run / "summary.json").write_text(json.dumps(values | facts(Masked())))
+    if not ended:
+        (run / "summary.json").unlink()
+    return run
 
 
 def make_run(folder: Path, steps: int = 600, seed: int = 0) -> Path:

@@ -52,6 +52,20 @@ def test_a_model_that_generates_no_text_is_judged_by_its_own_figure(model: Model
         assert words not in card, words
 
 
+def test_a_checkpoint_of_an_unfinished_run_is_judged_by_its_recipes_figure(model: Model, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "filled")
+    run.path.mkdir()
+    run.recipe.write_text("name: filled\nobjective: {kind: masked}\n")
+    for step, bits in ((10, 2.5), (20, 2.25)):
+        run.append_metrics({"step": step, "tokens": 8 * step, "seconds": 1.0, Masked.figure.validation: bits})
+    trained = Trained.of(run.checkpoint(10) / "model")
+    assert trained is not None
+    assert trained.figure == Masked.figure
+    card = model_card("filled", model, "bpe", True, trained, generates=False)
+    assert "| this one, step 10 | 2.5000 |" in card
+    assert "| model | bits a masked byte |" in card
+
+
 def test_a_damaged_summary_stops_no_checkpoint(model: Model, tmp_path: Path) -> None:
     run = RunFolder(make_run(tmp_path / "story"))
     run.summary.write_text("{")

@@ -67,7 +67,7 @@ def test_damage_is_found_and_the_one_before_is_used(run: RunFolder, name: str, h
 
 
 @pytest.mark.parametrize("content", MANIFESTS)
-def test_a_manifest_that_says_something_else_is_damage(run: RunFolder, content: str) -> None:
+def test_a_manifest_that_states_something_else_is_damage(run: RunFolder, content: str) -> None:
     good = save(run, 1)
     (save(run, 2) / "manifest.json").write_text(content)
     printed: list[str] = []
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_an_earlier_version_is_read_where_its_manifest_lists_wha
     assert checkpoint.newest_good(run, lambda text: None) == folder
     for less in ({}, dict(list(files.items())[1:]), {**files, "more": files["model/model.safetensors"]}):
         (folder / "manifest.json").write_text(json.dumps(less))
-        with pytest.raises(CheckpointError, match="does not list what is there"):
+        with pytest.raises(CheckpointError, match="its list differs from the files"):
             checkpoint.verify(folder)
     (folder / "manifest.json").write_text(json.dumps(dict.fromkeys(files, 1)))
     with pytest.raises(CheckpointError, match="does not hold the size and hash"):

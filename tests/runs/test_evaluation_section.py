@@ -47,7 +47,7 @@ def test_everything_that_was_found_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"text": {"tokens": 1}}', '{"benchmarks": 3}'])
-def test_a_damaged_file_is_said_to_be_one(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, content: str) -> None:
     assert "evaluation.json cannot be used" in section(tmp_path, content)
 
 

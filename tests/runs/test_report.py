@@ -48,7 +48,7 @@ def read(run: Path) -> Page:
     return Page(write_report(run).read_text(encoding="utf-8"))
 
 
-def test_the_report_holds_everything_the_run_says(run):
+def test_the_report_holds_everything_the_run_states(run):
     page = read(run)
     for expected in (
         "story", "0.817", "unigram", "2.412", "trigram", "38%", "2m 24s", "1,594,624", "4be1c09a77d2", "0.96 Wh",

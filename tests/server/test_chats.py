@@ -82,6 +82,6 @@ def test_json_of_a_schema(server: Address) -> None:
         ({"extra_body": {"toolz": []}}, "unknown key 'toolz'"),
     ],
 )
-def test_what_cannot_be_done_is_said(server: Address, more: dict, words: str) -> None:
+def test_what_cannot_be_done_is_reported(server: Address, more: dict, words: str) -> None:
     with pytest.raises(BadRequestError, match=words):
         server.client.chat.completions.create(**{"model": "chatty", "messages": MESSAGES, **more})

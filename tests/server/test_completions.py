@@ -38,7 +38,7 @@ def test_the_official_client_reads_an_answer(server: Address) -> None:
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 9
 
 
-def test_a_stream_says_the_same_as_a_whole_answer(server: Address) -> None:
+def test_a_stream_gives_the_same_as_a_whole_answer(server: Address) -> None:
     asked = {"model": "forwards", "prompt": [PROMPT, "She"], "n": 2, "max_tokens": 30, "seed": 7}
     whole = server.client.completions.create(**asked)
     texts, usage = [""] * 4, None
@@ -216,7 +216,7 @@ def test_a_prompt_longer_than_the_context_is_refused_with_the_numbers(server: Ad
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_done_is_said(server: Address, body: dict, words: str) -> None:
+def test_what_cannot_be_done_is_reported(server: Address, body: dict, words: str) -> None:
     answer = httpx.post(f"{server.url}/v1/completions", json=body)
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
@@ -276,7 +276,7 @@ def test_a_constraint_that_fails_in_the_middle_is_no_success(server: Address, mo
     assert "[DONE]" not in streamed
 
 
-def test_tokens_that_share_a_spelling_are_told_apart_by_id(server: Address) -> None:
+def test_tokens_that_share_a_spelling_are_distinguished_by_id(server: Address) -> None:
     answer = ask(server, prompt=PROMPT, max_tokens=30, seed=3, temperature=2, logprobs=20, return_token_ids=True)
     logprobs = answer["choices"][0]["logprobs"]
     assert any(token.startswith("bytes:\\x") for top in logprobs["top_logprobs"] for token in top)

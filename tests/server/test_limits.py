@@ -89,7 +89,9 @@ def test_a_stop_string_frees_the_slot(server: Address) -> None:
     wait_for(lambda: texts(server, "running") == 0)
 
 
-def test_an_engine_that_fails_says_so_and_goes_on(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_fails_reports_it_and_goes_on(
+    models: dict[str, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
     step, failures = Engine.step, [True]
 
     def fails_once(self: Engine) -> list:

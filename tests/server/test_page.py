@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.runs.made_run import make_masked
 from tests.server.conftest import CONTEXT, Address, serving
 
 pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
@@ -233,6 +235,19 @@ def test_runs_show_curve_progress_and_samples(page: Page) -> None:
     expect(page.locator("#run")).to_contain_text("Samples at step 600")
     expect(page.locator(".sample").first).to_contain_text("Once upon a time,")
     assert page.url.endswith("#runs")
+
+
+def test_a_run_of_another_objective_shows_its_own_unit(page: Page, runs_folder: Path) -> None:
+    folder = make_masked(runs_folder / "filled")
+    try:
+        page.click("#tab-runs")
+        page.click("#run-list button:has-text('filled')")
+        expect(page.locator("#run .facts")).to_contain_text(re.compile(r"bits a masked byte0\.\d\d\d"))
+        expect(page.locator("svg.curve")).to_contain_text("bits a masked byte; thin: training")
+        expect(page.locator("path.validation")).to_have_attribute("d", re.compile(r"^M[\d.]+ [\d.]+L"))
+    finally:
+        page.click("#run-list button:has-text('story')")
+        shutil.rmtree(folder)
 
 
 def test_chat_answers_and_answers_anew(page: Page) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lilliput.server.run_files import METRICS_BYTES
 from lilliput.server.runs import POINTS
-from tests.runs.made_run import make_run
+from tests.runs.made_run import make_masked, make_run
 from tests.server.conftest import Address
 
 
@@ -41,6 +41,41 @@ def test_a_run_in_training_has_a_curve_samples_and_an_eta(server: Address, fresh
     assert run["samples_step"] == 600
     assert run["samples"][0]["prompt"] == "Once upon a time,"
     assert "Lily" in run["samples"][0]["text"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_of_another_objective_shows_its_own_figure(server: Address, runs_folder: Path, ended: bool) -> None:
+    folder = make_masked(runs_folder / "filled", ended)
+    try:
+        run = view(server, "filled")
+        assert run["val_bits_per_byte"] is None
+        last = run["validation"][-1][1]
+        assert run["figure"] == {"name": "val_masked_bits_per_byte", "unit": "bits a masked byte", "value": last}
+        assert run["training"][0][0] == 5
+        lines = {line["name"]: line for line in httpx.get(f"{server.url}/runs").json()["runs"]}
+        assert lines["filled"]["figure"] == run["figure"]
+        assert lines["story"]["figure"]["unit"] == "bits per byte"
+        assert lines["story"]["figure"]["value"] == lines["story"]["val_bits_per_byte"]
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("summary.json", '{"figure": {"unit": "\\ud800"}}'),
+        ("summary.json", '{"figure": {"unit": "' + "x" * 10_000 + '"}}'),
+        ("summary.json", '{"figure": {"unit": ["x"]}}'),
+        ("summary.json", '{"figure": 3}'),
+        ("recipe.yaml", "objective: {kind: [x]}"),
+        ("recipe.yaml", "objective: {kind: masked, 1: 2}"),
+        ("recipe.yaml", "figure: {unit: miles}"),
+    ],
+)
+def test_a_hostile_figure_is_passed_over(server: Address, fresh: Path, file: str, content: str) -> None:
+    (fresh / file).write_text(content)
+    assert view(server, "fresh")["figure"]["unit"] == "bits per byte"
+    assert httpx.get(f"{server.url}/runs").status_code == 200
 
 
 def test_a_run_that_has_been_quiet_is_taken_for_stopped(server: Address, fresh: Path) -> None:

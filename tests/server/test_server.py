@@ -90,14 +90,14 @@ def test_bad_input_is_one_line(
     assert "--api-key" not in shown  # a key on a command line can be read by others
 
 
-def test_without_the_extra_it_says_what_to_install(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_names_what_to_install(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "lilliput.server.running", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[serve\]'"):
         serve([models["forwards"]], port=0)
 
 
-def test_names_tell_runs_and_checkpoints_apart() -> None:
+def test_names_distinguish_runs_and_checkpoints() -> None:
     from lilliput.server.serving import _name
 
     step = Path("runs/story/checkpoints/step-0000040")

@@ -100,7 +100,7 @@ def test_what_may_begin_a_stop_string_is_held_back(tokenizer: Tokenizer) -> None
     assert (cut.text, [shown.token.id for shown in cut.tokens]) == ("xE", ids[:2])
 
 
-def test_a_word_told_backwards_comes_whole(tokenizer: Tokenizer) -> None:
+def test_a_word_generated_backwards_comes_whole(tokenizer: Tokenizer) -> None:
     objective = Reversed(by="word")
     words = ["Umbrella", "forty", "puddle", "was"]
     ids = tokenizer.encode(objective.view(" ".join(words) + "."))

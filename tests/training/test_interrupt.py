@@ -100,6 +100,7 @@ def _wait(until, process_ended, seconds: float = 240) -> None:  # type: ignore[n
         time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("peaks")
 def test_a_terminal_that_closes_leaves_a_saved_run(tmp_path: Path) -> None:
     run, command = RunFolder(tmp_path / "runs" / "run"), _train(write_tales(tmp_path / "tales.txt"))
     child, terminal = pty.fork()
@@ -130,6 +131,7 @@ def test_a_terminal_that_closes_leaves_a_saved_run(tmp_path: Path) -> None:
     assert run.steps()[-1] == run.read_metrics()[-1]["step"] >= 5
 
 
+@pytest.mark.usefixtures("peaks")
 @pytest.mark.skipif(machine.compiler() is None, reason="no C++ compiler")
 def test_a_compilation_is_given_up_within_ten_seconds(tmp_path: Path) -> None:
     """The compiler takes two minutes for every file that torch.compile gives it."""

@@ -352,16 +352,16 @@ class Assembly:
         times = budget.steps * mean_rows(train, self.loader.row_tokens) / rows
         much = times > 2 * train.epochs
         shown = f"{times:.0f}" if much else f"{train.epochs:g}"
-        self.notify(f"{budget.steps:,} steps at most: the text is read {shown} times then (train.epochs)")
+        self.notify(f"{budget.steps:,} steps at most, after which the text was read {shown} times (train.epochs)")
         if much:
             self.notify(
                 f"TOO LITTLE TEXT: {self.train_split.tokens:,} tokens are read {times:.0f} times to make "
-                f"{train.least_steps} steps (train.least_steps), and so learnt by heart; give more text: --data MORE"
+                f"{train.least_steps} steps (train.least_steps), so the model memorises it; give more text: --data MORE"
             )
 
     def _callbacks(self) -> list[Callback]:
-        """Return the callbacks that measure, then those that write, then those that show: the order in which they see a
-        step (see Callback)."""
+        """Return the callbacks by phase, which is the order in which they see a step (see Callback):
+        measure, record, show."""
         samples = []
         if self.objective.generates:
             samples = [SamplesThroughTime(self.recipe.evaluate, self.prompts, self.samples, self.live.sample)]

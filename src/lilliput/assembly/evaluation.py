@@ -87,8 +87,8 @@ def score_text(
     if generator.objective.figure != BITS:
         raise ConfigError(
             f"{path} was trained by the objective '{generator.objective.kind}', which does not predict each token from "
-            "those before it: it has no bits per byte of text",
-            f"its own figures are in the {SUMMARY} and {REPORT} of its run",
+            "the tokens before it, so it has no bits per byte of text",
+            f"read its own figures in the {SUMMARY} and {REPORT} of its run",
         )
     sets = _sets(generator, path, paths, fit, str(find(path)), max_tokens, notify)
     scores = score_sources(generator.model, sets, stride)

@@ -60,7 +60,9 @@ def judge(
     people = _people(paths, human, fit, stories, notify)
     beginnings = list(prompts) or [story.beginning for story in people]
     if not beginnings:
-        raise ConfigError("there is nothing to go on from", "give beginnings (--prompts FILE) or texts (--human FILES)")
+        raise ConfigError(
+            "there is no beginning to continue", "give beginnings (--prompts FILE) or texts (--human FILES)"
+        )
     by_model: dict[str, list[JudgedStory]] = {}
     for path in paths:
         notify(f"{path} generates {len(beginnings)} stories")
@@ -86,7 +88,7 @@ def _people(
     elif recipe is not None:
         texts = texts_of(recipe, "validation")
     else:
-        notify(f"{paths[0]} belongs to no run and --human names no text: there is no ceiling and no floor")
+        notify(f"{paths[0]} belongs to no run and --human names no text, so the table has no ceiling and no floor")
         texts = ()
     return human_stories(list(islice(texts, stories)))
 
@@ -102,5 +104,5 @@ def _proxied(
     generator = None if referee is None else load(referee, device, notify)
     if recipe is None:
         return proxied(by_model, generator)
-    notify("reading the training text again, for what was copied from it")
+    notify("reading the training text again, to find copied passages")
     return proxied(by_model, generator, lambda: texts_of(recipe, "train"))

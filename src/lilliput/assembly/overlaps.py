@@ -42,7 +42,7 @@ def overlaps(
     for name, documents in named_texts(data, fit, str(find(path))).items() if data else ():
         sets[name] = [document.text for document in documents]
     if not sets:
-        raise ConfigError("there is nothing to compare the training text with", "name --tasks or --data")
+        raise ConfigError("no text is named to compare with the training text", "name --tasks or --data")
     notify(f"reading the training text again, for runs of {n} words")
     with progress("training text", unit="documents") as bar:
         found = overlap(sets, texts_of(recipe, "train"), n, bar.advance)

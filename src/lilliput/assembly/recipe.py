@@ -52,13 +52,13 @@ class Recipe(Config):
         default=None, description="train low-rank updates (LoRA) of the model's matrices alone; null: train the model"
     )
     objective: Annotated[ObjectiveConfig, OneOf(OBJECTIVES)] = Field(
-        default=Causal(), description="what an example is and what its loss is"
+        default=Causal(), description="the form of an example and its loss"
     )
     train: TrainConfig = Field(
-        default=TrainConfig(steps=1000), description="the budget, the batch, the optimiser and what is saved"
+        default=TrainConfig(steps=1000), description="the budget, the batch, the optimiser and the saved files"
     )
     evaluate: EvaluateConfig = Field(
-        default=EvaluateConfig(), description="what is measured and generated during the run"
+        default=EvaluateConfig(), description="the measurements and the generated samples during the run"
     )
 
     @model_validator(mode="before")
@@ -243,7 +243,7 @@ def check_same(recipe: Recipe, run: RunFolder, kept: Mapping[str, Any] | None = 
         )
         raise CheckpointError(
             f"{run.path} holds a run of another recipe ({listed})",
-            f"add --name NEW to the line, or go on as it was: lilliput train {shlex.quote(str(run.recipe))}",
+            f"add --name NEW to the line, or continue the old recipe: lilliput train {shlex.quote(str(run.recipe))}",
         )
 
 
@@ -257,7 +257,7 @@ def mend(run: RunFolder, kept: Mapping[str, Any] | None, notify: Callable[[str],
         there = _resolved(read_yaml(run.recipe), run)
     except ConfigError as error:
         if kept is None and run.steps():
-            raise  # nothing else holds what this run is: only a person can know
+            raise  # no other file holds the recipe of this run, so only a person can repair it
         problem = error.message
     else:
         if there == wanted or (kept is None and there):

@@ -38,7 +38,7 @@ def train(
         if not _finished(folder, notify):
             _train(recipe, folder, callbacks, notify, live, verbose)
         else:
-            notify(f"{folder.path} is finished already; train another with --name NEW")
+            notify(f"{folder.path} is finished already; to train another run, add --name NEW")
     return Run(folder.path)
 
 
@@ -65,7 +65,7 @@ def _train(
     trainer = assembly.trainer(resume_from, callbacks)
     outcome = trainer.train()
     if outcome.kind is OutcomeKind.INTERRUPTED:
-        notify(f"{outcome}: saved at step {trainer.step:,}; to go on: {command()} train {folder.recipe}")
+        notify(f"{outcome}: saved at step {trainer.step:,}; to resume: {command()} train {folder.recipe}")
         return
     write_sealed(folder.summary, conclude(assembly, trainer, outcome))
     assembly.report()

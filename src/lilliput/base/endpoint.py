@@ -59,7 +59,7 @@ class Judge:
         question = {"model": self.model, "messages": list(messages), "temperature": self.temperature}
         file = private_folder("judge") / f"{self._key(question, sample)}.json"
         if usable(file):
-            with suppress(OSError, ValueError, KeyError):  # what is damaged is asked again
+            with suppress(OSError, ValueError, KeyError):  # the question of a damaged answer is sent again
                 return read(read_kept(file)["answer"])
         reason = ""
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""How sure a mean is: scores beside chance, intervals by bootstrap; means of a few seeds, by Student's t and Welch."""
+"""The certainty of a mean: scores beside chance, bootstrap intervals, Student's t and Welch's test for few seeds."""
 
 from __future__ import annotations
 

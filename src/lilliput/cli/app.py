@@ -33,7 +33,7 @@ app = typer.Typer(
     name="lilliput",
     help="Grow tiny language models, from raw text to generated stories. Start with: lilliput train story",
     no_args_is_help=True,
-    rich_markup_mode=None,  # importing the code that draws boxes took a third of the time of --help
+    rich_markup_mode=None,  # the import of the code that draws boxes took a third of the time of --help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,4 +1,4 @@
-"""`lilliput cache`: what lies in the cache, and its removal."""
+"""`lilliput cache`: list the entries of the cache, and remove entries."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.options import Json
+
 if TYPE_CHECKING:
     from lilliput.base.cache_contents import Entry
 
-app = typer.Typer(help="List what lies in the cache, and remove it.", no_args_is_help=True)
+app = typer.Typer(help="List the entries of the cache, and remove entries.", no_args_is_help=True)
 
 Kind = Annotated[
     list[str] | None,
     typer.Option("--kind", help="tokens, tokenizers, native, inductor, machine or judge; may be given again."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list")
 def list_(kind: Kind = None, json: Json = False) -> None:
-    """List the entries of the cache: kind, size, age since the last use, and what they are for."""
+    """List the entries of the cache: kind, size, age since the last use, and purpose."""
     from lilliput.base import console
     from lilliput.base.cache import cache_folder
     from lilliput.base.cache_contents import KINDS, entries
@@ -43,9 +44,11 @@ def list_(kind: Kind = None, json: Json = False) -> None:
 def prune(
     kind: Kind = None,
     older: Annotated[
-        str | None, typer.Option(help="Remove what was not used for this long: 30d, 12h. Default: any age.")
+        str | None, typer.Option(help="Remove entries that were not used for this time: 30d, 12h. Default: any age.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and remove nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the entries that would be removed, and remove nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Remove entries that no running process uses. All of them can be made again; a judge's answers, which may have
@@ -63,7 +66,7 @@ def prune(
     for entry in removed:
         console.print_line(_line(entry))
     for entry in stayed:
-        console.print_line(f"{_line(entry)}: kept, since a process uses it or it cannot be removed")
+        console.print_line(f"{_line(entry)}: kept, because a process uses it or it cannot be removed")
     verb = "would be removed" if dry_run else "removed"
     console.print_line(f"{len(removed)} entries of {console.size(_bytes(removed))} {verb}")
 

@@ -13,7 +13,7 @@ def compare(
     output: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("compare.html"),
     level: Annotated[
         list[float] | None,
-        typer.Option(help="A loss in bits per byte, to report when each run reached it. Repeatable."),
+        typer.Option(help="A loss, in the runs' unit, to report when each run reached it. Repeatable."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json, whole
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def show(
     ] = None,
     data: Data = None,
     count: Annotated[int, typer.Option(min=0, help="Print this many examples of a recipe or run.")] = 2,
-    max_documents: Annotated[int | None, typer.Option(help="Read at most this many documents.")] = None,
+    max_documents: Annotated[int | None, whole(help="Read at most this many documents.")] = None,
     errors: Annotated[str | None, typer.Option(help="strict, or replace for text that is not UTF-8.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Show data. Of sources alone: each source's kind, its number of documents, the dropped documents with reasons, and
     one document. Of a recipe or a run: examples as the trainer sees them, with the learned tokens marked, the share of

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Device, Json, Model, whole
 from lilliput.cli.texts import Words, sort_words
 
 if TYPE_CHECKING:
@@ -15,38 +16,40 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
+    model: Model,
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Score these texts (files, folders, globs, hf:NAME), a row each, not the run's validation."),
+        typer.Option(
+            help="Score these texts (files, folders, globs, hf:NAME), one row each, instead of the run's validation."
+        ),
     ] = None,
     words: Words = None,
     tasks: Annotated[
         str | None,
-        typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all' takes all that --task-data holds."),
+        typer.Option(help="Benchmarks, such as arc_easy,piqa; 'all': every benchmark in --task-data."),
     ] = None,
     task_data: Annotated[
-        str | None, typer.Option(help="The file or folder of the benchmarks' items; without it they come from the hub.")
+        str | None, typer.Option(help="The file or folder of the benchmarks' items; without it, the hub's items.")
     ] = None,
     through: Annotated[str | None, typer.Option(help="lm-eval: also score through lm-evaluation-harness.")] = None,
     against: Annotated[list[str] | None, typer.Option(help="Another run to score too, such as a second seed.")] = None,
     controls: Annotated[bool, typer.Option(help="Also score untrained weights and n-gram models.")] = True,
     baselines: Annotated[str | None, typer.Option(help="Orders of the n-gram models, such as 1,2,3,4,5.")] = None,
-    stride: Annotated[
-        int | None, typer.Option(help="Tokens by which a window moves; by default half the context.")
-    ] = None,
-    overlap: Annotated[bool, typer.Option(help="Count the items whose words stand in the training text.")] = False,
+    stride: Annotated[int | None, whole(help="Tokens by which a window moves; by default half the context.")] = None,
+    overlap: Annotated[
+        bool, typer.Option(help="Count the items that share a run of words with the training text.")
+    ] = False,
     overlap_words: Annotated[int, typer.Option(help="Length of a shared run of words.")] = 13,
-    max_tokens: Annotated[int | None, typer.Option(help="Score a fixed part of about this many tokens.")] = None,
-    max_items: Annotated[int | None, typer.Option(min=1, help="Score a fixed part of each benchmark.")] = None,
+    max_tokens: Annotated[int | None, whole(help="Score a fixed part of about this many tokens.")] = None,
+    max_items: Annotated[int | None, whole(help="Score a fixed part of each benchmark.")] = None,
     judge: Annotated[str | None, typer.Option(help="OpenAI-compatible address of a judge (MT-Bench).")] = None,
     judge_model: Annotated[str | None, typer.Option(help="The judge's model.")] = None,
     allow_code: Annotated[
         bool,
         typer.Option("--allow-code", help="Run HumanEval's programs without the sandbox; only if you trust the model."),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Score a model on text and benchmarks. Text is scored in bits per byte, each document from its start, each token
     once."""
@@ -57,7 +60,7 @@ def evaluate(
     console.use_json(json)
     if words and not data:
         raise ConfigError(
-            f"{' '.join(words)}: one model is evaluated", "name text with --data, another run with --against"
+            f"{' '.join(words)}: evaluate takes one model", "name text with --data, another run with --against"
         )
     fit, data = sort_words(words, data)
     names = [name for name in (tasks or "").split(",") if name]
@@ -108,7 +111,9 @@ def make_judge(url: str | None, model: str | None) -> Judge | None:
     from lilliput.base.errors import ConfigError
 
     if (url is None) != (model is None):
-        raise ConfigError("a judge is an address and a model", "give both: --judge http://HOST:PORT/v1 and its model")
+        raise ConfigError(
+            "a judge needs an address and a model", "give both: --judge http://HOST:PORT/v1 and its model"
+        )
     return Judge(url, model) if url and model else None
 
 

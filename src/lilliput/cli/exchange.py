@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+from lilliput.cli.options import Json, Model
 
 
 def export(
-    run: Run,
+    run: Model,
     format: Annotated[str, typer.Argument(help="gguf (llama.cpp), llama2c (run.c, runq.c) or onnx (onnxruntime).")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The file; NAME.gguf, .bin or .onnx here if left out.")
+        Path | None,
+        typer.Option("-o", "--out", help="The file to write; without it NAME.gguf, .bin or .onnx in this folder."),
     ] = None,
     type: Annotated[
         str | None, typer.Option(help="How numbers are stored: f16, f32, q8_0 (gguf); f32, int8 (llama2c); f32 (onnx).")
@@ -53,7 +53,7 @@ def import_(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(help="An adapter's base model (a run or folder), if the model that it names is not here."),
+        typer.Option(help="An adapter's base model (a run or folder), where the named model is not found."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -74,11 +74,15 @@ def import_(
 
 
 def push(
-    run: Run,
+    run: Model,
     repo: Annotated[str, typer.Argument(help="The model's name on the Hugging Face hub: user/name.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    licence: Annotated[str | None, typer.Option(help="As the hub calls it, such as apache-2.0.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files to send, and send nothing.")] = False,
+    licence: Annotated[
+        str | None, typer.Option(help="The licence by the hub's name for it, such as apache-2.0.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files and the card, and upload nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Upload a checkpoint to the Hugging Face hub. The model card is made from its run."""
@@ -96,7 +100,7 @@ def push(
     if dry_run:
         console.print_line(f"\n{card}")
         console.print_line(
-            f"nothing was sent; the recipe contains your data's paths. To send: lilliput push {run} {repo}"
+            f"nothing was uploaded; the recipe contains your data's paths. To upload: lilliput push {run} {repo}"
         )
     else:
         console.print_line(str(address))

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json
 from lilliput.runs.names import VAL_BITS_PER_BYTE
 
 if TYPE_CHECKING:
+    from lilliput.lab.experiments import Experiments
+    from lilliput.lab.queue_file import Experiment
     from lilliput.lab.worker import Outcome
 
 app = typer.Typer(help="Work through a queue of runs in one YAML file.", no_args_is_help=True)
 
 FAILED, INTERRUPTED = 1, 130
 File = Annotated[Path, typer.Option(help="The YAML file of the queue.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 QUEUE = Path("experiments.yaml")
 
 
@@ -35,7 +37,7 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
             "state": state,
             "config": one.config,
             "devices": one.devices,
-            VAL_BITS_PER_BYTE: experiments.score(one),
+            **_score(experiments, one),
             "last_run": one.last_run.model_dump() if one.last_run else None,
         }
         for one, state in experiments.states()
@@ -48,18 +50,25 @@ def list_experiments(file: File = QUEUE, json: Json = False) -> None:
         console.print_line(f"{row['name']:{wide}}  {row['state']:11}  {_detail(row)}".rstrip())
 
 
+def _score(experiments: Experiments, one: Experiment) -> dict[str, Any]:
+    found = experiments.score(one)
+    return {VAL_BITS_PER_BYTE: None, "figure": None} if found is None else found[0].named(found[1])
+
+
 def _detail(row: dict[str, Any]) -> str:
-    run, bits = row["last_run"], row[VAL_BITS_PER_BYTE]
+    run, figure = row["last_run"], row["figure"]
     if row["state"] == "running" and run:
         return f"since {run['started']} on {run['host']}, process {run['pid']}"
     if row["state"] == "failed" and run and run["reason"]:
         return run["reason"]
-    return row["config"] if bits is None else f"{bits:.3f} bits per byte"
+    if figure is None or figure["value"] is None:
+        return row["config"]
+    return f"{figure['value']:.3f} {figure['unit']}"
 
 
 @app.command("run-next")
 def run_next(file: File = QUEUE, json: Json = False) -> None:
-    """Train the first experiment that is to do. An interrupted experiment resumes."""
+    """Train the first experiment with the status todo. An interrupted experiment resumes."""
     _work(file, json, None, count=1)
 
 
@@ -75,13 +84,13 @@ def run(
 
 @app.command("run-all")
 def run_all(file: File = QUEUE, json: Json = False) -> None:
-    """Train every experiment that is to do, one after another. Any number of workers may share one file."""
+    """Train every experiment with the status todo, one after another. Any number of workers may share one file."""
     _work(file, json, None, count=None)
 
 
 @app.command("retry")
 def retry(
-    name: Annotated[str | None, typer.Argument(help="One experiment instead of all that failed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One experiment instead of all failed experiments.")] = None,
     file: File = QUEUE,
     json: Json = False,
 ) -> None:
@@ -111,7 +120,7 @@ def _work(file: Path, json: bool, name: str | None, count: int | None) -> None:
     if json:
         console.emit({"file": file, "outcomes": [_plain(outcome) for outcome in outcomes]})
     elif not outcomes:
-        console.print_line("no experiment is to do")
+        console.print_line("no experiment has the status todo")
     else:
         _print_next(file)
     _exit(outcomes)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Device, Json, Model, Temperature, whole
+
 if TYPE_CHECKING:
     from lilliput.api import TextGenerator
 
@@ -15,19 +17,21 @@ CANDIDATES = 5
 
 
 def generate(
-    model: Annotated[str, typer.Argument(help="A run's name or folder, a checkpoint, or a Hugging Face folder.")],
+    model: Model,
     opening: Annotated[str | None, typer.Argument(help="How the text begins.")] = None,
     ending: Annotated[str | None, typer.Option(help="How the text ends, for a model trained in reverse.")] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy; at most 2.")] = 0.8,
+    temperature: Temperature = 0.8,
     top_k: Annotated[int, typer.Option(help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Keep the likeliest tokens that hold this probability.")] = 1.0,
-    min_p: Annotated[float, typer.Option(help="Keep tokens this many times as likely as the likeliest.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Keep the fewest likeliest tokens with this total probability.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="Keep tokens at least this share as likely as the likeliest.")] = 0.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1, repeated tokens become less likely.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed generates the same text.")] = 0,
-    max_tokens: Annotated[int, typer.Option(help="At most this many new tokens.")] = 512,
+    max_tokens: Annotated[int, whole(help="At most this many new tokens.")] = 512,
     n: Annotated[int, typer.Option("-n", "--n", help="How many texts.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="A text to stop before; may be given again.")] = None,
-    window: Annotated[bool, typer.Option("--window", help="Go on past a full context, by a sliding window.")] = False,
+    window: Annotated[
+        bool, typer.Option("--window", help="Continue past a full context, by a sliding window.")
+    ] = False,
     beams: Annotated[int, typer.Option(help="Search this many beams for the likeliest texts; 0 draws.")] = 0,
     json_schema: Annotated[str | None, typer.Option(help="Generate JSON of this schema: a file, or {...}.")] = None,
     regex: Annotated[str | None, typer.Option(help="Generate text that this regular expression matches.")] = None,
@@ -41,15 +45,13 @@ def generate(
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show each token with its candidates.")] = False,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="Show each token's log-probability.")] = False,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
-    ] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, texts may differ.")] = False,
     compile: Annotated[
         bool | None,
-        typer.Option(help="Compiled steps, or PyTorch's. Left out: compiled on a CPU with a C++ compiler."),
+        typer.Option(help="Compiled steps, or PyTorch's. Default: compiled on a CPU with a C++ compiler."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Generate a text with a trained model. It is printed token by token, and stops at the end of the story."""
     from lilliput import api
@@ -120,7 +122,7 @@ def _whole(
     logprobs: bool,
     compare: bool,
 ) -> None:
-    """Generate whole texts into `report`, and print them with the details that were asked for."""
+    """Generate whole texts into `report`, and print them with the requested details."""
     from lilliput.base import console
     from lilliput.decoding.explain import as_plain, table
     from lilliput.generation.constraints import without_constraint
@@ -136,8 +138,8 @@ def _whole(
         report["unconstrained"] = without_constraint(generator, options["constraint"], *sides, **unconstrained)
     if console.json_mode():
         return
-    for place, (whole, text) in enumerate(zip(report["texts"], found, strict=True)):
-        console.print_line(("\n\n---\n\n" if place else "") + whole)
+    for place, (printed, text) in enumerate(zip(report["texts"], found, strict=True)):
+        console.print_line(("\n\n---\n\n" if place else "") + printed)
         if explain or logprobs:
             console.console.print(table(text.tokens, generator.tokenizer))
     if compare:

@@ -25,7 +25,7 @@ def init(
     machine: Annotated[
         str | None, typer.Option(help="this (measured), t4, rtx4090, a100, h100, or its FLOP/s, such as 2e11.")
     ] = None,
-    time: Annotated[str | None, typer.Option(help="How long the run may train: 90s, 10m, 2h, 1.5d.")] = None,
+    time: Annotated[str | None, typer.Option(help="The time that the run may train: 90s, 10m, 2h, 1.5d.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and ask nothing.")] = False,
 ) -> None:
@@ -68,7 +68,7 @@ def _sorted(words: list[str], data: list[str] | None) -> tuple[Path, list[str], 
     output, rest = named[:1], [word for word in words if word not in named[:1]]
     if rest and not data:
         if output or len(rest) > 1:
-            raise ConfigError(f"{' '.join(rest)}: one recipe is written at a time", "name text with --data")
+            raise ConfigError(f"{' '.join(rest)}: init writes one recipe", "name text with --data")
         output, rest = rest, []
     assignments, texts = sort_words(rest, data)
     return Path(output[0] if output else "own.yaml"), assignments, texts

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Device, Json, Temperature, whole
+
 Models = Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")]
 Prompts = Annotated[str | None, typer.Option(help="A file of prompts: a YAML list, or a prompt a line.")]
-Temperature = Annotated[float, typer.Option(help="0 is greedy; at most 2.")]
-MaxTokens = Annotated[int, typer.Option(help="Most tokens of a completion.")]
+MaxTokens = Annotated[int, whole(help="At most this many tokens of a completion.")]
 Seed = Annotated[int, typer.Option(help="The same seed generates the same stories.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def judge(
@@ -26,8 +25,8 @@ def judge(
         list[str] | None,
         typer.Option(help="Texts by people (more files and data.key=value may follow); else the run's held-out texts."),
     ] = None,
-    stories: Annotated[int, typer.Option(help="How many texts by people, whose beginnings are the prompts.")] = 20,
-    twice: Annotated[float, typer.Option(help="Share of the stories that the judge marks a second time.")] = 0.1,
+    stories: Annotated[int, whole(help="Number of texts by people; their beginnings are the prompts.")] = 20,
+    twice: Annotated[float, typer.Option(help="Share of the stories that the judge grades twice.")] = 0.1,
     referee: Annotated[str | None, typer.Option(help="Model whose bits per byte are a proxy.")] = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = 200,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json, whole
+
 if TYPE_CHECKING:
     from rich.tree import Tree
+    from torch.nn import Module
 
     from lilliput.model.config import ModelConfig
 
-app = typer.Typer(help="See named models: their parts, and what they cost.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app = typer.Typer(help="Print named models: their parts and their costs.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -42,8 +44,8 @@ def list_models(json: Json = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="A name from `lilliput model list`.")],
     changes: Annotated[list[str] | None, typer.Argument(help="Changes, such as d_model=512 qk_norm=false.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of a batch, for the memory.")] = 32,
-    context: Annotated[int | None, typer.Option(min=1, help="Tokens of a row; the context length if left out.")] = None,
+    rows: Annotated[int, whole(help="Rows of a batch, for the memory.")] = 32,
+    context: Annotated[int | None, whole(help="Tokens of a row; the context length if left out.")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw or muon, for the memory.")] = "adamw",
     json: Json = False,
 ) -> None:
@@ -104,20 +106,36 @@ def _tree(name: str, config: ModelConfig) -> Tree:
 
     # All blocks are alike, so one is enough. The meta device allocates nothing, however large the model.
     with torch.device("meta"):
-        state = Model(config.model_copy(update={"n_layers": 1})).state_dict()
+        model = Model(config.model_copy(update={"n_layers": 1}))
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
-    blocks = None
-    for key, tensor in state.items():
-        sizes = tensor.shape if key in ("embed.weight", "position.weight") else reversed(tensor.shape)
-        shape = " → ".join(map(str, sizes))
-        if not key.startswith("blocks."):
-            tree.add(f"{key.removesuffix('.weight')}  [cyan]{shape}[/]")
-            continue
-        blocks = blocks or tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}")
-        blocks.add(f"{key.removeprefix('blocks.0.').removesuffix('.weight')}  [cyan]{shape}[/]")
+    for name, part in model.named_children():
+        if part is model.blocks:
+            branch, part, name = (
+                tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}"),
+                model.blocks[0],
+                "",
+            )
+        else:
+            branch = tree
+        for line in _tensors(part, name):
+            branch.add(line)
     if config.tied_embeddings:
         tree.add("unembed  [cyan]the embeddings again (tied)[/]")
     return tree
+
+
+def _tensors(part: Module, name: str) -> Iterator[str]:
+    """A line for each tensor of a part that is called `name`. Matrices are stored as (outputs, inputs), and rows by
+    token or position as (rows, width)."""
+    from torch.nn import Linear
+
+    from lilliput.model.parts import roles
+
+    for place, module in part.named_modules(prefix=name):
+        for own, tensor in module.named_parameters(recurse=False):
+            turned = isinstance(module, Linear) or roles(module)[own].kind == "matrix"
+            sizes = [*tensor.shape[:-2], *reversed(tensor.shape[-2:])] if turned else tensor.shape
+            yield f"{place if own == 'weight' else f'{place}.{own}'}  [cyan]{' → '.join(map(str, sizes))}[/]"
 
 
 def _attention(config: ModelConfig) -> str:

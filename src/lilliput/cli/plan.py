@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lilliput.cli.plan_runs import Json, Overrides, batch_size, learning_rate, sweep
+from lilliput.cli.options import Json, amount
+from lilliput.cli.plan_runs import Overrides, batch_size, learning_rate, sweep
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
@@ -99,13 +100,12 @@ def _cost_line(cost: dict[str, Any]) -> str:
 
 @app.command("isoflop")
 def isoflop(
-    flops: Annotated[
-        float | None, typer.Option(help="Budget in FLOPs; 10^17.5 unless a size or tokens are given.")
-    ] = None,
+    flops: Annotated[float | None, amount(help="Budget in FLOPs; 10^17.5 unless a size or tokens are given.")] = None,
     parameters: Annotated[
-        float | None, typer.Option(help="A size, such as 51e6; alone, for the best tokens of it.")
+        float | None,
+        amount(help="A size, such as 117m; alone, print its best number of tokens."),
     ] = None,
-    tokens: Annotated[float | None, typer.Option(help="Tokens, with --parameters instead of --flops.")] = None,
+    tokens: Annotated[float | None, amount(help="Tokens, with --parameters instead of --flops.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the figure into this SVG file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the figure as an offline page with sliders.")] = None,
     json: Json = False,
@@ -153,11 +153,11 @@ def _methods(found: dict[str, Optimum], title: str) -> list[str]:
 
 @app.command("tables")
 def tables(
-    parameters: Annotated[float | None, typer.Option(help="Your model's size, with --tokens: 51e6.")] = None,
-    tokens: Annotated[float | None, typer.Option(help="Training tokens, or an amount of text.")] = None,
-    words: Annotated[float | None, typer.Option(help="An amount of text in words.")] = None,
-    novels: Annotated[float | None, typer.Option(help="An amount of text in novels.")] = None,
-    gpu_hours: Annotated[float | None, typer.Option(help="GPU hours, as energy and CO2.")] = None,
+    parameters: Annotated[float | None, amount(help="Your model's size, with --tokens: 117m.")] = None,
+    tokens: Annotated[float | None, amount(help="Training tokens, such as 15t, or an amount of text.")] = None,
+    words: Annotated[float | None, amount(help="An amount of text in words.")] = None,
+    novels: Annotated[float | None, amount(help="An amount of text in novels.")] = None,
+    gpu_hours: Annotated[float | None, amount(help="GPU hours, as energy and CO2.")] = None,
     watts: Annotated[float, typer.Option(help="Power of a GPU.")] = 700.0,
     grams_co2_per_kwh: Annotated[float, typer.Option(help="Carbon intensity of the grid.")] = 480.0,
     page: Annotated[Path | None, typer.Option(help="Write the tables as an offline page with calculators.")] = None,

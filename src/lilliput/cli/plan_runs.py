@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lilliput.cli.options import Json, amounts, whole
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
     from lilliput.planning.study import Findings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, such as train.steps=500")]
 
 
@@ -28,7 +28,7 @@ def sweep(
     name: Annotated[str, typer.Option(help="The study's folder: runs/NAME.")] = "sweep",
     json: Json = False,
 ) -> None:
-    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Again: goes on."""
+    """Make an IsoFLOP study of real runs. Fits with intervals, and a test on a larger budget. Repeat to resume."""
     from lilliput import api
     from lilliput.base import console
     from lilliput.cli.train import INTERRUPTED
@@ -37,8 +37,8 @@ def sweep(
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
     settings = Settings(
-        tuple(_numbers(budgets, "--budgets")),
-        None if held_out == "none" else _numbers(held_out, "--held-out")[0],
+        tuple(amounts(budgets, "--budgets")),
+        None if held_out == "none" else amounts(held_out, "--held-out")[0],
         per_budget,
         tuple(filter(None, sizes.split(","))),
         seeds,
@@ -85,7 +85,7 @@ def _findings(found: Findings) -> list[str]:
     return lines + [f"doubt       {doubt}" for doubt in found.doubts]
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _fractions(text: str) -> list[float]:
     """Parse comma-separated numbers and fractions: "1/4,2" gives [0.25, 2.0]. Raises ConfigError."""
     from lilliput.base.errors import ConfigError
 
@@ -93,7 +93,7 @@ def _numbers(text: str, option: str) -> list[float]:
         pairs = [part.partition("/") for part in text.split(",") if part.strip()]
         return [float(above) / float(below or 1) for above, _, below in pairs]
     except (ValueError, ZeroDivisionError):
-        raise ConfigError(f"{option} '{text}' is not a list of numbers", f"such as {option} 1e12,3e12") from None
+        raise ConfigError(f"--factors '{text}' is not a list of numbers", "such as --factors 1/4,1,4") from None
 
 
 def learning_rate(
@@ -101,7 +101,7 @@ def learning_rate(
     overrides: Overrides = None,
     data: Data = None,
     factors: Annotated[str, typer.Option(help="Multiples of the recipe's rates.")] = "1/64,1/16,1/4,1,4,16,64",
-    steps: Annotated[int, typer.Option(min=4, help="Steps of each run.")] = 100,
+    steps: Annotated[int, whole(least=4, help="Steps of each run.")] = 100,
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "learning-rate",
     json: Json = False,
 ) -> None:
@@ -113,7 +113,7 @@ def learning_rate(
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
-    multiples = _numbers(factors, "--factors")
+    multiples = _fractions(factors)
     tried = learning_rates(recipe, assignments, data=paths, factors=multiples, steps=steps, name=name)
     if json:
         console.emit({**tried.as_dict(), "learning_rates": learning_rates_of(tried.base)})
@@ -139,7 +139,7 @@ def batch_size(
     overrides: Overrides = None,
     data: Data = None,
     sizes: Annotated[str, typer.Option(help="Batches in tokens; 1 to 64 rows, doubling, unless given.")] = "",
-    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of each run; 4 steps of the largest batch.")] = None,
+    tokens: Annotated[int | None, whole(help="Tokens of each run; 4 steps of the largest batch.")] = None,
     name: Annotated[str, typer.Option(help="The folder of the runs: runs/NAME.")] = "batch-size",
     json: Json = False,
 ) -> None:
@@ -152,7 +152,7 @@ def batch_size(
 
     console.use_json(json)
     assignments, paths = sort_words(overrides, data)
-    asked = [int(size) for size in _numbers(sizes, "--sizes")]
+    asked = [int(size) for size in amounts(sizes, "--sizes")]
     tried = batch_sizes(recipe, assignments, data=paths, sizes=asked, tokens=tokens, name=name)
     if json:
         console.emit(tried.as_dict())

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from lilliput.cli.options import Json
+
 app = typer.Typer(help="List recipes, show a recipe's values, print the schema.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_recipes(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """List the recipes that come with Lilliput."""
     from lilliput.base import console
@@ -32,7 +34,7 @@ def list_recipes(
 def show(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Show every value of a recipe, defaults included."""
     import yaml

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lilliput.cli.options import Json
+
 
 def report(
     run: Annotated[str, typer.Argument(help="A run's name (runs/NAME) or its folder, finished or not.")],
@@ -14,7 +16,7 @@ def report(
         Path | None, typer.Option(help="Also draw the loss curve with samples into this SVG file.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a run's offline page. RUN/report.html is made from the files of the run's folder; its path is printed."""
     from lilliput.base import console

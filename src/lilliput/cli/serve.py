@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lilliput.cli.options import Device
+
 
 def serve(
     runs: Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders.")],
@@ -26,14 +28,14 @@ def serve(
             help="The key that requests must carry. Prefer the variable: other users can read a command line.",
         ),
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, help="Texts that each model generates at once.")] = 32,
-    queue: Annotated[int, typer.Option(min=0, help="Further texts that may wait; beyond them requests get 429.")] = 256,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, not quite the same.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    slots: Annotated[int, typer.Option(min=1, help="Number of texts that each model generates at once.")] = 32,
+    queue: Annotated[
+        int, typer.Option(min=0, help="Number of further texts that may wait; further requests get 429.")
+    ] = 256,
+    int8: Annotated[bool, typer.Option("--int8", help="Use int8 weights: faster on a CPU, texts may differ.")] = False,
+    device: Device = "auto",
 ) -> None:
-    """Serve models: an API, and a page to read on. The API is at /v1, the page at /."""
+    """Serve models: an API, and a page for the browser. The API is at /v1, the page at /."""
     from lilliput import api
     from lilliput.base import console
 

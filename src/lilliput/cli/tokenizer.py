@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lilliput.cli.options import Json, whole
 from lilliput.cli.texts import NeededData, Words, sort_words
 
 app = typer.Typer(help="Train a tokenizer, or see the tokens of a text.", no_args_is_help=True)
@@ -21,11 +22,11 @@ def train(
     data: NeededData,
     out: Annotated[Path, typer.Option(help="The folder to write tokenizer.json and tokenizer_config.json into.")],
     words: Words = None,
-    vocab_size: Annotated[int, typer.Option(help="Number of tokens, special ones included.")] = 4096,
+    vocab_size: Annotated[int, whole(help="Number of tokens, special ones included.")] = 4096,
     kind: Annotated[str, typer.Option(help="bpe or sentencepiece.")] = "bpe",
     pattern: Annotated[str, typer.Option(help="How bpe splits text: qwen2, llama-bpe or gpt-2.")] = "qwen2",
-    sample_bytes: Annotated[int, typer.Option(help="Train on this much text at most.")] = 20_000_000,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    sample_bytes: Annotated[int, whole(help="Train on this many bytes of text at most.")] = 20_000_000,
+    json: Json = False,
 ) -> None:
     """Train a tokenizer on text of your own."""
     from lilliput.base import console
@@ -58,7 +59,7 @@ def show(
     tokenizer: Annotated[str, typer.Option(help="A tokenizer's folder, a run, or a tokenizer.json.")],
     text: Annotated[str | None, typer.Argument(help="The text; standard input is read if left out.")] = None,
     file: Annotated[Path | None, typer.Option(help="Read the text from this file.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Show the tokens of a text in colours, with their ids and counts."""
     from lilliput.base import console

@@ -14,11 +14,11 @@ from lilliput.data.story import Stories
 
 
 class DataConfig(Config):
-    """`data`: where documents come from, what happens to them, and how their tokens are packed into rows."""
+    """`data`: the sources of documents, the steps that change them, and the packing of their tokens into rows."""
 
     sources: tuple[Annotated[Source, OneOf(SOURCES)], ...] = Field(
         default=(Stories(),),
-        description="where documents come from, such as [{kind: text, paths: [a.txt]}, {kind: story}]",
+        description="the sources of documents, such as [{kind: text, paths: [a.txt]}, {kind: story}]",
     )
     mix_until: Literal["all", "first"] = Field(
         default="all",
@@ -26,16 +26,16 @@ class DataConfig(Config):
         "that the weights hold to the end",
     )
     steps: tuple[Annotated[Step, OneOf(STEPS)], ...] = Field(
-        default=(Normalise(),), description="what changes or drops a document, in order; [] leaves every text as it is"
+        default=(Normalise(),), description="the steps that change or drop a document, in order; []: no text is changed"
     )
     errors: Errors = Field(
         default="strict", description="strict: bytes that are not UTF-8 are an error; replace: they become U+FFFD"
     )
     validation_fraction: float = Field(
-        default=0.05, ge=0, lt=1, description="share of the documents kept for validation, by a hash of their text"
+        default=0.05, ge=0, lt=1, description="share of the documents for validation, chosen by a hash of their text"
     )
     max_documents: int | None = Field(
-        default=None, gt=0, description="documents of the mixture that are read at most; null: all"
+        default=None, gt=0, description="most documents of the mixture that are read; null: all"
     )
     packing: Literal["auto", "contiguous", "aligned", "best_fit"] = Field(
         default="auto",
@@ -54,7 +54,7 @@ class DataConfig(Config):
     @classmethod
     def _is_list(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise ValueError("a list is wanted, such as [{kind: NAME, ...}]")
+            raise ValueError("give a list, such as [{kind: NAME, ...}]")
         return value
 
     @field_validator("sources")
@@ -66,7 +66,7 @@ class DataConfig(Config):
 
 
 class TokenizerConfig(Config):
-    """`tokenizer`: the tokenizer that is trained on the run's text, or the one that is taken instead."""
+    """`tokenizer`: the tokenizer that is trained on the run's text, or an existing tokenizer."""
 
     vocab_size: int = Field(default=4096, gt=0, le=2**21, description="number of token ids, special tokens included")
     kind: Literal["bpe", "sentencepiece"] = Field(
@@ -82,5 +82,5 @@ class TokenizerConfig(Config):
         description="UTF-8 bytes of training text, from the start of the mixture, that the tokenizer is trained on",
     )
     path: str | None = Field(
-        default=None, description="take this tokenizer instead: a tokenizer.json, its folder, or a run"
+        default=None, description="use this tokenizer instead of a new one: a tokenizer.json, its folder, or a run"
     )

@@ -205,7 +205,7 @@ def _check_documents(split: Split) -> None:
     """Raise DataError unless each document of the split can be a row of its own."""
     if not split.documents or not split.sequences:
         reason = "has no documents" if not split.documents else "has documents of unequal numbers of sequences"
-        raise DataError(f"the {split.name} split {reason}, and each is to be a row of its own")
+        raise DataError(f"the {split.name} split {reason}, and each document needs a separate row")
 
 
 def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.ndarray:

@@ -21,7 +21,7 @@ MAX_DOCUMENT_CHARACTERS = 2**24
 
 
 class Source(Config):
-    """Where documents come from. Subclass in a file of `lilliput/data/`, give `kind` a Literal and register it:
+    """A source of documents. Subclass it in a file of `lilliput/data/`, give `kind` a Literal and register it:
 
     @SOURCES.add("lines")
     class Lines(Source):

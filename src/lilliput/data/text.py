@@ -38,7 +38,7 @@ class Text(FileSource):
     separator: str = Field(
         default="auto",
         min_length=1,
-        description="what parts the documents of a file: auto, blank_lines, whole_file, or that text literally",
+        description="the separator of a file's documents: auto, blank_lines, whole_file, or a literal text",
     )
 
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md")

@@ -44,7 +44,7 @@ class Tokenizer:
                 where present
     begins      whether a text begins with the beginning mark: `beginning` is that mark, or nothing
     bounded     whether it has a mark of its own for the beginning or the end of a text; without one, `bos_id` and
-                `eos_id` are those of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
+                `eos_id` are the id of a newline (else id 0), as nanoGPT begins its samples, and no id ends a text
     vocab_size  one more than the largest id
     sha256      of the content of tokenizer.json, without the rule that puts the beginning mark before a text
     chat_template  the Jinja source that renders conversations (chat_template.py); None for a model of plain text
@@ -89,8 +89,9 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig, specials: Sequence[str] = ()) -> Tokenizer:
-        """Train a tokenizer on `texts`; the same texts give the same tokenizer. It is smaller than asked for where the
-        texts allow no more. `specials` are roles of further special tokens. Raises DataError."""
+        """Train a tokenizer on `texts`; the same texts give the same tokenizer. The vocabulary is smaller than
+        requested where the texts have too few pairs. `specials` are roles of further special tokens. Raises
+        DataError."""
         from lilliput.data.tokenizer_training import train_backend
 
         return cls(train_backend(texts, config, specials).to_str(pretty=True))

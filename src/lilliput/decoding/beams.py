@@ -25,8 +25,8 @@ class Beam:
 
     @property
     def score(self) -> float:
-        """Log-probability a token, by which texts of different lengths are compared (Hugging Face's length_penalty 1).
-        Sums alone would prefer the shortest text."""
+        """The log-probability divided by the number of tokens, which compares texts of different lengths (Hugging
+        Face's length_penalty 1). The sum alone would prefer the shortest text."""
         return self.log_probability / max(1, len(self.ids))
 
 
@@ -38,7 +38,8 @@ def beam_search(
     stop_ids: Collection[int] = (),
     forbidden_first: Collection[int] = (),
 ) -> list[Beam]:
-    """The `beams` best texts after `prompt`, best first, of at most `max_tokens` new ids within the model's context.
+    """Return the `beams` best texts after `prompt`, best first, with at most `max_tokens` new ids within the model's
+    context.
 
     Each step considers the 2 `beams` likeliest continuations of the running texts. Continuations that stop are
     finished, and the best others run on. The search ends when no running text scores better than the worst of `beams`
@@ -77,8 +78,8 @@ def beam_search(
 def _extend(
     running: list[Beam], scores: torch.Tensor, beams: int, stop_ids: Collection[int], finished: list[Beam]
 ) -> tuple[list[int], list[Beam]]:
-    """The best running texts one token on, best first, and the row that each goes on from; `scores` (rows, V) are
-    log-probabilities. Texts that stop among the first `beams` are added to `finished`."""
+    """Return the best running texts after one more token, best first, and the row that each text continues. `scores`
+    (rows, V) are log-probabilities. Texts that stop among the first `beams` are added to `finished`."""
     before = torch.tensor([beam.log_probability for beam in running], device=scores.device)
     best, places = (scores + before[:, None]).flatten().topk(min(2 * beams, scores.numel()))
     rows, going_on = list[int](), list[Beam]()

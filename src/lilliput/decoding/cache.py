@@ -1,4 +1,4 @@
-"""KVCache: the keys and values of positions already read, so that each new token costs one position."""
+"""KVCache: the keys and values of the positions that the model has read, so that each new token costs one position."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class KVCache:
-    """Keys and values of `batch` texts in memory taken once: `capacity` positions for each of up to `room` texts.
+    """Keys and values of `batch` texts. The memory is allocated once, with `capacity` positions for each of up to
+    `room` texts.
 
-    Every row begins at position 0 of its memory and has a length of its own, so that texts come and go without
-    moving the others. A forward pass over T new positions of each row calls `places` once and `update` once a
-    layer; the caller of the forward pass then calls `advance`.
+    Every row begins at position 0 of its memory and has its own length, so that a text can join or leave without moving
+    the other texts. A forward pass over T new positions of each row calls `places` once and `update` once a layer; the
+    caller of the forward pass then calls `advance`.
 
     keys, values  (room, Hkv, capacity, d_head) for each layer
     lengths       positions held of each row; `len(lengths)` rows are in use. Lowering one forgets the row's end
@@ -50,11 +51,11 @@ class KVCache:
         return len(self.lengths)
 
     def places(self, new: int) -> tuple[Where, int]:
-        """The next `new` positions of every row, and one more than the last of them. Raises ModelError where there is
-        no room, and for lengths that no text has."""
+        """Return the next `new` positions of every row, and the largest of them plus 1. Raises ModelError where there
+        is no room, and for impossible lengths."""
         if not self.lengths or min(self.lengths) < 0 or self.batch > self.room:
             raise ModelError(
-                f"a key-value cache with room for {self.room} texts has none of the lengths {self.lengths}"
+                f"a key-value cache with room for {self.room} texts cannot have the lengths {self.lengths}"
             )
         past, device = max(self.lengths), self.keys[0].device
         self._end = end = past + new
@@ -83,21 +84,22 @@ class KVCache:
         return keys[:, :, : self._end], values[:, :, : self._end]
 
     def advance(self, new: int | Sequence[int]) -> None:
-        """Count `new` positions as held, for each row or the same for all; called once a forward pass, after every
-        layer has stored them. Where `new` is less than was stored, the other positions were padding."""
+        """Count `new` further positions as held, as one number for each row or one number for all rows. Called once a
+        forward pass, after every layer has stored the positions. Where `new` is less than the stored number, the other
+        positions were padding."""
         each = [new] * self.batch if isinstance(new, int) else new
         self.lengths = [length + more for length, more in zip(self.lengths, each, strict=True)]
 
     @torch.inference_mode()
     def put(self, row: int, other: KVCache, source: int) -> None:
-        """Make row `row` a copy of row `source` of another cache; `row == batch` adds one."""
+        """Make row `row` a copy of row `source` of another cache; `row == batch` adds a row."""
         length = other.lengths[source]
         for ours, theirs in zip(self.keys + self.values, other.keys + other.values, strict=True):
             ours[row, :, :length] = theirs[source, :, :length]
         self.lengths[row : row + 1] = [length]
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows in this order; a row may be left out or repeated, as far as there is room."""
+        """Keep these rows in this order. A row may be left out, or repeated while there is room."""
         for layer in self.keys + self.values:
             layer[: len(rows)] = layer[list(rows)]
         self.lengths = [self.lengths[row] for row in rows]

@@ -33,7 +33,7 @@ def allowed(jobs: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
             mask[len(known) :] = False
         mask[list(forbidden)] = False
         if not mask.any():
-            job.error = ConfigError("the constraint lets nothing come first but what may not come first")
+            job.error = ConfigError("the constraint allows only first tokens that are forbidden as first tokens")
             continue
         masked = logits.clone() if masked is logits else masked
         masked[row].masked_fill_(~mask.to(logits.device), -torch.inf)

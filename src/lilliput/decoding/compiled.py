@@ -1,4 +1,5 @@
-"""compiled: a model whose one-token steps are compiled, for decoding without Python between its hundred small parts."""
+"""compiled: a model whose one-token steps are compiled, so that decoding runs no Python between its hundred small
+operations."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def _unnamed(model: Model) -> list[str]:
 
 
 def compiled(model: Model) -> Model:
-    """Decodes in place of `model` with a KVCache: one-token steps are compiled, and the model computes all else.
+    """Decodes in place of `model` with a KVCache. The one-token steps are compiled, and the model computes all other
+    calls.
 
     Steps have fixed shapes: one row, or all rows of the cache, each attending to the whole capacity. Rows without a
     text are computed and left aside. So at most two compilations serve any mix of lengths under one cache.
@@ -60,7 +62,7 @@ class _Compiled(StandIn):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
-        """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
+        """tokens (B, T) -> hidden states (B, T, d_model), the same as the model's."""
         step = sight is CAUSAL and blocks is None and tokens.shape[1] == 1
         # A prompt of one token has a cache of its own.
         if not step or not isinstance(cache, KVCache) or not max(cache.lengths) or self._aside():

@@ -33,14 +33,14 @@ LEXER_STATES = 50_000
 
 
 class Constraint:
-    """The form of a text from its first new token to its last; immutable. `start` gives the matcher of one text.
+    """The form of a text from its first new token to its last; immutable. `start` returns the matcher of one text.
 
     vocab_size  number of ids that the constraint knows; a model may know more ids, which are then never generated
     """
 
     def __init__(self, grammar: str, tokenizer: Tokenizer, what: str, json: bool = False):
-        """`grammar` in llguidance's form; `json` where it describes JSON. Raises ConfigError, which names `what` was
-        given, for a grammar that is not understood, too large, or satisfied by no text."""
+        """`grammar` in llguidance's form; `json` where it describes JSON. `what` names the grammar in errors. Raises
+        ConfigError for a grammar that cannot be parsed, is too large, or is satisfied by no text."""
         llguidance = _library()
         self.vocab_size = tokenizer.vocab_size
         self.grammar = grammar
@@ -53,7 +53,7 @@ class Constraint:
         # cannot be followed fail here.
         self._fresh = self._matcher()
         try:
-            for _ in range(2):  # copies share a lexer: one that grew too large fails in the copy that comes next
+            for _ in range(2):  # Copies share a lexer. A lexer that grew too large fails in the next copy.
                 self.start().allowed()
         except ConfigError as error:
             raise ConfigError(f"{what} cannot be used: {error.message}", error.hint) from None
@@ -135,7 +135,7 @@ class Matcher:
             raise self._error()
 
     def _error(self) -> ConfigError:
-        reason = self._matcher.get_error().strip().partition("\n")[0]  # the lines behind it are the parser's insides
+        reason = self._matcher.get_error().strip().partition("\n")[0]  # the further lines describe the parser's state
         if reason.startswith("NoExtension"):
             return ConfigError("no text satisfies the constraint")
         return ConfigError(f"the constraint cannot be followed: {reason}", "give a smaller one")
@@ -149,7 +149,7 @@ def _check_multiples(schema: Any) -> None:
         return
     scale = lcm(*(one.denominator for one in given))
     together = lcm(*(int(one * scale) for one in given))
-    # Zeros at a number's end do not count: multiples of 100 are as easy as multiples of 1.
+    # Zeros at the end of a number do not count, because multiples of 100 are as easy as multiples of 1.
     together //= 10 ** (len(str(together)) - len(str(together).rstrip("0")))
     if together > MULTIPLE_LIMIT:
         listed = ", ".join(f"{float(one):.12g}" for one in sorted(given)[-3:])

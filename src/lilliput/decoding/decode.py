@@ -1,4 +1,4 @@
-"""Prompts in, one Step a token out: a fixed set of rows that an Engine generates side by side."""
+"""stream: continues a fixed set of prompts side by side with an Engine, and yields one Step for each token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Step:
     finished: list[Finish | None]
 
     def added(self, row: int) -> list[int]:
-        """The ids that this step adds to the row's text: one, or none where it was finished or now stops."""
+        """Return the ids that this step adds to the row's text: one id, or none where the row was finished or stops
+        now."""
         token = self.tokens[row]
         return [] if token is None or self.finished[row] == "stop" else [token]
 
@@ -65,17 +66,17 @@ def stream(
 ) -> Iterator[Step]:
     """Continue `prompts` (lists of token ids) token by token until every row has finished.
 
-    `sampling.n` rows continue each prompt. `forbidden_first` are ids that may not come first; `window` goes on when
-    the context is full (see engine.Request). `generators` replaces the rows' own random streams, which depend on
-    (seed, sample number) only. The model's training mode and torch's random state are untouched, also between steps
-    and when the stream is left half-way.
+    `sampling.n` rows continue each prompt. `forbidden_first` are ids that may not come first; `window` continues a row
+    when the context is full (see engine.Request). `generators` replaces the rows' own random streams, which depend on
+    (seed, sample number) only. The model's training mode and torch's random state are untouched, also between steps and
+    when the stream is left half-way.
 
     Raises ConfigError at the call for an empty prompt, ids outside the vocabulary, and a prompt longer than
     the context without `window`; ModelError in the step where the model's logits are not finite.
     """
     rows = len(prompts) * sampling.n
     if generators is not None and len(generators) != rows:
-        raise ConfigError(f"{len(generators)} random generators for {rows} rows; give one a row")
+        raise ConfigError(f"{len(generators)} random generators for {rows} rows; give one for each row")
     longest = max((len(ids) for ids in prompts), default=0)
     context = model.config.context_length
     engine = Engine(model, max(1, rows), context if window else min(context, longest + sampling.max_tokens))

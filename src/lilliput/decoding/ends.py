@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
 
 NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "top_k": 50}
-"""Settings of generation_config.json that Lilliput has too, each with the values that change nothing."""
+"""The settings of generation_config.json that Lilliput also has, each with the values that change nothing."""
 
 
 def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
-    """The ids that end a text of the model in `folder`: the tokenizer's end mark and every `eos_token_id` of its
-    generation_config.json, a number or a list. Raises ModelError where that is anything else."""
+    """Return the ids that end a text of the model in `folder`: the tokenizer's end mark and every `eos_token_id` of its
+    generation_config.json. Raises ModelError where `eos_token_id` is neither an id nor a list of ids."""
     given = _settings(folder).get("eos_token_id")
     ids = [given] if isinstance(given, int) else given or []
     if not isinstance(ids, list) or not all(isinstance(number, int) and number >= 0 for number in ids):
-        raise ModelError(f"{folder / 'generation_config.json'}: eos_token_id is {given!r}, and no id or list of ids")
+        raise ModelError(
+            f"{folder / 'generation_config.json'}: eos_token_id is {given!r}, and has to be an id or a list of ids"
+        )
     return tokenizer.ends | frozenset(ids)
 
 
 def not_taken(folder: Path) -> list[str]:
-    """Settings of a folder's generation_config.json that apply only where the caller gives them, as 'name=value'."""
+    """Return the settings of a folder's generation_config.json that apply only where the caller gives them, as
+    'name=value'."""
     settings = _settings(folder)
     return [
         f"{name}={settings[name]}"
@@ -37,8 +40,8 @@ def not_taken(folder: Path) -> list[str]:
 
 
 def special_ids(stops: Iterable[str], tokenizer: Tokenizer) -> frozenset[int]:
-    """The ids of the stop strings that spell a special token. No such string is ever found in text, because a special
-    token has no text."""
+    """Return the ids of the stop strings that spell a special token. A search in the text never finds such a string,
+    because a special token has no text."""
     found = (tokenizer.special_id(stop) for stop in stops)
     return frozenset(number for number in found if number is not None)
 

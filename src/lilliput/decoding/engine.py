@@ -1,4 +1,5 @@
-"""Engine: generates many texts at once. Requests join and leave at every step; one forward pass serves all that run."""
+"""Engine: generates many texts at once. Requests join and leave at every step. One forward pass serves all running
+texts."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Finish = Literal["stop", "length", "context", "error"]
 
 PREFILL_TOKENS = 8192
-"""Positions, padding included, that one forward pass over prompts reads at most (one prompt may be longer)."""
+"""The most positions, padding included, that one forward pass over prompts reads (a single prompt may be longer)."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Engine:
         self.model, self.slots, self.fair = model, slots, fair
         self.capacity = context if capacity is None else min(capacity, context)
         if slots < 1 or self.capacity < 1:
-            raise ConfigError(f"an engine needs a slot and a position at least, and got {slots} and {capacity}")
+            raise ConfigError(f"an engine needs at least one slot and one position, and got {slots} and {capacity}")
         self.device = next(model.parameters()).device
         self._waiting: list[Job] = []
         self._running: list[Job] = []
@@ -186,8 +187,8 @@ class Engine:
         client: Hashable = None,
         call: Hashable = None,
     ) -> Job:
-        """Queue a request; it starts in the next step with a free slot. `generator` replaces its own random stream;
-        `client` and `call` count where slots are shared out fairly.
+        """Queue a request, which starts in the next step with a free slot. `generator` replaces the random stream of
+        the request. `client` and `call` matter only where slots are shared fairly.
 
         Raises ConfigError for an empty prompt, ids outside the vocabulary, a prompt longer than the context without
         `window`, and a constraint made for another vocabulary.
@@ -205,15 +206,15 @@ class Engine:
         return job
 
     def cancel(self, job: Job) -> None:
-        """End a job before its time; its slot is free at once. A job that has ended is left as it is."""
+        """End a job early. Its slot is free at once. A job that has ended stays unchanged."""
         if job in self._waiting:
             self._waiting.remove(job)
         elif job in self._running:
             self._leave(job)
 
     def step(self) -> list[tuple[Job, Token]]:
-        """Give free slots to waiting jobs and generate one more token in every running job. Return the events, one a
-        job, in any order. Raises ModelError where the model's logits are not finite."""
+        """Give free slots to waiting jobs and generate one more token in every running job. Return the events, one for
+        each job, in any order. Raises ModelError where the model's logits are not finite."""
         events = [(job, Token(None, 0.0, finish="stop")) for job in self._running if job._complete()]
         for job, _ in events:
             self._leave(job)
@@ -266,14 +267,14 @@ class Engine:
         return joining
 
     def _go_on(self) -> torch.Tensor:
-        """Logits of the running jobs, whose newest token is read."""
+        """Read the newest token of the running jobs, and return their logits."""
         newest = torch.tensor([[job._ids[-1]] for job in self._running], device=self.device)
         hidden = self.model(newest, cache=self._cache)
         self._cache.advance(1)
         return self.model.logits(hidden)[:, -1].float()
 
     def _join(self, jobs: list[Job]) -> Iterator[torch.Tensor]:
-        """Read the texts of `jobs` into rows of their own, equal texts once. Yield the logits of each pass."""
+        """Read the texts of `jobs` into new rows, equal texts only once. Yield the logits of each pass."""
         texts: dict[tuple[int, ...], list[Job]] = {}
         for job in jobs:
             if job._reach() > self.capacity:
@@ -298,7 +299,7 @@ class Engine:
         """The tokens of a prompt whose hidden states are (T, d_model), padding after them."""
         ids = job._ids[job._begin :]
         scores: list[Token | None] = [None] * (job._begin + 1)
-        for start in range(0, len(ids) - 1, 256):  # the logits of a long prompt are never held whole
+        for start in range(0, len(ids) - 1, 256):  # the logits of a long prompt are never in memory as a whole
             following = ids[start + 1 : start + 257]
             logits = self.model.logits(hidden[start : start + len(following)]).float()
             scores += _tokens(logits, following, job.request.alternatives)
@@ -348,18 +349,19 @@ def _check(request: Request, vocabulary: int, capacity: int) -> None:
             "shorten the prompt, or let a window slide over it: lilliput generate --window",
         )
     if forbidden and (min(forbidden) < 0 or max(forbidden) >= vocabulary or len(set(forbidden)) >= vocabulary):
-        raise ConfigError(f"the forbidden first ids must be some, not all, of 0 to {vocabulary - 1}")
+        raise ConfigError(f"the forbidden first ids have to leave at least one of the ids 0 to {vocabulary - 1}")
     if not 0 <= request.alternatives <= vocabulary:
-        raise ConfigError(f"{request.alternatives} alternatives are asked for; the model knows {vocabulary} tokens")
+        raise ConfigError(f"{request.alternatives} alternatives are requested, and the model knows {vocabulary} tokens")
     if request.constraint is not None and request.constraint.vocab_size > vocabulary:
         raise ConfigError(
-            f"the constraint speaks of {request.constraint.vocab_size} tokens and the model knows {vocabulary}",
+            f"the constraint is for {request.constraint.vocab_size} tokens, and the model knows {vocabulary}",
             "make the constraint with the tokenizer that the model was trained with",
         )
 
 
 def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Texts in groups that one forward pass reads: as many as fit into PREFILL_TOKENS, padding included."""
+    """Yield the texts in groups. One forward pass reads a group, which has as many texts as fit into PREFILL_TOKENS,
+    padding included."""
     group: list[tuple[int, ...]] = []
     for text in texts:
         longest = max(map(len, (*group, text)))
@@ -372,7 +374,8 @@ def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
 
 
 def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list[Token]:
-    """Each id with its log-probability under logits (B, V), and the likeliest ones. Raises ModelError."""
+    """Return each id with its log-probability under logits (B, V), and the likeliest ids. Raises ModelError for logits
+    that are not finite."""
     log_total = logits.logsumexp(-1)
     numbers = torch.tensor(ids, device=logits.device)[:, None]
     own = (logits.gather(-1, numbers)[:, 0] - log_total).tolist()

@@ -1,4 +1,4 @@
-"""Step by step: the tokens that a model considered at each place, as a table for people and as plain values."""
+"""explain: the tokens that a model considered at each place, as a table for people and as plain values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def spelled(tokenizer: Tokenizer, number: int) -> str:
-    """A token in readable form: its text in quotes, or the name of a special token."""
+    """Return a token in readable form: its text in quotes, or the name of a special token."""
     text = tokenizer.decode([number], continuing=True)
     return repr(text) if text else tokenizer.token(number)
 
 
 def as_plain(tokens: Sequence[Token], tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Each token's id, text and log-probability (nats), and those of its alternatives where there are some."""
+    """Return the id, text and log-probability (nats) of each token and of its alternatives, where it has
+    alternatives."""
 
     def entry(number: int, score: float) -> dict[str, Any]:
         return {"id": number, "text": tokenizer.decode([number], continuing=True), "log_probability": score}
@@ -37,8 +38,8 @@ def as_plain(tokens: Sequence[Token], tokenizer: Tokenizer) -> list[dict[str, An
 
 
 def table(tokens: Sequence[Token], tokenizer: Tokenizer) -> Table:
-    """One row a token: its probability and rank among the candidates, its surprise in bits, and the candidates with
-    their probabilities, the generated token in bold."""
+    """Return a table with one row for each token: its probability and rank among the candidates, its surprise in bits,
+    and the candidates with their probabilities. The generated token is bold."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     made.add_column("step", justify="right")
     made.add_column("token")

@@ -13,13 +13,14 @@ from lilliput.base.errors import ModelError
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and `torch.inference_mode` for the block; afterwards every submodule is in the mode
-    that it was in, so that a model can be sampled or scored in the middle of its training.
+    """Run the block in evaluation mode and under `torch.inference_mode`. Afterwards every submodule has its earlier
+    mode, so that a model can be sampled or scored in the middle of its training.
 
     >>> with inference(model):
     ...     logits = model.logits(model(tokens))
     """
-    # Walking the modules costs about as much as a layer of a tiny model: only a model in training needs it.
+    # A loop over the modules costs about as much as a layer of a tiny model, and only a model in training needs the
+    # loop.
     modes = [(module, module.training) for module in model.modules()] if model.training else []
     for module, _ in modes:
         module.training = False
@@ -32,7 +33,7 @@ def inference(model: nn.Module) -> Iterator[None]:
 
 
 def damaged() -> ModelError:
-    """The error for a model whose logits are not finite."""
+    """Return the error for a model whose logits are not finite."""
     return ModelError(
         "the model's logits are not finite: its weights are damaged or its training diverged",
         "generate from an earlier checkpoint of the run",

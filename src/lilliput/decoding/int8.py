@@ -1,7 +1,7 @@
-"""quantised: a model whose matrices are int8, for a CPU that reads a token's weights faster than it computes with them.
+"""quantised: a model whose matrices are int8, so that a CPU reads less memory for each token.
 
-One token at a time, decoding waits for the weights to come from memory; int8 is a quarter of fp32. Weights only: each
-row of a matrix has one scale. Activations are not quantised; the product rounds them to bf16.
+Decoding one token at a time waits for the weights to come from memory, and int8 weights are a quarter of fp32 weights.
+Only weights are quantised, with one scale for each row of a matrix. The product rounds activations to bf16.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
 )
-"""The config fields with which int8 weights are tried; whatever their values, all matrices are the same kind."""
+"""The config fields with which int8 weights are tested. For all values of these fields the matrices are of the same
+kind."""
 DEQUANTISE_ROWS = 64
-"""From this many rows on (prompts) a product is faster when its matrix is turned back into fp32 first."""
+"""From this number of rows on (prompts) a product is faster when its matrix is first converted to fp32."""
 
 
 class Int8Linear(nn.Module):
-    """A linear map with int8 weights (outputs, inputs) and a scale a row: y = x (scale * weight)^T + bias."""
+    """A linear map with int8 weights (outputs, inputs) and one scale for each row: y = x (scale * weight)^T + bias."""
 
     weight: torch.Tensor
     scale: torch.Tensor
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
         super().__init__()
-        # The scale is rounded first, so that rounding it costs nothing.
+        # The scale is rounded before the weights are divided by it, so that its rounding adds no error.
         scale = (weight.abs().amax(1).clamp(min=1e-12) / 127).bfloat16()
         rounded = (weight / scale.float()[:, None]).round().clamp(-127, 127)
         # The kernel reads 8 weights at a time, beyond the last one too (seen to crash with 172 inputs).

@@ -1,8 +1,9 @@
-// The decoding step of a transformer on a CPU: new tokens of several texts in, final hidden states and logits out.
+// The decoding step of a transformer on a CPU. It reads new tokens of several texts, and computes final hidden states
+// and logits.
 //
 // native.py builds this file with the machine's own C++ compiler and calls `forward` and `logits`. Numbers are float32;
-// a matrix may be int8 with one scale a row. A text's sums are taken in the same order whatever stands beside it, so it
-// does not depend on the number of texts. The structs are mirrored in native.py, field by field.
+// a matrix may be int8 with one scale a row. The order of a text's sums does not depend on the other texts, so its
+// results do not depend on the number of texts. The structs are mirrored in native.py, field by field.
 
 #include "native_lanes.h"
 
@@ -29,7 +30,7 @@ struct Norm {  // bias null: root mean square; else centred too. weight null: no
 
 struct Layer {
     Norm ln1, ln2, q_norm, k_norm;
-    Matrix qkv, out, up, down;  // up holds gate and up one on top of the other where the MLP is gated
+    Matrix qkv, out, up, down;  // where the MLP is gated, up holds the rows of gate and then the rows of up
     float *keys, *values;       // (slots, kv_heads, capacity, d_head)
 };
 
@@ -46,7 +47,7 @@ struct Model {
 namespace {
 // ------------------------------------------------------------------ products in float32
 
-// R rows of a matrix with B texts at once, so that each number that is read is used R or B times.
+// Multiplies R rows of a matrix with B texts at once, so that each number from memory is used R or B times.
 template <int R, int B>
 inline void tile(const float* weight, int64_t columns, const float* x, float* y, int64_t rows, const float* bias, bool add) {
     Wide sums[R][B] = {};
@@ -83,8 +84,8 @@ void texts(const Matrix& m, int64_t row, const float* x, float* y, int64_t batch
 
 // ------------------------------------------------------------------ products in int8
 
-// What a text is multiplied with int8 weights as: int16 with one scale, small enough that 32 bits hold every sum. That
-// is 12 bits and a sign up to 4,128 columns, 30 times as fine as the weights.
+// A text's activations for the product with int8 weights: int16 with one scale, small enough that 32 bits hold every
+// sum. Up to 4,128 columns they have 12 bits and a sign, 30 times as fine as the weights.
 int64_t even(int64_t columns) { return (columns + 1) / 2 * 2; }
 
 void rounded(const float* x, int64_t columns, int16_t* to, float* scale) {
@@ -103,8 +104,8 @@ void rounded(const float* x, int64_t columns, int16_t* to, float* scale) {
     *scale = most / limit + damaged;
 }
 
-// int8 weights stand in groups of 8 rows, two columns at a time: (rows / 8, columns / 2, 8, 2), filled up with zeros.
-// G groups with B texts at once; `grouped` points to the first of them.
+// int8 weights are stored in groups of 8 rows, two columns at a time: (rows / 8, columns / 2, 8, 2), padded with zeros.
+// Multiplies G groups with B texts at once; `grouped` points to the first group.
 template <int G, int B>
 inline void tile(const int8_t* grouped, int64_t columns, const int16_t* x, const float* x_scale, float* y, int64_t rows,
                  int64_t row, const Matrix& m, bool add) {
@@ -150,10 +151,10 @@ void texts(const Matrix& m, int64_t group, const int16_t* x, const float* x_scal
         tile<G, 1>(grouped, columns, x + b * columns, x_scale + b, y + b * m.rows, m.rows, row, m, add);
 }
 
-// ------------------------------------------------------------------ either
+// ------------------------------------------------------------------ products of both kinds
 
-// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the region that calls it; `room` holds
-// batch * (columns + 3) floats. The threads meet at its end.
+// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the calling region. `room` holds batch
+// * (columns + 3) floats. The threads meet at the end of the product.
 void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, float* room) {
     int64_t columns = even(m.columns), height = m.scale ? LANES : ROWS, groups = (m.rows + height - 1) / height;
     int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -267,8 +268,8 @@ int64_t scratch_floats(const Model* m, int64_t batch) {
     return batch * (2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE) + widest + 3);
 }
 
-// Read `batch` new tokens, each at its position of the text that stands in its slot of the cache; several of one text
-// stand at successive positions. hidden (batch, d_model) receives the normed final states.
+// Reads `batch` new tokens. Each token has a slot of the cache, which holds its text, and a position in that text.
+// Several tokens of one text have successive positions. hidden (batch, d_model) receives the normed final states.
 void forward(const Model* model, int64_t batch, const int64_t* tokens, const int64_t* slots, const int64_t* positions,
              float* scratch, float* hidden) {
     const Model& m = *model;
@@ -279,7 +280,7 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
     float* room = scores + batch * m.n_heads * (m.capacity + WIDE);
 #pragma omp parallel num_threads(m.threads)
     {
-        // One region for all layers: its threads meet at barriers, which cost less than regions.
+        // One parallel region covers all layers. Its threads meet at barriers, which cost less than further regions.
         auto times = [&](const Matrix& matrix, const float* from, float* to, bool add) {
             product(matrix, from, to, batch, add, room);
         };

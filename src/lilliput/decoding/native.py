@@ -1,7 +1,7 @@
 """native: a model whose decoding steps run in C++ (native.cpp), built on this machine in a second and then kept.
 
-One token of one text is some hundred small operations, and PyTorch takes longer to call them than a core takes to do
-them. The model itself computes prompts, and every call that native.cpp does not.
+One token of one text needs about a hundred small operations. PyTorch takes longer to call them than a core takes to
+compute them. The model itself computes prompts, and every call that native.cpp does not compute.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ FIELDS = known(
     qk_norm=(True, False),
     residual=("sequential", "parallel"),
 )
-"""The config fields that native.cpp computes; all else is refused."""
+"""The config fields that native.cpp computes; all other fields are refused."""
 MOST_TOKENS = {"fp32": 128, "int8": 512}
-"""More new tokens than this (long prompts) are faster as PyTorch's matrix products, or take too much memory here."""
+"""Above this number of new tokens (long prompts), PyTorch's matrix products are faster or native.cpp needs too much
+memory."""
 
 
 def native(model: Model) -> Model:
@@ -69,8 +70,8 @@ def refuses(model: Model) -> list[str]:
 
 
 def why_not(model: Model) -> str | None:
-    """Why `native` would refuse this model here, or None. Hooks are no reason: while a hook is set, the model computes
-    the steps."""
+    """Return the reason why `native` would refuse this model here, or None. Hooks are no reason, because the model
+    computes the steps while a hook is set."""
     return "; ".join(_unreadable(model)) or None
 
 
@@ -145,7 +146,7 @@ class _Native(StandIn):
         self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
         self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
         self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
-        # Past the tables of a rotary model the Python computes the angles anew.
+        # Beyond the tables of a rotary model, the Python code computes the angles again.
         turns = isinstance(model.position, Rotary)
         self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
 
@@ -177,11 +178,11 @@ class _Native(StandIn):
         return hidden
 
     def _steps_aside(self) -> bool:
-        """Whether the model itself has to compute this step: see `refuses`. native.cpp has no dropout."""
+        """Return whether the model itself has to compute this step (see `refuses`). native.cpp has no dropout."""
         return self._aside() or (self.stands_for.training and self.stands_for.config.dropout > 0)
 
     def _can_read(self, tokens: torch.Tensor, cache: KVCache) -> bool:
-        """Whether these ids and this cache are such that native.cpp stays within its memory."""
+        """Return whether native.cpp stays within its memory with these ids and this cache."""
         if (
             tokens.dim() != 2
             or not tokens.numel()
@@ -213,7 +214,8 @@ class _Native(StandIn):
         return made
 
     def _bind(self, cache: KVCache) -> _Model:
-        """The model as native.cpp reads it, with this cache's memory; made anew where the cache has other memory."""
+        """Return the model in the form that native.cpp reads, with this cache's memory. The form is made again where
+        the cache has other memory."""
         places = [layer.data_ptr() for layer in cache.keys + cache.values]
         known = self._bound.get(cache)
         if known is not None and known[0] == places and known[1].capacity == cache.capacity:
@@ -240,7 +242,7 @@ class _Native(StandIn):
         elif isinstance(model.position, Rotary):
             made.rotated = model.position.rotated
             if not 0 <= made.rotated <= config.d_head or made.rotated % 2:
-                raise ModelError(f"{made.rotated} of {config.d_head} channels of a head cannot be turned")
+                raise ModelError(f"{made.rotated} of {config.d_head} channels of a head cannot be rotated")
             cos, sin = (cast(torch.Tensor, table) for table in (model.position.cos, model.position.sin))
             made.cos, made.sin = (self._place("position", table, len(cos), made.rotated // 2) for table in (cos, sin))
         return made
@@ -274,8 +276,8 @@ class _Native(StandIn):
         return _Norm(*(self._place(f"{name}.{kind}", getattr(part, kind, None), width) for kind in ("weight", "bias")))
 
     def _place(self, name: str, tensor: Any, *shape: int) -> int | None:
-        """The address of a tensor, which is kept from now on. Raises ModelError where it is not what native.cpp reads:
-        float32 of this shape, without gaps."""
+        """Return the address of a tensor, and keep the tensor from now on. Raises ModelError where it is not float32 of
+        this shape without gaps, which native.cpp reads."""
         if tensor is None:
             return None
         if not _whole(tensor, shape):
@@ -292,7 +294,8 @@ def _dense(tensor: torch.Tensor) -> bool:
 
 
 def _whole(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether these are float32 numbers of this shape on the CPU, without gaps and with memory for all of them."""
+    """Return whether the tensor holds float32 numbers of this shape on the CPU, without gaps and with memory for all
+    numbers."""
     if tensor.shape != shape or tensor.dtype != torch.float32 or not _dense(tensor) or not tensor.is_contiguous():
         return False
     return tensor.untyped_storage().nbytes() >= 4 * (tensor.storage_offset() + tensor.numel())
@@ -308,7 +311,8 @@ def _other(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> ModelErro
 
 
 def _grouped(weight: torch.Tensor) -> torch.Tensor:
-    """int8 weights (rows, columns) in the order in which native.cpp reads them, (rows / 8, columns / 2, 8, 2)."""
+    """Return int8 weights (rows, columns) in the order in which native.cpp reads them, (rows / 8, columns / 2, 8,
+    2)."""
     rows, columns = weight.shape
     weight = F.pad(weight, (0, columns % 2, 0, -rows % 8))
     return weight.view(-(-rows // 8), 8, -1, 2).transpose(1, 2).contiguous()

@@ -13,7 +13,7 @@ from lilliput.base.config import Config
 
 
 class SamplingConfig(Config):
-    """How tokens are drawn. Values out of range raise ConfigError through `base.config.validate`."""
+    """The settings by which tokens are drawn. Values out of range raise ConfigError through `base.config.validate`."""
 
     temperature: float = Field(
         default=0.8,
@@ -62,7 +62,8 @@ def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tenso
     logits = penalised(logits.float(), config.repetition_penalty, seen)
     if config.temperature == 0:
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    # Differences to the likeliest, so that no temperature, however small, makes an infinity of it.
+    # The difference to the likeliest token is divided, so that even a very small temperature gives no infinity for that
+    # token.
     logits = (logits - logits.amax(-1, keepdim=True)) / max(config.temperature, 1e-6)
     if 0 < config.top_k < logits.shape[-1]:
         least = logits.topk(config.top_k).values[:, -1:]
@@ -76,7 +77,7 @@ def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tenso
 
 
 def penalised(logits: torch.Tensor, penalty: float, seen: torch.Tensor | None) -> torch.Tensor:
-    """Logits (B, V); those of ids in `seen` (B, V) bool divided by `penalty`, or multiplied if negative."""
+    """Return logits (B, V). Logits of ids in `seen` (B, V) bool are divided by `penalty`, or multiplied if negative."""
     if penalty == 1 or seen is None:
         return logits
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)

@@ -1,4 +1,4 @@
-"""Speculative decoding: a small model drafts a few tokens, the large one judges them all in one forward pass.
+"""Speculative decoding: a small model drafts a few tokens, and the large model judges all of them in one forward pass.
 
 The tokens have the large model's own distribution, whatever the draft proposes (Leviathan et al. 2023,
 arXiv:2211.17192, algorithm 1 and appendix A.1). A drafted token x is accepted with probability min(1, p(x) / q(x)), p
@@ -61,7 +61,7 @@ class Speculation:
 
     @property
     def acceptance(self) -> float:
-        """The share of drafted tokens that were accepted; 0 where none was drafted."""
+        """The share of drafted tokens that were accepted; 0 where no token was drafted."""
         return self.accepted / max(1, self.drafted)
 
 
@@ -80,7 +80,7 @@ def speculate(
 
     Where `refuses` has reasons, the model continues alone, one token a pass; the first time, a line on standard error
     gives the reasons. Raises ConfigError for models of different vocabularies, a prompt that does not fit both
-    contexts, and a repetition penalty, under which the tokens of one pass would not be judged alike.
+    contexts, and a repetition penalty, because it would change between the tokens of one pass.
     """
     context = min(model.config.context_length, draft.config.context_length)
     _check(model, draft, prompt, sampling, context)
@@ -120,7 +120,7 @@ def _check(model: Model, draft: Model, prompt: Sequence[int], sampling: Sampling
     if model.config.vocab_size != draft.config.vocab_size:
         raise ConfigError(
             f"the draft knows {draft.config.vocab_size} tokens and the model {model.config.vocab_size}",
-            "a draft has to be trained with the model's own tokenizer",
+            "give a draft that was trained with the model's own tokenizer",
         )
     if not 1 <= len(prompt) <= context:
         raise ConfigError(f"the prompt has {len(prompt)} tokens; with this draft it has to have 1 to {context}")
@@ -138,7 +138,7 @@ def _judge(
             yield number, True
             continue
         rest = (p - q).clamp(min=0)
-        # The difference of equal distributions may round to zeros only.
+        # The difference of two equal distributions may round to zero everywhere.
         yield int(draw((rest if float(rest.sum()) > 0 else p)[None], [generator])), False
         return
     yield int(draw(judged[-1:], [generator])), False

@@ -8,8 +8,9 @@ from lilliput.base.errors import ConfigError
 
 
 class StopText:
-    """Lets text through until a stop string of `stops` is complete in it. The string that ends first counts, and of
-    several that end there the longest, so that it does not matter how the text was cut into pieces.
+    """Passes text on until a stop string of `stops` is complete in it. The stop string that ends first counts. Where
+    several end at the same place, the longest counts. So the result does not depend on the division of the text into
+    pieces.
 
     Raises ConfigError for an empty stop string, which would stop every text at once.
     """
@@ -42,7 +43,7 @@ class StopText:
         return held
 
     def _safe(self, text: str) -> int:
-        """The first place from which the rest of `text` may still grow into a stop string."""
+        """Return the first place from which the rest of `text` may still grow into a stop string."""
         for place in range(max(0, len(text) - self._longest + 1), len(text)):
             if any(stop.startswith(text[place:]) for stop in self.stops):
                 return place

@@ -1,9 +1,10 @@
-"""Turns: which texts run when more are asked for than there are slots, so that nobody waits long for a first token.
+"""Turns: the choice of the texts that run when there are more texts than slots, so that no client waits long for a
+first token.
 
 Slots are shared equally by clients, then by calls of a client. A call is one request for n texts of some prompts. Among
 equals the text with the fewest tokens goes first, so that a new text begins at once and a long text continues in the
-gaps. A text that gave up its slot is read anew when it gets a slot again, which takes longer for a longer text. A turn
-grows with the text, so that a long text is interrupted seldom.
+gaps. A text that gave up its slot is read again when it gets a slot again. Reading takes longer for a longer text. So a
+turn grows with the text, and a long text is seldom interrupted.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from lilliput.decoding.engine import Job
 
 TURN = 12
-"""Least tokens that a text may generate before it gives up its slot."""
+"""The least number of tokens that a text may generate before it gives up its slot."""
 
 READ_ANEW = 16
-"""A turn has one more token for each so many that would have to be read anew: reading is that much faster."""
+"""A turn has one more token for each READ_ANEW tokens that would have to be read again, because reading a token is
+so many times as fast as generating it."""
 
 AGE_STEPS = 256
-"""A text that waits for so many steps is preferred as if it had had half as much."""
+"""After so many steps of waiting, a text is preferred as if it had received half of its service."""
 
 
 class Shares:
@@ -38,7 +40,7 @@ class Shares:
         self._calls: Counter[Hashable] = Counter(job.call for job in running)
 
     def count(self, job: Job, slots: int) -> None:
-        """`job` got a slot (1) or lost it (-1)."""
+        """Count that `job` got a slot (1) or lost it (-1)."""
         self._clients[job.client] += slots
         self._calls[job.call] += slots
 
@@ -54,7 +56,8 @@ class Shares:
         return self._clients[job.client], self._calls[job.call], _level(job), job.number
 
     def goes_before(self, waiting: Job, running: Job) -> bool:
-        """Whether `waiting` should have the slot of `running`: it would have no larger share, and has had less."""
+        """Return whether `waiting` should have the slot of `running`. Its share must not become larger, and its service
+        so far must be less."""
         if waiting.call == running.call:
             return False
         if waiting.client != running.client:

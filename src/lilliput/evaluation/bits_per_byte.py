@@ -1,4 +1,4 @@
-"""Bits per byte: how many bits a model needs for each byte of text that it did not learn from."""
+"""Bits per byte: the number of bits that a model needs for each byte of text outside its training text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FixedSet:
 
     @property
     def targets(self) -> int:
-        """How many ids are predicted."""
+        """The number of ids that are predicted."""
         if self.learned is not None:
             return sum(int(mask[1:].sum()) for mask in self.learned)
         return sum(max(0, len(ids) - 1) for ids in self.documents)
@@ -60,14 +60,14 @@ class FixedSet:
         return replace(texts, text_bytes=share(text_bytes, part, counted))
 
     def bytes_in(self, token_bytes: np.ndarray, of_all: bool = False) -> int:
-        """Bytes that the learned ids stand for, or all ids; `token_bytes` (V,) are the bytes of each id."""
+        """Return the bytes that the learned ids stand for, or all ids; `token_bytes` (V,) are the bytes of each id."""
         if self.learned is None or of_all:
             return sum(int(token_bytes[ids].sum()) for ids in self.documents)
         return sum(int(token_bytes[ids[mask]].sum()) for ids, mask in zip(self.documents, self.learned, strict=True))
 
 
 def share(text_bytes: int, part: int, counted: int) -> int:
-    """The bytes of a part of a text that counts `part` of all `counted` bytes of its ids."""
+    """Return the bytes of a part of a text. The ids of the part have `part` of the `counted` bytes of all ids."""
     return round(text_bytes * part / counted) if counted else 0
 
 
@@ -100,9 +100,9 @@ def fixed_set(
     max_documents: int | None = None,
     seed: int = 0,
 ) -> FixedSet:
-    """The same part of `split` every time: its first documents in the order of a hash of (seed, document id),
-    until `max_documents` or exactly `max_tokens` targets are reached; the last document is cut there. Without
-    a limit, the whole split. Targets are the tokens that the objective learns.
+    """Return the same part of `split` every time: its first documents in the order of a hash of (seed, document id),
+    until `max_documents` or exactly `max_tokens` targets are reached. The last document is cut at the limit. Without a
+    limit, return the whole split. Targets are the tokens that the objective learns.
 
     `token_bytes` (V,) is the number of bytes that each id stands for (`Tokenizer.token_bytes()`). A part's bytes
     are its ids' share of the split's: exactly their bytes for a byte-level tokenizer, and where a tokenizer adds
@@ -123,7 +123,9 @@ def fixed_set(
             left -= max(0, len(ids) - 1)
         else:
             reached = np.cumsum(mask[1:]) >= left
-            stop = 2 + int(reached.argmax()) if reached.any() else len(ids)  # just behind the last target that fits
+            stop = (
+                2 + int(reached.argmax()) if reached.any() else len(ids)
+            )  # just after the last target within the limit
             ids, mask = ids[:stop], mask[:stop]
             learned.append(mask)
             left -= int(mask[1:].sum())
@@ -136,7 +138,7 @@ def fixed_set(
 
 
 def whole(split: Split, numbers: Iterable[int], text_bytes: int) -> FixedSet:
-    """The documents of these numbers whole; their targets stand for `text_bytes` bytes."""
+    """Return the whole documents with these numbers; their targets stand for `text_bytes` bytes."""
     chosen = list(numbers)
     documents = [split.document(i) for i in chosen]
     if split.learn is None:
@@ -153,11 +155,11 @@ def bits_per_byte(
 ) -> Score:
     """Score every target of `validation` exactly once, each document by itself from its own beginning.
 
-    A document longer than `context_length` (the model's, by default) is read in windows that begin every
-    `stride` tokens (half the context by default), and each window scores the targets that the windows before
-    it did not reach: past a document's beginning, every target has at least context_length - stride tokens of
-    context. The result does not depend on `batch_tokens` (positions in a batch, padding included), which
-    bounds the memory. Dropout is off, and the model's mode and torch's random state are left as they were.
+    A document longer than `context_length` (the model's, by default) is read in windows that begin every `stride`
+    tokens (half the context by default), and each window scores the targets that the windows before it did not reach.
+    So past a document's beginning, every target has at least context_length - stride tokens of context. The result does
+    not depend on `batch_tokens` (positions in a batch, padding included), which bounds the memory. Dropout is off, and
+    the model's mode and torch's random state are left as they were.
 
     Raises ConfigError for a context that the model does not have or a stride outside 1 .. context_length, and
     DataError when there is nothing to score.
@@ -196,7 +198,7 @@ def bits_per_byte(
 
 def _windows(lengths: np.ndarray, context_length: int, stride: int) -> np.ndarray:
     """(W, 4) rows (document, begin, stop, scored from) that cover each document's targets 0 .. length - 1:
-    a window reads the tokens before targets begin .. stop - 1 and scores those from `scored from` on."""
+    a window reads the tokens before targets begin .. stop - 1 and scores the targets from `scored from` on."""
     counts = np.where(lengths > 0, 1 + -(-np.maximum(0, lengths - context_length) // stride), 0)
     document = np.repeat(np.arange(len(lengths)), counts)
     number = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -206,7 +208,7 @@ def _windows(lengths: np.ndarray, context_length: int, stride: int) -> np.ndarra
 
 
 def _batches(windows: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
-    """Windows of about equal width together, widest first: if memory does not suffice, that shows at once."""
+    """Yield windows of about equal width together, the widest first, so that a lack of memory shows at once."""
     windows = windows[np.argsort(windows[:, 1] - windows[:, 2], kind="stable")]
     at = 0
     while at < len(windows):

@@ -9,7 +9,7 @@ from lilliput.base.disk import append_text
 from lilliput.base.errors import ConfigError
 from lilliput.evaluation.benchmarks.loading import records
 from lilliput.evaluation.benchmarks.measure import measure
-from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
+from lilliput.evaluation.benchmarks.task import TASKS, Task
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.evaluation.verdict import Ending, Point, verdict
 from lilliput.objectives.figure import BITS, Figure
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 class Evaluation(Callback):
     """Evaluates a fixed set at the start, every `evaluate.steps` and at the end, and stops a run that no longer
-    improves. `measure()` gives the objective's own figures of the model as it stands, by the names that stand in
-    metrics.jsonl; `figure` is the one that the run is judged by."""
+    improves. `measure()` returns the objective's figures for the present model, by their names in metrics.jsonl.
+    `figure` is the figure by which the run is judged."""
 
     def __init__(self, config: EvaluateConfig, measure: Callable[[], Mapping[str, float]], figure: Figure = BITS):
         self.config, self.measure, self.figure = config, measure, figure
@@ -79,13 +79,14 @@ class Evaluation(Callback):
 
 
 class Benchmarks(Callback):
-    """Scores benchmarks by likelihood at every evaluation: `blimp_acc` and the like in the record, and beside it the
-    score of guessing (`blimp_acc_chance`). Their records are read when the run starts, so that a missing file ends
-    it there. Raises ConfigError for a task whose answers have to be written and for a model that reads backwards."""
+    """Scores benchmarks by likelihood at every evaluation. The record gets each score, such as `blimp_acc`, and beside
+    it the score of guessing (`blimp_acc_chance`). The items of the benchmarks are read when the run starts, so that a
+    missing file ends the run at its start. EvaluateConfig refuses tasks with generated answers. Raises ConfigError for
+    a model that reads backwards and for a model that generates no text."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):
         self.config, self.generator = config, generator
-        self.loaded: dict[str, tuple[Likelihood, list[Record]]] = {}
+        self.loaded: dict[str, tuple[Task, list[Record]]] = {}
 
     def on_start(self, trainer: Trainer) -> None:
         if self.config.tasks and not trainer.objective.config.generates:
@@ -93,13 +94,7 @@ class Benchmarks(Callback):
         if self.config.tasks and not trainer.objective.config.reads_forwards:
             raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
         for name in self.config.tasks:
-            task = TASKS[name]()
-            if not isinstance(task, Likelihood):
-                raise ConfigError(
-                    f"'{name}' takes written answers, which are too slow to score during a run",
-                    f"score it afterwards: lilliput evaluate RUN --tasks {name}",
-                )
-            self.loaded[name] = (task, records(name, self.config.task_data, self.config.task_items))
+            self.loaded[name] = (TASKS[name](), records(name, self.config.task_data, self.config.task_items))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if not (trainer.due(self.config.steps) or trainer.finished):
@@ -113,8 +108,8 @@ class Benchmarks(Callback):
 
 
 class HeroesKept(Callback):
-    """Generates stories about named children at every evaluation, first with the untrained weights: `val_hero_kept` is
-    the share that keep them. `share(count)` measures the model as it stands."""
+    """Generates stories about named children at every evaluation, first with the untrained weights. `val_hero_kept` is
+    the share of stories that keep their hero. `share(count)` measures the present model."""
 
     def __init__(self, config: EvaluateConfig, share: Callable[[int], float]):
         self.config, self.share = config, share
@@ -136,8 +131,8 @@ class HeroesKept(Callback):
 
 class SamplesThroughTime(Callback):
     """Generates from the same prompts through time into samples.md, first with the untrained weights.
-    `generate(prompts)` gives one text from each with the model as it stands; `show` receives the first of
-    them, for the terminal."""
+    `generate(prompts)` returns one text for each prompt by the present model. `show` receives the first text, for the
+    terminal."""
 
     phase = "show"
 

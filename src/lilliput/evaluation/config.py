@@ -14,7 +14,7 @@ from lilliput.evaluation.benchmarks.task import TASKS, Likelihood
 def _by_likelihood(name: str) -> str:
     if not issubclass(TASKS[name], Likelihood):
         raise ValueError(
-            f"'{name}' takes written answers, which are too slow to score during a run; "
+            f"'{name}' needs generated answers, which are too slow to score during a run; "
             f"score it afterwards: lilliput evaluate RUN --tasks {name}"
         )
     return name
@@ -46,7 +46,7 @@ class EvaluateConfig(Config):
         description="openings of the samples (endings, for a reversed model); []: the story world's own, or first "
         "words of validation documents",
     )
-    sample_tokens: int = Field(default=160, gt=0, le=2**20, description="tokens of a sample at most")
+    sample_tokens: int = Field(default=160, gt=0, le=2**20, description="most tokens of a sample")
     sample_temperature: float = Field(
         default=0.7, ge=0, le=2, description="divides the logits of samples; 0: always the likeliest token"
     )
@@ -54,10 +54,12 @@ class EvaluateConfig(Config):
         default=0,
         ge=0,
         le=100_000,
-        description="stories about named children that are generated at every evaluation; val_hero_kept is the share "
-        "of them that keep their hero; 0: none",
+        description="number of stories about named children at every evaluation; val_hero_kept is the share "
+        "of these stories that keep their hero; 0: none",
     )
-    final_heroes: int = Field(default=0, ge=0, le=100_000, description="the same at the end of the run; 0: none")
+    final_heroes: int = Field(
+        default=0, ge=0, le=100_000, description="number of stories about named children at the end of the run; 0: none"
+    )
     tasks: tuple[Annotated[str, Named(TASKS), AfterValidator(_by_likelihood)], ...] = Field(
         default=(), description="benchmarks by likelihood that are scored at every evaluation"
     )
@@ -65,11 +67,13 @@ class EvaluateConfig(Config):
         default=None, description="file or folder that holds the benchmarks; null: the Hugging Face hub"
     )
     task_items: int = Field(
-        default=200, gt=0, description="items of each benchmark at most, the same ones at every evaluation"
+        default=200, gt=0, description="items of each benchmark at most, the same items at every evaluation"
     )
     patience: int | None = Field(
-        default=None, gt=0, description="evaluations in a row without an improvement that end the run; null: none do"
+        default=None,
+        gt=0,
+        description="evaluations in a row without an improvement after which the run ends; null: no such end",
     )
     min_improvement: float = Field(
-        default=0.0, ge=0, description="bits per byte that an evaluation has to be lower by to count as an improvement"
+        default=0.0, ge=0, description="least decrease in bits per byte that counts as an improvement"
     )

@@ -6,7 +6,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.transformer import Model
 
 UNTRAINED = "untrained weights"
-"""Its name in tables."""
+"""The control's name in tables."""
 
 
 def untrained(generator: TextGenerator) -> TextGenerator:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 CHUNK_TOKENS = 1 << 20
 Marked = tuple[np.ndarray, np.ndarray | None]
-"""A document's ids, and which of them are learned; None: all."""
+"""The ids of a document, and for each id whether it is learned (None: all ids are learned)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One order's tables: what a seen n-gram adds to its probability, and what its context passes on.
+    """The tables of one order: the share of the probability for each seen n-gram, and the probability that its context
+    leaves to the next lower order.
 
     grams     (G,) int64 packed, sorted    shares   (G,) discounted count / count of the context
     contexts  (C,) int64 packed, sorted    backoff  (C,) probability left for the next lower order
@@ -47,7 +48,7 @@ class KneserNey:
     """
 
     def __init__(self, grams: np.ndarray, order: int, vocab_size: int):
-        """`grams` (N,) int64 are the packed n-grams of the training text, of this order or a higher one."""
+        """`grams` (N,) int64 are the packed n-grams of the training text, of this order or a higher order."""
         if not len(grams):
             raise DataError("no training token to count n-grams on")
         self.vocab_size, self._bits = vocab_size, _bits(vocab_size)
@@ -57,12 +58,12 @@ class KneserNey:
             self._levels.insert(0, _level(grams, counts, self._bits))
 
     def _mask(self, k: int) -> int:
-        """The bits of a packed n-gram's last k ids."""
+        """Return the mask of the bits that hold the last k ids of a packed n-gram."""
         return (1 << (k * self._bits)) - 1
 
     def probabilities(self, grams: np.ndarray) -> np.ndarray:
-        """P(last id | the ids before it), (N,) float64, of packed n-grams of this order or a higher one."""
-        # Frequent n-grams are looked up once, and in sorted order, which keeps the searches in the cache.
+        """Return P(last id | the ids before it), (N,) float64, for packed n-grams of this order or a higher order."""
+        # Each different n-gram is looked up once, in sorted order, so that the searches stay in the processor's cache.
         different, inverse = np.unique(grams & self._mask(len(self._levels)), return_inverse=True)
         probs = np.full(len(different), 1 / self.vocab_size)
         for k, level in enumerate(self._levels, start=1):
@@ -83,9 +84,9 @@ def baselines(
     """Bits per byte of Kneser-Ney models on exactly the targets that `bits_per_byte` scores: {"unigram": ...,
     "bigram": ..., "trigram": ...}, and "4-gram", "5-gram" where `orders` asks for them.
 
-    They are counted on the training split, or on documents drawn from it by `seed` until `max_tokens` are
-    reached. Raises ConfigError for an order that cannot be counted, DataError where there is nothing to count
-    or to score.
+    The models are counted on the training split, or on documents drawn from it by `seed` until `max_tokens` are
+    reached. Raises ConfigError for an order that cannot be counted, and DataError where no token can be counted or
+    scored.
     """
     if not orders:
         return {}
@@ -103,8 +104,8 @@ def baselines(
 def training_ngrams(
     train: Split, order: int, vocab_size: int, max_tokens: int = 20_000_000, seed: int = 0
 ) -> np.ndarray:
-    """The packed n-grams of the training split that `baselines` counts: those that end in a token that is learned.
-    Raises ConfigError as `packed` does."""
+    """Return the packed n-grams of the training split that `baselines` counts, which are the n-grams that end in a
+    learned token. Raises ConfigError as `packed` does."""
     return _packed(_training_documents(train, max_tokens, seed), order, vocab_size)
 
 
@@ -124,9 +125,10 @@ def _training_documents(train: Split, max_tokens: int, seed: int) -> Iterator[Ma
 def packed(
     documents: Iterable[np.ndarray], order: int, vocab_size: int, learned: Iterable[np.ndarray] | None = None
 ) -> np.ndarray:
-    """The n-gram that ends in each target of `documents`, (N,) int64, its ids packed side by side. A document is
-    read as its first id repeated n - 1 times and then its targets, so that no context crosses a document. Targets are
-    all ids but a document's first; where `learned` has a bool for each id of each document, those that it marks.
+    """Return the n-gram that ends in each target of `documents`, (N,) int64, with its ids packed side by side. A
+    document is read as its first id repeated n - 1 times and then its targets, so that no context crosses a document.
+    The targets are all ids except a document's first id. Where `learned` has a bool for each id of each document, the
+    targets are only the ids that it marks.
 
     Raises ConfigError for an order outside 1 to 5, or where n ids do not fit into 63 bits."""
     if learned is None:
@@ -143,7 +145,7 @@ def _packed(documents: Iterable[Marked], order: int, vocab_size: int) -> np.ndar
 
 
 def _chunks(documents: Iterable[Marked]) -> Iterator[list[Marked]]:
-    """Documents that hold a target, about CHUNK_TOKENS ids at a time."""
+    """Yield the documents that hold a target, about CHUNK_TOKENS ids at a time."""
     chunk: list[Marked] = []
     size = 0
     for ids, mask in documents:
@@ -173,13 +175,14 @@ def _pack_chunk(documents: list[Marked], order: int, bits: int) -> np.ndarray:
 
 
 def _bits(vocab_size: int) -> int:
-    """Bits of an id in a packed n-gram. The newest id has the lowest bits: sorting groups n-grams by context,
-    dropping low bits gives the context, dropping high bits the shorter n-gram."""
+    """Return the number of bits of an id in a packed n-gram. The newest id has the lowest bits. So sorting groups the
+    n-grams by context, the high bits alone are the context, and the low bits alone are the shorter n-gram. Example with
+    4 bits an id: the trigram (1, 2, 3) is 0x123, its context is 0x12, and its bigram is 0x23."""
     return max(1, (vocab_size - 1).bit_length())
 
 
 def _unique(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted different values, and how often each occurs; sorts `codes` in place."""
+    """Return the different values in sorted order, and the count of each. Sorts `codes` in place."""
     codes.sort()
     first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
     return codes[first], np.diff(first, append=len(codes))
@@ -195,7 +198,7 @@ def _level(grams: np.ndarray, counts: np.ndarray, bits: int) -> Level:
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
-    """[0, D1, D2, D3+] (Chen and Goodman 1999)."""
+    """Return the discounts [0, D1, D2, D3+] for counts of 0, 1, 2, and 3 or more (Chen and Goodman 1999)."""
     n1, n2, n3, n4 = (int((counts == c).sum()) for c in (1, 2, 3, 4))
     fallback = np.array([0, 0.5, 1.0, 1.5])
     if not (n1 and n2 and n3):
@@ -206,6 +209,6 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
 
 
 def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray, missing: float) -> np.ndarray:
-    """values[i] where keys[i] is the wanted key (keys sorted), else `missing`."""
+    """Return, for each wanted key, values[i] where keys[i] is that key, else `missing`. `keys` are sorted."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, values[at], missing)

@@ -54,11 +54,11 @@ def overlap(
 ) -> dict[str, Overlap]:
     """The overlap of each evaluation set (its items as texts) with the training texts, which are read once.
 
-    Words are compared in lower case and without punctuation (Brown et al. 2020, appendix C, where n is 13). A run that
-    stands in a training text exactly is found; the same text in other words is not. Raises ConfigError for n below
-    1."""
+    Words are compared in lower case and without punctuation (Brown et al. 2020, appendix C, where n is 13). A run is
+    found where a training text holds exactly these words. The same text in other words is not found. Raises ConfigError
+    for n below 1."""
     if n < 1:
-        raise ConfigError(f"a run of {n} words is none; n has to be at least 1")
+        raise ConfigError(f"n is {n}; a run has at least 1 word")
     numbers: dict[str, int] = {}
     split = {name: [_words(text) for text in texts] for name, texts in sets.items()}
     runs: dict[tuple[str, ...], set[tuple[str, int]]] = {}
@@ -107,7 +107,7 @@ def _hash(numbers: Sequence[int]) -> int:
 
 
 def _runs(words: list[str], numbers: dict[str, int], wanted: np.ndarray, n: int) -> Iterable[tuple[str, ...]]:
-    """Runs of n words whose hash is wanted; a run with a word that no item has is none."""
+    """The runs of n words whose hashes are compared. A run with a word that no item has is left out."""
     if len(words) < n or not len(wanted):
         return
     ids = np.array([numbers.get(word, 0) for word in words], dtype=np.uint64)

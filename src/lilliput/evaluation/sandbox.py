@@ -1,6 +1,7 @@
-"""Running a program that a model wrote: a process of its own without network, children, other files or much memory.
+"""Run a program that a model generated, in a separate process without network, children, other files or much memory.
 
-The sandbox limits (Linux, x86-64 and aarch64; sandbox_child.py has how, sandbox_calls.py the system calls allowed):
+The sandbox limits (Linux, x86-64 and aarch64; sandbox_child.py has the code, sandbox_calls.py the allowed system
+calls):
 
 - time: wall clock and CPU seconds; a process outside the program's reach keeps the clock and ends all of it
 - memory: address space, and no memory that outlives a process or is counted elsewhere
@@ -39,10 +40,10 @@ from lilliput.evaluation.sandbox_probe import ATTEMPTS, PROBE, usable_modules
 Outcome = Literal["passed", "failed", "timed out"]
 
 SETUP_SECONDS = 60.0
-"""Longest time that making a sandbox may take: a busy machine's, apart from the program's own time."""
+"""The longest time in which a busy machine may make a sandbox. The program's own time is not included."""
 
 REPORT_BYTES = 4096
-"""Most that is read of a report."""
+"""The most bytes of a report that are read."""
 
 log = logging.getLogger("lilliput.evaluation")
 
@@ -62,11 +63,11 @@ class SandboxMissing(LilliputError):
 
 
 def run_program(program: str, limits: Limits = Limits(), sandboxed: bool = True) -> Outcome:
-    """Whether `program` (Python source) runs to its end without an exception, within `limits`.
+    """Return whether `program` (Python source) runs to its end without an exception, within `limits`.
 
-    Raises SandboxMissing where the program could not be started; nothing that a program does raises. With `sandboxed`
-    off, only time, memory and file sizes are limited, and its folder is a temporary one: for machines that cannot make
-    a sandbox, where the user trusts the programs."""
+    Raises SandboxMissing where the program could not be started. No action of the program raises an error here. Without
+    `sandboxed`, only time, memory and file sizes are limited, and the program has a temporary folder. This is for
+    machines that cannot make a sandbox, where the user trusts the programs."""
     task: dict[str, Any] = {
         "program": program,
         "token": secrets.token_hex(16),
@@ -87,7 +88,7 @@ def run_program(program: str, limits: Limits = Limits(), sandboxed: bool = True)
     if started != "started":
         reason = started.removeprefix("missing: ") or f"it was not made within {SETUP_SECONDS:.0f} seconds"
         raise SandboxMissing("the sandbox cannot be made on this machine: " + reason[:300])
-    # No outcome: the process that watches was ended from outside, by the kernel's memory killer or the clock below.
+    # No outcome: the watcher was ended from outside, by the kernel's memory killer or by the clock below.
     return outcome if outcome in ("passed", "timed out") else "failed"
 
 
@@ -124,7 +125,8 @@ def read_report(descriptor: int, until: float) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end of a child that has reported, and kills it where that does not come; never waits for long."""
+    """Wait for the end of a child that has reported, and kill the child where it does not end. The wait is always
+    short."""
     try:
         process.wait(timeout=2)
         return
@@ -138,13 +140,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Keeper and watcher are one process group. The program, or its whole namespace, dies with its watcher."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the process has ended
         os.killpg(process.pid, signal.SIGKILL)
 
 
 @cache
 def visible() -> list[str]:
-    """The folders and files that a Python program needs to load its library: none of the user's own."""
+    """Return the folders and files that a Python program needs to load its library. None of them belongs to the
+    user."""
     names = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache")
     own = (f"{sys.base_prefix}/lib", *(sysconfig.get_path(key, vars=BASE) for key in ("stdlib", "platstdlib")))
     found: list[str] = []
@@ -159,8 +162,8 @@ BASE = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
 
 @cache
 def check_sandbox() -> None:
-    """Makes a sandbox and tries to break out of it in the ways it forbids. Raises SandboxMissing where it cannot be
-    made or does not hold."""
+    """Make a sandbox and run a program in it that tries to escape. Raises SandboxMissing where the sandbox cannot be
+    made, or the program escapes."""
     if not sys.platform.startswith("linux"):
         raise SandboxMissing(f"programs are sandboxed by Linux namespaces and seccomp; this is {sys.platform}", HINT)
     with tempfile.TemporaryDirectory() as folder:

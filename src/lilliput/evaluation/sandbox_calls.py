@@ -1,8 +1,8 @@
 """The system calls that a sandboxed program may make, and the seccomp filter that refuses every other one.
 
-An allow-list: a call that is not here is refused, so that one that a later kernel adds is refused too. Here is what a
-Python program needs to compute, to read its library and to write into its own folder. Not here: processes, threads and
-programs; sockets, pipes and other descriptors without a file (memfd, epoll, inotify, io_uring ...); memory that
+An allow-list: every other call is refused, so that a call of a later kernel is refused too. A Python program needs the
+listed calls to compute, to read its library and to write into its own folder. The list leaves out processes, threads
+and programs; sockets, pipes and other descriptors without a file (memfd, epoll, inotify, io_uring ...); memory that
 outlives a process (System V, POSIX); keys; namespaces and mounts; tracing and other processes' memory; priorities,
 limits and clocks.
 """
@@ -43,27 +43,27 @@ ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """The column of ALLOWED, and the kernel's AUDIT_ARCH constant."""
 
 OWN_PID = 2
-"""The program's process id: the second process of its namespace, behind the one that watches it."""
+"""The program's process id. It is the second process of its namespace, after the watcher."""
 
 F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
 TCGETS, TIOCGWINSZ, FIONCLEX, FIOCLEX = 0x5401, 0x5413, 0x5450, 0x5451
 
 ARGUMENTS = {
-    # Itself alone.
+    # signals to itself only
     "kill=62/129": (0, (OWN_PID,)),
     "tgkill=234/131": (0, (OWN_PID,)),
-    # No locks and leases, which other processes feel, and no signals on input.
+    # no locks and leases, which affect other processes, and no signals on input
     "fcntl=72/25": (1, (F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC)),
     "ioctl=16/29": (1, (TCGETS, TIOCGWINSZ, FIONCLEX, FIOCLEX)),
-    # Reads a limit where the new one is NULL.
+    # reads a limit where the new limit is NULL
     "prlimit64=302/261": (2, (0,)),
 }
-"""Calls that are allowed for some values of one argument: (which argument, its values)."""
+"""Calls that are allowed for some values of one argument: (number of the argument, its values)."""
 
 UNKNOWN_FROM = 435
 """Calls that came with Linux 5.3 or later: "not implemented", at which a C library goes back to an older call."""
 
-ALLOW, KILL, REFUSE, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # as it is, SIGKILL, EPERM, ENOSYS
+ALLOW, KILL, REFUSE, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # allow, SIGKILL, EPERM, ENOSYS
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 X32 = 0x40000000
 """Set in the numbers of x86-64's second table."""
@@ -73,8 +73,8 @@ Line = tuple[int, int, int, int]
 
 
 def numbers(machine: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Numbers of the allowed calls, and of those in ARGUMENTS (by their key there). Raises KeyError for a machine
-    that is not known."""
+    """Return the numbers of the allowed calls, and the numbers of the calls in ARGUMENTS (by their key there). Raises
+    KeyError for a machine that is not known."""
     column, _ = ARCHITECTURES[machine]
     rows = [line for line in ALLOWED.splitlines() if not line.startswith("#")]
     calls = {name: both.split("/")[column] for name, both in (word.split("=") for row in rows for word in row.split())}

@@ -1,15 +1,18 @@
-"""The inside of sandbox.py: shuts itself in, then runs the program it was given. Started as a script, never imported.
+"""The inside of sandbox.py: it restricts itself, then runs the given program. It is started as a script and never
+imported.
 
 Three processes, each the parent of the next:
 
 - keeper: makes new user, mount, process, network and IPC namespaces, and waits.
-- watcher: the first process of the process namespace, so that all in it die with it. It makes a file system of its own
+- watcher: the first process of the process namespace, whose end ends all processes in it. It makes a separate file
+system
   (the interpreter's libraries, read-only; four devices; a small folder in memory), holds the clock, and reports.
-- program: limits, no privileges, a seccomp filter, and then the code. It can reach neither of the others, and what it
-  reports goes to the watcher, which reads no more of it than the token's length.
+- program: limits, no privileges, a seccomp filter, and then the code. It can reach neither keeper nor watcher. Its
+report goes to the watcher, which reads no more bytes than the token has.
 
-All by libc, so that it works where no tool is installed. Standard input holds the task; standard output gets "started"
-once the program runs, then "passed", "failed" or "timed out", or instead of all that "missing: " and why.
+The code uses libc alone, so that it works where no tool is installed. Standard input holds the task. Standard output
+gets "started" once the program runs, then "passed", "failed" or "timed out". Where the sandbox cannot be made, standard
+output gets only "missing: " and the reason.
 """
 
 import contextlib
@@ -65,7 +68,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def shut_in(task: dict, report: int) -> None:
-    """New namespaces and a new root; on return this is the first process of its own process namespace."""
+    """Make new namespaces and a new root. On return this process is the first process of its process namespace."""
     user, group = os.getuid(), os.getgid()
     check(libc.unshare(CLONE_NEW), "user namespaces (see sysctl user.max_user_namespaces)")
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
@@ -89,7 +92,8 @@ def shut_in(task: dict, report: int) -> None:
 
 
 def new_root(visible: list[str]) -> None:
-    """A file system of its own in place of the machine's: the paths of `visible` read-only, DEVICES, and FOLDER."""
+    """Replace the machine's file system by a new file system with the paths of `visible`, read-only, DEVICES and
+    FOLDER."""
     attributes(b"/", AT_RECURSIVE, 0, MS_PRIVATE)
     root = os.getcwd()
     mount(b"none", root, b"tmpfs", MS_NOSUID | MS_NODEV, b"size=1m,mode=755")
@@ -128,7 +132,7 @@ def attributes(path: bytes, how: int, flags: int, propagation: int) -> None:
 
 
 def watch(task: dict, report: int) -> None:
-    """Starts the program, waits for its token or its time to be over, writes the outcome, and ends all of it."""
+    """Start the program, wait for its token or the end of its time, write the outcome, and end all processes."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -163,7 +167,8 @@ def receive(descriptor: int, most: int, seconds: float) -> tuple[bytes, bool]:
 
 
 def end_all(child: int) -> None:
-    """Without namespaces: kills the program's process group and, on Linux, whatever it left behind, for two seconds."""
+    """Without namespaces, kill the program's process group and, on Linux, all processes that left the group, for two
+    seconds."""
     kill(os.killpg, child)
     until = time.monotonic() + 2
     while time.monotonic() < until:
@@ -191,10 +196,10 @@ def children() -> list[int]:
 
 
 def start(task: dict, report: int) -> None:
-    """The program's process, from its limits to its end."""
+    """Run the program's process, from its limits to its end."""
     try:
         watcher = os.getppid()
-        os.setsid()  # a signal to its own group stays inside
+        os.setsid()  # a signal to the program's own group stays inside
         limit(task)
         if task["sandboxed"]:
             keep_only(report)
@@ -219,7 +224,7 @@ def keep_only(report: int) -> None:
 
 
 def limit(task: dict) -> None:
-    # Past the clock that the watcher keeps, by which a program that ran out of time is distinguished.
+    # The limit lies after the end of the watcher's clock, by which a program that ran out of time is recognised.
     seconds = int(task["seconds"]) + 3
     for what, most in (
         (resource.RLIMIT_CPU, seconds),
@@ -234,7 +239,7 @@ def limit(task: dict) -> None:
 
 
 def give_up_privileges(code: bytes, own_pid: int) -> None:
-    """No capability is left, none can be gained, and the calls that the filter does not know are refused (EPERM)."""
+    """Drop all capabilities, prevent new ones, and refuse the calls that the filter does not list (EPERM)."""
     if os.getpid() != own_pid:
         raise OSError(f"process {os.getpid()} of its namespace, not {own_pid}")
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")

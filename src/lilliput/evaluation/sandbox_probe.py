@@ -1,4 +1,5 @@
-"""The program by which a sandbox is tried before it is used: what it must refuse, and what must work in it."""
+"""The program that tests a sandbox before its first use: the actions that the sandbox must refuse, and the actions that
+must work."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ assert blocked == {names!r}, blocked
 open("note", "w").write("the folder of its own can be written to")
 assert os.environ.keys() <= {{"LC_CTYPE"}}, os.environ
 """
-"""Tries what the sandbox forbids; passes where all of it is refused."""
+"""Tries the forbidden actions; passes where all of them are refused."""
 
 ATTEMPTS = {
     "network": "socket.create_connection(('127.0.0.1', 9), timeout=1)",
@@ -41,17 +42,17 @@ ATTEMPTS = {
     "namespaces": "call('unshare', 0x10000000)",
     "mounts": "call('mount', b'none', b'/own', b'tmpfs', 0, None)",
 }
-"""One of each kind; HERE is a folder outside."""
+"""One action of each kind; HERE is a folder outside the sandbox."""
 
 MODULES = """
 array bisect bz2 calendar cmath collections copy ctypes datetime decimal fractions functools hashlib heapq itertools
 json lzma math operator random re sqlite3 ssl statistics string struct tempfile textwrap time typing unicodedata zlib
 """
-"""What programs import."""
+"""The modules that programs import."""
 
 
 def usable_modules() -> list[str]:
-    """Those of MODULES that this interpreter has: a Python may be built without some."""
+    """The modules in MODULES that this interpreter has, because a Python may be built without some modules."""
     found: list[str] = []
     for name in MODULES.split():
         try:

@@ -1,5 +1,5 @@
-"""How likely a model finds continuations: a batched scorer of (context, continuation) pairs that reads contexts
-once."""
+"""The log-probability of continuations under a model: a batched scorer of (context, continuation) pairs that reads each
+shared context once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 LOGITS = 1 << 24
-"""Logits held at once."""
+"""The most logits in memory at once."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,8 @@ class _Window:
 
 @dataclass(slots=True)
 class _Group:
-    """Windows that begin alike: `shared` ids that all of them read before they differ, or reach their first target."""
+    """Windows with the same beginning. All of them read `shared` ids before they differ, or reach their first
+    target."""
 
     windows: list[_Window]
     shared: int = 0
@@ -61,13 +62,14 @@ def score_pairs(
     batch_tokens: int = 16384,
     done: Callable[[int], None] = lambda groups: None,
 ) -> list[list[PairScore]]:
-    """Score every (context, continuation) of every group; a group holds the choices of one question, and what its
-    pairs have in common at their beginning is read once and kept in a key-value cache.
+    """Score every (context, continuation) of every group. A group holds the choices of one question. The common
+    beginning of its pairs is read once and kept in a key-value cache.
 
-    Text is cut into tokens as lm-evaluation-harness does it: context and continuation together, and the continuation's
-    tokens are those beyond the number of the context's; spaces at a context's end belong to the continuation; after an
-    empty context stands the beginning-of-story mark. A pair longer than the model's context loses its beginning, and a
-    continuation longer than that is scored half a context at a time; both are marked as cut.
+    Text is cut into tokens as in lm-evaluation-harness. Context and continuation are encoded together. With n tokens
+    for the context alone, the tokens of the continuation are the tokens after the first n. Spaces at a context's end
+    belong to the continuation. An empty context is the beginning-of-story mark. A pair longer than the model's context
+    loses its beginning. A continuation longer than the context is scored half a context at a time. Both are marked as
+    cut.
 
     `batch_tokens` bounds the positions of a batch; the scores do not depend on it. `done(n)` is called when n more
     groups are scored. Raises DataError for an empty continuation, ModelError where the model's logits are not finite.
@@ -90,7 +92,7 @@ def score_pairs(
 
 
 def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list[tuple[list[int], int]]]:
-    """Per pair the ids and the place of the continuation's first id."""
+    """Return for each pair its ids and the place of the continuation's first id."""
     moved = []
     for group in groups:
         for context, continuation in group:
@@ -101,18 +103,19 @@ def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list
     wholes = tokenizer.encode_batch([context + continuation for context, continuation in moved])
     pairs = []
     for (context, continuation), ids in zip(moved, wholes, strict=True):
-        # A context of nothing but spaces has moved to the continuation, so this pair too starts at the beginning mark.
+        # A context of spaces alone has moved to the continuation, so this pair also starts at the beginning mark.
         first = lengths.get(context, 0)
         if not continuation or first >= len(ids):
             raise DataError(f"there is nothing to score after {context[-60:]!r}: the continuation is {continuation!r}")
-        before = tokenizer.beginning if first else [tokenizer.bos_id]  # something has to stand before what is scored
+        before = tokenizer.beginning if first else [tokenizer.bos_id]  # the first scored token needs a token before it
         pairs.append(([*before, *ids], len(before) + first))
     found = iter(pairs)
     return [[next(found) for _ in group] for group in groups]
 
 
 def _windows(pair: int, ids: list[int], first: int, limit: int) -> Iterator[_Window]:
-    """One window that ends with the pair, or where the continuation alone is longer than the context, several."""
+    """Return one window that ends with the pair, or several windows where the continuation alone is longer than the
+    context."""
     step = limit if len(ids) - first <= limit else max(1, limit // 2)
     for start in range(first, len(ids), step):
         stop = min(start + step, len(ids))
@@ -129,7 +132,7 @@ def _grouped(windows: list[_Window], shareable: bool) -> _Group:
         group.shared = next((i for i, (a, b) in enumerate(zip(low, high, strict=True)) if a != b), most)
     group.rows = list(dict.fromkeys(window.ids[group.shared : -1] for window in windows))
     if len(group.rows) == 1:
-        # Choices of one token differ in their targets alone: a single row gives all of them.
+        # Choices of one token differ only in their targets, so one row gives the scores of all choices.
         group.rows, group.shared = [windows[0].ids[:-1]], 0
     return group
 
@@ -180,7 +183,7 @@ def _score(model: Model, batch: list[_Group], scores: list[PairScore]) -> None:
 
 
 def _read_shared(model: Model, batch: list[_Group], ahead: int, device: torch.device) -> KVCache | None:
-    """A cache that holds each group's shared ids once a row; None where nothing is shared."""
+    """Return a cache that holds each group's shared ids, in each row of the group; None where no ids are shared."""
     if not batch[0].shared:
         return None
     prefixes = [group.windows[0].ids[: group.shared] for group in batch]
@@ -218,6 +221,6 @@ def _targets(model: Model, hidden: torch.Tensor, targets: torch.Tensor) -> tuple
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Rows of one length; the padding at their ends is seen by no target."""
+    """Return rows of one length. No target sees the padding at their ends."""
     width = max(map(len, rows))
     return [[*row, *[0] * (width - len(row))] for row in rows]

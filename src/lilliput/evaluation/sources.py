@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 MOST_SOURCES = 20
-"""More sources than this make no table; a folder of a thousand files is one text."""
+"""The most sources in a table. A folder of a thousand files, for example, is one text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-# A slope or gap below one percent of the loss is within what a second seed changes on sets of this size.
+# A second seed changes a slope or a gap by up to one percent of the loss on sets of this size.
 SMALL = 0.01
 FEWEST_STEPS, ENOUGH_STEPS = 50, 1000
-"""With fewer steps than the first a run is hardly out of its warm-up, whatever its curve looks like; the second is what
-such a run is asked to try."""
+"""A run with fewer steps than the first number is hardly past its warm-up, for any shape of its curve. The verdict on
+such a run proposes the second number."""
 BY_HEART = 0.1
-"""Training bits this share below validation: the model knows its text better than the language."""
+"""With training bits this share below validation, the model has learnt its text better than the language."""
 HIGH = 0.3
-"""A learning rate above this share of its peak at the end: the fall that lowers the loss once more has not happened."""
+"""With a final learning rate above this share of its peak, the decay that lowers the loss once more has not
+happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One evaluation: bits a byte on the validation split, and on the training batches since the one before."""
+    """One evaluation: bits a byte on the validation split, and on the training batches since the previous
+    evaluation."""
 
     step: int
     validation: float
@@ -28,9 +30,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended. `longer(factor)` is what to type for one `factor` times as long, empty where no bound ended
-    this one; `rate` the learning rate at the end as a multiple of its peak, and `final_rate` where its schedule leads
-    when the whole budget is used."""
+    """The end of a run. `longer(factor)` returns the overrides for a run `factor` times as long, empty where no bound
+    ended this run. `rate` is the learning rate at the end as a multiple of its peak. `final_rate` is its value when the
+    whole budget is used."""
 
     longer: Callable[[float], str]
     rate: float = 0.0
@@ -44,9 +46,9 @@ def verdict(
     ending: Ending | None = None,
     unit: str = "bits a byte",
 ) -> str:
-    """One sentence, with what to type. `points` are in the order of steps, with the untrained weights as step 0;
-    `baselines` are the bits a byte of n-gram models, and `final` those of the model, on one set of tokens, all in
-    `unit`.
+    """Return one sentence with the settings to type. `points` are in the order of steps, with the untrained weights as
+    step 0. `baselines` are the figures of n-gram models and `final` the figure of the model, on the same tokens. All
+    figures are in `unit`.
 
     too short   fewer than 50 steps or three evaluations
     diverged    training ends no better than the untrained weights, or rose with validation
@@ -95,7 +97,7 @@ LOOK = "lilliput plan learning-rate RECIPE"
 
 
 def _diverged(points: Sequence[Point], best: Point, last: Point, unit: str) -> str:
-    """In which way the run went wrong; empty where it did not."""
+    """Return the way in which the run failed; empty where it did not fail."""
     untrained = next((point.validation for point in points if point.step == 0), None)
     reached = last.validation if last.train is None else last.train
     if not math.isfinite(last.validation):
@@ -104,7 +106,7 @@ def _diverged(points: Sequence[Point], best: Point, last: Point, unit: str) -> s
         return f"training ends at {reached:.3f} {unit}, and untrained weights stood at {untrained:.3f}"
     if best.train is None or last.train is None:
         return ""
-    # Overfit is validation alone: where training rises as well, nothing was learnt by heart.
+    # Only validation decides overfit: where the training loss rises as well, the model did not memorise its text.
     if last.validation > best.validation * (1 + SMALL) and last.train > best.train * (1 + SMALL):
         return (
             f"since step {best.step:,} training rose from {best.train:.3f} to {last.train:.3f} {unit}, and "
@@ -124,7 +126,7 @@ def _rate(ending: Ending, steps: int) -> str:
     """The hint where the learning rate is still high at the end."""
     if ending.rate <= HIGH:
         return ""
-    # A schedule that falls by the end of its budget was cut off: a budget of this length lets it fall.
+    # The run was cut off before the rate of its schedule fell. With a budget of this length the rate falls in time.
     asked = (
         f"train.steps={steps}"
         if ending.final_rate <= HIGH

@@ -16,15 +16,15 @@ TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja"),
 )
-"""A tokenizer's files, with a chat's template: trainers write them beside an adapter where they changed them."""
+"""The files of a tokenizer and of a chat template. A trainer that changed them writes them beside the adapter."""
 
 
 def merge_adapter(
     adapter: Path, folder: Path, base: Path, tokenizer: str | Path | None, notify: Callable[[str], None]
 ) -> None:
-    """Write `folder`, which is made: the model in `base` with the adapter merged, the base's end tokens and direction,
-    and the tokenizer given, else the adapter's own, else the base's. Raises ModelError, or ExportError for a tokenizer
-    that the model has no room for."""
+    """Make `folder` and write the model in `base` into it, with the adapter merged. The folder gets the base's end
+    tokens and direction. Its tokenizer is the given one, else the adapter's own, else the base's. Raises ModelError, or
+    ExportError for a tokenizer that the model has no room for."""
     model = from_huggingface(base, notify)
     merge(adapter, model)
     raw = read_json(base / "config.json")
@@ -36,7 +36,7 @@ def merge_adapter(
     if chosen.vocab_size > model.config.vocab_size:
         raise ExportError(
             f"the tokenizer has {chosen.vocab_size:,} ids, and the model {model.config.vocab_size:,}",
-            "name the one that it was trained with: --tokenizer FILE",
+            "name the tokenizer of its training: --tokenizer FILE",
         )
     if tokenizer:
         chosen.save(folder, model.config.context_length)

@@ -28,8 +28,9 @@ def export(
     """Write the model at `path` (a run, a checkpoint, a Hugging Face folder) as a file of a format: `gguf`,
     `llama2c`, `onnx`.
 
-    `type` is how numbers are stored (the format's usual one); `out` the file, by default the run's name here. The file
-    is read back and compared with the model. Raises ExportError for a model that the format cannot store.
+    `type` is the type of the stored numbers (by default the format's usual type). `out` is the file, by default the
+    run's name in the current folder. The file is read back and compared with the model. Raises ExportError for a model
+    that the format cannot store.
     """
     source = Source.load(model_folder(path, notify), find(path).resolve().name)
     return transfer.write(source, format, Path(out) if out else None, type)
@@ -44,9 +45,9 @@ def import_file(
     runs: str | Path = RUNS,
     notify: Callable[[str], None] = print_line,
 ) -> Path:
-    """Write the model in a file of another program as the stock Hugging Face folder runs/<name>, which every command
-    takes. `tokenizer` is a tokenizer's file, for a model that comes without a tokenizer. A folder with a PEFT adapter
-    is merged into its model: `base`, else the model that the adapter names. Raises ExportError, or ModelError for an
+    """Write the model in a file of another program as the stock Hugging Face folder runs/<name>. Every command takes
+    this folder. `tokenizer` is a tokenizer's file, for a model that comes without a tokenizer. A PEFT adapter in a
+    folder is merged into `base`, else into the model that the adapter names. Raises ExportError, or ModelError for an
     adapter."""
     folder = _new(name, runs)
     partial = folder.with_name(folder.name + ".tmp")
@@ -56,7 +57,7 @@ def import_file(
             merge_adapter(Path(file), partial, _base(Path(file), base, notify), tokenizer, notify)
         else:
             if base is not None:
-                raise ConfigError(f"{file} is no adapter, so it has no base", "leave out --base")
+                raise ConfigError(f"{file} is no adapter, so it has no base model", "leave out --base")
             transfer.keep(transfer.read(Path(file), Path(tokenizer) if tokenizer else None), partial)
         (partial / "README.md").write_text(Source.load(partial, name).card(None), encoding="utf-8")
         partial.rename(folder)
@@ -67,7 +68,7 @@ def import_file(
 
 def _base(adapter: Path, given: str | Path | None, notify: Callable[[str], None]) -> Path:
     """Return the folder of the adapter's model. Raises ExportError where no model is named, or the named model is not
-    here."""
+    found."""
     named = str(given or base_name(adapter) or "")
     if not named:
         raise ExportError(f"{adapter} does not name the model that it belongs to", "name it: --base RUN")
@@ -77,7 +78,7 @@ def _base(adapter: Path, given: str | Path | None, notify: Callable[[str], None]
         if given is not None:
             raise
         hint = f"name it: --base RUN; or get it first: lilliput pull {named}" if named.count("/") == 1 else "--base RUN"
-        raise ExportError(f"{adapter} belongs to '{named}', which is not here ({error.message})", hint) from None
+        raise ExportError(f"{adapter} belongs to '{named}', which was not found ({error.message})", hint) from None
 
 
 def push(
@@ -111,6 +112,6 @@ def _new(name: str, runs: str | Path) -> Path:
         raise ConfigError(f"'{name}' cannot name a folder in {runs}", "letters, digits, '.', '-' and '_' can")
     folder = Path(runs) / name
     if folder.exists():
-        raise ExportError(f"{folder} is there already", "choose another name")
+        raise ExportError(f"{folder} exists already", "choose another name")
     folder.parent.mkdir(parents=True, exist_ok=True)
     return folder

@@ -28,8 +28,8 @@ class Content:
 
 
 class Format:
-    """A format: subclass and register it. A format that is only read keeps `types` empty and leaves out the methods for
-    writing.
+    """The base class of a format. A subclass is registered under the format's name. A format that is only read keeps
+    `types` empty and leaves out the methods for writing.
 
     what    the format in a few words
     suffix  of its files
@@ -52,13 +52,13 @@ class Format:
         raise NotImplementedError
 
     def reopened(self, file: Path) -> tuple[Logits, Tokenizer | None]:
-        """Return the model as the written file computes it, and its reader's tokenizer. Both are compared with the
-        source."""
+        """Return the model that the written file describes, and the tokenizer of the file's reader. The caller compares
+        both with the source."""
         content = self.read(file)
         return logits_of(content.model), content.tokenizer
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
-        """Return a tokenizer that was named for a file of another program, as that program's models use it."""
+        """Return the tokenizer in `path`, in the form in which the models of the other program use it."""
         return tokenizer
 
     def refuses(self, model: Model) -> list[str]:

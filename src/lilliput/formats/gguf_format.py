@@ -19,10 +19,11 @@ from lilliput.formats.format import FORMATS, Content, Format
 from lilliput.formats.gguf_header import Header, read_header, stored
 from lilliput.formats.rotary import Paired
 from lilliput.formats.source import Source
-from lilliput.formats.weights import filled
+from lilliput.formats.weights import check_size, filled
+from lilliput.model.biases import absent_biases, with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import huggingface_class
-from lilliput.model.places import Places, Split, places, to_theirs
+from lilliput.model.places import Places, Split, places, their_names, to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ _NAMES_GPT = places(
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """An architecture of llama.cpp: the names of its tensors, its epsilon's key, our fields that it fixes, and whether
-    the file must hold every tensor, biases and head included."""
+    """An architecture of llama.cpp: the names of its tensors, the key of its epsilon, the config fields that it fixes,
+    and whether the file must hold every tensor, biases and head included."""
 
     names: Places
     epsilon: str
@@ -87,7 +88,7 @@ _RMS, _LAYER = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon
 _PLAIN: dict[str, Any] = {"norm": "layer", "qk_norm": False}
 ARCHITECTURES = {
     "llama": Architecture(_NAMES_LLAMA, _RMS, {"qk_norm": False}),
-    "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True}),
+    "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True, "bias": False}),
     "gptneox": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu"}, full=True),
     "gpt2": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu_tanh", "position": "learned"}, full=True),
 }
@@ -98,15 +99,15 @@ CLASSES = {
     "GPTNeoXForCausalLM": "gptneox",
     "GPT2LMHeadModel": "gpt2",
 }
-"""Stock classes that llama.cpp computes, by our way of using it; another class is another line and its tensors."""
+"""The architecture of each stock class that llama.cpp computes. A new class needs one line here, and its tensors."""
 
 FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
 
 
 @FORMATS.add("gguf")
 class Gguf(Format):
-    """Matrices are stored as asked for; norms, biases and learned positions stay fp32, as llama.cpp's own converter
-    keeps them, and so do matrices whose rows q8_0 cannot part into blocks of 32."""
+    """Matrices are stored in the requested type. Norms, biases and learned positions stay fp32, as in llama.cpp's own
+    converter. So do matrices whose rows q8_0 cannot divide into blocks of 32."""
 
     what = "GGUF: .gguf for llama.cpp and all that is built on it"
     suffix = ".gguf"
@@ -214,9 +215,7 @@ def _tensors(source: Source, architecture: Architecture) -> dict[str, torch.Tens
     added."""
     state = dict(source.model.state_dict())
     if architecture.full:
-        for name, tensor in list(state.items()):
-            if name.startswith("blocks.") and tensor.dim() == 2:
-                state.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(len(tensor)))
+        state = with_zero_biases(source.model)
         state.setdefault("unembed.weight", source.model.output_matrix)
     return to_theirs(state, architecture.names, source.model.config)
 
@@ -241,7 +240,7 @@ def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tens
             except NotImplementedError:
                 raise ExportError(
                     f"{file} stores {name} as {kind.name}, which the package gguf does not unpack",
-                    "take the file in f16 or q8_0",
+                    "get the file in f16 or q8_0",
                 ) from None
             tensors[name] = torch.from_numpy(values.astype("f4")).view(shape)
     return tensors
@@ -250,8 +249,8 @@ def _read_tensors(gguf: Any, header: Header, file: Path) -> dict[str, torch.Tens
 def _config(
     keys: dict[str, Any], tensors: dict[str, torch.Tensor], name: str, file: Path
 ) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
-    """Return the config that keys and tensors describe, and the tensors it needs. Zero biases and a head that repeats
-    the embeddings are left out; a file holds both because llama.cpp asks for them."""
+    """Return the config that keys and tensors describe, and the tensors that the config needs. Zero biases, and a head
+    that repeats the embeddings, are left out. A file holds both because llama.cpp requires them."""
     architecture = ARCHITECTURES[name]
 
     def key(key: str, default: Any = None, kind: type = int) -> Any:
@@ -259,22 +258,19 @@ def _config(
         if found is None:
             raise ExportError(f"{file} lacks the key '{name}.{key}'")
         if kind is int and (type(found) is not int or found < 1):
-            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a whole number from 1 is wanted")
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and has to be a whole number from 1")
         if kind is float and (type(found) not in (int, float) or not math.isfinite(found)):
-            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and a number is wanted")
+            raise ExportError(f"{file}: '{name}.{key}' is {str(found)[:60]}, and has to be a number")
         return found
 
     if keys.get(f"{name}.rope.scaling.type", "none") != "none":
         raise ExportError(
-            f"{file} scales its rotary angles ({keys[f'{name}.rope.scaling.type']}), as no part of ours does"
+            f"{file} scales its rotary angles ({keys[f'{name}.rope.scaling.type']}), which no part of Lilliput does"
         )
     d_model, heads = key("embedding_length"), key("attention.head_count")
     d_head = key("attention.key_length", d_model // heads)
-    biases = {n for n in tensors if n.startswith("blk.") and n.endswith(".bias") and "norm" not in n}
-    biased = any(bool(tensors[n].any()) for n in biases)
     embedding, head = tensors.get("token_embd.weight"), tensors.get("output.weight")
     tied = head is None or (embedding is not None and torch.equal(head, embedding))
-    needless = (set() if biased else biases) | ({"output.weight"} if tied else set())
     values: dict[str, Any] = {
         "d_model": d_model,
         "n_layers": key("block_count"),
@@ -285,7 +281,7 @@ def _config(
         "vocab_size": len(vocabulary.pieces_of(keys, file)) if embedding is None else len(embedding),
         "context_length": key("context_length"),
         "norm_eps": round(key(architecture.epsilon, kind=float), 12),
-        "bias": biased,
+        "bias": False,
         "tied_embeddings": tied,
         "init": "normal",
         **architecture.parts,
@@ -295,4 +291,12 @@ def _config(
         values["rotary_fraction"] = key("rope.dimension_count", d_head) / d_head
     if name == "gptneox":
         values["residual"] = "parallel" if key("use_parallel_residual", True, bool) else "sequential"
-    return validate(ModelConfig, values, str(file)), {n: t for n, t in tensors.items() if n not in needless}
+    config = validate(ModelConfig, values, str(file))
+    check_size(config, file)
+    biases = [n for n in their_names(absent_biases(config), architecture.names) if n in tensors]
+    needless = ["output.weight"] if tied else []
+    if not any(bool(tensors[n].any()) for n in biases):
+        needless += biases
+    elif "bias" not in architecture.parts:
+        config = config.model_copy(update={"bias": True})
+    return config, {n: t for n, t in tensors.items() if n not in needless}

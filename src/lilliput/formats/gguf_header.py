@@ -1,4 +1,4 @@
-"""The header of a GGUF file, read with every count held against the file's size before anything is made of it."""
+"""The header of a GGUF file. Every count is compared with the file's size before memory is used for its entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lilliput.base.reading import open_regular
 
 VERSIONS = (2, 3)
 LARGEST = 2**28
-"""Bytes of a header: keys, vocabulary and the list of tensors."""
+"""The most bytes of a header, which holds keys, vocabulary and the list of tensors."""
 MOST_DIMENSIONS = 4
 ALIGNMENT = "general.alignment"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -24,8 +24,8 @@ _STRING, _ARRAY = 8, 9
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tensor lies: its type by gguf's number, its shape in the file's order (the fastest first), and the first
-    byte in the file."""
+    """The place of a tensor: its type by gguf's number, its shape in the file's order (the fastest first), and its
+    first byte in the file."""
 
     kind: int
     shape: tuple[int, ...]
@@ -41,8 +41,8 @@ class Header:
 
 
 def read_header(file: Path) -> Header:
-    """Keys with their values, and the place of every tensor. Raises ExportError for a file that is cut short, counts
-    more than it holds, names a key or tensor twice, or is of another version or byte order."""
+    """Return the keys with their values, and the place of every tensor. Raises ExportError for a file that is cut
+    short, counts more entries than it holds, names a key or tensor twice, or has another version or byte order."""
     with open_regular(file) as opened:
         cursor = _Cursor(opened.read(LARGEST), file)
     if cursor.take(4) != b"GGUF":
@@ -84,7 +84,7 @@ def stored(gguf: Any, file: Path, name: str, place: Place) -> tuple[Any, int]:
     try:
         kind = gguf.GGMLQuantizationType(place.kind)
     except ValueError:
-        raise ExportError(f"{file} stores {name} as type {place.kind}, which the package gguf does not know") from None
+        raise ExportError(f"{file} stores {name} as type {place.kind}, which the package gguf does not read") from None
     block, width = gguf.GGML_QUANT_SIZES[kind]
     count, held = math.prod(place.shape), file.stat().st_size
     if min(place.shape) < 1 or place.shape[0] % block:
@@ -99,7 +99,7 @@ def stored(gguf: Any, file: Path, name: str, place: Place) -> tuple[Any, int]:
 
 
 class _Cursor:
-    """Reads on in bytes that may lie about what follows."""
+    """Reads values one after another from bytes whose counts may be wrong."""
 
     def __init__(self, data: bytes, file: Path):
         self.data, self.file, self.at = data, file, 0
@@ -118,7 +118,8 @@ class _Cursor:
         return struct.unpack(f"<{form}", self.take(struct.calcsize(form)))[0]
 
     def count(self, least: int) -> int:
-        """How many things of at least `least` bytes follow: not more than there is room for."""
+        """Return the number of entries that follow. Raises ExportError where entries of at least `least` bytes would
+        not fit into the file."""
         count = self.number("Q")
         if count * least > len(self.data) - self.at:
             raise ExportError(

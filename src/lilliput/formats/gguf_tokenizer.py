@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from gguf import GGUFWriter
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
-"""gguf.TokenType, which needs the package."""
+"""The values of gguf.TokenType, because the package gguf is optional."""
 
 TYPES = "tokenizer.ggml.token_type"
 BYTE_PIECES = frozenset(byte_pieces()[-BYTES:])
 
 ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
-"""Our roles by GGUF's words, as in tokenizer.ggml.bos_token_id."""
+"""The role of each special token by GGUF's name for it, as in tokenizer.ggml.bos_token_id."""
 
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
@@ -94,7 +94,8 @@ def _types(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
 
 
 def read(keys: dict[str, Any], file: Path) -> Tokenizer | None:
-    """The tokenizer in a GGUF file's keys; None where it holds none. Raises ExportError for one of another kind."""
+    """Return the tokenizer in a GGUF file's keys; None where the keys hold no tokenizer. Raises ExportError for a
+    tokenizer of another kind."""
     model, pre = keys.get("tokenizer.ggml.model"), keys.get("tokenizer.ggml.pre", "default")
     if model is None:
         return None
@@ -135,7 +136,7 @@ def _finished(backend: Any, pieces: list[str], types: list[int], keys: dict[str,
 
 
 def pieces_of(keys: dict[str, Any], file: Path) -> list[str]:
-    """The vocabulary's pieces. Raises ExportError where there are none, or two are alike."""
+    """Return the vocabulary's pieces. Raises ExportError where there are no pieces, or two equal pieces."""
     pieces = _list(keys, "tokens", str, file)
     check_pieces(pieces, str(file))
     if len(set(pieces)) < len(pieces):

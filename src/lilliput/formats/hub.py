@@ -16,13 +16,13 @@ from lilliput.formats.source import Source
 from lilliput.model.huggingface import from_huggingface
 from lilliput.runs.card import Trained
 
-# Only plain names that a model folder is known to have: whatever else a repository holds stays there.
+# Only these names of a model folder are downloaded. All other files of a repository are left out.
 KNOWN = re.compile(
     r"config\.json|generation_config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
     r"|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|chat_template\.jinja|tokenizer\.model"
     r"|vocab\.json|merges\.txt|README\.md"
 )
-# The packages that the hub's client, in one version or another, speaks HTTP with; it lets their exceptions through.
+# The HTTP packages of the hub's client, which differ by its version. The client does not catch their exceptions.
 TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
 
 
@@ -44,9 +44,9 @@ class Parcel:
 
 
 def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
-    """The files of a model folder with a card made from its run, and the run's recipe and summary beside them. A folder
-    of no run keeps the card it has. Raises ExportError for a name that the hub does not allow, and for a licence that
-    would have to be written into a card of the folder's own."""
+    """Return the files of a model folder with a card made from its run, and with the run's recipe and summary. A folder
+    that belongs to no run keeps its own card. Raises ExportError for a name that the hub does not allow, and for a
+    `licence` where the folder has its own card."""
     _check_name(repo)
     trained = Trained.of(folder.resolve())
     source = Source.load(folder, trained.run.path.name if trained else folder.resolve().name)
@@ -54,7 +54,8 @@ def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
     own = trained is None and "README.md" in files
     if own and licence:
         raise ExportError(
-            f"{folder} has a card of its own, which is sent as it is", f"write 'license: {licence}' into its README.md"
+            f"{folder} has its own card (README.md), which is uploaded unchanged",
+            f"write 'license: {licence}' into its README.md",
         )
     if not own:
         files["README.md"] = source.card(trained, repo, licence).encode()
@@ -64,8 +65,8 @@ def pack(folder: Path, repo: str, licence: str | None = None) -> Parcel:
 
 
 def push(parcel: Parcel, private: bool = False) -> str:
-    """Make the repository if need be and upload all files in one commit. Returns the commit's address. Raises
-    ExportError when the hub cannot be reached or refuses."""
+    """Make the repository where it does not exist, and upload all files in one commit. Returns the commit's address.
+    Raises ExportError when the hub cannot be reached or refuses."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
@@ -77,11 +78,11 @@ def push(parcel: Parcel, private: bool = False) -> str:
 
 
 def pull(repo: str, folder: Path, revision: str | None = None) -> str:
-    """Download a model folder as `folder`, which is made, and return its commit. The folder appears only once its model
-    and tokenizer were loaded. Raises ExportError, or ModelError for a class that is not supported."""
+    """Download a model folder as the new folder `folder`, and return its commit. The folder appears only after its
+    model and tokenizer were loaded. Raises ExportError, or ModelError for a class that is not supported."""
     _check_name(repo)
     if folder.exists():
-        raise ExportError(f"{folder} is there already", f"pull under another name: lilliput pull {repo} NAME")
+        raise ExportError(f"{folder} exists already", f"pull under another name: lilliput pull {repo} NAME")
     partial = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -144,7 +145,7 @@ def _asking(repo: str) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise ExportError(f"'{repo}' is not a name on the Hugging Face hub: {error}") from None
     except errors.EntryNotFoundError:
-        raise ExportError(f"a file of {repo} could not be brought here", "try again") from None
+        raise ExportError(f"a file of {repo} could not be downloaded", "try again") from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         hint = "log in with a token that may write: hf auth login" if status in (401, 403) else "try again later"

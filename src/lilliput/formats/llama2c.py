@@ -55,12 +55,12 @@ PARTS: dict[str, Any] = {
     "residual": "sequential",
     "bias": False,
 }
-"""The config values that its programs compute, whatever the file holds."""
+"""The config values that llama2.c's programs always compute. The file does not store them."""
 FIELDS = {
     **known(" ".join((*SHAPE, "style d_head dropout tied_embeddings init"))),
     **{name: (value,) for name, value in PARTS.items()},
 }
-"""The config fields that its programs compute: of PARTS one value each."""
+"""The config fields that llama2.c's programs compute. Of the fields in PARTS they compute one value each."""
 
 SEVEN = struct.Struct("<7i")
 QUANTISED = struct.Struct("<Ii7iBi")
@@ -70,8 +70,9 @@ GROUPS = (64, 32, 16, 8, 4)
 
 @FORMATS.add("llama2c")
 class Llama2c(Format):
-    """Version 0: seven int32, fp32 tensors stacked over the layers, two tables of rotary angles that nobody reads
-    before the head. Version 2: a header of 256 bytes, fp32 norms, then each matrix as int8 in groups with a scale each.
+    """The model files of llama2.c. Version 0 holds seven int32, then fp32 tensors stacked over the layers. Two tables
+    of rotary angles, which no program reads, lie before the head. Version 2 holds a header of 256 bytes, fp32 norms,
+    then each matrix as int8 in groups with one scale a group.
     """
 
     what = "llama2.c: .bin for run (f32) and runq (int8), with its tokenizer.bin"
@@ -101,13 +102,14 @@ class Llama2c(Format):
         if version != VERSION:
             raise ExportError(
                 f"{file} is llama2.c's version {version}; versions 0 and 2 can be read",
-                f"write it again there: python export.py {file.name} --version 2",
+                f"write it again in llama2.c: python export.py {file.name} --version 2",
             )
         config = _config(tuple(numbers), bool(tied), file)
         return _content(config, _read_int8(file, config, group), file)
 
     def adopted(self, tokenizer: Tokenizer) -> Tokenizer:
-        # Its models are trained on texts with the beginning mark between them, and generate that mark at a text's end.
+        # The models of llama2.c are trained on texts with the beginning mark between them. At a text's end they
+        # generate that mark.
         return Tokenizer(tokenizer.content, {"eos": tokenizer.token(tokenizer.bos_id)}, tokenizer.begins)
 
     def refuses(self, model: Model) -> list[str]:
@@ -155,7 +157,7 @@ class Llama2c(Format):
 
 def _config(numbers: tuple[int, ...], tied: bool, file: Path) -> ModelConfig:
     if numbers[3] > 0 and numbers[0] > 0 and numbers[0] % numbers[3]:
-        raise ExportError(f"{file}: a width of {numbers[0]} does not part into {numbers[3]} heads")
+        raise ExportError(f"{file}: a width of {numbers[0]} cannot be divided into {numbers[3]} heads")
     if min(numbers) < 1:
         raise ExportError(f"{file}: its header has a size of {min(numbers)}")
     values = {**PARTS, **dict(zip(SHAPE, numbers, strict=True)), "tied_embeddings": tied, "init": "normal"}
@@ -164,7 +166,7 @@ def _config(numbers: tuple[int, ...], tied: bool, file: Path) -> ModelConfig:
 
 def _content(config: ModelConfig, tensors: dict[str, torch.Tensor], file: Path) -> Content:
     beside = _tokenizer_beside(file)
-    # A vocabulary that had to be renumbered is not one that can be read: its merges are not SentencePiece's.
+    # A vocabulary that was renumbered cannot be read, because its merges are not SentencePiece's.
     readable = beside.is_file() and vocabulary.readable(beside)
     return Content(filled(config, NAMES, tensors, file), Tokenizer.load(beside) if readable else None)
 
@@ -174,13 +176,13 @@ def _tokenizer_beside(file: Path) -> Path:
 
 
 def _stacked(shapes: dict[str, tuple[int, ...]], kinds: tuple[str, ...]) -> Iterator[str]:
-    """Names of tensors kind by kind, each through all layers."""
+    """Yield the names of the tensors, kind by kind, each kind through all layers."""
     for kind in kinds:
         yield from (name for name in shapes if name.partition(".")[0] == kind)
 
 
 def _fp32_size(numbers: tuple[int, ...]) -> int:
-    """Bytes of a version 0 file with these seven numbers."""
+    """Return the bytes of a version 0 file with these seven numbers."""
     dim, hidden, layers, heads, shared, ids, context = numbers
     head = dim // heads
     each = 2 * dim + 2 * dim * dim + 2 * dim * shared * head + 3 * dim * hidden
@@ -223,7 +225,8 @@ def _bytes(tensor: torch.Tensor) -> bytes:
 
 
 def _group(config: ModelConfig) -> int:
-    """The largest power of two, up to 64, that divides both inner widths: every row is then whole groups."""
+    """Return the largest power of two, up to 64, that divides both inner widths. Every row then consists of whole
+    groups."""
     return next((g for g in GROUPS if config.d_model % g == 0 and config.d_mlp % g == 0), 0)
 
 
@@ -237,7 +240,7 @@ def _write_int8(out: Any, config: ModelConfig, tensors: dict[str, torch.Tensor])
         out.write(_bytes(tensors[name]))
     for name in _stacked(shapes, (*MATRICES, "head")):
         values = tensors[name].detach().float().cpu().reshape(-1, group)
-        # Of a group of zeros, any scale gives zeros.
+        # Any scale gives zeros for a group of zeros.
         scales = values.abs().amax(1).div(127)
         whole = (values / scales.where(scales > 0, 1)[:, None]).round()
         out.write(whole.to(torch.int8).numpy().tobytes() + _bytes(scales))

@@ -11,7 +11,7 @@ from lilliput.data.tokenizer_training import BEGIN, BYTES, END, byte_pieces
 from lilliput.formats.merges import scores_of
 
 FIRST_BYTE = 3
-"""Its programs have the ids of bytes written into their code, and 1 for the beginning."""
+"""The code of llama2.c's programs contains the ids of the bytes, and 1 for the beginning mark."""
 
 
 def misfits(tokenizer: Tokenizer) -> list[str]:
@@ -25,7 +25,8 @@ def misfits(tokenizer: Tokenizer) -> list[str]:
 
 
 def order(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
-    """Our id of each of the file's ids: the beginning at 1 and bytes from 3 on, the rest as they stood."""
+    """Return our id for each id of the file. The beginning mark has 1 there, the bytes begin at 3, and the other ids
+    keep their order."""
     bytes_ = [number for name in _byte_names(tokenizer) if (number := tokenizer.backend.token_to_id(name)) is not None]
     fixed = {tokenizer.bos_id, *bytes_}
     rest = [number for number in range(vocab_size) if number not in fixed]
@@ -33,7 +34,8 @@ def order(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
 
 
 def write(tokenizer: Tokenizer, ids: list[int], file: Path) -> None:
-    """int32 longest piece, then float32 score, int32 length and bytes of each piece."""
+    """Return the file's bytes: int32 length of the longest piece, then float32 score, int32 length and bytes of each
+    piece."""
     pieces = [_piece(tokenizer, number) for number in ids]
     scores = scores_of(tokenizer, map(tokenizer.token, ids))
     with open(file, "wb") as out:
@@ -43,7 +45,7 @@ def write(tokenizer: Tokenizer, ids: list[int], file: Path) -> None:
 
 
 def readable(file: Path) -> bool:
-    """Whether the file holds a vocabulary that can be read: one that begins with <unk>."""
+    """Return whether the vocabulary in the file can be read, which requires that it begins with <unk>."""
     with open(file, "rb") as opened:
         return opened.read(17)[12:] == b"<unk>"
 
@@ -56,7 +58,8 @@ def _byte_names(tokenizer: Tokenizer) -> list[str]:
 
 
 def _piece(tokenizer: Tokenizer, number: int) -> bytes:
-    """The bytes that the programs print for an id, and merge prompts by. None may be empty there."""
+    """Return the bytes of an id. The programs print these bytes and merge prompts by them, so they must not be
+    empty."""
     token = tokenizer.token(number)
     if number in (tokenizer.bos_id, tokenizer.eos_id) or token in (BEGIN, END):
         return f"\n{token}\n".encode()

@@ -18,7 +18,7 @@ from lilliput.model.config import ModelConfig
 
 MAGIC, HEADER = 20240326, 256
 DTYPES = {3: torch.float32, 5: torch.bfloat16}
-"""By version. Both hold a vocabulary filled up to a multiple of 128."""
+"""The dtype of the numbers by the file's version. Both versions pad the vocabulary to a multiple of 128."""
 
 SHAPE = ("context_length", "vocab_size", "n_layers", "n_heads", "d_model")
 PARTS: dict[str, Any] = {
@@ -31,12 +31,13 @@ PARTS: dict[str, Any] = {
     "init": "scaled",
 }
 BLOCK = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
-"""In the order of the file, each as weights of all layers, then biases of all layers."""
+"""The parts of a layer in the order of the file. Each part is stored as the weights of all layers, then the biases of
+all layers."""
 
 
 @FORMATS.add("llmc")
 class Llmc(Format):
-    """What llm.c's train_gpt2 reads and writes: GPT-2 with tanh-GELU and its own vocabulary."""
+    """The checkpoints of llm.c's train_gpt2: GPT-2 with tanh-GELU and its own vocabulary."""
 
     what = "llm.c: GPT-2 .bin checkpoints"
     suffix = ".bin"

@@ -57,22 +57,22 @@ PARTS: dict[str, Any] = {
     "tied_embeddings": True,
     "init": "scaled",
 }
-"""GPT-2's parts. The norms' epsilon is our default, 1e-5."""
+"""The config values of GPT-2's parts. The norms' epsilon is Lilliput's default, 1e-5."""
 
 
 MADE = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|tensor|parameter)|torch (\w+Storage|Size|device|"
     r"bfloat16|float16|float32|float64|int64|int32|uint8|bool)|torch\.storage UntypedStorage"
 )
-"""What the pickle of a checkpoint may make, as `module name`."""
+"""The objects that the pickle of a checkpoint may create, as `module name`."""
 CALLS = frozenset(["STACK_GLOBAL", "OBJ", "EXT1", "EXT2", "EXT4"])
-"""Instructions of a pickle that name things in other ways; torch.save writes none of them."""
+"""The instructions of a pickle that name objects in other ways. torch.save never writes these instructions."""
 
 
 @FORMATS.add("nanogpt")
 class NanoGpt(Format):
-    """A dictionary with `model_args` and `model` that torch.save wrote. Such a file is a pickle: it is read with
-    `weights_only`, which builds tensors, numbers and strings and runs nothing. A model of characters has its vocabulary
+    """A dictionary with `model_args` and `model` that torch.save wrote. Such a file is a pickle. Lilliput reads it with
+    `weights_only`, which builds tensors, numbers and strings and runs no code. A model of characters has its vocabulary
     in meta.pkl."""
 
     what = "nanoGPT: .pt checkpoints"
@@ -85,7 +85,8 @@ class NanoGpt(Format):
         _check_archive(file)
         try:
             saved = torch.load(file, map_location="cpu", weights_only=True)
-        # The reader follows the pickle's instructions, which may ask for an operation that their values do not allow.
+        # The reader runs the pickle's instructions. Some of them may request an operation that their values do not
+        # support.
         except (
             pickle.UnpicklingError,
             RuntimeError,
@@ -118,21 +119,21 @@ class NanoGpt(Format):
         tensors.pop("lm_head.weight", None)  # the embeddings again
         tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(".attn.bias")}  # a mask
         if not config.bias:
-            # Without biases its norms have none either; ours always do.
+            # In a nanoGPT model without biases the norms have no biases. Lilliput's norms always have biases.
             norms = [name for name in tensors if name.rpartition(".")[0].endswith(("ln_1", "ln_2", "ln_f"))]
             tensors |= {name.replace("weight", "bias"): torch.zeros_like(tensors[name]) for name in norms}
         return Content(filled(config, NAMES, tensors, file), _vocabulary(file, saved.get("config"), config.vocab_size))
 
 
 def _check_archive(file: Path) -> None:
-    """Raises ExportError, before anything of it is made, for an archive that unpacks to more than the file holds, and
-    for a pickle that would make anything but dictionaries, numbers, text and plain tensors."""
+    """Raise ExportError, before any object is created, for an archive that unpacks to more bytes than the file holds,
+    and for a pickle that would create other objects than dictionaries, numbers, text and plain tensors."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
             if packed or sum(entry.file_size for entry in entries) > file.stat().st_size:
-                raise ExportError(f"{file} is packed, as torch.save does not do: it may unpack to any size")
+                raise ExportError(f"{file} is compressed, and may unpack to any size; torch.save never compresses")
             pickled = [entry for entry in entries if entry.filename.endswith("data.pkl")]
             if len(pickled) != 1:
                 raise ExportError(f"{file} is no checkpoint of PyTorch: it holds {len(pickled)} files data.pkl")
@@ -163,7 +164,8 @@ def _are_tensors(weights: Any) -> bool:
 
 
 def _vocabulary(file: Path, settings: Any, vocab_size: int) -> Tokenizer | None:
-    """The characters in a meta.pkl of this size: beside the checkpoint, else where nanoGPT keeps that of its data."""
+    """Return the characters in a meta.pkl with `vocab_size` characters. The file lies beside the checkpoint, else in
+    nanoGPT's folder of data."""
     places = [file.with_name("meta.pkl")]
     data = settings.get("dataset") if isinstance(settings, dict) else None
     if isinstance(data, str) and re.fullmatch(r"\w[\w.-]*", data):

@@ -1,4 +1,4 @@
-"""ONNX, the graphs of onnxruntime and what is built on it, written through torch.onnx: every model, for any length."""
+"""ONNX, the graphs of onnxruntime and of programs that use it. torch.onnx writes every model, for any length."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class _Logits(torch.nn.Module):
 
 @FORMATS.add("onnx")
 class Onnx(Format):
-    """One graph: `input_ids` (batch, length) int64 -> `logits` (batch, length, vocab_size) float32, both sizes free up
-    to the context, without a cache. The tokenizer lies beside it as NAME-tokenizer.json. Weights above 2 GB are in a
-    file of their own beside it, as ONNX has it."""
+    """One graph without a cache: `input_ids` (batch, length) int64 -> `logits` (batch, length, vocab_size) float32.
+    Batch and length are free, up to the context. The tokenizer lies beside the graph as NAME-tokenizer.json. Weights
+    above 2 GB lie in a separate file beside the graph, because ONNX requires this."""
 
     what = "ONNX: .onnx for onnxruntime, which is only written"
     suffix = ".onnx"
@@ -53,7 +53,7 @@ class Onnx(Format):
 
     def read(self, file: Path) -> Content:
         raise ExportError(
-            f"{file} is an ONNX graph, which is only written here", "import the folder that it was exported from"
+            f"{file} is an ONNX graph; Lilliput writes this format only", "import the folder that it was exported from"
         )
 
     def reopened(self, file: Path) -> tuple[Logits, Tokenizer | None]:
@@ -65,8 +65,8 @@ class Onnx(Format):
         return logits, Tokenizer.load(_tokenizer_beside(file))
 
     def refuses(self, model: Model) -> list[str]:
-        # The graph is traced from the model's own code, whatever its config and modules, and compared when it is read
-        # back. A hook is no part of that code: it may also look at what exists only while tracing.
+        # torch traces the graph from the model's own code, for any config and modules. The graph is compared when it is
+        # read back. A hook is no part of that code, and it may depend on objects that exist only during tracing.
         length = model.config.context_length
         return hooked(model) + (
             [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
@@ -77,7 +77,7 @@ class Onnx(Format):
             _package(name)
         model, dim = _Logits(source.model).eval(), torch.export.Dim
         context = source.model.config.context_length
-        # Traced at sizes that are neither 0 nor 1, which torch would take for fixed.
+        # The sizes for tracing are neither 0 nor 1, because torch would make such a size a constant.
         ids = torch.zeros(2, min(context - 1, 8), dtype=torch.int64, device=source.model.embed.weight.device)
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -128,7 +128,7 @@ def _tokenizer_beside(file: Path) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's words about packages of its own that are missing and functions of its own that are old."""
+    """Suppress the exporter's warnings about its missing packages and its deprecated functions."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -13,10 +13,11 @@ from lilliput.formats.format import Logits, logits_of
 from lilliput.formats.source import Source
 
 TOLERANCE = {"f32": 1e-4, "f16": 0.02, "int8": 0.2, "q8_0": 0.2}
-"""Nats by which the log-probability of a generated token may differ in mean. Beyond it, the file is another model."""
+"""The largest mean difference (nats) of the log-probabilities of generated tokens. With a larger difference the file
+holds another model."""
 
 AWKWARD = ("", " ", "  two  spaces ", "Tom's 1,234 cats.\n\n“Où?” she said—twice.", "naïve 東京 🦊\tend ")
-"""Further texts, on which tokenizers are apt to differ."""
+"""Further texts for the comparison of tokenizers. Tokenizers often differ on such texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Parity:
 
 
 def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: torch.Tensor, kind: str) -> Parity:
-    """Compare what a file computes with the source; `order` (vocab_size,) holds our id of each of its ids. Raises
-    ExportError when log-probabilities or the ids of a text differ by more than storing as `kind` explains."""
+    """Compare the model of a file with the source. `order` (vocab_size,) holds our id for each id of the file. Raises
+    ExportError when the log-probabilities differ by more than the type `kind` explains, or the ids of a text differ."""
     tokens = source.sample_ids()
     ours = logits_of(source.model)(tokens)
     theirs = logits(torch.argsort(order)[tokens])[..., torch.argsort(order)]
@@ -62,7 +63,7 @@ def compare(source: Source, logits: Logits, tokenizer: Tokenizer | None, order: 
     )
     if not parity.log_probability <= TOLERANCE[kind]:
         raise ExportError(
-            f"the file, read back, is another model: {parity} (at most {TOLERANCE[kind]} is what {kind} explains)",
+            f"the file, read back, is another model: {parity} ({kind} explains at most {TOLERANCE[kind]})",
             "the file was not kept; check that the source's weights are finite: lilliput generate RUN",
         )
     return parity
@@ -73,7 +74,8 @@ def _log_probabilities(logits: torch.Tensor, targets: torch.Tensor) -> torch.Ten
 
 
 def _same_ids(source: Source, tokenizer: Tokenizer | None, tokens: torch.Tensor) -> int | None:
-    """How many texts were encoded by both. Raises ExportError for the first that gets other ids."""
+    """Return the number of texts that both tokenizers encoded. Raises ExportError for the first text with different
+    ids."""
     if tokenizer is None:
         return None
     known = source.tokenizer.vocab_size

@@ -1,4 +1,5 @@
-"""Rotary pairs: we (and Hugging Face) turn channel i with i + half; llama2.c and GGUF's llama turn neighbours."""
+"""Rotary pairs: Lilliput and Hugging Face rotate channel i with channel i + half; llama2.c and GGUF's llama rotate
+neighbours."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from lilliput.model.places import Split
 
 @dataclass(frozen=True, slots=True)
 class Paired(Split):
-    """Queries, keys and values apart, with the rows of each query and key head reordered so that pairs are
-    neighbours. Attention only sees products of queries and keys, so nothing else changes."""
+    """Return queries, keys and values as separate tensors, with the rows of each query and key head reordered so that
+    pairs are neighbours. Attention uses only products of queries and keys, so the results do not change."""
 
     def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
         q, k, v = Split.out(self, tensor, config)
@@ -26,5 +27,5 @@ class Paired(Split):
 
 
 def _reorder(rows: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """Each head's rows, seen as `shape`, transposed."""
+    """Return the rows of each head, viewed as `shape` and transposed."""
     return rows.unflatten(0, (-1, *shape)).transpose(1, 2).flatten(0, 2)

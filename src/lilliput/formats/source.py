@@ -1,4 +1,5 @@
-"""Source: a model as an export takes it, with weights, tokenizer, and the further settings in its folder."""
+"""Source: the input of an export, which is a model with its weights, its tokenizer and the other settings in its
+folder."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
-        """From a stock Hugging Face folder. Raises ModelError or DataError for what cannot be read, and ConfigError for
-        a model that generates no text."""
+        """Load a stock Hugging Face folder. Raises ModelError or DataError for a folder that cannot be read, and
+        ConfigError for a model that generates no text."""
         generator = load_folder(folder, device="cpu", compile=False)
         if not generator.objective.generates:
             raise generator.objective.no_text()

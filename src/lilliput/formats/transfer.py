@@ -27,7 +27,8 @@ class Exported:
 
 
 def write(source: Source, format_name: str, file: Path | None = None, kind: str | None = None) -> Exported:
-    """Write `source` as a file of a format, `NAME.suffix` here unless `file` is given, and compare what is read back.
+    """Write `source` as a file of a format and compare the file with the source. Without `file` the file is
+    `NAME.suffix` in the current folder.
 
     The file gets its name only after the comparison has passed. Raises ExportError, with the reason and a model to
     train instead, for a model that the format cannot store.
@@ -38,7 +39,7 @@ def write(source: Source, format_name: str, file: Path | None = None, kind: str 
     if misfits:
         raise ExportError(
             f"{format_name} cannot store this model: {'; '.join(misfits)}",
-            f"train one that it can: {format_.train}" + _others(source, format_name),
+            f"train a model that it can store: {format_.train}" + _others(source, format_name),
         )
     file = file or Path(source.name + format_.suffix)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +89,13 @@ def read(file: Path, tokenizer: Path | None = None) -> Content:
     chosen = format_.adopted(Tokenizer.load(tokenizer)) if tokenizer else content.tokenizer
     if chosen is None:
         raise ExportError(
-            f"{file} comes without a tokenizer",
+            f"{file} has no tokenizer",
             "name it: --tokenizer FILE (tokenizer.bin, tokenizer.json, vocab.json, meta.pkl)",
         )
     if chosen.vocab_size > content.model.config.vocab_size:
         raise ExportError(
             f"the tokenizer has {chosen.vocab_size:,} ids, and the model in {file} {content.model.config.vocab_size:,}",
-            "name the one that it was trained with: --tokenizer FILE",
+            "name the tokenizer of its training: --tokenizer FILE",
         )
     return Content(content.model, chosen)
 
@@ -104,11 +105,11 @@ def _format_of(file: Path) -> type[Format]:
         if FORMATS[name]().recognises(file):
             return FORMATS[name]
     known = "; ".join(FORMATS[name].what for name in FORMATS)
-    raise ExportError(f"{file} is of no format that can be read, or is cut short", f"known: {known}")
+    raise ExportError(f"{file} has no format that Lilliput reads, or it is cut short", f"known: {known}")
 
 
 def keep(content: Content, folder: Path) -> None:
-    """Write the result of `read` as a stock Hugging Face folder, which is made."""
+    """Write the result of `read` into a new stock Hugging Face folder."""
     tokenizer = content.tokenizer
     assert tokenizer is not None, "read() sees to it"
     to_huggingface(content.model, folder, **tokenizer.marks, extra=None)

@@ -1,4 +1,4 @@
-"""Weights of a file under its own names: expected shapes, and a model filled from them."""
+"""Weights of a file under the file's own names: the expected shapes, and a model with these weights."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from lilliput.model.transformer import Model
 
 
 def expected(config: ModelConfig, table: Places, file: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor of `config`, by its name in `table`. Raises ExportError where `file` is too small to
-    hold them."""
+    """Return the shape of every tensor of `config`, by its name in `table`. Raises ExportError where `file` is too
+    small for these tensors."""
+    check_size(config, file)
+    return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
+
+
+def check_size(config: ModelConfig, file: Path) -> None:
+    """Raises ExportError where `file` is too small to hold the parameters of `config`."""
     try:
         check_stored(config, file.stat().st_size, str(file))
     except ModelError as error:
         raise ExportError(error.message, error.hint) from None
-    return {name: tuple(tensor.shape) for name, tensor in to_theirs(_blank(config), table, config).items()}
 
 
 def filled(config: ModelConfig, table: Places, tensors: Mapping[str, torch.Tensor], file: Path) -> Model:
-    """The model of `config` in fp32 and eval mode. Raises ExportError for tensors missing, unknown or misshapen."""
+    """Return the model of `config` in fp32 and eval mode. Raises ExportError for missing and unknown tensors, and for
+    tensors of a wrong shape."""
     wanted = expected(config, table, file)
     missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or unknown:

@@ -1,4 +1,4 @@
-"""Constraints as a person gives them, and comparisons with texts generated without a constraint or a draft."""
+"""Constraints from the options of a command, and comparisons with texts generated without a constraint or a draft."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def constraint(
     tokenizer: Tokenizer, json_schema: str | None = None, regex: str | None = None, choice: Sequence[str] = ()
 ) -> Constraint | None:
-    """The one constraint that is given, or None; `json_schema` is a file, or the schema itself where it begins with
-    a brace. Raises ConfigError for two of them, and for one that cannot be used."""
+    """Return the given constraint, or None without one. `json_schema` is a file, or the schema itself where it begins
+    with a brace. Raises ConfigError for two constraints, and for a constraint that cannot be used."""
     given = [name for name, value in (("json_schema", json_schema), ("regex", regex), ("choice", choice)) if value]
     if len(given) > 1:
         raise ConfigError(
@@ -77,7 +77,7 @@ def with_draft(
         "tokens_per_second": tokens / seconds,
     }
     if compare:
-        # One after the other, as the draft was used: side by side they would share their passes.
+        # The texts are generated one after another, as with the draft. Side by side they would share their passes.
         seeds = [{**sampling, "n": 1, "seed": sampling.get("seed", 0) + sample} for sample in range(len(each))]
         began = perf_counter()
         alone = sum(len(text.ids) for one in seeds for text in generator.generate_detailed(opening, ending, **one))

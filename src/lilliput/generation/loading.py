@@ -35,16 +35,17 @@ def load(
     int8: bool = False,
     compile: bool | None = None,
 ) -> TextGenerator:
-    """A TextGenerator from a run's name or folder, a checkpoint, or a Hugging Face folder of a supported class.
+    """Load a TextGenerator from a run's name or folder, a checkpoint, or a Hugging Face folder of a supported class.
 
-    `int8` makes its matrices int8 (CPU only; a text may differ). `compile` is about the steps of generation: True
-    compiles them, in C++ on a CPU and by torch.compile elsewhere, where the first text then takes a minute; False
-    leaves them to PyTorch; None takes C++ where that can be. A damaged checkpoint is reported through `notify`, and
-    the checkpoint before it is used. Raises CheckpointError, ModelError, or ConfigError where it cannot compile."""
+    `int8` converts the matrices to int8 (CPU only; a text may differ). `compile` selects the code of the generation
+    steps. True compiles the steps, in C++ on a CPU and by torch.compile elsewhere; with torch.compile the first text
+    takes a minute. False uses PyTorch. None uses C++ where this is possible. A damaged checkpoint is reported through
+    `notify`, and the checkpoint before it is used. Raises CheckpointError, ModelError, or ConfigError where the steps
+    cannot be compiled."""
     folder = model_folder(path, notify)
     generator = load_folder(folder, device, notify, int8, compile)
     if asked := not_taken(folder):
-        notify(f"generation_config.json asks for {', '.join(asked)}; give these as options to have them")
+        notify(f"generation_config.json asks for {', '.join(asked)}; to use these settings, give them as options")
     return generator
 
 
@@ -55,7 +56,7 @@ def load_folder(
     int8: bool = False,
     compile: bool | None = None,
 ) -> TextGenerator:
-    """`load` of a model folder that was found already; nothing is printed unless `notify` is given."""
+    """Load a model folder that was found already, as `load` does. Nothing is printed unless `notify` is given."""
     model = from_huggingface(folder, notify).to(choose_device(device)).eval()
     objective = objective_of(folder)
     model = quantised(model) if int8 else model
@@ -92,7 +93,7 @@ def faster(model: Model, notify: Callable[[str], None], compile: bool | None = N
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
     if compile is False or (reason and not compile):
         if compile is None and (why := unnamed(model)):
-            notify(f"native steps step aside, and PyTorch's operators compute: {'; '.join(why)}")
+            notify(f"native steps are not used, and PyTorch's operators compute: {'; '.join(why)}")
         return None
     if reason:
         return compiled

@@ -23,7 +23,8 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """summary.json; empty when the run has not ended. Raises CheckpointError where it is damaged."""
+        """The content of summary.json; empty when the run has not ended. Raises CheckpointError where the file is
+        damaged."""
         return self.folder.read_summary()
 
     @property
@@ -42,14 +43,14 @@ class Run:
         return load(self.path)
 
     def generate(self, opening: str | None = None, ending: str | None = None, **sampling: Any) -> str:
-        """One text from an opening, or for a reversed model to an ending."""
+        """Generate one text from an opening, or for a reversed model the text before an ending."""
         return self.text_generator.generate(opening, ending, **sampling)[0]
 
     tell = renamed("tell", "generate")
 
     @property
     def storyteller(self) -> TextGenerator:
-        """Deprecated: `text_generator` under its name of before."""
+        """Deprecated name of `text_generator`."""
         warn_renamed("Run.storyteller", "Run.text_generator")
         return self.text_generator
 

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 Faster = Callable[["Model"], "Model"]
 
 ANSWERS_AT_ONCE = 16
-"""Prompts that `answer` completes side by side."""
+"""The number of prompts that `answer` completes side by side."""
 
 
 class TextGenerator:
     """Generates texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for
     the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark).
 
-    Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
-    are left out of it, `constraint` limits what its new part may be (both for models that read forwards); `sampling`
-    as in SamplingConfig. ConfigError is raised on a value out of range and on a prompt longer than the context.
+    The methods share some options. `window` continues a text when the context is full. `stop` are strings that end a
+    text and are left out of it. `constraint` limits the form of the new text. `stop` and `constraint` need a model that
+    reads forwards. `sampling` are the fields of SamplingConfig. The methods raise ConfigError for a value out of range
+    and for a prompt longer than the context.
     """
 
     def __init__(
@@ -74,14 +75,14 @@ class TextGenerator:
         return TextGenerator(model, self.tokenizer, self.objective, None, self.ends)
 
     def generate(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
-        """`n` whole texts that start with `opening` or end with `ending`."""
+        """Generate `n` whole texts that start with `opening` or end with `ending`."""
         return [self.whole(text, opening, ending) for text in self.generate_detailed(opening, ending, **options)]
 
     def generate_detailed(
         self, opening: str | None = None, ending: str | None = None, alternatives: int = 0, **options: Any
     ) -> list[Completion]:
-        """`n` texts token by token, each token with as many `alternatives`; `text` is the part that follows the opening
-        (in the order in which the model generates)."""
+        """Generate `n` texts and return their tokens, each token with `alternatives` further candidates. `text` is the
+        part that follows the opening (in the order in which the model generates)."""
         return finished(self._generating(opening, ending, alternatives=alternatives, **options))
 
     def generate_batch(self, prompts: Sequence[Turns], window: bool = False, **sampling: Any) -> list[str]:
@@ -100,14 +101,14 @@ class TextGenerator:
         ]
 
     def stream(self, opening: str | None = None, ending: str | None = None, **options: Any) -> Iterator[str]:
-        """The part that follows the opening, piece by piece, as soon as bytes make characters (models that read
-        forwards)."""
+        """Yield the part that follows the opening, piece by piece, as soon as the bytes are whole characters. Only for
+        models that read forwards."""
         return _pieces(self._generating(opening, ending, **{**options, "n": 1}))
 
     def search(
         self, opening: str | None = None, ending: str | None = None, beams: int = 4, max_tokens: int = 512
     ) -> list[tuple[str, Beam]]:
-        """The `beams` likeliest texts that beam search finds, best first."""
+        """Return the `beams` likeliest texts that beam search finds, best first."""
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
         found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
         ids = [[number for number in beam.ids if number not in stops] for beam in found]
@@ -117,8 +118,8 @@ class TextGenerator:
     def speculate(
         self, draft: TextGenerator, opening: str | None = None, ending: str | None = None, **sampling: Any
     ) -> list[tuple[str, Speculation]]:
-        """`n` texts generated with a draft: the same distribution in fewer passes. Raises ConfigError for a draft with
-        another tokenizer or direction."""
+        """Generate `n` texts with a draft, from the same distribution in fewer passes. Raises ConfigError for a draft
+        with another tokenizer or direction."""
         if (draft.tokenizer.sha256, draft.objective) != (self.tokenizer.sha256, self.objective):
             raise ConfigError(
                 "the draft has another tokenizer or objective than the model",
@@ -133,17 +134,17 @@ class TextGenerator:
         return [(self.objective.text_of(self.tokenizer, opening, ending, each.ids), each) for each in found]
 
     def answer(self, prompts: Sequence[str], stops: Sequence[str] = (), max_tokens: int = 512) -> tuple[list[str], int]:
-        """The likeliest answer to each prompt, up to a stop string, and how many prompts were cut.
+        """Return the likeliest answer to each prompt, up to a stop string, and the number of prompts that were cut.
 
-        A prompt too long for the context and the answer loses its beginning, as in lm-evaluation-harness; the beginning
-        mark stays."""
+        Where a prompt and its answer do not fit into the context, the prompt loses its beginning, as in
+        lm-evaluation-harness. The beginning mark stays."""
         context = self.model.config.context_length
         room = max(1, context - min(max_tokens, context // 2) - 1)
         encoded = self.tokenizer.encode_batch(prompts)
         ids = [[*self.tokenizer.beginning, *found[-room:]] or [self.tokenizer.bos_id] for found in encoded]
         greedy = SamplingConfig(temperature=0, max_tokens=max_tokens)
         ends = self.ends | special_ids(stops, self.tokenizer)
-        # A cache no longer than the longest answer can need: contexts may be much longer than that.
+        # The cache is only as long as the longest prompt with its answer, because a context may be much longer.
         capacity = max(map(len, ids), default=1) + max_tokens
         engine = Engine(self.decoder, ANSWERS_AT_ONCE, capacity)
         requests = [Request(tuple(each), greedy, stop_ids=ends) for each in ids]
@@ -193,9 +194,9 @@ class TextGenerator:
         return template.ids(messages, self.tokenizer, **({"tools": list(tools)} if tools else {}))
 
     def sample_ids(self, rows: int = 8, tokens: int = 64) -> list[list[int]]:
-        """`rows` rows of ids that the model generates from the beginning mark, the same every time, past the end of a
-        text too; a row holds `tokens` ids, or the context where that is shorter. Two copies of a model are compared on
-        them: a difference would matter where the model itself generates."""
+        """Return `rows` rows of ids that the model generates from the beginning mark. The ids are the same every time,
+        and a row continues past the end of a text. A row holds `tokens` ids, or as many as the context where that is
+        shorter. These rows serve to compare two copies of a model on texts that the model itself generates."""
         length = min(tokens, self.model.config.context_length)
         bos = self.tokenizer.bos_id
         found = generate(self.decoder, [[bos]], SamplingConfig(n=rows, max_tokens=length))
@@ -228,7 +229,7 @@ class TextGenerator:
         forbidden: tuple[int, ...] = (),
         **options: Any,
     ) -> Iterator[list[Completion]]:
-        """`n` completions of the prompt `ids`; `continuing` as in Tokenizer.decode."""
+        """Return `n` completions of the prompt `ids`; `continuing` as in Tokenizer.decode."""
         own = {name: options.pop(name) for name in ("window", "constraint", "alternatives") if name in options}
         config = validate(SamplingConfig, options, "sampling")
         ends = ends | special_ids(stop, self.tokenizer)
@@ -260,7 +261,7 @@ def _is_message(message: Any) -> bool:
 
 
 def _pieces(steps: Iterator[list[Completion]]) -> Iterator[str]:
-    """The pieces by which one completion grows."""
+    """Yield the pieces by which one completion grows."""
     shown = 0
     for (text,) in steps:
         yield text.text[shown:]

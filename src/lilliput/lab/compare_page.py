@@ -47,7 +47,8 @@ def page(comparison: Comparison) -> str:
     sections = (_head, _scores, _curves, _convergence, _samples, _settings, _repeat)
     body = "\n".join(filter(None, (section(comparison) for section in sections)))
     colours = "".join(f".swatch.c{i} {{ background: var(--s{i}); }}\n" for i in range(COLOURS))
-    footer = "<footer>Made by Lilliput from the runs' folders. Bits per byte: lower is better.</footer>"
+    label = escape(comparison.figure.label)
+    footer = f"<footer>Made by Lilliput from the runs' folders. Scores are in {label}: lower is better.</footer>"
     return document(f"{len(comparison.runs)} runs", f"{body}\n{footer}", STYLE + OWN_STYLE + colours)
 
 
@@ -66,16 +67,17 @@ def _head(comparison: Comparison) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """Return a sentence that names the best group, its lead over the next, and whether chance explains the lead."""
+    unit = comparison.figure.label
     scored = [(group, found) for group in comparison.groups if (found := group.estimate)]
     if len(scored) < 2:
         ((only, estimate),) = scored
-        return f"{only.name}: {compare_table.estimate(estimate)} bits per byte, and no other model to compare with."
+        return f"{only.name}: {compare_table.estimate(estimate)} {unit}, and no other model to compare with."
     (best, least), (second, more) = scored[:2]
     if not best.same_text(second):
-        scores = f"{best.name} {least.mean:.3f} bits per byte, {second.name} {more.mean:.3f}"
+        scores = f"{best.name} {least.mean:.3f} {unit}, {second.name} {more.mean:.3f}"
         return f"{scores}, on different text: which model is better is not known (see the notes)."
     lowest = f"{best.name} has the lowest score"
-    lead = f"{least.mean:.3f} bits per byte: {more.mean - least.mean:.3f} below {second.name}"
+    lead = f"{least.mean:.3f} {unit}: {more.mean - least.mean:.3f} below {second.name}"
     found = next((one for worse, better, one in comparison.differences if (better, worse) == (best, second)), None)
     if found is None and min(len(best.scores), len(second.scores)) > 1:
         return (
@@ -115,11 +117,11 @@ def _swatch(number: int) -> str:
 
 
 def _curves(comparison: Comparison) -> str:
+    label = escape(comparison.figure.label)
     charts = "".join(_chart(comparison, x, label) for x, label in AXES)
     seeds = " Thin lines are seeds, the thick line is their mean." if _has_seeds(comparison) else ""
     return (
-        '<h2>How they learnt</h2><p class="quiet">Validation bits per byte; a steep beginning is cut off.'
-        f"{seeds}</p>{charts}"
+        f'<h2>How they learnt</h2><p class="quiet">Validation {label}; a steep beginning is cut off.{seeds}</p>{charts}'
     )
 
 
@@ -146,7 +148,7 @@ def _chart(comparison: Comparison, x: str, label: str) -> str:
 
 def _ceiling(comparison: Comparison) -> float:
     """Return the highest loss that is drawn. The best loss of every run is below it."""
-    curves = [[bits for _, bits in run.curve("tokens")] for run in comparison.runs]
+    curves = [[value for _, value in run.curve("tokens")] for run in comparison.runs]
     best = [min(curve) for curve in curves if curve]
     return max(*best, min(best) + SHOWN_RANGE * (max(max(curve) for curve in curves if curve) - min(best)))
 

@@ -8,7 +8,8 @@ from typing import Any
 from lilliput.base.console import duration, number
 from lilliput.base.statistics import SURE, Difference, Mean
 from lilliput.lab.comparison import Comparison, Group
-from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import Figure
+from lilliput.runs.names import TOKENS_PER_SECOND
 
 Row = list[str]
 NONE = "-"
@@ -42,7 +43,7 @@ def as_markdown(head: Row, rows: Iterable[Row]) -> str:
 
 def scores(comparison: Comparison) -> tuple[Row, list[Row]]:
     """Return the head, and a row a group, the best first: score, size, tokens, time, speed, energy."""
-    head = ["model", "bits per byte", "parameters", "tokens", "wall time", "tokens/s", "of matmul peak", "kWh"]
+    head = ["model", comparison.figure.label, "parameters", "tokens", "wall time", "tokens/s", "of matmul peak", "kWh"]
     columns: list[tuple[str, Callable[[float], str]]] = [
         ("parameters", lambda value: f"{value:,.0f}"),
         ("tokens", number),
@@ -107,7 +108,7 @@ def caveat(comparison: Comparison) -> str:
     pairs = len(comparison.differences)
     least = min(min(len(worse.scores), len(better.scores)) for worse, better, _ in comparison.differences)
     parts = [
-        f"{INTERVAL} p is of Welch's t-test on the final bits per byte, two-sided. "
+        f"{INTERVAL} p is of Welch's t-test on the final {comparison.figure.label}, two-sided. "
         "Both take seeds as draws from a normal distribution."
     ]
     if least < SURE:
@@ -149,32 +150,34 @@ def _untested(comparison: Comparison) -> str:
 def plain(comparison: Comparison) -> dict[str, Any]:
     """Return the numbers of all tables as plain values."""
     return {
-        "groups": [_plain_group(group, comparison.levels) for group in comparison.groups],
+        "groups": [_plain_group(group, comparison.levels, comparison.figure) for group in comparison.groups],
         "differences": [
             {"worse": worse.name, "better": better.name, **_plain_difference(found)}
             for worse, better, found in comparison.differences
         ],
-        "test": "Welch's t-test, two-sided, on final validation bits per byte",
+        "test": "Welch's t-test, two-sided, on final validation " + comparison.figure.label,
         "settings": comparison.settings,
         "significant_p": comparison.significant,
         "notes": comparison.notes,
     }
 
 
-def _plain_group(group: Group, levels: Sequence[float]) -> dict[str, Any]:
+def _plain_group(group: Group, levels: Sequence[float], figure: Figure) -> dict[str, Any]:
     estimate = group.estimate
     return {
         "name": group.name,
-        VAL_BITS_PER_BYTE: estimate and {"mean": estimate.mean, "margin": estimate.margin, "seeds": estimate.count},
+        **figure.named(
+            estimate and {"mean": estimate.mean, "margin": estimate.margin, "seeds": estimate.count},
+        ),
         **{
             key: group.mean(key) for key in ("parameters", "tokens", "seconds", TOKENS_PER_SECOND, "utilisation", "kwh")
         },
         "reaches": [
-            {VAL_BITS_PER_BYTE: level, **{x: group.reaches(level, x) for x in ("tokens", "flops", "seconds")}}
+            {**figure.named(level), **{x: group.reaches(level, x) for x in ("tokens", "flops", "seconds")}}
             for level in levels
         ],
         "runs": [
-            {"run": run.record.path, "seed": run.record.recipe.get("seed"), VAL_BITS_PER_BYTE: run.score}
+            {"run": run.record.path, "seed": run.record.recipe.get("seed"), **figure.named(run.score)}
             for run in group.runs
         ],
     }

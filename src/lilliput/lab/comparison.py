@@ -20,7 +20,7 @@ from lilliput.base.statistics import Difference, Mean, mean_of, welch
 from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token
-from lilliput.runs.names import VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import BITS, Figure
 from lilliput.runs.record import RunRecord, as_number
 
 # Keys in which two runs of one recipe may differ.
@@ -35,23 +35,29 @@ class Compared:
     record: RunRecord
     label: str
 
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure by which the run is judged: bits per byte of a model of text."""
+        return self.record.figure
+
     @property
     def score(self) -> float | None:
-        """Validation bits per byte at the end, or at the last evaluation of a run that has not ended."""
-        return self.record.number(VAL_BITS_PER_BYTE)
+        """The run's figure on the validation text at the end, or at the last evaluation of a run that has not ended."""
+        return self.record.number(self.figure.validation)
 
     @property
     def ended(self) -> bool:
         """Whether `score` is the final one."""
-        return self.record.summary.get(VAL_BITS_PER_BYTE) is not None
+        return self.record.summary.get(self.figure.validation) is not None
 
     @property
     def text(self) -> tuple[Any, ...]:
         """Return the identity of the scored text: runs with an equal value were scored on the same text. A part of the
-        text is cut by tokens, so it differs with the tokenizer and with the number of tokens."""
+        text is cut by tokens, so it differs with the tokenizer and with the number of tokens. Bits per byte alone are
+        comparable across tokenizers: any other figure is of the tokenizer's own tokens."""
         evaluate, data = self.record.recipe.get("evaluate") or {}, _data(self.record)
         part = evaluate.get("final_tokens") if self.ended else evaluate.get("tokens", EvaluateConfig().tokens)
-        cut = (part, data.get("tokenizer")) if part else None
+        cut = (part, data.get("tokenizer")) if part or self.figure != BITS else None
         return self.ended, _size(self.record, "validation"), cut
 
     @cached_property
@@ -67,11 +73,11 @@ class Compared:
         return float(flops_per_token(config).training)
 
     def curve(self, x: str) -> list[Point]:
-        """Return points of validation bits per byte against 'tokens', 'flops' or 'seconds'."""
+        """Return points of the run's validation figure against 'tokens', 'flops' or 'seconds'."""
         if x != "flops":
-            return self.record.points(x, VAL_BITS_PER_BYTE)
+            return self.record.points(x, self.figure.validation)
         each = self.flops_per_token
-        return [(tokens * each, bits) for tokens, bits in self.curve("tokens")] if each else []
+        return [(tokens * each, value) for tokens, value in self.curve("tokens")] if each else []
 
     def reaches(self, level: float, x: str) -> float | None:
         """Return the first place on `x` where the curve is at `level`, on a straight line between evaluations."""
@@ -96,8 +102,7 @@ class Group:
 
     @cached_property
     def scores(self) -> list[float]:
-        """Return final bits per byte, one a seed. Several runs of one seed are no further draws, so their mean
-        counts."""
+        """Return the final figures, one a seed. Several runs of one seed are no further draws, so their mean counts."""
         seeds: dict[Any, list[float]] = {}
         for run in self.scored:
             assert run.score is not None
@@ -110,7 +115,7 @@ class Group:
 
     @cached_property
     def estimate(self) -> Mean | None:
-        """Final bits per byte over the seeds."""
+        """The final figure over the seeds."""
         return mean_of(self.scores) if self.scores else None
 
     def mean(self, key: str) -> float | None:
@@ -130,14 +135,19 @@ class Group:
 
 
 class Comparison:
-    """Runs in the given order, in groups from the best score to the worst. Raises ConfigError for fewer than two runs
-    or for the same run twice, and CheckpointError where a folder holds no run or no run has been evaluated yet."""
+    """Runs in the given order, in groups from the best score to the worst. Raises ConfigError for fewer than two runs,
+    for the same run twice and for runs of different figures, and CheckpointError where a folder holds no run or no run
+    has been evaluated yet.
+
+    figure  the figure by which every run is judged; lower is better
+    """
 
     def __init__(self, paths: Sequence[Path], levels: Sequence[float] = ()):
         folders = [os.path.realpath(path) for path in paths]
         if len(folders) < 2 or len(set(folders)) < len(folders):
             raise ConfigError(f"{len(set(folders))} different runs to compare", "give two or more runs, each once")
         self.runs = _labelled([RunRecord.read(path) for path in paths])
+        self.figure = _figure(self.runs)
         if not any(run.curve("tokens") for run in self.runs):
             raise CheckpointError("none of the runs has been evaluated yet: there is nothing to compare")
         self.groups = sorted(_groups(self.runs), key=lambda group: _or_last(group.estimate))
@@ -174,7 +184,7 @@ class Comparison:
     def _levels(self) -> list[float]:
         """Return losses between the first losses and the best final loss: shares of this distance, rounded up to
         0.01."""
-        curves = [[bits for _, bits in run.curve("tokens")] for run in self.runs]
+        curves = [[value for _, value in run.curve("tokens")] for run in self.runs]
         start, best = min(max(curve) for curve in curves if curve), min(min(curve) for curve in curves if curve)
         return sorted({round(best + share * (start - best) + 0.005, 2) for share in LEVEL_SHARES}, reverse=True)
 
@@ -189,6 +199,8 @@ class Comparison:
         if len({run.text[2] for run in self.runs if run.ended}) < 2:
             return None
         why = "Different tokenizers" if self._tokenizers() > 1 else "Different parts"
+        if self.figure != BITS:
+            return f"{why}: the final scores are of other tokens, and are not ranked."
         return (
             f"{why}: the final scores are of parts of the validation text that are cut by tokens, so not of the same "
             "text, and are not ranked. Bits per byte of the whole text can be compared under any tokenizer: train with "
@@ -213,6 +225,20 @@ class Comparison:
 def _labelled(records: list[RunRecord]) -> list[Compared]:
     names = [record.name for record in records]
     return [Compared(record, record.name if names.count(record.name) == 1 else str(record.path)) for record in records]
+
+
+def _figure(runs: list[Compared]) -> Figure:
+    """Return the figure of all runs. Raises ConfigError where they have several."""
+    named: dict[str, list[Compared]] = {}
+    for run in runs:
+        named.setdefault(run.figure.validation, []).append(run)
+    if len(named) > 1:
+        sides = (f"{', '.join(run.label for run in some)} by {some[0].figure.label}" for some in named.values())
+        raise ConfigError(
+            f"these runs are judged by different figures: {'; '.join(sides)}",
+            "compare runs of one objective, or look at each alone: lilliput report RUN",
+        )
+    return runs[0].figure
 
 
 def _groups(runs: list[Compared]) -> list[Group]:

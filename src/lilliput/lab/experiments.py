@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from lilliput.base.errors import ConfigError, nearest
 from lilliput.lab.queue_file import Experiment, LastRun, QueueFile, Status
-from lilliput.runs.names import VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import Figure
 from lilliput.runs.record import RunRecord, as_number
 from lilliput.runs.run_folder import RunFolder
 
@@ -94,10 +94,14 @@ class Experiments:
         """Return the run folder of an experiment."""
         return RunFolder(self.folder / "runs" / experiment.name)
 
-    def score(self, experiment: Experiment) -> float | None:
-        """Return the validation bits per byte of the experiment's finished run."""
+    def score(self, experiment: Experiment) -> tuple[Figure, float | None] | None:
+        """Return the figure by which the experiment's run is judged, with its value on the validation split at the end;
+        None where no run has finished."""
         run = self.run_folder(experiment)
-        return as_number(RunRecord.read(run.path).summary.get(VAL_BITS_PER_BYTE)) if run.summary.is_file() else None
+        if not run.summary.is_file():
+            return None
+        record = RunRecord.read(run.path)
+        return record.figure, as_number(record.summary.get(record.figure.validation))
 
     def error_log(self, experiment: Experiment) -> Path:
         """Return the file with the standard error of the experiment's training process."""

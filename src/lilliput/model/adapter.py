@@ -1,7 +1,7 @@
 """A PEFT adapter of the LoRA kind, merged into its model: W + scale B A (arXiv:2106.09685), without peft.
 
-The folder is adapter_config.json and adapter_model.safetensors. A setting of adapter_config.json is computed as peft
-computes it, or refused by its name; that goes for settings that nobody knows yet, too.
+The folder is adapter_config.json and adapter_model.safetensors. Lilliput computes a setting of adapter_config.json as
+peft does, or refuses the setting by its name. Unknown settings are refused too.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _INERT = frozenset(
     {"base_model_name_or_path", "revision", "inference_mode", "peft_version", "auto_mapping"}
     | {"lora_dropout", "fan_in_fan_out"}
 )
-"""Settings that change nothing of a merged model. peft takes `fan_in_fan_out` from the layer, whatever is written."""
+"""Settings that do not change a merged model. For `fan_in_fan_out` peft always uses the layer's own value."""
 _ALLOWED: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
     "task_type": ("CAUSAL_LM", None),
     "bias": ("none", None),
-    "init_lora_weights": (True, False, None, "gaussian"),  # others change the model that the adapter stands on
+    "init_lora_weights": (True, False, None, "gaussian"),  # other values change the adapter's base model
     "megatron_core": ("megatron.core", None),
     "qalora_group_size": (16, None),
 }
@@ -59,12 +59,12 @@ class _Pair:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether the folder is one that peft wrote."""
+    """Return whether peft wrote the folder."""
     return (folder / CONFIG).is_file()
 
 
 def base_name(folder: Path) -> str | None:
-    """The model that the adapter was trained on, as adapter_config.json has it; None where it has none."""
+    """Return the adapter's base model as adapter_config.json names it; None where it names no model."""
     given = _settings(folder).get("base_model_name_or_path")
     return given if isinstance(given, str) and given else None
 
@@ -72,8 +72,9 @@ def base_name(folder: Path) -> str | None:
 def merge(folder: Path, model: Model) -> None:
     """Add the adapter in `folder` to the weights of `model`, which is its base in fp32.
 
-    Raises ModelError, and leaves the model as it was, for a setting that is not plain LoRA, tensors missing, unknown or
-    misshapen, and a model without a stock class: adapters name their class's modules.
+    Raises ModelError, and leaves the model unchanged, for a setting that is not plain LoRA, for missing or unknown
+    tensors and tensors of a wrong shape, and for a model without a stock class, because an adapter names the modules of
+    a stock class.
     """
     settings = _settings(folder)
     _refuse(settings, folder)
@@ -93,7 +94,7 @@ def merge(folder: Path, model: Model) -> None:
                 raise ModelError(
                     f"{folder}: the adapter of {name} is for {list(change.shape)}, but the base has "
                     f"{list(theirs[name].shape)}",
-                    "name the model that it was trained on: --base RUN",
+                    "name the adapter's base model: --base RUN",
                 )
             theirs[name] = theirs[name] + change
         model.load_state_dict(to_ours(theirs, state, stock.names, model.config))
@@ -111,7 +112,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _refuse(settings: Mapping[str, Any], folder: Path) -> None:
-    """Raise ModelError for the first setting that is not plain LoRA, or not of the kind that it should be."""
+    """Raise ModelError for the first setting that is not plain LoRA, or has a wrong type."""
     where = folder / CONFIG
     for key in sorted(settings.keys() - _READ - _INERT | {"peft_type"}):
         given = settings.get(key)
@@ -202,7 +203,8 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
 def _same_modules(
     folder: Path, settings: Mapping[str, Any], pairs: Mapping[str, _Pair], theirs: Mapping[str, torch.Tensor]
 ) -> None:
-    """Raise ModelError unless the modules with matrices are those that `target_modules` names, and none is tied."""
+    """Raise ModelError unless the modules with matrices are exactly the modules that `target_modules` names, and no
+    module is tied."""
     modules = {name for name, tensor in theirs.items() if name.endswith(".weight") and tensor.dim() == 2}
     wanted = {name for name in modules if _targeted(name.removesuffix(".weight"), settings["target_modules"])}
     if wanted != pairs.keys():
@@ -219,14 +221,16 @@ def _same_modules(
 
 
 def _targeted(module: str, targets: str | list[str]) -> bool:
-    """Whether peft adapts a module: by the whole name, or by its end; one string is a regular expression."""
+    """Return whether peft adapts a module. A list matches the whole name or its end; a single string is a regular
+    expression."""
     if isinstance(targets, str):
         return re.fullmatch(targets, module) is not None
     return any(module == target or module.endswith(f".{target}") for target in targets)
 
 
 def _change(folder: Path, module: str, pair: _Pair, settings: Mapping[str, Any]) -> torch.Tensor:
-    """scale B A, (outputs, inputs). The scale is alpha / r, or alpha / sqrt(r) with `use_rslora` (arXiv:2312.03732)."""
+    """Return scale B A, (outputs, inputs). The scale is alpha / r, or alpha / sqrt(r) with `use_rslora`
+    (arXiv:2312.03732)."""
     rank = _by_pattern(settings.get("rank_pattern") or {}, module, settings["r"])
     alpha = _by_pattern(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
     a, b = pair.matrices["A"], pair.matrices["B"]
@@ -239,5 +243,5 @@ def _change(folder: Path, module: str, pair: _Pair, settings: Mapping[str, Any])
 
 
 def _by_pattern(patterns: Mapping[str, Any], module: str, default: Any) -> Any:
-    """The value of the first pattern that is the module's name or its end, as peft matches them."""
+    """Return the value of the first pattern that equals the module's name or its end, as in peft."""
     return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), default)

@@ -24,15 +24,16 @@ KERNEL_FIELDS = known(
 )
 """The config fields whose effect the attention kernel computes. A model with other fields does not use the kernel."""
 KNOWN_TURNS = (Position.turn, Rotary.turn)
-"""The ways of turning queries and keys by their position that the kernel computes."""
+"""The kinds of position that the kernel computes."""
 
 
 class Cache(Protocol):
-    """Keys and values of the positions so far. A forward pass over T new positions of each row asks once for their
-    `places`, and calls `update` once a layer."""
+    """Keys and values of the positions so far. A forward pass over T new positions of each row calls `places` once, and
+    `update` once for each layer."""
 
     def places(self, new: int) -> tuple[Where, int]:
-        """The positions of the `new` tokens of each row, a slice or (B, new) int64, and one more than the last."""
+        """Return the positions of the `new` tokens of each row, a slice or (B, new) int64, and the largest position
+        plus 1."""
         ...
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,12 +79,14 @@ class Attention(Part):
 
     @classmethod
     def flops_of(cls, config: ModelConfig, seen: int) -> int:
-        """The matrices, and the products of queries with keys and of the pattern with values."""
+        """Return the FLOPs of the matrices, of the product of queries and keys, and of the product of pattern and
+        values."""
         return 2 * cls.active_of(config) + 4 * config.n_heads * config.d_head * seen
 
     @classmethod
     def kept_of(cls, config: ModelConfig) -> int:
-        """Queries, keys and values, both turned where the position turns them, and the result."""
+        """Return the numbers of queries, keys and values (queries and keys twice where the position rotates them) and
+        of the result."""
         queries, keys = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
         turned = queries + keys if POSITIONS[config.position].turns else 0
         return 2 * queries + 2 * keys + turned
@@ -137,9 +140,9 @@ class Attention(Part):
         return self.out(z.reshape(rows, new, self.heads * self.width))
 
     def _plain(self, position: Position) -> bool:
-        """Whether the kernel may compute this layer's attention, from queries, keys and values to the input of the
-        output matrix. No hook may be set on the steps between, and the kernel has to know the config's fields, the
-        norms and the kind of position."""
+        """Return whether the kernel may compute this layer's attention, from queries, keys and values to the input of
+        the output matrix. No hook may be set on the steps between, and the kernel has to support the config's fields,
+        the norms and the kind of position."""
         hooks = (self.hook_q, self.hook_k, self.hook_v, self.hook_rot_q, self.hook_rot_k)
         looked = any(hook.active for hook in (*hooks, self.hook_pattern, self.hook_attn_scores))
         normed = all(norm is None or norm.is_plain_rms for norm in (self.q_norm, self.k_norm))
@@ -148,7 +151,7 @@ class Attention(Part):
     def _spelled_out(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, probability: float
     ) -> torch.Tensor:
-        """The same as the fused kernel, with scores and pattern passing through their hook points."""
+        """Compute the same as the fused kernel, and pass scores and pattern through their hook points."""
         groups = self.heads // self.shared
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = q @ k.transpose(-2, -1) * self.width**-0.5

@@ -1,4 +1,5 @@
-"""Bounds of a model's size: checked against its file and against memory, before any tensor is made."""
+"""Bounds of a model's size. The size is compared with the model's file and with the memory before any tensor is
+made."""
 
 from __future__ import annotations
 
@@ -9,13 +10,13 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.counts import parameters
 
 STATES = 4
-"""fp32 numbers of a parameter in training: weight, gradient and two states of the optimiser."""
+"""The number of fp32 numbers for a parameter in training: weight, gradient and two states of the optimiser."""
 MOST_PER_BYTE = 8
-"""Parameters in a byte of weights: the narrowest that are known take a bit and a half each."""
+"""The most parameters in a byte of weights. The smallest known parameters take a bit and a half each."""
 
 
 def check_stored(config: ModelConfig, stored: int, where: str) -> None:
-    """Raises ModelError where `stored` bytes of weights cannot hold the parameters that `config` asks for."""
+    """Raise ModelError where `stored` bytes of weights cannot hold the parameters of `config`."""
     count = parameters(config).total
     if count > MOST_PER_BYTE * stored:
         raise ModelError(
@@ -25,7 +26,8 @@ def check_stored(config: ModelConfig, stored: int, where: str) -> None:
 
 
 def check_memory(config: ModelConfig, trained: bool) -> None:
-    """Raises ModelError for a model that this machine's memory cannot hold; `trained` where it is trained there too."""
+    """Raise ModelError for a model that this machine's memory cannot hold. With `trained` the memory of training
+    counts."""
     count, held = parameters(config).total, memory()
     needed = 4 * count * (STATES if trained else 1)
     if needed > held:

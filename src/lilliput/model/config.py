@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lilliput.base.config import Config, validate
-from lilliput.base.errors import ConfigError, nearest
-from lilliput.base.registry import Registry
+from lilliput.base.errors import nearest
+from lilliput.base.registered import Named
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
 
@@ -30,49 +23,38 @@ LARGEST = {
     "vocab_size": 2**21,
     "context_length": 2**24,
 }
-"""The bounds of the sizes, each several times the largest known model's. A larger value is a slip or an attack."""
+"""The bounds of the sizes, each several times the largest known model's. A larger value is a mistake or an attack."""
 NEWER = ("attention", "window_layers")
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
-"""Sizes that follow from the others where they are not given."""
-
-
-def _part(registry: Registry[Any]) -> Callable[[str], str]:
-    def known(name: str) -> str:
-        try:
-            registry[name]
-        except ConfigError as error:
-            raise ValueError(" ".join(filter(None, (error.message + ";", error.hint)))) from None
-        return name
-
-    return known
+"""Sizes that follow from the other sizes where they are not given."""
 
 
 class ModelConfig(Config):
-    """The parts and sizes of one transformer. The defaults are our own shape at about 2M parameters: Llama's parts
-    with QK-norm, which is Hugging Face's Qwen3.
+    """The parts and sizes of one transformer. The defaults are a shape of about 2M parameters with Llama's parts and
+    QK-norm, which Hugging Face calls Qwen3.
 
-    A `style` (see styles.py) fills in whatever is not given. Sizes left at 0 follow from the others: heads of 64
-    channels where d_model allows it, else 32; as many key heads as query heads; an MLP of 4 d_model, or of 8/3 d_model
-    rounded up to a multiple of 32 where it is gated.
+    A `style` (see styles.py) sets all fields that are not given. Sizes left at 0 follow from the other sizes: heads of
+    64 channels where d_model allows it, else 32; as many key heads as query heads; an MLP of 4 d_model, or of 8/3
+    d_model rounded up to a multiple of 32 where it is gated.
     """
 
     style: str | None = Field(
-        default=None, description="a named row (`lilliput model list`) that fills in what is not given"
+        default=None, description="a named row (`lilliput model list`) that sets all fields that are not given"
     )
     d_model: int = Field(
         default=192, ge=1, le=LARGEST["d_model"], strict=True, description="width of the residual stream"
     )
-    n_layers: int = Field(default=3, ge=1, le=LARGEST["n_layers"], strict=True, description="blocks")
+    n_layers: int = Field(default=3, ge=1, le=LARGEST["n_layers"], strict=True, description="number of blocks")
     n_heads: int = Field(
-        default=0, ge=0, le=LARGEST["n_heads"], strict=True, description="query heads; 0: from d_model"
+        default=0, ge=0, le=LARGEST["n_heads"], strict=True, description="number of query heads; 0: from d_model"
     )
     n_kv_heads: int = Field(
         default=0,
         ge=0,
         le=LARGEST["n_kv_heads"],
         strict=True,
-        description="key and value heads, shared by groups of query heads; 0: n_heads",
+        description="number of key and value heads, which groups of query heads share; 0: n_heads",
     )
     d_head: int = Field(
         default=0, ge=0, le=LARGEST["d_head"], strict=True, description="channels of a head; 0: d_model / n_heads"
@@ -81,37 +63,45 @@ class ModelConfig(Config):
         default=0, ge=0, le=LARGEST["d_mlp"], strict=True, description="inner width of the MLP; 0: from d_model"
     )
     vocab_size: int = Field(
-        default=2048, ge=2, le=LARGEST["vocab_size"], strict=True, description="token ids that the model knows"
+        default=2048, ge=2, le=LARGEST["vocab_size"], strict=True, description="number of token ids"
     )
     context_length: int = Field(
-        default=256, ge=1, le=LARGEST["context_length"], strict=True, description="tokens that the model sees at once"
+        default=256,
+        ge=1,
+        le=LARGEST["context_length"],
+        strict=True,
+        description="most tokens that the model sees at once",
     )
-    norm: Annotated[str, AfterValidator(_part(NORMS))] = Field(default="rms", description="rms or layer")
+    norm: Annotated[str, Named(NORMS)] = Field(default="rms", description="rms or layer")
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
-    position: Annotated[str, AfterValidator(_part(POSITIONS))] = Field(
-        default="rotary", description="rotary or learned"
-    )
+    position: Annotated[str, Named(POSITIONS)] = Field(default="rotary", description="rotary or learned")
     rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
-    rotary_fraction: float = Field(default=1.0, gt=0, le=1, description="part of each head that rotary turns")
-    mlp: Annotated[str, AfterValidator(_part(MLPS))] = Field(
-        default="swiglu", description="swiglu, gelu, gelu_tanh or relu2"
+    rotary_fraction: float = Field(
+        default=1.0, gt=0, le=1, description="share of each head's channels that rotary rotates"
     )
-    attention: Annotated[str, AfterValidator(_part(ATTENTIONS))] = Field(
+    mlp: Annotated[str, Named(MLPS)] = Field(default="swiglu", description="swiglu, gelu, gelu_tanh or relu2")
+    attention: Annotated[str, Named(ATTENTIONS)] = Field(
         default="full", description="full, or another kind of attention that a module of lilliput.model registers"
     )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
     window: int | None = Field(
-        default=None, ge=1, description="a position sees this many last positions, itself included"
+        default=None, ge=1, description="number of last positions that a position sees, itself included"
     )
     window_layers: tuple[int, ...] | None = Field(
-        default=None, description="numbers of the layers that have the window, from 0; null: all of them"
+        default=None, description="numbers of the layers that have the window, from 0; null: all layers"
     )
-    residual: Literal["sequential", "parallel"] = Field(default="sequential", description="parallel: as GPT-NeoX")
-    bias: bool = Field(default=False, description="biases in attention and MLP; norms have what their kind has")
+    residual: Literal["sequential", "parallel"] = Field(
+        default="sequential",
+        description="sequential: the MLP reads the output of attention; parallel: both read one input (GPT-NeoX)",
+    )
+    bias: bool = Field(default=False, description="biases in attention and MLP; the kind of a norm decides on its bias")
     dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="of embeddings, attention patterns and both block outputs"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability of dropout in embeddings, attention patterns and both block outputs",
     )
-    tied_embeddings: bool = Field(default=False, description="one matrix reads tokens in and out")
+    tied_embeddings: bool = Field(default=False, description="use one matrix for the embeddings and the output head")
     init: Literal["normal", "scaled", "zero_out"] = Field(
         default="zero_out", description="normal: N(0, 0.02); scaled: GPT-2's; zero_out: block outputs start at zero"
     )
@@ -119,7 +109,7 @@ class ModelConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: Any) -> Any:
-        """Lay the given values over the style's row, then derive the sizes that are still open."""
+        """Apply the given values to the style's row, then derive the sizes that are not given."""
         if not isinstance(values, Mapping):
             return values
         filled = {key: _whole(key, v) for key, v in values.items() if v is not None or key == "window"}
@@ -134,7 +124,7 @@ class ModelConfig(Config):
 
     @property
     def windows(self) -> tuple[int | None, ...]:
-        """The window of each layer, None where the layer sees everything that the Sight shows."""
+        """Return the window of each layer, None where the layer sees everything that the Sight shows."""
         windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
         return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
 
@@ -142,7 +132,7 @@ class ModelConfig(Config):
     def _consistent(self) -> ModelConfig:
         named = self.window_layers
         if named is not None and self.window is None:
-            raise ValueError("window_layers names the layers of a window, and window is not given")
+            raise ValueError("window_layers is given without window")
         if named is not None and (not named or list(named) != sorted({*named} & {*range(self.n_layers)})):
             raise ValueError(
                 f"window_layers {list(named)} has to name layers from 0 to {self.n_layers - 1}, in order, each once"
@@ -159,8 +149,8 @@ class ModelConfig(Config):
 
     @model_serializer(mode="wrap")
     def _serialise(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Where defaults are left out, the style's row stands for them, so that reading back gives this config. Fields
-        of NEWER are always left out at their default."""
+        """Where defaults are left out, they are the values of the style's row, so that the reader gets this config.
+        Fields of NEWER are always left out at their default."""
         if not info.exclude_defaults:
             newer = {name for name in NEWER if getattr(self, name) == type(self).model_fields[name].default}
             return {name: value for name, value in handler(self).items() if name not in newer}
@@ -173,12 +163,13 @@ class ModelConfig(Config):
 
 
 def _whole(key: str, value: Any) -> Any:
-    """A size that was written as 1e3 is the whole number that it stands for."""
+    """Turn a size that was written as 1e3 into a whole number."""
     return int(value) if key in LARGEST and isinstance(value, float) and value.is_integer() else value
 
 
 def _sizes(given: Mapping[str, Any]) -> dict[str, int]:
-    """The derived sizes that are not given. Empty where a given size is no usable number: validation then names it."""
+    """Return the derived sizes that are not given. Empty where a given size is no usable number, because validation
+    then reports that size."""
 
     def size(name: str) -> int:
         return given.get(name, ModelConfig.model_fields[name].default)

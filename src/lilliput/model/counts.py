@@ -1,4 +1,4 @@
-"""Costs of a model before it is built: parameters exactly, FLOPs by a stated rule, memory by estimate."""
+"""Costs of a model before it is built: exact parameters, FLOPs by a stated rule, and estimated memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Parameters by part. `head` is 0 where the embeddings are tied: they are counted once, as embedding. `idle` are
-    those of attention and MLP that one token does not pass through: experts that its router does not choose."""
+    the parameters of attention and MLP that one token does not pass through, which are the experts that its router does
+    not choose."""
 
     embedding: int
     positions: int
@@ -97,7 +98,7 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes by part. Activations and logits are estimates, the rest exact."""
+    """Bytes by part. Activations and logits are estimates; all other numbers are exact."""
 
     training: dict[str, int]
     inference: dict[str, int]
@@ -112,16 +113,18 @@ def memory(
 ) -> Memory:
     """Memory to train on, and to generate, `rows` rows of `context` tokens (default: the context length).
 
-    Weights, gradients and optimizer states are fp32: two states a parameter for AdamW; for Muon one for the matrices
-    of the blocks. `width_bytes` is the size of an activation (2 under bf16 autocast). Activations are what PyTorch's
-    operators keep; the C++ of a CPU (kernels/) keeps up to a third less.
+    Weights, gradients and optimizer states are fp32. AdamW has two states for each parameter. Muon has one state for
+    each parameter of the blocks' matrices. `width_bytes` is the size of an activation (2 under bf16 autocast). The
+    activations are counted as PyTorch's operators keep them. The C++ kernels on a CPU (kernels/) keep up to a third
+    less.
     """
     context = context or config.context_length
     counts, tokens, layers = parameters(config), rows * context, config.n_layers
     parts = (ATTENTIONS[config.attention], MLPS[config.mlp])
     matrices = layers * sum(part.matrices_of(config) for part in parts)
     states = 2 * counts.total - (matrices if optimizer == "muon" else 0)
-    # Beside what its parts keep, a block keeps its input, the middle, and both normed.
+    # Besides the activations of its parts, a block keeps its input, the stream between attention and MLP, and both
+    # after their norms.
     kept = 4 * config.d_model + sum(part.kept_of(config) for part in parts)
     chunk = min(tokens, chunk_rows(tokens, config.vocab_size, "cpu")) * config.vocab_size * 4
     return Memory(

@@ -9,18 +9,18 @@ import torch
 from lilliput.model import kernels
 
 CHUNK_BYTES = {"cpu": 16 * 2**20}
-"""fp32 logits held at once, by device. On a CPU, a chunk that stays in cache took three quarters of the time of one
-that does not (8,192 rows of width 256, vocabulary 4,096)."""
+"""The number of fp32 logits in memory at once, by device. On a CPU, a chunk that stays in cache took three quarters of
+the time of a larger chunk (8,192 rows of width 256, vocabulary 4,096)."""
 CHUNK_BYTES_ELSEWHERE = 512 * 2**20
 CHUNK_ROWS = 512
-"""At least so many rows whatever the vocabulary: with 256 the matrix products starve, and the whole took 1.09 times as
-long (4,096 rows of width 288, vocabulary 32,000)."""
+"""The least number of rows for any vocabulary. With 256 rows the matrix products are too small, and the whole took 1.09
+times as long (4,096 rows of width 288, vocabulary 32,000)."""
 PROBABLE = 1e-30
-"""A probability from which -log of it is as exact as the difference of two logarithms."""
+"""From this probability p on, -log(p) is as exact as the difference of two logarithms."""
 
 
 def chunk_rows(rows: int, vocab_size: int, device: str) -> int:
-    """Rows in a chunk; chunks are as equal as can be, so that the last one is no remnant."""
+    """Return the rows of a chunk. The chunks have nearly equal sizes, so that the last chunk is not small."""
     budget = CHUNK_BYTES.get(device, CHUNK_BYTES_ELSEWHERE)
     chunks = -(-rows // max(CHUNK_ROWS, budget // (4 * vocab_size)))
     return -(-rows // max(chunks, 1)) or 1
@@ -53,8 +53,9 @@ def loss_and_gradients(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(loss, d loss / d hidden, d loss / d matrix); a gradient that is not wanted is empty, and costs nothing.
 
-    d loss / d logits = weight * (softmax(logits) - onehot(target)), so one walk over the chunks gives all three and the
-    backward pass only scales. An operator of its own, because a compiler would otherwise unroll the walk.
+    d loss / d logits = weight * (softmax(logits) - onehot(target)), so one loop over the chunks gives all three
+    results, and the backward pass only scales them. This is a separate operator, because a compiler would otherwise
+    unroll the loop.
     """
     learned, gradients = None, of_hidden or of_matrix
     if hidden.device.type == "cpu" and not bool(weights.all()):
@@ -93,7 +94,7 @@ def loss_and_gradients(
 def _native(
     logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, gradients: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `_plain`, in the memory of the logits."""
+    """Compute the same as `_plain`, in the memory of the logits."""
     return kernels.softmax_gradient(logits, targets.contiguous(), weights.contiguous()), logits
 
 
@@ -113,10 +114,10 @@ def _plain(
 def _negative_log(probability: torch.Tensor, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """-log softmax(logits) at the targets, (rows, 1), exact however unlikely they are."""
     picked = probability.gather(1, target)
-    # Two passes over (rows, V) less. Not asked on a GPU, which would have to be waited for.
+    # This saves two passes over (rows, V). A GPU does not use it, because the CPU would have to wait for its answer.
     if logits.device.type == "cpu" and bool((picked > PROBABLE).all()):
         return -picked.log()
-    # The log of the summed exponentials without taking them twice: the largest p is exp(largest - it).
+    # The log of the summed exponentials without a second pass: the largest p is exp(largest - log of the sum).
     normaliser = logits.amax(-1, keepdim=True) - probability.amax(-1, keepdim=True).log()
     return normaliser - logits.gather(1, target)
 

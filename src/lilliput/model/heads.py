@@ -15,8 +15,8 @@ from lilliput.model.sight import CAUSAL, Sight
 
 
 class Head(nn.Module):
-    """One linear map of a document's last real position, as Hugging Face's ...ForSequenceClassification has it (there
-    named `score`); `values` gives it at every position. No bias.
+    """One linear map of the last real position of a document, without bias. Hugging Face's ...ForSequenceClassification
+    has the same map under the name `score`. `values` returns the map of every position.
 
     `outputs` is 1 for a reward or a value, else the number of classes, and `labels` are their names (None: LABEL_0,
     LABEL_1 and so on, as transformers names them). First weights are a function of the seed and the parameter's name:

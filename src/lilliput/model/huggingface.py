@@ -12,6 +12,7 @@ from lilliput.base.config import validate
 from lilliput.base.errors import FileError, ModelError
 from lilliput.base.files import write_json
 from lilliput.base.reading import inner, read_object
+from lilliput.model.biases import with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.heads import Head
 from lilliput.model.loading import load
@@ -26,8 +27,9 @@ OWN = "lilliput"
 """The key of config.json that holds our config, and the model_type of a folder that no stock class reads."""
 READ_BACK_TOKENS = 8
 READ_BACK, READ_BACK_ROUNDED = 1e-4, 0.05
-"""By how much logits may differ when a folder is read back, as a share of the largest: of a model in fp32 on the CPU,
-which computes as the folder's reader does; and on a GPU or in another precision, where products are rounded."""
+"""The largest difference of logits when a folder is read back, as a share of the largest logit. The first bound is for
+a model in fp32 on the CPU, which computes as the folder's reader does. The second bound is for a GPU or another
+precision, where products are rounded."""
 
 _GATED = {"swiglu": "silu"}
 _PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
@@ -214,7 +216,7 @@ STOCK = (
 
 
 def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
-    """The stock class that computes exactly this config, or None and the misfits of every class."""
+    """Return the stock class that computes exactly this config, or None with the misfits of every class."""
     stock = stock_of(config)
     if stock is not None:
         return stock.architecture, []
@@ -222,13 +224,14 @@ def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:
 
 
 def stock_of(config: ModelConfig) -> Stock | None:
-    """The first stock class that computes exactly this config, or None."""
+    """Return the first stock class that computes exactly this config, or None."""
     return next((stock for stock in STOCK if not stock.misfits(config)), None)
 
 
 def refuses(model: Model) -> list[str]:
-    """The reasons why no stock class computes exactly this model: its config's fields by class, then modules and
-    tensors that no class has, and active hooks, which no folder holds. Empty when a class computes it."""
+    """Return the reasons why no stock class computes exactly this model: the fields of its config by class, then
+    modules and tensors that no class has, and active hooks, which no folder holds. Empty when a class computes the
+    model."""
     return [*huggingface_class(model.config)[1], *altered(model, KINDS), *hooked(model)]
 
 
@@ -247,8 +250,8 @@ def to_huggingface(
     are all ids that end a text, where there are more of them than `eos_token_id`. With a `head` the folder is that of
     the class ...ForSequenceClassification.
 
-    The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
-    no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
+    The same weights give the same bytes. config.json holds our config and `extra` under "lilliput". A config that no
+    stock class computes is written under our own names, with the reasons. Only `from_huggingface` reads such a folder.
 
     Raises ModelError, before anything is written, for a model that differs from a new model of its config: no folder
     can hold a module that was wrapped or replaced; and for a head where the class has none. With active hooks the
@@ -258,7 +261,7 @@ def to_huggingface(
     if reasons := altered(model):
         raise ModelError(
             f"no folder can hold this model: {'; '.join(reasons)}",
-            "merge what was added into the weights first, or make it a part of the model with a field in ModelConfig",
+            "merge the added modules into the weights first, or make them parts with a field in ModelConfig",
         )
     config, odd = model.config, altered(model, KINDS)
     stock = None if odd else stock_of(config)
@@ -267,13 +270,13 @@ def to_huggingface(
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
-    state = dict(model.state_dict())
+    state = model.state_dict()
     if stock is None:
         own["no_stock_class"] = [*huggingface_class(config)[1], *odd]
         described = {"architectures": ["LilliputModel"], "model_type": OWN}
     else:
         described = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
-        state = to_theirs(_with_zero_biases(state) if stock.always_biased else state, stock.names, config)
+        state = to_theirs(with_zero_biases(model) if stock.always_biased else state, stock.names, config)
     if head is not None:
         state[SCORE] = head.score.weight.detach()
     write_tensors(folder, state)
@@ -305,12 +308,12 @@ def read_back(model: Model, folder: Path, head: Head | None = None) -> None:
         hooks = f"; active: {', '.join(hooked(model))}" if hooked(model) else ""
         raise ModelError(
             f"{folder}, read back, is another model: logits differ by {apart_by:.2g} and reach {size:.2g}{hooks}",
-            "remove hooks that change what the model computes before it is saved" if hooks else None,
+            "before you save the model, remove the hooks that change its results" if hooks else None,
         )
 
 
 def _same_bits(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
-    """Whether both are there with the same float32 numbers, NaN included."""
+    """Return whether both tensors exist and hold the same float32 numbers, NaN included."""
     if one is None or other is None:
         return False
     a, b = (tensor.detach().float().cpu().contiguous().view(torch.int32) for tensor in (one, other))
@@ -324,7 +327,8 @@ def _probe(config: ModelConfig) -> torch.Tensor:
 
 
 def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
-    """(1, T, vocab_size) float32 on the CPU, without gradient, dropout and autocast; the model is left as it was."""
+    """Return logits (1, T, vocab_size) float32 on the CPU, without gradient, dropout and autocast. The model's mode
+    does not change."""
     device, modes = model.embed.weight.device, [(module, module.training) for module in model.modules()]
     try:
         for module, _ in modes:
@@ -336,21 +340,13 @@ def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
             module.training = mode
 
 
-def _with_zero_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state with a bias of zeros beside every matrix of the blocks that has none."""
-    padded = dict(state)
-    for name, tensor in state.items():
-        if name.startswith("blocks.") and tensor.dim() == 2:
-            padded.setdefault(name.removesuffix("weight") + "bias", tensor.new_zeros(tensor.shape[0]))
-    return padded
-
-
 def from_huggingface(folder: Path | str, notify: Callable[[str], None] = lambda text: None) -> Model:
-    """The model in a folder of a stock class, or of our own, in fp32 and eval mode.
+    """Return the model in a folder of a stock class or of our own class, in fp32 and eval mode.
 
-    Reads what `to_huggingface` and transformers' `save_pretrained` write: any float dtype, one file or shards. `notify`
-    gets a line where the files contradict config.json and are followed. Raises ModelError for another class, a feature
-    without a part, damaged files, and tensors missing, unknown or misshapen.
+    The reader accepts the folders of `to_huggingface` and of transformers' `save_pretrained`, in any float dtype, in
+    one file or in shards. Where the weights contradict config.json, the weights count, and `notify` gets a line. Raises
+    ModelError for another class, a feature without a part, damaged files, missing or unknown tensors, and tensors of a
+    wrong shape.
     """
     config, stock = read_config(folder)
     return load(Path(folder), config, stock, notify)
@@ -386,8 +382,8 @@ def _classes(raw: Mapping[str, Any]) -> str:
 
 
 def _recalled(read: ModelConfig, ours: ModelConfig, stock: Stock) -> ModelConfig:
-    """Our own config where the stock keys still agree with it. Where the stock keys were edited since, their values
-    count. A field that no stock key can express keeps our value: without it the model would be another."""
+    """Return our own config where the stock keys agree with it. Where the stock keys were edited later, their values
+    count. A field that no stock key can express keeps our value, because the model would change without it."""
     fields = ModelConfig.model_fields
     silent = {"style", "init", "dropout"} | ({"bias"} if stock.always_biased else set())
     edited = {name for name in fields if name in stock.fields and getattr(read, name) != getattr(ours, name)}

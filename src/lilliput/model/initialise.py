@@ -16,7 +16,7 @@ STD = 0.02
 
 @torch.no_grad()
 def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
-    """Fill every parameter by its Role. Norms become the identity and biases 0; the others follow `init`:
+    """Fill every parameter by its Role. Norms become the identity and biases 0. All other parameters follow `init`:
 
     normal    N(0, 0.02)
     scaled    the same, and the matrices of each block that write to the residual stream divided by

@@ -1,4 +1,5 @@
-"""The named models as a table. It is computed once and kept in listing.json, so that showing it takes no PyTorch.
+"""The named models as a table. It is computed once and kept in listing.json, so that the command prints the table
+without PyTorch.
 
 python -m lilliput.model.listing     # writes the file again, after a row of styles.py or a part has changed
 """
@@ -18,8 +19,8 @@ SIZES = ("d_model", "n_layers", "n_heads", "vocab_size", "context_length")
 
 
 def listing() -> dict[str, dict[str, Any]]:
-    """Every named model's parameters, sizes and Hugging Face class: from the file where it was made of these rows, else
-    computed."""
+    """Return parameters, sizes and Hugging Face class of every named model, from the file where it was made from these
+    rows, else computed."""
     kept = read_json(FILE)
     return kept["models"] if kept["rows"] == rows() else compute()
 
@@ -30,7 +31,7 @@ def rows() -> str:
 
 
 def compute() -> dict[str, dict[str, Any]]:
-    """The table from the parts themselves."""
+    """Compute the table from the parts."""
     from lilliput.model.config import resolve
     from lilliput.model.counts import parameters
     from lilliput.model.huggingface import huggingface_class

@@ -10,6 +10,7 @@ import torch
 
 from lilliput.base.differences import apart
 from lilliput.base.errors import ModelError
+from lilliput.model.biases import absent_biases
 from lilliput.model.bounds import check_stored
 from lilliput.model.config import ModelConfig
 from lilliput.model.places import to_ours, to_theirs
@@ -22,7 +23,7 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     """Build, check every shape against the files' headers, then fill."""
     found = tensor_shapes(folder)
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
-        notify(f"{folder}: config.json ties the embeddings, but the file has another head: they are not tied")
+        notify(f"{folder}: config.json ties the embeddings, but the file has a separate head; the model gets this head")
         config = config.model_copy(update={"tied_embeddings": False})
     if stock is not None and SCORE in found and not config.tied_embeddings and _has_no_unembedding(found, stock):
         notify(f"{folder} holds a model with a head and no unembedding: its embeddings count as tied")
@@ -40,7 +41,7 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     theirs = {places_[name]: tensor.float() for name, tensor in read_tensors((f, found[f][0]) for f in places_)}
     state = theirs if stock is None else to_ours(theirs, blank, stock.names, config)
     if full.bias and not config.bias:
-        biases = [name for name in state if name.endswith((".attn.qkv.bias", ".out.bias", ".up.bias", ".down.bias"))]
+        biases = absent_biases(config)
         if any(bool(state[name].any()) for name in biases):
             config = full
         else:
@@ -51,7 +52,8 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
 
 
 def _has_own_head(found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock) -> bool:
-    """Whether the files hold a head of the embeddings' shape with other numbers in it; transformers then unties too."""
+    """Return whether the files hold a head of the embeddings' shape with other numbers. transformers also unties the
+    head then."""
     ours = {stock.known_as(name, found): name for name in found}
     pair = [ours.get(stock.names[name].names[0]) for name in ("embed.weight", "unembed.weight")]
     if None in pair or found[str(pair[0])][1] != found[str(pair[1])][1]:
@@ -65,7 +67,7 @@ def _has_no_unembedding(found: Mapping[str, tuple[Path, tuple[int, ...]]], stock
 
 
 def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:
-    """Raise ModelError, with numbers, unless the tensors are those of the config."""
+    """Raise ModelError, with numbers, unless the tensors fit the config."""
     missing = [name for name in wanted if name not in found]
     known = {SCORE} if stock is None else {name for name in found if stock.ignorable(name)}
     unknown = [name for name in found if name not in wanted and name not in known]

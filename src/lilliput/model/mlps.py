@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class MLP(Part):
-    """Two projections round an activation; a plain MLP overrides `activate` only, another shape all of it.
+    """Two projections with an activation between them. A plain MLP overrides `activate` only. An MLP of another shape
+    overrides all methods.
 
-    `gated`: whether there are two projections up, so that d_mlp is 8/3 d_model where it is not given. `kept` counts
+    `gated`: whether there are two projections up. d_mlp is then 8/3 d_model where it is not given. `kept` counts
     the d_mlp-wide activations that the backward pass needs.
     Hook points: `hook_pre` (B, T, d_mlp) before the activation, `hook_post` after it.
     """
@@ -102,7 +103,7 @@ class SwiGLU(MLP):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate_up = self.gate_up(x)
-        # A subclass with another activation is not what the kernel computes.
+        # The kernel does not compute a subclass with another activation.
         gated = type(self).activate is SwiGLU.activate
         if gated and not (self.hook_pre.active or self.hook_pre_linear.active) and kernels.can_gate(gate_up):
             return self.down(self.hook_post(kernels.swiglu(gate_up)))

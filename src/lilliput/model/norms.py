@@ -11,7 +11,7 @@ from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role, is_hooked
 
 
 class Norm(nn.Module):
-    """Scales the last dimension (width,) of its input to unit size. Subclass, register, and give its count.
+    """Scales the last dimension (width,) of its input to unit size. A subclass is registered and gives its count.
 
     Hook points: `hook_scale` (..., 1), the divisor; `hook_normalized` (..., width).
     """
@@ -34,12 +34,13 @@ class Norm(nn.Module):
 
     @property
     def hooked(self) -> bool:
-        """Whether the scale is to be computed in the open instead of inside the fused kernel."""
+        """Return whether the scale has to be computed by PyTorch's operators instead of the fused kernel, because a
+        hook reads it."""
         return self.hook_scale.active or self.hook_normalized.active
 
     @property
     def is_plain_rms(self) -> bool:
-        """Whether a kernel that is given the weight does what calling this norm does."""
+        """Return whether a kernel with this norm's weight gives the same result as a call of the norm."""
         return type(self) is RMSNorm and not self.hooked and not is_hooked(self)
 
 

@@ -31,11 +31,11 @@ ATTENTIONS: Registry[type[Attention]] = Registry("attention", "lilliput.model")
 class Role:
     """The role of a parameter. The module that holds the parameter gives it, and `roles` collects them.
 
-    kind     "matrix": (outputs, inputs), which an optimiser may step whole, or (experts, outputs, inputs), of which it
-             may step each expert's; "embedding": a row a token; "table": rows by position, token or class, which no
+    kind "matrix": (outputs, inputs), which an optimiser may step as a whole, or (experts, outputs, inputs), where it
+    may step the matrix of each expert; "embedding": a row a token; "table": rows by position, token or class, which no
              optimiser steps as a matrix; "vector": norms and biases
-    stacked  row counts of matrices that are stored as one, one below the other; (): the weight is one matrix
-    writes   whether what the matrix computes is added to the residual stream
+    stacked row counts of matrices that are stored below each other in one tensor; (): the weight is one matrix
+    writes whether the output of the matrix is added to the residual stream
     first    the first value of all numbers; None: they are drawn
     """
 
@@ -67,7 +67,8 @@ def roles(model: nn.Module) -> dict[str, Role]:
 
 
 def _answers(module: nn.Module, own: Mapping[str, nn.Parameter]) -> Mapping[str, Role]:
-    """The roles that a module gives. PyTorch's linear maps and embeddings, and vectors, need not give theirs."""
+    """Return the roles that a module gives. PyTorch's linear maps and embeddings, and vectors, need no method
+    `roles`."""
     ask = getattr(module, "roles", None)
     if ask is not None:
         return ask()
@@ -89,7 +90,7 @@ class Part(nn.Module):
 
     @classmethod
     def active_of(cls, config: ModelConfig) -> int:
-        """Number of parameters that one token passes through: of experts, those that the router chooses."""
+        """Number of parameters that one token passes through. Of the experts only the chosen ones count."""
         return cls.parameters_of(config)
 
     @classmethod
@@ -114,11 +115,12 @@ class Part(nn.Module):
 
 
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-"""Where PyTorch keeps the hooks of a module."""
+"""The attributes in which PyTorch keeps the hooks of a module."""
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether a hook is set on this very module, or on all modules: code that does not call it must step aside."""
+    """Return whether a hook is set on this module, or on all modules. Code that does not call the module must not be
+    used then."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -184,12 +186,12 @@ class HookPoint(nn.Identity):
 
     @property
     def active(self) -> bool:
-        """Whether a hook of any kind is set here. Activations that cost extra are computed only then."""
+        """Return whether a hook of any kind is set here. Activations that need further work are computed only then."""
         return is_hooked(self)
 
 
 def dropout(x: torch.Tensor, probability: float, training: bool) -> torch.Tensor:
-    """Dropout of x (..., width) that costs no call where the probability is 0."""
+    """Return x (..., width) after dropout, without a call of PyTorch where the probability is 0."""
     if not training or probability <= 0:
         return x
     return kernels.dropout(x, probability) if kernels.can_drop(x) else nn.functional.dropout(x, probability, True)

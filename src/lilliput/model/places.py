@@ -1,9 +1,9 @@
-"""Place: the name or names that another naming gives one of our tensors, and how the numbers are rearranged."""
+"""Place: the name or names of one of our tensors in another program's files, and the rearrangement of its numbers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,8 +34,7 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Split(Same):
-    """Our tensor holds the rows of several of their tensors, one under the other: q, k, v or gate, up; `{}` in the
-    name."""
+    """Our tensor holds the rows of several of their tensors below each other: q, k, v or gate, up; `{}` in the name."""
 
     parts: tuple[str, ...]
 
@@ -66,7 +65,7 @@ class Turned(Same):
 
 @dataclass(frozen=True, slots=True)
 class ByHead(Same):
-    """Their rows run (head, q|k|v, channel) where ours run (q|k|v, head, channel) (GPT-NeoX)."""
+    """The order of their rows is (head, q|k|v, channel), and of our rows (q|k|v, head, channel) (GPT-NeoX)."""
 
     def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
         return [tensor.unflatten(0, (3, config.n_heads, config.d_head)).transpose(0, 1).flatten(0, 2)]
@@ -91,8 +90,13 @@ def find(ours: str, table: Places) -> tuple[Same, tuple[str, ...]]:
     return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names)
 
 
+def their_names(ours: Iterable[str], table: Places) -> list[str]:
+    """The names of theirs for our names; those of ours that the table lacks are left out."""
+    return [name for each in ours if _BLOCK.sub("blocks.#.", each) in table for name in find(each, table)[1]]
+
+
 def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelConfig) -> dict[str, torch.Tensor]:
-    """Our state under their names. Works on the meta device too, where it gives the shapes to expect."""
+    """Return our state under their names. On the meta device this gives the expected shapes."""
     theirs = {}
     for ours, tensor in state.items():
         place, names = find(ours, table)
@@ -103,7 +107,7 @@ def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelCon
 def to_ours(
     theirs: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], table: Places, config: ModelConfig
 ) -> dict[str, torch.Tensor]:
-    """Their tensors under our names, for every name in `wanted`, in the shapes of our model."""
+    """Return their tensors under our names, for every name in `wanted`, in the shapes of our model."""
     state = {}
     for ours in wanted:
         place, names = find(ours, table)

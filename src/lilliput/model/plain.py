@@ -1,7 +1,9 @@
-"""Plain models: the fields, module types and tensors that a backend knows; all else, and hooks, are reasons to refuse.
+"""Plain models: the fields, module types and tensors that a backend knows. Everything else, and every hook, is a reason
+to refuse.
 
-A backend computes a model in another way than the model's own code: a stock class, a file format, C++, int8 weights. It
-names the fields that it computes (fields.py), and `refuses` lists what of a model it does not name.
+A backend computes a model in another way than the model's own code: a stock class, a file format, C++, int8 weights. A
+backend names the fields that it computes (fields.py). `refuses` lists the parts of a model that the backend does not
+name.
 """
 
 from __future__ import annotations
@@ -54,14 +56,15 @@ TENSORS: dict[type[nn.Module], set[str]] = {
     Learned: {"weight"},
     Rotary: {"cos", "sin"},
 }
-"""The parameters and buffers of each type that backends know; other types have none."""
+"""The names of the parameters and buffers of each type that backends know. The other known types have no tensors."""
 _NO_MATTER = {"training", "recompute"}
 _ROUNDING = 0.02
-"""By how much a table of angles may differ from a new one: on a GPU, and in bf16, it is rounded in another way."""
+"""The largest difference between a table of angles and a new table. On a GPU, and in bf16, the numbers are rounded in
+another way."""
 
 
 def hooked(model: nn.Module) -> list[str]:
-    """A reason for every module with a hook, and for hooks of PyTorch's on all modules."""
+    """Return a reason for every module with a hook, and for PyTorch's hooks on all modules."""
     found = [
         f"a hook on {name or 'the model'}"
         for name, module in model.named_modules(remove_duplicate=False)
@@ -71,20 +74,22 @@ def hooked(model: nn.Module) -> list[str]:
 
 
 def refuses(model: Model, fields: Fields, instead: Types = ()) -> list[str]:
-    """The reasons why a backend with these fields does not compute exactly `model`: unknown fields, modules and
-    tensors, and active hooks. Empty when it does. `instead`: types that the backend knows in place of Linear."""
+    """Return the reasons why a backend with these fields does not compute exactly `model`: unknown fields, modules and
+    tensors, and active hooks. The list is empty when the backend computes the model. `instead` are types that the
+    backend knows in place of Linear."""
     return [*unnamed(model, fields, instead), *hooked(model)]
 
 
 def unnamed(model: Model, fields: Fields, instead: Types = ()) -> list[str]:
-    """The reasons of `refuses` without hooks, which come and go."""
+    """Return the reasons of `refuses` without the hooks, because hooks are set and removed at any time."""
     return [*unknown_fields(model.config, fields), *altered(model, KINDS, instead)]
 
 
 def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Types = ()) -> list[str]:
-    """The differences between `model` and a new model of its config, weights aside, and the types that `kinds` does not
-    name. Differences are modules wrapped, replaced, added or removed, tensors of other names or shapes, and changed
-    settings of a module. They are found whether a LoRA wrapper, a parametrisation or a hand made them."""
+    """Return the differences between `model` and a new model of its config, except in the values of weights, and the
+    types that `kinds` does not name. Differences are wrapped, replaced, added or removed modules, tensors of other
+    names or shapes, and changed settings of a module. The cause of a difference does not matter: a LoRA wrapper, a
+    parametrisation, or an assignment."""
     with torch.device("meta"):
         new = dict(Model(model.config, seed=None).named_modules(remove_duplicate=False))
     found: dict[str, str] = {}
@@ -102,7 +107,7 @@ def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Typ
 
 
 def _within(name: str, found: Mapping[str, str]) -> bool:
-    """Whether a module around this one is refused already."""
+    """Return whether a module that contains this module is already refused."""
     return any(name.startswith(f"{outer}." if outer else "") for outer in found)
 
 
@@ -125,7 +130,8 @@ def _odd_type(
 
 
 def _odd_content(name: str, module: nn.Module, new: nn.Module, kinds: Mapping[str, Types] | None) -> str | None:
-    """A tensor or setting of a module that a new one, or `TENSORS`, does not have like that."""
+    """Return a sentence on a tensor or setting of a module that differs from a new module, or that `TENSORS` does not
+    list; else None."""
     ours, theirs = _tensors(module), _tensors(new)
     at = f"{name}." if name else ""
     for key in [*ours, *(theirs.keys() - ours.keys())]:
@@ -135,7 +141,7 @@ def _odd_content(name: str, module: nn.Module, new: nn.Module, kinds: Mapping[st
             return f"{at}{key} is an unknown tensor"
         if type(ours[key]) not in (nn.Parameter, torch.Tensor):
             return f"{at}{key} is a {type(ours[key]).__name__}"
-        # Tables of angles may be shorter: beyond them the angles are computed anew.
+        # A table of angles may be shorter than a new table. Beyond its end the model computes the angles again.
         first = 1 if isinstance(module, Rotary) else 0
         if ours[key].shape[first:] != theirs[key].shape[first:]:
             return f"{at}{key} is {list(ours[key].shape)}, and {list(theirs[key].shape)} in a new model of this config"
@@ -151,7 +157,7 @@ def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    """The plain values among a module's attributes, such as the eps of a norm."""
+    """Return the plain values among a module's attributes, such as the eps of a norm."""
     plain = (bool, int, float, str, tuple, type(None))
     return {
         name: value
@@ -161,7 +167,8 @@ def _settings(module: nn.Module) -> dict[str, Any]:
 
 
 def _odd_tables(model: Model) -> list[str]:
-    """Tables that were computed from the config and changed since: no file holds them."""
+    """Return the names of tables that were computed from the config and were changed later. No file stores these
+    tables."""
     if model.embed.weight.is_meta or not (held := dict(model.position.named_buffers())):
         return []
     made = dict(type(model.position)(model.config).named_buffers())
@@ -174,8 +181,9 @@ def _odd_tables(model: Model) -> list[str]:
 
 
 class Watch:
-    """Sees, at each step, whether a model is still as it was when a backend took it: whether a hook was set, or a
-    module, a tensor or its memory was replaced. Made of loops in C: a decoding step takes 0.3 ms, and these 0.01 ms."""
+    """Finds out, at each step, whether a model has changed since a backend took it. A change is a hook that was set, or
+    a module, a tensor or a tensor's memory that was replaced. The loops run in C, because a decoding step takes only
+    0.3 ms. The loops take 0.01 ms."""
 
     def __init__(self, model: nn.Module):
         modules = list(model.modules())
@@ -183,18 +191,18 @@ class Watch:
         self._attributes = [vars(module) for module in modules if not isinstance(module, HookPoint)]
         kinds = ("_modules", "_parameters", "_buffers")
         self._tables = [table for module in modules for kind in kinds if (table := vars(module)[kind])]
-        # Kept, so that no new object gets the number of one that is gone.
+        # The objects are kept, so that no new object gets the id of a deleted object.
         self._objects = [*self._now()]
         self._tensors = [one for one in self._objects if isinstance(one, torch.Tensor)]
         self._memory = [*map(torch.Tensor.data_ptr, self._tensors)]
 
     def hooked(self) -> bool:
-        """Whether a hook is active."""
+        """Return whether a hook is active."""
         return any(self._hooks) or globally_hooked()
 
     def replaced(self, memory: bool = True) -> bool:
-        """Whether a module, a parameter, a buffer, a module's forward, or (`memory`) a tensor's memory is another than
-        it was."""
+        """Return whether a module, a parameter, a buffer, a module's forward or (`memory`) a tensor's memory was
+        replaced."""
         same = sum(map(len, self._tables)) == len(self._objects) and all(map(is_, self._now(), self._objects))
         if not same or any(map(contains, self._attributes, repeat("forward"))):
             return True
@@ -205,7 +213,7 @@ class Watch:
 
 
 class Once:
-    """Prints a line the first time that it is called, and not again."""
+    """Prints a line at its first call, and nothing at later calls."""
 
     def __init__(self, notify: Callable[[str], None]):
         self._say: Callable[[str], None] | None = notify
@@ -217,10 +225,11 @@ class Once:
 
 
 class Aside:
-    """Decides at each step whether `what`, a backend, steps aside for the model itself; the first time it prints why.
+    """Decides at each step whether the model itself computes instead of the backend named `what`. The first time, it
+    prints the reasons.
 
-    A hook counts while it is set. Once a module or tensor was replaced, `reasons` are asked for again; without any,
-    `renew` lets the backend take the model as it is now.
+    A hook counts while it is set. After a module or tensor was replaced, `reasons` is called again. When it returns no
+    reason, `renew` lets the backend take the changed model.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How the model knows where a token stands: rotary (RoPE, arXiv:2104.09864) or learned vectors."""
+"""The position of a token as the model sees it: rotary (RoPE, arXiv:2104.09864) or learned vectors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ Where = slice | torch.Tensor
 """Positions of the tokens: a slice for a whole batch at once, or (B, T) int64 where rows differ."""
 Tables = tuple[torch.Tensor, torch.Tensor] | None
 MOST_ROWS = 2**15
-"""Positions whose angles are kept: a config.json may ask for millions, which no file has to hold."""
+"""The most positions whose angles are kept, because a config.json may name millions of positions without any data for
+them."""
 
 
 class Position(nn.Module):
-    """A kind of position: vectors added to the embeddings, or a turning of queries and keys."""
+    """A kind of position: vectors that are added to the embeddings, or a rotation of queries and keys."""
 
     relative = False
-    """Whether only distances matter, so that segments need no positions of their own."""
+    """Whether only distances count, so that segments need no separate positions."""
     turns = False
     """Whether `turn` makes new tensors, which the backward pass keeps."""
 
@@ -65,7 +66,7 @@ class Learned(Position):
     def vectors(self, where: Where, end: int) -> torch.Tensor | None:
         if end > len(self.weight):
             raise ModelError(
-                f"position {end - 1} is asked for, but the model learned {len(self.weight)} positions",
+                f"position {end - 1} is needed, but the model learned {len(self.weight)} positions",
                 "shorten the text, or train with a larger model.context_length",
             )
         return self.weight[where] if isinstance(where, slice) else nn.functional.embedding(where, self.weight)
@@ -73,10 +74,10 @@ class Learned(Position):
 
 @POSITIONS.add("rotary")
 class Rotary(Position):
-    """Turns pairs of channels of queries and keys by an angle that grows with the position.
+    """Rotates pairs of channels of queries and keys by an angle that grows with the position.
 
     Channel i is paired with channel i + rotated / 2 (the 'halves' convention of Hugging Face). The first
-    `rotary_fraction` of each head is turned, the rest left alone (GPT-NeoX).
+    `rotary_fraction` of each head is rotated, and the other channels stay unchanged (GPT-NeoX).
     """
 
     relative = True
@@ -97,7 +98,8 @@ class Rotary(Position):
         return angles.cos(), angles.sin()
 
     def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
-        """cos and sin, (T, 1, rotated / 2) or (B, T, 1, rotated / 2); past the table they are computed anew."""
+        """cos and sin, (T, 1, rotated / 2) or (B, T, 1, rotated / 2); beyond the table they are computed at each
+        call."""
         assert isinstance(self.cos, torch.Tensor)
         assert isinstance(self.sin, torch.Tensor)
         if end <= len(self.cos):

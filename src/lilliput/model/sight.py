@@ -14,7 +14,7 @@ from lilliput.model.positions import Where
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """The positions that each position of a row sees. Every condition that is given narrows them.
+    """The positions that each position of a row sees. Every given condition makes them fewer.
 
     causal    a position sees itself and earlier positions; else it sees later positions too
     window    a position sees positions nearer than this: i - j < window where causal, |i - j| < window where not
@@ -31,13 +31,14 @@ class Sight:
     lengths: torch.Tensor | None = None
 
     def within(self, window: int | None) -> Sight:
-        """The same sight in a layer that has this window itself: the narrower one counts."""
+        """Return the sight of a layer with this window. The narrower of the two windows counts."""
         if window is None or (self.window is not None and self.window <= window):
             return self
         return replace(self, window=window)
 
     def check(self, tokens: torch.Tensor, cached: bool) -> None:
-        """Raises ModelError for shapes that do not fit tokens (B, T), and for what does not go with a cache."""
+        """Raise ModelError for shapes that do not fit tokens (B, T), and for conditions that cannot be used with a
+        cache."""
         if cached and (self.segments is not None or self.lengths is not None or not self.causal):
             given = {"segments": self.segments is not None, "lengths": self.lengths is not None}
             names = [name for name, there in {**given, "causal=False": not self.causal}.items() if there]
@@ -65,7 +66,7 @@ CAUSAL = Sight()
 
 
 class Seen:
-    """The positions that those of one forward pass see in one layer, in the form that attention needs.
+    """The positions that the positions of one forward pass see in one layer, in the form that attention needs.
 
     sight  the layer's Sight
     form   "causal": square, each position sees itself and all earlier ones; "all": every position sees all;
@@ -125,7 +126,7 @@ def _form(sight: Sight, where: Where, end: int) -> Literal["causal", "all", "som
         return "some"
     if not sight.causal:
         return "all" if sight.lengths is None else "some"
-    # Padding behind the real positions is later than all of them: a causal sight hides it already.
+    # Padding comes after all real positions, so a causal sight already hides it.
     if isinstance(where, slice) and where.start == 0:
         return "causal"
     return "all" if isinstance(where, slice) and where.stop - where.start == 1 else "some"

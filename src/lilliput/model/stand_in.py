@@ -12,10 +12,11 @@ from lilliput.model.transformer import Model
 
 
 class StandIn(Model):
-    """A Model that holds no parts itself: parameters, modes, hooks and all else are those of `stands_for`. A subclass
-    overrides `forward`, and `logits` where it computes those in another way too.
+    """A Model without parts of its own. Parameters, modes, hooks and all other attributes belong to `stands_for`. A
+    subclass overrides `forward`, and also `logits` where it computes the logits in another way.
 
-    Its own attributes begin with an underscore; any other that is set, such as `training`, is set on the model.
+    Its own attributes begin with an underscore. Any other attribute that is set, such as `training`, is set on the
+    model.
     """
 
     def __init__(self, model: Model):
@@ -27,8 +28,8 @@ class StandIn(Model):
         return self.__dict__["_stands_for"]
 
     def __call__(self, tokens: torch.Tensor, sight: Sight = CAUSAL, cache: Cache | None = None) -> torch.Tensor:
-        """tokens (B, T) int64 -> hidden states (B, T, d_model), as the model gives them. The hooks of the model as a
-        whole run where `forward` calls it."""
+        """tokens (B, T) int64 -> hidden states (B, T, d_model), the same as the model's. The hooks of the whole model
+        run where `forward` calls the model."""
         return self.forward(tokens, sight, cache)
 
     def __getattr__(self, name: str) -> Any:

@@ -13,7 +13,8 @@ from lilliput.model.fields import Fields, known, unknown_fields
 from lilliput.model.places import Places
 
 _ANY_CLASS = ("style", "init", "rope_theta")
-"""Our fields that change no logits of a stock class, and the base of rotary angles, which `settings` writes."""
+"""The config fields that change no logits of a stock class, and the base of the rotary angles, which `settings`
+writes."""
 _MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
 _INERT_KEYS = """
 architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
@@ -32,7 +33,7 @@ typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repe
 num_return_sequences exponential_decay_length_penalty suppress_tokens begin_suppress_tokens remove_invalid_values
 """
 _INERT = frozenset(_INERT_KEYS.split())
-"""Keys of config.json that change no logits of a decoder, and those that `read` looks at by itself."""
+"""Keys of config.json that change no logits of a decoder, and keys that `read` examines itself."""
 _FIXED = {"is_causal": True}
 """Keys that have one value for us in every class."""
 SCORE = "score.weight"
@@ -88,8 +89,8 @@ class Stock:
         return {**known(" ".join(sorted(keyed))), **self.parts, "mlp": tuple(self.activations)}
 
     def misfits(self, config: ModelConfig) -> list[str]:
-        """The fields of `config` that this class cannot compute, with the values it needs; empty when it computes
-        exactly this config."""
+        """Return the fields of `config` that this class cannot compute, with the values that the class needs; empty
+        when it computes exactly this config."""
         found = unknown_fields(config, self.fields)
         if self.even and config.n_kv_heads != config.n_heads:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
@@ -124,7 +125,7 @@ class Stock:
 
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
         """The config that a config.json of this class describes, with the class's own defaults for missing keys.
-        Raises ModelError for a feature that we have no part for, and for unknown keys."""
+        Raises ModelError for a feature for which Lilliput has no part, and for unknown keys."""
         spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
         raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
         known = {*self.keys, *self.fixed, *_FIXED, self.activation_key} | _INERT
@@ -155,7 +156,8 @@ class Stock:
         return validate(ModelConfig, values | self._read_positions(raw, where), where)
 
     def _read_positions(self, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Rotary settings in the words of any version of transformers, GPT-NeoX's residual and Qwen3's window."""
+        """Return the rotary settings, which versions of transformers write in different ways, GPT-NeoX's residual and
+        Qwen3's window."""
         values: dict[str, Any] = {}
         given = {key: raw.get(key) or {} for key in ("rope_parameters", "rope_scaling")}
         for key, words in given.items():
@@ -212,11 +214,12 @@ def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:
-    """A size is a whole number from 1 up to its bound; 0 would stand for one that follows from others."""
+    """Return a size, which has to be a whole number from 1 up to its bound. In our config 0 would mean a derived
+    size."""
     whole = type(value) is int or (isinstance(value, float) and value.is_integer())
     if ours in LARGEST and not (whole and 1 <= value <= LARGEST[ours]):
         shown = str(value)[:40]
-        raise ModelError(f"{where} has {theirs}={shown}, and a whole number from 1 to {LARGEST[ours]:,} is wanted")
+        raise ModelError(f"{where} has {theirs}={shown}, and has to be a whole number from 1 to {LARGEST[ours]:,}")
 
 
 _ROPE = ("rope_type", "type", "rope_theta", "partial_rotary_factor")
@@ -225,4 +228,4 @@ _ROPE = ("rope_type", "type", "rope_theta", "partial_rotary_factor")
 def _require(true: bool, where: str, key: str, given: Any, needed: Any) -> None:
     if not true:
         shown = str(given) if len(str(given)) <= 200 else f"{str(given)[:200]}..."
-        raise ModelError(f"{where} has {key}={shown}, which no part of ours computes; supported: {needed}")
+        raise ModelError(f"{where} has {key}={shown}, which no part of Lilliput computes; supported: {needed}")

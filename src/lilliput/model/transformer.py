@@ -31,8 +31,8 @@ from lilliput.model.sight import CAUSAL, Seen, Sight, starts
 
 
 class Block(Part):
-    """Attention and MLP, each reading the normed residual stream and adding to it: one after the other, or (parallel)
-    both reading the same."""
+    """Attention and MLP. Each reads the normed residual stream and adds to it, one after the other, or (parallel) both
+    from the same input."""
 
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
@@ -59,7 +59,7 @@ class Block(Part):
         return self.hook_resid_post(middle + moved)
 
     def added_loss(self) -> torch.Tensor | None:
-        """The sum of what attention and MLP add, a float32 scalar; None where neither adds anything."""
+        """The sum of the terms that attention and MLP add, a float32 scalar; None where neither adds a term."""
         return _sum([self.attn.added_loss(), self.mlp.added_loss()])
 
 
@@ -106,16 +106,16 @@ class Model(nn.Module):
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
-        sight: which positions see each other; the narrower of it and a layer's own window counts. cache: positions in
-        it are seen, and the new ones are stored in it. blocks: called in place of the model's blocks, for example the
-        same blocks compiled. Raises ModelError for a sight that does not go with a cache or the tokens' shape, and
-        for positions beyond the learned ones.
+        `sight` gives the positions that see each other; the narrower of its window and a layer's own window counts. The
+        positions in `cache` are seen, and the new positions are stored in it. `blocks` are called in place of the
+        model's blocks, for example the same blocks compiled. Raises ModelError for a sight that does not fit a cache or
+        the tokens' shape, and for positions beyond the learned positions.
         """
         sight.check(tokens, cache is not None)
         where, end = (slice(0, tokens.shape[1]), tokens.shape[1]) if cache is None else cache.places(tokens.shape[1])
         kinds = {window: sight.within(window).at(where, end, tokens.device) for window in {*self.windows}}
         if sight.segments is not None and not self.position.relative:
-            # Positions are counted from each document's first token; where only distances matter they need not be.
+            # Positions are counted from each document's first token. Where only distances count, this is not needed.
             where = torch.arange(end, device=tokens.device) - starts(sight.segments)
         x = self.hook_embed(self.embed(tokens))
         vectors = self.position.vectors(where, end)
@@ -140,9 +140,9 @@ class Model(nn.Module):
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
 
-        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never held whole, except where
-        the head is wrapped or hooked: that is called as it is. In training, `added_loss` is in it, once for each unit
-        of weight.
+        hidden (B, T, d_model), targets (B, T) int64, weights (B, T). The logits are never in memory as a whole, except
+        where the head is wrapped or hooked, because such a head has to be called. In training, the sum includes
+        `added_loss`, once for each unit of weight.
         """
         each = weights.flatten().float()
         if self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)):
@@ -163,6 +163,6 @@ class Model(nn.Module):
 
 
 def _sum(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
-    """The sum of the scalars among them; None where there is none."""
+    """Return the sum of the scalars among `terms`; None where there is no scalar."""
     added = [loss for loss in losses if loss is not None]
     return torch.stack(added).sum() if added else None

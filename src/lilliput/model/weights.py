@@ -17,7 +17,7 @@ INDEX = "model.safetensors.index.json"
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write model.safetensors: tensors of any shape. Those that share memory are written apart."""
+    """Write model.safetensors: tensors of any shape. Tensors that share memory are written separately."""
     own = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     save_file(own, folder / FILE, metadata={"format": "pt"})
 
@@ -41,7 +41,7 @@ def stored_bytes(found: Mapping[str, tuple[Path, tuple[int, ...]]]) -> int:
 
 
 def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The named tensors, one after the other, on the CPU and in the shape and dtype of the file."""
+    """Yield the named tensors, one after the other, on the CPU and in the shape and dtype of the file."""
     files: dict[Path, list[str]] = {}
     for name, file in places:
         files.setdefault(file, []).append(name)
@@ -53,7 +53,8 @@ def read_tensors(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, torc
 
 def _files(folder: Path) -> list[Path]:
     if (folder / "adapter_config.json").is_file():
-        # Beside weights too: transformers then loads the adapter with the model that it names, not these weights.
+        # An adapter is refused even beside weights, because transformers then loads the adapter with the model that it
+        # names.
         raise ModelError(
             f"{folder} holds an adapter (adapter_config.json), which has to be merged first",
             f"lilliput import {folder} NAME",

@@ -1,1 +1,1 @@
-"""Objectives: how rows become batches, and how a batch gets its loss; one file an objective."""
+"""Objectives: they turn rows into batches, and batches into losses; one file for each objective."""

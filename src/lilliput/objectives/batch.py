@@ -17,7 +17,7 @@ class Batch:
 
     tokens    (R, T) int64    the input of the model
     targets   (R, T) int64    the right token at each position
-    weights   (R, T) float32  how much each position counts; 0 where nothing is learned (padding, prompts)
+    weights (R, T) float32 the weight of each position; 0 where nothing is learned (padding, prompts)
 
     `columns` holds R further values of any kind beside the tensors, such as the columns of each row's document; they
     follow their rows, and stay where they are when tensors move. Raises ValueError for fields of unequal numbers of
@@ -73,16 +73,16 @@ class Batch:
         return Batch(columns=self.columns, **{**self.fields, **fields})
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on `device`, copied without waiting where the memory is pinned."""
+        """Return the same batch on `device`. From pinned memory it is copied without waiting."""
         return self._each(lambda part: part.to(device, non_blocking=True))
 
     def pinned(self) -> Batch:
-        """The same batch in pinned memory, from which a GPU copies while it computes."""
+        """Return the same batch in pinned memory, from which a GPU copies while it computes."""
         return self._each(lambda part: part.pin_memory())
 
     def usable(self) -> Batch:
-        """The same batch with copies of tensors made in inference mode, so that a loss may keep them for its
-        gradient."""
+        """Return the same batch with copies of the tensors that were made in inference mode, so that a loss may keep
+        them for its gradient."""
         return self._each(lambda part: part.clone() if part.is_inference() else part)
 
     def split(self, rows: int) -> list[Batch]:
@@ -99,8 +99,8 @@ class Batch:
         return self._each(lambda part: part[rows.to(part.device)], columns)
 
     def cut(self, length: int) -> Batch:
-        """The same positions in rows of `length`, which has to divide T. Raises ConfigError for a field that is not
-        (R, T): it belongs to a row as a whole."""
+        """Return the same positions in rows of `length`, which has to divide T. Raises ConfigError for a field that is
+        not (R, T), because such a field belongs to a whole row."""
         whole = self.length
         if length == whole:
             return self

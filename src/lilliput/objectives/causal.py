@@ -65,11 +65,11 @@ class NextTokenConfig(ObjectiveConfig):
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         if ending is not None:
             raise ConfigError(
-                "this model reads forwards: it can go on from an opening, not lead to a given ending",
+                "this model reads forwards: it can continue an opening, but cannot lead to a given ending",
                 "train one in reverse: lilliput train story objective.kind=reversed",
             )
         ids = [*tokenizer.beginning, *tokenizer.encode(opening or "")]
-        return Prompt(ids or [tokenizer.bos_id])  # a model has to be given something to go on from
+        return Prompt(ids or [tokenizer.bos_id])  # a model needs at least one token to continue
 
     def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         # The opening stays as it was typed; only what follows it is decoded.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 VALIDATION = "val_"
 """The prefix of every validation figure's key. A line of metrics with such a key belongs to an evaluation."""
@@ -29,6 +30,12 @@ class Figure:
     def label(self) -> str:
         """The unit as reports, pictures and cards print it."""
         return "bits per byte" if self == BITS else self.unit
+
+    def named(self, value: Any) -> dict[str, Any]:
+        """A value of the figure in the JSON of commands and of the server: under `figure` with the figure's name and
+        unit, and under `val_bits_per_byte`, which is null where the figure is another."""
+        named = {"name": self.validation, "unit": self.label, "value": value}
+        return {VAL_BITS_PER_BYTE: value if self == BITS else None, "figure": named}
 
 
 BITS = Figure("bits_per_byte", VAL_BITS_PER_BYTE, "bits a byte")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def objective_of(values: Any) -> ObjectiveConfig | None:
-    """The config for `{"kind": ...}` or the name of a kind; None where these are no values of an objective."""
+    """The config for `{"kind": ...}` or the name of a kind; None where the values describe no objective."""
     if values is None:
         return None
     from lilliput.base.registered import OneOf
@@ -60,7 +60,7 @@ def check_bits_per_byte(objective: ObjectiveConfig) -> None:
     compare its runs."""
     if objective.figure != BITS:
         raise ConfigError(
-            f"this compares runs by bits per byte of text, and the objective '{objective.kind}' is judged by "
+            f"this command compares runs by bits per byte of text, and the objective '{objective.kind}' is judged by "
             f"{objective.figure.unit}",
             "compare its runs by hand: lilliput report RUN",
         )

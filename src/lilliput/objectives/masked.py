@@ -21,9 +21,9 @@ FIGURE = Figure("masked_bits_per_byte", "val_masked_bits_per_byte", "bits a mask
 
 
 class MaskedToken(Objective):
-    """Some tokens of each row are targets. Of these, most are replaced by the mask token, some by a random one, and the
-    rest stay; every position sees the whole row, or its own document where rows have segments. Which tokens are hidden
-    depends on (seed, place of the rows) alone."""
+    """Some tokens of each row are targets. Most targets are replaced by the mask token, some by a random token, and the
+    other targets stay. Every position sees the whole row, or its own document where rows have segments. The choice of
+    the hidden tokens depends on (seed, place of the rows) alone."""
 
     config: Masked
 
@@ -41,8 +41,8 @@ class MaskedToken(Objective):
         self.sizes = torch.from_numpy(tokenizer.token_bytes()).float()
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        """The last id of each row, which the next row begins with, is left out. `sizes` are the UTF-8 bytes that each
-        target stands for."""
+        """The last id of each row is left out, because the next row begins with it. `sizes` are the UTF-8 bytes of each
+        target."""
         targets, config = rows.tokens[:, :-1], self.config
         chosen = (rng.random(targets.shape) < config.fraction) & (rows.learn[:, :-1] > 0)
         kind = rng.random(targets.shape)
@@ -63,7 +63,8 @@ class MaskedToken(Objective):
         return {FIGURE.training: loss / math.log(2) / self.workshop.bytes_per_target}
 
     def evaluate(self, held: HeldOut) -> dict[str, float]:
-        """Bits for each byte of the hidden tokens, and the share of them that the model ranks first."""
+        """Return the bits for each byte of the hidden tokens, and the share of the hidden tokens that the model ranks
+        first."""
         nats = size = right = count = 0.0
         for batch in held.batches(self):
             with self.measuring():
@@ -99,6 +100,6 @@ class Masked(ObjectiveConfig):
     def build(self, workshop: Workshop) -> Objective:
         if self.masked + self.replaced > 1:
             raise ConfigError(
-                f"objective.masked + objective.replaced is {self.masked + self.replaced:g}, and shares make 1 at most"
+                f"objective.masked + objective.replaced is {self.masked + self.replaced:g}, and may be 1 at most"
             )
         return MaskedToken(self, workshop)

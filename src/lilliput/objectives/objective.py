@@ -1,4 +1,5 @@
-"""The contract of every objective: a config that is a section of the recipe, and what it builds for a run."""
+"""The contract of every objective: a config, which is a section of the recipe, and the objective that it builds for a
+run."""
 
 from __future__ import annotations
 
@@ -43,10 +44,10 @@ class Prompt:
 
 
 class ObjectiveConfig(Config):
-    """The section `objective` of a recipe and of a model's config.json. Subclass it, give `kind` a Literal, register
-    it, and give `build`; the trainer needs no edit.
+    """The section `objective` of a recipe and of a model's config.json. A subclass gives `kind` a Literal and defines
+    `build`, and is registered. The trainer needs no edit.
 
-    A config has the parts that are needed without a run: how documents become tokens, and how the model reads.
+    A config has the parts that are needed without a run: the encoding of documents, and the direction of the model.
     """
 
     kind: Any = None
@@ -60,7 +61,7 @@ class ObjectiveConfig(Config):
     examples: ClassVar[tuple[str, ...]] = ("text",)
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
-    """Roles of special tokens, such as "mask", that a tokenizer trained for it has besides the usual ones."""
+    """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
 
@@ -70,7 +71,7 @@ class ObjectiveConfig(Config):
         return ()
 
     def view(self, text: str) -> str:
-        """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
+        """Return the text that the tokenizer encodes (a reversed objective reverses the text here)."""
         return text
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
@@ -79,13 +80,13 @@ class ObjectiveConfig(Config):
         return tokenizer
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> Sequence[Encoded | Sequence[Encoded]]:
-        """Documents to sequences of token ids with the bounds in place, once, when data is prepared: one sequence a
-        document, or several. Called from several threads."""
+        """Turn documents into sequences of token ids with their bounds, once, when data is prepared. A document gives
+        one sequence or several. Called from several threads."""
         return self.encode_texts(documents, tokenizer)
 
     def encode_texts(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
-        """The text of each document between its bounds. Tokens that a document came as are taken where they are this
-        tokenizer's and the objective views the text as it is."""
+        """Return the ids of each document's text between its bounds. A document of tokens keeps its tokens where they
+        belong to this tokenizer and the objective does not change the text."""
         bos, eos = np.array([tokenizer.bos_id], np.uint32), np.array([tokenizer.eos_id], np.uint32)
         views = [self.view(document.text) for document in documents]
         known = [
@@ -113,24 +114,24 @@ class ObjectiveConfig(Config):
         return " ".join(words[:PROMPT_WORDS] if self.reads_forwards else words[-PROMPT_WORDS:])
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
-        """The ids to continue from for a text that is to start with `opening` or to end with `ending`.
+        """Return the ids to continue for a text that starts with `opening` or ends with `ending`.
         Raises ConfigError when this objective cannot start from that side, or generates no text."""
         raise self.no_text()
 
     def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
-        """The whole text in reading order from the prompt's side and the generated `ids` (no bounds)."""
+        """Return the whole text in reading order, from the prompt and the generated `ids` (without bounds)."""
         raise self.no_text()
 
     def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
-        """A reader that gives the text of `text_of` beyond the prompt, piece by piece, for ids that come one at a time.
-        Each piece goes behind the earlier pieces, or in front of them where `reads_forwards` is false."""
+        """Return a reader that yields the text of `text_of` without the prompt, piece by piece, for ids that come one
+        at a time. Each piece goes behind the earlier pieces, or in front of them where `reads_forwards` is false."""
         return Reader(tokenizer, continuing=bool(opening))
 
     def no_text(self) -> ConfigError:
         """The error for a request of text from a model that generates none."""
         return ConfigError(
             f"this model was trained by the objective '{self.kind}', which generates no text",
-            "train one that does: objective.kind=causal",
+            "train a model that does: objective.kind=causal",
         )
 
 
@@ -149,11 +150,12 @@ class Objective:
         self.model = self.view = workshop.model
 
     def encode(self, documents: Sequence[Document]) -> Sequence[Encoded | Sequence[Encoded]]:
-        """Documents to sequences of token ids, as the data of the run was encoded."""
+        """Turn documents into sequences of token ids, in the same way as the data of the run."""
         return self.config.encode(documents, self.workshop.tokenizer)
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        """Rows of T + 1 ids to a Batch, each step, pure and vectorised; `rng` depends on (seed, position) only."""
+        """Turn rows of T + 1 ids into a Batch at each step, as a pure and vectorised function. `rng` depends on (seed,
+        position) only."""
         raise NotImplementedError
 
     def weight(self, batch: Batch) -> float:
@@ -167,8 +169,8 @@ class Objective:
         return batch
 
     def prepared(self, batch: Batch) -> Batch:
-        """Call `prepare` without gradient and in evaluation mode; afterwards model and modules have their modes of
-        before."""
+        """Call `prepare` without gradient and in evaluation mode. Afterwards model and modules have their earlier
+        modes."""
         if type(self).prepare is Objective.prepare:
             return batch
         with self.measuring():
@@ -180,8 +182,8 @@ class Objective:
         return inference(nn.ModuleList([self.model, *self.modules().values()]))
 
     def minibatches(self, batch: Batch) -> Iterable[Batch]:
-        """Yield the minibatches of the prepared batch, each for one optimiser's step; by default the batch itself. Each
-        is computed after the step before it."""
+        """Yield the minibatches of the prepared batch, by default the batch itself. Each minibatch is for one step of
+        the optimiser, and is computed after the previous step."""
         return (batch,)
 
     def loss(self, batch: Batch) -> Loss:

@@ -1,4 +1,4 @@
-"""Readers: the text of ids that come one at a time, in reading order, whichever way the model reads."""
+"""Readers: the text of ids that come one at a time, in reading order, for both directions of a model."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TokensBackwards(Reader):
         if number >= self._known:
             return ""
         ready, piece = b"", self._tokenizer.decode_bytes([number], continuing=True)
-        if not piece:  # a special token: what is held may still be the text's first
+        if not piece:  # a special token: the text that is held back may still be the text's first piece
             return ""
         if self._first_loses_space and _begins_character(self._held):
             ready, self._held = self._held, piece
@@ -91,5 +91,5 @@ class TokensBackwards(Reader):
 
 
 def _begins_character(data: bytes) -> bool:
-    """Whether the first byte is not one that goes on with a UTF-8 character."""
+    """Return whether the first byte begins a UTF-8 character."""
     return bool(data) and data[0] & 0xC0 != 0x80

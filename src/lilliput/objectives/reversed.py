@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Reversed(NextTokenConfig):
     """The causal objective on reversed text; a BOS begins the reversed text and an EOS ends it.
 
-    By word, tokens are made of forward-spelled words in backward order. By token, they are the same tokens as forwards.
+    By word, the words are in reverse order, and each word keeps its spelling. By token, the tokens are the tokens of
+    the forward text.
     """
 
     kind: Literal["reversed"] = "reversed"
@@ -46,12 +47,12 @@ class Reversed(NextTokenConfig):
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         if opening:
             raise ConfigError(
-                "this model reads backwards: it leads to a given ending and cannot go on from an opening",
+                "this model reads backwards: it leads to a given ending, and cannot continue an opening",
                 'give the ending instead: lilliput generate RUN --ending "They were happy."',
             )
         ending = ending or ""
         if self.by == "token":
-            # Inside a story the ending's first word follows a space, and the tokens were learned with it.
+            # Inside a story the ending's first word follows a space, and the model learned its tokens with this space.
             ids = tokenizer.encode(" " + ending if WORD.match(ending) else ending, continuing=True)
             return Prompt([tokenizer.bos_id, *reversed(ids)])
         forbidden = word_starts(tokenizer) if WORD.match(ending) else []

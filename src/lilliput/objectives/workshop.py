@@ -29,7 +29,7 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A trained model beside the one in training: in evaluation mode, on the run's device, without gradient.
+    """A trained model beside the model in training: in evaluation mode, on the run's device, without gradient.
 
     objective  the config of the objective that trained the model
     modules    the weights of that objective's own modules, by the names of its checkpoint ("value.weight"); empty for a
@@ -45,7 +45,7 @@ class Reference:
 
 
 def _cannot_load(path: str | Path) -> Reference:
-    raise ConfigError(f"there is nothing here to load {path} with: build the objective in a run")
+    raise ConfigError(f"only a run can load {path}: build the objective in a run")
 
 
 def _no_beginning() -> Reference:
@@ -129,7 +129,7 @@ class HeldOut:
 
 
 def numbers_of(text: TextScore) -> dict[str, float]:
-    """A score of text by the names that stand in metrics.jsonl and summary.json."""
+    """Return a score of text by its names in metrics.jsonl and summary.json."""
     return {
         VAL_LOSS: text.nats_per_token,
         VAL_BITS_PER_BYTE: text.bits_per_byte,

@@ -14,6 +14,7 @@ from lilliput.model.huggingface import huggingface_class
 from lilliput.objectives.figure import BITS, Figure
 from lilliput.objectives.known import figure_of
 from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND
+from lilliput.runs.record import read_recipe
 from lilliput.runs.run_folder import STEP, RunFolder
 from lilliput.runs.samples_file import Section
 
@@ -62,14 +63,16 @@ class Trained:
 
     @classmethod
     def of(cls, folder: Path) -> Trained | None:
-        """The facts of the checkpoint with this model folder; None for a folder outside any run."""
+        """The facts of the checkpoint with this model folder; None for a folder outside any run. The figure of a run
+        that has not ended is its recipe's."""
         checkpoints, step_of = folder.parent.parent, STEP.match(folder.parent.name)
         if checkpoints.name != CHECKPOINTS or step_of is None:
             return None
         run, step = RunFolder(checkpoints.parent), int(step_of[1])
         sections = [section for section in run.read_samples() if section.step <= step]
         summary = run.read_summary()
-        return cls._of(run, step, figure_of(summary), summary, sections[-1] if sections else None)
+        figure = figure_of({**read_recipe(run), **summary})
+        return cls._of(run, step, figure, summary, sections[-1] if sections else None)
 
     @classmethod
     def _of(

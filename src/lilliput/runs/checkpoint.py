@@ -39,9 +39,11 @@ class TrainerState:
 
 def write(run: RunFolder, step: int, write_model: Callable[[Path], None], state: TrainerState) -> Path:
     """Write checkpoint `step`: into step-N.tmp, fsynced and hashed, then renamed. A full disk leaves the earlier
-    checkpoints as they were and raises DiskError. `write_model` reads its folder back. Where it finds another model and
+    checkpoints unchanged and raises DiskError. `write_model` reads its folder back. Where it finds another model and
     raises ModelError, the checkpoint does not count: CheckpointError is raised, and the earlier checkpoints stay."""
-    from safetensors.torch import save_file  # here and below: what only looks for a run has no use for PyTorch
+    from safetensors.torch import (
+        save_file,
+    )  # here and below: a command that only searches for a run does not need PyTorch
 
     final = run.checkpoint(step)
     partial = final.with_name(final.name + ".tmp")
@@ -102,11 +104,12 @@ def _cannot_write(run: RunFolder, final: Path, error: Exception, state: TrainerS
     for number in numbers:
         if number in FULL:
             return no_room(final, _needed(run, state), number, rest)
-    return TrainingError(f"cannot write {final}: {error}{rest}", "type the same command again to go on from there")
+    return TrainingError(f"cannot write {final}: {error}{rest}", "type the same command again to resume from there")
 
 
 def _needed(run: RunFolder, state: TrainerState) -> int:
-    """Bytes of a checkpoint: those of the newest one. The first checkpoint needs more than the trainer's tensors."""
+    """Return the bytes that a checkpoint needs: the size of the newest checkpoint. The first checkpoint needs more than
+    the trainer's tensors."""
     for step in reversed(run.steps()):
         return sum(path.stat().st_size for path in run.checkpoint(step).rglob("*") if path.is_file())
     return sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
@@ -138,7 +141,7 @@ def _listed(manifest: Path) -> dict[str, Any]:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     there = {path.relative_to(folder).as_posix() for path in files} - {MANIFEST}
     if unlike := sorted(there ^ listed.keys()):
-        raise ValueError(f"it does not list what is there ({unlike[0]})")
+        raise ValueError(f"its list differs from the files that exist ({unlike[0]})")
     for name, facts in listed.items():
         if not isinstance(facts, dict) or {"bytes", "sha256"} - facts.keys():
             raise ValueError(f"it does not hold the size and hash of {name}")

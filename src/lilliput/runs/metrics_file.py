@@ -1,4 +1,4 @@
-"""metrics.jsonl: one record a line. A line that damage made unusable is left out, and the other lines are used."""
+"""metrics.jsonl: one record in each line. A damaged line is left out, and the other lines are used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Names in a run folder: its files, and the keys of metrics.jsonl and summary.json that more than one room spells.
 
 Keys that are plain words (step, tokens, seconds, loss, parameters, flops) are written as they are.
-Figures that objectives measure are named in objectives/figure.py, since that room cannot import this one.
+Figures that objectives measure are named in objectives/figure.py, because objectives cannot import this room.
 tests/runs/test_names.py looks for the names below in the rest of the package.
 """
 

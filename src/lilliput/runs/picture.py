@@ -33,8 +33,8 @@ PAPER = """
 
 
 def run_picture(run: Path, path: Path) -> Path:
-    """Write the picture of `run` to `path` (SVG, 900 px wide, on paper of its own so that it reads on light and dark
-    pages) and return it. Raises CheckpointError where the run has no validation figures yet."""
+    """Write the picture of `run` to `path` (SVG, 900 px wide, on its own background, so that it can be read on light
+    and dark pages) and return it. Raises CheckpointError where the run has no validation figures yet."""
     record = RunRecord.read(run)
     if not record.points("seconds", record.figure.validation):
         raise CheckpointError(f"{run} has no validation figures yet: there is no curve to draw")
@@ -142,7 +142,7 @@ def kept_chart(record: RunRecord, x: str, width: int, height: int) -> Chart | No
         series=[
             Series(
                 "", [(points[0][0], share) for share in (0.0, 1.0)], line=False
-            ),  # all of the axis, whatever was kept
+            ),  # the whole axis from 0 to 1, for any values
             Series("kept", points, colour=2, dots=True),
         ],
         time_x=x == "seconds",
@@ -208,7 +208,7 @@ def _parts(sample: Sample) -> list[tuple[str, bool]]:
 
 
 def _pieces(word: str, width: float) -> list[str]:
-    """A word that no line can hold, cut up."""
+    """Return the parts of a word that is too long for a line."""
     limit = max(int(width / 9), 1)
     return [word[i : i + limit] for i in range(0, len(word), limit)]
 

@@ -62,7 +62,7 @@ class RunRecord:
         return str(self.recipe.get("name") or self.path.resolve().name)
 
     def last(self, key: str) -> Any:
-        """The summary's value, else the last one in the metrics, else None."""
+        """Return the summary's value, else the last value in the metrics, else None."""
         if self.summary.get(key) is not None:
             return self.summary[key]
         return next((line[key] for line in reversed(self.metrics) if line.get(key) is not None), None)
@@ -87,6 +87,11 @@ class RunRecord:
         """The run's figure on the validation split, at the last evaluation up to `step`."""
         known = [value for at, value in self.points("step", self.figure.validation) if at <= step]
         return known[-1] if known else None
+
+
+def read_recipe(run: RunFolder) -> dict[str, Any]:
+    """The run's resolved recipe; empty where it is missing or damaged."""
+    return _recipe(run.recipe, [])
 
 
 def as_number(value: Any) -> float | None:

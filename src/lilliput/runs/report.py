@@ -1,4 +1,5 @@
-"""report.html: one offline page about one run, from its folder alone, on a phone or a desk, by day or by night."""
+"""report.html: one offline page about one run, made from its folder alone, for small and large screens, light and
+dark."""
 
 from __future__ import annotations
 
@@ -288,7 +289,9 @@ def _model(record: RunRecord) -> str:
         "style": summary.get("model"),
         "parameters": summary.get("parameters"),
         "of these embeddings": summary.get("parameters_embedding"),
-        **{key: summary.get(key, shape.get(key)) for key in SHAPE},  # a vocabulary may be less than was asked for
+        **{
+            key: summary.get(key, shape.get(key)) for key in SHAPE
+        },  # a vocabulary may be smaller than the requested size
         "objective": objective.get("kind") if isinstance(objective, Mapping) else objective,
         "SHA-256 of the weights": summary.get("sha256"),
     }

@@ -23,7 +23,8 @@ SEPARATOR = "\n\n---\n\n"
 HEADING = re.compile(r"^## step (\d{1,18}) \(tokens (\d[\d,]{0,24}), (\d{1,18}(?:\.\d+)?) s\)\n\n", re.MULTILINE)
 ACTIVE = re.compile(r"[\\`*_<>\[\]&$~|]|^[#\-+=]", re.MULTILINE)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
-# The end of a section, or the beginning of what was to follow it in a file cut short: text never holds these unescaped.
+# The end of a section, or the beginning of the next section in a file that was cut short. Text never holds these
+# unescaped.
 CUT_SHORT = re.compile(r"#[^\n]*\n?\Z")
 END = re.compile(r"\n\n(?:#[^\n]*\n?|-{1,3}\n*)?\Z")
 BLOCK = re.compile(r"((?:[^\\*]|\\.)*)\*\*((?:[^\\*]|\\.)*)\*\*(.*)", re.DOTALL)

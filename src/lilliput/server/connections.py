@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("lilliput.server")
 
 DESCRIPTORS = 8192
-"""The soft limit that is asked for, where the hard one allows it."""
+"""The requested soft limit, where the hard limit allows it."""
 
 CONNECTIONS = 1024
 SPARE_DESCRIPTORS = 48
@@ -35,7 +35,7 @@ HEAD_SECONDS = 10.0
 """From a connection, or from the first byte of a later request, to the end of the request's head."""
 
 STALLED_SECONDS = 30.0
-"""A client that takes nothing of its answer for this long is taken for gone."""
+"""A client that reads nothing of its answer for this time counts as gone."""
 
 QUIET_SECONDS = 60.0
 """The same warning is logged once in this time."""

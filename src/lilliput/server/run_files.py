@@ -16,13 +16,17 @@ from typing import Any
 
 import yaml
 
+from lilliput.objectives.figure import Figure
+from lilliput.objectives.known import figure_of
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Section, parse_samples
 
 METRICS_BYTES = 64 * 1024 * 1024
 SAMPLES_BYTES = 4 * 1024 * 1024
 RECIPE_BYTES = 64 * 1024
+SUMMARY_BYTES = 1024 * 1024
 RECIPE_DEPTH = 20
+NAME_LENGTH = 100
 OPENING = (
     yaml.FlowSequenceStartToken,
     yaml.FlowMappingStartToken,
@@ -74,13 +78,37 @@ def read_samples(run: RunFolder) -> Section | None:
 
 def read_budget(run: RunFolder) -> Mapping[str, Any]:
     """Return the section `train` of a run's recipe; empty where it cannot be read."""
+    budget = _recipe(run).get("train")
+    return budget if isinstance(budget, dict) else {}
+
+
+def read_figure(run: RunFolder) -> Figure:
+    """Return the figure by which a run is judged, from its summary, else from its recipe; bits per byte where neither
+    can be read."""
+    try:
+        data, _ = _read(run.summary, SUMMARY_BYTES)
+        kept = (_record(data) or {}).get("figure")
+    except OSError:
+        kept = None
+    if isinstance(kept, dict) and all(_is_name(text) for text in (*kept, *kept.values())):
+        return figure_of({"figure": kept})
+    return figure_of({"objective": _recipe(run).get("objective")})
+
+
+def _is_name(text: Any) -> bool:
+    """Whether a value of a damaged or hostile file can be sent and shown as a name."""
+    return isinstance(text, str) and len(text) <= NAME_LENGTH and text.isprintable()
+
+
+def _recipe(run: RunFolder) -> Mapping[str, Any]:
+    """Return a run's recipe; empty where it cannot be read."""
     try:
         data, _ = _read(run.recipe, RECIPE_BYTES)
         text = data.decode("utf-8")
-        budget = (yaml.safe_load(text) or {}).get("train") if _is_plain(text) else None
+        recipe = yaml.safe_load(text) if _is_plain(text) else None
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
         return {}
-    return budget if isinstance(budget, dict) else {}
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def _is_plain(text: str) -> bool:

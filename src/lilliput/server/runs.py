@@ -15,9 +15,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from lilliput.runs.names import TOKENS_PER_SECOND, VAL_BITS_PER_BYTE
+from lilliput.objectives.figure import Figure
+from lilliput.runs.names import TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
-from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, read_run, read_samples
+from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, read_figure, read_run, read_samples
 
 State = Literal["running", "finished", "stopped"]
 POINTS = 240
@@ -27,8 +28,17 @@ QUIET_SECONDS = 60.0
 """A run that wrote nothing for this long, and for several times its usual interval, counts as stopped."""
 
 
+class FigureView(BaseModel):
+    """The figure by which a run is judged, at the last evaluation; null before the first."""
+
+    name: str
+    unit: str
+    value: float | None
+
+
 class RunLine(BaseModel):
-    """A run in the list. It has trained for `seconds`, and last wrote `updated` seconds ago."""
+    """A run in the list. It has trained for `seconds`, and last wrote `updated` seconds ago. `val_bits_per_byte` is
+    null where the run is judged by another figure."""
 
     name: str
     state: State
@@ -36,6 +46,7 @@ class RunLine(BaseModel):
     seconds: float
     updated: float
     val_bits_per_byte: float | None
+    figure: FigureView
 
 
 class SampleView(BaseModel):
@@ -47,8 +58,8 @@ class SampleView(BaseModel):
 
 
 class RunView(RunLine):
-    """The live view's data. Curves are (step, bits per byte). `eta` is seconds left, null where they cannot be known (a
-    run bounded by epochs)."""
+    """The live view's data. Curves are (step, the run's figure). `eta` is seconds left, null where they cannot be known
+    (a run bounded by epochs)."""
 
     fraction: float | None
     eta: float | None
@@ -82,7 +93,7 @@ def router(folder: Path) -> APIRouter:
         for name, path in sorted(_listed(folder).items()):
             try:
                 if found := read_run(path):
-                    lines.append(_line(found))
+                    lines.append(_line(found, read_figure(found.run)))
             except Unread as error:
                 unread.append(UnreadRun(name=name, reason=str(error)))
         return RunList(runs=sorted(lines, key=lambda line: line.updated), unread=unread)
@@ -115,18 +126,18 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-def _line(found: RunFiles) -> RunLine:
+def _line(found: RunFiles, figure: Figure) -> RunLine:
     """The run in short."""
     records = found.records
     last, updated = records[-1], max(0.0, time.time() - found.written)
-    validation = _curve(records, VAL_BITS_PER_BYTE)
+    validation = _curve(records, figure.validation)
     return RunLine(
         name=_shown(found.run.path.name),
         state=_state(found.run, records, updated),
         step=int(_number(last, "step") or 0),
         seconds=_number(last, "seconds") or 0.0,
         updated=updated,
-        val_bits_per_byte=validation[-1][1] if validation else None,
+        **figure.named(validation[-1][1] if validation else None),
     )
 
 
@@ -139,7 +150,8 @@ def _state(run: RunFolder, records: Records, updated: float) -> State:
 
 
 def _view(found: RunFiles) -> RunView:
-    line, records = _line(found), found.records
+    figure = read_figure(found.run)
+    line, records = _line(found, figure), found.records
     last = records[-1]
     fraction = 1.0 if line.state == "finished" else _fraction(found.run, last)
     left = line.seconds * (1 - fraction) / fraction if fraction and line.state == "running" else math.inf
@@ -150,8 +162,8 @@ def _view(found: RunFiles) -> RunView:
         eta=left if math.isfinite(left) else None,
         tokens=int(_number(last, "tokens") or 0),
         tokens_per_second=_number(last, TOKENS_PER_SECOND),
-        training=_thinned(_curve(records, "bits_per_byte")),
-        validation=_thinned(_curve(records, VAL_BITS_PER_BYTE)),
+        training=_thinned(_curve(records, figure.training)),
+        validation=_thinned(_curve(records, figure.validation)),
         samples=[SampleView(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
         samples_step=newest.step if newest else None,
     )

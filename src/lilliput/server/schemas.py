@@ -43,7 +43,7 @@ class Draw(Neutral):
         default=None, description="default 1 (our own)"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        default=None, description="the same seed generates the same text; drawn anew if left out"
+        default=None, description="the same seed generates the same text; drawn by the server if left out"
     )
     stop: Text | Annotated[list[Text], Field(max_length=16)] | None = Field(
         default=None, description="the text ends before the first of these"
@@ -64,8 +64,8 @@ class CompletionRequest(Draw):
     )
     ending: str | None = Field(
         default=None,
-        description="the end of the text, for a model that reads backwards (our own): the answer is what comes before "
-        "it, in reading order, and a chunk of a stream goes in front of those before it",
+        description="the end of the text, for a model that reads backwards (our own): the answer is the text before "
+        "it, in reading order, and a chunk of a stream goes in front of the earlier chunks",
     )
     max_tokens: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="default 16; 0, with echo or forced_token_ids, scores the given text"
@@ -175,7 +175,7 @@ LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UsageReport(BaseModel):
-    """`completion_tokens` counts every token that the model generated, the mark of the end included."""
+    """`completion_tokens` counts every token that the model generated, the end mark included."""
 
     prompt_tokens: int
     completion_tokens: int

@@ -118,7 +118,7 @@ class Worker:
         places = f"{self.slots} slots and a queue of {self.queue_length}"
         if texts > room:
             raise ConfigError(
-                f"{texts} texts are asked for at once; the server has {places}", "ask for fewer at a time"
+                f"{texts} texts are requested at once; the server has {places} places", "request fewer texts at a time"
             )
         if self._of_client[client] + texts <= kept:
             room += kept

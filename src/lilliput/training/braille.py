@@ -1,4 +1,4 @@
-"""A curve in a terminal's text: braille dots, two layers, at the same cost however long the run is."""
+"""A curve as text for a terminal: braille dots in two layers, at a cost that does not grow with the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CURVE_BINS = 186  # two dots a column at the widest
 
 
 class Curve:
-    """Means of a series in equal bins of the run's fraction, so that it costs the same however long the run is."""
+    """Means of a series in equal bins of the run's fraction. The cost does not grow with the length of the run."""
 
     def __init__(self) -> None:
         self.sums: dict[int, tuple[float, int]] = {}
@@ -32,7 +32,7 @@ class Curve:
 
 
 class Canvas:
-    """Braille cells of 2 x 4 dots, in two layers of which the second lies on top."""
+    """Braille cells of 2 x 4 dots in two layers. The second layer lies on top."""
 
     DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 

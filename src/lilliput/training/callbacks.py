@@ -1,4 +1,4 @@
-"""Callback: the interface of everything beside training that takes part in a run; and the writer of metrics.jsonl."""
+"""Callback: the interface of all work beside training in a run, and the writer of metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = 200
 
 
 class Callback:
-    """Four moments of a run; override the methods of the moments that matter.
+    """Four moments of a run. A subclass overrides the methods of the moments that it needs.
 
     At each moment callbacks run by `phase`, and within a phase in the order in which they were given:
 
@@ -35,8 +35,9 @@ class Callback:
     the step then has a line in metrics.jsonl, whatever `train.log_steps` is. A callback may end the run with
     `trainer.stop(reason)`, or leave it to be resumed with `trainer.interrupt(reason)`.
 
-    State that must survive a resume goes through `state` and `load_state`. It is kept by `key`, by default the name of
-    the class. Of several callbacks of one key the second is kept as "key 2", in the order in which they were given.
+    State that must survive a resume goes through `state` and `load_state`. The state is kept by `key`, by default the
+    name of the class. Where several callbacks have one key, the state of the second callback is kept as "key 2", in the
+    given order.
     """
 
     phase: ClassVar[Phase] = "measure"
@@ -71,7 +72,7 @@ def memory_of(trainer: Trainer) -> Record:
 class Metrics(Callback):
     """Writes metrics.jsonl: a line every `train.log_steps`, where a callback added something, and at the last step.
 
-    Loss, the objective's own figures, and tokens a second are means since the line before."""
+    Loss, the objective's own figures, and tokens a second are means since the previous line."""
 
     phase = "record"
 
@@ -120,7 +121,7 @@ def in_phases(callbacks: Sequence[Callback]) -> list[Callback]:
 
 
 def keys(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """Callbacks by the names under which their states are kept, a name of its own for each."""
+    """Return the callbacks by the names under which their states are kept. Each callback has a different name."""
     named: dict[str, Callback] = {}
     for callback in callbacks:
         key = own = callback.key or type(callback).__name__

@@ -1,4 +1,4 @@
-"""Compiled: the model with its blocks compiled for training. The model itself computes all else."""
+"""Compiled: the model with its blocks compiled for training. The model itself computes everything else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lilliput.model.transformer import Model
 
 class Compiled(StandIn):
     """Replaces `model` in an objective's loss. Evaluation and instruments use the plain module, which has the same
-    weights. Their shapes vary, and every new shape would be compiled anew.
+    weights. Their shapes vary, and every new shape would be compiled again.
 
-    All blocks are alike, so one block is compiled and its graph serves all: a first step of twelve layers took 18 s
-    instead of 48, and steps are no slower. Compiling the embedding and the loss would gain nothing. The embedding is
-    one operator, and its compiled gradient would be summed in an order that changes from run to run. The loss already
-    computes its gradient in the forward pass.
+    All blocks are alike, so one block is compiled and its graph serves all blocks. A first step of twelve layers took
+    18 s instead of 48 s, and later steps are no slower. Compiling the embedding and the loss would gain nothing. The
+    embedding is one operator, and its compiled gradient would be summed in an order that changes from run to run. The
+    loss already computes its gradient in the forward pass.
 
     Each block's own code is compiled, so every config and part is computed. A compiled graph does not see hooks, or
     modules that were replaced later. With any of these the model itself computes the step; the first time, a line on

@@ -12,15 +12,16 @@ from lilliput.base.runtime.threads import MOST_THREADS
 from lilliput.training.trackers import TRACKERS
 
 MOST_BATCH_TOKENS = 2**26
-"""Most tokens of a step, which lie in memory at once: as many as the largest known runs take."""
+"""The most tokens of a step, because they are in memory together. The largest known runs take as many."""
 
 
 class OptimizerConfig(Config):
-    """`train.optimizer`: AdamW, or Muon (Jordan et al. 2024) with AdamW for what is no matrix of a block."""
+    """`train.optimizer`: AdamW, or Muon (Jordan et al. 2024) for the matrices of the blocks with AdamW for all other
+    parameters."""
 
     kind: Literal["adamw", "muon"] = Field(
         default="adamw",
-        description="adamw: every parameter; muon: matrices inside the blocks take Muon steps, the rest AdamW steps",
+        description="adamw: AdamW for every parameter; muon: Muon for the matrices inside the blocks, AdamW elsewhere",
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak learning rate")
     embedding_learning_rate: float | None = Field(
@@ -30,7 +31,7 @@ class OptimizerConfig(Config):
         "occurs; null: learning_rate",
     )
     betas: tuple[float, float] = Field(
-        default=(0.9, 0.95), description="AdamW's decay, a step, of the means of gradients and of their squares"
+        default=(0.9, 0.95), description="the decay at each step of AdamW's means of gradients and of their squares"
     )
     eps: float = Field(default=1e-8, gt=0, description="added to AdamW's divisor")
     weight_decay: float = Field(default=0.1, ge=0, description="decoupled weight decay of matrices")
@@ -38,7 +39,9 @@ class OptimizerConfig(Config):
     muon_learning_rate: float = Field(
         default=0.02, gt=0, description="Muon's peak learning rate: the spectral norm of a step"
     )
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon's decay, a step, of its mean of gradients")
+    muon_momentum: float = Field(
+        default=0.95, ge=0, lt=1, description="the decay at each step of Muon's mean of gradients"
+    )
 
     @model_validator(mode="after")
     def _betas_are_fractions(self) -> OptimizerConfig:
@@ -59,7 +62,7 @@ class ScheduleConfig(Config):
         default=0.0, ge=0, le=1, description="learning rate at the end of the run, as a fraction of its peak"
     )
     decay_fraction: float = Field(
-        default=0.2, gt=0, le=1, description="of wsd: the last fraction of the run, in which the learning rate decays"
+        default=0.2, gt=0, le=1, description="for wsd: the last fraction of the run, in which the learning rate decays"
     )
     decay_from: Literal["start", "warmup"] = Field(
         default="start",
@@ -68,8 +71,8 @@ class ScheduleConfig(Config):
 
 
 class GrowthConfig(Config):
-    """`train.growth`: what starts small and doubles, in equal parts of the run's first `fraction`, to its full size
-    (batch size warm-up; sequence length warm-up, Li et al. 2022)."""
+    """`train.growth`: sizes that start small and double, in equal parts of the run's first `fraction`, up to their full
+    size (batch size warm-up; sequence length warm-up, Li et al. 2022)."""
 
     batch_tokens: int | None = Field(
         default=None, gt=0, le=MOST_BATCH_TOKENS, description="tokens of the first steps; null: train.batch_tokens"
@@ -77,7 +80,7 @@ class GrowthConfig(Config):
     context: int | None = Field(
         default=None,
         gt=0,
-        description="tokens of the pieces that the rows of the first steps are cut into: the context length divided by "
+        description="tokens of the pieces into which the rows of the first steps are cut: the context length over "
         "2, 4, 8 ...; null: whole rows",
     )
     fraction: float = Field(default=0.3, gt=0, le=1, description="fraction of the run after which the size is full")
@@ -85,37 +88,42 @@ class GrowthConfig(Config):
 
 class TrainConfig(Config):
     """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
-    the optimiser, and what is saved.
+    the optimiser, and the files that are saved.
 
-    A run that its clock (`seconds`) ends repeats only roughly; the others repeat bit for bit."""
+    A run that the clock (`seconds`) ends repeats only roughly. All other runs repeat bit for bit."""
 
     steps: int | None = Field(default=None, gt=0, description="the run ends after this many steps")
     tokens: int | None = Field(default=None, gt=0, description="the run ends after this many training tokens")
-    epochs: float | None = Field(default=None, gt=0, description="the run ends when the text was read this many times")
+    epochs: float | None = Field(default=None, gt=0, description="the run ends after this many readings of the text")
     seconds: float | None = Field(default=None, gt=0, description="the run ends after this many seconds of wall time")
     least_steps: int | None = Field(
-        default=None, gt=0, description="steps that a small text is read for at least, where epochs would end it sooner"
+        default=None,
+        gt=0,
+        description="the least number of steps on a small text, where epochs would end the run sooner",
     )
 
     batch_tokens: int = Field(default=8192, gt=0, le=MOST_BATCH_TOKENS, description="tokens of a step")
-    growth: GrowthConfig = Field(default=GrowthConfig(), description="what starts small and grows to its full size")
+    growth: GrowthConfig = Field(
+        default=GrowthConfig(), description="sizes that start small and grow to their full size"
+    )
     micro_batch_tokens: int | None = Field(
         default=None,
         gt=0,
         le=MOST_BATCH_TOKENS,
-        description="tokens of one pass, of which a step takes as many as it needs; null: chosen by the device",
+        description="tokens of one pass; a step takes as many passes as it needs; null: chosen by the device",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="numbers to compute with; auto: bf16 where the machine is faster in it, else fp32"
+        default="auto", description="type of the numbers; auto: bf16 where bf16 is faster on this machine, else fp32"
     )
     compile: bool | Literal["auto"] = Field(
-        default="auto", description="use torch.compile; auto: where the run is long enough to repay it"
+        default="auto",
+        description="use torch.compile; auto: where the run is long enough to repay the time of compiling",
     )
     threads: int | None = Field(
         default=None,
         gt=0,
         le=MOST_THREADS,
-        description="processor threads; null: $OMP_NUM_THREADS, else one a physical core",
+        description="processor threads; null: $OMP_NUM_THREADS, else one for each physical core",
     )
     activation_checkpointing: bool = Field(
         default=False, description="compute activations again in the backward pass: less memory, more time"
@@ -127,7 +135,7 @@ class TrainConfig(Config):
     )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="the optimiser and its rates")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="the learning rate over the run")
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient; a larger one is scaled down")
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down")
     skip_limit: int = Field(
         default=5,
         gt=0,
@@ -140,17 +148,17 @@ class TrainConfig(Config):
     checkpoint_steps: int | None = Field(
         default=None, gt=0, description="steps between checkpoints; null: ten checkpoints a run"
     )
-    checkpoint_seconds: float = Field(
-        default=600.0, gt=0, description="seconds without a checkpoint after which one is written at the latest"
-    )
-    keep_checkpoints: int = Field(default=3, ge=2, description="newest checkpoints that are kept")
+    checkpoint_seconds: float = Field(default=600.0, gt=0, description="most seconds between two checkpoints")
+    keep_checkpoints: int = Field(default=3, ge=2, description="number of newest checkpoints that are kept")
     early_checkpoints: bool = Field(default=False, description="also keep the checkpoints of steps 1, 2, 4 ... 512")
     trackers: tuple[Annotated[str, Named(TRACKERS)], ...] = Field(
-        default=(), description="where the numbers of metrics.jsonl go besides"
+        default=(), description="trackers that also get the numbers of metrics.jsonl"
     )
 
     watts: float | None = Field(
-        default=None, gt=0, description="power that the run draws, for its energy; null: measured, else estimated"
+        default=None,
+        gt=0,
+        description="power of the machine, in watts, for the run's energy; null: measured, else estimated",
     )
     dollars_per_hour: float | None = Field(
         default=None, ge=0, description="price of the machine; null: no cost is shown"

@@ -1,4 +1,5 @@
-"""Interrupt: Ctrl-C, SIGTERM and SIGHUP end a run after the present step, or without it, so that the run is saved."""
+"""Interrupt: Ctrl-C, SIGTERM and SIGHUP end a run after the present step, or give up a long step, so that the run is
+saved."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import Any
 PATIENCE_SECONDS = 4.0
 """The longest wait for the present step to end. A first step compiles for a minute and more."""
 AGAIN_SECONDS = 2.0
-"""Seconds until an exception is raised again, because one that is raised while Python runs a finaliser is lost."""
+"""Seconds until an exception is raised again, because an exception that is raised while Python runs a finaliser is
+lost."""
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -22,9 +24,9 @@ class Abandoned(KeyboardInterrupt):
 
 
 class Interrupt:
-    """`name` is the signal that came, or None. A second Ctrl-C acts at once, as Python does by itself.
+    """`name` is the signal that came, or None. A second Ctrl-C acts at once, as in Python without this class.
 
-    What runs under `abandonable` has to end within PATIENCE_SECONDS of a signal, or Abandoned is raised in it.
+    Work under `abandonable` has to end within PATIENCE_SECONDS after a signal. Otherwise Abandoned is raised in it.
     SIGHUP stays ignored where it is ignored (nohup). Outside the main thread signals cannot be caught, and the run
     continues without this class. Without an alarm (Windows), `abandonable` does nothing."""
 
@@ -65,7 +67,7 @@ class Interrupt:
             raise Abandoned
 
     def _leave_terminal(self) -> None:
-        """Print to nowhere from now on: the terminal is gone, and an error of printing would prevent the saving."""
+        """Discard all output from now on. The terminal is closed, and an error of printing would prevent the saving."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in self._terminals:
             os.dup2(nowhere, number)
@@ -73,8 +75,8 @@ class Interrupt:
 
 
 class _Abandonable:
-    """The context of work that has changed nothing yet. It is a class and no generator, so that leaving it is one
-    assignment."""
+    """The context of work that has changed nothing yet. It is a class and not a generator, so that the end of the block
+    is one assignment."""
 
     def __init__(self) -> None:
         self.open = False

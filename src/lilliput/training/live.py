@@ -95,7 +95,7 @@ class LiveView:
             self._say(f"sample step={self.numbers.get('step', 0)} prompt={_quoted(prompt)} text={_quoted(text)}")
 
     def note(self, text: str) -> None:
-        """A line that stays: on a terminal above the view."""
+        """Print a line that stays, on a terminal above the view."""
         self._say(text)
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class LiveView:
         self._drawn = monotonic()
 
     def render(self) -> RenderableType:
-        """The view as it stands."""
+        """Return the present view."""
         width = min(self.console.width, 100)
         parts: list[RenderableType] = [self._bar(width), self._figures()]
         room = self.console.height - 4
@@ -176,7 +176,8 @@ class LiveView:
         return not self.console.encoding.lower().startswith("utf")
 
     def _curve(self, width: int) -> list[Text]:
-        """The loss curve: braille dots, train and validation, the highest and lowest value beside it."""
+        """Return the loss curve: braille dots for training and validation, with the highest and the lowest value beside
+        them."""
         top = max(self.train_curve.high, self.val_curve.high)
         low = min(self.train_curve.low, self.val_curve.low)
         columns = width - 7

@@ -39,9 +39,9 @@ def _iterate(x: torch.Tensor) -> torch.Tensor:
 
 
 def _iterate_gram(x: torch.Tensor) -> torch.Tensor:
-    """The same on G = X X' alone, where X <- Q X makes G <- Q G Q, and X is multiplied once at the end. All Qs and Gs
-    are polynomials of the first G, so they commute. Needs fp32: G has the squares of the singular values. On a CPU it
-    took 0.69 of the time (3 matrices of 128 x 352, 6 of 352 x 128)."""
+    """Compute the same from G = X X' alone. X <- Q X makes G <- Q G Q, so X is multiplied only once, at the end. All Qs
+    and Gs are polynomials of the first G, so they commute. Needs fp32: G has the squares of the singular values. On a
+    CPU it took 0.69 of the time (3 matrices of 128 x 352, 6 of 352 x 128)."""
     a, b, c = COEFFICIENTS
     gram, total = x @ x.mT, None
     for iteration in range(ITERATIONS):
@@ -59,8 +59,9 @@ class Muon(torch.optim.Optimizer):
 
     Parameters are (outputs, inputs) or (experts, outputs, inputs): each expert's matrix is orthogonalised by itself.
     `stacked` gives, for a parameter that stores several matrices one below the other (fused queries, keys and values),
-    their row counts; each is orthogonalised by itself too, as if it were stored apart. Matrices of one shape share one
-    batched product, which is what makes the iterations cheap on small models. `bf16`: they run in bf16.
+    their row counts; each of these matrices is orthogonalised by itself too, as if it were stored separately. Matrices
+    of one shape share one batched product, so the iterations are cheap on small models. With `bf16` the iterations run
+    in bf16.
 
     Raises ValueError for a parameter of another number of dimensions.
     """
@@ -108,7 +109,8 @@ class Muon(torch.optim.Optimizer):
                 by_shape[weight.shape].append((weight, matrix))
         for shape, pairs in by_shape.items():
             directions = orthogonalise(torch.stack([matrix for _, matrix in pairs]), self.bf16)
-            # A tall matrix takes a larger step, so that its output changes as much as a wide one's does (Jordan).
+            # A tall matrix takes a larger step, so that its output changes as much as the output of a wide matrix
+            # (Jordan).
             scale = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
             torch._foreach_add_([weight for weight, _ in pairs], list(directions.unbind()), alpha=scale)
 

@@ -1,4 +1,4 @@
-"""Optimisers: which parameter takes which step, and their state as named tensors for a checkpoint."""
+"""Optimisers: the kind of step for each parameter, and the state as named tensors for a checkpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Optimizers:
 
     @property
     def learning_rate(self) -> float:
-        """The last group's learning rate now (Muon's, or that of AdamW's plain part): the one that logs show."""
+        """The present learning rate of the last group (of Muon, or of AdamW's plain part), which logs show."""
         return self._groups()[-1]["lr"]
 
     def step(self) -> None:
@@ -62,7 +62,7 @@ class Optimizers:
             parameter = by_name.get(name)
             if parameter is None:
                 raise CheckpointError(f"the optimizer state has '{full}', which is no parameter of this model")
-            # A step counter stays where AdamW keeps it (the CPU); moments live beside their parameter.
+            # A step counter stays on the CPU, where AdamW keeps it. Moments are on the device of their parameter.
             moved = tensor.clone() if key == "step" else tensor.to(parameter.device, copy=True)
             owner[parameter].state[parameter][key] = moved
 
@@ -76,10 +76,10 @@ def build(
     bf16: bool = False,
     modules: Mapping[str, nn.Module] | None = None,
 ) -> Optimizers:
-    """Build the optimisers for `model`. Vectors (norms, biases) never decay, the embedding and the head only where
-    asked for. With Muon, the matrices leave AdamW. The parts give the roles of parameters. `bf16`: Muon's iterations
-    run in bf16. `modules` are an objective's own: their parameters take AdamW steps, and their matrices decay. Raises
-    ModelError for a parameter of the model whose module gives no role."""
+    """Build the optimisers for `model`. Vectors (norms, biases) never decay. The embedding and the head decay only with
+    `train.optimizer.decay_embeddings`. With Muon, the matrices leave AdamW. The parts give the roles of parameters.
+    `bf16`: Muon's iterations run in bf16. `modules` are an objective's own: their parameters take AdamW steps, and
+    their matrices decay. Raises ModelError for a parameter of the model whose module gives no role."""
     names: dict[torch.Tensor, str] = {
         parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
     }

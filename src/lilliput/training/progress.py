@@ -1,4 +1,4 @@
-"""LiveRun: the callback that shows a run in the terminal while it goes on."""
+"""LiveRun: the callback that shows a run in the terminal during training."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ def factor(config: ScheduleConfig, step: int, progress: float) -> float:
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     progress = min(max(progress, 0.0), 1.0)
     if config.decay_from == "warmup":
-        # So much of the budget was used when warm-up ended: exactly where steps are the budget, since a clock varies.
+        # The share of the budget that was used when warm-up ended. It is exact only where steps are the budget, because
+        # a clock varies.
         warmed = progress * min(1.0, config.warmup_steps / step) if step else progress
         progress = (progress - warmed) / (1 - warmed) if warmed < 1 else 1.0
     return warmup * _decay(config, progress)
@@ -69,7 +70,7 @@ def _grown(first: int | None, full: int, share: float) -> int:
 
 
 def _doublings(first: int | None, full: int) -> int:
-    """How often `first` has to double to reach `full`; 0 where nothing grows."""
+    """The number of doublings from `first` to `full`; 0 where nothing grows."""
     return 0 if first is None or first >= full else math.ceil(math.log2(full / first))
 
 

@@ -1,4 +1,4 @@
-"""A run's choices for its machine: precision, threads, micro-batch, and whether compiling repays."""
+"""A run's choices for its machine: precision, threads, micro-batch, and compiling where it saves time."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def choose(
         settings = _fitting(model, objective, sample(), settings)
         notify(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
     if config.compile is True and not can_compile(device):
-        notify("train.compile=true, but this machine has no compiler for it (install g++); training goes on eagerly")
+        notify("train.compile=true, but no compiler was found (install g++); training continues uncompiled")
     if config.compile is False or not can_compile(device):
         return settings
     compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, notify)

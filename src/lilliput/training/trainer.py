@@ -66,7 +66,7 @@ class Trainer:
     resume_from         a verified checkpoint to go on from (`checkpoint.newest_good`)
     write_model         writes the stock folder of the weights as they are: `write_model(folder)`
     read_model          puts the weights of such a folder into `model`
-    notify                 shows one line to the person
+    notify prints one line
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Trainer:
         return schedule.factor(self.config.schedule, self.config.schedule.warmup_steps, 1.0)
 
     def longer(self, factor: float) -> str:
-        """What to type for a run `factor` times as long as this one was so far (see `schedule.longer`)."""
+        """Return the overrides for a run `factor` times as long as this run was so far (see `schedule.longer`)."""
         shape = self.row_tokens, self.loader.rows_per_epoch
         seconds = min(self.seconds, self.budget.seconds or math.inf)  # without the work after the last step
         return schedule.longer(self.config, *shape, steps=factor * self.step, seconds=factor * seconds)
@@ -153,7 +153,7 @@ class Trainer:
         self.stopped = self.stopped or RunOutcome(OutcomeKind.STOPPED, reason)
 
     def interrupt(self, reason: str) -> None:
-        """Leave the run after this step, saved and without a summary: the same command goes on with it."""
+        """Leave the run after this step, saved and without a summary. The same command resumes it."""
         self.stopped = self.stopped or RunOutcome(OutcomeKind.INTERRUPTED, reason)
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -173,7 +173,7 @@ class Trainer:
             while not self.finished:
                 try:
                     pending = self._one_step(pending, pool)
-                except Abandoned:  # it has changed nothing but gradients
+                except Abandoned:  # the work before has changed only gradients
                     self.optimizers.zero_grad()
                 if interrupt.name:
                     self.interrupt(f"interrupted by {interrupt.name}")
@@ -221,7 +221,7 @@ class Trainer:
         return Drawn(batch.pinned() if self.device.type == "cuda" else batch, position, rows)
 
     def update(self, batch: Batch, factor: float) -> StepOutcome:
-        """Learn from a batch (see Stepper.update). Raises Abandoned where an interrupt could not wait for the work
+        """Train on a batch (see Stepper.update). Raises Abandoned where an interrupt could not wait for the work
         before the first optimiser's step."""
         return self.stepper.update(batch, self.step, factor, self._interrupt.abandonable)
 
@@ -245,7 +245,8 @@ class Trainer:
     # ------------------------------------------------------------------ when numbers stop being finite
 
     def _skipped(self, drawn: Drawn, outcome: StepOutcome) -> None:
-        """Name the documents of a batch whose step was skipped; too many in a row roll back, and then stop."""
+        """Report the documents of a batch whose step was skipped. Too many skipped steps in a row roll back, and later
+        end the run."""
         self.counters.skipped += 1
         self.counters.skipped_in_row += 1
         names = self.loader.document_ids(self.loader.take(drawn.position, drawn.rows))
@@ -258,7 +259,7 @@ class Trainer:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        """Go back to the last good checkpoint and on past the data that failed; the second time, stop."""
+        """Return to the last good checkpoint and continue after the data that failed. The second time, end the run."""
         folder = checkpoint.newest_good(self.run, self.notify, move_aside=True)
         count = self.counters.skipped_in_row
         if folder is None or self.counters.rollbacks:
@@ -266,7 +267,7 @@ class Trainer:
             raise TrainingError(f"training diverged: {count} steps in a row were not finite; {kept}", ADVICE)
         failed, seconds = self.counters, self.seconds
         self._load(folder)
-        self.counters.position, self.counters.seconds = failed.position, seconds  # a clock does not go back
+        self.counters.position, self.counters.seconds = failed.position, seconds  # the used time is not given back
         self.counters.skipped, self.counters.rollbacks = failed.skipped, failed.rollbacks + 1
         self.run.rewind(self.step, self.notify)
         self.notify(
@@ -284,7 +285,7 @@ class Trainer:
         return time.perf_counter() - self._saved_at >= self.config.checkpoint_seconds
 
     def save(self) -> Path:
-        """Write a checkpoint of this moment and delete those no longer kept."""
+        """Write a checkpoint of this moment, and delete the checkpoints that are no longer kept."""
         values = {
             "counters": {**asdict(self.counters), "seconds": self.seconds},
             "settings": asdict(self.settings),

@@ -65,7 +65,7 @@ def _run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def test_glibc_is_told_to_keep_memory():
+def test_glibc_is_set_to_keep_memory():
     if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("no glibc here")
     code = "from lilliput.base.runtime import allocator; allocator.keep(); print(allocator.state())"

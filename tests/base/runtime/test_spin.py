@@ -24,7 +24,7 @@ def test_what_runs_for_a_moment_only_does_not_count(load: Path, monkeypatch: pyt
     assert waiting_environment({}, load) == {"GOMP_SPINCOUNT": str(SPINS_ALONE)}
 
 
-def test_a_system_that_does_not_tell_counts_as_quiet(load: Path):
+def test_a_system_that_does_not_report_counts_as_quiet(load: Path):
     assert waiting_environment({}, load) == {"GOMP_SPINCOUNT": str(SPINS_ALONE)}
 
 

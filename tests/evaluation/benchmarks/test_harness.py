@@ -42,7 +42,7 @@ def test_a_task_that_it_does_not_have_is_refused(tiny):
     pytest.importorskip("lm_eval")
     task = TASKS["winograd"]()
     assert isinstance(task, Likelihood)
-    with pytest.raises(ConfigError, match="no task of the same items"):
+    with pytest.raises(ConfigError, match="no task with the items"):
         through_harness(tiny.folder, {"winograd": (task, examples("winograd"))})
 
 

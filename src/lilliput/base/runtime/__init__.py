@@ -1,1 +1,2 @@
-"""The runtime: what of this process and machine computes a run (allocator, threads, products, native builds)."""
+"""The runtime: the parts of this process and machine that compute a run (allocator, threads, products, native
+builds)."""

@@ -1,4 +1,5 @@
-"""Shared libraries that are built on this machine and kept: tried once, with a hash beside them, checked when loaded.
+"""Shared libraries that are built on this machine and kept. Each library is tried once and has a hash beside it, which
+is checked at every load.
 
 The dynamic loader maps a file without reading it. A library that was cut short ends the process with a bus error, and a
 library with a wrong byte computes other results. So a library is loaded only where its content is that of the build.
@@ -39,8 +40,8 @@ def keep(partial: Path, library: Path) -> None:
 
 
 def whole(library: Path) -> bool:
-    """Whether a library with the content of its build is kept, written by this user, where nobody else can write. It is
-    marked as in use from now on, so that `lilliput cache prune` leaves it."""
+    """Return whether the library is kept with the content of its build, written by this user, in a folder that nobody
+    else can write. From now on the library is marked as in use, so that `lilliput cache prune` keeps it."""
     try:
         if not usable(library) or not usable(hash_file(library)):
             return False

@@ -1,4 +1,4 @@
-"""C++ that is built on this machine, for its own processor, in a second or two, and then kept."""
+"""C++ code: built on this machine for its own processor, in a second or two, and then kept."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC")
 WAYS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ("-mcpu=native",), ())
 """Flags that not every compiler knows, the fastest first. The first flags that build are used."""
 SANITIZE = "LILLIPUT_SANITIZE"
-"""Names the sanitizers to build with, as -fsanitize takes them: `make sanitize` sets it. Such builds are kept apart,
-since their flags are part of their name."""
+"""The variable that names the sanitizers of a build, in the form of -fsanitize. `make sanitize` sets it. Such builds
+are kept apart, because their flags are part of their name."""
 
 
 @cache
 def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
-    """`source`, which may include headers of its own folder, built with FLAGS and `flags` unless an earlier build is
-    kept whole, and loaded. Raises ConfigError where that fails."""
+    """Load the library of `source`, which may include headers of its own folder. Where no undamaged build is kept, the
+    source is built with FLAGS and `flags` first. Raises ConfigError where the build fails."""
     if reason := why_not():
         raise ConfigError(reason, f"unset {switch.PLAIN}" if switch.plain() else "install g++")
     builder = machine.compiler() or ""
     kept = private_folder("native") / f"{key(source, flags)}.so"
     flags = (*flags, *sanitizers())
-    if libraries.whole(kept):  # else it is built anew
+    if libraries.whole(kept):  # else the library is built again
         with suppress(OSError):
             return ctypes.CDLL(str(kept))
     try:
         partial = kept.with_name(f"{kept.name}.{os.getpid()}")
         partial.touch()
-    except OSError:  # a cache that cannot be written only means building again in every process
+    except OSError:  # without a cache that can be written, every process builds the library again
         return _unkept(builder, source, flags)
     _compile(builder, source, flags, partial)
     libraries.keep(partial, kept)
@@ -49,15 +49,16 @@ def build(source: Path, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
 
 
 def why_not() -> str | None:
-    """Why nothing can be built here: LILLIPUT_PLAIN, or no compiler; None where it can."""
+    """Return the reason why nothing can be built here (LILLIPUT_PLAIN, or no compiler); None where building is
+    possible."""
     if switch.plain():
         return f"{switch.PLAIN}=1 leaves C++ out"
     return None if machine.compiler() else "there is no C++ compiler on this machine"
 
 
 def key(source: Path, flags: tuple[str, ...] = ()) -> str:
-    """The name of a build: 16 hexadecimal digits of a hash over all that decides what it computes, which are its
-    source, its flags, the compiler and the processor."""
+    """Return the name of a build: 16 hexadecimal digits of a hash over its source, its flags, the compiler and the
+    processor. These four decide the results of the build."""
     builder = machine.compiler() or "none"
     version = ""
     if machine.compiler():
@@ -69,7 +70,7 @@ def key(source: Path, flags: tuple[str, ...] = ()) -> str:
 
 
 def sanitizers() -> tuple[str, ...]:
-    """Flags that build what $LILLIPUT_SANITIZE names, with a finding that ends the process."""
+    """Return the flags for the sanitizers that $LILLIPUT_SANITIZE names. A finding then ends the process."""
     named = os.environ.get(SANITIZE)
     traced = ("-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-g", "-O1")
     return (f"-fsanitize={named}", *traced) if named else ()
@@ -77,7 +78,7 @@ def sanitizers() -> tuple[str, ...]:
 
 def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Build the library for this process alone: a loaded library stays when its file is deleted. Raises ConfigError
-    where there is no place for temporary files either."""
+    where temporary files cannot be written either."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{source.stem}.so"
@@ -85,7 +86,7 @@ def _unkept(builder: str, source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
             return ctypes.CDLL(str(file))
     except OSError as error:
         hint = "set LILLIPUT_CACHE to a folder that can be written"
-        raise ConfigError(f"what is compiled cannot be written: {error}", hint) from None
+        raise ConfigError(f"the compiled library cannot be written: {error}", hint) from None
 
 
 def _compile(builder: str, source: Path, flags: tuple[str, ...], target: Path) -> None:

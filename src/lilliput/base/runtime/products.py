@@ -1,10 +1,10 @@
 """Products: MKL's fast kernels for matrix products on processors that are not Intel's.
 
-PyTorch's Linux builds take fp32 products from Intel's MKL, which asks a function of its own whether the processor is
-Intel's and keeps slower kernels for the others. A library that defines that function again, and is loaded before
-PyTorch is, answers yes; MKL then goes by the instructions that the processor has. Found by Daniël de Kok
-(https://danieldk.eu/Posts/2020-08-31-MKL-Zen.html). docs/studies/speed.md has the gain in speed. Another order of sums
-may change the last bits of a result.
+PyTorch's Linux builds take fp32 products from Intel's MKL. MKL calls one of its own functions to find out whether Intel
+made the processor, and uses slower kernels on other processors. Lilliput loads a library before PyTorch that replaces
+this function and always returns true. MKL then chooses its kernels by the instructions of the processor. Daniël de Kok
+found the function (https://danieldk.eu/Posts/2020-08-31-MKL-Zen.html). docs/studies/speed.md has the gain in speed.
+Another order of sums may change the last bits of a result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lilliput.base.runtime import libraries, switch
 
 VARIABLE = "LILLIPUT_MKL"
 CHOICES = ("auto", "system")
-"""auto: fast kernels on every x86-64 processor; system: as MKL chooses."""
+"""auto: fast kernels on every x86-64 processor; system: the kernels that MKL chooses."""
 SOURCE = 'extern "C" int mkl_serv_intel_cpu_true() { return 1; }\n'
 NAME = "mkl_serv_intel_cpu_true.so"
 CPUINFO = Path("/proc/cpuinfo")
@@ -31,7 +31,8 @@ def library() -> Path:
 
 
 def concerned() -> bool:
-    """Whether MKL would choose its slower kernels here: on Linux, on an x86-64 processor that is not Intel's."""
+    """Return whether MKL would choose its slower kernels here, which it does on Linux on an x86-64 processor that is
+    not Intel's."""
     if sys.platform != "linux" or os.uname().machine != "x86_64" or not CPUINFO.exists():
         return False
     with CPUINFO.open(errors="replace") as file:
@@ -39,14 +40,14 @@ def concerned() -> bool:
 
 
 def prepare() -> Path | None:
-    """Build the library where it is of use (50 ms, once a machine), and load it unless PyTorch is loaded already;
-    returns where it is. Raises ConfigError where `$LILLIPUT_MKL` is none of CHOICES."""
+    """Build the library where it has an effect (50 ms, once a machine), and load it unless PyTorch is already loaded.
+    Returns the path of the library. Raises ConfigError where `$LILLIPUT_MKL` is none of CHOICES."""
     if switch.choice(VARIABLE, CHOICES) == switch.SYSTEM or not concerned():
         return None
     path = library()
     if libraries.whole(path):
         _load(path)
-    if not libraries.whole(path):  # nor where it was a file of another machine, which `_load` removes
+    if not libraries.whole(path):  # the file is also missing after `_load` has removed the file of another machine
         _build(path)
         if not libraries.whole(path):
             return None
@@ -55,7 +56,7 @@ def prepare() -> Path | None:
 
 
 def _load(path: Path) -> None:
-    """Load the library. A file of another machine is removed, so that it is built anew."""
+    """Load the library. A file of another machine is removed, so that the library is built again."""
     if "torch" in sys.modules:
         return
     import ctypes
@@ -68,8 +69,8 @@ def _load(path: Path) -> None:
 
 
 def _build(path: Path) -> None:
-    """Compile SOURCE into `path`. Without a compiler or a cache that can be written, nothing happens, and `state`
-    reports the kernels that products have instead."""
+    """Compile SOURCE into `path`. Without a compiler or a cache that can be written, nothing happens. `state` then
+    reports the kernels in use."""
     import subprocess
 
     from lilliput.base.machine import compiler
@@ -86,7 +87,7 @@ def _build(path: Path) -> None:
 
 
 def loaded() -> bool:
-    """Whether this process has the library."""
+    """Return whether this process has loaded the library."""
     with suppress(OSError):
         return NAME in Path("/proc/self/maps").read_text()
     return False
@@ -98,7 +99,7 @@ def name() -> str:
 
 
 def state() -> str | None:
-    """Describe the kernels of fp32 products in this process; None where MKL chooses well by itself."""
+    """Describe the kernels of fp32 products in this process; None where MKL's own choice is fast."""
     if not concerned():
         return None
     if loaded():

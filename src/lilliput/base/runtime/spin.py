@@ -1,4 +1,4 @@
-"""Spin: how long OpenMP's threads wait for each other in a loop before they fall asleep; set before PyTorch loads."""
+"""Spin: the time that OpenMP's threads wait for each other in a loop before they sleep, set before PyTorch loads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from lilliput.base.runtime import switch
 
 SPINS_ALONE = 16_000
 SPINS_BESIDE_OTHERS = 1_000
-"""Turns of libgomp's waiting loop. A step of a small model waits thousands of times, for microseconds each: asleep at
-once, it ran at 0.63 of the speed that it has at 16,000 turns. Beside another busy process those turns are taken from
-the very processor that the last thread needs, and 1,000 lose little either way (docs/studies/speed.md)."""
+"""Turns of libgomp's waiting loop. A step of a small model waits thousands of times, for microseconds each. With
+threads that sleep at once, a step ran at 0.63 of its speed with 16,000 turns. Beside another busy process, waiting
+threads occupy the processor that the last thread needs. 1,000 turns lose little in both cases
+(docs/studies/speed.md)."""
 LOAD = Path("/proc/loadavg")
 LOOKS, PAUSE_SECONDS = 5, 0.002
 
 
 def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> dict[str, str]:
-    """Return the variables to add to the environment: none where the person has set how threads wait, and under
-    LILLIPUT_PLAIN."""
+    """Return the variables to add to the environment. The result is empty where one of the two variables is already
+    set, and under LILLIPUT_PLAIN."""
     if switch.plain() or "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment:
         return {}
     turns = SPINS_BESIDE_OTHERS if others_run(load) else SPINS_ALONE
@@ -27,8 +28,9 @@ def waiting_environment(environment: Mapping[str, str], load: Path = LOAD) -> di
 
 
 def others_run(load: Path = LOAD) -> bool:
-    """Whether another thread runs or is ready to run, at each of several looks within a hundredth of a second. A shell
-    that started this command, or a program that reads its output, does not run then. False where this is unknown."""
+    """Return whether another thread runs or is ready to run at each of several checks within a hundredth of a second.
+    The shell that started this command, and a program that reads its output, do not run at that time. False where this
+    is unknown."""
     for look in range(LOOKS):
         sleep(PAUSE_SECONDS if look else 0)
         try:
@@ -41,7 +43,7 @@ def others_run(load: Path = LOAD) -> bool:
 
 
 def waiting(environment: Mapping[str, str]) -> str:
-    """How threads wait, in words."""
+    """Describe how threads wait."""
     if "GOMP_SPINCOUNT" in environment:
         return f"{environment['GOMP_SPINCOUNT']} turns of a loop, then asleep (GOMP_SPINCOUNT)"
     policy = environment.get("OMP_WAIT_POLICY", "").lower()

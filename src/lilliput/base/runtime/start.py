@@ -1,6 +1,7 @@
 """Start: the one place where the runtime is chosen and applied to this process, by the command and by `train`.
 
-A bare `import lilliput` changes nothing. LILLIPUT_PLAIN=1 has nothing changed at all (switch.py).
+A bare `import lilliput` changes nothing. With LILLIPUT_PLAIN=1 the command and `train` change nothing either
+(switch.py).
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ _held: list[Held | None] = []
 
 
 def restart() -> None:
-    """Start this very command again on a better memory allocator, if there is one; nothing else may have begun."""
+    """Start this command again with a better memory allocator, where one is installed. No other work may have begun."""
     environment = allocator.better_environment(os.environ)
     if environment is not None:
         os.execve(sys.executable, sys.orig_argv, environment)
 
 
 def begin(trains: bool = False) -> list[str]:
-    """Choose and apply what this process can still have: how threads wait and MKL's kernels before PyTorch is loaded,
-    where compiled code is kept, and, for what `trains`, that freed memory is kept. May be called again.
+    """Choose and apply the settings that can still take effect in this process. Before PyTorch is loaded, these are the
+    waiting of threads and MKL's kernels. At any time they are the folder of compiled code and, where the process
+    `trains`, glibc's setting to keep freed memory. `begin` may be called again.
 
-    Returns the choices that would be of use but cannot be applied any more, because PyTorch was loaded before. Raises
-    ConfigError where a variable has an unknown value."""
+    Returns the choices that would have an effect but cannot be applied any more, because PyTorch is already loaded.
+    Raises ConfigError where a variable has an unknown value."""
     if switch.plain():
         return []
     late = "torch" in sys.modules
@@ -48,14 +50,14 @@ def begin(trains: bool = False) -> list[str]:
 
 
 def too_late(missing: list[str]) -> str:
-    """Return the line on the choices that `begin` could not apply."""
+    """Return the line that reports the choices that `begin` could not apply."""
     what = " and ".join(missing)
     return f"PyTorch was imported before training began: {what} cannot be set any more (docs/environment.md)"
 
 
 def _keep_compiled() -> None:
-    """PyTorch would keep compiled code where a restart of the machine deletes it. It is loaded from there, so that the
-    folder is used only where every file in it is this user's."""
+    """Keep compiled code in the cache, because a restart of the machine deletes PyTorch's own folder. PyTorch loads
+    code from the folder, so the folder is used only where every file in it belongs to this user."""
     if COMPILED in os.environ:
         return
     folder = private_folder("inductor")

@@ -1,4 +1,4 @@
-"""State: the runtime of this process, by name for the record of a run and in words for a person."""
+"""State: the runtime of this process, as names for the record of a run and as sentences for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.base.runtime import allocator, products, spin, switch
 
 
 def recorded() -> dict[str, str]:
-    """The facts besides a run's settings that decide its bits: allocator, products, and the versions of libraries."""
+    """Return the facts that a run records besides its settings: allocator, products, and the versions of libraries."""
     import torch
 
     return {
@@ -24,8 +24,8 @@ def recorded() -> dict[str, str]:
 
 
 def words() -> dict[str, str]:
-    """The same facts in words, by subject, for `lilliput doctor`. 'products' is left out where MKL chooses well by
-    itself, and 'runtime' is present only where LILLIPUT_PLAIN turns the runtime off."""
+    """Return the same facts as sentences, by subject, for `lilliput doctor`. 'products' is left out where MKL's own
+    choice is fast. 'runtime' is present only where LILLIPUT_PLAIN turns the runtime off."""
     found = {"allocator": allocator.planned(), "waiting": spin.waiting(os.environ), "cache": str(cache_folder())}
     if chosen := products.state():
         found["products"] = chosen

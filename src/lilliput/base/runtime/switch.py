@@ -1,4 +1,4 @@
-"""Choices that a person makes by a variable, and LILLIPUT_PLAIN, the one switch that turns the whole runtime off."""
+"""Choices by environment variables, and LILLIPUT_PLAIN, the one switch that turns the whole runtime off."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lilliput.base.errors import ConfigError, nearest
 
 PLAIN = "LILLIPUT_PLAIN"
 SYSTEM = "system"
-"""The choice that every variable of the runtime has: the system's own way, without Lilliput's part."""
+"""The choice that every variable of the runtime accepts: the system's own behaviour, without Lilliput's changes."""
 
 
 def plain() -> bool:
-    """Whether `$LILLIPUT_PLAIN` is 1: no kernels, products, allocator, spin, restart or native decoding of Lilliput's.
-    Raises ConfigError where it is neither 1 nor 0."""
+    """Return whether `$LILLIPUT_PLAIN` is 1. Lilliput's kernels, products, allocator, spin, restart and native decoding
+    are then off. Raises ConfigError where the variable is neither 1 nor 0."""
     asked = os.environ.get(PLAIN) or "0"
     if asked not in ("0", "1"):
         raise ConfigError(f"{PLAIN}={asked} is neither 1 nor 0", f"{PLAIN}=1 turns the runtime off")
@@ -22,8 +22,8 @@ def plain() -> bool:
 
 
 def choice(variable: str, choices: Sequence[str]) -> str:
-    """The value of `$variable`: 'auto' where it is not set, SYSTEM where LILLIPUT_PLAIN is 1. Raises ConfigError for a
-    value that is none of `choices`."""
+    """Return the value of `$variable`: 'auto' where it is not set, and SYSTEM where LILLIPUT_PLAIN is 1. Raises
+    ConfigError for a value that is none of `choices`."""
     name = os.environ.get(variable) or "auto"
     if name not in choices:
         raise ConfigError(f"{variable}={name} is unknown{nearest(name, choices)}", f"known: {', '.join(choices)}")
@@ -31,5 +31,5 @@ def choice(variable: str, choices: Sequence[str]) -> str:
 
 
 def reason(variable: str) -> str:
-    """Which setting chose SYSTEM: 'LILLIPUT_PLAIN=1', or that of `variable`."""
+    """Return the setting that chose SYSTEM: 'LILLIPUT_PLAIN=1', or the setting of `variable`."""
     return f"{PLAIN}=1" if plain() else f"{variable}={SYSTEM}"

@@ -1,4 +1,4 @@
-"""Threads: how many of them PyTorch computes with."""
+"""Threads: the number of threads with which PyTorch computes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lilliput.base.errors import ConfigError
 from lilliput.base.machine import physical_cores
 
 MOST_THREADS = 512
-"""Most threads to compute with. Far more threads end the process: the system refuses to start them, and the library
-that starts them does not check."""
+"""The most threads of a run. With far more threads the process would crash, because the system refuses to start them
+and the library that starts them does not check."""
 
 
 def configure_threads(asked: int | None = None) -> int:
@@ -19,7 +19,7 @@ def configure_threads(asked: int | None = None) -> int:
     import torch
 
     if asked is not None and asked < 1:
-        raise ConfigError(f"{asked} threads cannot compute anything", "give 1 or more, or leave it out")
+        raise ConfigError(f"{asked} threads is not a possible number", "give 1 or more, or leave it out")
     environment = os.environ.get("OMP_NUM_THREADS", "")[:9]
     fallback = int(environment) if environment.isdigit() and int(environment) else physical_cores()
     threads = asked or fallback
@@ -33,5 +33,5 @@ def configure_threads(asked: int | None = None) -> int:
 
 
 def counted(threads: int) -> str:
-    """'1 thread' or '2 threads'."""
+    """Return '1 thread' or '2 threads'."""
     return f"{threads} thread" + "s" * (threads != 1)

@@ -12,7 +12,7 @@ from lilliput.evaluation.benchmarks.task import TASKS, Item, Likelihood, Place, 
 
 @TASKS.add("piqa")
 class Piqa(Likelihood):
-    """How everyday things are done (Bisk et al. 2020): the better of two ways."""
+    """Everyday tasks (Bisk et al. 2020): the better of two ways to do them."""
 
     files = ("*piqa*",)
     hub = Place("baber/piqa", None, "validation")
@@ -26,7 +26,7 @@ class Piqa(Likelihood):
 
 @TASKS.add("hellaswag")
 class HellaSwag(Likelihood):
-    """How a scene goes on (Zellers et al. 2019), among machine-made endings."""
+    """The continuation of a scene (Zellers et al. 2019), among machine-made endings."""
 
     files = ("*hellaswag*",)
     hub = Place("Rowan/hellaswag", None, "validation")

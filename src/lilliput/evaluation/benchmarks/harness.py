@@ -60,7 +60,7 @@ def _parts(tasks: Mapping[str, tuple[Task, Sequence[Record]]]) -> dict[str, tupl
             known = task.harness_task(record)
             if known is None:
                 raise ConfigError(
-                    f"lm-evaluation-harness is not asked for '{name}': it has no task of the same items and marking",
+                    f"lm-evaluation-harness has no task with the items and the marking of '{name}'",
                     "leave out --through",
                 )
             parts.setdefault(known, (name, []))[1].append(record)

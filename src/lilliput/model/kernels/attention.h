@@ -1,20 +1,19 @@
-// Causal attention, forwards and backwards, from the queries, keys and values of one matrix product: QK-norm, rotary positions,
-// softmax and dropout are done on the way, one head at a time, and no pattern is kept.
-//
-// Each row's head is worked on by one thread from start to end, so results do not depend on the number of threads.
+// Causal attention, forward and backward, from the queries, keys and values of one matrix product. QK-norm, rotary
+// positions, softmax and dropout are computed in the same pass, one head at a time. The pattern is not kept in memory.
+// One thread computes each head of a row from start to end, so results do not depend on the number of threads.
 #pragma once
 
 #include "lanes.h"
 
 extern "C" {
 struct Shape {
-    int64_t rows, length, heads, shared, width, half;  // shared: heads of keys and values; half: pairs that are turned
+    int64_t rows, length, heads, shared, width, half;  // shared: heads of keys and values; half: rotated pairs
     int64_t bf16, threads, seed, below;
     float scale, eps, kept;
 };
 
-// qkv (rows, length, heads + 2 shared, width) of the model; the rest may be null: weights (width) of the norms of queries
-// and keys, cos and sin (length, half), the first position that each one sees (rows, length).
+// qkv (rows, length, heads + 2 shared, width) of the model. All other pointers may be null: the weights (width) of the
+// norms of queries and keys, cos and sin (length, half), and the first position that each position sees (rows, length).
 struct Inputs {
     const void* qkv;
     const float *q_norm, *k_norm, *cos, *sin;
@@ -23,7 +22,7 @@ struct Inputs {
 }
 
 namespace {
-// What attention does to one head before it is multiplied: RMSNorm, then rotary position.
+// The operations on one head before its product: RMSNorm, then rotary position.
 struct Head {
     const Shape& s;
     const Inputs& in;
@@ -43,7 +42,7 @@ struct Head {
         }
     }
 
-    // As float32 (padded length, padded width), zero where there is nothing.
+    // Writes the head as float32 (padded length, padded width), with zeros as padding.
     void gather(int64_t length, bool turned, float* to) const {
         memset(to, 0, length * width * sizeof(float));
         for (int64_t t = 0; t < s.length; t++, to += width) {
@@ -56,7 +55,8 @@ struct Head {
         }
     }
 
-    // The gradient of what `gather` gave, back to that of what it read; the norm's is added to `norm_grad`.
+    // Turns the gradient of the output of `gather` into the gradient of its input. The gradient of the norm is added to
+    // `norm_grad`.
     void scatter(float* grad, bool turned, float* norm_grad, void* to) const {
         for (int64_t t = 0; t < s.length; t++, grad += width) {
             if (turned && s.half) turn(grad, t, -1.f);
@@ -83,25 +83,26 @@ void transpose(const float* from, int64_t length, int64_t width, float* to) {
             for (int64_t t = 0; t < PANEL; t++) to[p * width + d * PANEL + t] = from[(p + t) * width + d];
 }
 
-// The first key that a query sees; what pads the queries sees the same as the last one.
+// The first key that a query sees. The padding after the queries sees the same keys as the last query.
 int64_t first_seen(const Shape& s, const Inputs& in, int64_t row, int64_t t) {
     return in.first ? in.first[row * s.length + std::min(t, s.length - 1)] : 0;
 }
 
-// Where the panel begins that holds the first key of any query of a block: no key before it is computed with.
+// The beginning of the panel with the first key of any query of a block. No key before it takes part in the block.
 int64_t first_panel(const Shape& s, const Inputs& in, int64_t row, int64_t from) {
     int64_t least = first_seen(s, in, row, from);
     for (int64_t i = 1; in.first && i < QUERIES; i++) least = std::min(least, first_seen(s, in, row, from + i));
     return least / PANEL * PANEL;
 }
 
-// scores (QUERIES, keys) = a (QUERIES, width) times the transpose of what `panels` holds, from key `begin` on.
+// scores (QUERIES, keys) = a (QUERIES, width) times the transpose of the keys in `panels`, from key `begin` on.
 void scores(const float* a, const float* panels, int64_t width, int64_t begin, int64_t keys, float* to, int64_t to_row) {
     for (int64_t p = begin; p < keys; p += PANEL)
         product<false>(QUERIES, PANEL, width, a, width, 1, panels + p * width, PANEL, to + p, to_row);
 }
 
-// e^(score * scale - shift) for the numbers `low` to `seen` of a row, 0 for the others from `begin` to `keys`; returns the sum.
+// Writes e^(score * scale - shift) for the numbers `low` to `seen` of a row, and 0 for the other numbers from `begin`
+// to `keys`. Returns the sum.
 float exponentials(float* row, int64_t low, int64_t seen, int64_t begin, int64_t keys, float scale, float shift) {
     Lanes sum{};
     for (int64_t k = begin; k < keys; k += LANES) {
@@ -114,7 +115,7 @@ float exponentials(float* row, int64_t low, int64_t seen, int64_t begin, int64_t
     return total(sum);
 }
 
-// The factors of one row of the pattern.
+// The dropout factors of one row of the pattern.
 void factors(const Shape& s, int64_t line, int64_t begin, int64_t keys, float* to) {
     Dropout dropout{(uint64_t)s.seed, (uint32_t)s.below, s.kept};
     uint32_t start = dropout.start(line);
@@ -184,7 +185,7 @@ void attend_back(const Shape& s, const Inputs& in, const void* z, const float* l
     transpose(values, length, width, value_panels);
     memset(key_grad, 0, 2 * area * sizeof(float));
     memset(norm_grad, 0, 2 * width * sizeof(float));
-    memset(raw, 0, width * sizeof(float));  // what pads it stays zero
+    memset(raw, 0, width * sizeof(float));  // the padding stays zero
     for (int64_t t = 0; t < ld; t++) chance[t] = 1.f;
     for (int64_t head = shared * group; head < (shared + 1) * group; head++) {
         Head query{s, in, row, head, q_norm, raw, width};

@@ -23,8 +23,8 @@ class _Inputs(ctypes.Structure):
 
 
 def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
-    """Whether `causal_attention` is for this qkv (B, T, heads, d_head): `tables`, if any, have to be the same for all
-    rows, (T, 1, r) each."""
+    """Return whether `causal_attention` supports this qkv (B, T, heads, d_head). The `tables`, if any, have to be the
+    same for all rows, with the shape (T, 1, r) each."""
     return fits(qkv) and (tables is None or tables[0].dim() == 3)
 
 
@@ -38,14 +38,14 @@ def causal_attention(
     dropout: float = 0.0,
     first: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(q k' / sqrt(d_head)) v over each position and those before it, in fp32 inside.
+    """softmax(q k' / sqrt(d_head)) v over each position and the positions before it, in fp32 inside.
 
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
     that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
-    `first` (1 or B, T) int32: the first position that each one sees, at most itself (windows, rows of several
-    documents); None: position 0. Raises ValueError for other shapes or dtypes, heads that cannot be shared out, first
-    positions that are none, or a dropout outside 0 to 1.
+    `first` (1 or B, T) int32: the first position that each position sees, at most itself (windows, rows of several
+    documents); None: position 0. Raises ValueError for other shapes or dtypes, for numbers of heads that do not divide,
+    for impossible first positions, and for a dropout outside 0 to 1.
     """
     q_norm, k_norm = (weight.float().contiguous() for weight in norms) if norms else (None, None)
     cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
@@ -145,13 +145,13 @@ class How:
     first: torch.Tensor | None
 
     def check(self) -> None:
-        """Raise ValueError for arguments with which attention.h would read or write outside its memory."""
+        """Raise ValueError for arguments that would make attention.h read or write outside its memory."""
         expect("qkv", self.qkv, (None, None, None, None))
         _, length, stacked, width = self.qkv.shape
         shared, odd = divmod(stacked - self.heads, 2)
         if not width or self.heads < 1 or shared < 1 or odd or self.heads % shared:
             kinds = f"{self.heads} heads of queries and {stacked - self.heads} of keys and values"
-            raise ValueError(f"qkv has the shape {tuple(self.qkv.shape)}: {kinds}, {width} wide, cannot be shared out")
+            raise ValueError(f"qkv has the shape {tuple(self.qkv.shape)}: {kinds}, {width} wide, cannot be divided")
         for first, second, names in ((self.q_norm, self.k_norm, "norms"), (self.cos, self.sin, "tables")):
             if (first is None) != (second is None):
                 raise ValueError(f"attention takes both {names} or none")

@@ -1,4 +1,4 @@
-"""Checks of a kernel's arguments before it reads or writes memory, because C++ believes every shape and type."""
+"""Checks of a kernel's arguments before it reads or writes memory, because C++ does not check shapes and types."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def expect(
     shape: Sequence[int | None],
     dtypes: Sequence[torch.dtype] = DTYPES,
 ) -> None:
-    """Raises TypeError where `x` is no tensor, and ValueError where it is not a dense, contiguous one on the CPU of
-    this shape (None: any size) and one of these dtypes, or where its storage is shorter than its shape."""
+    """Raise TypeError where `x` is no tensor. Raise ValueError where `x` is not a dense, contiguous tensor on the CPU
+    with this shape (None: any size) and one of these dtypes, or where its storage is shorter than its shape."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} is a {type(x).__name__} and has to be a tensor")
     found, wanted = tuple(x.shape), tuple("any" if size is None else size for size in shape)
@@ -45,7 +45,8 @@ def expect_memory(name: str, x: torch.Tensor, dtypes: Sequence[torch.dtype] = DT
 
 
 def expect_last(name: str, x: torch.Tensor) -> int:
-    """The width of x (..., width). Raises ValueError where it has no last dimension, or its dtype is none of DTYPES."""
+    """Return the width of x (..., width). Raises ValueError where x has no last dimension, or its dtype is none of
+    DTYPES."""
     expect_memory(name, x)
     if not x.dim() or not x.shape[-1]:
         raise ValueError(f"{name} has the shape {tuple(x.shape)} and needs numbers along a last dimension")
@@ -55,7 +56,7 @@ def expect_last(name: str, x: torch.Tensor) -> int:
 def expect_probability(probability: float) -> None:
     """Raise ValueError for a probability outside [0, 1), because the kept numbers are divided by 1 - probability."""
     if not 0 <= probability < 1 or round(probability * 2**32) >= 2**32:
-        raise ValueError(f"a dropout of {probability} cannot be: it has to be at least 0 and below 1")
+        raise ValueError(f"a dropout of {probability} is impossible: it has to be at least 0 and below 1")
 
 
 def expect_seed(drawn: torch.Tensor | None) -> None:
@@ -66,7 +67,7 @@ def expect_seed(drawn: torch.Tensor | None) -> None:
 
 
 def expect_first(first: torch.Tensor, rows: int, length: int) -> None:
-    """Raises ValueError where `first` is not (rows, length) int32 with a position from 0 to t at each position t."""
+    """Raise ValueError where `first` is not (rows, length) int32 with a position from 0 to t at each position t."""
     expect("first", first, (rows, length), (torch.int32,))
     if first.numel() and (int(first.min()) < 0 or bool((first > torch.arange(length, dtype=torch.int32)).any())):
-        raise ValueError("first has to give each position one from 0 to itself, the first that it sees")
+        raise ValueError("first has to hold, for each position, the first position that it sees: from 0 to itself")

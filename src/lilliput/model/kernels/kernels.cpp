@@ -1,10 +1,10 @@
-// Parts of a training step on a CPU for which PyTorch takes too many passes over memory. Built by library.py with the
-// machine's own C++ compiler. Tensors are float32 or bfloat16, sums are float32.
+// Parts of a training step on a CPU for which PyTorch takes too many passes over memory. library.py builds this file
+// with the machine's own C++ compiler. Tensors are float32 or bfloat16, sums are float32.
 
 #include "attention.h"
 #include "rows.h"
 
-// Whether the compiler knew OpenMP: without it everything above runs on one thread.
+// Whether the compiler supports OpenMP. Without OpenMP all code above runs on one thread.
 extern "C" int64_t has_openmp() {
 #ifdef _OPENMP
     return 1;

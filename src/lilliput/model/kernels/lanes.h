@@ -1,5 +1,5 @@
-// What the kernels are made of: numbers that fill a register, rows read and written as float32, small matrix products, a
-// thread's memory, and chance.
+// The building blocks of the kernels: numbers that fill a register, rows read and written as float32, small matrix
+// products, the memory of a thread, and random numbers.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #endif
 
 namespace {
-// As many floats as fit into one register, and rows of a tile such that its sums fit into all of them.
+// LANES floats fill one register. A tile has so many rows that its sums fit into the registers.
 #if defined(__AVX512F__)
 constexpr int LANES = 16, ROWS = 8;
 #elif defined(__AVX__)
@@ -23,7 +23,7 @@ constexpr int LANES = 4, ROWS = 8;
 #else
 constexpr int LANES = 4, ROWS = 4;
 #endif
-constexpr int PANEL = 2 * LANES;  // keys that a product works on at once
+constexpr int PANEL = 2 * LANES;  // keys that one product computes together
 constexpr int QUERIES = 32;       // of a block
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
@@ -42,7 +42,7 @@ inline Lanes all(float value) { return value - Lanes{}; }
 inline Lanes exponential(Lanes x) {
     x = x < -87.f ? all(-87.f) : x;
     x = x > 88.f ? all(88.f) : x;
-    const Lanes round = all(12582912.f);  // 1.5 x 2^23: what is added to it loses its fraction
+    const Lanes round = all(12582912.f);  // 1.5 x 2^23: a number loses its fraction when this number is added to it
     Lanes whole = (x * 1.44269504088896341f + round) - round;
     Lanes rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
     Lanes sum = rest * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -157,8 +157,8 @@ inline float inverse_rms(const float* x, int64_t width, int64_t size, float eps)
     return 1 / std::sqrt(total(sum) / width + eps);
 }
 
-// The gradient of y = x s w becomes that of x, where s = inverse_rms(x); that of w is added to `weight_grad`:
-// dw = g x s, dx = g w s - x s^3 sum(g w x) / width.
+// The gradient g of y = x s w, with s = inverse_rms(x), becomes the gradient of x. The gradient of w is added to
+// `weight_grad`: dw = g x s, dx = g w s - x s^3 sum(g w x) / width.
 inline void rms_gradient(const float* x, const float* weight, float scale, int64_t width, int64_t size, float* grad,
                          float* weight_grad) {
     Lanes sum{};
@@ -182,7 +182,7 @@ struct Room {  // kept from call to call
 };
 thread_local Room room;
 
-// ------------------------------------------------------------------ chance
+// ------------------------------------------------------------------ random numbers
 
 inline uint32_t mix(uint64_t x) {  // the finaliser of SplitMix64 (Steele et al. 2014)
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -190,7 +190,8 @@ inline uint32_t mix(uint64_t x) {  // the finaliser of SplitMix64 (Steele et al.
     return (x ^ (x >> 31)) >> 32;
 }
 
-// 1 / (1 - probability) or, with that probability, 0. Counted, not drawn: number `at` of line `line` is always the same.
+// Returns 1 / (1 - probability) or, with that probability, 0. The result is a hash of its place: number `at` of line
+// `line` is always the same.
 struct Dropout {
     uint64_t seed;
     uint32_t below;  // probability x 2^32

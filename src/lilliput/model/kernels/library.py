@@ -23,23 +23,23 @@ FLAGS = ("-ffp-contract=fast",)
 
 
 def available() -> bool:
-    """Whether kernels.cpp is in use. Raises ConfigError where the variable is none of CHOICES."""
+    """Return whether kernels.cpp is in use. Raises ConfigError where the variable is none of CHOICES."""
     return library()[0] is not None and one_thread_suffices()
 
 
 def one_thread_suffices() -> bool:
-    """Whether the kernels have all threads that PyTorch has: a compiler without OpenMP (clang on macOS) builds them for
-    one, which is slower than PyTorch's operators on several."""
+    """Return whether the kernels use all threads of PyTorch. A compiler without OpenMP (clang on macOS) builds kernels
+    for one thread, which are slower than PyTorch's operators on several threads."""
     return torch.get_num_threads() == 1 or has_openmp()
 
 
-# What torch.compiler.assume_constant_result does, without the 1.4 s of importing torch._dynamo in every command.
+# The effect of torch.compiler.assume_constant_result, without 1.4 s for the import of torch._dynamo in every command.
 available._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def fits(x: torch.Tensor) -> bool:
-    """Whether the kernels are for an operation on `x`, of any shape: in training, on a CPU, in fp32 or bf16. An
-    exported graph runs where no kernels are."""
+    """Return whether the kernels support an operation on `x`, of any shape: in training, on a CPU, in fp32 or bf16. An
+    exported graph does not use them, because it runs in programs without the kernels."""
     trained = torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu"
     return trained and x.dtype in DTYPES and not torch.compiler.is_exporting() and available()
 
@@ -78,7 +78,8 @@ def library() -> tuple[ctypes.CDLL | None, str]:
 
 
 def call(name: str, *arguments: Any) -> None:
-    """The function of that name: tensors go as pointers, None as a null one, int and float as int64_t and double."""
+    """Call the C++ function `name`. Tensors are passed as pointers, None as a null pointer, int as int64_t and float as
+    double."""
     getattr(library()[0], name)(*map(_given, arguments))
 
 

@@ -1,4 +1,5 @@
-// What is done row by row: SwiGLU, RMSNorm and dropout, forwards and backwards, and the head's softmax with its gradient.
+// Kernels that work row by row: SwiGLU, RMSNorm and dropout, forward and backward, and the head's softmax with its
+// gradient.
 #pragma once
 
 #include "lanes.h"
@@ -22,7 +23,7 @@ void swiglu(const void* gate_up, void* out, int64_t bf16, int64_t rows, int64_t 
     }
 }
 
-// The gradient of swiglu's result (rows, width) -> that of gate_up (rows, 2 width).
+// The gradient of swiglu's result (rows, width) -> the gradient of gate_up (rows, 2 width).
 void swiglu_backward(const void* gate_up, const void* grad, void* to, int64_t bf16, int64_t rows, int64_t width,
                      int64_t threads) {
     int64_t size = padded(width, LANES);

@@ -10,13 +10,15 @@ from lilliput.model.kernels.checks import FLOAT, expect, expect_last, expect_mem
 from lilliput.model.kernels.library import call, chance, fits, seed
 
 NORM_BLOCK = 64
-"""Rows whose part of a norm's weight gradient is added up at once, whatever the number of threads."""
+"""The number of rows whose parts of a norm's weight gradient are added together first. It does not depend on the number
+of threads."""
 
 # ---------------------------------------------------------------------------- SwiGLU
 
 
 def can_gate(gate_up: torch.Tensor) -> bool:
-    """Whether `swiglu` is for gate_up (..., 2 d_mlp): a compiled graph does it in one pass already."""
+    """Return whether `swiglu` is used for gate_up (..., 2 d_mlp). A compiled graph does not use it, because it already
+    needs one pass only."""
     return not torch.compiler.is_compiling() and fits(gate_up)
 
 
@@ -50,7 +52,8 @@ class _SwiGLU(torch.autograd.Function):
 
 
 def can_norm(x: torch.Tensor) -> bool:
-    """Whether `rms_norm` is for x (..., width): a compiled graph does it in one pass already."""
+    """Return whether `rms_norm` is used for x (..., width). A compiled graph does not use it, because it already needs
+    one pass only."""
     return not torch.compiler.is_compiling() and fits(x)
 
 
@@ -87,13 +90,13 @@ class _RMSNorm(torch.autograd.Function):
 
 
 def can_drop(x: torch.Tensor) -> bool:
-    """Whether `dropout` is for x (..., width)."""
+    """Return whether `dropout` is used for x (..., width)."""
     return fits(x)
 
 
 def dropout(x: torch.Tensor, probability: float) -> torch.Tensor:
-    """Each number of x (..., width) is 0 with that probability, and else divided by 1 - probability. Raises
-    ValueError for a probability outside 0 to 1, or another dtype."""
+    """Return x (..., width) with each number set to 0 with this probability, and otherwise divided by 1 - probability.
+    Raises ValueError for a probability outside 0 to 1, or another dtype."""
     return _dropout(x.contiguous(), probability, seed())
 
 
@@ -125,7 +128,7 @@ _dropout.register_autograd(_backward, setup_context=_keep)
 
 
 def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
-    """Whether in bf16, rows, width, threads."""
+    """Return whether x is bf16, its rows, its width, and the threads."""
     return x.dtype == torch.bfloat16, x.numel() // x.shape[-1], x.shape[-1], torch.get_num_threads()
 
 
@@ -133,9 +136,10 @@ def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
 
 
 def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Turns logits (N, V), fp32 or bf16, in place into weights * (softmax(logits) - onehot(targets)). Returns the
-    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. For where `available`.
-    Raises IndexError for a target outside the vocabulary, and ValueError for other shapes or dtypes."""
+    """Replace logits (N, V), fp32 or bf16, in place by weights * (softmax(logits) - onehot(targets)). Returns the
+    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. Call it only where
+    `available` is true. Raises IndexError for a target outside the vocabulary, and ValueError for other shapes or
+    dtypes."""
     expect("logits", logits, (None, None))
     count, _ = len(logits), expect_last("logits", logits)
     expect("targets", targets, (count,), (torch.int64,))
@@ -149,8 +153,8 @@ def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch
 
 
 def add(to: torch.Tensor, product: torch.Tensor) -> None:
-    """to += product, fp32 and bf16 of one shape: PyTorch widens the second first, in memory of its own. For where
-    `available`. Raises ValueError for other shapes or dtypes."""
+    """Add `product` (bf16) to `to` (fp32), both of one shape. PyTorch would first copy the product to fp32, in further
+    memory. Call it only where `available` is true. Raises ValueError for other shapes or dtypes."""
     expect_memory("the sum", to, FLOAT)
     expect("the product", product, to.shape, (torch.bfloat16,))
     call("add", to, product, to.numel(), torch.get_num_threads())

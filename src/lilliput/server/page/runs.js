@@ -52,9 +52,9 @@ function drawList(runs, unread) {
 
 function draw(run) {
   const facts = element("dl", "facts");
-  const bpb = run.val_bits_per_byte;
+  const { unit, value } = run.figure;
   const rows = {
-    "bits per byte": bpb === null ? "\u2013" : bpb.toFixed(3),
+    [unit]: value === null ? "\u2013" : value.toFixed(3),
     [run.state === "running" && run.eta !== null ? "left" : "state"]:
       run.state === "running" && run.eta !== null ? duration(run.eta) : run.state,
     step: run.step.toLocaleString("en"),
@@ -89,7 +89,7 @@ function curve(run) {
   const width = Math.max(300, view.clientWidth);
   const [height, left, bottom, top] = [Math.round(180 + width / 8), 46, 34, 16];
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img" });
-  svg.setAttribute("aria-label", `Loss of ${run.name} in bits per byte against steps`);
+  svg.setAttribute("aria-label", `Loss of ${run.name} in ${run.figure.unit} against steps`);
   const all = [...run.training, ...run.validation];
   if (!all.length) return element("p", "empty", "No loss yet.");
   const last = Math.max(...all.map(([step]) => step), 1);
@@ -107,7 +107,7 @@ function curve(run) {
   svg.append(shape("path", { class: "training", d: path(run.training) }));
   svg.append(shape("path", { class: "validation", d: path(run.validation) }));
   for (const [step, loss] of run.validation.slice(-1)) svg.append(shape("circle", { cx: x(step), cy: y(loss), r: 4.5 }));
-  svg.append(label(width - 20, top + 12, "end", "bits per byte; thin: training"));
+  svg.append(label(width - 20, top + 12, "end", `${run.figure.unit}; thin: training`));
   return svg;
 }
 
