@@ -1,4 +1,4 @@
-"""ChatTemplate: messages as the ids that a chat model was trained on, by the template in its tokenizer's folder."""
+"""ChatTemplate: turns messages into the ids of a chat prompt, by the template in the tokenizer's folder."""
 
 from __future__ import annotations
 
