@@ -103,6 +103,10 @@ class Distill(NextTokenConfig):
     alpha: float = Field(default=0.1, ge=0, le=1, description="share of the cross-entropy of the text itself")
     examples: ClassVar[tuple[str, ...]] = ("text", "messages", "completion")
 
+    @property
+    def tokenizer_from(self) -> str:
+        return self.teacher
+
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
         plain = [each.kind in ("text", "labelled") for each in documents]
         texts = iter(

@@ -61,6 +61,12 @@ class ObjectiveConfig(Config):
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
 
+    @property
+    def tokenizer_from(self) -> str | None:
+        """The run, checkpoint or folder whose tokenizer the run has to have, where the recipe names no tokenizer; None:
+        any."""
+        return None
+
     def view(self, text: str) -> str:
         """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
         return text
