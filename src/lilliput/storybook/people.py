@@ -66,6 +66,7 @@ class Detail(NamedTuple):
     text: str
 
 
+NO_DETAIL = Detail("", "")
 AGES = words("four five six seven eight nine")
 HOMES = (
     "in a small house by the river",
@@ -114,7 +115,7 @@ LIKES = (
     "look out of the window",
 )
 _ANY_DETAILS = (
-    *(Detail("", "") for _ in range(12)),
+    *(NO_DETAIL for _ in range(12)),
     *(Detail("home", home) for home in HOMES),
     *(Detail("likes", it) for it in LIKES),
 )

@@ -18,6 +18,7 @@ from lilliput.storybook.people import (
     CREATURES,
     ELDERS,
     NATURES,
+    NO_DETAIL,
 )
 from lilliput.storybook.plan import Character, Plan
 from lilliput.storybook.scenery import TIMES, Weather
@@ -157,12 +158,22 @@ class Plot:
         return casts * scenes * ends
 
 
-def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
-    """Draw the cast, the scene and the case of a story, and let `plot` decide the events."""
+def draw(plot: Plot, random: Random, ending: str = "", short: bool = False) -> tuple[Sketch, Outline]:
+    """Draw the cast, the scene and the case of a story, and let `plot` decide the events.
+
+    `ending` replaces the drawn end by the plot's end of this kind. Every other draw stays the same, as far as `plot`
+    allows it. `short` gives a short story without a detail of its hero. Raises ValueError where the plot has no such
+    end."""
     sketch = Sketch(random, None, "", LENGTHS[int(random.random() * len(LENGTHS))])
+    if short:
+        sketch.length = Length.SHORT
     pick, slots = sketch.pick, sketch.slots
     sketch.case = case = pick(plot.cases)
     end = pick(plot.likely_ends)
+    if ending and end.kind != ending:
+        end = next((other for other in plot.ends if other.kind == ending), None)
+        if end is None:
+            raise ValueError(f"this plot has no {ending} end")
     sketch.ending = end.kind
 
     child = random.random() < SHARE_OF_CHILDREN
@@ -170,6 +181,8 @@ def draw(plot: Plot, random: Random) -> tuple[Sketch, Outline]:
     hero = sketch.cast("hero", pick(people))
     slots.update(hero.forms)
     detail = pick(CHILD_DETAILS if child else ANIMAL_DETAILS)
+    if short:
+        detail = NO_DETAIL
     if plot.friend:
         friend = pick(people)
         while friend == hero:
