@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from lilliput.model.bounds import check_memory
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
 from lilliput.model.transformer import Model
+from lilliput.objectives.accepted import check_accepted
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
@@ -70,6 +71,7 @@ def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
         notify=notify,
         specials=objective.specials,
         equip=objective.equip,
+        check=partial(check_accepted, objective),
     )
 
 
@@ -102,6 +104,7 @@ class Assembly:
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
         self.dataset = dataset(recipe, notify)
+        self.dataset.check_learned()
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer
@@ -117,7 +120,10 @@ class Assembly:
 
     @cached_property
     def loader(self) -> Loader:
-        return self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        loader = self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        if loader.fit is not None and loader.fit.note:
+            self.notify(loader.fit.note)
+        return loader
 
     @cached_property
     def learner(self) -> Objective:

@@ -23,6 +23,7 @@ from lilliput.evaluation.ngram import training_ngrams
 from lilliput.evaluation.sources import SourceScores, ngram_sources, parts, score_sources
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.objectives.accepted import encode_to_score
 from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_file import keep_evaluation
 from lilliput.runs.finding import find
@@ -133,7 +134,7 @@ def _sets(
 def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens: int | None) -> FixedSet:
     """Return documents as the model reads them. With `max_tokens`, whole documents are taken from the first on until
     this many tokens are reached."""
-    found = generator.objective.encode(documents, generator.tokenizer)
+    found = encode_to_score(generator.objective, documents, generator.tokenizer)
     encoded = [[row] if isinstance(row, Encoded) else row for row in found]
     if max_tokens is not None:
         seen = np.cumsum([0, *(sum(len(each.ids) for each in rows) for rows in encoded)])

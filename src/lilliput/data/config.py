@@ -41,7 +41,12 @@ class DataConfig(Config):
         default="auto",
         description="contiguous: rows are windows of the stream of all documents; aligned: the same, but each row "
         "begins where a document does; best_fit: whole documents are packed into rows, and see only themselves; auto: "
-        "contiguous. Where four average documents fit into one row, auto and aligned are best_fit",
+        "contiguous. For examples, and where four average documents fit into one row, auto and aligned are best_fit",
+    )
+    too_long: Literal["truncate", "drop", "refuse"] = Field(
+        default="truncate",
+        description="examples longer than a row. truncate: they are cut at its end, and left out where nothing to "
+        "learn would be left; drop: they are left out; refuse: they are an error. Longer texts go on in the next row",
     )
     shard_tokens: int = Field(default=100_000_000, gt=0, description="tokens in one file of the cache")
 

@@ -17,7 +17,7 @@ from lilliput.data.config import DataConfig
 from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
 from lilliput.data.source import Source, documents_of, hash_of
-from lilliput.data.steps import Dropped, normalised
+from lilliput.data.steps import Dropped, applied, normalised
 
 SPLITS = ("train", "validation")
 
@@ -58,6 +58,8 @@ class Curation:
         self.documents: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.by_source = [{"documents": 0, "text_bytes": 0, "dropped": 0} for _ in config.sources]
+        self.only_example = False
+        """Whether the only document is an example, which has no two parts."""
         self.kept_back: str | None = None
         """A sentence on the document that was moved or cut, in a corpus whose hashes all fell on one side."""
 
@@ -83,10 +85,10 @@ class Curation:
 
     def _item(self, document: Document) -> Item | Dropped:
         document = self._whole(document)
-        position = place(document.text)
+        position = place(document.text if document.example is None else document.example.key)
         outcome: Document | Dropped = document
         for step in self.config.steps:
-            outcome = step.apply(document)
+            outcome = applied(step, document)
             if isinstance(outcome, Dropped):
                 return outcome
             document = outcome if outcome.text == document.text else replace(outcome, tokens=None)
@@ -102,8 +104,10 @@ class Curation:
             document.text.encode()
         except UnicodeEncodeError as error:
             if self.config.errors == "replace":
-                text = document.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-                return replace(document, text=text)
+                if document.example is None:
+                    return replace(document, text=_paired(document.text))
+                example = document.example.mapped(_paired)
+                return replace(document, text=_paired(example.text), example=example)
             raise DataError(
                 f"{document.id}: half a surrogate pair at character {error.start:,}, which UTF-8 cannot hold",
                 "put a replacement character there: data.errors=replace",
@@ -118,11 +122,21 @@ class Curation:
         if count == 0:
             drops = ", ".join(f"{number:,} {reason}" for reason, number in self.drops.items()) or "none"
             raise DataError(f"no documents in {described} (dropped: {drops})", "give more text: --data PATH ...")
+        if fraction and self.only_example:
+            raise DataError(
+                f"there is only one example, and an example is never cut in two: {described}",
+                "give more examples, of which one is held out for validation: --data MORE",
+            )
         if fraction and not (self.documents["validation"] and self.documents["train"]):
             raise DataError(
                 f"the only document is too short to keep a part of it for validation: {described}",
                 f"give more text: --data MORE, or cut it into more documents: {_cut(self.config.sources)}",
             )
+
+
+def _paired(text: str) -> str:
+    """Return the text with U+FFFD for each half of a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 WAITING_BYTES = 2**26
@@ -135,7 +149,7 @@ def _both_sides(items: Iterator[Item], curation: Curation) -> Iterator[Item]:
     """Yield the items in their order, with at least one on each side.
 
     Where the hashes of a small corpus all fall on one side, the document whose hash is nearest to the other side is
-    moved there. A single document is cut in two."""
+    moved there, with the examples of the same prompt. A single text is cut in two, and an example never is."""
     waiting: list[Item] = []
     sides: set[str] = set()
     size = 0
@@ -148,13 +162,21 @@ def _both_sides(items: Iterator[Item], curation: Curation) -> Iterator[Item]:
             yield from items
             return
     if len(waiting) == 1:
-        yield from _cut_in_two(waiting[0], curation)
+        curation.only_example = waiting[0].document.example is not None
+        yield from waiting if curation.only_example else _cut_in_two(waiting[0], curation)
     elif waiting:
         nearest = (min if sides == {"train"} else max)(waiting, key=lambda item: item.place)
         other = "validation" if sides == {"train"} else "train"
         purpose = "held out for validation" if other == "validation" else "used for training"
         curation.kept_back = f"of only {len(waiting):,} documents {nearest.document.id} is {purpose}"
-        yield from (replace(item, split=other) if item is nearest else item for item in waiting)
+        moved = [item for item in waiting if item is nearest or (item.document.example and item.place == nearest.place)]
+        if len(moved) == len(waiting):
+            curation.kept_back += ", although all of them have one prompt"
+            moved = [nearest]
+        elif len(moved) > 1:
+            curation.kept_back += f", with the {len(moved) - 1:,} other examples of its prompt"
+        chosen = set(map(id, moved))
+        yield from (replace(item, split=other) if id(item) in chosen else item for item in waiting)
 
 
 def _cut_in_two(item: Item, curation: Curation) -> Iterator[Item]:

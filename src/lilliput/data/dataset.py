@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,12 +15,14 @@ from lilliput.base import console
 from lilliput.base.cache import cache_folder, private_folder, tree_refusal
 from lilliput.base.cache_use import Held, hold
 from lilliput.base.damage import read_sealed, write_sealed
+from lilliput.base.errors import DataError
 from lilliput.data.cache import Notes, locked, publish
 from lilliput.data.chat_template import TEMPLATE_FILE
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_report
 from lilliput.data.document import Document
 from lilliput.data.encoders import encoder_count, shared
+from lilliput.data.example_rows import PLURAL
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded, text_bytes
 from lilliput.data.shards import ShardWriter, dtype_for, facts, listed, problem
@@ -29,7 +31,7 @@ from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 
 # Raise this number whenever the code makes other tokens or files of the same text, so that old caches are not found.
-FORMAT = 2
+FORMAT = 3
 BATCH_BYTES = 2**21
 BATCH_DOCUMENTS = 2048
 MANY_IN_A_ROW = 4
@@ -46,6 +48,7 @@ class Dataset:
 
     folder     the folder of the shards (see shards.py), the tokenizer and manifest.json
     manifest   counts and hashes by split and shard, counts by source, drops by reason, dtype, tokenizer
+    too_long   what becomes of examples that are longer than a row (data.too_long)
     notes      what a person should know: the cache that was used, or damage that was repaired
     held       marks the folder as in use, so that `lilliput cache prune` leaves it, for as long as the dataset lives
     """
@@ -56,6 +59,7 @@ class Dataset:
     packing: str
     seed: int
     notes: tuple[str, ...] = ()
+    too_long: str = "truncate"
     held: Held | None = field(default=None, repr=False, compare=False)
 
     def split(self, name: str) -> Split:
@@ -64,12 +68,25 @@ class Dataset:
 
     def loader(self, name: str, context_length: int, rows: str = "packed", seed: int | None = None) -> Loader:
         """Return the rows of a split in the order of `seed` (None: the run's seed): packed as configured, or, where
-        `rows` is "documents", a document a row; where it is "whole", packing `auto` is best_fit."""
+        `rows` is "documents", a document a row."""
         split, tokenizer = self.split(name), self.tokenizer
-        asked = "best_fit" if rows == "whole" and self.packing == "auto" else self.packing
-        packing = rows if rows == "documents" else fitting(split, context_length, asked)
+        packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
         order = self.seed if seed is None else seed
-        return Loader(split, context_length, order, packing, tokenizer.bos_id, tokenizer.pad_id)
+        marks = tokenizer.bos_id, tokenizer.pad_id
+        return Loader(split, context_length, order, packing, *marks, self.too_long)
+
+    def check_learned(self) -> None:
+        """Raise DataError where no token of the training split is learned, unless its examples need no learned token of
+        their own: prompts are completed during training, and labels are learned beside the tokens."""
+        split = self.manifest["splits"]["train"]
+        if split["learned"] or not split["kinds"].keys() - {"prompt", "labelled"}:
+            return
+        described = ", ".join(f"{count:,} {PLURAL[kind]}" for kind, count in split["kinds"].items())
+        raise DataError(
+            f"this run would learn nothing: no token of the training split is learned ({described})",
+            "see which tokens are: lilliput data show RECIPE; a reply that is learned has the role assistant, and the "
+            "tokenizer's chat template marks it",
+        )
 
 
 def fitting(split: Split, context_length: int, asked: str) -> str:
@@ -81,6 +98,8 @@ def fitting(split: Split, context_length: int, asked: str) -> str:
     Shakespeare by speeches reached 1.90 bits per byte with windows and 1.87 with whole documents."""
     if asked not in ("auto", "aligned"):
         return asked
+    if split.has_examples:
+        return "best_fit"  # an example is learned from its own beginning
     if split.tokens <= context_length:
         return "best_fit"  # the only packing with padding, which a row larger than the split needs
     average = split.tokens / max(1, split.documents)
@@ -98,13 +117,15 @@ def prepare(
     notify: Callable[[str], None] | None = None,
     specials: Sequence[str] = (),
     equip: Callable[[Tokenizer], Tokenizer] = lambda tokenizer: tokenizer,
+    check: Callable[[Document], None] | None = None,
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
     `encode` makes token ids of documents, and `view` is the text on which the tokenizer is trained; an objective gives
     both, and `view_key` names them for the cache. `specials` are roles of further special tokens of a tokenizer that is
     trained here. `equip` gives a tokenizer, trained or given, what an objective needs beside, such as a chat template.
-    `seed` decides the order of rows later, and does not change the prepared data.
+    `check` raises DataError for a document that the objective cannot learn from; it sees each document
+    before any work is done with it. `seed` decides the order of rows later, and does not change the prepared data.
     `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
     `notify` gets a line on each source, on the counts of the result, and on a damaged cache. Sources are read once: the
     tokenizer's sample (`tokenizer.sample_bytes`) is kept and encoded first. Memory is bounded by that sample and a few
@@ -127,11 +148,11 @@ def prepare(
             held = hold(folder)
             manifest = _kept_tokens(folder, notes)
             if manifest is not None:
-                return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), held)
+                return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), config.too_long, held)
         for source in config.sources:
             notes.add(f"reading {source.describe()}")
         curation = Curation(config)
-        items: Iterator[Item] = iter(curation)
+        items: Iterator[Item] = _checked(iter(curation), check)
         if tokenizer is None:
             limit = console.size(tokenizer_config.sample_bytes)
             notes.add(f"training a tokenizer of {tokenizer_config.vocab_size:,} tokens on at most {limit} of text")
@@ -151,7 +172,14 @@ def prepare(
         if curation.kept_back:
             notes.add(curation.kept_back)
         notes.add(summary(manifest))
-    return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), held)
+    return Dataset(folder, tokenizer, manifest, config.packing, seed, tuple(notes), config.too_long, held)
+
+
+def _checked(items: Iterator[Item], check: Callable[[Document], None] | None) -> Iterator[Item]:
+    for item in items:
+        if check is not None:
+            check(item.document)
+        yield item
 
 
 def summary(manifest: dict[str, Any]) -> str:
@@ -267,6 +295,7 @@ def _build(
     """Write shards, manifest and tokenizer into an empty folder."""
     dtype, sizes = dtype_for(tokenizer.vocab_size), tokenizer.token_bytes()
     documents = size = 0
+    kinds: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(ShardWriter(folder, name, dtype, config.shard_tokens, tokenizer.bos_id))
@@ -279,12 +308,13 @@ def _build(
                     # Of a structured row the sequences hold the text that counts, with what a template puts around it.
                     spelled = item.size if item.document.example is None else text_bytes(sequences, sizes)
                     writers[item.split].add_document(sequences, item.document.id, spelled)
+                    kinds[item.split][item.document.kind] += 1
                 else:
                     curation.drops["no tokens"] += 1
             documents += len(batch)
             size += sum(item.size for item in batch)
             progress(documents, size)
-        splits = {name: writer.close() for name, writer in writers.items()}
+        splits = {name: {**writer.close(), "kinds": dict(kinds[name])} for name, writer in writers.items()}
     curation.check()
     tokenizer.save(folder)
     reports = zip(config.sources, curation.by_source, strict=True)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from pydantic import Field
 
 from lilliput.base.errors import DataError, MissingExtra
 from lilliput.data.document import Document
+from lilliput.data.example_rows import Format
 from lilliput.data.files import digest
+from lilliput.data.row_documents import FORMAT, RowReader, described
 from lilliput.data.source import SOURCES, Errors, Source, hash_of
-from lilliput.data.tables import document
 
 LOCAL = (
     "text files and folders, .jsonl, .csv and .parquet files, TinyStories_all_data JSON or the built-in 'story' world"
@@ -36,6 +39,10 @@ PRESETS = {
     "wikipedia": Preset("wikimedia/wikipedia", "20231101.simple"),
     "bookcorpus": Preset("rojagtap/bookcorpus"),
 }
+
+
+TEXTS = frozenset(known.name for known in PRESETS.values())
+"""Datasets that hold texts, so that no row is read to find it out."""
 
 
 def preset(name: str) -> Preset | None:
@@ -62,14 +69,15 @@ class Hub(Source):
     column: str | None = Field(default=None, description="the column that holds the text; null: the preset's, or text")
     keep: tuple[str, ...] = Field(default=(), description="columns that are kept beside the text as its meta")
     max_documents: int | None = Field(default=None, gt=0, description="documents that are read at most; null: all")
+    format: Format = Field(default="auto", description=FORMAT)
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         place = self._place()
-        column = self.column or place.column
+        reader = RowReader(self.format, self.column or place.column, self.keep)
         for number, row in enumerate(self._stream(place)):
             if number == self.max_documents:
                 return
-            yield document(row, column, self.keep, f"hf:{place.name}/{self.split}:{number}")
+            yield reader.document(row, f"hf:{place.name}/{self.split}:{number}")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield every row with all of its columns, for data sets that are not made of documents."""
@@ -77,14 +85,16 @@ class Hub(Source):
 
     def fingerprint(self) -> str:
         place = self._place()
-        options = (place.config, self.column or place.column, self.split, self.keep, self.max_documents)
+        options = (place.config, self.column or place.column, self.split, self.keep, self.max_documents, self.format)
         return hash_of("hub", self._content(place), options)
 
     def describe(self) -> str:
         place = self._place()
         name = place.name + (f" ({place.config})" if place.config else "")
         limit = f"at most {self.max_documents:,} documents" if self.max_documents else "all documents"
-        return f"hub: {name}, split {self.split}, {limit} · {self.fingerprint()[:12]}"
+        fingerprint = self.fingerprint()
+        kind = _kind(cast(Any, self)) if place.name not in TEXTS else ""
+        return f"hub: {name}, split {self.split}, {limit}{kind} · {fingerprint[:12]}"
 
     def _place(self) -> Preset:
         known = None if Path(self.name).is_dir() else preset(self.name)
@@ -148,6 +158,17 @@ class Hub(Source):
             ) from None
         except OSError as error:
             raise offline(place.name, error) from None
+
+
+@lru_cache(maxsize=64)
+def _kind(source: Hub) -> str:
+    """Return the words of `describe` on the examples of a dataset, by its first row; "" for texts."""
+    place = source._place()
+    with suppress(DataError):  # reported when the dataset is read
+        first = next(source._stream(place), {})
+        words = described(first, source.column or place.column, source.format)
+        return f", {words}" if words else ""
+    return ""
 
 
 def offline(name: str, error: Exception) -> DataError:

@@ -8,7 +8,8 @@ import numpy as np
 
 from lilliput.base.errors import DataError
 from lilliput.base.seeds import generator
-from lilliput.data.packing import best_fit
+from lilliput.data.fitting import Fit, fit
+from lilliput.data.packing import Packing, best_fit
 from lilliput.data.rows import Rows
 from lilliput.data.split import Split
 
@@ -30,7 +31,10 @@ class Loader:
     best_fit    a row holds whole documents (see packing.best_fit) that see only themselves, then padding; a document
                 longer than a row continues in another one after a repeated token
     documents   a row is one document: its sequences one under the other, each from its beginning, then padding. All
-                documents have the same number of sequences, and no sequence is longer than a row
+                documents have the same number of sequences
+
+    In best_fit rows of examples, and in rows of documents, `too_long` decides on examples that are longer than a row
+    (see fitting.fit); `fit` holds their numbers.
 
     `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
     on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a
@@ -44,20 +48,32 @@ class Loader:
         packing: str = "contiguous",
         bos_id: int = 0,
         pad_id: int = 0,
+        too_long: str = "refuse",
     ):
         self.split, self.context_length, self.seed = split, context_length, seed
         self.packing, self.bos_id, self.pad_id = packing, bos_id, pad_id
+        self.fit: Fit | None = None
         if packing == "documents":
-            _check_documents(split, context_length)
+            _check_documents(split)
+            self.fit = fit(split, context_length + 1, too_long, split.sequences)
+        elif packing == "best_fit" and split.has_examples:
+            self.fit = fit(split, context_length + 1, too_long)
         elif split.tokens < context_length + 1 and not (packing == "best_fit" and context_length <= PADDED):
             raise DataError(
                 f"the context of {context_length:,} tokens is longer than the whole {split.name} split, "
                 f"which has {split.tokens:,} tokens in {split.documents:,} documents",
                 f"give more text, or a shorter context: model.context_length={_below(split.tokens)}",
             )
-        self._packed = best_fit(split.ends - split.starts, context_length + 1) if packing == "best_fit" else None
+        self._packed = self._pack() if packing == "best_fit" else None
         self._begins = _aligned(split.starts, split.ends, context_length) if packing == "aligned" else None
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+
+    def _pack(self) -> Packing:
+        capacity = self.context_length + 1
+        if self.fit is None:
+            return best_fit(self.split.ends - self.split.starts, capacity)
+        packed = best_fit(self.fit.lengths, capacity)
+        return packed._replace(document=self.fit.numbers[packed.document])
 
     @property
     def rows_per_epoch(self) -> int:
@@ -67,7 +83,8 @@ class Loader:
         if self._begins is not None:
             return len(self._begins)
         if self.packing == "documents":
-            return self.split.documents // self.split.sequences
+            assert self.fit is not None
+            return len(self.fit.numbers) // self.split.sequences
         return self.split.tokens // self.context_length
 
     @property
@@ -164,9 +181,11 @@ class Loader:
         return Rows(tokens, learn, segments, documents, self._columns(documents))
 
     def _document_rows(self, numbers: np.ndarray) -> Rows:
-        split, length, count = self.split, self.context_length + 1, self.split.sequences
-        sequences = numbers[:, None] * count + np.arange(count)
-        starts, sizes = split.starts[sequences], (split.ends - split.starts)[sequences]
+        split, length, count, kept = self.split, self.context_length + 1, self.split.sequences, self.fit
+        assert kept is not None
+        places = numbers[:, None] * count + np.arange(count)
+        sequences, sizes = kept.numbers[places], kept.lengths[places]
+        starts = split.starts[sequences]
         inside = np.arange(length) < sizes[..., None]
         origin = np.where(inside, starts[..., None] + np.arange(length), 0)
         tokens = np.where(inside, split.stream[origin], self.pad_id)
@@ -182,19 +201,11 @@ class Loader:
         return [tuple(self.split.columns(number) for number in row) for row in documents]
 
 
-def _check_documents(split: Split, context_length: int) -> None:
+def _check_documents(split: Split) -> None:
     """Raise DataError unless each document of the split can be a row of its own."""
     if not split.documents or not split.sequences:
         reason = "has no documents" if not split.documents else "has documents of unequal numbers of sequences"
         raise DataError(f"the {split.name} split {reason}, and each is to be a row of its own")
-    longest = int((split.ends - split.starts).max())
-    if longest > context_length + 1:
-        count = int(((split.ends - split.starts) > context_length + 1).sum())
-        raise DataError(
-            f"{count:,} of {split.documents:,} sequences of the {split.name} split are longer than a row of "
-            f"{context_length + 1:,} tokens; the longest has {longest:,}",
-            f"give a longer context: model.context_length={longest - 1}",
-        )
 
 
 def _aligned(starts: np.ndarray, ends: np.ndarray, context_length: int) -> np.ndarray:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 from lilliput.base.errors import DataError, MissingExtra
 from lilliput.base.reading import check_regular
 from lilliput.data.files import reading
+from lilliput.data.row_documents import first_form, missing_column
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
-from lilliput.data.tables import FIRST_ROWS, Table, missing_column
+from lilliput.data.tables import FIRST_ROWS, Table
 
 ROWS = 256
 """Rows in a batch."""
@@ -24,37 +25,44 @@ UTF8_BYTES = 4
 
 @SOURCES.add("parquet")
 class Parquet(Table):
-    """Parquet, read in batches of rows and only in the columns that are asked for."""
+    """Parquet, read in batches of rows. Of texts only the columns that are asked for are read."""
 
     kind: Literal["parquet"] = "parquet"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
 
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        columns = [self.column, *self.keep]
-        with _opened(path, columns) as file:
-            known = file.schema_arrow.names
-            for column in columns:
-                if column not in known:
-                    raise missing_column(column, _lengths(file), str(path))
-                if known.count(column) > 1:
-                    raise DataError(
-                        f"{path} has {known.count(column)} columns called '{column}'",
-                        "rename one of them, or write the file again with only the column that holds the text",
-                    )
+        with _opened(path) as file:
+            columns = self._columns(path, file)
             yield from _rows(file, columns, errors, path)
+
+    def _columns(self, path: Path, file: Any) -> list[str]:
+        """Return the columns to read: of a text the named ones and its label, of an example all."""
+        known = file.schema_arrow.names
+        examples = self.format != "text" and first_form(dict.fromkeys(known), self.column, self.format, str(path))
+        columns = list(known) if examples else list(dict.fromkeys([self.column, *self.keep]))
+        for column in (*columns, *self.keep):
+            if column not in known:
+                raise missing_column(column, _lengths(file), str(path))
+            if known.count(column) > 1:
+                raise DataError(
+                    f"{path} has {known.count(column)} columns called '{column}'",
+                    "rename one of them, or write the file again with only the columns that are read",
+                )
+        if not examples and self.format != "text" and known.count("label") == 1 and "label" not in columns:
+            columns.append("label")
+        return columns
 
 
 def whole_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file with all of its columns. Raises DataError as the source does."""
-    with _opened(path, None) as file:
+    with _opened(path) as file:
         for _, row in _rows(file, file.schema_arrow.names, "strict", path):
             yield dict(row)
 
 
 @contextmanager
-def _opened(path: Path, columns: Sequence[str] | None) -> Iterator[Any]:
-    """Open the file, with text of `columns` (None: all) read as dictionaries, so that a text that every row repeats is
-    held once."""
+def _opened(path: Path) -> Iterator[Any]:
+    """Open the file, with text read as dictionaries, so that a text that every row repeats is held once."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -66,9 +74,12 @@ def _opened(path: Path, columns: Sequence[str] | None) -> Iterator[Any]:
             metadata = pq.read_metadata(path)
             check_unpacked(metadata, path)
             leaves = [metadata.schema.column(number) for number in range(len(metadata.schema.names))]
-            texts = {leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"}
-            wanted = texts if columns is None else texts & set(columns)
-            with pq.ParquetFile(path, read_dictionary=sorted(wanted)) as file:
+            # Only a column that is no list or object can be read as a dictionary.
+            texts = {
+                leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and not leaf.max_repetition_level
+            }
+            texts &= set(metadata.schema.to_arrow_schema().names)
+            with pq.ParquetFile(path, read_dictionary=sorted(texts)) as file:
                 yield file
         except (pa.ArrowException, ValueError, MemoryError) as error:
             first = (str(error) or type(error).__name__).splitlines()[0]

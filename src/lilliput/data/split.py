@@ -62,6 +62,7 @@ class Split:
     documents   number of documents, or of sequences where a document has several
     sequences   number of sequences of each document; 0 where documents differ in this number
     text_bytes  UTF-8 bytes of the documents' text: the divisor of bits per byte
+    kinds       number of documents of each kind (see Document.kind)
     learned     number of tokens that are targets: all but the opening BOS, or fewer by the objective's choice
     stream      all ids end to end
     learn       a stream of the same length, 1 where a token is learned; None where all but an opening BOS are learned
@@ -73,6 +74,7 @@ class Split:
         self.tokens, self.documents = int(facts["tokens"]), int(facts["documents"])
         self.sequences = int(facts.get("sequences", 1))
         self.text_bytes, self.learned = int(facts["text_bytes"]), int(facts["learned"])
+        self.kinds: dict[str, int] = dict(facts.get("kinds", {}))
         shards = [(folder / shard["name"], shard) for shard in facts["shards"]]
         self._paths = [path for path, _ in shards]
         self.stream = Stream([_map(path, np.dtype(dtype).newbyteorder("<"), shard["tokens"]) for path, shard in shards])
@@ -85,6 +87,11 @@ class Split:
         self.ends = np.concatenate(ends) if ends else np.empty(0, dtype=np.int64)
         self.starts = np.concatenate([[0], self.ends[:-1]]).astype(np.int64) if ends else self.ends
         self._counts = np.cumsum([0, *(shard["documents"] for _, shard in shards)])
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether documents are examples that are more than a text, so that a row begins where an example does."""
+        return bool(self.kinds.keys() - {"text", "labelled"})
 
     def document(self, number: int) -> np.ndarray:
         """Return the ids of a document, (length,) int64, bounds included."""

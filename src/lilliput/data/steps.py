@@ -27,8 +27,23 @@ class Step(Config):
 
     def apply(self, document: Document) -> Document | Dropped:
         """Return the document, a changed document, or the reason to drop it. The result depends on the document
-        alone."""
+        alone. A step needs no rule for examples (see `applied`)."""
         raise NotImplementedError
+
+
+def applied(step: Step, document: Document) -> Document | Dropped:
+    """Apply a step to a document. Of an example, the whole text decides whether the example is dropped, and each text
+    is changed by itself, so that no text moves from one part to another."""
+    outcome = step.apply(document)
+    if document.example is None or isinstance(outcome, Dropped) or outcome.example is not document.example:
+        return outcome
+
+    def change(text: str) -> str:
+        part = step.apply(replace(document, text=text, example=None))
+        return text if isinstance(part, Dropped) else part.text
+
+    example = document.example.mapped(change)
+    return replace(outcome, text=example.text, example=example)
 
 
 STEPS: Registry[type[Step]] = Registry("curation step", "lilliput.data")

@@ -1,12 +1,13 @@
-"""Rows as a source: JSONL, CSV and Parquet files with a named text column, and llama2.c's lists of stories."""
+"""Rows as a source: JSONL and CSV files, and JSON files that hold a list, with a text column or with examples."""
 
 from __future__ import annotations
 
 import csv
 import json
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
@@ -14,30 +15,41 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lilliput.base.errors import DataError, nearest
+from lilliput.base.errors import DataError
 from lilliput.data.document import Document
+from lilliput.data.example_rows import Format
 from lilliput.data.files import FileSource, lines, text_blocks
+from lilliput.data.row_documents import FORMAT, RowReader, counted, described, mean_lengths
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, SOURCES, Errors
 
 WHITE = " \t\r\n"
 FIRST_ROWS = 64
 """The column with the longest text is found in this many rows."""
+MOST_DESCRIBED = 32
+"""Files whose first row is read to describe a source."""
 
 
 class Table(FileSource):
-    """Files of rows, a document each. A row without a text (null) is dropped and counted. A document's id is
-    `FILE:row`, counted from 1."""
+    """Files of rows, a document each: a text, or an example of the kind that the columns of the file's first row make
+    (see example_rows). A text that is null is dropped and counted. A document's id is `FILE:row`, counted from 1."""
 
     column: str = Field(default="text", description="the column that holds the text")
     keep: tuple[str, ...] = Field(default=(), description="columns that are kept beside the text as its meta")
+    format: Format = Field(default="auto", description=FORMAT)
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         for path in self.files():
+            reader = RowReader(self.format, self.column, self.keep, partial(self.lengths, path, errors))
             for number, row in self.rows(path, errors):
-                for wanted in (self.column, *self.keep):
-                    if wanted not in row:
-                        raise missing_column(wanted, self.lengths(path, errors, row), f"{path}:{number}")
-                yield document(row, self.column, self.keep, f"{path}:{number}")
+                yield reader.document(row, f"{path}:{number}")
+
+    def details(self, files: Sequence[Path]) -> str:
+        kinds: Counter[str] = Counter()
+        for path in files[:MOST_DESCRIBED]:
+            with suppress(DataError):  # reported with its place when the file is read
+                columns = next((row for _, row in self.rows(path, "replace")), {})
+                kinds[described(columns, self.column, self.format)] += 1
+        return "".join(f", {kind}{counted(kinds, kind)}" for kind in kinds if kind)
 
     def lengths(self, path: Path, errors: Errors, row: Mapping[str, Any]) -> dict[str, float]:
         """Return the mean characters of text in each column of `row`, over the file's first rows; 0 for a column
@@ -51,51 +63,6 @@ class Table(FileSource):
     def rows(self, path: Path, errors: Errors) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield (row number from 1, values by column) of one file."""
         raise NotImplementedError
-
-
-def document(row: Mapping[str, Any], column: str, keep: tuple[str, ...], name: str) -> Document:
-    """Return the document in a row. Raises DataError when a column is missing, or its value is not text."""
-    for wanted in (column, *keep):
-        if wanted not in row:
-            raise missing_column(wanted, mean_lengths(row, [row]), name)
-    text = row[column]
-    if not isinstance(text, str | None):
-        raise DataError(
-            f"{name}: the column '{column}' holds {type(text).__name__} values, not text", others(row, column)
-        )
-    return Document(text or "", name, {key: row[key] for key in keep})
-
-
-def mean_lengths(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the mean characters of text in each of `columns`; 0 for a column without text."""
-    total = {key: sum(len(row[key]) for row in rows if isinstance(row.get(key), str)) for key in columns}
-    return {key: count / len(rows) for key, count in total.items()}
-
-
-def missing_column(column: str, lengths: Mapping[str, float], name: str) -> DataError:
-    """Return the error for a missing column. `lengths` are the characters of text in the known columns. The error
-    suggests the column with the longest text, or a delimiter where the header was read as a single column."""
-    known = list(lengths)
-    problem = f"{name}: no column '{column}'"
-    columns = f"the columns are: {', '.join(known) or 'none'}"
-    delimiter = next((mark for mark in ";\t|," if len(known) == 1 and mark in known[0]), None)
-    if delimiter:
-        typed = r'"\t"' if delimiter == "\t" else delimiter  # as YAML spells a tab
-        return DataError(
-            f"{problem}; {columns}", f"name the delimiter: {shlex.quote(f'data.sources.0.delimiter={typed}')}"
-        )
-    problem = f"{problem}{nearest(column, known)}; {columns}"
-    longest = max(known, key=lambda key: lengths[key], default="text")
-    return DataError(problem, f"name the column with the text: {shlex.quote(f'data.sources.0.column={longest}')}")
-
-
-def others(row: Mapping[str, Any], column: str) -> str:
-    """Return a hint that names the columns with text, and the option that chooses the longest."""
-    texts = {key: len(value) for key, value in row.items() if isinstance(value, str) and key != column}
-    if not texts:
-        return "no column of this row holds text"
-    longest = max(texts, key=lambda key: texts[key])
-    return f"columns with text: {', '.join(texts)}; choose with {shlex.quote(f'data.sources.0.column={longest}')}"
 
 
 @contextmanager

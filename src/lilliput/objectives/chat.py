@@ -16,7 +16,6 @@ from lilliput.data.examples import Example, Turns
 from lilliput.data.rows import Encoded
 from lilliput.data.special_tokens import COMMON
 from lilliput.objectives.causal import NextToken, NextTokenConfig
-from lilliput.objectives.kinds import examples_of
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.turns import encode_messages, encode_reply
 from lilliput.objectives.workshop import Texts, Workshop
@@ -54,7 +53,6 @@ class ChatConfig(NextTokenConfig):
         "model that the run begins with, else chatml",
     )
     examples: ClassVar[tuple[str, ...]] = ("messages", "completion")
-    rows: ClassVar[Literal["packed", "whole", "documents"]] = "whole"
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         source = self._source(tokenizer)
@@ -64,7 +62,7 @@ class ChatConfig(NextTokenConfig):
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded | list[Encoded]]:
         """One sequence a conversation, and none of a conversation without a message to learn."""
-        return [self._encoded(example, tokenizer) for example in examples_of(documents, self)]
+        return [self._encoded(document.example, tokenizer) for document in documents if document.example is not None]
 
     def build(self, workshop: Workshop) -> Objective:
         return Chat(self, workshop)

@@ -52,9 +52,9 @@ class ObjectiveConfig(Config):
     """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
-    rows: ClassVar[Literal["packed", "whole", "documents"]] = "packed"
-    """`packed`: rows as `data.packing` has them. `whole`: the same, and best_fit where that is `auto`. `documents`: a
-    row is one document, all its sequences one under the other (see Loader)."""
+    rows: ClassVar[Literal["packed", "documents"]] = "packed"
+    """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
+    the other (see Loader)."""
     examples: ClassVar[tuple[str, ...]] = ("text",)
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
