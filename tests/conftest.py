@@ -33,6 +33,14 @@ def native_builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("native")
 
 
+@pytest.fixture(scope="session")
+def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run that was taught to chat (tests/conversations.py); tests must not change it."""
+    from tests.conversations import learned_by_heart
+
+    return learned_by_heart(tmp_path_factory.mktemp("chatty"))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, native_builds: Path) -> None:
     """No test reads or fills the user's cache."""

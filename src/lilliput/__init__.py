@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilliput.api import (
+        Conversation,
         Run,
         TextGenerator,
         benchmark,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Conversation",
     "Run",
     "TextGenerator",
     "benchmark",

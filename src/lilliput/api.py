@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push
+    from lilliput.generation.conversation import Conversation
     from lilliput.generation.loading import chat, generate, load
     from lilliput.generation.run import Run
     from lilliput.generation.text_generator import TextGenerator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lilliput.planning.doctor import Diagnosis
 
 __all__ = [
+    "Conversation",
     "Run",
     "TextGenerator",
     "benchmark",
@@ -64,6 +66,7 @@ _HOMES = {
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
+    "lilliput.generation.conversation": ("Conversation",),
     "lilliput.generation.loading": ("chat", "generate", "load"),
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.text_generator": ("TextGenerator",),

@@ -1,5 +1,7 @@
 """`lilliput data show`."""
 
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+
 import json
 
 import pytest
@@ -77,3 +79,61 @@ def test_several_files_and_overrides_work_as_in_train(tmp_path):
     report = json.loads(run(*paths, *fits, "--json").stdout)
     assert report["sources"][0]["documents"] == 4
     assert "not in the data section" in str(run(*paths, *fits, "train.steps=5").exception)
+
+
+@pytest.fixture
+def replies(tmp_path, monkeypatch):
+    """A file of completions, and the options that learn them."""
+    from lilliput.objectives.objective import OBJECTIVES
+
+    from ..objectives.test_accepted import Replies
+
+    assert "toy" not in OBJECTIVES  # the registry searches its package first
+    monkeypatch.setitem(OBJECTIVES._entries, "toy_replies", Replies)
+    rows = [{"prompt": f"Question {n}?", "completion": f" Answer {n}."} for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(tmp_path / "a.jsonl")
+
+
+def test_examples_are_counted_and_named(replies):
+    output = run(replies).output
+    assert "rows are prompts with completions: prompt, completion" in output
+    assert "prompt: Question 0?\ncompletion:  Answer 0.\n" in output
+    report = json.loads(run(replies, "--json").stdout)
+    assert report["kinds"] == {"completion": 60}
+    assert report["sample"]["row"] == {"prompt": "Question 0?", "completion": " Answer 0."}
+
+
+def tokens(*arguments):
+    command = typer.Typer()
+    command.add_typer(app, name="data")
+    return CliRunner().invoke(command, ["data", "show", *arguments])
+
+
+SMALL = ["tokenizer.vocab_size=300", "objective.kind=toy_replies"]
+
+
+def test_a_recipe_shows_learned_tokens(replies, tmp_path):
+    (tmp_path / "own.yaml").write_text(f"data: {{sources: [{{kind: jsonl, paths: [{replies}]}}]}}\n")
+    output = tokens(str(tmp_path / "own.yaml"), *SMALL, "--count", "1").output
+    assert "tokens are learned (" in output
+    assert "⟦ Answer 0.<|end_of_text|>⟧" in output or "⟦ Answer 1.<|end_of_text|>⟧" in output
+    assert "Question 0?⟦" in output or "Question 1?⟦" in output
+    beside = tokens(str(tmp_path / "own.yaml"), "--data", replies, *SMALL, "--json")
+    report = json.loads(beside.stdout)
+    assert report["objective"] == "toy_replies"
+    assert len(report["examples"]) == 2
+    pieces = report["examples"][0]["sequences"][0]["pieces"]
+    assert [piece["learned"] for piece in pieces] == [False, True]
+
+
+def test_nothing_named_is_an_error():
+    assert "name a recipe, a run, or files" in str(tokens().exception)
+    assert "there is no recipe 'nonesuch'" in str(tokens("nonesuch").exception)
+
+
+def test_a_shipped_recipe_beside_data_is_the_recipe(replies):
+    report = json.loads(tokens("story", "--data", replies, *SMALL, "--json").stdout)
+    assert report["recipe"] == "story-a"
+    assert report["splits"]["train"]["kinds"].keys() == {"completion"}
+    assert "lilliput data show --data" in str(tokens(replies).exception)

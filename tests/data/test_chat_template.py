@@ -15,7 +15,8 @@ from tests.generation.conftest import TEMPLATE
 
 MARKED = TEMPLATE.replace(
     "<|im_start|>{{ message.role }}\n{{ message.content | trim }}<|im_end|>\n",
-    "<|im_start|>{{ message.role }}\n{% if message.role == 'assistant' %}{% generation %}{{ message.content }}<|im_end|>"
+    "<|im_start|>{{ message.role }}\n{% if message.role == 'assistant' %}"
+    "{% generation %}{{ message.content }}<|im_end|>"
     "{% endgeneration %}{% else %}{{ message.content }}<|im_end|>{% endif %}\n",
 )
 

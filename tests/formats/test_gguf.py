@@ -75,7 +75,8 @@ def test_rows_that_q8_0_cannot_part_stay_fp32(tokenizers, tmp_path):
     ],
 )
 def test_architecture_tokenizer_and_pre_split_are_named(family, name, model, pre, grown: Grown, tmp_path):
-    source = replace(grown(family), chat_template="{{ messages[0].content }}")
+    source = grown(family)
+    source = replace(source, tokenizer=source.tokenizer.with_template("{{ messages[0].content }}"))
     printed = keys(write(source, "gguf", tmp_path / "m.gguf").files[0])
     assert printed["general.architecture"] == name
     assert printed["general.name"] == family

@@ -8,7 +8,6 @@ import pytest
 
 import lilliput
 from lilliput.base.errors import ConfigError
-from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.decode import generate
 from lilliput.decoding.sampling import SamplingConfig
@@ -96,7 +95,7 @@ def test_a_reply_is_what_follows_the_rendered_messages(generator: TextGenerator,
 
 
 def test_a_reply_ends_with_the_turn(model: Model, tokenizer: Tokenizer) -> None:
-    chatty = TextGenerator(model, tokenizer, Causal(), chat_template=ChatTemplate(TEMPLATE))
+    chatty = TextGenerator(model, tokenizer.with_template(TEMPLATE), Causal())
     assert tokenizer.specials["im_end"] in chatty.turn_ends
     assert tokenizer.specials["im_end"] not in chatty.ends
     first = chatty.chat(QUESTION, **GREEDY)
@@ -111,14 +110,14 @@ def test_a_model_without_a_template_is_refused_in_one_line(generator: TextGenera
 
 
 def test_a_model_that_reads_backwards_does_not_chat(model: Model, tokenizer: Tokenizer) -> None:
-    chatty = TextGenerator(model, tokenizer, Reversed(), chat_template=ChatTemplate(TEMPLATE))
+    chatty = TextGenerator(model, tokenizer.with_template(TEMPLATE), Reversed())
     with pytest.raises(ConfigError, match="reads backwards"):
         chatty.chat(QUESTION)
 
 
 @pytest.mark.parametrize("messages", [[], ["hello"], [{"role": "user"}], [{"role": "user", "content": 3}]])
 def test_what_is_no_conversation_is_refused(model: Model, tokenizer: Tokenizer, messages: Any) -> None:
-    chatty = TextGenerator(model, tokenizer, Causal(), chat_template=ChatTemplate(TEMPLATE))
+    chatty = TextGenerator(model, tokenizer.with_template(TEMPLATE), Causal())
     with pytest.raises(ConfigError, match="a conversation is a list of messages"):
         chatty.chat(messages)
 
@@ -132,7 +131,7 @@ def test_a_template_that_is_no_jinja_keeps_no_one_from_generating(folder: Path, 
 
 def test_a_source_of_an_export_is_the_generators_model(folder: Path, model: Model, tokenizer: Tokenizer) -> None:
     source = Source.load(folder, "chatty")
-    assert (source.direction, source.chat_template) == ("causal", TEMPLATE)
+    assert (source.direction, source.tokenizer.chat_template) == ("causal", TEMPLATE)
     rows = source.sample_ids()
     assert rows.shape == (8, 64)
     assert rows.tolist() == TextGenerator(model, tokenizer, Reversed()).sample_ids()

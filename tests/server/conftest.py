@@ -11,7 +11,6 @@ import pytest
 import torch
 from openai import OpenAI
 
-from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.text_generator import TextGenerator
@@ -70,13 +69,13 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def models(tokenizer: Tokenizer) -> dict[str, Served]:
-    def served(name: str, seed: int, objective: ObjectiveConfig, chat: ChatTemplate | None = None) -> Served:
-        return Served(name, TextGenerator(tiny(tokenizer, seed), tokenizer, objective, chat_template=chat))
+    def served(name: str, seed: int, objective: ObjectiveConfig, template: str | None = None) -> Served:
+        return Served(name, TextGenerator(tiny(tokenizer, seed), tokenizer.with_template(template), objective))
 
     made = [
         served("forwards", 0, Causal()),
         served("backwards", 1, Reversed()),
-        served("chatty", 2, Causal(), ChatTemplate(TEMPLATE)),
+        served("chatty", 2, Causal(), TEMPLATE),
     ]
     return {one.name: one for one in made}
 

@@ -76,7 +76,9 @@ def test_json_of_a_schema(server: Address) -> None:
         ({"model": "forwards"}, "'forwards' was not trained to chat"),
         ({"top_logprobs": 2}, "needs logprobs"),
         ({"max_tokens": 3, "max_completion_tokens": 3}, "two names"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "has a tool_call_id"),
+        ({"messages": [{"role": "user", "content": None}]}, "lacks its content"),
+        ({"messages": [{"role": "user", "content": "x", "name": "Tom"}]}, "name is not supported"),
         ({"extra_body": {"toolz": []}}, "unknown key 'toolz'"),
     ],
 )

@@ -20,6 +20,7 @@ from lilliput.base.runtime import allocator, products
 from lilliput.base.runtime.threads import configure_threads
 from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
+from lilliput.data.examples import Turns
 from lilliput.data.loader import Loader
 from lilliput.data.split import Split
 from lilliput.data.story import Stories
@@ -56,9 +57,8 @@ from lilliput.training.settings import Settings
 from lilliput.training.trackers import TRACKERS
 from lilliput.training.trainer import Trainer
 
-PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
-"""Prompts that are continued at each evaluation where a recipe names no prompts. For other text than the story world's,
-also the words of each prompt, and the tokens that are read to find these words."""
+PROMPTS = 4
+"""Prompts that are continued at each evaluation where a recipe names no prompts."""
 
 
 def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
@@ -73,21 +73,15 @@ def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
         seed=recipe.seed,
         notify=notify,
         specials=objective.specials,
+        equip=objective.equip,
         check=partial(check_accepted, objective),
     )
 
 
 def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, count: int) -> list[str]:
-    """Return the first words of `count` documents of `split`, spread over it (the last words, for a model that reads
-    backwards). They are prompts for a model of this text."""
-    prompts = []
-    for number in sorted({place * split.documents // count for place in range(count)}):
-        start = int(split.starts[number])
-        ids = split.stream[start : min(int(split.ends[number]), start + PROMPT_TOKENS)].tolist()
-        bounds = {tokenizer.bos_id, tokenizer.eos_id} if tokenizer.bounded else set()
-        words = objective.text_of(tokenizer, None, None, [token for token in ids if token not in bounds]).split()
-        chosen = words[:PROMPT_WORDS] if objective.reads_forwards else words[-PROMPT_WORDS:]
-        prompts.append(" ".join(chosen))
+    """Return prompts for a model of this text, from `count` documents that are spread over `split`."""
+    numbers = sorted({place * split.documents // count for place in range(count)})
+    prompts = [objective.opening(tokenizer, split.document(number).tolist()) for number in numbers]
     return list(dict.fromkeys(filter(None, prompts))) or [""]
 
 
@@ -242,7 +236,7 @@ class Assembly:
     def _texts(self, prompts: Sequence[str]) -> list[str]:
         return self.learner.samples(prompts, self._continued)
 
-    def _continued(self, prompts: Sequence[str]) -> list[str]:
+    def _continued(self, prompts: Sequence[Turns]) -> list[str]:
         config = self.recipe.evaluate
         sampling = {"temperature": config.sample_temperature, "max_tokens": config.sample_tokens}
         return self.generator.generate_batch(prompts, window=True, **sampling)
@@ -257,8 +251,9 @@ class Assembly:
             self.tokenizer.save(folder.parent / ADAPTER, model.config.context_length)
             model = merged(model)
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
+        ends = sorted(self.generator.turn_ends) if self.tokenizer.chat_template else []
         head = self.learner.stock_head()
-        to_huggingface(model, folder, **self.tokenizer.marks, extra=kept, head=head)
+        to_huggingface(model, folder, **self.tokenizer.marks, ends=ends, extra=kept, head=head)
         read_back(model, folder, head)
         self.tokenizer.save(folder, model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)

@@ -16,7 +16,7 @@ from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.infer import named_texts
-from lilliput.data.rows import Encoded
+from lilliput.data.rows import Encoded, text_bytes
 from lilliput.evaluation.bits_per_byte import FixedSet, Score
 from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.evaluation.ngram import training_ngrams
@@ -140,8 +140,12 @@ def _encoded(generator: TextGenerator, documents: Sequence[Document], max_tokens
         seen = np.cumsum([0, *(sum(len(each.ids) for each in rows) for rows in encoded)])
         kept = max(1, int((seen[:-1] < max_tokens).sum()))
         encoded, documents = encoded[:kept], documents[:kept]
-    size = sum(document.size for document in documents)
-    return FixedSet.of([each for rows in encoded for each in rows], generator.tokenizer.token_bytes(), size)
+    sizes = generator.tokenizer.token_bytes()
+    size = sum(
+        document.size if document.example is None else text_bytes(rows, sizes)
+        for document, rows in zip(documents, encoded, strict=True)
+    )
+    return FixedSet.of([each for rows in encoded for each in rows], sizes, size)
 
 
 def source_of(document_id: str) -> str:

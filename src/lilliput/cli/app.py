@@ -9,6 +9,7 @@ import typer
 from lilliput import __version__
 from lilliput.cli import (
     cache,
+    chat,
     compare,
     data,
     doctor,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("train", context_settings={"ignore_unknown_options": True})(train.train)  # train() refuses them itself
 app.command("generate")(generate.generate)
+app.command("chat")(chat.chat)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
@@ -66,7 +68,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
+COMPUTING = (
+    *("train", "generate", "chat", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan"),
+)
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 TRAINING = ("train", "plan")
 

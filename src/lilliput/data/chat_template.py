@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import ConfigError, DataError, MissingExtra
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
     from lilliput.data.tokenizer import Tokenizer
 
+TEMPLATE_FILE = "chat_template.jinja"
+"""The file of a tokenizer's folder that holds its chat template."""
 LARGEST = 2**20
 """Bytes of a template, and the largest number that it may multiply."""
 MOST_TURNS = 100_000
 """Numbers that a template may count through."""
+MARK = re.compile(r"\{%[-+]?\s*generation\b")
 GUARD, BEGIN, END = "\ufdd0", "\ufdd1", "\ufdd2"
 """Code points that Unicode keeps for a program's own use. GUARD splits the spelling of a special token in a message;
 BEGIN and END stand around the text that the assistant generates."""
@@ -35,6 +39,23 @@ class ChatTemplate:
 
     def __init__(self, source: str):
         self.source = source
+        self._counted = local()  # a template is used by several threads
+
+    @staticmethod
+    @lru_cache(maxsize=32)
+    def of(source: str) -> ChatTemplate:
+        """The template of this Jinja text, read once however often it is used."""
+        return ChatTemplate(source)
+
+    @property
+    def marks_replies(self) -> bool:
+        """Whether it marks the assistant's text with `{% generation %}`."""
+        return MARK.search(self.source) is not None
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether it reads a list of tools."""
+        return re.search(r"\btools\b", self.source) is not None
 
     @cached_property
     def _template(self) -> Template:
@@ -88,8 +109,8 @@ class ChatTemplate:
     @classmethod
     def find(cls, folder: Path) -> ChatTemplate | None:
         """The template of a model's folder: chat_template.jinja, else in tokenizer_config.json; None without one."""
-        if (folder / "chat_template.jinja").is_file():
-            return cls(read_text(folder / "chat_template.jinja", LARGEST))
+        if (folder / TEMPLATE_FILE).is_file():
+            return cls(read_text(folder / TEMPLATE_FILE, LARGEST))
         settings = folder / "tokenizer_config.json"
         if not settings.is_file():
             return None
@@ -124,27 +145,29 @@ class ChatTemplate:
         }
         names = "|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"\Z\A"
         known = re.compile(names)
-        guarded = [_changed(message, lambda text: _guarded(text, known)) for message in messages]
+        guarded, further = _changed([list(messages), options], lambda text: _guarded(text, known))
         ids: list[int] = []
         spans: list[tuple[int, int]] = []
-        begun = 0
-        rendered = self._render(guarded, tokenizer, add_generation_prompt, options)
+        begun, continuing = 0, False
+        rendered = self._render(guarded, tokenizer, add_generation_prompt, further)
         for part in re.split(f"({names}|{BEGIN}|{END})", rendered):
             if part in special:
                 ids.append(special[part])
+                continuing = False  # `tokenizers` begins a text anew behind a special token
             elif part == BEGIN:
                 begun = len(ids)
             elif part == END:
                 spans.append((begun, len(ids)))
             elif part:
-                ids += tokenizer.encode(part.replace(GUARD, ""), continuing=bool(ids))
+                ids += tokenizer.encode(part.replace(GUARD, ""), continuing=continuing)
+                continuing = True
         return ids, spans
 
     def _range(self, *bounds: int) -> range:
         """Jinja's range(), of so many numbers in one rendering: loops in loops would never end."""
         numbers = range(*bounds)
-        self._left -= len(numbers)
-        if self._left < 0:
+        self._counted.left -= len(numbers)
+        if self._counted.left < 0:
             raise ConfigError(f"the chat template counts to more than {MOST_TURNS:,}")
         return numbers
 
@@ -154,13 +177,18 @@ class ChatTemplate:
         names: dict[str, Any] = {
             f"{role}_token": tokenizer.token(number) for role, number in tokenizer.specials.items()
         }
-        self._left, template = MOST_TURNS, self._template
+        self._counted.left, template = MOST_TURNS, self._template
         try:
             return template.render(messages=messages, add_generation_prompt=asks, **{**names, **options})
         except ConfigError:
             raise
         except Exception as error:  # a template is a program, and may fail in any way
             raise ConfigError(f"the chat template does not take these messages: {error}") from None
+
+
+def chatml(begins: bool) -> str:
+    """Our template, as Jinja text. A conversation begins with the beginning mark where a text does (`begins`)."""
+    return ("{{- bos_token }}\n" if begins else "") + read_text(Path(__file__).with_name("chatml.jinja"))
 
 
 def _refuse(message: str) -> None:
@@ -175,11 +203,11 @@ def _guarded(text: str, known: re.Pattern[str]) -> str:
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """`value` with `change` applied to each text inside it, however deep."""
+    """`value` with `change` applied to each text inside it, names included, however deep."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {key: _changed(inner, change) for key, inner in value.items()}
+        return {_changed(key, change): _changed(inner, change) for key, inner in value.items()}
     if isinstance(value, Sequence):
         return [_changed(inner, change) for inner in value]
     return value

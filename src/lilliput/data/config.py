@@ -41,8 +41,7 @@ class DataConfig(Config):
         default="auto",
         description="contiguous: rows are windows of the stream of all documents; aligned: the same, but each row "
         "begins where a document does; best_fit: whole documents are packed into rows, and see only themselves; auto: "
-        "contiguous. Where four average documents fit into one row, auto and aligned are best_fit; for examples auto "
-        "is best_fit",
+        "contiguous. For examples, and where four average documents fit into one row, auto and aligned are best_fit",
     )
     too_long: Literal["truncate", "drop", "refuse"] = Field(
         default="truncate",

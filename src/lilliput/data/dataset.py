@@ -17,13 +17,14 @@ from lilliput.base.cache_use import Held, hold
 from lilliput.base.damage import read_sealed, write_sealed
 from lilliput.base.errors import DataError
 from lilliput.data.cache import Notes, locked, publish
+from lilliput.data.chat_template import TEMPLATE_FILE
 from lilliput.data.config import DataConfig, TokenizerConfig
 from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_report
 from lilliput.data.document import Document
 from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.example_rows import PLURAL
 from lilliput.data.loader import Loader
-from lilliput.data.rows import Encoded
+from lilliput.data.rows import Encoded, text_bytes
 from lilliput.data.shards import ShardWriter, dtype_for, facts, listed, problem
 from lilliput.data.source import hash_of
 from lilliput.data.split import Split
@@ -115,13 +116,15 @@ def prepare(
     progress: Progress | None = None,
     notify: Callable[[str], None] | None = None,
     specials: Sequence[str] = (),
+    equip: Callable[[Tokenizer], Tokenizer] = lambda tokenizer: tokenizer,
     check: Callable[[Document], None] | None = None,
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
     `encode` makes token ids of documents, and `view` is the text on which the tokenizer is trained; an objective gives
     both, and `view_key` names them for the cache. `specials` are roles of further special tokens of a tokenizer that is
-    trained here. `check` raises DataError for a document that the objective cannot learn from; it sees each document
+    trained here. `equip` gives a tokenizer, trained or given, what an objective needs beside, such as a chat template.
+    `check` raises DataError for a document that the objective cannot learn from; it sees each document
     before any work is done with it. `seed` decides the order of rows later, and does not change the prepared data.
     `progress(documents, bytes)` is called with the totals so far; without it, progress is shown on the console.
     `notify` gets a line on each source, on the counts of the result, and on a damaged cache. Sources are read once: the
@@ -140,6 +143,7 @@ def prepare(
         kept = private_folder("tokenizers") / key[:32]
         tokenizer = given or _kept_tokenizer(kept, notes)
         if tokenizer is not None:
+            tokenizer = equip(tokenizer)
             folder = _folder(key, tokenizer)
             held = hold(folder)
             manifest = _kept_tokens(folder, notes)
@@ -155,9 +159,11 @@ def prepare(
             sample, items = _sample(items, tokenizer_config.sample_bytes, curation)
             texts = (view(item.document.text) for item in sample if item.split == "train")
             tokenizer = Tokenizer.train(texts, tokenizer_config, specials)
-            publish(kept, lambda place: _keep_tokenizer(place, tokenizer))
+            trained = tokenizer
+            publish(kept, lambda place: _keep_tokenizer(place, trained))
             if tokenizer.vocab_size < tokenizer_config.vocab_size:
                 notes.add(f"the text allows a vocabulary of {tokenizer.vocab_size:,} only: it is taken")
+            tokenizer = equip(tokenizer)
         folder = _folder(key, tokenizer)
         with _shown(progress) as shown:
             made = config, tokenizer, curation, items, encode, view_key, shown
@@ -197,7 +203,8 @@ def _shown(progress: Progress | None) -> Iterator[Progress]:
 
 def _folder(key: str, tokenizer: Tokenizer) -> Path:
     ids = (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id)
-    return private_folder("tokens") / hash_of(key, tokenizer.sha256, ids)[:32]
+    template = [] if tokenizer.chat_template is None else [tokenizer.chat_template]
+    return private_folder("tokens") / hash_of(key, tokenizer.sha256, ids, *template)[:32]
 
 
 def _keep_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
@@ -206,7 +213,8 @@ def _keep_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
 
 
 def _tokenizer_files(folder: Path) -> dict[str, Any]:
-    return {name: facts(folder / name) for name in ("tokenizer.json", "tokenizer_config.json")}
+    names = ("tokenizer.json", "tokenizer_config.json", TEMPLATE_FILE)
+    return {name: facts(folder / name) for name in names if (folder / name).exists()}
 
 
 def _kept_tokenizer(folder: Path, notes: Notes) -> Tokenizer | None:
@@ -285,7 +293,7 @@ def _build(
     progress: Progress,
 ) -> None:
     """Write shards, manifest and tokenizer into an empty folder."""
-    dtype = dtype_for(tokenizer.vocab_size)
+    dtype, sizes = dtype_for(tokenizer.vocab_size), tokenizer.token_bytes()
     documents = size = 0
     kinds: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
     with ExitStack() as stack:
@@ -297,7 +305,9 @@ def _build(
             for item, row in zip(batch, encoded, strict=True):
                 sequences = [row] if isinstance(row, Encoded) else list(row)
                 if sequences and all(len(each.ids) for each in sequences):
-                    writers[item.split].add_document(sequences, item.document.id, item.size)
+                    # Of a structured row the sequences hold the text that counts, with what a template puts around it.
+                    spelled = item.size if item.document.example is None else text_bytes(sequences, sizes)
+                    writers[item.split].add_document(sequences, item.document.id, spelled)
                     kinds[item.split][item.document.kind] += 1
                 else:
                     curation.drops["no tokens"] += 1

@@ -82,7 +82,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [plain(inner) for inner in value]
-    return plain(value.item()) if hasattr(value, "item") else str(value)
+    item = getattr(value, "item", None)
+    return str(value) if item is None else plain(item())
 
 
 # ------------------------------------------------------------------------------------------------ values

@@ -59,8 +59,8 @@ def fit(split: Split, capacity: int, too_long: str = "truncate", sequences: int 
         )
     whole = too_long == "drop" or set(split.kinds) == {"prompt"}
     lost = over if whole else over & ~_learnable(split, np.flatnonzero(over), capacity)
-    dropped = lost.reshape(-1, sequences).any(1)
-    truncated = over.reshape(-1, sequences).any(1) & ~dropped
+    dropped = np.asarray(lost.reshape(-1, sequences).any(1))
+    truncated = np.asarray(over.reshape(-1, sequences).any(1)) & ~dropped
     kept = np.repeat(~dropped, sequences)
     if not kept.any():
         raise DataError(
@@ -87,9 +87,9 @@ def _learnable(split: Split, numbers: np.ndarray, capacity: int) -> np.ndarray:
 
 
 def _note(name: str, capacity: int, longest: int, documents: int, truncated: int, dropped: int, whole: bool) -> str:
-    what = [f"{truncated:,} are cut there"] if truncated else []
-    why = "" if whole else ", because the cut would leave them nothing to learn"
-    what += [f"{dropped:,} are left out{why}"] if dropped else []
+    what = [f"cut at its end: {truncated:,}"] if truncated else []
+    why = "" if whole else ", because a cut would leave nothing to learn"
+    what += [f"left out{why}: {dropped:,}"] if dropped else []
     return (
         f"{truncated + dropped:,} of {documents:,} examples of the {name} split are longer than a row of {capacity:,} "
         f"tokens (the longest has {longest:,}): {'; '.join(what)}. A longer context keeps more of them: "

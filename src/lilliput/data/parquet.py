@@ -74,7 +74,11 @@ def _opened(path: Path) -> Iterator[Any]:
             metadata = pq.read_metadata(path)
             check_unpacked(metadata, path)
             leaves = [metadata.schema.column(number) for number in range(len(metadata.schema.names))]
-            texts = {leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"}
+            # Only a column that is no list or object can be read as a dictionary.
+            texts = {
+                leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and not leaf.max_repetition_level
+            }
+            texts &= set(metadata.schema.to_arrow_schema().names)
             with pq.ParquetFile(path, read_dictionary=sorted(texts)) as file:
                 yield file
         except (pa.ArrowException, ValueError, MemoryError) as error:

@@ -30,7 +30,8 @@ class RowReader:
     `lengths` gives the mean characters of text in each column, for the error of a row without the text's column."""
 
     def __init__(self, form: Format, column: str, keep: tuple[str, ...], lengths: Lengths | None = None):
-        self.format, self.column, self.keep = form, column, keep
+        self.format: Format = form
+        self.column, self.keep = column, keep
         self.lengths = lengths or (lambda row: mean_lengths(row, [row]))
         self.form: Form | None = None
         self._begun = False
@@ -103,13 +104,19 @@ def first_form(row: Mapping[str, Any], column: str, form: Format, name: str) -> 
         )
     if not EXAMPLE_COLUMNS & set(row):
         return None  # a text whose column is missing, which is the error to report
-    near = min(FORMS, key=lambda each: len(set(each.columns) - set(row)) - len(set(each.columns) & set(row)) / 10)
+    near = min(FORMS, key=lambda each: _distance(each, row))
     missing = [wanted for wanted in near.columns if wanted not in row]
     raise DataError(
         f"{name}: {PLURAL[near.kind]} have the columns {', '.join(near.columns)}, and this row lacks "
         f"{_named(missing)}: {cut(row)}",
         f"add the column, or name the column of a text: data.sources.0.column={next(iter(row))}",
     )
+
+
+def _distance(form: Form, row: Mapping[str, Any]) -> tuple[bool, int, int]:
+    """Return how far a row is from a form that it does not have: the columns that it lacks, then those that it has."""
+    missing = sum(column not in row for column in form.columns)
+    return not missing, missing, missing - len(form.columns)
 
 
 def described(row: Mapping[str, Any], column: str, form: Format) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,3 +39,9 @@ class Rows:
     segments: np.ndarray | None
     documents: list[tuple[int, ...]] = field(default_factory=list)
     columns: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
+
+
+def text_bytes(sequences: Sequence[Encoded], token_bytes: np.ndarray) -> int:
+    """Return the UTF-8 bytes of the text that the ids of all sequences stand for; `token_bytes` (V,) are the bytes of
+    each id."""
+    return sum(int(token_bytes[np.asarray(sequence.ids, dtype=np.int64)].sum()) for sequence in sequences)

@@ -57,8 +57,8 @@ class PhrasedTasks(StoryTasks):
 
     phrasings: Literal["train", "held_out", "all"] = Field(
         default="train",
-        description="train: requests in the phrasings for training; held_out: in other phrasings, to measure with; all: "
-        "one request in ten in a held-out phrasing. The column held_out marks them",
+        description="train: requests in the phrasings for training; held_out: in other phrasings, to measure with; "
+        "all: one request in ten in a held-out phrasing. The column held_out marks them",
     )
 
 
@@ -70,8 +70,8 @@ class Instructions(PhrasedTasks):
     turns: float = Field(default=0.3, ge=0, le=1, description="share of conversations with two requests")
     length: Literal["short", "full"] = Field(
         default="short",
-        description="short: stories of at most 84 words; full: stories as the source `story` has them, for requests that "
-        "stand alone (a second request has a short story)",
+        description="short: stories of at most 84 words; full: stories as the source `story` has them, for requests "
+        "that stand alone (a second request has a short story)",
     )
 
     def task(self, number: int) -> Task:
@@ -119,8 +119,8 @@ class Arithmetic(StoryTasks):
     )
     form: Literal["dialogue", "exposition", "worked", "practice"] = Field(
         default="dialogue",
-        description="dialogue: messages; or plain texts: exposition explains an operation, worked is a problem with its "
-        "steps and answer, practice is a problem with its answer alone",
+        description="dialogue: messages; or plain texts: exposition explains an operation, worked is a problem with "
+        "its steps and answer, practice is a problem with its answer alone",
     )
     operations: int = Field(default=0, ge=0, le=3, description="steps of a problem, 1 to 3; 0: a mixture of them")
 

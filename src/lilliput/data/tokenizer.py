@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,29 +16,18 @@ from lilliput.base.errors import DataError
 from lilliput.base.files import write_json, write_text
 from lilliput.data.beginning import marked, unmarked
 from lilliput.data.characters import check_known
+from lilliput.data.chat_template import TEMPLATE_FILE
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.kinds import Kind, kind_of
 from lilliput.data.patterns import MARK, PATTERNS, byte_characters, byte_level, words
+from lilliput.data.special_tokens import COMMON, roles
+from lilliput.data.text_runs import check_unicode, partly, runs
 from lilliput.data.token_stream import TokenStream
 from lilliput.data.tokenizer_bounds import checked, complete, spelled_bytes, trusted
 from lilliput.data.words import Words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
-
-# The special tokens that may have each role, the most specific name first.
-COMMON = {
-    "bos": ("<|begin_of_text|>", "<s>", "<bos>", "<|startoftext|>", "[CLS]", "<|endoftext|>"),
-    "eos": ("<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>", "[SEP]"),
-    "pad": ("<|pad|>", "<pad>", "<|finetune_right_pad_id|>", "[PAD]", "<|endoftext|>"),
-    "unk": ("<unk>", "[UNK]"),
-    "mask": ("<|mask|>", "<mask>", "[MASK]"),
-    "im_start": ("<|im_start|>",),
-    "im_end": ("<|im_end|>",),
-    "fim_prefix": ("<|fim_prefix|>",),
-    "fim_middle": ("<|fim_middle|>",),
-    "fim_suffix": ("<|fim_suffix|>",),
-}
 
 # Texts longer than this many characters are encoded in parts, cut where a word ends and another word follows.
 LONG = 2**20
@@ -92,7 +81,7 @@ class Tokenizer:
         self.backend.no_truncation()
         self.bounded = self.kind != "characters"
         self.begins = begins and self.bounded
-        self.specials = self._roles(names or {}) if self.bounded else {}
+        self.specials = roles(self.backend, self._spec, names or {}) if self.bounded else {}
         between = self.backend.token_to_id("\n") or 0
         self.bos_id, self.eos_id, self.pad_id = (self.specials.get(role, between) for role in ("bos", "eos", "pad"))
 
@@ -115,8 +104,9 @@ class Tokenizer:
         return cls(*read(Path(path)))
 
     def save(self, folder: str | Path, context_length: int | None = None) -> None:
-        """Write tokenizer.json and tokenizer_config.json for transformers.AutoTokenizer. Its default call puts the
-        beginning mark before a text, and cuts texts at `context_length` where it is asked to truncate."""
+        """Write tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja, for
+        transformers.AutoTokenizer. Its default call puts the beginning mark before a text, and cuts texts at
+        `context_length` where it is asked to truncate."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         mark = (self.token(self.bos_id), self.bos_id) if self.begins else None
@@ -131,6 +121,31 @@ class Tokenizer:
         settings |= {} if self.begins else {"add_bos_token": False}
         settings |= {} if context_length is None else {"model_max_length": context_length}
         write_json(folder / "tokenizer_config.json", settings)
+        if self.chat_template is None:
+            (folder / TEMPLATE_FILE).unlink(missing_ok=True)
+        else:
+            write_text(folder / TEMPLATE_FILE, self.chat_template)
+
+    def with_specials(self, wanted: Sequence[str]) -> Tokenizer:
+        """Return this tokenizer with a special token for each of these roles (of COMMON). Missing tokens get new ids
+        behind all others, and every old id keeps its token. Raises DataError for a tokenizer of characters."""
+        missing = [role for role in wanted if role not in self.specials]
+        if not missing:
+            return self
+        if not self.bounded:
+            raise DataError(
+                "this tokenizer gives every character an id and has no special tokens, and "
+                f"{' and '.join(COMMON[role][0] for role in missing)} are needed",
+                "take a tokenizer of another kind: leave out tokenizer.path",
+            )
+        from lilliput.data.tokenizer_training import with_tokens
+
+        content = with_tokens(self.content, [COMMON[role][0] for role in missing])
+        return Tokenizer(content, self._names, self.begins, self.chat_template)
+
+    def with_template(self, source: str | None) -> Tokenizer:
+        """Return this tokenizer with another chat template."""
+        return self if source == self.chat_template else Tokenizer(self.content, self._names, self.begins, source)
 
     # ------------------------------------------------------------------ properties
 
@@ -216,7 +231,7 @@ class Tokenizer:
         if self.kind != "sentencepiece":
             return self._encode(texts)
         before = "" if continuing else " "
-        return _partly(
+        return partly(
             texts,
             lambda text: MARK in text,
             lambda text: self._encode_marks(text, continuing),
@@ -227,7 +242,7 @@ class Tokenizer:
         """Return the ids of any bytes: UTF-8 parts are encoded as text, other bytes as byte tokens. `decode_bytes` is
         the inverse."""
         ids: list[int] = []
-        for run in _runs(data):
+        for run in runs(data):
             if isinstance(run, str):
                 ids += self.encode(run, continuing or bool(ids))
             else:
@@ -250,7 +265,7 @@ class Tokenizer:
         return Words(self._encode_whole, np.array([piece.startswith(b" ") for piece in self._pieces]))
 
     def _encode_anew(self, texts: Sequence[str]) -> list[np.ndarray]:
-        return _partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
+        return partly(texts, lambda text: len(text) > LONG and self._cuts, self._encode_long, self._encode_whole)
 
     def _encode_long(self, text: str) -> np.ndarray:
         """Encode a text of any length in parts, because `tokenizers` needs 100 times the size of its input in memory,
@@ -274,7 +289,7 @@ class Tokenizer:
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
         except TypeError:  # `tokenizers` raises it for half a surrogate pair
             for text in texts:
-                _check_unicode(text)
+                check_unicode(text)
             raise
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
@@ -314,25 +329,10 @@ class Tokenizer:
 
     # ------------------------------------------------------------------ tables
 
-    def _roles(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Return the ids by role. A tokenizer with only a beginning or only an end mark uses that mark for both, as
-        GPT-2 does. Padding is never learned, so any token may serve as padding."""
-        roles = {}
-        for role, common in COMMON.items():
-            found = (self.backend.token_to_id(name) for name in (names.get(role), *common) if name)
-            number = next((number for number in found if number is not None), None)
-            if number is not None:
-                roles[role] = number
-        if "bos" not in roles and "eos" not in roles:
-            known = ", ".join(token["content"] for token in self._spec["added_tokens"][:8]) or "none"
-            raise DataError(
-                f"the tokenizer has no special token for the beginning or end of a text (it has: {known})",
-                'name them beside it in tokenizer_config.json: {"bos_token": "...", "eos_token": "..."}',
-            )
-        roles.setdefault("eos", roles.get("bos", 0))
-        roles.setdefault("bos", roles["eos"])
-        roles.setdefault("pad", roles["eos"])
-        return roles
+    @property
+    def _names(self) -> dict[str, str]:
+        """Return the special token of each role."""
+        return {role: self.token(number) for role, number in self.specials.items()}
 
     @cached_property
     def _pieces(self) -> list[bytes]:
@@ -375,36 +375,3 @@ class Tokenizer:
     def _prefix(self) -> list[int]:
         """Return the ids of the space that the SentencePiece-style kind puts before a text."""
         return self._encode([" "])[0].tolist() if self.kind == "sentencepiece" else []
-
-
-def _partly(
-    texts: Sequence[str],
-    special: Callable[[str], bool],
-    one: Callable[[str], np.ndarray],
-    many: Callable[[Sequence[str]], list[np.ndarray]],
-) -> list[np.ndarray]:
-    """Return the ids of each text: `one` encodes each `special` text, `many` encodes all other texts together."""
-    flags = [special(text) for text in texts]
-    rest = iter(many([text for text, flag in zip(texts, flags, strict=True) if not flag]))
-    return [one(text) if flag else next(rest) for text, flag in zip(texts, flags, strict=True)]
-
-
-def _check_unicode(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"a text has no UTF-8 form: {error.reason} at character {error.start:,}") from None
-
-
-def _runs(data: bytes) -> Iterator[str | bytes]:
-    """Split bytes into runs of text and runs that are not UTF-8."""
-    start = 0
-    while start < len(data):
-        try:
-            yield data[start:].decode()
-            return
-        except UnicodeDecodeError as error:
-            if error.start:
-                yield data[start : start + error.start].decode()
-            yield data[start + error.start : start + error.end]
-            start += error.end

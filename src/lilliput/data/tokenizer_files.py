@@ -11,6 +11,7 @@ from lilliput.base.errors import DataError, FileError
 from lilliput.base.reading import from_json, read_bytes, read_object, read_text
 from lilliput.data.beginning import begins
 from lilliput.data.characters import read_meta
+from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.files import reading
 from lilliput.data.patterns import MARK
 from lilliput.data.tokenizer_bounds import check_pieces, check_spec, check_vocabulary, trusted
@@ -18,19 +19,20 @@ from lilliput.data.tokenizer_bounds import check_pieces, check_spec, check_vocab
 NORMAL = 1  # SentencePiece's type of an ordinary piece
 
 
-def read(path: Path) -> tuple[str, dict[str, str], bool]:
-    """Return the text of a tokenizer.json, the special tokens by role from the file beside it, and whether a text
-    begins with the beginning mark. Raises DataError."""
+def read(path: Path) -> tuple[str, dict[str, str], bool, str | None]:
+    """Return the text of a tokenizer.json, the special tokens by role from the file beside it, whether a text begins
+    with the beginning mark, and the chat template of the folder. Raises DataError."""
     file = find(path)
     with reading(file):
-        if file.name.endswith("vocab.json"):
-            return read_gpt2(file), {}, True
-        if file.suffix == ".model":
-            return read_sentencepiece(read_bytes(file), file), {}, True
-        if file.suffix == ".bin":
-            return read_llama2c(read_bytes(file), file), {}, True
         if file.suffix == ".pkl":
-            return read_meta(file), {}, False
+            return read_meta(file), {}, False, None
+        template = _template(file.parent)
+        if file.name.endswith("vocab.json"):
+            return read_gpt2(file), {}, True, template
+        if file.suffix == ".model":
+            return read_sentencepiece(read_bytes(file), file), {}, True, template
+        if file.suffix == ".bin":
+            return read_llama2c(read_bytes(file), file), {}, True, template
         content = read_bytes(file)
     try:
         text = content.decode()
@@ -41,7 +43,7 @@ def read(path: Path) -> tuple[str, dict[str, str], bool]:
         raise DataError(f"{file} is not JSON: {error}") from None
     settings = _settings(file.with_name("tokenizer_config.json"))
     with trusted(f"{file} is not a tokenizer.json that 'tokenizers' can read"):
-        return text, _names(settings), begins(text, settings, file)
+        return text, _names(settings), begins(text, settings, file), template
 
 
 def find(path: Path) -> Path:
@@ -61,6 +63,15 @@ def find(path: Path) -> Path:
             for file in sorted(folder.glob(pattern)):
                 return file
     raise DataError(f"the folder {path} holds no tokenizer.json", "make one: lilliput tokenizer train --out FOLDER")
+
+
+def _template(folder: Path) -> str | None:
+    """Return the Jinja text of the folder's chat template."""
+    try:
+        found = ChatTemplate.find(folder)
+    except FileError as error:
+        raise DataError(error.message) from None
+    return found.source if found else None
 
 
 def _settings(file: Path) -> dict[str, Any]:

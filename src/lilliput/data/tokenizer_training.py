@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -199,6 +200,21 @@ def sentencepiece_backend(pieces: Sequence[str], ranked: Sequence[str], reserved
     names = [*pieces[:3], *reserved]
     backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
     return backend
+
+
+def with_tokens(content: str, tokens: Sequence[str]) -> str:
+    """Return the text of a tokenizer.json with these special tokens added behind its largest id."""
+    from tokenizers import AddedToken, Tokenizer
+
+    backend = Tokenizer.from_str(content)
+    known, spec = backend.get_vocab(with_added_tokens=True), json.loads(content)
+    if (after := max(known.values()) + 1) != len(known):
+        # `tokenizers` gives a new token the number of tokens as its id, which is another token's where ids have gaps.
+        # The id of a token that is in the model's vocabulary stays.
+        spec["model"]["vocab"] |= {token: after + place for place, token in enumerate(tokens)}
+        backend = Tokenizer.from_str(json.dumps(spec))
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in tokens])
+    return backend.to_str(pretty=True)
 
 
 def merges(ranked: Sequence[str], known: set[str]) -> list[tuple[str, str]]:

@@ -142,7 +142,7 @@ class Gguf(Format):
         writer.add_file_type(gguf.LlamaFileType[FILE_TYPES[kind]])
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         _describe(writer, config, ARCHITECTURES[name])
-        vocabulary.write(writer, source.tokenizer, config.vocab_size, source.chat_template)
+        vocabulary.write(writer, source.tokenizer, config.vocab_size)
         for tensor_name, tensor in _tensors(source, ARCHITECTURES[name]).items():
             values = tensor.detach().float().cpu().contiguous().numpy()
             plain = values.ndim == 1 or tensor_name == "position_embd.weight"

@@ -49,7 +49,7 @@ def normaliser(tokenizer: Tokenizer) -> str | None:
     return (json.loads(tokenizer.content)["normalizer"] or {}).get("type")
 
 
-def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_template: str | None) -> None:
+def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int) -> None:
     """All keys under tokenizer; ids that the model has and the tokenizer lacks are filled up as unused."""
     byte_level_ = tokenizer.kind == "bpe"
     writer.add_tokenizer_model("gpt2" if byte_level_ else "llama")
@@ -67,8 +67,8 @@ def write(writer: GGUFWriter, tokenizer: Tokenizer, vocab_size: int, chat_templa
             writer.add_uint32(f"tokenizer.ggml.{word}_token_id", tokenizer.specials[role])
     writer.add_add_bos_token(tokenizer.begins)
     writer.add_add_eos_token(False)
-    if chat_template is not None:
-        writer.add_chat_template(chat_template)
+    if tokenizer.chat_template is not None:
+        writer.add_chat_template(tokenizer.chat_template)
 
 
 def _types(tokenizer: Tokenizer, vocab_size: int) -> list[int]:

@@ -17,14 +17,12 @@ from lilliput.runs.card import Trained, model_card
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`direction` is the objective that the model was trained with ("causal" where no file names it); `chat_template`
-    is the Jinja text of a model that chats."""
+    """`direction` is the objective that the model was trained with ("causal" where no file names it)."""
 
     model: Model
     tokenizer: Tokenizer
     name: str
     direction: str = "causal"
-    chat_template: str | None = None
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
@@ -38,7 +36,6 @@ class Source:
             tokenizer=generator.tokenizer,
             name=name,
             direction=str(generator.objective.kind),
-            chat_template=generator.chat_template.source if generator.chat_template else None,
         )
 
     def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:

@@ -11,7 +11,6 @@ from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.machine import can_compile, choose_device
 from lilliput.base.reading import inner, read_object
 from lilliput.base.registered import OneOf
-from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken
@@ -59,14 +58,7 @@ def load_folder(
     objective = objective_of(folder)
     model = quantised(model) if int8 else model
     tokenizer = Tokenizer.load(folder)
-    return TextGenerator(
-        model,
-        tokenizer,
-        objective,
-        faster(model, notify, compile),
-        ends_of(folder, tokenizer),
-        ChatTemplate.find(folder),
-    )
+    return TextGenerator(model, tokenizer, objective, faster(model, notify, compile), ends_of(folder, tokenizer))
 
 
 def objective_of(folder: Path) -> ObjectiveConfig:

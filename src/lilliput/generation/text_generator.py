@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lilliput.base.config import validate
 from lilliput.base.deprecation import renamed
 from lilliput.base.errors import ConfigError
+from lilliput.data.chat_template import ChatTemplate
+from lilliput.data.examples import Message, Turns
 from lilliput.decoding.beams import Beam, beam_search
 from lilliput.decoding.completion import Completion, complete, finished
 from lilliput.decoding.decode import generate
@@ -17,9 +19,9 @@ from lilliput.decoding.ends import special_ids
 from lilliput.decoding.engine import Engine, Request
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import Speculation, speculate
+from lilliput.objectives.turns import turn_ends
 
 if TYPE_CHECKING:
-    from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
@@ -32,8 +34,7 @@ ANSWERS_AT_ONCE = 16
 
 class TextGenerator:
     """Generates texts with `model`; `objective` knows in which direction the model reads; `faster` makes a stand-in for
-    the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark);
-    `chat_template` turns messages into a prompt, for a model that was trained to chat.
+    the model that generates the same in less time; `ends` are the ids that end a text (None: the end mark).
 
     Options that its methods share: `window` goes on when the context is full; `stop` are strings that end a text and
     are left out of it, `constraint` limits what its new part may be (both for models that read forwards); `sampling`
@@ -47,11 +48,16 @@ class TextGenerator:
         objective: ObjectiveConfig,
         faster: Faster | None = None,
         ends: frozenset[int] | None = None,
-        chat_template: ChatTemplate | None = None,
     ):
         self.model, self.tokenizer, self.objective, self._faster = model, tokenizer, objective, faster
         self.ends = tokenizer.ends if ends is None else ends
-        self.chat_template = chat_template
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """The tokenizer's template, which turns messages into a prompt; None for a model that was not trained to
+        chat."""
+        source = self.tokenizer.chat_template
+        return None if source is None else ChatTemplate.of(source)
 
     @cached_property
     def decoder(self) -> Model:
@@ -61,12 +67,11 @@ class TextGenerator:
     @cached_property
     def turn_ends(self) -> frozenset[int]:
         """Ids that end a reply: the ends of a text, and the end of a turn where the tokenizer has such a token."""
-        specials = self.tokenizer.specials
-        return self.ends | ({specials["im_end"]} if "im_end" in specials else frozenset())
+        return self.ends | turn_ends(self.tokenizer)
 
     def with_model(self, model: Model) -> TextGenerator:
         """The same tokenizer, objective and ends with another model, such as one of untrained weights."""
-        return TextGenerator(model, self.tokenizer, self.objective, None, self.ends, self.chat_template)
+        return TextGenerator(model, self.tokenizer, self.objective, None, self.ends)
 
     def generate(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
         """`n` whole texts that start with `opening` or end with `ending`."""
@@ -79,19 +84,19 @@ class TextGenerator:
         (in the order in which the model generates)."""
         return finished(self._generating(opening, ending, alternatives=alternatives, **options))
 
-    def generate_batch(self, prompts: Sequence[str], window: bool = False, **sampling: Any) -> list[str]:
-        """One text from each opening (to each ending, for a reversed model), generated side by side in one batch. A
-        prompt that is given again gets another text."""
+    def generate_batch(self, prompts: Sequence[Turns], window: bool = False, **sampling: Any) -> list[str]:
+        """One text from each prompt, generated side by side in one batch: the whole text from an opening (to an ending,
+        for a reversed model), the assistant's reply to messages. A prompt that is given again gets another text."""
         config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
-        sides = [(text, None) if self.objective.reads_forwards else (None, text) for text in prompts]
         nth = [prompts[:place].count(text) for place, text in enumerate(prompts)]
         requests = [
-            replace(self._request(*side, config, window=window), sample=sample)
-            for side, sample in zip(sides, nth, strict=True)
+            replace(self._from(prompt, config, window=window), sample=sample)
+            for prompt, sample in zip(prompts, nth, strict=True)
         ]
         texts = finished(complete(Engine(self.decoder, max(1, len(requests))), requests, self.tokenizer))
         return [
-            self.objective.text_of(self.tokenizer, *side, text.ids) for side, text in zip(sides, texts, strict=True)
+            text.text if not isinstance(prompt, str) else self._joined(prompt, text.ids)
+            for prompt, text in zip(prompts, texts, strict=True)
         ]
 
     def stream(self, opening: str | None = None, ending: str | None = None, **options: Any) -> Iterator[str]:
@@ -145,13 +150,25 @@ class TextGenerator:
         texts = finished(complete(engine, requests, self.tokenizer, stops))
         return [text.text for text in texts], sum(len(found) > room for found in encoded)
 
-    def chat(self, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
-        """The assistant's reply to `messages`, each {"role": ..., "content": ...}. Raises ConfigError for a model
-        without a chat template or that reads backwards, and for messages that the template does not take."""
+    def chat(self, messages: Sequence[Message], **options: Any) -> str:
+        """The assistant's reply to `messages`, each {"role": ..., "content": ...}. `tools` are descriptions of
+        functions that it may call, as OpenAI's API has them; a call is a part of the reply (generation.tools reads and
+        runs calls). Raises ConfigError for a model without a chat template or that reads backwards, and for messages
+        that the template does not take."""
         return "".join(self.stream_chat(messages, **options))
 
-    def stream_chat(self, messages: Sequence[Mapping[str, str]], **options: Any) -> Iterator[str]:
+    def stream_chat(self, messages: Sequence[Message], **options: Any) -> Iterator[str]:
         """`chat`, piece by piece, as soon as bytes make characters."""
+        tools = options.pop("tools", ())
+        ids = self._asked(messages, tools)
+        return _pieces(self._run(ids, self.turn_ends, True, **{**options, "n": 1}))
+
+    def prompt_length(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> int:
+        """The tokens of the prompt for the next message of the assistant. Raises ConfigError as `chat` does."""
+        return len(self._asked(messages, tools))
+
+    def check_chats(self) -> None:
+        """Raise ConfigError for a model that cannot chat, and DataError where its template is no Jinja."""
         if self.chat_template is None:
             raise ConfigError(
                 "this model was not trained to chat: its folder holds no chat template",
@@ -159,16 +176,21 @@ class TextGenerator:
             )
         if not self.objective.reads_forwards:
             raise ConfigError("this model reads backwards, so it cannot reply to a message")
-        if not messages or not all(
-            isinstance(message, Mapping) and all(isinstance(message.get(key), str) for key in ("role", "content"))
-            for message in messages
-        ):
+        self.chat_template.check()
+
+    def _asked(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        """The ids of the prompt for the next message of the assistant."""
+        self.check_chats()
+        template = self.chat_template
+        assert template is not None
+        if not messages or not all(map(_is_message, messages)):
             raise ConfigError(
                 'a conversation is a list of messages, each with a "role" and a "content" that are texts',
                 'such as [{"role": "user", "content": "Who are you?"}]',
             )
-        ids = self.chat_template.ids(messages, self.tokenizer)
-        return _pieces(self._run(ids, self.turn_ends, True, **{**options, "n": 1}))
+        if tools and not template.takes_tools:
+            raise ConfigError("this model's chat template has no place for tools", "leave the tools out")
+        return template.ids(messages, self.tokenizer, **({"tools": list(tools)} if tools else {}))
 
     def sample_ids(self, rows: int = 8, tokens: int = 64) -> list[list[int]]:
         """`rows` rows of ids that the model generates from the beginning mark, the same every time, past the end of a
@@ -214,10 +236,27 @@ class TextGenerator:
         requests = [replace(request, sample=sample) for sample in range(config.n)]
         return complete(Engine(self.decoder, config.n), requests, self.tokenizer, stop, continuing)
 
-    def _request(self, opening: str | None, ending: str | None, config: SamplingConfig, **options: Any) -> Request:
-        prompt = self.objective.prompt(self.tokenizer, opening, ending)
-        forbidden = tuple(prompt.forbidden)
-        return Request(tuple(prompt.ids), config, stop_ids=self.ends, forbidden_first=forbidden, **options)
+    def _from(self, prompt: Turns, config: SamplingConfig, **options: Any) -> Request:
+        """The request for a text from a prompt: plain text, or messages."""
+        if not isinstance(prompt, str):
+            return Request(tuple(self._asked(prompt)), config, stop_ids=self.turn_ends, **options)
+        made = self.objective.prompt(self.tokenizer, *self._sides(prompt))
+        return Request(tuple(made.ids), config, stop_ids=self.ends, forbidden_first=tuple(made.forbidden), **options)
+
+    def _joined(self, prompt: str, ids: Sequence[int]) -> str:
+        return self.objective.text_of(self.tokenizer, *self._sides(prompt), ids)
+
+    def _sides(self, prompt: str) -> tuple[str | None, str | None]:
+        """The prompt as an opening, or as the ending of a model that reads backwards."""
+        return (prompt, None) if self.objective.reads_forwards else (None, prompt)
+
+
+def _is_message(message: Any) -> bool:
+    """Whether this is a message: its content may be missing beside tool calls alone."""
+    if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+        return False
+    content = message.get("content")
+    return isinstance(content, str) or (content is None and bool(message.get("tool_calls")))
 
 
 def _pieces(steps: Iterator[list[Completion]]) -> Iterator[str]:

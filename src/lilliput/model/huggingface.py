@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,11 +239,13 @@ def to_huggingface(
     bos_token_id: int | None = None,
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
+    ends: Sequence[int] = (),
     extra: dict[str, Any] | None = None,
     head: Head | None = None,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. With a
-    `head` the folder is that of the class ...ForSequenceClassification.
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. `ends`
+    are all ids that end a text, where there are more of them than `eos_token_id`. With a `head` the folder is that of
+    the class ...ForSequenceClassification.
 
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
@@ -277,7 +279,7 @@ def to_huggingface(
     write_tensors(folder, state)
     settings = {**described, **labels, **ids, "use_cache": True, "dtype": dtype}
     write_json(folder / "config.json", {**settings, OWN: own})
-    write_json(folder / "generation_config.json", ids)
+    write_json(folder / "generation_config.json", ids | ({"eos_token_id": list(ends)} if ends else {}))
     if hooked(model):
         read_back(model, folder, head)
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lilliput.model.heads import Head
     from lilliput.objectives.workshop import HeldOut, Texts, Workshop
 
+PROMPT_WORDS, PROMPT_TOKENS = 6, 48
+"""Words of a prompt that is taken from a validation document, and the tokens that are read to find these words."""
+
 __all__ = ["BITS", "OBJECTIVES", "Batch", "Figure", "Loss", "Objective", "ObjectiveConfig", "Prompt"]
 
 
@@ -71,6 +74,11 @@ class ObjectiveConfig(Config):
         """The text as the tokenizer is to see it (a reversed objective turns it round here)."""
         return text
 
+    def equip(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The run's tokenizer with what this objective needs beside, such as special tokens and a chat template. Old
+        ids keep their tokens. Raises LilliputError for a tokenizer that cannot have it."""
+        return tokenizer
+
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> Sequence[Encoded | Sequence[Encoded]]:
         """Documents to sequences of token ids with the bounds in place, once, when data is prepared: one sequence a
         document, or several. Called from several threads."""
@@ -96,6 +104,14 @@ class ObjectiveConfig(Config):
         raise NotImplementedError
 
     # ------------------------------------------------------------------ objectives that generate text
+
+    def opening(self, tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+        """A prompt for samples from a validation document's `ids`, bounds included: its first words (the last words,
+        for a model that reads backwards)."""
+        bounds = {tokenizer.bos_id, tokenizer.eos_id} if tokenizer.bounded else set()
+        read = [token for token in ids[:PROMPT_TOKENS] if token not in bounds]
+        words = self.text_of(tokenizer, None, None, read).split()
+        return " ".join(words[:PROMPT_WORDS] if self.reads_forwards else words[-PROMPT_WORDS:])
 
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         """The ids to continue from for a text that is to start with `opening` or to end with `ending`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import DataError
@@ -33,13 +34,14 @@ def encode_reply(prompt: Turns, reply: Turns, tokenizer: Tokenizer, **options: A
     if isinstance(prompt, str) or isinstance(reply, str):
         raise DataError("a prompt and its reply are both text or both messages")
     before = len(encode_prompt(prompt, tokenizer, **options))
-    ids, spans = template_of(tokenizer).encode([*prompt, *reply], tokenizer, **options)
+    ids, spans = _conversation([*prompt, *reply], tokenizer, options)
     return Encoded(ids, [span for span in spans if span[0] >= before])
 
 
 def encode_messages(messages: Sequence[Message], tokenizer: Tokenizer, **options: Any) -> Encoded:
-    """A conversation. Learned is the text that the assistant generates, its end marks included."""
-    return Encoded(*template_of(tokenizer).encode(messages, tokenizer, **options))
+    """A conversation. Learned is the text that the assistant generates, its end marks included. Raises DataError for a
+    template that does not show which text that is."""
+    return Encoded(*_conversation(messages, tokenizer, options))
 
 
 def template_of(tokenizer: Tokenizer) -> ChatTemplate:
@@ -49,4 +51,36 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate:
             "the examples are conversations, and the tokenizer has no chat template",
             "begin with a model that was taught to chat: lilliput train chat --from MODEL",
         )
-    return ChatTemplate(tokenizer.chat_template)
+    return ChatTemplate.of(tokenizer.chat_template)
+
+
+def turn_ends(tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids that end a reply: the ends of a text, and the end of a turn where the tokenizer has such a token."""
+    specials = tokenizer.specials
+    return tokenizer.ends | ({specials["im_end"]} if "im_end" in specials else frozenset())
+
+
+def _conversation(
+    messages: Sequence[Message], tokenizer: Tokenizer, options: dict[str, Any]
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """The ids of a conversation and the spans of the assistant's text, as the template marks them. Of a template
+    without marks, a span begins where the prompt for the message ends."""
+    template = template_of(tokenizer)
+    ids, spans = template.encode(messages, tokenizer, **options)
+    if template.marks_replies:
+        return ids, spans
+    ends = turn_ends(tokenizer)
+    for place, message in enumerate(messages):
+        if message["role"] == "assistant":
+            prompt = template.ids(messages[:place], tokenizer, **options)
+            upto, _ = template.encode(messages[: place + 1], tokenizer, **options)
+            if ids[: len(upto)] != upto or upto[: len(prompt)] != prompt:
+                raise DataError(
+                    "the chat template does not show which tokens of a conversation the assistant generates: it has no "
+                    "{% generation %} marks, and a prompt is not the beginning of the conversation with its reply",
+                    "put the marks into a copy of it: objective.template=FILE; or take ours: objective.template=chatml",
+                )
+            last = max((at for at in range(len(prompt), len(upto)) if upto[at] in ends), default=len(upto) - 1)
+            spans.append((len(prompt), last + 1))  # white space behind the end mark is not generated
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    return ids, spans

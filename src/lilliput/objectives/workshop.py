@@ -11,6 +11,7 @@ import torch
 
 from lilliput.base.errors import ConfigError
 from lilliput.base.seeds import generator
+from lilliput.data.examples import Turns
 from lilliput.objectives.figure import VAL_BITS_PER_BYTE, VAL_LOSS, VAL_PERPLEXITY
 
 if TYPE_CHECKING:
@@ -131,5 +132,6 @@ def numbers_of(text: TextScore) -> dict[str, float]:
     }
 
 
-Texts = Callable[[Sequence[str]], list[str]]
-"""One text from each prompt, by the model's present state and the run's sampling."""
+Texts = Callable[[Sequence[Turns]], list[str]]
+"""One text from each prompt, by the model's present state and the run's sampling: the whole text of a plain prompt, the
+reply to a conversation."""

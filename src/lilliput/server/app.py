@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 
 from lilliput import __version__
-from lilliput.server import chats, completions, errors, runs
+from lilliput.server import calling, chats, completions, errors, runs
 from lilliput.server.errors import Refused
 from lilliput.server.guard import BODY_SECONDS, Calls, Guard, Rules
 from lilliput.server.meters import Meters
@@ -83,6 +83,7 @@ def create_app(
     for router in (
         completions.router(service),
         chats.router(service),
+        calling.router(),
         _about(service, meters),
         _tokenizing(service),
         runs.router(runs_folder),
@@ -122,6 +123,7 @@ def _card(served: Served) -> ModelCard:
         parameters=sum(parameter.numel() for parameter in served.model.parameters()),
         reads_forwards=served.objective.reads_forwards,
         chat=served.chat is not None,
+        tools=served.chat is not None and served.chat.takes_tools,
     )
 
 

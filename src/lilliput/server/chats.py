@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from lilliput.decoding.ends import special_ids
 from lilliput.decoding.engine import Request as EngineRequest
 from lilliput.objectives.reader import Reader
-from lilliput.server import answers
+from lilliput.server import answers, calling
 from lilliput.server.errors import Refused, about
 from lilliput.server.schemas import (
     ChatChoice,
@@ -24,7 +24,6 @@ from lilliput.server.schemas import (
     ChatRequest,
     ChatToken,
     ChatTopToken,
-    Message,
     UsageReport,
 )
 from lilliput.server.served import Served
@@ -62,8 +61,10 @@ def make_orders(served: Served, body: ChatRequest) -> list[Order]:
         message = "max_tokens and max_completion_tokens are two names of one thing"
         raise Refused(message, "give one of them", param="max_tokens")
     alternatives = answers.alternatives(body.top_logprobs, served, "top_logprobs")
+    tools = calling.offered(served, body)
     with about("messages"):
-        ids = tuple(served.chat.ids([_plain(message) for message in body.messages], served.tokenizer))
+        options = {"tools": tools} if tools else {}
+        ids = tuple(served.chat.ids(calling.plain(body.messages), served.tokenizer, **options))
     sampling = answers.sampling(body, body.max_completion_tokens or body.max_tokens or served.context_length)
     limit, stops = answers.constraint(body, served), answers.stops(body)
     return [
@@ -84,13 +85,6 @@ def make_orders(served: Served, body: ChatRequest) -> list[Order]:
     ]
 
 
-def _plain(message: Message) -> dict[str, str]:
-    """Return a message as templates expect it: the content as one text, and the role 'developer' as 'system'."""
-    content = message.content
-    text = content if isinstance(content, str) else "".join(part.text for part in content)
-    return {"role": "system" if message.role == "developer" else message.role, "content": text}
-
-
 @dataclass
 class _Answer:
     """Formats pieces as OpenAI's chats."""
@@ -99,16 +93,17 @@ class _Answer:
     body: ChatRequest
     id: str = field(default_factory=lambda: answers.identifier("chatcmpl"))
     created: int = field(default_factory=lambda: int(time.time()))
-    begun: set[int] = field(default_factory=set)
+    begun: dict[int, calling.Reply] = field(default_factory=dict)
 
     def chunk(self, index: int, piece: Piece) -> ChatChunk:
         role = None if index in self.begun else "assistant"
-        self.begun.add(index)
+        reply = self.begun.setdefault(index, calling.reply(self.body))
+        text, calls = reply.take(piece)
         delta = ChatDelta(
             index=index,
-            delta=ChatMessage(role=role, content=piece.text),
+            delta=ChatMessage(role=role, content=text, tool_calls=calls or None),
             logprobs=self._logprobs(piece.tokens),
-            finish_reason=answers.finish_reason(piece),
+            finish_reason=reply.finish_reason(piece),
         )
         return ChatChunk(id=self.id, created=self.created, model=self.served.name, choices=[delta])
 
@@ -116,16 +111,21 @@ class _Answer:
         return ChatChunk(id=self.id, created=self.created, model=self.served.name, choices=[], usage=usage)
 
     def whole(self, pieces: Sequence[Piece], usage: UsageReport) -> ChatCompletion:
-        choices = [
-            ChatChoice(
-                index=index,
-                message=ChatMessage(role="assistant", content=piece.text),
-                logprobs=self._logprobs(piece.tokens),
-                finish_reason=answers.finish_reason(piece),
-            )
-            for index, piece in enumerate(pieces)
-        ]
+        choices = [self._choice(index, piece) for index, piece in enumerate(pieces)]
         return ChatCompletion(id=self.id, created=self.created, model=self.served.name, choices=choices, usage=usage)
+
+    def _choice(self, index: int, piece: Piece) -> ChatChoice:
+        reply = calling.reply(self.body)
+        text, calls = reply.take(piece)
+        for call in calls:
+            call.index = None
+        content = None if calls and not text else text
+        return ChatChoice(
+            index=index,
+            message=ChatMessage(role="assistant", content=content, tool_calls=calls or None),
+            logprobs=self._logprobs(piece.tokens),
+            finish_reason=reply.finish_reason(piece),
+        )
 
     def _logprobs(self, shown: Sequence[TextToken]) -> ChatLogprobs | None:
         if not self.body.logprobs:

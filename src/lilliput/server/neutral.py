@@ -40,11 +40,8 @@ class Neutral(Body):
 
 
 class NeutralChat(Neutral):
-    """Further fields that chats may hold. There are no tools, no sound and no hidden reasoning."""
+    """Further fields that chats may hold. There is no sound and no hidden reasoning."""
 
-    tools: Empty | None = Field(default=None, description="not supported: empty only")
-    tool_choice: Literal["none", "auto"] | None = Field(default=None, description="there are no tools")
-    parallel_tool_calls: bool | None = Field(default=None, description="there are no tools")
     functions: Empty | None = Field(default=None, description="not supported: empty only")
     function_call: Literal["none", "auto"] | None = Field(default=None, description="there are no functions")
     modalities: list[Literal["text"]] | None = Field(default=None, description="text only")
@@ -58,9 +55,7 @@ class NeutralChat(Neutral):
 class NeutralMessage(Body):
     """Fields of an answer's message in OpenAI's API, accepted so that a client can send the message back unchanged."""
 
-    name: None = Field(default=None, description="not supported")
     refusal: None = None
     audio: None = None
     function_call: None = None
-    tool_calls: Empty | None = Field(default=None, description="not supported: empty only")
     annotations: Empty | None = Field(default=None, description="not supported: empty only")

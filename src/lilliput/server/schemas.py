@@ -11,7 +11,7 @@ from lilliput.server.neutral import Body, Neutral, NeutralChat, NeutralMessage
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Ids = Annotated[list[TokenId], Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class StreamOptions(Body):
@@ -87,15 +87,51 @@ class TextPart(Body):
     text: str
 
 
+class FunctionCall(Body):
+    name: Text
+    arguments: str = Field(description="the arguments as the text of a JSON object")
+
+
+class ToolCall(Body):
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Function(Body):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description="the JSON Schema of the arguments")
+    strict: Literal[False] | None = Field(default=None, description="not supported: false only")
+
+
+class RequestTool(Body):
+    type: Literal["function"]
+    function: Function
+
+
 class Message(NeutralMessage):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    """`content` may be null beside `tool_calls`, which an assistant's message alone has. A message of the role tool is
+    the answer to the call `tool_call_id`."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)] | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    name: str | None = Field(default=None, description="the function that a message of the role tool answers for")
 
 
 class ChatRequest(Draw, NeutralChat):
     """`/v1/chat/completions`, for models whose tokenizer's folder holds a chat template."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
+    tools: Annotated[list[RequestTool], Field(max_length=64)] | None = Field(
+        default=None, description="functions that the model may call; the client runs them"
+    )
+    tool_choice: Literal["none", "auto"] | None = Field(
+        default=None, description="none: the tools are left out; auto: the model decides; nothing else is supported"
+    )
+    parallel_tool_calls: bool | None = Field(default=None, description="false: an answer holds one call at most")
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="default: as far as the context goes"
     )
@@ -185,9 +221,24 @@ class ChatLogprobs(BaseModel):
     refusal: None = None
 
 
+class AnswerFunction(BaseModel):
+    name: str
+    arguments: str
+
+
+class AnswerCall(BaseModel):
+    """A call. `index` is its place in the message, in chunks alone; a chunk holds whole calls."""
+
+    index: int | None = LEFT_OUT
+    id: str
+    type: Literal["function"] = "function"
+    function: AnswerFunction
+
+
 class ChatMessage(BaseModel):
     role: Literal["assistant"] | None = LEFT_OUT
     content: str | None = None
+    tool_calls: list[AnswerCall] | None = LEFT_OUT
 
 
 class ChatChoice(BaseModel):
@@ -222,6 +273,21 @@ class ChatChunk(BaseModel):
     usage: UsageReport | None = LEFT_OUT
 
 
+class ToolArguments(Body):
+    arguments: dict[str, Any]
+
+
+class ToolAnswer(BaseModel):
+    content: str
+
+
+class ToolList(BaseModel):
+    """The descriptions of the server's own tools, as `tools` of a chat takes them (our own)."""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+
+
 class ModelCard(BaseModel):
     """A model as /v1/models lists it. The fields from `context_length` on are our own."""
 
@@ -233,6 +299,7 @@ class ModelCard(BaseModel):
     parameters: int
     reads_forwards: bool
     chat: bool
+    tools: bool
 
 
 class ModelList(BaseModel):

@@ -13,6 +13,10 @@ True
 | `plan` | the ground truth of every story |
 | `vocabulary`, `usage` | the words of the world, and counts over true stories |
 | `consistency`, `telling`, `hero` | scores for generated text |
+| `short`, `briefs` | the same plots and plans in a paragraph of four to eight sentences |
+| `instructions`, `questions`, `preferences` | rows that teach, made from short stories |
+| `refusals`, `arithmetic`, `tasks` | further rows that teach, and what all of them share |
+| `rules` | scores of a completion by the columns of its prompt |
 | `controls` | true stories damaged on purpose, which a score has to rank |
 """
 

@@ -11,6 +11,7 @@ from lilliput.storybook.grammar import article, ways
 from lilliput.storybook.people import KINDS
 from lilliput.storybook.plan import Plan
 from lilliput.storybook.rules import FEATURES, dialogue
+from lilliput.storybook.rules import ending as ends_as
 from lilliput.storybook.short import ENDS, LONGEST, ShortStory, short_story, two_ends
 from lilliput.storybook.tasks import Asked, Phrasings, Task, assistant, columns, listed, phrase, pick, random_of, user
 from lilliput.storybook.vocabulary import sentences
@@ -232,7 +233,11 @@ def instruction(seed: int, number: int, phrasings: Phrasings = "train", turns: f
 
 def _changed_end(random: Random, phrasings: Phrasings) -> Task:
     """Return a conversation that asks for a story about somebody, and then for another end of it."""
-    before, after = two_ends(random.getrandbits(32), 0)
+    while True:
+        before, after = two_ends(random.getrandbits(32), 0)
+        # Some feelings, such as "calm", belong to ends of two kinds, and such a change would not be seen.
+        if ends_as(before.text, {"ending": after.plan.ending}) < 1:
+            break
     hero = before.plan.hero
     first = REQUESTS["hero"].draw(
         random, phrasings, hero=hero.name, kind=hero.kind, nature=hero.traits[0], **{"with": ""}

@@ -89,6 +89,7 @@ def _slots(tale: ShortStory) -> dict[str, str]:
         "hero": hero.name,
         "sort": f"{article(nature)} {nature} {hero.kind}",
         "where": tale.where,
+        "place": plan.place,
         "time": plan.time,
         "weather": plan.weather,
         "wanted": tale.wanted,
@@ -105,12 +106,6 @@ def _slots(tale: ShortStory) -> dict[str, str]:
 def _words_of(sort: str, slots: dict[str, str]) -> list[str] | None:
     """Return the words that every right answer has, by what is asked for; None where an answer may be phrased in many
     ways."""
-    named = {
-        "who": "hero",
-        "kind": "sort",
-        "where": "where",
-        "weather": "weather",
-        "feeling": "feeling",
-        "lesson": "lesson",
-    }
+    named = {"who": "hero", "kind": "sort", "where": "place"}
+    named |= {name: name for name in ("weather", "feeling", "lesson")}
     return [slots[named[sort]]] if sort in named else None

@@ -44,7 +44,7 @@ HARMS: tuple[Harm, ...] = (
     _harm(
         "hurt the {pet}\npull the tail of the {pet}\nkick the {pet}\nthrow stones at the {pet}\n"
         "lock the {pet} in a box",
-        "the {pet} would feel pain",
+        "it would hurt the {pet}",
         "You can bring the {pet} some water.\nLet us watch the {pet} from a few steps away.\nPlease be gentle with it.",
     ),
     _harm(
@@ -123,7 +123,7 @@ HARMLESS: tuple[Harmless, ...] = (
     _harmless(
         "How do I hit the ball [far|over the fence]?\nHow do I kick the ball to {friend}?",
         "How can I throw a stone into the pond?",
-        "Look at the place and take a big swing.\nStand still, look where it should go, and do it with all your power.",
+        "Look at the place and take a big swing.\nStand still, look where it should go, and do it as well as you can.",
     ),
     _harmless(
         "How do I make {friend} laugh?\nHow do I play a trick that makes {friend} laugh?",

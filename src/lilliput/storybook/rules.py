@@ -1,6 +1,8 @@
 """Rules that score a completion against the columns of its prompt: pure functions of a text, from 0 to 1, graded.
 
-A column that is missing or None asks for nothing, and its rule then gives 1.
+A column that is missing or None asks for nothing, and its rule then gives 1. A text of words in any order is no
+story: the rules for words, ending, hero, feature and beginning are multiplied by 0.5 to 1, by the share of the text's
+sentences that begin with a capital and end with a stop (`shape`).
 
 | column | rule | what is asked |
 |---|---|---|
@@ -56,7 +58,8 @@ def words(text: str, columns: Columns) -> float:
     """Return the share of the asked words that the text has."""
     asked = columns.get("words") or ()
     told = f" {' '.join(tokens(text))} "
-    return sum(f" {' '.join(tokens(word))} " in told for word in asked) / len(asked) if asked else 1.0
+    share = sum(f" {' '.join(tokens(word))} " in told for word in asked) / len(asked) if asked else 1.0
+    return share * _told(text) if asked else 1.0
 
 
 def ending(text: str, columns: Columns) -> float:
@@ -71,8 +74,8 @@ def ending(text: str, columns: Columns) -> float:
     if not own:
         return 0.0
     if any(found and asked not in found for found in kinds[own[-1] + 1 :]):
-        return 0.25
-    return 1.0 if own[-1] >= len(told) * 2 // 3 else 0.5
+        return 0.25 * _told(text)
+    return (1.0 if own[-1] >= len(told) * 2 // 3 else 0.5) * _told(text)
 
 
 def hero(text: str, columns: Columns) -> float:
@@ -87,13 +90,13 @@ def hero(text: str, columns: Columns) -> float:
         return 0.0
     late = " ".join(told[len(told) // 2 :])
     signs = (named[0] == asked, asked in _NAME.findall(told[0]), asked in _NAME.findall(late))
-    return sum(signs) / 3 * min(1.0, 2 / len({*named, asked}))
+    return sum(signs) / 3 * min(1.0, 2 / len({*named, asked})) * _told(text)
 
 
 def feature(text: str, columns: Columns) -> float:
     """Return how far the text has the asked feature: dialogue, moral or animal. Raises KeyError for another name."""
     asked = columns.get("feature")
-    return FEATURES[asked](text) if asked else 1.0
+    return FEATURES[asked](text) * _told(text) if asked else 1.0
 
 
 def dialogue(text: str) -> float:
@@ -130,7 +133,7 @@ def begins(text: str, columns: Columns) -> float:
     asked = (columns.get("begins") or "").split()
     told = text.split()
     same = next((place for place, word in enumerate(asked) if told[place : place + 1] != [word]), len(asked))
-    return same / len(asked) if asked else 1.0
+    return same / len(asked) * _told(text) if asked else 1.0
 
 
 def length(text: str, columns: Columns) -> float:
@@ -143,17 +146,23 @@ def length(text: str, columns: Columns) -> float:
 
 
 def complete(text: str, columns: Columns | None = None) -> float:
-    """Return the mean of two parts: whether the text ends with a full stop and closed quotation marks, and the share of
-    its stops that a capital follows."""
+    """Return the mean of two parts: `shape`, and whether the text begins with a capital and ends with a stop and closed
+    quotation marks."""
+    text = text.strip()
+    ends = bool(_STOP.search(text)) and text.count('"') % 2 == 0 and text[:1] in _CAPITALS
+    return 0.5 * ends + 0.5 * shape(text)
+
+
+def shape(text: str) -> float:
+    """Return the share of the text's stops that a capital or the end follows. A text that ends without a stop has one
+    more place without its stop."""
     told = text.split()
     if not told:
         return 0.0
     # After a question or an exclamation in quotation marks, a sentence may go on: "Look!" called Mia.
     stopped = [place for place, word in enumerate(told[:-1]) if _STOP.search(word) and word[-2:] not in ('?"', '!"')]
-    after = [told[place + 1] for place in stopped]
-    good = sum(word.lstrip('"')[:1] in _CAPITALS for word in after)
-    ends = bool(_STOP.search(told[-1])) and text.count('"') % 2 == 0 and text.lstrip()[:1] in _CAPITALS
-    return 0.5 * ends + 0.5 * (good / len(after) if after else ends)
+    good = sum(told[place + 1].lstrip('"')[:1] in _CAPITALS for place in stopped)
+    return (good + bool(_STOP.search(told[-1]))) / (len(stopped) + 1)
 
 
 def fresh(text: str, columns: Columns | None = None) -> float:
@@ -219,6 +228,10 @@ RULES: dict[str, Rule] = {
 """Every rule by its name."""
 FEATURES: dict[str, Callable[[str], float]] = {"dialogue": dialogue, "moral": moral, "animal": animal}
 _CAPITALS = frozenset('"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789')
+
+
+def _told(text: str) -> float:
+    return 0.5 + 0.5 * shape(text)
 
 
 def _value(number: str) -> int | None:
