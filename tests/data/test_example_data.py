@@ -151,6 +151,7 @@ def test_only_completions_are_learned(tmp_path):
     split = data.split("train")
     for number in range(0, split.documents, 17):
         ids, learned = split.document(number), split.document_learn(number)
+        assert learned is not None
         assert data.tokenizer.decode(ids[~learned].tolist()).startswith("Question ")
         assert "Question" not in data.tokenizer.decode(ids[learned].tolist())
     data.check_learned()

@@ -27,6 +27,7 @@ def test_a_long_example_is_cut_and_left_out_where_nothing_to_learn_is_left(tmp_p
     assert found.numbers.tolist() == [0, 1, 3]
     assert found.lengths.tolist() == [4, 8, 8]
     assert (found.longest, found.longer, found.truncated, found.dropped) == (12, 2, 1, 1)
+    assert found.note is not None
     assert "2 of 4 examples of the train split are longer than a row of 8 tokens" in found.note
     assert "cut at its end: 1; left out, because a cut would leave nothing to learn: 1" in found.note
 

@@ -60,7 +60,7 @@ def test_the_error_names_file_kind_and_the_objective_to_type(registered):
     assert "toy_replies" in caught.value.hint
     assert "objective.kind=" in caught.value.hint
     check_accepted(Replies(), completion())
-    with pytest.raises(DataError, match=r"rows of this source are texts, .*'toy_replies' .*\n.*causal, masked"):
+    with pytest.raises(DataError, match=r"rows of this source are texts, .*'toy_replies' .*\n.*causal, .*masked"):
         check_accepted(Replies(), Document("fine", "a:1"))
 
 

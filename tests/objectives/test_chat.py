@@ -17,6 +17,7 @@ from lilliput.data.document import Document
 from lilliput.data.examples import Example, Kind
 from lilliput.data.rows import Encoded, text_bytes
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.objectives.accepted import check_accepted
 from lilliput.objectives.chat import ChatConfig
 from lilliput.objectives.turns import encode_messages, encode_prompt
 from lilliput.training.callbacks import Callback
@@ -131,10 +132,11 @@ def test_a_conversation_without_a_reply_is_left_out(equipped: Tokenizer) -> None
     assert ChatConfig().encode([document(messages=talk("Who?"))], equipped) == [[]]
 
 
-def test_documents_of_another_kind_are_refused(equipped: Tokenizer) -> None:
-    with pytest.raises(DataError, match="'chat' learns from conversations") as refused:
-        ChatConfig().encode([Document("a tale", "tale 1")], equipped)
+def test_documents_of_another_kind_are_refused() -> None:
+    with pytest.raises(DataError, match="'chat' learns from conversations or") as refused:
+        check_accepted(ChatConfig(), Document("a tale", "tale 1"))
     assert "causal" in str(refused.value)
+    check_accepted(ChatConfig(), document(messages=TALKS[0]))
 
 
 def test_a_template_without_marks_gives_the_same_learned_tokens(plain: Tokenizer) -> None:

@@ -1,4 +1,4 @@
-"""Chat beside TRL: on a fixed batch of conversations the loss and its gradients are those of SFTTrainer, which reads our
+"""Chat beside TRL: on a fixed batch of conversations the loss and its gradients are those of SFTTrainer. TRL reads our
 folder: its tokens, and by our template's marks the tokens of the assistant."""
 
 from pathlib import Path

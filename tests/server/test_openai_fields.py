@@ -13,6 +13,7 @@ from tests.server.conftest import CONTEXT, Address
 from tests.server.test_completions import PROMPT, ask, scores
 
 MESSAGES = [{"role": "user", "content": "One day"}]
+CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 SHARED = {
     "user": "someone",
     "frequency_penalty": 0,
@@ -164,8 +165,11 @@ def test_param_names_the_field_of_completions(server: Address, param: str, body:
         ("model", {"model": "forwards", "messages": MESSAGES}),
         ("messages", {}),
         ("messages", {"messages": []}),
-        ("messages[0].role", {"messages": [{"role": "tool", "content": "x"}]}),
+        ("messages[0].role", {"messages": [{"role": "function", "content": "x"}]}),
+        ("messages[0].tool_call_id", {"messages": [{"role": "tool", "content": "x"}]}),
+        ("messages[0].name", {"messages": [{"role": "user", "content": "x", "name": "Tom"}]}),
         ("messages[0].content", {"messages": [{"role": "user"}]}),
+        ("messages[0].tool_calls", {"messages": [{"role": "user", "content": "x", "tool_calls": [CALL]}]}),
         ("messages[0].content[0].type", {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}),
         ("messages", {"messages": [{"role": "user", "content": "One day Tom " * CONTEXT}]}),
         ("top_logprobs", {"messages": MESSAGES, "top_logprobs": 2}),
@@ -263,11 +267,11 @@ def test_every_field_without_effect_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
     named = {name for quoted in re.findall(r"`([^`\n]+)`", page) for name in re.findall(r"\w+", quoted)}
     without = {name for kind in (Neutral, NeutralChat, NeutralMessage) for name in kind.model_fields}
-    assert {"user", "tools", "refusal"} <= without
+    assert {"user", "functions", "refusal"} <= without
     assert (without | {"suffix", "best_of", "include_obfuscation"}) - named == set()
 
 
-def test_an_answer_of_the_official_client_can_be_sent_back_without_calls_of_tools(server: Address) -> None:
+def test_an_answer_of_the_official_client_can_be_sent_back(server: Address) -> None:
     answer = server.client.chat.completions.create(**ASKED["/v1/chat/completions"])  # type: ignore[call-overload]
     printed = {**answer.choices[0].message.model_dump(), "content": "x"}
     assert {"refusal", "tool_calls"} <= printed.keys()
@@ -275,7 +279,7 @@ def test_an_answer_of_the_official_client_can_be_sent_back_without_calls_of_tool
     sent = post(server, "/v1/chat/completions", messages=[*MESSAGES, printed, *MESSAGES], **asked)
     assert sent.status_code == 200, sent.text
     called = [{**printed, "tool_calls": [{"id": "a"}]}]
-    assert refused(server, "/v1/chat/completions", messages=called, **asked)[0] == "messages[0].tool_calls"
+    assert refused(server, "/v1/chat/completions", messages=called, **asked)[0] == "messages[0].tool_calls[0].type"
 
 
 def test_a_full_context_is_scored_to_its_end_in_a_stream(server: Address) -> None:

@@ -26,8 +26,9 @@ from lilliput.evaluation.config import EvaluateConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.lora import AdapterConfig
 from lilliput.objectives.causal import Causal
+from lilliput.objectives.known import objective_of
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
-from lilliput.runs.finding import find
+from lilliput.runs.finding import find, model_folder
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.config import TrainConfig
 
@@ -135,7 +136,20 @@ def load(
         values = merge(values, {"train": {"least_steps": None}})  # a person who gives the number of epochs means it
     if name:
         values["name"] = name
-    return validate(Recipe, with_origin(values, where), where)
+    return validate(Recipe, _with_tokenizer_of_objective(with_origin(values, where)), where)
+
+
+def _with_tokenizer_of_objective(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fill in the tokenizer of the model that the objective learns from, where the values name no tokenizer and that
+    model exists. (Where it does not, the objective's own error names it.)"""
+    tokenizer, objective = values.get("tokenizer") or {}, objective_of(values.get("objective"))
+    if objective is None or objective.tokenizer_from is None or not isinstance(tokenizer, Mapping):
+        return values
+    try:
+        path = tokenizer.get("path") or str(model_folder(objective.tokenizer_from, lambda text: None))
+    except CheckpointError:
+        return values
+    return {**values, "tokenizer": {**tokenizer, "path": path}}
 
 
 def _values(source: str | Path | Recipe) -> tuple[dict[str, Any], str]:

@@ -21,6 +21,7 @@ KINDS = {
     "native": "C++ built for this processor: kernels, decoding steps, MKL's answer",
     "inductor": "code that torch.compile made",
     "machine": "measured speeds of this machine",
+    "teachers": "likeliest tokens of the teachers of distillation",
     "judge": "answers of a judge, which may have cost money",
 }
 """Folders of the cache, each with its use."""

@@ -68,10 +68,9 @@ class Dataset:
 
     def loader(self, name: str, context_length: int, rows: str = "packed", seed: int | None = None) -> Loader:
         """Return the rows of a split in the order of `seed` (None: the run's seed): packed as configured, or, where
-        `rows` is "documents", a document a row; where it is "whole", packing `auto` is best_fit."""
+        `rows` is "documents", a document a row."""
         split, tokenizer = self.split(name), self.tokenizer
-        asked = "best_fit" if rows == "whole" and self.packing == "auto" else self.packing
-        packing = rows if rows == "documents" else fitting(split, context_length, asked)
+        packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
         order = self.seed if seed is None else seed
         marks = tokenizer.bos_id, tokenizer.pad_id
         return Loader(split, context_length, order, packing, *marks, self.too_long)

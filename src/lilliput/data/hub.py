@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from pydantic import Field
 
@@ -93,7 +93,7 @@ class Hub(Source):
         name = place.name + (f" ({place.config})" if place.config else "")
         limit = f"at most {self.max_documents:,} documents" if self.max_documents else "all documents"
         fingerprint = self.fingerprint()
-        kind = _kind(self) if place.name not in TEXTS else ""
+        kind = _kind(cast(Any, self)) if place.name not in TEXTS else ""
         return f"hub: {name}, split {self.split}, {limit}{kind} · {fingerprint[:12]}"
 
     def _place(self) -> Preset:
@@ -161,7 +161,7 @@ class Hub(Source):
 
 
 @lru_cache(maxsize=64)
-def _kind(source: Any) -> str:
+def _kind(source: Hub) -> str:
     """Return the words of `describe` on the examples of a dataset, by its first row; "" for texts."""
     place = source._place()
     with suppress(DataError):  # reported when the dataset is read

@@ -16,9 +16,8 @@ from lilliput.data.examples import Example, Turns
 from lilliput.data.rows import Encoded
 from lilliput.data.special_tokens import COMMON
 from lilliput.objectives.causal import NextToken, NextTokenConfig
-from lilliput.objectives.kinds import examples_of
 from lilliput.objectives.objective import OBJECTIVES, Objective
-from lilliput.objectives.turns import encode_messages, encode_reply
+from lilliput.objectives.turns import encode_messages, encode_reply, first_request, replies_to
 from lilliput.objectives.workshop import Texts, Workshop
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ class Chat(NextToken):
     themselves."""
 
     def samples(self, prompts: Sequence[str], generate: Texts) -> list[str]:
-        """Return each prompt with the reply to it as a user's message."""
-        replies = generate([[{"role": "user", "content": prompt}] for prompt in prompts])
-        return [f"{prompt}\n\n{reply}" for prompt, reply in zip(prompts, replies, strict=True)]
+        return replies_to(prompts, generate)
 
 
 @OBJECTIVES.add("chat")
@@ -54,7 +51,6 @@ class ChatConfig(NextTokenConfig):
         "model that the run begins with, else chatml",
     )
     examples: ClassVar[tuple[str, ...]] = ("messages", "completion")
-    rows: ClassVar[Literal["packed", "whole", "documents"]] = "whole"
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         source = self._source(tokenizer)
@@ -64,22 +60,13 @@ class ChatConfig(NextTokenConfig):
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded | list[Encoded]]:
         """One sequence a conversation, and none of a conversation without a message to learn."""
-        return [self._encoded(example, tokenizer) for example in examples_of(documents, self)]
+        return [self._encoded(document.example, tokenizer) for document in documents if document.example is not None]
 
     def build(self, workshop: Workshop) -> Objective:
         return Chat(self, workshop)
 
     def opening(self, tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-        """The first message of the user, in a template that names the role in a line of its own."""
-        special, parts = set(tokenizer.specials.values()), [[]]
-        for number in ids:
-            if number in special:
-                parts.append([])
-            else:
-                parts[-1].append(number)
-        texts = (tokenizer.decode(part, continuing=True).strip() for part in parts)
-        asked = (text.removeprefix("user\n") for text in texts if text.startswith("user\n"))
-        return next(asked, "").strip()
+        return first_request(tokenizer, ids)
 
     def _encoded(self, example: Example, tokenizer: Tokenizer) -> Encoded | list[Encoded]:
         row = example.row

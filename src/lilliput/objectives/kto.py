@@ -15,7 +15,7 @@ from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, VALIDATION, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective
-from lilliput.objectives.preference import ReplyConfig, shifted, sizes_of
+from lilliput.objectives.preference import Replies, ReplyConfig, shifted, sizes_of
 from lilliput.objectives.reference import ReferenceScores, keys_of, log_probabilities, reference_of
 from lilliput.objectives.turns import encode_reply
 from lilliput.objectives.workshop import HeldOut, Workshop
@@ -28,7 +28,7 @@ AT_ONCE = 8
 """Mismatched rows whose log-probabilities are computed at once."""
 
 
-class Kahneman(Objective):
+class Kahneman(Replies):
     """The value of a reply is how far beta * log-ratio of model and reference stands above (wanted) or below (unwanted)
     beta * KL. The KL divergence of the batch is estimated from mismatched rows: each prompt with the reply of the row
     before it."""

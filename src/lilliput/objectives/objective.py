@@ -55,9 +55,9 @@ class ObjectiveConfig(Config):
     """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
-    rows: ClassVar[Literal["packed", "whole", "documents"]] = "packed"
-    """`packed`: rows as `data.packing` has them. `whole`: the same, and best_fit where that is `auto`. `documents`: a
-    row is one document, all its sequences one under the other (see Loader)."""
+    rows: ClassVar[Literal["packed", "documents"]] = "packed"
+    """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
+    the other (see Loader)."""
     examples: ClassVar[tuple[str, ...]] = ("text",)
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
@@ -69,6 +69,12 @@ class ObjectiveConfig(Config):
     def watched(self) -> tuple[str, ...]:
         """Names of rewards that are measured and not trained on."""
         return ()
+
+    @property
+    def tokenizer_from(self) -> str | None:
+        """The run, checkpoint or folder whose tokenizer the run has to have, where the recipe names no tokenizer; None:
+        any."""
+        return None
 
     def view(self, text: str) -> str:
         """Return the text that the tokenizer encodes (a reversed objective reverses the text here)."""

@@ -17,16 +17,29 @@ from lilliput.objectives.causal import NextTokenConfig
 from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import Objective
 from lilliput.objectives.reference import log_probabilities
-from lilliput.objectives.turns import encode_reply
+from lilliput.objectives.turns import encode_reply, first_request, replies_to
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.objectives.workshop import Texts
 
 
 class ReplyConfig(NextTokenConfig):
     """The base of objectives on whole replies: a row is one document, and the prompt is not learned."""
 
     rows: ClassVar[Literal["packed", "documents"]] = "documents"
+
+    def opening(self, tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+        return first_request(tokenizer, ids) if tokenizer.chat_template else super().opening(tokenizer, ids)
+
+
+class Replies(Objective):
+    """The base of objectives on whole replies. A model with a chat template is shown by its replies."""
+
+    def samples(self, prompts: Sequence[str], generate: Texts) -> list[str]:
+        if self.workshop.tokenizer.chat_template:
+            return replies_to(prompts, generate)
+        return super().samples(prompts, generate)
 
 
 class PreferenceConfig(ReplyConfig):
@@ -50,7 +63,7 @@ class Pair:
     rejected_tokens: torch.Tensor
 
 
-class Pairs(Objective):
+class Pairs(Replies):
     """A batch is R pairs; both replies of all pairs go through the model in one forward pass of 2R rows."""
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:

@@ -13,6 +13,7 @@ from lilliput.data.rows import Encoded
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.objectives.workshop import Texts
 
 
 def encode_prompt(prompt: Turns, tokenizer: Tokenizer, **options: Any) -> list[int]:
@@ -58,6 +59,26 @@ def turn_ends(tokenizer: Tokenizer) -> frozenset[int]:
     """The ids that end a reply: the ends of a text, and the end of a turn where the tokenizer has such a token."""
     specials = tokenizer.specials
     return tokenizer.ends | ({specials["im_end"]} if "im_end" in specials else frozenset())
+
+
+def first_request(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """The first message of the user in the ids of a conversation, where the template names the role in a line of its
+    own; "" where it does not."""
+    special, parts = set(tokenizer.specials.values()), [[]]
+    for number in ids:
+        if number in special:
+            parts.append([])
+        else:
+            parts[-1].append(number)
+    texts = (tokenizer.decode(part, continuing=True).strip() for part in parts)
+    asked = (text.removeprefix("user\n") for text in texts if text.startswith("user\n"))
+    return next(asked, "").strip()
+
+
+def replies_to(prompts: Sequence[str], generate: Texts) -> list[str]:
+    """Each prompt with the reply to it as a user's message."""
+    replies = generate([[{"role": "user", "content": prompt}] for prompt in prompts])
+    return [f"{prompt}\n\n{reply}" for prompt, reply in zip(prompts, replies, strict=True)]
 
 
 def _conversation(

@@ -72,11 +72,12 @@ def calls_tools(body: ChatRequest) -> bool:
 
 def plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Return messages as templates expect them: a content as one text, the role 'developer' as 'system', and the
-    arguments of calls as objects. Raises Refused for arguments that are no JSON object."""
+    arguments of calls as objects. Raises Refused for a message whose fields do not fit its role."""
     return [_plain(message, f"messages[{place}]") for place, message in enumerate(messages)]
 
 
 def _plain(message: Message, place: str) -> dict[str, Any]:
+    _check(message, place)
     content = message.content
     text = content if isinstance(content, str) else "".join(part.text for part in content or ())
     made: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role, "content": text}
@@ -88,6 +89,19 @@ def _plain(message: Message, place: str) -> dict[str, Any]:
         ]
     further = {"name": message.name, "tool_call_id": message.tool_call_id}
     return made | {key: value for key, value in further.items() if value is not None}
+
+
+def _check(message: Message, place: str) -> None:
+    """Raise Refused for a field that a message of this role lacks or cannot have."""
+    role = message.role
+    if message.tool_calls and role != "assistant":
+        raise Refused(f"a message of the role {role} has no tool_calls", param=f"{place}.tool_calls")
+    if message.content is None and not message.tool_calls:
+        raise Refused(f"a message of the role {role} lacks its content", param=f"{place}.content")
+    if (role == "tool") != (message.tool_call_id is not None):
+        raise Refused("a message of the role tool, and no other, has a tool_call_id", param=f"{place}.tool_call_id")
+    if message.name is not None and role != "tool":
+        raise Refused("name is not supported: only a message of the role tool has it", param=f"{place}.name")
 
 
 def _arguments(text: str, param: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from lilliput.server.neutral import Body, Neutral, NeutralChat, NeutralMessage
 
@@ -119,18 +119,6 @@ class Message(NeutralMessage):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     name: str | None = Field(default=None, description="the function that a message of the role tool answers for")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Message:
-        if self.tool_calls and self.role != "assistant":
-            raise ValueError(f"a message of the role {self.role} has no tool_calls")
-        if self.content is None and not self.tool_calls:
-            raise ValueError(f"a message of the role {self.role} lacks its content")
-        if (self.role == "tool") != (self.tool_call_id is not None):
-            raise ValueError("a message of the role tool, and no other, has a tool_call_id")
-        if self.name is not None and self.role != "tool":
-            raise ValueError("name is not supported: only a message of the role tool has it")
-        return self
 
 
 class ChatRequest(Draw, NeutralChat):
