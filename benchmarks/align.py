@@ -194,7 +194,8 @@ def main(
         shown.add_row(name, *row.values())
     console.print(shown)
     print_line(f"page  {runs / 'align.html'}")
-    emit({"seeds": found["seeds"], "stages": found["stages"], "page": str(runs / "align.html")})
+    if json:
+        emit({"seeds": found["seeds"], "stages": found["stages"], "page": str(runs / "align.html")})
 
 
 if __name__ == "__main__":
