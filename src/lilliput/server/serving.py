@@ -8,8 +8,7 @@ from typing import Any
 
 from lilliput.base.errors import ConfigError
 from lilliput.generation.loading import load
-from lilliput.runs.finding import RUNS, model_folder
-from lilliput.runs.names import CHECKPOINTS
+from lilliput.runs.finding import RUNS, model_folder, model_name
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
 
@@ -49,13 +48,4 @@ def load_served(
     if generator.chat_template is not None:
         generator.chat_template.check()  # an invalid template is reported now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it
-    return Served(_name(path, folder), generator)
-
-
-def _name(path: str | Path, folder: Path) -> str:
-    """Return `story` for a run, `story/step-0001000` for a checkpoint of it."""
-    asked, folder = Path(path).resolve(), folder.resolve()
-    if folder.parent.parent.name != CHECKPOINTS:
-        return folder.name
-    run, step = folder.parent.parent.parent.name, folder.parent.name
-    return f"{run}/{step}" if asked in (folder, folder.parent) else run
+    return Served(model_name(path, folder), generator)
