@@ -18,6 +18,7 @@ from lilliput.cli import (
     generate,
     init,
     judge,
+    label,
     model,
     plan,
     recipe,
@@ -42,6 +43,7 @@ app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
+app.command("label")(label.label)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
@@ -66,7 +68,19 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-COMPUTING = ("train", "generate", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan")
+COMPUTING = (
+    "train",
+    "generate",
+    "evaluate",
+    "judge",
+    "complete",
+    "label",
+    "serve",
+    "doctor",
+    "export",
+    "import",
+    "plan",
+)
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 TRAINING = ("train", "plan")
 

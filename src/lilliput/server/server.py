@@ -13,6 +13,7 @@ from lilliput.base.local_pages import LOOPBACK_NAMES, is_loopback, listen
 if TYPE_CHECKING:
     from lilliput.server.served import Served
 
+
 def serve(
     models: Sequence[Served],
     *,
