@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ ENDS = ("\x03", "\x04", "")
 """Ctrl-C, Ctrl-D, and the end of the input."""
 ALONE = "."
 """A line with this alone ends a text, as Ctrl-D does."""
+
+ESCAPE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|O.|)")
+"""An arrow or a function key: several bytes that are no answer."""
 
 
 class Keyboard(Protocol):
@@ -71,8 +75,7 @@ class _Posix:
             read = os.read(self.descriptor, 64)
             if not read:
                 return QUIT
-            if not read.startswith(b"\x1b"):  # an arrow, a function key: several bytes that are no answer
-                self._held = read.decode("utf-8", errors="ignore")
+            self._held = ESCAPE.sub(b"", read).decode("utf-8", errors="ignore")
         key, self._held = self._held[0], self._held[1:]
         return QUIT if key in ENDS else key
 
