@@ -328,7 +328,7 @@ def test_labels_of_weights_from_before_are_reported(trained: Path, tmp_path: Pat
     from lilliput.lab.labelling.labelling import opened
 
     printed: list[str] = []
-    with opened(trained, "rank", labeller="ada", labels=labels, notify=printed.append) as session:
+    with opened(trained, "rank", limit=8, labeller="ada", labels=labels, notify=printed.append) as session:
         assert session.left == 8
     assert any("from before it trained on" in line for line in printed)
 

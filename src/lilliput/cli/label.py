@@ -19,6 +19,7 @@ def label(
     prompts: Annotated[
         str, typer.Option(help="JSONL, YAML, or a prompt a line; 'story': built-in openings.")
     ] = "story",
+    limit: Annotated[int | None, typer.Option(min=1, help="Prompts at most; of 'story' 40 where left out.")] = None,
     samples: Annotated[int | None, typer.Option(help="Replies of a prompt: rank 2 to 4, rate 1 to 4.")] = None,
     temperature: Annotated[float, typer.Option(help="At most 2.")] = 0.8,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of a reply.")] = 200,
@@ -68,6 +69,7 @@ def label(
             model,
             mode,
             prompts,
+            limit=limit,
             samples=samples,
             temperature=temperature,
             max_tokens=max_tokens,

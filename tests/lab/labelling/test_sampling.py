@@ -135,10 +135,16 @@ def test_a_timeout_gives_none_and_the_end_does_not_hang() -> None:
 
 
 def test_prompts_of_every_form(tmp_path: Path) -> None:
-    assert read_prompts("story", chat=False) == list(OPENINGS)
+    story = read_prompts("story", chat=False)
+    assert len(set(map(str, story))) == len(story) == 40
+    assert story[: len(OPENINGS)] == list(OPENINGS)
+    assert all(str(prompt)[-1] in ".!?" for prompt in story[len(OPENINGS) :])
+    assert read_prompts("story", chat=False, limit=100)[:40] == story
+    assert read_prompts("story", chat=False, limit=3) == list(OPENINGS[:3])
     text = tmp_path / "prompts.txt"
     text.write_text("One day\n\nA fox\nOne day\n")
     assert read_prompts(text, chat=False) == ["One day", "A fox"]
+    assert read_prompts(text, chat=False, limit=1) == ["One day"]
     assert read_prompts(text, chat=True) == [({"role": "user", "content": each},) for each in ("One day", "A fox")]
     (tmp_path / "prompts.yaml").write_text("- One day\n- |\n  A fox\n  ran\n")
     assert read_prompts(tmp_path / "prompts.yaml", chat=False) == ["One day", "A fox\nran\n"]

@@ -33,6 +33,7 @@ def label(
     mode: Mode = "rank",
     prompts: str | Path = STORY,
     *,
+    limit: int | None = None,
     samples: int | None = None,
     temperature: float = 0.8,
     max_tokens: int = 200,
@@ -50,7 +51,7 @@ def label(
 
     mode         demonstrate: write completions; rank: order `samples` replies (2 to 4; default 2) of a prompt; rate:
                  say good or bad of single replies (`samples` of each prompt; default 1)
-    prompts      as in read_prompts
+    prompts      as in read_prompts, `limit` at most
     chat         whether prompts are messages; None: where the model has a chat template, except of the story's openings
     labeller     the person's name; None: the login name
     labels       the labels file; None: labels/<model>.jsonl. Answers are added to it, and those that it holds already
@@ -63,6 +64,7 @@ def label(
         model,
         mode,
         prompts,
+        limit=limit,
         samples=samples,
         temperature=temperature,
         max_tokens=max_tokens,
@@ -97,6 +99,7 @@ def opened(
     mode: Mode,
     prompts: str | Path = STORY,
     *,
+    limit: int | None = None,
     samples: int | None = None,
     temperature: float = 0.8,
     max_tokens: int = 200,
@@ -122,7 +125,7 @@ def opened(
     generator = load(folder, device, notify)
     chats = _chats(generator, chat, prompts)
     task = Task(mode, who, count, name, seed, sampling)
-    items = task.items(read_prompts(prompts, chats))
+    items = task.items(read_prompts(prompts, chats, limit))
     ahead = None
     if mode != "demonstrate":
         digest = _digest(folder)

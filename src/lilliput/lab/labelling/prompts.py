@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,39 @@ from lilliput.base.errors import DataError, FileError
 from lilliput.base.reading import from_json, from_yaml, read_text
 from lilliput.data.examples import Turns
 from lilliput.lab.labelling.record import Prompt
-from lilliput.storybook import OPENINGS
+from lilliput.storybook import OPENINGS, story
 
 STORY = "story"
+STORIES = 40
+"""Openings of the story world, where no number is asked for."""
+SEED = 20_000_003
+"""Of the stories whose first sentences are prompts: no recipe trains on stories of this seed."""
+MOST_STORIES = 20_000
+"""Stories that are looked at for different first sentences."""
 ROLES = ("system", "user", "assistant")
 
 
-def read_prompts(source: str | Path, chat: bool) -> list[Prompt]:
-    """The prompts of `source`, each once: 'story' for the built-in openings, a JSONL file with a column `prompt` (text
-    or messages), a YAML list of texts, or any other file with a prompt a line. With `chat`, a text becomes the message
-    of a user. Raises DataError for a file that cannot be read and for a row without a usable prompt."""
-    found = list(OPENINGS) if str(source) == STORY else _read(Path(source))
+def read_prompts(source: str | Path, chat: bool, limit: int | None = None) -> list[Prompt]:
+    """The prompts of `source`, each once, `limit` at most: a JSONL file with a column `prompt` (text or messages), a
+    YAML list of texts, any other file with a prompt a line, or 'story' for the built-in openings (`STORIES` of them
+    without a limit). With `chat`, a text becomes the message of a user. Raises DataError for a file that cannot be read
+    and for a row without a usable prompt."""
+    found = openings(limit or STORIES) if str(source) == STORY else _read(Path(source))
     prompts = [_prompt(turns, chat) for turns in found]
     unique = {repr(prompt): prompt for prompt in prompts}
     if not unique:
         raise DataError(f"{source} holds no prompt", "write a prompt a line")
-    return list(unique.values())
+    return list(unique.values())[:limit]
+
+
+def openings(count: int) -> list[str]:
+    """`count` different beginnings of stories: the fixed ones, then first sentences of stories of the story world."""
+    found = dict.fromkeys(OPENINGS)
+    for index in range(MOST_STORIES):
+        if len(found) >= count:
+            break
+        found[re.split(r"(?<=[.!?])\s", story(SEED, index).text, maxsplit=1)[0]] = None
+    return list(found)[:count]
 
 
 def _prompt(turns: Turns, chat: bool) -> Prompt:
