@@ -19,6 +19,7 @@ DATES = {
     "base/cache_contents.py": "the age of what lies in the cache",
     "base/undisturbed.py": "the age of a measurement that is kept",
     "lab/experiments.py": "when an experiment began and ended, for people",
+    "lab/labelling/session.py": "when a person answered",
     "server/chats.py": "`created` of OpenAI's answers",
     "server/completions.py": "`created` of OpenAI's answers",
     "server/served.py": "`created` of OpenAI's answers",

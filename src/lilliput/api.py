@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lilliput.generation.run import Run
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
+    from lilliput.lab.labelling.labelling import label
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -47,6 +48,7 @@ __all__ = [
     "generate",
     "import_file",
     "judge",
+    "label",
     "load",
     "overlaps",
     "plan",
@@ -71,6 +73,7 @@ _HOMES = {
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
+    "lilliput.lab.labelling.labelling": ("label",),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),

@@ -98,12 +98,12 @@ def test_without_the_extra_it_names_what_to_install(models: dict[str, Served], m
 
 
 def test_names_distinguish_runs_and_checkpoints() -> None:
-    from lilliput.server.serving import _name
+    from lilliput.runs.finding import model_name
 
     step = Path("runs/story/checkpoints/step-0000040")
-    assert _name("runs/story", step / "model") == "story"
-    assert _name(step, step / "model") == "story/step-0000040"
-    assert _name("some/folder", Path("some/folder")) == "folder"
+    assert model_name("runs/story", step / "model") == "story"
+    assert model_name(step, step / "model") == "story/step-0000040"
+    assert model_name("some/folder", Path("some/folder")) == "folder"
 
 
 def test_a_server_leaves_the_logging_of_its_process_alone() -> None:

@@ -19,6 +19,7 @@ from lilliput.cli import (
     generate,
     init,
     judge,
+    label,
     model,
     plan,
     recipe,
@@ -44,6 +45,7 @@ app.command("chat")(chat.chat)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
+app.command("label")(label.label)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
@@ -69,7 +71,20 @@ def _version(asked: bool) -> None:
 
 
 COMPUTING = (
-    *("train", "generate", "chat", "evaluate", "judge", "complete", "serve", "doctor", "export", "import", "plan"),
+    *(
+        "train",
+        "generate",
+        "chat",
+        "evaluate",
+        "judge",
+        "complete",
+        "label",
+        "serve",
+        "doctor",
+        "export",
+        "import",
+        "plan",
+    ),
 )
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 TRAINING = ("train", "plan")

@@ -1,1 +1,1 @@
-"""Many runs: the queue of experiments, and the comparison of runs."""
+"""Many runs: the queue of experiments, and the comparison of runs; and labels that people give."""

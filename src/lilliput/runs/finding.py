@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lilliput.base.errors import CheckpointError, nearest
 from lilliput.runs import checkpoint
-from lilliput.runs.names import ADAPTER
+from lilliput.runs.names import ADAPTER, CHECKPOINTS
 from lilliput.runs.run_folder import RunFolder
 
 RUNS = Path("runs")
@@ -67,3 +67,13 @@ def adapter_folder(path: str | Path, notify: Callable[[str], None]) -> Path:
     if whole:
         checkpoint.verify(holder)
     return holder / ADAPTER
+
+
+def model_name(path: str | Path, folder: Path) -> str:
+    """Return the name of a model whose folder was found at `path`: `story` for a run, `story/step-0001000` for a
+    checkpoint of the run, else the folder's own name."""
+    asked, folder = Path(path).resolve(), folder.resolve()
+    if folder.parent.parent.name != CHECKPOINTS:
+        return folder.name
+    run, step = folder.parent.parent.parent.name, folder.parent.name
+    return f"{run}/{step}" if asked in (folder, folder.parent) else run

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 
 from lilliput import __version__
+from lilliput.base.local_pages import HEADERS, page_files
 from lilliput.server import calling, chats, completions, errors, runs
 from lilliput.server.errors import Refused
 from lilliput.server.guard import BODY_SECONDS, Calls, Guard, Rules
@@ -28,11 +28,6 @@ from lilliput.server.served import Served
 from lilliput.server.service import Service
 
 BODY_BYTES = 4 * 1024 * 1024
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 
 def create_app(
@@ -153,21 +148,12 @@ def _tokenizing(service: Service) -> APIRouter:
 
 
 def _page() -> APIRouter:
-    """Add the page's routes. The files in page/ are read once, and each has its own address."""
+    """Add the page's routes. Each file in page/ has its own address."""
     routes = APIRouter(include_in_schema=False)
-    headers = {
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }
-    for file in (files("lilliput.server") / "page").iterdir():
-        kind = KINDS.get(file.name.rpartition(".")[2])
-        if kind is None:
-            continue
+    for name, (content, kind) in page_files("lilliput.server").items():
 
-        def page(content: bytes = file.read_bytes(), kind: str = kind) -> Response:
-            return Response(content, media_type=kind, headers=headers)
+        def page(content: bytes = content, kind: str = kind) -> Response:
+            return Response(content, media_type=kind, headers=HEADERS)
 
-        routes.add_api_route("/" if file.name == "index.html" else f"/page/{file.name}", page, methods=["GET"])
+        routes.add_api_route("/" if name == "index.html" else f"/page/{name}", page, methods=["GET"])
     return routes

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilliput.base.errors import ConfigError, MissingExtra
+from lilliput.base.local_pages import LOOPBACK_NAMES, is_loopback, listen
 
 if TYPE_CHECKING:
     from lilliput.server.served import Served
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def serve(
@@ -58,17 +47,3 @@ def serve(
     notify("API: /v1/completions, /v1/chat/completions; a page to read on at /; Ctrl-C ends it")
     with listener, suppress(KeyboardInterrupt):  # uvicorn raises it again once all has ended
         Server(app).run(sockets=[listener])
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises ConfigError when the address is taken or is not this machine's."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host.strip("[]"), port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error}", "choose another: --port 8001") from None
-    listener.listen(2048)
-    return listener

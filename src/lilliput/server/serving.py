@@ -10,8 +10,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.generation.adapters import with_adapter
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.runs.finding import RUNS, model_folder
-from lilliput.runs.names import CHECKPOINTS
+from lilliput.runs.finding import RUNS, model_folder, model_name
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
 
@@ -70,7 +69,7 @@ def load_served(
     """Return a model ready to be served, named after its run or folder, and after its step where a checkpoint is
     named."""
     folder = model_folder(path, notify)
-    return _ready(_name(path, folder), load(folder, device, notify, int8))
+    return _ready(model_name(path, folder), load(folder, device, notify, int8))
 
 
 def _ready(name: str, generator: TextGenerator) -> Served:
@@ -80,12 +79,3 @@ def _ready(name: str, generator: TextGenerator) -> Served:
         generator.chat_template.check()  # an invalid template is reported now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it
     return Served(name, generator)
-
-
-def _name(path: str | Path, folder: Path) -> str:
-    """Return `story` for a run, `story/step-0001000` for a checkpoint of it."""
-    asked, folder = Path(path).resolve(), folder.resolve()
-    if folder.parent.parent.name != CHECKPOINTS:
-        return folder.name
-    run, step = folder.parent.parent.parent.name, folder.parent.name
-    return f"{run}/{step}" if asked in (folder, folder.parent) else run

@@ -1,0 +1,1 @@
+"""Labels that people give: demonstrations, rankings and ratings, their agreement, cost and export."""
