@@ -11,6 +11,7 @@ from typing import Any
 
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe
+from lilliput.assembly.usual import bands_of
 from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
@@ -36,6 +37,7 @@ from lilliput.model.transformer import Model
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
+from lilliput.runs.bands import Bands
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.finding import model_folder
 from lilliput.runs.report import write_report
@@ -51,6 +53,7 @@ from lilliput.training.schedule import Budget, mean_rows, step_rows
 from lilliput.training.settings import Settings
 from lilliput.training.trackers import TRACKERS
 from lilliput.training.trainer import Trainer
+from lilliput.training.usual import AsUsual
 
 PROMPTS, PROMPT_WORDS, PROMPT_TOKENS = 4, 6, 48
 """Prompts that are continued at each evaluation where a recipe names no prompts. For other text than the story world's,
@@ -179,6 +182,15 @@ class Assembly:
     @cached_property
     def energy(self) -> EnergyMeter:
         return EnergyMeter()
+
+    @cached_property
+    def bands(self) -> Bands | None:
+        """Return the losses that the runs of this recipe had; None where its values are not those of a shipped
+        recipe."""
+        bands, why = bands_of(self.recipe)
+        if bands is None and self.verbose:
+            self.notify(f"no band of losses: {why}")
+        return bands
 
     def fixed_set(self, max_tokens: int | None) -> FixedSet:
         """Return the same part of the validation split every time, all of it for None."""
@@ -341,7 +353,7 @@ class Assembly:
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
         benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
-        shown = [self.live] if self.shows else []
+        shown = [self.live, *([AsUsual(self.bands, self.live.band)] if self.bands else [])] if self.shows else []
         kept = KeptRecipe(self.recipe)
         return [self.energy, self.evaluation, benchmarks, *heroes, Metrics(), *shown, *samples, *trackers, kept]
 

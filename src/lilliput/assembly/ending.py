@@ -14,7 +14,9 @@ from lilliput.evaluation.ngram import baselines
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.objectives.figure import BITS
 from lilliput.objectives.known import facts
+from lilliput.runs.bands import last_place
 from lilliput.runs.names import (
+    BAND,
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     TRAINING_SECONDS,
@@ -51,6 +53,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         **{name: value for name, value in found.items() if name == figure.validation or name != VAL_LOSS},
         **_targets(assembly),
         **kept,
+        **_band(assembly, trainer),
         "baselines": ngrams,
         **work,
         "data": _data(assembly),
@@ -72,6 +75,13 @@ def _targets(assembly: Assembly) -> dict[str, int]:
     if assembly.recipe.objective.figure != BITS:
         return {}
     return {VAL_TOKENS: assembly.fixed_set(assembly.recipe.evaluate.final_tokens).targets}
+
+
+def _band(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
+    """Return where the last evaluation lies beside the runs of the shipped recipe; nothing for another recipe."""
+    bands = assembly.bands
+    place = last_place(bands, trainer.counters.progress, assembly.run.read_metrics()) if bands else None
+    return {BAND: place.as_dict()} if place else {}
 
 
 def _baselines(assembly: Assembly) -> dict[str, float]:

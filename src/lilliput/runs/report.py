@@ -14,6 +14,7 @@ from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_section import evaluation
 from lilliput.runs.names import (
+    BAND,
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     VAL_HERO_KEPT,
@@ -135,11 +136,19 @@ def _evaluation(record: RunRecord) -> str:
         "validation": None if ours is None else f"{ours:.3f} {unit}" + (f", {tokens:,.0f} tokens" if tokens else ""),
         "best on the way": best and f"{best[1]:.3f} at step {best[0]:,.0f}",
         "training, at the end": None if trained is None else f"{trained:.3f} {unit}",
+        "beside the recipe's own runs": _band(record),
         **_own(record),
         "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
     }
     known = {key: value for key, value in facts.items() if value is not None}
     return f"<h2>Evaluation</h2>{_baselines(record)}{as_html(known)}" if known else ""
+
+
+def _band(record: RunRecord) -> str | None:
+    """The sentence on the last evaluation beside the runs of the shipped recipe."""
+    band = record.summary.get(BAND)
+    text = band.get("text") if isinstance(band, Mapping) else None
+    return text if isinstance(text, str) else None
 
 
 def _own(record: RunRecord) -> dict[str, str]:
