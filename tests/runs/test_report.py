@@ -74,6 +74,18 @@ def test_the_report_shows_heroes_kept_and_peak_memory(run):
     assert page.tags.count("svg") == 7
 
 
+def test_the_report_shows_the_band_of_losses(run):
+    assert "own runs" not in read(run).text
+    summary = json.loads((run / "summary.json").read_text())
+    text = "train 0.1 to 0.2 at this point in 5 runs: yours is as usual"
+    for band, shown in (({"text": text + HOSTILE, "runs": 5}, True), ("damaged", False), ({"text": 3}, False)):
+        (run / "summary.json").write_text(json.dumps({**summary, "loss_band": band}))
+        page = read(run)
+        assert (text in page.text) == shown
+        assert ("beside the recipe's own runs" in page.text) == shown
+        assert not {"script", "img"} & set(page.tags)
+
+
 def test_the_report_is_one_offline_file(run):
     before = sorted(run.iterdir())
     page = read(run)

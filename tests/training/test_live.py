@@ -87,6 +87,32 @@ def test_samples_and_notes_without_a_terminal():
     assert second == "saved [step 5]"
 
 
+BAND = "train 0.801 to 0.834, validation 0.812 to 0.840 at this point in 5 runs: yours is as usual"
+
+
+def test_the_band_of_losses_is_a_line_of_its_own_without_a_terminal():
+    console = plain()
+    view = LiveView(100, "story", console)
+    view.update(3, 0.03, 1, 1, loss=2.0)
+    view.band(BAND)
+    assert written(console).splitlines()[1] == f'band step=3 text="{BAND}"'
+
+
+@pytest.mark.parametrize("width", [100, 60])
+def test_the_band_of_losses_stands_below_the_figures(width: int):
+    view = LiveView(50, "story", terminal(width))
+    run(view)
+    assert "at this point" not in "\n".join(rendered(view))
+    view.band(BAND.replace("0.801", "9.999"))
+    view.band(BAND)
+    lines = rendered(view)
+    view.close()
+    assert lines[1].startswith("train ")
+    assert " ".join(line.strip() for line in lines[2 : 3 if width == 100 else 4]) == BAND
+    assert lines[3 if width == 100 else 4].strip() == ""
+    assert max(map(len, lines)) <= width
+
+
 def test_a_view_that_saw_nothing_prints_nothing():
     console = plain()
     LiveView(10, "story", console).close()
@@ -137,6 +163,7 @@ def test_the_view_fits_any_terminal(width, height):
     view = LiveView(50, "a-run-with-quite-a-long-name", terminal(width, height))
     run(view)
     view.sample("Once", " upon a time " * 60)
+    view.band(BAND)
     lines = rendered(view)
     view.close()
     assert max(map(len, lines)) <= width

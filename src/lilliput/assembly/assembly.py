@@ -12,6 +12,7 @@ from typing import Any
 from lilliput.assembly.beginning import Beginning, KeptOrigin
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
+from lilliput.assembly.usual import bands_of
 from lilliput.base.damage import set_aside
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
@@ -41,6 +42,7 @@ from lilliput.objectives.accepted import check_accepted
 from lilliput.objectives.objective import Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
+from lilliput.runs.bands import Bands
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.finding import model_folder
 from lilliput.runs.names import ADAPTER
@@ -57,6 +59,7 @@ from lilliput.training.schedule import Budget, mean_rows, step_rows
 from lilliput.training.settings import Settings
 from lilliput.training.trackers import TRACKERS
 from lilliput.training.trainer import Trainer
+from lilliput.training.usual import AsUsual
 
 PROMPTS = 4
 """Prompts that are continued at each evaluation where a recipe names no prompts."""
@@ -193,6 +196,15 @@ class Assembly:
     @cached_property
     def energy(self) -> EnergyMeter:
         return EnergyMeter()
+
+    @cached_property
+    def bands(self) -> Bands | None:
+        """Return the losses that the runs of this recipe had; None where its values are not those of a shipped
+        recipe."""
+        bands, why = bands_of(self.recipe)
+        if bands is None and self.verbose:
+            self.notify(f"no band of losses: {why}")
+        return bands
 
     def fixed_set(self, max_tokens: int | None) -> FixedSet:
         """Return the same part of the validation split every time, all of it for None."""
@@ -368,7 +380,7 @@ class Assembly:
         trackers = [TRACKERS[name]() for name in self.recipe.train.trackers]
         benchmarks = Benchmarks(self.recipe.evaluate, self.generator)
         heroes = [HeroesKept(self.recipe.evaluate, self.heroes_kept)] if self.knows_stories else []
-        shown = [self.live] if self.shows else []
+        shown = [self.live, *([AsUsual(self.bands, self.live.band)] if self.bands else [])] if self.shows else []
         parting = [RewardHacking(self.objective.watched)] if self.objective.watched else []
         kept = [KeptRecipe(self.recipe), KeptOrigin(self.beginning.origin)]
         measured = [self.energy, self.evaluation, benchmarks, *heroes]

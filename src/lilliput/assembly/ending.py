@@ -15,7 +15,9 @@ from lilliput.evaluation.ngram import baselines
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.objectives.figure import BITS
 from lilliput.objectives.known import facts
+from lilliput.runs.bands import last_place
 from lilliput.runs.names import (
+    BAND,
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     TRAINING_SECONDS,
@@ -55,6 +57,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         **_targets(assembly),
         **kept,
         **forgotten,
+        **_band(assembly, trainer),
         "baselines": ngrams,
         **work,
         "data": _data(assembly),
@@ -76,6 +79,13 @@ def _targets(assembly: Assembly) -> dict[str, int]:
     if assembly.recipe.objective.figure != BITS:
         return {}
     return {VAL_TOKENS: assembly.fixed_set(assembly.recipe.evaluate.final_tokens).targets}
+
+
+def _band(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
+    """Return where the last evaluation lies beside the runs of the shipped recipe; nothing for another recipe."""
+    bands = assembly.bands
+    place = last_place(bands, trainer.counters.progress, assembly.run.read_metrics()) if bands else None
+    return {BAND: place.as_dict()} if place else {}
 
 
 def _baselines(assembly: Assembly) -> dict[str, float]:

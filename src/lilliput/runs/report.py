@@ -16,6 +16,7 @@ from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_section import evaluation
 from lilliput.runs.learning_section import learning
 from lilliput.runs.names import (
+    BAND,
     OLD_DOMAIN,
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
@@ -139,6 +140,7 @@ def _evaluation(record: RunRecord) -> str:
         "best on the way": best and f"{best[1]:.3f} at step {best[0]:,.0f}",
         "training, at the end": None if trained is None else f"{trained:.3f} {unit}",
         **_old_domain(record),
+        "beside the recipe's own runs": _band(record),
         **_own(record),
         "perplexity a token": None if perplexity is None else f"{perplexity:.3f}",
     }
@@ -156,6 +158,13 @@ def _old_domain(record: RunRecord) -> dict[str, str]:
         return {"old domain": f"not measured: {old.get('why_not')}"}
     change = f"{before:.3f} before, {after:.3f} after, {after - before:+.3f} bits per byte"
     return {f"old domain ({old.get('name')})": change}
+
+
+def _band(record: RunRecord) -> str | None:
+    """The sentence on the last evaluation beside the runs of the shipped recipe."""
+    band = record.summary.get(BAND)
+    text = band.get("text") if isinstance(band, Mapping) else None
+    return text if isinstance(text, str) else None
 
 
 def _own(record: RunRecord) -> dict[str, str]:

@@ -17,7 +17,7 @@ from lilliput.objectives.figure import BITS, Figure
 from lilliput.training.braille import STYLES, Canvas, Curve
 
 (TRAIN, VALIDATION), QUIET = STYLES, "dim"
-CURVE_ROWS, SAMPLE_ROWS = 6, 6
+CURVE_ROWS, SAMPLE_ROWS, BAND_ROWS = 6, 6, 2
 REFRESH_SECONDS, REFRESH_SHARE, LINE_SECONDS = 0.25, 0.01, 10.0
 
 
@@ -44,6 +44,7 @@ class LiveView:
         self.numbers: dict[str, Any] = {}
         self.train_curve, self.val_curve = Curve(), Curve()
         self.prompt, self.text = "", ""
+        self.usual = ""
         self._drawn, self._interval = -math.inf, REFRESH_SECONDS
         self._printed_step: int | None = None
         self._validated: float | None = None
@@ -94,6 +95,14 @@ class LiveView:
         else:
             self._say(f"sample step={self.numbers.get('step', 0)} prompt={_quoted(prompt)} text={_quoted(text)}")
 
+    def band(self, text: str) -> None:
+        """Show how the losses of the last evaluation lie beside other runs."""
+        self.usual = text
+        if self._live:
+            self._draw()
+        else:
+            self._say(f"band step={self.numbers.get('step', 0)} text={_quoted(text)}")
+
     def note(self, text: str) -> None:
         """Print a line that stays, on a terminal above the view."""
         self._say(text)
@@ -141,6 +150,10 @@ class LiveView:
         width = min(self.console.width, 100)
         parts: list[RenderableType] = [self._bar(width), self._figures()]
         room = self.console.height - 4
+        if self.usual and room >= BAND_ROWS:
+            usual = list(Text(self.usual, QUIET).wrap(self.console, width))[:BAND_ROWS]
+            parts += usual
+            room -= len(usual)
         if self.train_curve.sums and room >= CURVE_ROWS + 2:
             parts += [Text(), *self._curve(width)]
             room -= CURVE_ROWS + 2

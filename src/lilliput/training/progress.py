@@ -68,6 +68,11 @@ class LiveRun(Callback):
         else:
             self.view.sample(sample.prompt, sample.text)
 
+    def band(self, text: str) -> None:
+        """Show how the losses lie beside the runs of the recipe."""
+        if self.view is not None:
+            self.view.band(text)
+
     def note(self, text: str) -> None:
         """Print one line without disturbing the view."""
         if self.view is not None:
