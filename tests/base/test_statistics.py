@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from lilliput.base.errors import DataError, ModelError
-from lilliput.base.statistics import at_least, estimate, interval, mean_of, share, t_outside, t_quantile, welch
+from lilliput.base.statistics import (
+    at_least,
+    calibration_error,
+    estimate,
+    interval,
+    mean_of,
+    share,
+    t_outside,
+    t_quantile,
+    welch,
+    wilson,
+)
 
 
 def test_ties_share_the_point():
@@ -156,3 +167,21 @@ def test_two_alike_groups_differ_by_chance_and_far_ones_do_not():
 @pytest.mark.parametrize(("first", "second"), [([1.0], [1.0, 2.0]), ([], []), ([1.0, 1.0], [2.0, 2.0])])
 def test_what_cannot_be_tested_is_not(first, second):
     assert welch(first, second) is None
+
+
+def test_wilsons_interval():
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # by hand: 1.96^2 = 3.8416
+    low, high = wilson(10, 10)
+    assert (low, high) == pytest.approx((10 / 13.8416, 1.0))  # n / (n + z^2)
+    assert wilson(0, 10) == pytest.approx((0.0, 3.8416 / 13.8416))
+    with pytest.raises(DataError, match="no item"):
+        wilson(0, 0)
+
+
+def test_calibration_errors():
+    assert calibration_error([0.75] * 4, [True, True, True, False]) == 0
+    assert calibration_error([1.0] * 4, [False] * 4) == 1
+    assert calibration_error([0.55, 0.95], [True, True]) == pytest.approx((0.45 + 0.05) / 2)
+    assert calibration_error([0.51, 0.59], [True, False]) == pytest.approx(0.05)  # one bin: 0.55 and half right
+    with pytest.raises(DataError, match="no answer"):
+        calibration_error([], [])

@@ -20,16 +20,16 @@ ROWS = [{"prompt": "the dog", "chosen": " a", "rejected": " b"}]
 
 
 def trl_trainer(folder: Path, ours: PreferenceConfig, model: Any) -> Any:
-    common = {
+    common: Any = {
         "model": model,
         "train_dataset": datasets.Dataset.from_list(ROWS),
         "processing_class": trl_side.processing(folder / "model"),
     }
-    settings = trl_side.options(folder, remove_unused_columns=False, max_length=48)
+    settings: Any = trl_side.options(folder, remove_unused_columns=False, max_length=48)
     if isinstance(ours, SimPO):
         from trl.experimental.cpo import CPOConfig, CPOTrainer
 
-        simpo = {"simpo_gamma": ours.gamma, "label_smoothing": ours.label_smoothing, "cpo_alpha": 0.0}
+        simpo: Any = {"simpo_gamma": ours.gamma, "label_smoothing": ours.label_smoothing, "cpo_alpha": 0.0}
         return CPOTrainer(args=CPOConfig(**settings, loss_type="simpo", beta=ours.beta, **simpo), **common)
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 # Texts longer than this many characters are encoded in parts, cut where a word ends and another word follows.
 LONG = 2**20
 WORD_END = re.compile(r"[A-Za-z](?= [A-Za-z])")
+
+
+class Marks(TypedDict):
+    """The ids of the marks around a text, by the names of a model's config."""
+
+    bos_token_id: int | None
+    eos_token_id: int | None
+    pad_token_id: int | None
 
 
 class Tokenizer:
@@ -161,7 +169,7 @@ class Tokenizer:
         return frozenset([self.eos_id] if self.bounded else [])
 
     @property
-    def marks(self) -> dict[str, int | None]:
+    def marks(self) -> Marks:
         """Return the ids of the marks by the names of a model's config; None for a missing mark."""
         bos = self.bos_id if self.begins else None
         eos, pad = (self.eos_id, self.pad_id) if self.bounded else (None, None)

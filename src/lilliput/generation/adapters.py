@@ -12,7 +12,6 @@ import torch
 from lilliput.base.console import size
 from lilliput.base.errors import ModelError
 from lilliput.base.files import read_json, sha256
-from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.ends import ends_of
 from lilliput.decoding.int8 import quantised
@@ -42,9 +41,11 @@ def with_adapter(
     own = sum(_bytes(one) for name, one in model.named_parameters() if one is not base.model.get_parameter(name))
     notify(f"adapter {path}: {size(own)} of merged matrices; all other weights are those of the base")
     model = quantised(model) if int8 else model
-    tokenizer, template = base.tokenizer, base.chat_template
+    tokenizer = base.tokenizer
     if (folder / "tokenizer.json").is_file():
-        tokenizer, template = Tokenizer.load(folder), ChatTemplate.find(folder) or template
+        tokenizer = Tokenizer.load(folder)
+        if tokenizer.chat_template is None:
+            tokenizer = tokenizer.with_template(base.tokenizer.chat_template)
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ModelError(
                 f"{folder}: its tokenizer has {tokenizer.vocab_size:,} tokens, and the base rows for "
@@ -53,7 +54,7 @@ def with_adapter(
     beside = folder.parent / "model"
     objective = objective_of(beside) if (beside / "config.json").is_file() else base.objective
     ends = ends_of(base_folder, tokenizer)
-    return TextGenerator(model, tokenizer, objective, faster(model, notify), ends, template)
+    return TextGenerator(model, tokenizer, objective, faster(model, notify), ends)
 
 
 def merged_copy(model: Model, folder: Path) -> Model:
