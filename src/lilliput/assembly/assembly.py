@@ -24,6 +24,7 @@ from lilliput.data.loader import Loader
 from lilliput.data.split import Split
 from lilliput.data.story import Stories
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.ends import write_ends
 from lilliput.decoding.engine import Engine
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
@@ -227,8 +228,9 @@ class Assembly:
         """Write the present weights as a stock Hugging Face folder, read it back and compare it with the model. Raises
         ModelError where the folder holds another model."""
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
-        ends = sorted(self.generator.turn_ends) if self.tokenizer.chat_template else []
-        to_huggingface(self.model, folder, **self.tokenizer.marks, ends=ends, extra=kept)
+        to_huggingface(self.model, folder, **self.tokenizer.marks, extra=kept)
+        if self.tokenizer.chat_template is not None:
+            write_ends(folder, self.generator.turn_ends)
         read_back(self.model, folder)
         self.tokenizer.save(folder, self.model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)

@@ -99,7 +99,7 @@ class Conversation:
         seed = int(self.sampling.get("seed", 0)) + self._again
         seen = self._fitting()
         pieces = self.generator.stream_chat(seen, tools=self._described, **{**self.sampling, "seed": seed})
-        reader, text = CallReader() if self.tools else None, ""
+        reader, text, ended = CallReader() if self.tools else None, "", False
         try:
             for piece in pieces:
                 shown, found = reader.push(piece) if reader else (piece, [])
@@ -109,13 +109,14 @@ class Conversation:
                     yield shown
             rest = reader.flush() if reader else ""
             text += rest
+            ended = True
             if rest:
                 yield rest
         finally:  # the reader of the pieces may leave, by Ctrl-C
             message: dict[str, Any] = {"role": "assistant", "content": text}
             if calls:
                 message["tool_calls"] = [call.message for call in calls]
-            if text or calls:
+            if text or calls or ended:
                 self.messages.append(message)
 
     def _fitting(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -232,11 +232,9 @@ def to_huggingface(
     bos_token_id: int | None = None,
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
-    ends: Sequence[int] = (),
     extra: dict[str, Any] | None = None,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. `ends`
-    are all ids that end a text, where there are more of them than `eos_token_id`.
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be.
 
     The same weights give the same bytes. Our config and `extra` stand in config.json under "lilliput". A config that
     no stock class computes is written under our own names, with the reasons; only `from_huggingface` reads that.
@@ -266,7 +264,7 @@ def to_huggingface(
         state = to_theirs(_with_zero_biases(state) if stock.always_biased else state, stock.names, config)
     write_tensors(folder, state)
     write_json(folder / "config.json", {**head, **ids, "use_cache": True, "dtype": dtype, OWN: own})
-    write_json(folder / "generation_config.json", ids | ({"eos_token_id": list(ends)} if ends else {}))
+    write_json(folder / "generation_config.json", ids)
     if hooked(model):
         read_back(model, folder)
 
