@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def generator(chatty: Path) -> TextGenerator:
     return api.load(chatty, "cpu", compile=False)
 
 
-def text_of(pieces: Iterator[str | Answered]) -> str:
+def text_of(pieces: Iterable[str | Answered]) -> str:
     return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
