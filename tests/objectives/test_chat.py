@@ -129,7 +129,7 @@ def test_a_completion_is_a_message_and_its_reply(equipped: Tokenizer) -> None:
 
 
 def test_a_conversation_without_a_reply_is_left_out(equipped: Tokenizer) -> None:
-    assert ChatConfig().encode([document(messages=talk("Who?"))], equipped) == [[]]
+    assert ChatConfig().encode([document(messages=talk("Who?"))], equipped) == [Encoded([], [])]
 
 
 def test_documents_of_another_kind_are_refused() -> None:

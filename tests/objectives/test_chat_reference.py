@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.1, generator=random)
-    to_huggingface(model, made, **tokenizer.marks)
+    to_huggingface(model, made, **tokenizer.marks, extra={})
     tokenizer.save(made)
     return made
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lilliput import api
+from lilliput.server.served import Served
+from tests.conversations import SUM
 from tests.runs.made_run import make_masked
 from tests.server.conftest import CONTEXT, Address, serving
 
@@ -313,4 +316,22 @@ def test_the_page_asks_for_a_key_once(browser: Browser, models: dict) -> None:
             command, shell=True, env={**os.environ, "LILLIPUT_API_KEY": "s3cret"}, capture_output=True, text=True
         )
         assert json.loads(answer.stdout)["choices"][0]["text"], answer.stderr
+        page.close()
+
+
+def test_chat_runs_the_calculator(browser: Browser, chatty: Path) -> None:
+    with serving(Served("caller", api.load(chatty, "cpu", compile=False))) as address:
+        page = browser.new_page()
+        page.goto(f"{address.url}/#chat")
+        expect(page.locator("#tool-names")).to_have_text("Tools: calculator")
+        page.check("#use-tools")
+        page.fill("#message", SUM[0]["content"])
+        page.click("#send")
+        expect(page.locator(".message.tool")).to_have_text('calculator {"expression": "3 + 4"} = 7')
+        expect(page.locator(".message.assistant")).to_contain_text(re.compile("."))
+        expect(page.locator("#send")).to_be_enabled()
+        page.click("#retry")
+        expect(page.locator("#send")).to_be_enabled()
+        expect(page.locator(".message.user")).to_have_count(1)
+        expect(page.locator(".error")).to_have_count(0)
         page.close()

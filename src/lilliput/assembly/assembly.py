@@ -26,6 +26,7 @@ from lilliput.data.loader import Loader
 from lilliput.data.split import Split
 from lilliput.data.story import Stories
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.decoding.ends import write_ends
 from lilliput.decoding.engine import Engine
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
@@ -267,8 +268,9 @@ class Assembly:
             model = merged(model)
         kept = {"objective": self.objective.model_dump(mode="json"), "run": self.recipe.name}
         head = self.learner.stock_head()
-        ends = sorted(self.generator.turn_ends) if self.tokenizer.chat_template else []
-        to_huggingface(model, folder, **self.tokenizer.marks, ends=ends, extra=kept, head=head)
+        to_huggingface(model, folder, **self.tokenizer.marks, extra=kept, head=head)
+        if self.tokenizer.chat_template is not None:
+            write_ends(folder, self.generator.turn_ends)
         read_back(model, folder, head)
         self.tokenizer.save(folder, model.config.context_length)
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lilliput.generation.conversation import Answered, Conversation
+    from lilliput.generation.conversation import Answered, Conversation, Replies
 
 HELP = """\
 /reset          begin a new conversation; the system prompt stays
@@ -129,7 +129,7 @@ class _Terminal:
             raise ConfigError(f"there is no command {name}{nearest(name, self.commands)}", "/help lists all")
         self.commands[name](rest.strip())
 
-    def _say(self, pieces: Iterator[str | Answered]) -> None:
+    def _say(self, pieces: Replies) -> None:
         try:
             _show(pieces)
         except KeyboardInterrupt:
@@ -158,7 +158,7 @@ class _Terminal:
             print(f"({text})")
 
 
-def _show(pieces: Iterator[str | Answered]) -> None:
+def _show(pieces: Replies) -> None:
     """Print the pieces of a reply as they come, and a line for each call."""
     from lilliput.base.console import printable
 
@@ -174,7 +174,7 @@ def _show(pieces: Iterator[str | Answered]) -> None:
             sys.stdout.write(printable(text, sys.stdout.encoding or "utf-8"))
             sys.stdout.flush()
     finally:
-        pieces.close()  # type: ignore[attr-defined]
+        pieces.close()
     sys.stdout.write("\n" if begun else "")
     sys.stdout.flush()
 

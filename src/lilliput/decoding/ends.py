@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import FileError, ModelError
+from lilliput.base.files import write_json
 from lilliput.base.reading import read_object
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def ends_of(folder: Path, tokenizer: Tokenizer) -> frozenset[int]:
             f"{folder / 'generation_config.json'}: eos_token_id is {given!r}, and has to be an id or a list of ids"
         )
     return tokenizer.ends | frozenset(ids)
+
+
+def write_ends(folder: Path, ends: Iterable[int]) -> None:
+    """Name all ids that end a text in the generation_config.json of a model's folder, so that other programs stop there
+    too."""
+    write_json(folder / "generation_config.json", {**_settings(folder), "eos_token_id": sorted(ends)})
 
 
 def not_taken(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 from lilliput.base.errors import DataError
 
@@ -26,7 +27,7 @@ BINARY: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Pow: operator.pow,
 }
 UNARY: dict[type[ast.unaryop], Callable[[Number], Number]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
-FUNCTIONS: dict[str, Callable[..., Number]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "abs": abs,
     "round": round,
@@ -59,6 +60,7 @@ def calculate(expression: str) -> str:
 
 def _value(node: ast.expr) -> Number:
     """The value of a part of the tree; every value is within bounds."""
+    found: Any
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         found = node.value
     elif isinstance(node, ast.UnaryOp) and type(node.op) in UNARY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ class Answered:
     answer: str
 
 
+Replies = Generator[str | Answered, None, None]
+
+
 class Conversation:
     """Messages of a user and the model's replies.
 
@@ -46,14 +49,14 @@ class Conversation:
         self._described = descriptions(self.tools)
         self._again = 0
 
-    def ask(self, text: str) -> Iterator[str | Answered]:
+    def ask(self, text: str) -> Replies:
         """Send a message, and yield the reply in pieces, with every call that was run. A reply that is left in the
         middle stays as far as it was generated."""
         self._again = 0
         self.messages.append({"role": "user", "content": text})
         yield from self._reply()
 
-    def regenerate(self) -> Iterator[str | Answered]:
+    def regenerate(self) -> Replies:
         """Drop the last reply and generate another one. Raises ConfigError before the first message."""
         last = self._last_question()
         if last is None:
@@ -83,7 +86,7 @@ class Conversation:
         places = (place for place in range(len(self.messages) - 1, -1, -1) if self.messages[place]["role"] == "user")
         return next(places, None)
 
-    def _reply(self) -> Iterator[str | Answered]:
+    def _reply(self) -> Replies:
         for round_number in range(ROUNDS + 1):
             calls: list[Call] = []
             yield from self._message(calls)
@@ -99,7 +102,7 @@ class Conversation:
         seed = int(self.sampling.get("seed", 0)) + self._again
         seen = self._fitting()
         pieces = self.generator.stream_chat(seen, tools=self._described, **{**self.sampling, "seed": seed})
-        reader, text = CallReader() if self.tools else None, ""
+        reader, text, ended = CallReader() if self.tools else None, "", False
         try:
             for piece in pieces:
                 shown, found = reader.push(piece) if reader else (piece, [])
@@ -109,13 +112,14 @@ class Conversation:
                     yield shown
             rest = reader.flush() if reader else ""
             text += rest
+            ended = True
             if rest:
                 yield rest
         finally:  # the reader of the pieces may leave, by Ctrl-C
             message: dict[str, Any] = {"role": "assistant", "content": text}
             if calls:
                 message["tool_calls"] = [call.message for call in calls]
-            if text or calls:
+            if text or calls or ended:
                 self.messages.append(message)
 
     def _fitting(self) -> list[dict[str, Any]]:
@@ -123,8 +127,8 @@ class Conversation:
         head = [{"role": "system", "content": self.system}] if self.system else []
         room = self.generator.model.config.context_length * (ROOM - 1) // ROOM
         starts = [place for place, message in enumerate(self.messages) if message["role"] == "user"]
-        for start in starts:
-            self.dropped = start if start != starts[0] else 0
+        seen = [*head, *self.messages]
+        for self.dropped in (0, *starts[1:]):
             seen = [*head, *self.messages[self.dropped :]]
             if self.generator.prompt_length(seen, self._described) <= room:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -242,13 +242,11 @@ def to_huggingface(
     bos_token_id: int | None = None,
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
-    ends: Sequence[int] = (),
     extra: dict[str, Any] | None = None,
     head: Head | None = None,
 ) -> None:
-    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. `ends`
-    are all ids that end a text, where there are more of them than `eos_token_id`. With a `head` the folder is that of
-    the class ...ForSequenceClassification.
+    """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. With a
+    `head` the folder is that of the class ...ForSequenceClassification.
 
     The same weights give the same bytes. config.json holds our config and `extra` under "lilliput". A config that no
     stock class computes is written under our own names, with the reasons. Only `from_huggingface` reads such a folder.
@@ -282,7 +280,7 @@ def to_huggingface(
     write_tensors(folder, state)
     settings = {**described, **labels, **ids, "use_cache": True, "dtype": dtype}
     write_json(folder / "config.json", {**settings, OWN: own})
-    write_json(folder / "generation_config.json", ids | ({"eos_token_id": list(ends)} if ends else {}))
+    write_json(folder / "generation_config.json", ids)
     if hooked(model):
         read_back(model, folder, head)
 

@@ -56,7 +56,7 @@ class NextTokenConfig(ObjectiveConfig):
     generates: ClassVar[bool] = True
     figure: ClassVar[Figure] = BITS
 
-    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> Sequence[Encoded | Sequence[Encoded]]:
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
         return self.encode_texts(documents, tokenizer)
 
     def build(self, workshop: Workshop) -> Objective:

@@ -58,8 +58,8 @@ class ChatConfig(NextTokenConfig):
         roles = [role for role in TURN if any(token in source for token in COMMON[role])]
         return tokenizer.with_specials(roles).with_template(source)
 
-    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded | list[Encoded]]:
-        """One sequence a conversation, and none of a conversation without a message to learn."""
+    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
+        """One sequence a conversation, without tokens where there is no message to learn: it is left out then."""
         return [self._encoded(document.example, tokenizer) for document in documents if document.example is not None]
 
     def build(self, workshop: Workshop) -> Objective:
@@ -68,7 +68,7 @@ class ChatConfig(NextTokenConfig):
     def opening(self, tokenizer: Tokenizer, ids: Sequence[int]) -> str:
         return first_request(tokenizer, ids)
 
-    def _encoded(self, example: Example, tokenizer: Tokenizer) -> Encoded | list[Encoded]:
+    def _encoded(self, example: Example, tokenizer: Tokenizer) -> Encoded:
         row = example.row
         options = {"tools": row["tools"]} if row.get("tools") else {}
         if example.kind == "messages":
@@ -77,7 +77,7 @@ class ChatConfig(NextTokenConfig):
             prompt, reply = _spoken(row["prompt"], "user"), _spoken(row["completion"], "assistant")
             made = encode_reply(prompt, reply, tokenizer, **options)
         if not made.learn:
-            return []
+            return Encoded([], [])
         learn = {"replies": made.learn, "last": made.learn[-1:], "all": None}[self.learn]
         return Encoded(made.ids, learn)
 
