@@ -38,7 +38,7 @@ def tokenizer() -> Tokenizer:
 
 
 def model_of(tokenizer: Tokenizer, seed: int = 0) -> Model:
-    shape = {"d_model": 32, "n_layers": 2, "n_heads": 4, "d_mlp": 64, "context_length": 64}
+    shape: dict[str, Any] = {"d_model": 32, "n_layers": 2, "n_heads": 4, "d_mlp": 64, "context_length": 64}
     model = Model(ModelConfig(**shape, vocab_size=tokenizer.vocab_size), seed=seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -97,7 +97,7 @@ def test_the_engine_scores_its_tokens_as_training_does(tokenizer: Tokenizer, nat
     engine = Engine(stand_in(model) if native else model, 12)
     batch = prompts(tokenizer)
     rollouts = generate(engine, batch.tokens.tolist(), SamplingConfig(temperature=1, max_tokens=12), tokenizer.ends, 4)
-    rows = Batch(**laid_out(batch.tokens.tolist(), rollouts, 4, tokenizer.pad_id))
+    rows = Batch(columns=None, **laid_out(batch.tokens.tolist(), rollouts, 4, tokenizer.pad_id))
     with torch.no_grad():
         found, _, _ = log_probabilities(model, rows)
     assert float((found - rows.sampled).abs().max()) < 1e-4

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from typing import Any
+
 import pytest
 import torch
 from openai import OpenAI
@@ -119,7 +121,7 @@ def folder(models: dict[str, Served], tmp_path: Path) -> Path:
     from lilliput.model.huggingface import to_huggingface
 
     served, folder = models["backwards"], tmp_path / "tiny"
-    ids = {f"{role}_token_id": served.tokenizer.specials[role] for role in ("bos", "eos", "pad")}
+    ids: dict[str, Any] = {f"{role}_token_id": served.tokenizer.specials[role] for role in ("bos", "eos", "pad")}
     to_huggingface(served.model, folder, **ids, extra={"objective": served.objective.model_dump(mode="json")})
     served.tokenizer.save(folder)
     return folder

@@ -82,7 +82,7 @@ class ChatTemplate:
         class Generation(Extension):
             """`{% generation %}` and `{% endgeneration %}` stand around the assistant's text, as in transformers."""
 
-            tags = frozenset({"generation"})
+            tags = {"generation"}  # noqa: RUF012 (as the base class declares it)
 
             def parse(self, parser: Parser) -> list[nodes.Node]:
                 line = next(parser.stream).lineno

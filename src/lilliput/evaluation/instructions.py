@@ -67,7 +67,7 @@ def replies(
         rollouts = generate(engine, prompts, sampling, model.turn_ends, 1)
         distances: Sequence[float | None] = [None] * len(part)
         if beside is not None:
-            rows = Batch(**laid_out(prompts, rollouts, 1, model.tokenizer.pad_id))
+            rows = Batch(columns=None, **laid_out(prompts, rollouts, 1, model.tokenizer.pad_id))
             with torch.no_grad():
                 gaps = log_probabilities(model.model, rows)[0] - log_probabilities(beside.model, rows)[0]
             distances = (gaps.sum(-1) / rows.weights.sum(-1).clamp(min=1)).tolist()

@@ -58,7 +58,7 @@ class Grpo(PolicyConfig):
 
 
 class GroupRelative(Policy):
-    config: Grpo
+    config: Grpo  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
     def _several(self) -> bool:

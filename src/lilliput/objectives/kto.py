@@ -74,7 +74,8 @@ class Kahneman(Replies):
             gains.append(ours - theirs)
         kl = torch.cat(gains).mean().clamp(min=0) if gains else torch.zeros((), device=batch.tokens.device)
         own = {name: part for name, part in batch.fields.items() if not name.startswith("other_")}
-        return Batch(**own, reference=self.reference.of(batch)[:, 0], kl=kl.expand(len(batch)))
+        reference = self.reference.of(batch)[:, 0]
+        return Batch(columns=batch.columns, **own, reference=reference, kl=kl.expand(len(batch)))
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(R,) each: losses, rewards, log-probabilities."""
@@ -164,7 +165,9 @@ class KTO(ReplyConfig):
     examples: ClassVar[tuple[str, ...]] = ("rating",)
     figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "units of its loss")
 
-    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
+    def encode(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, documents: Sequence[Document], tokenizer: Tokenizer
+    ) -> list[list[Encoded]]:
         made = []
         for example in examples_of(documents, self):
             reply = encode_reply(example.row["prompt"], example.row["completion"], tokenizer)

@@ -40,7 +40,7 @@ class Ppo(PolicyConfig):
 
 
 class Proximal(Policy):
-    config: Ppo
+    config: Ppo  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, config: Ppo, workshop: Workshop):
         super().__init__(config, workshop)

@@ -48,7 +48,9 @@ class PreferenceConfig(ReplyConfig):
     examples: ClassVar[tuple[str, ...]] = ("preference",)
     figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "nats a pair")
 
-    def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
+    def encode(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, documents: Sequence[Document], tokenizer: Tokenizer
+    ) -> list[list[Encoded]]:
         rows = [example.row for example in examples_of(documents, self)]
         return [[encode_reply(row["prompt"], row[side], tokenizer) for side in ("chosen", "rejected")] for row in rows]
 

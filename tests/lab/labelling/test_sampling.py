@@ -4,11 +4,12 @@ import threading
 import time
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 import torch
 
 from lilliput.base.errors import ConfigError, DataError
-from lilliput.data.chat_template import ChatTemplate
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.text_generator import TextGenerator
@@ -34,7 +35,7 @@ def generator() -> TextGenerator:
     shape = {"d_model": 32, "n_layers": 1, "n_heads": 4, "context_length": 64}
     torch.manual_seed(0)
     model = Model(resolve("story_1m", **shape, vocab_size=tokenizer.vocab_size)).eval()
-    return TextGenerator(model, tokenizer, Causal(), chat_template=ChatTemplate(TEMPLATE))
+    return TextGenerator(model, tokenizer.with_template(TEMPLATE), Causal())
 
 
 def sampler(generator: TextGenerator, samples: int = 3, **sampling: float) -> Sampler:
@@ -179,7 +180,8 @@ def test_bad_prompts_are_refused(tmp_path: Path, name: str, content: str | None,
 def test_a_prompt_as_a_person_reads_it() -> None:
     assert prompt_text("One day") == "One day"
     assert prompt_text(CHAT) == "hello there"
-    assert prompt_text(({"role": "system", "content": "Be brief."}, *CHAT)) == "system: Be brief.\n\nuser: hello there"
+    turns: Any = ({"role": "system", "content": "Be brief."}, *CHAT)
+    assert prompt_text(turns) == "system: Be brief.\n\nuser: hello there"
 
 
 @pytest.mark.parametrize(

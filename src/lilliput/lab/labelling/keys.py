@@ -104,7 +104,7 @@ class _Windows:
         if key in "\x00\xe0":  # an arrow, a function key
             msvcrt.getwch()  # type: ignore[attr-defined]
             return self.key()
-        return QUIT if key in ENDS else {"\b": "\x7f", "\r": "\n"}.get(key, key)
+        return QUIT if key in ENDS else {"\b": "\x7f", "\r": "\n"}.get(key, str(key))
 
     def text(self) -> str:
         return lines_of(input)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -52,7 +52,7 @@ class Function(Reward):
             ) from None
         if not callable(found):
             raise ConfigError(f"the reward '{self.path}' is no function")
-        return found
+        return cast(Score, found)
 
 
 @REWARDS.add("model")
