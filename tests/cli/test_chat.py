@@ -101,6 +101,14 @@ def test_a_model_that_does_not_chat_is_refused_before_a_message(command: Command
     assert "lilliput generate RUN" in result.err
 
 
+def test_a_run_that_chats_names_the_command(chatty: Path) -> None:
+    from lilliput.cli.train import _next
+
+    first, second, *_ = _next(chatty, json.loads((chatty / "summary.json").read_text()))
+    assert first.endswith(f"chat {chatty}")
+    assert "--prompt 'Say " in second
+
+
 class Terminal:
     """The command in a pseudo-terminal."""
 

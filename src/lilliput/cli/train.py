@@ -127,6 +127,9 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     prompt, objective = shlex.quote(summary["story"]["prompt"]), objective_of(summary["objective"])
     side = "" if objective is None or objective.reads_forwards else "--ending "
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
+    if objective is not None and objective.chats:
+        talk = [f"{lilliput} chat {run}", f"{lilliput} chat {run} --prompt {prompt}", f"{lilliput} serve {run}"]
+        return [*talk, f"{lilliput} report {run}"]
     return [
         f"{lilliput} generate {run}{given}",
         f"{lilliput} generate {run}{given} --explain",
