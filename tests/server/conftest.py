@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 from typing import Any
 
+import httpx
 import pytest
 import torch
 from openai import OpenAI
