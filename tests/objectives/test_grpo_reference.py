@@ -15,7 +15,7 @@ from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.grpo import Grpo
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.workshop import Reference, Workshop
 
 pytest.importorskip("trl")
@@ -85,7 +85,7 @@ def _ours(case: dict[str, Any], stale: bool, folders: tuple[Path, Path]) -> tupl
     reference = Reference(frozen.requires_grad_(False), None, Causal())  # type: ignore[arg-type]
     objective = config.build(Workshop(None, model, initial=lambda: reference))  # type: ignore[arg-type]
     with torch.no_grad():
-        current = log_probabilities(model, batch, config.temperature)[0]
+        current = with_entropies(model, batch, config.temperature)[0]
         if stale:
             old = torch.zeros_like(weights)
             old[:, PROMPT - 1 :] = _old(current[:, PROMPT - 1 :]) * mask

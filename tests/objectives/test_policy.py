@@ -26,7 +26,7 @@ from lilliput.objectives.grpo import Grpo
 from lilliput.objectives.policy import Policy, PolicyConfig
 from lilliput.objectives.ppo import Ppo, advantages_of, whitened
 from lilliput.objectives.rollouts import generate, laid_out
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.workshop import Reference, Workshop
 
 TEXTS = ["One day Tom saw a red ball. He was happy.", "Lily had a cat. The cat was sad.", "A dog ran to the hill."]
@@ -99,7 +99,7 @@ def test_the_engine_scores_its_tokens_as_training_does(tokenizer: Tokenizer, nat
     rollouts = generate(engine, batch.tokens.tolist(), SamplingConfig(temperature=1, max_tokens=12), tokenizer.ends, 4)
     rows = Batch(columns=None, **laid_out(batch.tokens.tolist(), rollouts, 4, tokenizer.pad_id))
     with torch.no_grad():
-        found, _, _ = log_probabilities(model, rows)
+        found, _, _ = with_entropies(model, rows)
     assert float((found - rows.sampled).abs().max()) < 1e-4
     assert rows.weights.sum() == sum(len(rollout.ids) for rollout in rollouts)
     for row, rollout in enumerate(rollouts):
@@ -211,7 +211,7 @@ def test_parts_of_a_minibatch_add_up(tokenizer: Tokenizer) -> None:
         parts = [objective.loss(part) for part in whole.split(5)]
         assert sum(part.total.item() for part in parts) == pytest.approx(total.total.item(), abs=1e-5)
         entropy = sum(part.metrics["entropy"].item() for part in parts) / objective.weight(whole)
-        expected = log_probabilities(objective.model, whole)[1].sum() / whole.weights.sum()
+        expected = with_entropies(objective.model, whole)[1].sum() / whole.weights.sum()
         assert entropy == pytest.approx(float(expected), rel=1e-5)
 
 

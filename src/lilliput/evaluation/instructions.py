@@ -17,7 +17,7 @@ from lilliput.decoding.sampling import SamplingConfig
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.rollouts import generate, laid_out
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.turns import encode_prompt
 from lilliput.storybook.rules import ASKED, RULES
 
@@ -69,7 +69,7 @@ def replies(
         if beside is not None:
             rows = Batch(columns=None, **laid_out(prompts, rollouts, 1, model.tokenizer.pad_id))
             with torch.no_grad():
-                gaps = log_probabilities(model.model, rows)[0] - log_probabilities(beside.model, rows)[0]
+                gaps = with_entropies(model.model, rows)[0] - with_entropies(beside.model, rows)[0]
             distances = (gaps.sum(-1) / rows.weights.sum(-1).clamp(min=1)).tolist()
         for example, rollout, distance in zip(part, rollouts, distances, strict=True):
             text = model.tokenizer.decode([i for i in rollout.ids if i < model.tokenizer.vocab_size], continuing=True)

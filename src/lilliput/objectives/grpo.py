@@ -12,7 +12,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.policy import Policy, PolicyConfig
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.workshop import Workshop
 
 ROUNDING = 1e-4
@@ -90,7 +90,7 @@ class GroupRelative(Policy):
         """The log-probabilities that the rollouts were drawn with. The engine gives them at temperature 1."""
         if self.config.temperature == 1:
             return rows.sampled
-        return log_probabilities(self.model, rows, self.config.temperature)[0]
+        return with_entropies(self.model, rows, self.config.temperature)[0]
 
     def minibatches(self, batch: Batch) -> Iterator[Batch]:
         size = -(-len(batch) // self.config.minibatches)
@@ -112,7 +112,7 @@ class GroupRelative(Policy):
 
     def loss(self, batch: Batch) -> Loss:
         config, mask = self.config, batch.weights
-        found, entropies, _ = log_probabilities(self.view, batch, config.temperature)
+        found, entropies, _ = with_entropies(self.view, batch, config.temperature)
         old = batch.get("old")
         change = found - (found.detach() if old is None else old)
         lengths = mask.sum(-1, keepdim=True).clamp(min=1.0)

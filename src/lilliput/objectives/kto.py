@@ -16,7 +16,8 @@ from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, VALIDATION, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import Replies, ReplyConfig, shifted, sizes_of
-from lilliput.objectives.reference import ReferenceScores, keys_of, log_probabilities, reference_of
+from lilliput.objectives.reference import ReferenceScores, keys_of, reference_of
+from lilliput.objectives.scoring import log_probabilities
 from lilliput.objectives.turns import encode_reply
 from lilliput.objectives.workshop import HeldOut, Workshop
 

@@ -14,7 +14,7 @@ from lilliput.data.rows import Rows
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import Pairs, PreferenceConfig
-from lilliput.objectives.reference import log_probabilities
+from lilliput.objectives.scoring import log_probabilities
 from lilliput.objectives.workshop import Workshop
 
 

@@ -22,7 +22,7 @@ from lilliput.objectives.figure import Figure
 from lilliput.objectives.objective import Objective
 from lilliput.objectives.rewards.reward import REWARDS, Reward, scored
 from lilliput.objectives.rollouts import Rollout, generate, laid_out
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.turns import encode_prompt
 from lilliput.objectives.workshop import HeldOut, Workshop
 
@@ -173,10 +173,10 @@ class Policy(Objective):
             )
 
     def reference_log_probabilities(self, batch: Batch) -> torch.Tensor | None:
-        """(R, T) of the reference, as `log_probabilities` has them; None without a reference."""
+        """(R, T) of the reference, as `with_entropies` has them; None without a reference."""
         if self.reference is None:
             return None
-        return log_probabilities(self.reference, batch, self.config.temperature)[0]
+        return with_entropies(self.reference, batch, self.config.temperature)[0]
 
     def rollouts(self) -> list[dict[str, Any]]:
         """The best and the worst completion of the last step."""

@@ -13,7 +13,7 @@ from lilliput.model.heads import Head
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.policy import Policy, PolicyConfig
-from lilliput.objectives.scoring import log_probabilities
+from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.workshop import Workshop
 
 
@@ -54,7 +54,7 @@ class Proximal(Policy):
         rows, rollouts = self.rolled_out(batch)
         rewards = self.rewarded(rows.columns or [], rollouts).to(rows.tokens.device)
         mask = rows.weights
-        old, _, hidden = log_probabilities(self.model, rows, self.config.temperature)
+        old, _, hidden = with_entropies(self.model, rows, self.config.temperature)
         values = self.head.values(hidden)[..., 0] * mask
         reference = self.reference_log_probabilities(rows)
         away = torch.zeros_like(old) if reference is None else (old - reference) * mask
@@ -80,7 +80,7 @@ class Proximal(Policy):
 
     def loss(self, batch: Batch) -> Loss:
         config, mask = self.config, batch.weights
-        found, entropies, hidden = log_probabilities(self.view, batch, config.temperature)
+        found, entropies, hidden = with_entropies(self.view, batch, config.temperature)
         change = (found - batch.old) * mask
         ratio = change.exp()
         inside = ratio.clamp(1 - config.cliprange, 1 + config.cliprange)

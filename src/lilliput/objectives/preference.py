@@ -16,7 +16,7 @@ from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.causal import NextTokenConfig
 from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import Objective
-from lilliput.objectives.reference import log_probabilities
+from lilliput.objectives.scoring import log_probabilities
 from lilliput.objectives.turns import encode_reply, first_request, replies_to
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import torch
 from lilliput.base.errors import ConfigError
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
+from lilliput.objectives.scoring import log_probabilities
 from lilliput.objectives.workshop import Reference, Workshop
 
 
@@ -29,17 +30,6 @@ def keys_of(rows: np.ndarray) -> torch.Tensor:
     """(R, ...) arrays to (R,) int64, a hash of the content of each row."""
     hashed = (hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in rows)
     return torch.from_numpy(np.frombuffer(b"".join(hashed), dtype="<i8").copy())
-
-
-def log_probabilities(model: Model, tokens: torch.Tensor, targets: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
-    """(B, T) float32: log p(target) in nats given the tokens up to it, where `learned` (B, T) bool, and 0 elsewhere.
-
-    tokens, targets (B, T) int64. Logits are computed for learned positions alone. Padding stands behind the real
-    tokens, where no real position sees it."""
-    hidden = model(tokens)
-    logits = model.logits(hidden[learned])
-    own = logits.gather(-1, targets[learned][:, None])[:, 0] - logits.logsumexp(-1)
-    return own.new_zeros(learned.shape).masked_scatter(learned, own)
 
 
 class ReferenceScores:

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
 
-def log_probabilities(
+def log_probabilities(model: Model, tokens: torch.Tensor, targets: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
+    """(B, T) float32: log p(target) in nats given the tokens up to it, where `learned` (B, T) bool, and 0 elsewhere.
+
+    tokens, targets (B, T) int64. Logits are computed for learned positions alone. Padding stands behind the real
+    tokens, where no real position sees it."""
+    hidden = model(tokens)
+    logits = model.logits(hidden[learned])
+    own = logits.gather(-1, targets[learned][:, None])[:, 0] - logits.logsumexp(-1)
+    return own.new_zeros(learned.shape).masked_scatter(learned, own)
+
+
+def with_entropies(
     model: Model, batch: Batch, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """For a batch with tokens, targets and weights (R, T), return log-probabilities (R, T) of the targets in nats, 0
