@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench time-to-loss list run-next run-specific run-all faults sanitize \
+.PHONY: help story install dev test check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
   hooks constraints clean
 
 help:  ## list the targets
@@ -54,6 +54,9 @@ bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside tran
 
 time-to-loss: $(VENV)/.dev $(VENV)-bench/.peers  ## bits per byte against wall clock beside LitGPT: four hours, alone
 	$(BIN)/python benchmarks/time_to_loss.py --svg docs/time_to_loss.svg
+
+align: $(VENV)/.core  ## teach one small model by every stage, with a table and a page: under an hour, alone
+	$(BIN)/python benchmarks/align.py
 
 faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended: ten minutes at most
 	$(BIN)/python -m tests.faults
