@@ -38,7 +38,7 @@ def read_prompts(source: str | Path, chat: bool, limit: int | None = None) -> li
 
 def openings(count: int) -> list[str]:
     """`count` different beginnings of stories: the fixed ones, then first sentences of stories of the story world."""
-    found = dict.fromkeys(OPENINGS)
+    found: dict[str, None] = dict.fromkeys(OPENINGS)
     for index in range(MOST_STORIES):
         if len(found) >= count:
             break
