@@ -46,7 +46,7 @@ def test_where_replies_come_from_does_not_reach_the_page(served: Served) -> None
 
 
 def test_the_last_answer_ends_the_items_and_quit_ends_the_server(served: Served) -> None:
-    last: dict = {}
+    last = {}
     for _ in PROMPTS:
         item = served.get("item").json()["item"]
         last = served.post("answer", {"item": item, "answer": [[0], [1], [2]]}).json()

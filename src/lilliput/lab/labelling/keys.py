@@ -100,13 +100,11 @@ class _Windows:
     def key(self) -> str:
         import msvcrt
 
-        key: str = msvcrt.getwch()  # type: ignore[attr-defined]
+        key = msvcrt.getwch()  # type: ignore[attr-defined]
         if key in "\x00\xe0":  # an arrow, a function key
             msvcrt.getwch()  # type: ignore[attr-defined]
             return self.key()
-        if key in ENDS:
-            return QUIT
-        return "\n" if key == "\r" else key
+        return QUIT if key in ENDS else {"\b": "\x7f", "\r": "\n"}.get(key, str(key))
 
     def text(self) -> str:
         return lines_of(input)
