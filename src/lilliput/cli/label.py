@@ -7,8 +7,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+USED: dict[str, frozenset[str]] = {
+    "--agreement": frozenset({"agreement", "json"}),
+    "--report": frozenset({"report", "hourly_wage", "json"}),
+    "--export": frozenset({"export", "to", "replace", "labeller", "json"}),
+}
+"""Options that each form without RUN uses."""
+
 
 def label(
+    context: typer.Context,
     model: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run, a checkpoint or a Hugging Face folder.")
     ] = None,
@@ -56,10 +64,13 @@ def label(
     _belongs("--replace", replace, "--export", export)
     _belongs("--port", port, "--page", page)
     if agreement:
+        _alone(context, "--agreement")
         _agreement(agreement)
     elif report:
+        _alone(context, "--report")
         _report(report, hourly_wage)
     elif export:
+        _alone(context, "--export")
         _export(export, to, labeller, replace)
     else:
         from lilliput import api
@@ -109,6 +120,15 @@ def _belongs(name: str, value: object, other: str, used: object) -> None:
 
     if value and not used:
         raise ConfigError(f"{name} belongs to {other}", f"add {other}, or leave {name} out")
+
+
+def _alone(context: typer.Context, form: str) -> None:
+    """Raise ConfigError for an option that this form would leave unused."""
+    from lilliput.base.errors import ConfigError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in USED[form]}
+    if unused := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
+        raise ConfigError(f"{form} does not use --{unused[0].replace('_', '-')}", "leave it out")
 
 
 def _emit(result: dict[str, Any], show: Any) -> None:

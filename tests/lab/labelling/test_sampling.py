@@ -23,7 +23,7 @@ from lilliput.storybook import OPENINGS
 from tests.generation.conftest import TEMPLATE
 from tests.lab.labelling.conftest import replies
 
-CHAT: Prompt = ({"role": "user", "content": "hello there"},)
+CHAT = ({"role": "user", "content": "hello there"},)
 
 
 @pytest.fixture(scope="module")

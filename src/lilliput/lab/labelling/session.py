@@ -231,13 +231,15 @@ def joined(prompt: Prompt, completion: str) -> str:
 
 
 def _candidates_at(groups: Any, shown: tuple[int, ...]) -> list[list[int]]:
-    """A ranking of places as a ranking of candidates. Example: places [[1], [0]] shown as (2, 0) give [[0], [2]]."""
+    """A ranking of places as a ranking of candidates, equal ones by their numbers.
+
+    Example: places [[1], [0]] shown as (2, 0) give [[0], [2]]."""
     if not isinstance(groups, list | tuple) or not all(isinstance(group, list | tuple) for group in groups):
         raise ConfigError("a ranking is a list of lists of places, best first")
     places = [place for group in groups for place in group]
     if not all(type(place) is int and 0 <= place < len(shown) for place in places):
         raise ConfigError(f"a ranking names places from 0 to {len(shown) - 1}")
-    return [[shown[place] for place in group] for group in groups]
+    return [sorted(shown[place] for place in group) for group in groups]
 
 
 def _now() -> str:

@@ -39,8 +39,8 @@ COMMON_HELP = (
 def run(session: Session, keyboard: Keyboard) -> None:
     """Show the items until none is left or the person quits. Every answer is stored before the next item is shown."""
     while (present := _wait(session)) is not None:
+        keyboard.forget()  # before the item is shown: what is pressed from now on may be an answer to it
         _show(session, present)
-        keyboard.forget()
         if not _answer(session, present, keyboard):
             return
 
