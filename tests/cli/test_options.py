@@ -77,7 +77,7 @@ def test_epochs_that_end_a_run_before_its_steps_are_reported(tales: Path, tmp_pa
     run = api.train("story", few, data=str(tales), name="run", runs=tmp_path, notify=printed.append)
     steps = run.summary["steps"]
     assert steps < 5000
-    assert f"{steps:,} steps at most: the text is read 0.2 times then (train.epochs)" in printed
+    assert f"{steps:,} steps at most, after which the text was read 0.2 times (train.epochs)" in printed
 
 
 def test_seeds_give_different_weights_and_the_same_data(tales: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The README's commands, in its order and in one folder: each does what the page says, on runs of a second."""
 
 import glob
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 ELSEWHERE = {
     "lilliput train story --data TinyStories": "needs the network (tests/data/test_hub.py)",
     "lilliput serve story story-reversed": "does not end (tests/server)",
+    "lilliput chat chat": "waits for a person (tests/cli/test_chat.py)",
 }
 """Commands that this test leaves out, each with the reason."""
 SMALLER = {"train": TINY, "plan": ("model.style=story_1m", "train.batch_tokens=512")}
@@ -33,6 +36,22 @@ def words(line: str) -> list[str]:
     return [*spelt, *SMALLER.get(spelt[0], ())]
 
 
+def own_rows() -> None:
+    """A person's own conversations, preferences and labelled texts."""
+    names = [f"{name} {thing}" for name in ("Tom", "Lily", "Ned", "Ann") for thing in ("ran", "sat", "ate", "fell")]
+    asked = [{"role": "user", "content": "Who?"}]
+    replies = [[{"role": "assistant", "content": f"{name}."}] for name in names]
+    write_lines("conversations.jsonl", [{"messages": [*asked, *reply]} for reply in replies])
+    pairs = zip(replies, reversed(replies), strict=True)
+    write_lines("pairs.jsonl", [{"prompt": asked, "chosen": good, "rejected": bad} for good, bad in pairs])
+    kinds = ("negative", "positive")
+    write_lines("reviews.jsonl", [{"text": name, "label": kinds[place % 2]} for place, name in enumerate(names)])
+
+
+def write_lines(name: str, rows: list[dict[str, Any]]) -> None:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def test_what_is_left_out_is_still_there() -> None:
     assert set(ELSEWHERE) <= set(commands())
     assert len(commands()) > 15
@@ -44,6 +63,7 @@ def test_the_commands_of_the_readme(command: Command) -> None:
     (folder / "my").mkdir()
     for number, name in enumerate(("my/a.txt", "my/b.txt", "YOUR_FILES")):
         Path(name).write_text("\n<|endoftext|>\n".join(story(number, each).text for each in range(200)))
+    own_rows()
     for task in ("arc_easy", "piqa"):
         write(folder / "FOLDER", f"{task}.jsonl", examples(task, 12))
     # What `make story` leaves; with room for the prompt that a run prints as next, which is a long one.

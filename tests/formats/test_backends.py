@@ -574,8 +574,9 @@ def test_a_folder_that_holds_another_model_is_no_checkpoint(
     run: Any = SimpleNamespace(
         model=model,
         objective=SimpleNamespace(model_dump=lambda mode: {"kind": "causal"}),
-        recipe=SimpleNamespace(name="r"),
-        tokenizer=SimpleNamespace(marks={}),
+        recipe=SimpleNamespace(name="r", adapter=None),
+        tokenizer=SimpleNamespace(marks={}, chat_template=None),
+        learner=SimpleNamespace(stock_head=lambda: None),
     )
     with pytest.raises(ModelError, match=words):
         assembly.Assembly.write_model(run, tmp_path / "bad")

@@ -211,8 +211,8 @@ def test_a_prompt_longer_than_the_context_is_refused_with_the_numbers(server: Ad
         ({"model": "backwards", "prompt": "x"}, "reads backwards"),
         ({"model": "backwards", "response_format": {"type": "json_object"}}, "reads backwards"),
         ({"stream_options": {}}, "stream_options is for streams"),
-        ({"prompt": ["x"] * 50_000, "n": 128}, "6400000 texts are asked for at once"),
-        ({"prompt": "x", "n": 100}, "100 texts are asked for at once; the server has 8 slots and a queue of 64"),
+        ({"prompt": ["x"] * 50_000, "n": 128}, "6400000 texts are requested at once"),
+        ({"prompt": "x", "n": 100}, "100 texts are requested at once; the server has 8 slots and a queue of 64"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

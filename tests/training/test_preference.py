@@ -247,5 +247,5 @@ def test_documents_of_unequal_numbers_of_sequences_are_no_rows(tmp_path: Path) -
 
 
 def test_without_a_run_there_is_nothing_to_load_with() -> None:
-    with pytest.raises(ConfigError, match="nothing here to load base with"):
+    with pytest.raises(ConfigError, match="only a run can load base"):
         Preference().build(Workshop(cast(Any, None), Model(SHAPE, seed=0)))

@@ -127,7 +127,7 @@ class _Guard:
             given = request.path_params["token"].encode("utf-8", errors="replace")
             if not secrets.compare_digest(given, self.token.encode()):
                 return _refusal(404, "there is no such page")
-            if request.method == "POST" and request.headers.get("origin") != f"http://{host}":
+            if request.method == "POST" and request.headers.get("Origin") != f"http://{host}":
                 return _refusal(403, "answers are taken from the labelling page alone")
             return await handler(request)
 
