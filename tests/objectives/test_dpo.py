@@ -56,6 +56,20 @@ def test_the_reference_is_computed_once_a_document_whatever_the_batch(tmp_path: 
     assert not whole.reference.requires_grad
 
 
+def test_the_reference_of_a_row_is_that_of_its_own_reply(tmp_path: Path) -> None:
+    """Two rows of the same ids, which are divided into prompt and reply at different places."""
+    words = "the cat sat on a mat"
+    made = [
+        teaching.document("preference", place, prompt=words[:at], chosen=words[at:], rejected=words[at:])
+        for place, at in enumerate((7, 11))
+    ]
+    one, other = ([list(each.ids) for each in row] for row in DPO().encode(made, TOKENIZER))
+    assert one == other
+    objective = DPO().build(workshop(tiny()))
+    loss = objective.loss(teaching.first_batch(tmp_path, objective, made))
+    assert float(loss.metrics["rewards/chosen"]) == pytest.approx(0, abs=1e-4)
+
+
 def test_it_learns_one_batch_by_heart(tmp_path: Path) -> None:
     records = teaching.learns_by_heart(tmp_path, DPO(beta=0.5), pairs(4))
     assert records[0]["loss"] == pytest.approx(0.693, abs=1e-3)

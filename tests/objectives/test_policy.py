@@ -2,32 +2,38 @@
 
 import copy
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
-from lilliput.base.errors import ConfigError, TrainingError
+from lilliput.base.errors import ConfigError, DataError, TrainingError
+from lilliput.data.chat_template import chatml
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.document import Document
 from lilliput.data.examples import Example
 from lilliput.data.loader import Loader
+from lilliput.data.rows import Encoded
 from lilliput.data.shards import ShardWriter
 from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.engine import Engine
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.model.config import ModelConfig
+from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.grpo import Grpo
 from lilliput.objectives.policy import Policy, PolicyConfig
 from lilliput.objectives.ppo import Ppo, advantages_of, whitened
+from lilliput.objectives.reward import RewardConfig
+from lilliput.objectives.rewards.others import RewardModel
 from lilliput.objectives.rollouts import generate, laid_out
 from lilliput.objectives.scoring import with_entropies
-from lilliput.objectives.workshop import Reference, Workshop
+from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 
 TEXTS = ["One day Tom saw a red ball. He was happy.", "Lily had a cat. The cat was sad.", "A dog ran to the hill."]
 
@@ -141,6 +147,20 @@ def test_columns_reach_the_reward_and_figures_are_observed(tokenizer: Tokenizer,
     assert {shown["which"] for shown in objective.shown} == {"best", "worst"}
 
 
+def test_held_out_means_are_over_the_completions_that_are_judged(tokenizer: Tokenizer, monkeypatch) -> None:
+    """Batches of one and of three prompts: the first has nothing to judge, and counts for nothing."""
+    monkeypatch.setattr(
+        f"{__name__}.vowels", lambda wanted, **given: [float(each) if each else None for each in wanted]
+    )
+    objective = built(grpo(), tokenizer, model_of(tokenizer))
+    batches = [prompts(tokenizer, 1), prompts(tokenizer, 3)]
+    objective.observed = {"reward": 9.0}
+    found = objective.evaluate(cast(HeldOut, SimpleNamespace(batches=lambda objective: batches)))
+    assert found["val_rewards/vowels/mean"] == pytest.approx((1 + 2) / 2)
+    assert found["val_reward"] == -found["val_negative_reward"] == pytest.approx((0 + 0 + 1 + 2) / 4)
+    assert objective.observed == {"reward": 9.0}
+
+
 def test_a_reward_that_fails_is_named(tokenizer: Tokenizer, monkeypatch) -> None:
     monkeypatch.setattr(f"{__name__}.vowels", lambda **given: [float("nan")] * len(given["completions"]))
     objective = built(grpo(), tokenizer, model_of(tokenizer))
@@ -164,6 +184,13 @@ def test_ties_are_noticed_once(tokenizer: Tokenizer, monkeypatch) -> None:
 def test_two_rewards_of_one_name_are_refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(ConfigError, match="two rewards have the name length"):
         built(grpo(rewards=({"kind": "length"}, {"kind": "length", "least": 5})), tokenizer, model_of(tokenizer))
+
+
+def test_rewards_that_teach_nothing_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ConfigError, match="all rewards have the weight 0"):
+        built(grpo(rewards=({"kind": "length", "weight": 0},)), tokenizer, model_of(tokenizer))
+    with pytest.raises(ConfigError, match="at least 50 words and at most 10"):
+        built(grpo(rewards=({"kind": "length", "least": 50, "most": 10},)), tokenizer, model_of(tokenizer))
 
 
 # ---------------------------------------------------------------- both algorithms
@@ -270,3 +297,94 @@ def test_prompts_are_encoded_with_their_columns(tokenizer: Tokenizer, tmp_path: 
         text = TEXTS[columns["wanted"]]
         assert columns["prompt"] == text
         assert ids[:length] == tokenizer.beginning + tokenizer.encode(text)
+
+
+def test_a_conversation_is_asked_up_to_its_last_reply(tokenizer: Tokenizer) -> None:
+    chats = tokenizer.with_specials(["im_start", "im_end"]).with_template(chatml(tokenizer.begins))
+
+    def asked(*roles: str, **further: Any) -> Encoded:
+        row = {"messages": [{"role": role, "content": f"a {role}"} for role in roles], **further}
+        (found,) = grpo().encode([Document("", "row", example=Example("messages", row))], chats)
+        return found
+
+    def roles(found: Encoded) -> list[str]:
+        assert found.columns is not None
+        return [turn["role"] for turn in found.columns["prompt"]]
+
+    assert roles(asked("system", "user", "assistant")) == ["system", "user"]
+    assert roles(asked("user", "assistant", "tool", "assistant")) == ["user", "assistant", "tool"]
+    assert roles(asked("user", "assistant", "user")) == ["user", "assistant", "user"]
+    assert len(asked("assistant").ids) == 0
+
+
+@pytest.mark.parametrize("name", ["prompts", "completions"])
+def test_a_column_with_the_name_of_an_argument_is_refused(tokenizer: Tokenizer, name: str) -> None:
+    document = Document("", "row 7", example=Example("prompt", {"prompt": "One"}, {name: 1}))
+    with pytest.raises(DataError, match=f"row 7 has a column '{name}'"):
+        grpo().encode([document], tokenizer)
+
+
+def test_a_model_that_chats_is_shown_by_its_replies(tokenizer: Tokenizer) -> None:
+    chats = tokenizer.with_specials(["im_start", "im_end"]).with_template(chatml(tokenizer.begins))
+    seen: list[Any] = []
+
+    def reply(prompts: Any) -> list[str]:
+        seen.extend(prompts)
+        return ["yes"] * len(prompts)
+
+    objective = built(grpo(), chats, model_of(chats))
+    assert objective.samples(["Tell a story."], reply) == ["Tell a story.\n\nyes"]
+    assert seen == [[{"role": "user", "content": "Tell a story."}]]
+
+
+# ---------------------------------------------------------------- what a step begins with
+
+
+def test_ratios_begin_at_one_in_a_lower_precision(tokenizer: Tokenizer) -> None:
+    """The engine's numbers come from other sums than those of a training pass: in bf16 they differ visibly."""
+    model = model_of(tokenizer).eval()
+    objective = built(grpo(num_iterations=2), tokenizer, model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rows = objective.prepared(prompts(tokenizer))
+        found = with_entropies(model, rows)[0]
+    assert torch.equal(rows.old, found.detach())
+    assert not torch.equal(rows.old, rows.sampled)
+
+
+def test_a_reference_of_another_tokenizer_is_refused(tokenizer: Tokenizer) -> None:
+    other = Tokenizer.train(TEXTS * 9, TokenizerConfig(vocab_size=280))
+    model = model_of(tokenizer)
+    frozen = Reference(model_of(other).eval(), other, Causal())
+    with pytest.raises(ConfigError, match="another tokenizer"):
+        built(grpo(beta=0.1, reference="elsewhere"), tokenizer, model, load=lambda path: frozen)
+
+
+def test_a_reward_model_reads_a_reply_as_in_its_training(tokenizer: Tokenizer) -> None:
+    """The end mark of some tokenizers is their padding as well, and is no part of what a reward model reads."""
+    tokenizer = Tokenizer(tokenizer.content, {"pad": tokenizer.token(tokenizer.eos_id)})
+    assert tokenizer.pad_id == tokenizer.eos_id
+    model = model_of(tokenizer).eval()
+    config = RewardConfig()
+    made = config.build(workshop(tokenizer, model))
+    kept = {"reward.score.weight": made.modules()["reward"].score.weight.detach().normal_()}  # type: ignore[union-attr]
+    frozen = Reference(model, tokenizer, config, kept)
+    score = RewardModel(run="judge").build(workshop(tokenizer, model, load=lambda path: frozen))
+    row = {"prompt": "One day", "chosen": " Tom saw.", "rejected": " a cat"}
+    ((chosen, rejected),) = config.encode([Document("", "row", example=Example("preference", row))], tokenizer)
+    found = score(prompts=["One day"] * 2, completions=[row["chosen"], row["rejected"]])
+    for value, encoded in zip(found, (chosen, rejected), strict=True):
+        ids = torch.tensor([list(encoded.ids)])
+        with torch.no_grad():
+            expected = made.modules()["reward"](model(ids), Sight(lengths=torch.tensor([ids.shape[1]])))
+        assert value == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_ties_of_values_are_those_of_the_whole_batch(tokenizer: Tokenizer, monkeypatch) -> None:
+    """The values compare the completions of all prompts, in whatever order these come."""
+    monkeypatch.setattr(
+        f"{__name__}.vowels", lambda prompts, completions, **columns: [float(w) for w in columns["wanted"]]
+    )
+    config = Ppo.model_validate({"rewards": [REWARD], "max_completion_length": 4, "num_generations": 2, "beta": 0})
+    objective = built(config, tokenizer, model_of(tokenizer))
+    objective.prepared(prompts(tokenizer))
+    assert objective.observed["frac_reward_zero_std"] == 0

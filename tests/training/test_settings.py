@@ -82,6 +82,26 @@ def test_a_pass_holds_what_is_asked_for_and_no_more_than_the_batch(choose):
     assert choose(micro_batch_tokens=24)[0].micro_batch_rows == 3
 
 
+def test_rows_are_halved_for_passes_as_training_has_them():
+    """Rows of 2 of the context's 8 positions: a pass of one whole row holds four of them."""
+    short = Batch(IDS[:, :2], IDS[:, :2], torch.ones(16, 2))
+    found = settings._fitting(MODEL, Hungry(most=4), short, Settings("fp32", False, 4, 1))
+    assert found.micro_batch_rows == 1
+    assert [len(part) for part in settings.passes(short, found, 8)] == [4] * 4
+
+
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_a_pass_of_documents_holds_no_more_tokens_than_that(sequences: int, monkeypatch: pytest.MonkeyPatch):
+    """A batch of documents is as long as its longest one, here 2 of 8 positions. The next batch, and prompts with their
+    completions, may be as long as the context."""
+    monkeypatch.setattr(settings, "can_compile", lambda device: False)
+    ids = IDS[:, :2] if sequences == 1 else IDS[:, : 2 * sequences].view(16, sequences, 2)
+    config = TrainConfig(steps=1, precision="fp32", threads=1, batch_tokens=128, micro_batch_tokens=32)
+    batch = Batch(ids, ids)
+    chosen = settings.choose(config, MODEL, Hungry(), lambda: batch, Budget(1, None), lambda line: None)
+    assert chosen.micro_batch_rows * sequences * 8 == 32
+
+
 def test_settings_of_earlier_versions_are_read_and_differ_in_nothing_that_is_known():
     old = settings.kept({"precision": "fp32", "compile": False, "micro_batch_rows": 4, "threads": 1})
     assert old == Settings("fp32", False, 4, 1)

@@ -67,7 +67,8 @@ def replies(
         rollouts = generate(engine, prompts, sampling, model.turn_ends, 1)
         distances: Sequence[float | None] = [None] * len(part)
         if beside is not None:
-            rows = Batch(columns=None, **laid_out(prompts, rollouts, 1, model.tokenizer.pad_id))
+            device = next(model.model.parameters()).device
+            rows = Batch(columns=None, **laid_out(prompts, rollouts, 1, model.tokenizer.pad_id)).to(device)
             with torch.no_grad():
                 gaps = with_entropies(model.model, rows)[0] - with_entropies(beside.model, rows)[0]
             distances = (gaps.sum(-1) / rows.weights.sum(-1).clamp(min=1)).tolist()

@@ -17,7 +17,7 @@ from lilliput.data.rows import Encoded
 from lilliput.data.special_tokens import COMMON
 from lilliput.objectives.causal import NextToken, NextTokenConfig
 from lilliput.objectives.objective import OBJECTIVES, Objective
-from lilliput.objectives.turns import encode_messages, encode_reply, first_request, replies_to
+from lilliput.objectives.turns import encode_messages, encode_reply, first_request, options_of, replies_to
 from lilliput.objectives.workshop import Texts, Workshop
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ChatConfig(NextTokenConfig):
 
     def _encoded(self, example: Example, tokenizer: Tokenizer) -> Encoded:
         row = example.row
-        options = {"tools": row["tools"]} if row.get("tools") else {}
+        options = options_of(row)
         if example.kind == "messages":
             made = encode_messages(row["messages"], tokenizer, **options)
         else:

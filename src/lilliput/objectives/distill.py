@@ -19,7 +19,7 @@ from lilliput.objectives.figure import BITS
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.reference import reference_of
 from lilliput.objectives.teacher import TopK, check_fits
-from lilliput.objectives.turns import encode_messages, encode_reply
+from lilliput.objectives.turns import encode_messages, encode_reply, options_of
 from lilliput.objectives.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -129,6 +129,5 @@ def _encoded(document: Document, tokenizer: Tokenizer) -> Encoded:
     assert document.example is not None
     row = document.example.row
     if document.kind == "completion":
-        return encode_reply(row["prompt"], row["completion"], tokenizer)
-    tools = {"tools": row["tools"]} if row.get("tools") else {}
-    return encode_messages(row["messages"], tokenizer, **tools)
+        return encode_reply(row["prompt"], row["completion"], tokenizer, **options_of(row))
+    return encode_messages(row["messages"], tokenizer, **options_of(row))

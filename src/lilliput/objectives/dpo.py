@@ -29,7 +29,7 @@ class DirectPreference(Pairs):
         self.reference = ReferenceScores(reference_of(workshop, config.reference).model)
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        return super().batch(rows, rng).including({"keys": keys_of(rows.tokens)})
+        return super().batch(rows, rng).including({"keys": keys_of(rows)})
 
     def prepare(self, batch: Batch) -> Batch:
         return batch.including({"reference": self.reference.of(batch)})

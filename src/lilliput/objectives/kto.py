@@ -18,7 +18,7 @@ from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import Replies, ReplyConfig, shifted, sizes_of
 from lilliput.objectives.reference import ReferenceScores, keys_of, reference_of
 from lilliput.objectives.scoring import log_probabilities
-from lilliput.objectives.turns import encode_reply
+from lilliput.objectives.turns import encode_reply, options_of
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Kahneman(Replies):
         others = shifted(mismatched(rows)).fields
         return shifted(rows).including(
             {
-                "keys": keys_of(rows.tokens),
+                "keys": keys_of(rows),
                 "wanted": wanted,
                 "shares": len(wanted) / counts,
                 **{f"other_{name}": part for name, part in others.items()},
@@ -171,8 +171,9 @@ class KTO(ReplyConfig):
     ) -> list[list[Encoded]]:
         made = []
         for example in examples_of(documents, self):
-            reply = encode_reply(example.row["prompt"], example.row["completion"], tokenizer)
-            made.append([Encoded(reply.ids, reply.learn, {LABEL: bool(example.row[LABEL])})])
+            row = example.row
+            reply = encode_reply(row["prompt"], row["completion"], tokenizer, **options_of(row))
+            made.append([Encoded(reply.ids, reply.learn, {LABEL: bool(row[LABEL])})])
         return made
 
     def build(self, workshop: Workshop) -> Objective:

@@ -69,7 +69,7 @@ class Proximal(Policy):
             "objective/kl": float(away.sum(-1).mean()),
             "objective/non_score_reward": float((-self.config.beta * away).sum(-1).mean()),
         }
-        self.notice_ties((rewards == rewards[0]).view(-1, self.config.num_generations).all(-1))
+        self.notice_ties((rewards == rewards[0]).all()[None])  # values compare the completions of all prompts
         fields = {"old": old, "values": values, "advantages": whitened(advantages, mask), "returns": returns}
         return rows.including(fields).take(torch.randperm(len(rows)))
 

@@ -17,7 +17,7 @@ from lilliput.objectives.causal import NextTokenConfig
 from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import Objective
 from lilliput.objectives.scoring import log_probabilities
-from lilliput.objectives.turns import encode_reply, first_request, replies_to
+from lilliput.objectives.turns import encode_reply, first_request, options_of, replies_to
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
@@ -52,7 +52,10 @@ class PreferenceConfig(ReplyConfig):
         self, documents: Sequence[Document], tokenizer: Tokenizer
     ) -> list[list[Encoded]]:
         rows = [example.row for example in examples_of(documents, self)]
-        return [[encode_reply(row["prompt"], row[side], tokenizer) for side in ("chosen", "rejected")] for row in rows]
+        return [
+            [encode_reply(row["prompt"], row[side], tokenizer, **options_of(row)) for side in ("chosen", "rejected")]
+            for row in rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lilliput.base.errors import ConfigError
+from lilliput.data.rows import Rows
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.scoring import log_probabilities
@@ -26,9 +27,14 @@ def reference_of(workshop: Workshop, path: str | None) -> Reference:
     return found
 
 
-def keys_of(rows: np.ndarray) -> torch.Tensor:
-    """(R, ...) arrays to (R,) int64, a hash of the content of each row."""
-    hashed = (hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in rows)
+def keys_of(rows: Rows) -> torch.Tensor:
+    """(R,) int64, a hash of the content of each row: its ids, and which of them are learned. The same ids may be
+    divided into prompt and reply in more than one way."""
+    parts = [np.ascontiguousarray(part) for part in (rows.tokens, rows.learn)]
+    hashed = (
+        hashlib.blake2b(ids.tobytes() + learn.tobytes(), digest_size=8).digest()
+        for ids, learn in zip(*parts, strict=True)
+    )
     return torch.from_numpy(np.frombuffer(b"".join(hashed), dtype="<i8").copy())
 
 

@@ -21,7 +21,7 @@ from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
 from lilliput.objectives.scored import outputs_of, read_whole, whole
-from lilliput.objectives.turns import encode_reply
+from lilliput.objectives.turns import encode_reply, options_of
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ class RewardConfig(ObjectiveConfig):
         made = []
         for document, example in zip(documents, examples_of(documents, self), strict=True):
             columns = {MARGIN: _number(document, example.columns[MARGIN])} if MARGIN in example.columns else None
-            pair = [
-                encode_reply(example.row["prompt"], example.row[side], tokenizer) for side in ("chosen", "rejected")
-            ]
+            row, options = example.row, options_of(example.row)
+            pair = [encode_reply(row["prompt"], row[side], tokenizer, **options) for side in ("chosen", "rejected")]
             made.append([read_whole(Encoded(each.ids, None, columns), tokenizer) for each in pair])
         return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,11 @@ from lilliput.data.rows import Encoded
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.objectives.workshop import Texts
+
+
+def options_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that an example's row gives to a template: its `tools`, where it has some."""
+    return {"tools": row["tools"]} if row.get("tools") else {}
 
 
 def encode_prompt(prompt: Turns, tokenizer: Tokenizer, **options: Any) -> list[int]:

@@ -97,7 +97,7 @@ def choose(
     threads = configure_threads(config.threads)
     precision = choose_precision(config.precision, device, threads)
     notify(f"{device.type}, {counted(threads)}, {precision.reason}")
-    length = sample().length
+    length = row_length(sample(), model.config.context_length)
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
     rows = max(1, min(tokens, config.batch_tokens) // length)
     settings = Settings(precision.name, False, rows, threads)
@@ -110,6 +110,20 @@ def choose(
         return settings
     compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, notify)
     return replace(settings, compile=compile_it)
+
+
+def row_length(batch: Batch, context_length: int) -> int:
+    """Return the positions of a full row of a run, over all its sequences. A batch may be shorter: it is cut to its
+    longest document, and to its longest prompt before completions are generated (see passes)."""
+    tokens = batch.get("tokens")
+    sequences = tokens.shape[1] if tokens is not None and tokens.dim() == 3 else 1
+    return max(batch.length, context_length) * sequences
+
+
+def passes(batch: Batch, settings: Settings, context_length: int) -> list[Batch]:
+    """Return the micro-batches of a batch. `micro_batch_rows` are rows of a whole context: of shorter rows a pass has
+    as many more as fit into one."""
+    return batch.split(settings.micro_batch_rows * max(1, context_length // batch.length))
 
 
 def _fitting(model: Model, objective: Objective, batch: Batch, settings: Settings) -> Settings:
@@ -155,17 +169,21 @@ def _repays(
 
 
 def _eager_seconds(model: Model, objective: Objective, batch: Batch, settings: Settings) -> float:
-    """Seconds of one step's forward and backward passes, from the faster of two micro-batches."""
+    """Seconds of one step: of its preparation, and of its passes, by the faster of two."""
     device = next(model.parameters()).device
-    parts = batch.split(settings.micro_batch_rows)
-    best = float("inf")
     enabled = settings.precision == "bf16"
+    began = time.perf_counter()
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
+        minibatch = next(iter(objective.minibatches(objective.prepared(batch.to(device)))))
+    preparing = time.perf_counter() - began
+    parts = passes(minibatch, settings, model.config.context_length)
+    best = float("inf")
     for _ in range(2):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
-            loss = objective.loss(next(iter(objective.minibatches(objective.prepared(parts[0].to(device))))))
+            loss = objective.loss(parts[0])
         loss.total.backward()
         loss.total.item()
         best = min(best, time.perf_counter() - began)
     model.zero_grad(set_to_none=True)
-    return best * len(parts)
+    return preparing + best * len(parts)

@@ -16,7 +16,7 @@ from lilliput.runs import checkpoint
 from lilliput.training import optim
 from lilliput.training.compiled import Compiled
 from lilliput.training.config import TrainConfig
-from lilliput.training.settings import Settings
+from lilliput.training.settings import Settings, passes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,8 +101,7 @@ class Stepper:
             module.train()
         weight = max(self.objective.weight(batch), 1e-9)
         sums = {"loss": torch.zeros((), device=self.device)}
-        pieces = max(1, self.context_length // batch.length)
-        for part in batch.split(self.settings.micro_batch_rows * pieces):
+        for part in passes(batch, self.settings, self.context_length):
             with self.autocast():
                 loss = self.objective.loss(part)
             (loss.total / weight).backward()

@@ -18,6 +18,7 @@ from lilliput.data.examples import Turns, text_of
 from lilliput.model.heads import Head
 from lilliput.model.sight import Sight
 from lilliput.objectives.rewards.reward import REWARDS, Reward, Score, text_of_completion
+from lilliput.objectives.scored import read_whole
 from lilliput.objectives.turns import encode_reply
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class RewardModel(Reward):
         def score(prompts: Sequence[Turns], completions: Sequence[Turns], **columns: Any) -> list[float]:
             pairs = zip(prompts, completions, strict=True)
             context = found.model.config.context_length
-            texts = [list(encode_reply(*pair, found.tokenizer).ids)[-context:] for pair in pairs]
+            whole = (read_whole(encode_reply(*pair, found.tokenizer), found.tokenizer) for pair in pairs)
+            texts = [list(one.ids)[-context:] for one in whole]
             scores: list[float] = []
             for start in range(0, len(texts), ROWS):
                 part = texts[start : start + ROWS]

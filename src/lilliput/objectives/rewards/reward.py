@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,12 @@ def text_of_completion(completion: Turns) -> str:
     return "\n".join(str(message.get("content") or "") for message in completion)
 
 
+def _copies(values: Sequence[Any]) -> list[Any]:
+    """A copy of each value, so that a function that changes its arguments changes nothing for another one. Values that
+    are one object, as the prompts of a group are, become separate objects."""
+    return [copy.deepcopy(value) for value in values]
+
+
 def scored(
     name: str,
     score: Score,
@@ -60,7 +67,8 @@ def scored(
     """The scores of all completions. Raises TrainingError where the function fails, or returns another number of
     scores, or values that are no finite numbers."""
     try:
-        found = list(score(prompts=list(prompts), completions=list(completions), **columns))
+        own = {name: _copies(values) for name, values in columns.items()}
+        found = list(score(prompts=_copies(prompts), completions=_copies(completions), **own))
         scores = [None if value is None else float(value) for value in found]
     except Exception as error:  # a user's function may fail in any way
         raise TrainingError(

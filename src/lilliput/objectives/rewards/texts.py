@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from lilliput.base.errors import ConfigError
 from lilliput.data.examples import Turns
 from lilliput.objectives.rewards.reward import REWARDS, Reward, Score, text_of_completion
 
@@ -28,6 +29,12 @@ class Length(Reward):
     most: int = Field(default=200, gt=0, description="words of the longest completion with the full score")
 
     def build(self, workshop: Workshop) -> Score:
+        if self.least > self.most:
+            raise ConfigError(
+                f"a reward asks for at least {self.least} words and at most {self.most}",
+                "give least=N and most=M with N below M",
+            )
+
         def score(prompts: Sequence[Turns], completions: Sequence[Turns], **columns: Any) -> list[float]:
             return [self._score(len(text_of_completion(completion).split())) for completion in completions]
 
@@ -66,16 +73,17 @@ def _parses(text: str) -> float:
 @REWARDS.add("answer")
 class Answer(Reward):
     """Whether a completion's last number is the one in a column: 1, else `near` times a share that falls with the
-    distance (1 / (1 + distance)), so that small models that are nearly right are told apart."""
+    distance (1 / (1 + distance)), so that small models that are nearly right are told apart. A prompt whose column is
+    empty is not judged."""
 
     kind: Literal["answer"] = "answer"
     column: str = Field(default="answer", description="the column that holds the right answer")
     near: float = Field(default=0.2, ge=0, lt=1, description="the most that a wrong number gets")
 
     def build(self, workshop: Workshop) -> Score:
-        def score(prompts: Sequence[Turns], completions: Sequence[Turns], **columns: Any) -> list[float]:
+        def score(prompts: Sequence[Turns], completions: Sequence[Turns], **columns: Any) -> list[float | None]:
             return [
-                self._score(text_of_completion(completion), right)
+                None if right is None else self._score(text_of_completion(completion), right)
                 for completion, right in zip(completions, columns[self.column], strict=True)
             ]
 
