@@ -107,6 +107,8 @@ def test_a_run_that_chats_names_the_command(chatty: Path) -> None:
     first, second, *_ = _next(chatty, json.loads((chatty / "summary.json").read_text()))
     assert first.endswith(f"chat {chatty}")
     assert "--prompt 'Say " in second
+    aligned = {**json.loads((chatty / "summary.json").read_text()), "objective": {"kind": "dpo"}}
+    assert _next(chatty, aligned)[0] == first  # the model still chats, whatever trained it last
 
 
 class Terminal:

@@ -116,6 +116,15 @@ def _cost(cost: dict[str, Any]) -> str:
     return f"{cost['kwh'] * 1000:.2g} Wh, {cost['co2_grams']:.2g} g CO2{dollars} ({cost['basis']})"
 
 
+def _chats(path: Path) -> bool:
+    """Whether the run's newest checkpoint has a chat template, whatever objective trained it last."""
+    from lilliput.data.chat_template import TEMPLATE_FILE
+    from lilliput.runs.run_folder import RunFolder
+
+    run = RunFolder(path)
+    return any((run.checkpoint(step) / "model" / TEMPLATE_FILE).is_file() for step in run.steps()[-1:])
+
+
 def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     """Return commands for this run, quoted so that they can be pasted into this shell."""
     from lilliput.base import console
@@ -127,7 +136,7 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     prompt, objective = shlex.quote(summary["story"]["prompt"]), objective_of(summary["objective"])
     side = "" if objective is None or objective.reads_forwards else "--ending "
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
-    if objective is not None and objective.chats:
+    if _chats(path):
         talk = [f"{lilliput} chat {run}", f"{lilliput} chat {run} --prompt {prompt}", f"{lilliput} serve {run}"]
         return [*talk, f"{lilliput} report {run}"]
     return [

@@ -51,7 +51,6 @@ class ChatConfig(NextTokenConfig):
         "model that the run begins with, else chatml",
     )
     examples: ClassVar[tuple[str, ...]] = ("messages", "completion")
-    chats: ClassVar[bool] = True
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         source = self._source(tokenizer)

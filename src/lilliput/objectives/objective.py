@@ -55,8 +55,6 @@ class ObjectiveConfig(Config):
     """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
-    chats: ClassVar[bool] = False
-    """Whether the model replies to messages: a prompt of a sample is then a message of the user."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""
