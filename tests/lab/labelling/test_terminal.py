@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 
 import pytest
@@ -25,7 +25,8 @@ class Script:
     def key(self) -> str:
         return next(self._keys, keys.QUIT)
 
-    def text(self) -> str:
+    def text(self, announce: Callable[[], None]) -> str:
+        announce()
         return next(self._texts)
 
     def forget(self) -> None:

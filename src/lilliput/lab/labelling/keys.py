@@ -28,8 +28,8 @@ class Keyboard(Protocol):
         """The next key: a character, '\\x7f' for Backspace; 'q' at the end of the input."""
         ...
 
-    def text(self) -> str:
-        """A text of several lines."""
+    def text(self, announce: Callable[[], None]) -> str:
+        """A text of several lines. `announce` shows that it may be written, once the keyboard is ready for it."""
         ...
 
     def forget(self) -> None:
@@ -79,12 +79,13 @@ class _Posix:
         key, self._held = self._held[0], self._held[1:]
         return QUIT if key in ENDS else key
 
-    def text(self) -> str:
+    def text(self, announce: Callable[[], None]) -> str:
         import termios
 
         self.forget()
         termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._lines)
         try:
+            announce()  # a text that is written at once would be forgotten before
             return lines_of(input)
         finally:
             self.single_keys()
@@ -106,7 +107,8 @@ class _Windows:
             return self.key()
         return QUIT if key in ENDS else {"\b": "\x7f", "\r": "\n"}.get(key, str(key))
 
-    def text(self) -> str:
+    def text(self, announce: Callable[[], None]) -> str:
+        announce()
         return lines_of(input)
 
     def forget(self) -> None:

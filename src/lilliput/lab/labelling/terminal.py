@@ -115,8 +115,7 @@ def _rank(session: Session, present: Shown, keyboard: Keyboard, key: str) -> boo
 def _demonstrate(session: Session, present: Shown, keyboard: Keyboard, key: str) -> bool:
     if key not in ("w", "\n", "\r"):
         return False
-    _line(f"write; a line with '{ALONE}' alone ends the text", "dim")
-    text = keyboard.text()
+    text = keyboard.text(lambda: _line(f"write; a line with '{ALONE}' alone ends the text", "dim"))
     if not text.strip():
         _line("nothing was written", "dim")
         return False
