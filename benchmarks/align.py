@@ -1,7 +1,7 @@
 """One small story model through every stage of teaching: base, chat, its control, DPO, GRPO, PPO; a table and a page.
 
     make align                                       # all stages, one seed: under an hour on two cores
-    python benchmarks/align.py --seeds 3 --json      # the study (docs/studies/alignment.md)
+    python benchmarks/align.py --seeds 3 --json      # the means of three seeds, with intervals
     python benchmarks/align.py --smoke               # every stage in seconds, to see that all of it works
 
 Each stage is a shipped recipe. A stage that was finished in --runs is not trained again.
