@@ -149,7 +149,7 @@ def cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "does what is asked": f"{row['done']:.1%} {interval}",
         "mean score": f"{row['score']:.3f}",
-        "KL from chat": "-" if kl is None else f"{kl:.3f}",
+        "log-ratio to chat, nats a token": "-" if kl is None else f"{kl:.3f}",
         "forgot (bits a byte)": "-" if forgot is None else f"{forgot:+.3f}",
         "words": f"{row['words']:.0f}",
         "minutes": "-" if seconds is None else f"{seconds / 60:.1f}",
