@@ -1,4 +1,4 @@
-"""The share of requests that are done orders its controls: the world's own replies, shuffled sentences, shuffled words."""
+"""The share of requests that are done orders its controls: true replies, shuffled sentences, shuffled words."""
 
 import random
 from collections.abc import Callable
