@@ -20,6 +20,7 @@ from rich import box
 from rich.table import Table
 
 import lilliput
+from lilliput.assembly.recipe import load
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.files import write_text
 from lilliput.base.html import document, escape, table
@@ -29,36 +30,56 @@ from lilliput.evaluation.instructions import Reply, replies, summary
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.run_folder import RunFolder
 
+JUDGED = ("val_accuracy", "val_accuracy_low", "val_accuracy_high", "val_calibration_error")
+"""Figures of the reward model on held-out pairs."""
 SHOWN = 4
 """Requests whose replies stand side by side on the page."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One model: the shipped recipe that makes it and the stage whose weights it begins with."""
+    """One model: the shipped recipe that makes it and the stage whose weights it begins with.
+
+    overrides  values of the recipe; {NAME} is the folder of that stage's run
+    shared     trained once, with the first seed, for all seeds
+    replies    whether it replies to requests; a reward model does not
+    """
 
     name: str
     recipe: str
     begins: str | None = None
     overrides: tuple[str, ...] = ()
+    shared: bool = False
+    replies: bool = True
 
 
+FINE_TUNED = (
+    "train.optimizer.learning_rate=0.002",
+    "train.optimizer.embedding_learning_rate=0.01",
+    "train.optimizer.muon_learning_rate=0.004",
+)
+"""The rates of the recipe chat, for a student that begins with the same weights."""
 STAGES = (
     Stage("base", "story"),
     Stage("format", "chat", "base"),  # a control: the same replies, each under another request
     Stage("chat", "chat", "base"),
+    Stage("larger", "story", None, ("model.style=story_5m", "tokenizer.path={base}"), shared=True),
+    Stage("teacher", "chat", "larger", shared=True),
+    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", *FINE_TUNED)),
+    Stage("reward", "reward", "chat", replies=False),
     Stage("dpo", "dpo", "chat"),
+    Stage("kto", "kto", "chat"),
     Stage("grpo", "grpo", "chat"),
     Stage("ppo", "ppo", "chat"),
 )
+TINY = ("model.d_model=64", "model.n_layers=2", "model.n_heads=2", "evaluate.final_heroes=0")
 SMOKE = {
-    "base": ("train.steps=30", "model.d_model=64", "model.n_layers=2", "model.n_heads=2", "evaluate.final_heroes=0"),
-    "format": ("train.steps=4",),
-    "chat": ("train.steps=4",),
-    "dpo": ("train.steps=3",),
+    "base": ("train.steps=30", *TINY),
+    "larger": ("train.steps=30", *TINY),
     "grpo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
     "ppo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
 }
+SHORT = ("train.steps=3",)
 SMALL = ("data.sources.0.count=400",)
 
 
@@ -73,46 +94,68 @@ def shuffled_replies(folder: Path, count: int, seed: int) -> Path:
     return file
 
 
+def folder(name: str, seed: int, runs: Path) -> Path:
+    """The run of a stage for a seed."""
+    shared = next(stage.shared for stage in STAGES if stage.name == name)
+    return runs / f"{name}-{1 if shared else seed}"
+
+
 def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
     """Train a stage, or find it finished. Returns the run's folder."""
-    name = f"{stage.name}-{seed}"
-    given: dict[str, Any] = {"name": name, "runs": runs, "seed": seed, "notify": print_line}
-    overrides = [*stage.overrides]
+    run = folder(stage.name, seed, runs)
+    given: dict[str, Any] = {"name": run.name, "runs": runs, "seed": seed, "notify": print_line}
+    overrides = [
+        text.format_map({one.name: folder(one.name, seed, runs) for one in STAGES}) for text in stage.overrides
+    ]
+    if stage.recipe == "distill":  # the student reads the same conversations as the stage chat
+        sources = load("chat").data.model_dump(mode="json")["sources"]
+        overrides.append(f"data.sources={json.dumps(sources)}")
     if stage.begins is not None:
-        given["from_"] = runs / f"{stage.begins}-{seed}"
+        given["from_"] = folder(stage.begins, seed, runs)
     if smoke:
-        overrides += [*SMOKE[stage.name], *(SMALL if stage.begins and stage.name != "format" else ())]
-        overrides += ["data.sources.0.stories=400"] if stage.begins is None else []
+        overrides += SMOKE.get(stage.name, SHORT)
+        overrides += ["data.sources.0.stories=400"] if stage.begins is None else SMALL if stage.name != "format" else ()
     if stage.name == "format":
         given["data"] = str(shuffled_replies(runs, 400 if smoke else 20_000, seed))
-    print_line(f"{name}: {stage.recipe}" + (f" from {given['from_']}" if stage.begins else ""))
+    print_line(f"{run.name}: {stage.recipe}" + (f" from {given['from_']}" if stage.begins else ""))
     lilliput.train(stage.recipe, overrides, **given)
-    return runs / name
+    return run
 
 
 def measured(run: Path, beside: TextGenerator | None, count: int) -> tuple[dict[str, Any], list[Reply], TextGenerator]:
-    """The figures of one model: what it does of what it is asked, how far it is from `beside`, what it forgot."""
+    """The figures of one model: the share of requests that it does, its KL divergence from `beside`, the bits per byte
+    that it lost on its old text. Replies for the divergence are drawn at temperature 1."""
     model = lilliput.load(run, notify=lambda text: None)
-    found = replies(model, count, beside if model.tokenizer.chat_template else None)
+    found = replies(model, count)
+    near = model.tokenizer.chat_template and beside is not None
+    drawn = replies(model, count, beside, temperature=1.0) if near else []
     kept = RunFolder(run).read_summary()
-    old = kept.get("old_domain") or {}
-    figures = {**summary(found), "seconds": kept.get("seconds"), "old_domain": old}
-    return figures, found, model
+    figures = {**summary(found), "kl": summary(drawn)["kl"] if drawn else None}
+    return {**figures, "seconds": kept.get("seconds"), "old_domain": kept.get("old_domain") or {}}, found, model
 
 
 def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool) -> dict[str, Any]:
     """Train and measure every stage for every seed."""
-    rows: dict[str, list[dict[str, Any]]] = {stage.name: [] for stage in STAGES}
+    rows: dict[str, list[dict[str, Any]]] = {stage.name: [] for stage in STAGES if stage.replies}
     texts: dict[str, list[Reply]] = {}
+    judges: list[dict[str, Any]] = []
     for seed in seeds:
         chat: TextGenerator | None = None
         for stage in STAGES:
             run = trained(stage, seed, runs, smoke)
+            if not stage.replies:
+                judges.append({name: RunFolder(run).read_summary().get(name) for name in JUDGED})
+                continue
             figures, found, model = measured(run, chat, count)
             chat = model if stage.name == "chat" else chat
             rows[stage.name].append(figures)
             texts.setdefault(stage.name, found[:SHOWN])
-    return {"seeds": list(seeds), "stages": {name: joined(found) for name, found in rows.items()}, "texts": texts}
+    return {
+        "seeds": list(seeds),
+        "stages": {name: joined(found) for name, found in rows.items()},
+        "reward_model": {name: _mean([judge[name] for judge in judges]) for name in JUDGED},
+        "texts": texts,
+    }
 
 
 def joined(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -149,7 +192,7 @@ def cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "does what is asked": f"{row['done']:.1%} {interval}",
         "mean score": f"{row['score']:.3f}",
-        "log-ratio to chat, nats a token": "-" if kl is None else f"{kl:.3f}",
+        "KL from chat, nats a token": "-" if kl is None else f"{kl:.3f}",
         "forgot (bits a byte)": "-" if forgot is None else f"{forgot:+.3f}",
         "words": f"{row['words']:.0f}",
         "minutes": "-" if seconds is None else f"{seconds / 60:.1f}",

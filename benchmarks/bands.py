@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lilliput.assembly.recipe import load
-from lilliput.assembly.usual import texts
+from lilliput.assembly.recipe import Recipe, load
+from lilliput.assembly.usual import MODELS, texts, values_of
 from lilliput.base.config import validate
 from lilliput.base.console import emit, number, print_line, use_json
 from lilliput.base.differences import differing
@@ -26,7 +26,7 @@ from lilliput.base.files import write_text
 from lilliput.base.reading import inner, read_object
 from lilliput.base.shipped import BANDS, shipped
 from lilliput.cli.main import one_line_errors
-from lilliput.runs.bands import Bands, between, decisive, format_bands, hash_of
+from lilliput.runs.bands import Bands, Values, between, format_bands, hash_of
 from lilliput.runs.finding import find
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training.outcome import FINISHED
@@ -37,9 +37,11 @@ Curve = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run adds: (tokens, figure) of both curves, its end in tokens, and what computed it."""
+    """What one run adds: (tokens, figure) of both curves, its end in tokens, what computed it, and the values that
+    decided its losses."""
 
     seed: int
+    values: Values
     training: Curve
     validation: Curve
     tokens: int
@@ -50,8 +52,9 @@ def measured(recipe: str, path: str, unfinished: bool = False) -> Measured:
     """Read a run. Raises ConfigError for a run of another recipe or text, and CheckpointError for a run that has not
     ended, unless `unfinished`."""
     run = RunFolder(find(path))
-    own, wanted = load(run.recipe), load(recipe)
-    here, there = (decisive(each.model_dump(mode="json")) for each in (own, wanted))
+    own = load(run.recipe)
+    wanted = load(recipe, origin(own))
+    here, there = values_of(own), values_of(wanted)
     if here != there:
         differences = differing(here, there, words="{} in the run, {} in the recipe")
         raise ConfigError(f"{run.path} is a run of another recipe than {recipe} ({differences})")
@@ -71,7 +74,14 @@ def measured(recipe: str, path: str, unfinished: bool = False) -> Measured:
     if min(len(training), len(validation)) < 2:
         raise CheckpointError(f"{run.path} has no curve: fewer than two lines with {figure.validation}")
     versions = {**read_object(run.settings), "device": summary.get("device")}
-    return Measured(own.seed, training, validation, int(min(training[-1][0], validation[-1][0])), versions)
+    return Measured(own.seed, here, training, validation, int(min(training[-1][0], validation[-1][0])), versions)
+
+
+def origin(own: Recipe) -> list[str]:
+    """The overrides that give a recipe the models that a run of it began with, or learned from."""
+    named = {key: getattr(own.objective, key, None) for key in MODELS}
+    given = {"init.from": own.init.from_, **{f"objective.{key}": value for key, value in named.items()}}
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 def curve_of(lines: Sequence[dict[str, Any]], key: str) -> Curve:
@@ -91,7 +101,9 @@ def bands_of(recipe: str, runs: Sequence[Measured], budget: int | None = None) -
     shares = (share / POINTS for share in range(1, POINTS + 1))
     points = [point(runs, share, int(share * (budget or end))) for share in shares if share * (budget or end) <= end]
     whole = load(recipe)
-    values = decisive(whole.model_dump(mode="json"))
+    values = runs[0].values
+    if any(run.values != values for run in runs):
+        raise ConfigError("the runs began with models of different lineage", "begin all of them with one recipe's runs")
     figure = whole.objective.figure
     return validate(
         Bands,

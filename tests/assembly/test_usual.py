@@ -1,18 +1,22 @@
 """The packaged bands belong to the shipped recipes, and to no run with other values that decide its losses."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lilliput.api import train
 from lilliput.assembly import usual
+from lilliput.assembly.origin import CHANGEABLE
 from lilliput.assembly.recipe import Recipe, load
-from lilliput.assembly.usual import bands_of, resolved, texts
+from lilliput.assembly.usual import MODELS, bands_of, lineage, resolved, texts, values_of
 from lilliput.base.config import flatten
 from lilliput.base.shipped import bands_files, shipped
 from lilliput.runs.bands import FREE, decisive, format_bands, hash_of, read_bands
 from lilliput.runs.names import BAND
+from lilliput.runs.run_folder import RunFolder
 from tests.runs.test_bands import made
 
 TINY = [
@@ -40,7 +44,7 @@ TOKENS = 10 * 2048
 def again(name: str) -> str:
     """The commands to type after a recipe was changed."""
     runs = " ".join(f"{name}-{seed}" for seed in range(1, 4))
-    each = f"for seed in 1 2 3; do lilliput train {name} seed=$seed --name {name}-$seed; done"
+    each = f"for seed in 1 2 3; do lilliput train {name} seed=$seed --name {name}-$seed; done  # and --from RUN"
     return (
         f"the bands of {name} are those of another recipe; type:\n  {each}\n  python benchmarks/bands.py {name} {runs}"
     )
@@ -51,12 +55,17 @@ def test_packaged_bands_are_of_the_shipped_recipe(name: str) -> None:
     bands, recipe = read_bands(bands_files()[name]), load(name)
     assert bands.name == name
     assert name in shipped(), f"remove {bands_files()[name].name}: there is no such recipe"
-    assert resolved(bands) == decisive(recipe.model_dump(mode="json")), again(name)
+    there, here = resolved(bands), values_of(recipe)
+    if begins := there["init"]["from"]:  # which model it is, is not known without its run
+        here = {**here, "init": there["init"], "model": {key: here["model"][key] for key in CHANGEABLE}}
+        del here["tokenizer"]
+    for key in {*MODELS} & there["objective"].keys():
+        there["objective"][key] = here["objective"][key]
+    assert there == here, again(name)
     assert bands.texts == texts(recipe), again(name)
-    found, why = bands_of(recipe)
-    assert (found, why) == (bands, "")
-    assert found is not None
-    assert (found.training, found.validation) == (recipe.objective.figure.training, recipe.objective.figure.validation)
+    if not begins:
+        assert bands_of(recipe) == (bands, "")
+    assert (bands.training, bands.validation) == (recipe.objective.figure.training, recipe.objective.figure.validation)
     assert format_bands(bands) == bands_files()[name].read_text(encoding="utf-8")
 
 
@@ -164,3 +173,38 @@ def test_a_damaged_file_is_named_and_ends_no_run(tiny: Path) -> None:
     bands, why = bands_of(load("story", TINY))
     assert bands is None
     assert "story.bands.json cannot be used" in why
+
+
+def beginning_with(source: Path, *overrides: str) -> dict[str, Any]:
+    return values_of(load("chat", [f"init.from={source}", *overrides]))
+
+
+def test_a_run_that_begins_with_a_model_has_its_lineage(source: Path, tmp_path: Path) -> None:
+    first = beginning_with(source)
+    assert "tokenizer" not in first
+    assert set(first["model"]) == set(CHANGEABLE)
+    elsewhere = Path(shutil.copytree(source, tmp_path / "elsewhere"))
+    file = RunFolder(elsewhere).recipe
+    file.write_text(file.read_text().replace("seed: 0", "seed: 7"))
+    assert beginning_with(elsewhere) == first, "another folder, and another seed, are the same lineage"
+    assert beginning_with(source, "model.dropout=0.1") != first
+
+
+@pytest.mark.parametrize("change", ["recipe", "step", "stopped", "bare"])
+def test_another_lineage_is_another_run(source: Path, tmp_path: Path, change: str) -> None:
+    first, run = beginning_with(source)["init"], RunFolder(source)
+    wanted = source
+    if change == "recipe":
+        run.recipe.write_text(run.recipe.read_text().replace("clip: 1.0", "clip: 0.5"))
+    elif change == "step":
+        summary = run.read_summary()
+        run.summary.write_text(json.dumps({**summary, "steps": summary["steps"] + 1}))
+    elif change == "stopped":
+        run.summary.write_text(json.dumps({**run.read_summary(), "stopped": "the clock"}))
+    else:
+        wanted = Path(shutil.copytree(run.checkpoint(run.steps()[-1]) / "model", tmp_path / "bare"))
+    assert beginning_with(wanted)["init"] != first
+
+
+def test_a_path_without_a_run_is_its_own_lineage(tmp_path: Path) -> None:
+    assert lineage("nobody") == "nobody"

@@ -322,3 +322,25 @@ def test_the_calculators_call_is_learned_too(equipped: Tokenizer) -> None:
     call, answer = (equipped.decode(list(made.ids[slice(*span)]), continuing=True) for span in made.learn)
     assert call == '<tool_call>\n{"name": "calculator", "arguments": {"expression": "3 + 4"}}\n</tool_call>'
     assert answer == "It is 7."
+
+
+def test_plain_texts_are_learned_whole_where_the_recipe_asks_for_them(equipped: Tokenizer) -> None:
+    text, label = Document("Mia had 3 cats.", "a:1"), {"text": "Tim ran.", "pair": None, "label": 1}
+    labelled = Document("Tim ran.", "a:2", example=Example("labelled", label))
+    talked = document(messages=TALKS[0])
+    config = ChatConfig(texts=True)
+    for each in (text, labelled, talked):
+        check_accepted(config, each)
+    first, talk, second = config.encode([text, talked, labelled], equipped)
+    assert equipped.decode([int(one) for one in first.ids]).strip() == "Mia had 3 cats."
+    assert first.learn is None
+    assert equipped.decode([int(one) for one in second.ids]).strip() == "Tim ran."
+    assert second.learn is None
+    (alone,) = ChatConfig().encode([talked], equipped)
+    assert np.array_equal(talk.ids, alone.ids)
+    assert talk.learn == alone.learn
+
+
+def test_plain_texts_are_refused_where_the_recipe_does_not_ask_for_them() -> None:
+    with pytest.raises(DataError, match="learns from conversations"):
+        check_accepted(ChatConfig(), Document("Mia had 3 cats.", "a:1"))

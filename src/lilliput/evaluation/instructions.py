@@ -24,7 +24,7 @@ from lilliput.storybook.rules import ASKED, RULES
 DONE = 0.999
 """A reply does what it is asked where each asked rule gives at least this."""
 ROWS = 64
-SHARES: dict[str, float] = {"story": 0.8, "arithmetic": 0.1, "refusal": 0.1}
+SHARES = {"story": 0.8, "arithmetic": 0.1, "refusal": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,13 @@ def replies(
     temperature: float = 0.7,
     max_tokens: int = 112,
     seed: int = 10_000,
+    shares: Mapping[str, float] = SHARES,
 ) -> list[Reply]:
     """Return one reply to each of `count` requests whose phrasings no training source has. `beside` is another model of
     the same tokenizer, such as the model before alignment: the mean of log p - log p(beside) over a reply's tokens is
-    kept with each reply. Where the temperature is 1, its mean estimates the KL divergence a token."""
-    source = StoryPrompts(count=count, seed=seed, phrasings="held_out", shares=SHARES)  # pyright: ignore[reportArgumentType]
+    kept with each reply. Where the temperature is 1, its mean estimates the KL divergence a token. `shares` are those
+    of StoryPrompts."""
+    source = StoryPrompts(count=count, seed=seed, phrasings="held_out", shares=dict(shares))  # pyright: ignore[reportArgumentType]
     examples = [document.example for document in source.documents() if document.example is not None]
     found: list[Reply] = []
     for start in range(0, len(examples), ROWS):

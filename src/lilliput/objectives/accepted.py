@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def accepts(objective: type[ObjectiveConfig] | ObjectiveConfig, kind: str) -> bool:
     """Whether an objective learns from documents of this kind. A labelled text is a text, too."""
-    return kind in objective.examples or (kind == "labelled" and "text" in objective.examples)
+    kinds = objective.examples if isinstance(objective, type) else objective.learns_from
+    return kind in kinds or (kind == "labelled" and "text" in kinds)
 
 
 def check_accepted(objective: ObjectiveConfig, document: Document) -> None:
@@ -27,10 +28,10 @@ def check_accepted(objective: ObjectiveConfig, document: Document) -> None:
     kind = document.kind
     if accepts(objective, kind):
         return
-    wanted = " or ".join(PLURAL[each] for each in objective.examples)
+    wanted = " or ".join(PLURAL[each] for each in objective.learns_from)
     others = [name for name in OBJECTIVES if accepts(OBJECTIVES[name], kind)]
     hint = f"train one of {', '.join(others)}: objective.kind={others[0]}" if others else "give data of another kind"
-    more = " (the row has no label)" if kind == "text" and "labelled" in objective.examples else ""
+    more = " (the row has no label)" if kind == "text" and "labelled" in objective.learns_from else ""
     raise DataError(
         f"{document.id}: the rows of this source are {PLURAL[kind]}{more}, and the objective '{objective.kind}' learns "
         f"from {wanted}",

@@ -50,7 +50,16 @@ class ChatConfig(NextTokenConfig):
         description="how messages become tokens: chatml, or a file with a Jinja template; null: the template of the "
         "model that the run begins with, else chatml",
     )
+    texts: bool = Field(
+        default=False,
+        description="learn from plain texts, too, every token of them: texts of the kind that the model was raised on "
+        "keep it from forgetting them",
+    )
     examples: ClassVar[tuple[str, ...]] = ("messages", "completion")
+
+    @property
+    def learns_from(self) -> tuple[str, ...]:
+        return (*self.examples, "text") if self.texts else self.examples
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         source = self._source(tokenizer)
@@ -59,8 +68,16 @@ class ChatConfig(NextTokenConfig):
         return tokenizer.with_specials(roles).with_template(source)
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
-        """One sequence a conversation, without tokens where there is no message to learn: it is left out then."""
-        return [self._encoded(document.example, tokenizer) for document in documents if document.example is not None]
+        """One sequence a conversation, without tokens where there is no message to learn: it is left out then. A plain
+        text is learned whole."""
+        plain = [document for document in documents if document.kind not in self.examples]
+        texts = iter(self.encode_texts(plain, tokenizer))
+        return [
+            self._encoded(document.example, tokenizer)
+            if document.example is not None and document.kind in self.examples
+            else next(texts)
+            for document in documents
+        ]
 
     def build(self, workshop: Workshop) -> Objective:
         return Chat(self, workshop)

@@ -66,6 +66,11 @@ class ObjectiveConfig(Config):
     """The figure by which its runs are judged."""
 
     @property
+    def learns_from(self) -> tuple[str, ...]:
+        """The kinds of `examples` that it learns from as it is configured."""
+        return self.examples
+
+    @property
     def watched(self) -> tuple[str, ...]:
         """Names of rewards that are measured and not trained on."""
         return ()
