@@ -344,3 +344,11 @@ def test_plain_texts_are_learned_whole_where_the_recipe_asks_for_them(equipped: 
 def test_plain_texts_are_refused_where_the_recipe_does_not_ask_for_them() -> None:
     with pytest.raises(DataError, match="learns from conversations"):
         check_accepted(ChatConfig(), Document("Mia had 3 cats.", "a:1"))
+
+
+def test_data_of_plain_texts_alone_teaches_no_reply(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("\n\n".join(f"Mia had {number} cats." for number in range(40)))
+    overrides = ["objective.texts=true", "tokenizer.vocab_size=300", "model.n_layers=1", "train.steps=2"]
+    with pytest.raises(DataError, match="holds no conversation"):
+        api.train("chat", overrides, data=str(file), name="notes", runs=tmp_path, live=False)

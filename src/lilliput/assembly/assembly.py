@@ -121,7 +121,7 @@ class Assembly:
         check_memory(recipe.model, trained=self.device.type == "cpu")
         self.beginning = Beginning(recipe, self.device, notify, resume_from)
         self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
-        self.dataset.check_learned()
+        self.dataset.check_learned(recipe.objective.check_kinds)
         self.train_split = self.dataset.split("train")
         self.validation_split = self.dataset.split("validation")
         self.tokenizer = self.dataset.tokenizer

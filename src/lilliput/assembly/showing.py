@@ -16,6 +16,7 @@ from lilliput.data.dataset import Dataset
 from lilliput.data.loader import Loader
 from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.objectives.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,20 @@ def show_data(recipe: Recipe, count: int, notify: Callable[[str], None]) -> Show
     length, rows = recipe.model.context_length, recipe.objective.rows
     facts, shown = {}, []
     for name in ("train", "validation"):
-        loader, problem = _loader(made, name, length, rows)
+        loader, problem = _loader(made, name, length, rows, recipe.objective)
         facts[name] = _facts(made.split(name), loader, length + 1, problem)
         if name == "train":
             shown = _examples(made.split(name), loader, made.tokenizer, length + 1, count)
     return ShownData(recipe.name, str(recipe.objective.kind), length, facts, shown)
 
 
-def _loader(made: Dataset, name: str, length: int, rows: str) -> tuple[Loader | None, str | None]:
+def _loader(
+    made: Dataset, name: str, length: int, rows: str, objective: ObjectiveConfig
+) -> tuple[Loader | None, str | None]:
     """Return the loader of a split, or why a run could not use it."""
     try:
         if name == "train":
-            made.check_learned()
+            made.check_learned(objective.check_kinds)
         return made.loader(name, length, rows), None
     except DataError as error:
         return None, str(error)

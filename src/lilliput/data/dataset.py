@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -75,10 +75,12 @@ class Dataset:
         marks = tokenizer.bos_id, tokenizer.pad_id
         return Loader(split, context_length, order, packing, *marks, self.too_long)
 
-    def check_learned(self) -> None:
+    def check_learned(self, check: Callable[[Mapping[str, int]], None]) -> None:
         """Raise DataError where no token of the training split is learned, unless its examples need no learned token of
-        their own: prompts are completed during training, and labels are learned beside the tokens."""
+        their own: prompts are completed during training, and labels are learned beside the tokens. `check` is the
+        objective's own check of the split's documents, counted by kind."""
         split = self.manifest["splits"]["train"]
+        check(split["kinds"])
         if split["learned"] or not split["kinds"].keys() - {"prompt", "labelled"}:
             return
         described = ", ".join(f"{count:,} {PLURAL[kind]}" for kind, count in split["kinds"].items())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from lilliput.base.errors import ConfigError, LilliputError
+from lilliput.base.errors import ConfigError, DataError, LilliputError
 from lilliput.base.reading import read_text
 from lilliput.data.chat_template import LARGEST, ChatTemplate, chatml
 from lilliput.data.document import Document
@@ -60,6 +60,14 @@ class ChatConfig(NextTokenConfig):
     @property
     def learns_from(self) -> tuple[str, ...]:
         return (*self.examples, "text") if self.texts else self.examples
+
+    def check_kinds(self, kinds: Mapping[str, int]) -> None:
+        if not kinds.keys() & set(self.examples):
+            raise DataError(
+                f"the data holds no conversation, but {sum(kinds.values()):,} plain texts, which would teach no reply",
+                "give rows with messages (lilliput data show chat --data FILE prints them as they are learned); to go "
+                "on with plain texts: lilliput train story --from RUN --data FILE",
+            )
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         source = self._source(tokenizer)

@@ -95,6 +95,10 @@ class ObjectiveConfig(Config):
         one sequence or several. Called from several threads."""
         return self.encode_texts(documents, tokenizer)
 
+    def check_kinds(self, kinds: Mapping[str, int]) -> None:
+        """Raise DataError for a training split, counted by kind of document, that the objective learns from and is not
+        meant for."""
+
     def encode_texts(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
         """Return the ids of each document's text between its bounds. A document of tokens keeps its tokens where they
         belong to this tokenizer and the objective does not change the text."""
