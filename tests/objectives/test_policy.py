@@ -351,6 +351,18 @@ def test_ratios_begin_at_one_in_a_lower_precision(tokenizer: Tokenizer) -> None:
     assert not torch.equal(rows.old, rows.sampled)
 
 
+def test_rollouts_are_the_same_in_a_lower_precision(tokenizer: Tokenizer) -> None:
+    """They are computed in fp32 on a CPU. In bf16, the cache of a long prompt would keep native steps out."""
+    model = model_of(tokenizer).eval()
+    plain = built(grpo(), tokenizer, model)
+    with plain.held_out():
+        _, expected = plain.rolled_out(prompts(tokenizer))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _, found = plain.rolled_out(prompts(tokenizer))
+    assert [one.ids for one in found] == [one.ids for one in expected]
+    assert [one.log_probabilities for one in found] == [one.log_probabilities for one in expected]
+
+
 def test_a_reference_of_another_tokenizer_is_refused(tokenizer: Tokenizer) -> None:
     other = Tokenizer.train(TEXTS * 9, TokenizerConfig(vocab_size=280))
     model = model_of(tokenizer)

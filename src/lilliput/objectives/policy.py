@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -138,8 +138,11 @@ class Policy(Replies):
                 f"the context is {self.model.config.context_length}; give objective.max_completion_length=N",
             )
         prompts = [row[:length] for row, length in zip(batch.tokens.tolist(), lengths, strict=True)]
-        engine = self.workshop.engine(len(prompts) * each, max(lengths) + self.config.max_completion_length)
-        rollouts = generate(engine, prompts, self.sampling, self.workshop.ends, each)
+        # Native steps compute in fp32, and refuse the cache of a prompt that was read in a lower precision.
+        whole = torch.autocast("cpu", enabled=False) if self.workshop.device.type == "cpu" else nullcontext()
+        with whole:
+            engine = self.workshop.engine(len(prompts) * each, max(lengths) + self.config.max_completion_length)
+            rollouts = generate(engine, prompts, self.sampling, self.workshop.ends, each)
         parts = laid_out(prompts, rollouts, each, self.workshop.tokenizer.pad_id)
         columns = [row for row in batch.columns or [] for _ in range(each)]
         return Batch(**parts, columns=columns).to(self.workshop.device), rollouts
