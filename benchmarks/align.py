@@ -61,11 +61,11 @@ FINE_TUNED = (
 """The rates of the recipe chat, for a student that begins with the same weights."""
 STAGES = (
     Stage("base", "story"),
-    Stage("format", "chat", "base"),  # a control: the same replies, each under another request
+    Stage("format", "chat", "base", ("train.steps=1000",)),  # a control: the same replies, each under another request
     Stage("chat", "chat", "base"),
     Stage("larger", "story", None, ("model.style=story_5m", "tokenizer.path={base}"), shared=True),
     Stage("teacher", "chat", "larger", shared=True),
-    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", *FINE_TUNED)),
+    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000", *FINE_TUNED)),
     Stage("reward", "reward", "chat", replies=False),
     Stage("dpo", "dpo", "chat"),
     Stage("kto", "kto", "chat"),
