@@ -63,7 +63,7 @@ STAGES = (
     Stage("base", "story"),
     Stage("format", "chat", "base", ("train.steps=1000",)),  # a control: the same replies, each under another request
     Stage("chat", "chat", "base"),
-    Stage("larger", "story", None, ("model.style=story_5m", "tokenizer.path={base}"), shared=True),
+    Stage("larger", "story", None, ("model.style=story_3m", "tokenizer.path={base}"), shared=True),
     Stage("teacher", "chat", "larger", shared=True),
     Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000", *FINE_TUNED)),
     Stage("reward", "reward", "chat", replies=False),
