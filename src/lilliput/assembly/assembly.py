@@ -133,7 +133,12 @@ class Assembly:
 
     @cached_property
     def loader(self) -> Loader:
-        loader = self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        return self._loader("train")
+
+    def _loader(self, name: str, seed: int | None = None) -> Loader:
+        """Return the loader of a split, and print which of its examples are cut or left out."""
+        length, objective = self.model.config.context_length, self.objective
+        loader = self.dataset.loader(name, length, objective.rows, seed, objective.reserved)
         if loader.fit is not None and loader.fit.note:
             self.notify(loader.fit.note)
         return loader
@@ -228,8 +233,7 @@ class Assembly:
 
     def _held_out_loader(self) -> Loader:
         if self._validation_loader is None:
-            length = self.model.config.context_length
-            self._validation_loader = self.dataset.loader("validation", length, self.objective.rows, seed=0)
+            self._validation_loader = self._loader("validation", seed=0)
         return self._validation_loader
 
     def score(self, max_tokens: int | None) -> Score:
@@ -289,6 +293,8 @@ class Assembly:
         """Return the trainer, ready to resume from `resume_from` with the settings that its run began with.
         `callbacks` come after the built-in callbacks."""
         recipe = self.recipe
+        if self.objective.rows == "documents":
+            self._held_out_loader()  # documents that do not fit are reported before the first step
         return Trainer(
             self.learner,
             self.loader,

@@ -86,6 +86,26 @@ class Recipe(Config):
         return {**values, "model": {**model, "vocab_size": size}}
 
     @model_validator(mode="after")
+    def _something_is_held_out(self) -> Recipe:
+        if not self.data.validation_fraction:
+            raise ValueError(
+                "data.validation_fraction is 0, and a run is judged on held-out documents; give a share above 0: "
+                "data.validation_fraction=0.01"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dropout_fits(self) -> Recipe:
+        given = {"model.dropout": self.model.dropout, "adapter.dropout": self.adapter.dropout if self.adapter else 0}
+        if found := [name for name, share in given.items() if share and not self.objective.dropout]:
+            raise ValueError(
+                f"the objective '{self.objective.kind}' compares the probabilities of a completion in training with "
+                f"those it was drawn with, and dropout changes them: {found[0]} is {given[found[0]]:g}; give "
+                f"{' '.join(f'{name}=0' for name in found)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adapter_stands_on_weights(self) -> Recipe:
         if self.adapter is not None and self.init.from_ is None:
             raise ValueError("an adapter is trained on a trained model; name it: init.from=RUN, or --from RUN")

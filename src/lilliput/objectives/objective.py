@@ -15,6 +15,7 @@ from lilliput.base.config import Config
 from lilliput.base.errors import ConfigError
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
+from lilliput.data.fitting import Reserved
 from lilliput.data.rows import Encoded, Rows
 from lilliput.decoding.inference import inference
 from lilliput.objectives.batch import Batch, Loss
@@ -62,6 +63,8 @@ class ObjectiveConfig(Config):
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
+    dropout: ClassVar[bool] = True
+    """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
 
@@ -69,6 +72,12 @@ class ObjectiveConfig(Config):
     def watched(self) -> tuple[str, ...]:
         """Names of rewards that are measured and not trained on."""
         return ()
+
+    @property
+    def reserved(self) -> Reserved | None:
+        """The tokens of the context that a document leaves free; None: it may fill the context. Rows are then
+        `documents`."""
+        return None
 
     @property
     def tokenizer_from(self) -> str | None:
