@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lilliput.api import (
         Conversation,
+        LabelOptions,
         Run,
         TextGenerator,
         benchmark,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Conversation",
+    "LabelOptions",
     "Run",
     "TextGenerator",
     "benchmark",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lilliput.generation.run import Run
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
-    from lilliput.lab.labelling.labelling import label
+    from lilliput.lab.labelling.labelling import LabelOptions, label
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversation",
+    "LabelOptions",
     "Run",
     "TextGenerator",
     "benchmark",
@@ -73,7 +74,7 @@ _HOMES = {
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
-    "lilliput.lab.labelling.labelling": ("label",),
+    "lilliput.lab.labelling.labelling": ("LabelOptions", "label"),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),

@@ -72,7 +72,7 @@ def test_a_prompt_without_room_is_left_out_before_the_run(prompts: Path) -> None
     (note,) = [note for note in notes if "1 of " in note]
     assert "longer than 24 tokens, which leave 8 of the context to a completion" in note
     assert "objective.max_completion_length" in note
-    with pytest.raises(DataError, match="1 of .* longer than 24 tokens"):
+    with pytest.raises(DataError, match=r"1 of .* longer than 24 tokens"):
         train(prompts, "grpo", "refused", given=["data.too_long=refuse"])
 
 

@@ -515,6 +515,22 @@ def test_callbacks_of_one_class_keep_states_of_their_own(tmp_path: Path) -> None
     assert keys([Measuring("a", ()), Metrics()]).keys() == {"Measuring", "Metrics"}  # as older versions kept them
 
 
+def test_a_figure_that_some_steps_lack_is_the_mean_of_the_others(tmp_path: Path) -> None:
+    """Also where the logged step lacks it, and through a resume between the steps."""
+
+    class Some(NextToken):
+        def reported(self, loss: float) -> dict[str, float]:
+            return {"seen": float(made[-1].step)} if made and made[-1].step in (1, 3) else {}
+
+    made: list[Trainer] = []
+    for stop in (3, None):
+        callbacks = [StopAt(stop, lambda t: t.interrupt("enough"))] if stop else []
+        made.append(trainer(tmp_path, kind=Some, steps=8, log_steps=4, resume=stop is None, callbacks=callbacks))
+        made[-1].train()
+    lines = RunFolder(tmp_path).read_metrics()
+    assert {line["step"]: line.get("seen") for line in lines} == {4: 2.0, 8: None}
+
+
 def test_a_batch_may_be_learned_in_several_steps(tmp_path: Path) -> None:
     class Twice(NextToken):
         def minibatches(self, batch: Batch) -> list[Batch]:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lilliput.assembly.beginning import Beginning, KeptOrigin
+from lilliput.assembly.beginning import Beginning, KeptOrigin, check_models
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.assembly.usual import bands_of
@@ -119,6 +119,7 @@ class Assembly:
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
+        check_models(recipe)
         self.beginning = Beginning(recipe, self.device, notify, resume_from)
         self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
         self.dataset.check_learned()

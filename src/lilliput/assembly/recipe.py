@@ -204,11 +204,28 @@ def _find(source: str) -> Path:
         return path
     known = shipped()
     if source not in known:
+        if source in OBJECTIVES:
+            raise ConfigError(
+                f"there is no recipe '{source}': it is an objective, which a recipe takes",
+                f"lilliput train {_taking(source)}",
+            )
         raise ConfigError(
             f"there is no recipe '{source}'{nearest(source, known)}",
             f"shipped recipes: {', '.join(known)}; or give the path of a YAML file",
         )
     return known[source]
+
+
+def _taking(kind: str) -> str:
+    """Return the words behind `lilliput train` for an objective: a shipped recipe that has it, else a recipe whose
+    objective learns from the same kinds of documents, with the objective to put in its place."""
+    kinds = {name: read_yaml(path).get("objective") or {} for name, path in shipped().items()}
+    kinds = {name: str(values.get("kind", Causal().kind)) for name, values in kinds.items()}
+    if own := next((name for name, its in kinds.items() if its == kind), None):
+        return own
+    examples = OBJECTIVES[kind].examples
+    names = [name for name, its in kinds.items() if OBJECTIVES[its].examples == examples]
+    return f"{min(names or ['story'], key=len)} objective={kind}"  # dpo rather than reward, story than story-reversed
 
 
 def _stem(path: str) -> str:

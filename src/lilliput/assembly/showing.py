@@ -128,7 +128,11 @@ def _facts(split: Split, loader: Loader | None, capacity: int, problem: str | No
     if loader is None:
         return found
     fit = loader.fit
-    cut = {} if fit is None else {"longer": fit.longer, "truncated": fit.truncated, "dropped": fit.dropped, "note": fit.note}
+    cut = (
+        {}
+        if fit is None
+        else {"longer": fit.longer, "truncated": fit.truncated, "dropped": fit.dropped, "note": fit.note}
+    )
     return SplitFacts(**{**vars(found), "packing": loader.packing, "rows": loader.rows_per_epoch, **cut})
 
 

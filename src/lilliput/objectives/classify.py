@@ -60,8 +60,7 @@ class Classifier(Objective):
 
     def loss(self, batch: Batch) -> Loss:
         outputs = outputs_of(self.view, self.head, batch)[:, 0]
-        added = self.view.added_loss()
-        total = self._losses(outputs, batch.labels).sum() + (0.0 if added is None else added * self.weight(batch))
+        total = self._losses(outputs, batch.labels).sum() + self.added(batch)
         errors = self._errors(outputs.detach(), batch.labels)
         right = {"accuracy": (1 - errors).sum()} if self.config.labels else {}
         return Loss(total, {FIGURE.training: errors.sum(), **right})

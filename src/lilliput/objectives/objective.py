@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from lilliput.base.config import Config
@@ -72,6 +73,12 @@ class ObjectiveConfig(Config):
     def watched(self) -> tuple[str, ...]:
         """Names of rewards that are measured and not trained on."""
         return ()
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The runs, checkpoints and model folders that the objective loads, by the setting that names each. A run looks
+        for them before its data is prepared."""
+        return {}
 
     @property
     def reserved(self) -> Reserved | None:
@@ -204,6 +211,19 @@ class Objective:
     def loss(self, batch: Batch) -> Loss:
         """The summed loss of a batch, differentiable in the parameters of the model and of `modules`."""
         raise NotImplementedError
+
+    def added(self, batch: Batch) -> torch.Tensor | float:
+        """The terms that parts of the model add to a loss (a router's balance), for the whole batch. A loss that is not
+        `model.loss` includes them."""
+        added = self.view.added_loss()
+        return 0.0 if added is None else added * self.weight(batch)
+
+    def state(self) -> dict[str, Any]:
+        """Return JSON values to keep in every checkpoint, beside the weights of `modules`."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the values that `state` returned; an empty mapping for a checkpoint without them."""
 
     def modules(self) -> dict[str, nn.Module]:
         """Modules that are trained with the model and kept in its checkpoints, by name, such as a value head. Every

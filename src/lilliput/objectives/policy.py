@@ -20,7 +20,7 @@ from lilliput.decoding.sampling import SamplingConfig
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.figure import Figure
 from lilliput.objectives.preference import Replies, ReplyConfig
-from lilliput.objectives.reference import reference_of
+from lilliput.objectives.reference import models_of, reference_of
 from lilliput.objectives.rewards.reward import REWARDS, Reward, scored
 from lilliput.objectives.rollouts import Rollout, generate, laid_out
 from lilliput.objectives.scoring import with_entropies
@@ -58,6 +58,15 @@ class PolicyConfig(ReplyConfig):
     reference: str | None = Field(
         default=None, description="the model that the policy stays near; null: the weights that the run began with"
     )
+
+    @property
+    def models(self) -> dict[str, str]:
+        scorers = {
+            f"objective.rewards.{number}.{setting}": path
+            for number, reward in enumerate(self.rewards)
+            for setting, path in reward.models.items()
+        }
+        return scorers | (models_of(self.reference) if self.beta > 0 else {})
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -154,7 +163,8 @@ class Policy(Replies):
 
     def rewarded(self, columns: Sequence[Mapping[str, Any]], rollouts: Sequence[Rollout]) -> torch.Tensor:
         """The weighted sum of all rewards, (R,) float32; their means are observed. A reward that does not judge a
-        completion adds nothing to it. Raises TrainingError where a reward fails."""
+        completion adds nothing to it, and a reward that judges none of them has no mean. Raises TrainingError where a
+        reward fails."""
         tokenizer = self.workshop.tokenizer
         known = tokenizer.vocab_size  # a model may have more ids, which have no text
         texts = [tokenizer.decode([i for i in one.ids if i < known], continuing=True) for one in rollouts]
@@ -170,7 +180,9 @@ class Policy(Replies):
             values = scored(reward.name, score, prompts, completions, further)
             parts[reward.name] = values
             known = [value for value in values if value is not None]
-            self.observed[f"rewards/{reward.name}/mean"] = sum(known) / max(1, len(known))
+            self.observed.pop(f"rewards/{reward.name}/mean", None)  # that of an earlier batch
+            if known:
+                self.observed[f"rewards/{reward.name}/mean"] = sum(known) / len(known)
             total += reward.weight * torch.tensor([0.0 if value is None else value for value in values])
         self.shown = _extremes(prompts, texts, total.tolist(), parts)
         lengths = torch.tensor([float(len(rollout.ids)) for rollout in rollouts])
@@ -193,6 +205,12 @@ class Policy(Replies):
                 f"in {TIES} steps in a row all completions of each prompt had one reward, so nothing is learned: give "
                 "a graded reward, a higher objective.temperature, or more objective.num_generations"
             )
+
+    def state(self) -> dict[str, Any]:
+        return {"tied_steps": self._tied}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._tied = int(state.get("tied_steps", 0))
 
     def reference_log_probabilities(self, batch: Batch) -> torch.Tensor | None:
         """(R, T) of the reference, as `with_entropies` has them; None without a reference."""

@@ -60,8 +60,7 @@ class RewardModel(Objective):
         rewards = outputs_of(self.view, self.head, batch)[..., 0]
         gap = rewards[:, 0] - rewards[:, 1]
         losses = self._losses(rewards, batch.margins)
-        added = self.view.added_loss()
-        total = losses.sum() + (0.0 if added is None else added * self.weight(batch))
+        total = losses.sum() + self.added(batch)
         metrics = {"accuracy": (gap > 0).float(), "margin": gap, "mean_reward": rewards.mean(1)}
         return Loss(total, {name: value.detach().sum() for name, value in metrics.items()})
 
