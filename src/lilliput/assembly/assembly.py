@@ -129,7 +129,6 @@ class Assembly:
         self.model = self.beginning.model(self.tokenizer)
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
-        self._validation_loader: Loader | None = None
         self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, notify))
 
     @cached_property
@@ -230,12 +229,11 @@ class Assembly:
         return self.learner.baselines(self.loader, self._held_out(max_tokens))
 
     def _held_out(self, max_tokens: int | None) -> HeldOut:
-        return HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens))
+        return HeldOut(lambda: self.held_out_loader, max_tokens, lambda: self.score(max_tokens))
 
-    def _held_out_loader(self) -> Loader:
-        if self._validation_loader is None:
-            self._validation_loader = self._loader("validation", seed=0)
-        return self._validation_loader
+    @cached_property
+    def held_out_loader(self) -> Loader:
+        return self._loader("validation", seed=0)
 
     def score(self, max_tokens: int | None) -> Score:
         """Return the bits per byte of the present weights on `fixed_set(max_tokens)`."""
@@ -295,7 +293,7 @@ class Assembly:
         `callbacks` come after the built-in callbacks."""
         recipe = self.recipe
         if self.objective.rows == "documents":
-            self._held_out_loader()  # documents that do not fit are reported before the first step
+            _ = self.held_out_loader  # documents that do not fit are reported before the first step
         return Trainer(
             self.learner,
             self.loader,
