@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lilliput.api import (
         Conversation,
+        LabelOptions,
         Run,
         TextGenerator,
         benchmark,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         complete,
         doctor,
         evaluate,
+        evaluate_held_out,
         export,
         generate,
         import_file,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         pull,
         push,
         report,
+        score,
         score_text,
         serve,
         sweep,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Conversation",
+    "LabelOptions",
     "Run",
     "TextGenerator",
     "benchmark",
@@ -48,6 +52,7 @@ __all__ = [
     "complete",
     "doctor",
     "evaluate",
+    "evaluate_held_out",
     "export",
     "generate",
     "import_file",
@@ -59,6 +64,7 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "score",
     "score_text",
     "serve",
     "sweep",

@@ -13,6 +13,7 @@ from lilliput.base.runtime import start
 
 if TYPE_CHECKING:
     from lilliput.assembly.evaluation import evaluate, score_text
+    from lilliput.assembly.held_out import evaluate_held_out
     from lilliput.assembly.judging import judge
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from lilliput.generation.conversation import Conversation
     from lilliput.generation.loading import chat, generate, load
     from lilliput.generation.run import Run
+    from lilliput.generation.scoring import score
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
-    from lilliput.lab.labelling.labelling import label
+    from lilliput.lab.labelling.labelling import LabelOptions, label
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversation",
+    "LabelOptions",
     "Run",
     "TextGenerator",
     "benchmark",
@@ -44,6 +47,7 @@ __all__ = [
     "complete",
     "doctor",
     "evaluate",
+    "evaluate_held_out",
     "export",
     "generate",
     "import_file",
@@ -55,6 +59,7 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "score",
     "score_text",
     "serve",
     "sweep",
@@ -63,6 +68,7 @@ __all__ = [
 
 _HOMES = {
     "lilliput.assembly.evaluation": ("evaluate", "score_text"),
+    "lilliput.assembly.held_out": ("evaluate_held_out",),
     "lilliput.assembly.judging": ("judge",),
     "lilliput.assembly.overlaps": ("overlaps",),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
@@ -71,9 +77,10 @@ _HOMES = {
     "lilliput.generation.conversation": ("Conversation",),
     "lilliput.generation.loading": ("chat", "generate", "load"),
     "lilliput.generation.run": ("Run",),
+    "lilliput.generation.scoring": ("score",),
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
-    "lilliput.lab.labelling.labelling": ("label",),
+    "lilliput.lab.labelling.labelling": ("LabelOptions", "label"),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),

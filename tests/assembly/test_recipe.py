@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lilliput.assembly.assembly import Assembly
 from lilliput.assembly.recipe import check_same, load, mend, recipe_of, write
 from lilliput.base import machine
 from lilliput.base.errors import CheckpointError, ConfigError
@@ -93,3 +94,44 @@ def test_a_recipe_is_read_without_measuring_the_machine(monkeypatch: pytest.Monk
     assert recipe_of(begun.path) == load("story")
     with pytest.raises(AssertionError, match="was measured"):
         dial.load_recipe("story", ["size=1m"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("orpo", "dpo objective=orpo"),
+        ("simpo", "dpo objective=simpo"),
+        ("masked", "story objective=masked"),
+        ("causal", "story"),
+        ("reversed", "story-reversed"),
+    ],
+)
+def test_an_objective_that_is_no_recipe_names_the_recipe_that_takes_it(kind: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"there is no recipe '{kind}': it is an objective") as found:
+        load(kind)
+    assert found.value.hint == f"lilliput train {words}"
+    assert load(words.split()[0], words.split()[1:]).objective.kind == kind
+
+
+def test_nothing_held_out_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data.validation_fraction is 0, .* data.validation_fraction=0.01"):
+        load("story", ["data.validation_fraction=0"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("objective.reference", ["dpo", "objective.reference=nowhere"]),
+        ("objective.reference", ["kto", "objective.reference=nowhere"]),
+        ("objective.reference", ["ppo", "objective.reference=nowhere"]),
+        ("objective.teacher", ["distill", "objective.teacher=nowhere"]),
+        ("objective.rewards.1.run", ["grpo", "objective.rewards=[{kind: length}, {kind: model, run: nowhere}]"]),
+    ],
+)
+def test_a_model_that_is_not_there_is_named_before_any_work(
+    tmp_path: Path, setting: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load(words[0], words[1:])
+    monkeypatch.setattr("lilliput.assembly.assembly.dataset", lambda *given: pytest.fail("the data was prepared"))
+    with pytest.raises(CheckpointError, match=f"{setting}: there is no run or model folder 'nowhere'"):
+        Assembly(recipe, RunFolder(tmp_path / "run"), lambda text: None, live=False)

@@ -1,12 +1,14 @@
 """Runs that learn from rewards: trained, interrupted and resumed to the same bits, judged and reported."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lilliput import api
+from lilliput.base.errors import ConfigError, DataError
 from lilliput.runs.record import RunRecord
 from lilliput.runs.report import page
 from lilliput.runs.run_folder import RunFolder
@@ -41,11 +43,16 @@ class StopAt(Callback):
             trainer.interrupt("enough")
 
 
-def train(folder: Path, kind: str, name: str, *callbacks: Callback) -> RunFolder:
-    given: dict[str, Any] = {"runs": folder, "live": False, "notify": lambda text: None}
-    api.train(
-        "story", [*SHAPE, *KINDS[kind]], data=str(folder / "prompts.txt"), name=name, callbacks=callbacks, **given
-    )
+def train(
+    folder: Path,
+    kind: str,
+    name: str,
+    *callbacks: Callback,
+    given: Sequence[str] = (),
+    notify: Callable[[str], None] = lambda text: None,
+) -> RunFolder:
+    options: dict[str, Any] = {"runs": folder, "live": False, "notify": notify, "callbacks": callbacks}
+    api.train("story", [*SHAPE, *KINDS[kind], *given], data=str(folder / "prompts.txt"), name=name, **options)
     return RunFolder(folder / name)
 
 
@@ -54,6 +61,26 @@ def prompts(tmp_path: Path) -> Path:
     names = ("Tom", "Lily", "Ned", "Ann", "Bo", "Sue", "Max", "Ida", "Ben", "Eve", "Sam", "Mia")
     (tmp_path / "prompts.txt").write_text("\n<|endoftext|>\n".join(f"One day {name} saw a dog" for name in names * 3))
     return tmp_path
+
+
+def test_a_prompt_without_room_is_left_out_before_the_run(prompts: Path) -> None:
+    text = (prompts / "prompts.txt").read_text()
+    (prompts / "prompts.txt").write_text(f"{text}\n<|endoftext|>\n{'One day a dog saw a cat. ' * 4}")
+    notes: list[str] = []
+    run = train(prompts, "grpo", "run", notify=notes.append)
+    assert run.read_summary()["stopped"] == "finished"
+    (note,) = [note for note in notes if "1 of " in note]
+    assert "longer than 24 tokens, which leave 8 of the context to a completion" in note
+    assert "objective.max_completion_length" in note
+    with pytest.raises(DataError, match=r"1 of .* longer than 24 tokens"):
+        train(prompts, "grpo", "refused", given=["data.too_long=refuse"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_is_refused_before_any_work(prompts: Path, kind: str) -> None:
+    with pytest.raises(ConfigError, match=r"model.dropout is 0.1; give model.dropout=0"):
+        train(prompts, kind, "run", given=["model.dropout=0.1"])
+    assert not (prompts / "run").exists()
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

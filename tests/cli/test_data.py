@@ -132,6 +132,33 @@ def test_nothing_named_is_an_error():
     assert "there is no recipe 'nonesuch'" in str(tokens("nonesuch").exception)
 
 
+def test_a_recipe_is_shown_in_the_tokens_of_the_model_that_it_begins_with(tmp_path):
+    """`--from` is that of `lilliput train`."""
+    from lilliput.data.chat_template import chatml
+    from lilliput.data.config import TokenizerConfig
+    from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.config import ModelConfig
+    from lilliput.model.huggingface import to_huggingface
+    from lilliput.model.transformer import Model
+
+    tokenizer = Tokenizer.train(["a cat sat on a mat"] * 9, TokenizerConfig(vocab_size=280))
+    tokenizer = tokenizer.with_specials(["im_start", "im_end"]).with_template(chatml(tokenizer.begins))
+    shape = {"d_model": 16, "n_layers": 1, "n_heads": 2, "context_length": 64, "vocab_size": tokenizer.vocab_size}
+    to_huggingface(Model(ModelConfig.model_validate(shape)), tmp_path / "chat", **tokenizer.marks)
+    tokenizer.save(tmp_path / "chat", 64)
+    talk = [{"role": "user", "content": "a cat?"}]
+    chosen, rejected = ([{"role": "assistant", "content": text}] for text in ("sat", "mat"))
+    rows = [{"prompt": talk, "chosen": chosen, "rejected": rejected, "n": number} for number in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = ["--data", str(tmp_path / "pairs.jsonl")]
+    assert "--from CHAT" in str(tokens("dpo", *data, "tokenizer.vocab_size=280").exception)
+    report = json.loads(tokens("dpo", *data, "--from", str(tmp_path / "chat"), "--json").stdout)
+    pieces = report["examples"][0]["sequences"][0]["pieces"]
+    assert "<|im_start|>user\na cat?" in pieces[0]["text"]
+    assert [piece["text"].strip() for piece in pieces if piece["learned"]] == ["sat<|im_end|>"]
+    assert "no recipe is named" in str(tokens(*data, "--from", "chat").exception)
+
+
 def test_a_shipped_recipe_beside_data_is_the_recipe(replies):
     report = json.loads(tokens("story", "--data", replies, *SMALL, "--json").stdout)
     assert report["recipe"] == "story-a"

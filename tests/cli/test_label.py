@@ -328,10 +328,10 @@ def test_the_login_name_is_the_default_and_can_be_unknown(
 
 
 def test_labels_of_weights_from_before_are_reported(trained: Path, tmp_path: Path, labels: Path) -> None:
-    from lilliput.lab.labelling.labelling import opened
+    from lilliput.lab.labelling.labelling import LabelOptions, opened
 
     printed: list[str] = []
-    with opened(trained, "rank", limit=8, labeller="ada", labels=labels, notify=printed.append) as session:
+    with opened(trained, LabelOptions(limit=8, labeller="ada", labels=labels), printed.append) as session:
         assert session.left == 8
     assert any("from before it trained on" in line for line in printed)
 
@@ -348,8 +348,7 @@ def test_label_from_python_returns_the_figures(
     monkeypatch.setattr(terminal, "run", one_answer)
     monkeypatch.setattr("lilliput.lab.labelling.keys.terminal", nullcontext)
     file = tmp_path / "labels.jsonl"
-    found = api.label(
-        trained, "rank", prompts, labeller="ada", labels=file, max_tokens=4, temperature=1.5, notify=lambda text: None
-    )
+    options = api.LabelOptions(prompts=prompts, labeller="ada", labels=file, max_tokens=4, temperature=1.5)
+    found = api.label(trained, options, notify=lambda text: None)
     assert (found["answers"], found["labels"]) == (1, str(file))
     assert [record.answer for record in live(read(file))] == [((0, 1),)]

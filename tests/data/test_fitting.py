@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lilliput.base.errors import DataError
-from lilliput.data.fitting import fit
+from lilliput.data.fitting import Reserved, fit
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded
 from lilliput.data.shards import ShardWriter
@@ -29,7 +29,7 @@ def test_a_long_example_is_cut_and_left_out_where_nothing_to_learn_is_left(tmp_p
     assert (found.longest, found.longer, found.truncated, found.dropped) == (12, 2, 1, 1)
     assert found.note is not None
     assert "2 of 4 examples of the train split are longer than a row of 8 tokens" in found.note
-    assert "cut at its end: 1; left out, because a cut would leave nothing to learn: 1" in found.note
+    assert "Cut at its end: 1; left out, because a cut would leave nothing to learn: 1" in found.note
 
 
 def test_a_document_of_several_sequences_stays_together(tmp_path):
@@ -54,8 +54,28 @@ def test_other_policies(tmp_path):
 def test_a_prompt_is_never_cut(tmp_path):
     prompts = split(tmp_path, [[(4, 4)], [(12, 12)]], "prompt")
     assert fit(prompts, 8).numbers.tolist() == [0]
+    texts = split(tmp_path / "c", [[(4, 2)], [(12, 5)]], "text")  # a text is a prompt where a completion follows it
+    assert fit(texts, 13, reserved=Reserved(4, "objective.most")).numbers.tolist() == [0]
     labelled = split(tmp_path / "b", [[(4, 4)], [(12, 12)]], "labelled")  # its tokens are not what is learned
     assert fit(labelled, 8).lengths.tolist() == [4, 8]
+
+
+def test_a_prompt_leaves_room_for_its_completion(tmp_path):
+    """A context of 10 tokens (a row of 11) less 4 holds prompts of 6."""
+    prompts, reserved = split(tmp_path, [[(6, 6)], [(7, 7)], [(11, 11)]], "prompt"), Reserved(4, "objective.most")
+    found = fit(prompts, 11, reserved=reserved)
+    assert found.numbers.tolist() == [0]
+    assert (found.longer, found.dropped) == (2, 2)
+    assert found.note == (
+        "2 of 3 examples of the train split are longer than 6 tokens, which leave 4 of the context to a completion "
+        "(objective.most); the longest has 11 tokens. Left out: 2. To keep all of them, give a longer context: "
+        "model.context_length=15; or a smaller objective.most"
+    )
+    assert fit(prompts, 16, reserved=reserved).note is None
+    with pytest.raises(DataError, match=r"2 of 3 sequences .*\n.*model.context_length=15.*data.too_long=drop"):
+        fit(prompts, 11, "refuse", reserved=reserved)
+    with pytest.raises(DataError, match=r"all 3 documents .*objective.most"):
+        fit(prompts, 11, reserved=Reserved(11, "objective.most"))
 
 
 @pytest.mark.parametrize("packing", ["best_fit", "documents"])

@@ -28,6 +28,15 @@ def test_rewards_that_rise_or_fall_together_are_not() -> None:
     assert seen([(0.6, 0.5), (0.2, 0.1)])[0] == []
 
 
+def test_a_watched_reward_that_judged_nothing_at_first_is_compared_with_its_own_first() -> None:
+    watch, trainer = RewardHacking(["judge"]), cast(Any, SimpleNamespace())
+    watch.on_step(trainer, {"val_reward": 0.2})
+    lines, _ = seen([(0.3, 0.5), (0.5, 0.3)], watch)
+    assert len(lines) == 1
+    assert "rose from 0.200 to 0.500" in lines[0]
+    assert "fell from 0.500 to 0.300" in lines[0]
+
+
 def test_the_first_evaluation_is_kept_through_a_resume() -> None:
     _, before = seen([(0.2, 0.5)])
     after = RewardHacking(["judge"])

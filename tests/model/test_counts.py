@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from lilliput.model.config import resolve
-from lilliput.model.counts import flops_per_token, memory, parameters
+from lilliput.model.counts import flops_per_token, memory, parameters, training_flops
 from lilliput.model.kernels import library
+from lilliput.model.lora import AdapterConfig, attach
+from lilliput.model.selection import freeze
 from lilliput.model.transformer import Model
 from tests.model.families import config, on
 
@@ -37,6 +39,45 @@ def test_flops_equal_those_that_pytorch_counts():
     counts = parameters(model.config)
     vectors = counts.norms + 2 * 2 * model.config.d_head
     assert counter.get_total_flops() == 24 * (flops_per_token(model.config, 24).forward - 2 * vectors)
+
+
+@pytest.mark.parametrize("family", ["story", "gpt", "pythia"])
+@pytest.mark.parametrize(
+    ("frozen", "adapter"),
+    [
+        ([], None),
+        (["embed"], None),
+        (["embed", "blocks.0"], None),
+        (["embed", "blocks.0.ln1", "blocks.0.attn", "blocks.0.ln2", "blocks.0.mlp.down"], None),
+        (["embed", "blocks.0", "blocks.1.ln1", "blocks.1.attn.out"], None),
+        (["blocks.0-1"], None),
+        ([], {}),
+        ([], {"rank": 4, "targets": ["blocks.1"]}),
+        ([], {"rank": 3, "targets": ["attn.out"]}),
+    ],
+    ids=str,
+)
+def test_flops_of_training_are_those_that_pytorch_counts(family, frozen, adapter):
+    """Forward and backward of a model of which only a part is trained. PyTorch counts no vectors (norms, biases), whose
+    part of the work is small in a model of this width."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, ids = Model(config(family, d_model=192, d_mlp=320)), torch.arange(24)[None]
+    if adapter is not None:
+        attach(model, AdapterConfig(**adapter), seed=0)
+    names = [name for name in frozen if name != "embed" or model.unembed is not None]  # tied: it is the head as well
+    if names:
+        freeze(model, names)
+    for name, hook in model.hooks.items():
+        if name.endswith("hook_pattern"):
+            on(hook, lambda _: None)
+    with FlopCounterMode(display=False) as counter:
+        model.logits(model(ids)).sum().backward()
+    found = training_flops(model, 24)
+    assert found == pytest.approx(counter.get_total_flops() / 24, rel=0.02)
+    whole = flops_per_token(model.config, 24).training
+    if adapter is None:  # the matrices of an adapter cost more than they save in a model of this size
+        assert found < whole if names else found == whole
 
 
 @pytest.mark.parametrize("family", ["story", "llama_grouped_biased", "gpt", "pythia", "gpt2", "gpt2_unbiased"])

@@ -23,7 +23,7 @@ from lilliput.decoding.engine import Engine
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.model.config import ModelConfig
 from lilliput.model.sight import Sight
-from lilliput.model.transformer import Model
+from lilliput.model.transformer import Block, Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.grpo import Grpo
@@ -161,6 +161,21 @@ def test_held_out_means_are_over_the_completions_that_are_judged(tokenizer: Toke
     assert objective.observed == {"reward": 9.0}
 
 
+def test_a_reward_that_judges_nothing_has_no_mean(tokenizer: Tokenizer, monkeypatch) -> None:
+    """Neither 0 nor the mean of an earlier batch is recorded."""
+    objective = built(grpo(), tokenizer, model_of(tokenizer))
+    objective.prepared(prompts(tokenizer))
+    assert "rewards/vowels/mean" in objective.reported(0.0)
+    monkeypatch.setattr(f"{__name__}.vowels", lambda **given: [None] * len(given["completions"]))
+    objective = built(grpo(), tokenizer, model_of(tokenizer))
+    objective.observed["rewards/vowels/mean"] = 0.5
+    objective.prepared(prompts(tokenizer))
+    assert "rewards/vowels/mean" not in objective.reported(0.0)
+    found = objective.evaluate(cast(HeldOut, SimpleNamespace(batches=lambda objective: [prompts(tokenizer)])))
+    assert "val_rewards/vowels/mean" not in found
+    assert found["val_reward"] == 0
+
+
 def test_a_reward_that_fails_is_named(tokenizer: Tokenizer, monkeypatch) -> None:
     monkeypatch.setattr(f"{__name__}.vowels", lambda **given: [float("nan")] * len(given["completions"]))
     objective = built(grpo(), tokenizer, model_of(tokenizer))
@@ -179,6 +194,20 @@ def test_ties_are_noticed_once(tokenizer: Tokenizer, monkeypatch) -> None:
         objective.prepared(prompts(tokenizer))
     assert len(lines) == 1
     assert "nothing is learned" in lines[0]
+
+
+def test_ties_are_counted_through_a_resume(tokenizer: Tokenizer, monkeypatch) -> None:
+    monkeypatch.setattr(f"{__name__}.vowels", lambda prompts, completions, **columns: [1.0] * len(completions))
+    lines: list[str] = []
+    before, after = (built(grpo(), tokenizer, model_of(tokenizer), notify=lines.append) for _ in range(2))
+    for _ in range(6):
+        before.prepared(prompts(tokenizer))
+    after.load_state(before.state())
+    for _ in range(3):
+        after.prepared(prompts(tokenizer))
+    assert not lines
+    after.prepared(prompts(tokenizer))
+    assert len(lines) == 1
 
 
 def test_two_rewards_of_one_name_are_refused(tokenizer: Tokenizer) -> None:
@@ -240,6 +269,25 @@ def test_parts_of_a_minibatch_add_up(tokenizer: Tokenizer) -> None:
         entropy = sum(part.metrics["entropy"].item() for part in parts) / objective.weight(whole)
         expected = with_entropies(objective.model, whole)[1].sum() / whole.weights.sum()
         assert entropy == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config", [grpo(minibatches=2), Ppo.model_validate({"rewards": [REWARD], "max_completion_length": 16})]
+)
+def test_parts_of_the_model_add_to_the_loss(config: PolicyConfig, tokenizer: Tokenizer, monkeypatch) -> None:
+    """A router's balance is added once for each unit of weight, whatever the loss is divided by."""
+    torch.manual_seed(0)
+    model = model_of(tokenizer)
+    objective = built(config, tokenizer, model)
+    batch = next(iter(objective.minibatches(objective.prepared(prompts(tokenizer)))))
+    plain = objective.loss(batch).total.item()
+    monkeypatch.setattr(Block, "added_loss", lambda self: self.ln1.weight.sum() * 0.25)
+    for parts in (1, 2):
+        found = sum((objective.loss(part).total for part in batch.split(-(-len(batch) // parts))), torch.zeros(()))
+        added = (found.item() - plain) / objective.weight(batch)
+        assert added == pytest.approx(sum(0.25 * 32 for _ in model.blocks), rel=1e-4)
+    found.backward()
+    assert all((cast(Block, block).ln1.weight.grad != 0).any() for block in model.blocks)
 
 
 # ---------------------------------------------------------------- values

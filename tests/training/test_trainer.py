@@ -515,6 +515,37 @@ def test_callbacks_of_one_class_keep_states_of_their_own(tmp_path: Path) -> None
     assert keys([Measuring("a", ()), Metrics()]).keys() == {"Measuring", "Metrics"}  # as older versions kept them
 
 
+def test_a_figure_that_some_steps_lack_is_the_mean_of_the_others(tmp_path: Path) -> None:
+    """Also where the logged step lacks it, and where the process ended between the steps."""
+
+    class Some(NextToken):
+        def reported(self, loss: float) -> dict[str, float]:
+            return {"seen": float(made[-1].step)} if made and made[-1].step in (1, 3) else {}
+
+    def end(trainer: Trainer) -> None:
+        raise RuntimeError("the process ends")
+
+    made: list[Trainer] = []
+    options: dict[str, Any] = {"kind": Some, "steps": 8, "log_steps": 4, "checkpoint_steps": 2}
+    made.append(trainer(tmp_path, callbacks=[StopAt(3, end)], **options))
+    with pytest.raises(RuntimeError, match="the process ends"):
+        made[-1].train()
+    made.append(trainer(tmp_path, resume=True, **options))
+    made[-1].train()
+    lines = RunFolder(tmp_path).read_metrics()
+    assert {line["step"]: line.get("seen") for line in lines} == {4: 2.0, 8: None}
+
+
+def test_metrics_go_on_from_a_checkpoint_of_before() -> None:
+    """Older checkpoints hold one count for all sums."""
+    made = Metrics()
+    made.load_state({"loss": 6.0, "step_tokens": 30, "step_seconds": 3.0, "steps": 3})
+    assert (made.sums["loss"], made.counts["loss"]) == (6.0, 3)
+    again = Metrics()
+    again.load_state(made.state())
+    assert (again.sums, again.counts) == (made.sums, made.counts)
+
+
 def test_a_batch_may_be_learned_in_several_steps(tmp_path: Path) -> None:
     class Twice(NextToken):
         def minibatches(self, batch: Batch) -> list[Batch]:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lilliput.assembly.beginning import Beginning, KeptOrigin
+from lilliput.assembly.beginning import Beginning, KeptOrigin, check_models
 from lilliput.assembly.kept_recipe import KeptRecipe
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.assembly.usual import bands_of
@@ -119,6 +119,7 @@ class Assembly:
         configure_threads(recipe.train.threads)
         allow_tf32(self.device)
         check_memory(recipe.model, trained=self.device.type == "cpu")
+        check_models(recipe)
         self.beginning = Beginning(recipe, self.device, notify, resume_from)
         self.dataset = dataset(with_own_tokenizer(recipe, resume_from), notify)
         self.dataset.check_learned(recipe.objective.check_kinds)
@@ -128,12 +129,16 @@ class Assembly:
         self.model = self.beginning.model(self.tokenizer)
         self.objective = recipe.objective
         self._fixed_sets: dict[int | None, FixedSet] = {}
-        self._validation_loader: Loader | None = None
         self.generator = TextGenerator(self.model, self.tokenizer, self.objective, faster(self.model, notify))
 
     @cached_property
     def loader(self) -> Loader:
-        loader = self.dataset.loader("train", self.model.config.context_length, self.objective.rows)
+        return self._loader("train")
+
+    def _loader(self, name: str, seed: int | None = None) -> Loader:
+        """Return the loader of a split, and print which of its examples are cut or left out."""
+        length, objective = self.model.config.context_length, self.objective
+        loader = self.dataset.loader(name, length, objective.rows, seed, objective.reserved)
         if loader.fit is not None and loader.fit.note:
             self.notify(loader.fit.note)
         return loader
@@ -224,13 +229,11 @@ class Assembly:
         return self.learner.baselines(self.loader, self._held_out(max_tokens))
 
     def _held_out(self, max_tokens: int | None) -> HeldOut:
-        return HeldOut(self._held_out_loader, max_tokens, lambda: self.score(max_tokens))
+        return HeldOut(lambda: self.held_out_loader, max_tokens, lambda: self.score(max_tokens))
 
-    def _held_out_loader(self) -> Loader:
-        if self._validation_loader is None:
-            length = self.model.config.context_length
-            self._validation_loader = self.dataset.loader("validation", length, self.objective.rows, seed=0)
-        return self._validation_loader
+    @cached_property
+    def held_out_loader(self) -> Loader:
+        return self._loader("validation", seed=0)
 
     def score(self, max_tokens: int | None) -> Score:
         """Return the bits per byte of the present weights on `fixed_set(max_tokens)`."""
@@ -289,6 +292,8 @@ class Assembly:
         """Return the trainer, ready to resume from `resume_from` with the settings that its run began with.
         `callbacks` come after the built-in callbacks."""
         recipe = self.recipe
+        if self.objective.rows == "documents":
+            _ = self.held_out_loader  # documents that do not fit are reported before the first step
         return Trainer(
             self.learner,
             self.loader,

@@ -46,6 +46,15 @@ class Origin:
         return cls(str(folder), hashes[0] if len(hashes) == 1 else hash_of(*hashes))
 
 
+def check_models(recipe: Recipe) -> None:
+    """Raise CheckpointError for a model that the objective is to load and that does not exist."""
+    for setting, path in recipe.objective.models.items():
+        try:
+            model_folder(path, lambda text: None)
+        except CheckpointError as error:
+            raise CheckpointError(f"{setting}: {error.message}", error.hint) from None
+
+
 class KeptOrigin(Callback):
     """Keeps the origin in each checkpoint, under its hash."""
 

@@ -12,7 +12,7 @@ from lilliput.base.energy import estimate
 from lilliput.base.files import sha256
 from lilliput.base.machine import cores, device_name, matmul_peak, peak_memory
 from lilliput.evaluation.ngram import baselines
-from lilliput.model.counts import flops_per_token, parameters
+from lilliput.model.counts import parameters, training_flops
 from lilliput.objectives.figure import BITS
 from lilliput.objectives.known import facts
 from lilliput.runs.bands import last_place
@@ -105,7 +105,7 @@ def _work(assembly: Assembly, trainer: Trainer) -> dict[str, Any]:
     """Return tokens, time, floating-point operations, utilisation and cost."""
     config, train = assembly.model.config, assembly.recipe.train
     counters, device = trainer.counters, trainer.device
-    per_token = flops_per_token(config, trainer.context_length).training
+    per_token = training_flops(assembly.model, trainer.context_length)
     dtype = torch.bfloat16 if trainer.settings.precision == "bf16" else torch.float32
     speed = counters.tokens / max(counters.training_seconds, 1e-9)
     # Measured again: the machine may have been busy when it was first, and the best ever seen is what is kept.

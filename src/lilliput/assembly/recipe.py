@@ -86,6 +86,26 @@ class Recipe(Config):
         return {**values, "model": {**model, "vocab_size": size}}
 
     @model_validator(mode="after")
+    def _something_is_held_out(self) -> Recipe:
+        if not self.data.validation_fraction:
+            raise ValueError(
+                "data.validation_fraction is 0, and a run is judged on held-out documents; give a share above 0: "
+                "data.validation_fraction=0.01"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dropout_fits(self) -> Recipe:
+        given = {"model.dropout": self.model.dropout, "adapter.dropout": self.adapter.dropout if self.adapter else 0}
+        if found := [name for name, share in given.items() if share and not self.objective.dropout]:
+            raise ValueError(
+                f"the objective '{self.objective.kind}' compares the probabilities of a completion in training with "
+                f"those it was drawn with, and dropout changes them: {found[0]} is {given[found[0]]:g}; give "
+                f"{' '.join(f'{name}=0' for name in found)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adapter_stands_on_weights(self) -> Recipe:
         if self.adapter is not None and self.init.from_ is None:
             raise ValueError("an adapter is trained on a trained model; name it: init.from=RUN, or --from RUN")
@@ -184,11 +204,28 @@ def _find(source: str) -> Path:
         return path
     known = shipped()
     if source not in known:
+        if source in OBJECTIVES:
+            raise ConfigError(
+                f"there is no recipe '{source}': it is an objective, which a recipe takes",
+                f"lilliput train {_taking(source)}",
+            )
         raise ConfigError(
             f"there is no recipe '{source}'{nearest(source, known)}",
             f"shipped recipes: {', '.join(known)}; or give the path of a YAML file",
         )
     return known[source]
+
+
+def _taking(kind: str) -> str:
+    """Return the words behind `lilliput train` for an objective: a shipped recipe that has it, else a recipe whose
+    objective learns from the same kinds of documents, with the objective to put in its place."""
+    kinds = {name: read_yaml(path).get("objective") or {} for name, path in shipped().items()}
+    kinds = {name: str(values.get("kind", Causal().kind)) for name, values in kinds.items()}
+    if own := next((name for name, its in kinds.items() if its == kind), None):
+        return own
+    examples = OBJECTIVES[kind].examples
+    names = [name for name, its in kinds.items() if OBJECTIVES[its].examples == examples]
+    return f"{min(names or ['story'], key=len)} objective={kind}"  # dpo rather than reward, story than story-reversed
 
 
 def _stem(path: str) -> str:

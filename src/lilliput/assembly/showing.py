@@ -55,7 +55,7 @@ class SplitFacts:
     sequences, tokens, learned  of the whole split; `learned` tokens are targets
     share      learned tokens / tokens
     longest    tokens of the longest sequence
-    longer     sequences longer than a row
+    longer     sequences that are too long for a row
     truncated, dropped  documents that are cut, and that are left out
     packing    how rows are made (see Loader)
     rows       rows of an epoch
@@ -93,24 +93,22 @@ def show_data(recipe: Recipe, count: int, notify: Callable[[str], None]) -> Show
     """Prepare the data of a recipe as its run does, and return its counts and the first `count` examples of the
     training split. Raises LilliputError."""
     made = dataset(recipe, notify)
-    length, rows = recipe.model.context_length, recipe.objective.rows
+    length, objective = recipe.model.context_length, recipe.objective
     facts, shown = {}, []
     for name in ("train", "validation"):
-        loader, problem = _loader(made, name, length, rows, recipe.objective)
+        loader, problem = _loader(made, name, length, objective)
         facts[name] = _facts(made.split(name), loader, length + 1, problem)
         if name == "train":
             shown = _examples(made.split(name), loader, made.tokenizer, length + 1, count)
     return ShownData(recipe.name, str(recipe.objective.kind), length, facts, shown)
 
 
-def _loader(
-    made: Dataset, name: str, length: int, rows: str, objective: ObjectiveConfig
-) -> tuple[Loader | None, str | None]:
+def _loader(made: Dataset, name: str, length: int, objective: ObjectiveConfig) -> tuple[Loader | None, str | None]:
     """Return the loader of a split, or why a run could not use it."""
     try:
         if name == "train":
             made.check_learned(objective.check_kinds)
-        return made.loader(name, length, rows), None
+        return made.loader(name, length, objective.rows, reserved=objective.reserved), None
     except DataError as error:
         return None, str(error)
 
@@ -130,7 +128,11 @@ def _facts(split: Split, loader: Loader | None, capacity: int, problem: str | No
     if loader is None:
         return found
     fit = loader.fit
-    cut = {} if fit is None else {"truncated": fit.truncated, "dropped": fit.dropped, "note": fit.note}
+    cut = (
+        {}
+        if fit is None
+        else {"longer": fit.longer, "truncated": fit.truncated, "dropped": fit.dropped, "note": fit.note}
+    )
     return SplitFacts(**{**vars(found), "packing": loader.packing, "rows": loader.rows_per_epoch, **cut})
 
 

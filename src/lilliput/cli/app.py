@@ -24,6 +24,7 @@ from lilliput.cli import (
     plan,
     recipe,
     report,
+    score,
     serve,
     tokenizer,
     train,
@@ -43,6 +44,7 @@ app.command("train", context_settings={"ignore_unknown_options": True})(train.tr
 app.command("generate")(generate.generate)
 app.command("chat")(chat.chat)
 app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
 app.command("label")(label.label)
@@ -76,6 +78,7 @@ COMPUTING = (
         "generate",
         "chat",
         "evaluate",
+        "score",
         "judge",
         "complete",
         "label",

@@ -31,6 +31,10 @@ def show(
         ),
     ] = None,
     data: Data = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", help="Show a recipe in the tokens of this run, checkpoint or Hugging Face folder."),
+    ] = None,
     count: Annotated[int, typer.Option(min=0, help="Print this many examples of a recipe or run.")] = 2,
     max_documents: Annotated[int | None, whole(help="Read at most this many documents.")] = None,
     errors: Annotated[str | None, typer.Option(help="strict, or replace for text that is not UTF-8.")] = None,
@@ -48,7 +52,12 @@ def show(
         options = {"data.max_documents": max_documents, "data.errors": errors}
         given = [f"{key}={value}" for key, value in options.items() if value is not None]
         assignments, paths = sort_words(words, data)
-        _show_tokens(_recipe(subject, [*assignments, *given], paths), count, json)
+        _show_tokens(_recipe(subject, [*assignments, *given], paths, begin), count, json)
+    elif begin is not None:
+        raise ConfigError(
+            "--from shows a recipe in another model's tokens, and no recipe is named",
+            f"name one: lilliput data show RECIPE --from {shlex.quote(begin)}",
+        )
     elif data:
         _show_documents(words, data, max_documents, errors or "strict", json)
     else:
@@ -89,16 +98,23 @@ def _run(name: str) -> Path | None:
     return folder if RunFolder(folder).recipe.is_file() else None
 
 
-def _recipe(subject: str, assignments: Sequence[str], paths: Sequence[str]) -> Recipe:
-    """Return a recipe by its name or file, or the recipe of a run. Other data of a run is shown in the run's tokens."""
+def _recipe(subject: str, assignments: Sequence[str], paths: Sequence[str], begin: str | None) -> Recipe:
+    """Return a recipe by its name or file, as a run that begins with the model at `begin` has it; or the recipe of a
+    run. Other data of a run is shown in the run's tokens. Raises ConfigError for a run with `begin`."""
     from lilliput.assembly.recipe import recipe_of
+    from lilliput.base.errors import ConfigError
     from lilliput.base.shipped import shipped
     from lilliput.planning.dial import load_recipe
 
     run = None if subject in shipped() else _run(subject)
     if run is None:
-        return load_recipe(subject, assignments, data=paths)
-    changes: dict[str, Any] = {"tokenizer": {"path": str(run)}} if paths else {}
+        changes: dict[str, Any] = {} if begin is None else {"init": {"from": begin}}
+        return load_recipe(subject, assignments, changes, data=paths)
+    if begin is not None:
+        raise ConfigError(
+            f"{subject} is a run, and a run is shown in its own tokens", "leave --from out, or name a recipe"
+        )
+    changes = {"tokenizer": {"path": str(run)}} if paths else {}
     return load_recipe(recipe_of(run), assignments, changes, data=paths)
 
 

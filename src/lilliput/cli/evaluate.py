@@ -65,7 +65,17 @@ def evaluate(
     fit, data = sort_words(words, data)
     names = [name for name in (tasks or "").split(",") if name]
     result: dict[str, Any] = {"model": model}
-    if data or not names:
+    if not names and _has_scores(model):
+        if data or against or overlap:
+            raise ConfigError(
+                f"{model} is a classifier or a reward model, which is measured on the held-out rows of its run",
+                "leave --data, --against and --overlap out; score texts of your own: lilliput score",
+            )
+        result |= api.evaluate_held_out(
+            model, baselines=controls, device=device, max_tokens=max_tokens, notify=console.print_line
+        )
+        _print_held_out(result)
+    elif data or not names:
         table = api.score_text(
             model,
             data,
@@ -103,6 +113,32 @@ def evaluate(
         _print_overlap(result["overlap"])
     if json:
         console.emit(result)
+
+
+def _has_scores(model: str) -> bool:
+    from lilliput.generation.scoring import has_scores
+
+    return has_scores(model)
+
+
+def _print_held_out(found: dict[str, Any]) -> None:
+    """Print the accuracies beside each other where there are some, else every figure."""
+    from lilliput.base import console
+    from lilliput.cli.tables import print_table
+
+    if "accuracies" in found and found.get("baselines"):
+        rows = [
+            (name, f"{one['accuracy']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}")
+            for name, one in found["accuracies"].items()
+        ]
+        print_table((f"{found['val_items']:,} held-out rows", "accuracy", "95% interval"), rows)
+        console.print_line(f"val_loss {found['val_loss']:.4f} nats")
+        return
+    for name, value in found.items():
+        if isinstance(value, int | float):
+            console.print_line(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4f}")
+    for name, error in found.get("baselines", {}).items():
+        console.print_line(f"{name}: error {error:.4f}")
 
 
 def make_judge(url: str | None, model: str | None) -> Judge | None:

@@ -76,10 +76,9 @@ def label(
         from lilliput import api
 
         assert model is not None
-        result = api.label(
-            model,
-            mode,
-            prompts,
+        options = api.LabelOptions(
+            mode=mode,
+            prompts=prompts,
             limit=limit,
             samples=samples,
             temperature=temperature,
@@ -92,8 +91,8 @@ def label(
             page=page,
             port=port,
             device=device,
-            notify=_notify,
         )
+        result = api.label(model, options, notify=_notify)
         _emit(result, lambda: _print_labelled(result))
 
 

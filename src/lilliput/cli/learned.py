@@ -40,7 +40,7 @@ def _print_split(name: str, facts: SplitFacts, context_length: int) -> None:
     console.print_line(f"  {facts.learned:,} of {facts.tokens:,} tokens are learned ({facts.share:.1%})")
     if facts.packing is not None:
         rows = f"{facts.rows:,} rows of {context_length + 1:,} tokens"
-        console.print_line(f"  {facts.longer:,} sequences are longer than a row; {rows} an epoch ({facts.packing})")
+        console.print_line(f"  {facts.longer:,} sequences are too long for a row; {rows} an epoch ({facts.packing})")
     if facts.note:
         console.print_line(f"  {facts.note}")
     elif facts.longer and facts.packing is not None:

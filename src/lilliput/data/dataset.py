@@ -23,6 +23,7 @@ from lilliput.data.curation import SPLITS, Curation, Item, inputs_key, source_re
 from lilliput.data.document import Document
 from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.example_rows import PLURAL
+from lilliput.data.fitting import Reserved
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded, text_bytes
 from lilliput.data.shards import ShardWriter, dtype_for, facts, listed, problem
@@ -66,14 +67,21 @@ class Dataset:
         """Return the 'train' or the 'validation' split."""
         return Split(self.folder, name, self.manifest["splits"][name], self.manifest["dtype"])
 
-    def loader(self, name: str, context_length: int, rows: str = "packed", seed: int | None = None) -> Loader:
+    def loader(
+        self,
+        name: str,
+        context_length: int,
+        rows: str = "packed",
+        seed: int | None = None,
+        reserved: Reserved | None = None,
+    ) -> Loader:
         """Return the rows of a split in the order of `seed` (None: the run's seed): packed as configured, or, where
-        `rows` is "documents", a document a row."""
+        `rows` is "documents", a document a row, with `reserved` tokens of the context left free."""
         split, tokenizer = self.split(name), self.tokenizer
         packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
         order = self.seed if seed is None else seed
         marks = tokenizer.bos_id, tokenizer.pad_id
-        return Loader(split, context_length, order, packing, *marks, self.too_long)
+        return Loader(split, context_length, order, packing, *marks, self.too_long, reserved)
 
     def check_learned(self, check: Callable[[Mapping[str, int]], None]) -> None:
         """Raise DataError where no token of the training split is learned, unless its examples need no learned token of

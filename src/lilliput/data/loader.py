@@ -8,7 +8,7 @@ import numpy as np
 
 from lilliput.base.errors import DataError
 from lilliput.base.seeds import generator
-from lilliput.data.fitting import Fit, fit
+from lilliput.data.fitting import Fit, Reserved, fit
 from lilliput.data.packing import Packing, best_fit
 from lilliput.data.rows import Rows
 from lilliput.data.split import Split
@@ -34,7 +34,7 @@ class Loader:
                 documents have the same number of sequences
 
     In best_fit rows of examples, and in rows of documents, `too_long` decides on examples that are longer than a row
-    (see fitting.fit); `fit` holds their numbers.
+    (see fitting.fit); `fit` holds their numbers. `reserved` tokens of the context stay free behind each document.
 
     `learn` is 0 on padding, on a document's first token if it is `bos_id`, on tokens that the objective leaves out, and
     on the first token of a segment, which has no token before it. Raises DataError when the split is smaller than a
@@ -49,13 +49,14 @@ class Loader:
         bos_id: int = 0,
         pad_id: int = 0,
         too_long: str = "refuse",
+        reserved: Reserved | None = None,
     ):
         self.split, self.context_length, self.seed = split, context_length, seed
         self.packing, self.bos_id, self.pad_id = packing, bos_id, pad_id
         self.fit: Fit | None = None
         if packing == "documents":
             _check_documents(split)
-            self.fit = fit(split, context_length + 1, too_long, split.sequences)
+            self.fit = fit(split, context_length + 1, too_long, split.sequences, reserved)
         elif packing == "best_fit" and split.has_examples:
             self.fit = fit(split, context_length + 1, too_long)
         elif split.tokens < context_length + 1 and not (packing == "best_fit" and context_length <= PADDED):

@@ -16,8 +16,9 @@ TRAINED = "val_reward"
 
 
 class RewardHacking(Callback):
-    """Compares the held-out rewards of each evaluation with those of the first. `watched` are the names of the rewards
-    of weight 0: nothing is trained on them, so a fall shows that the trained rewards are met without their purpose."""
+    """Compares the held-out rewards of each evaluation with the first of their kind. `watched` are the names of the
+    rewards of weight 0: nothing is trained on them, so a fall shows that the trained rewards are met without their
+    purpose."""
 
     phase = "show"
 
@@ -35,8 +36,9 @@ class RewardHacking(Callback):
     def on_step(self, trainer: Trainer, record: Record) -> None:
         if TRAINED not in record:
             return
-        if not self.first:
-            self.first = {key: record[key] for key in (TRAINED, *self.keys.values()) if key in record}
+        for key in (TRAINED, *self.keys.values()):
+            if key in record:  # a reward has no mean where it judges nothing
+                self.first.setdefault(key, record[key])
         for name in self.fallen(record):
             self.warned.append(name)
             rose, fell = (f"from {self.first[key]:.3f} to {record[key]:.3f}" for key in (TRAINED, self.keys[name]))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
+
+from torch import nn
 
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import chunk_rows
-from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Linear, Part
+
+if TYPE_CHECKING:
+    from lilliput.model.transformer import Block, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,58 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
         attention=sum(attention.flops_of(config, each) - matrices for each in seen),
         head=2 * config.vocab_size * config.d_model,
     )
+
+
+def training_flops(model: Model, context: int | None = None) -> int:
+    """FLOPs of one token among `context` forward and backward, for the weights of `model` that are trained.
+
+    A matrix of N numbers costs 2N forward, 2N for the gradient of its input where anything below it is trained, and 2N
+    for its own gradient where it is trained itself. The products of attention cost twice their forward pass where their
+    input has a gradient. A model that is trained whole costs `flops_per_token(...).training`. Adapters (LoRA) add
+    the products of their own matrices.
+    """
+    config, context = model.config, context or model.config.context_length
+    # `flows`: whether something below is trained, so that the gradient has to get there.
+    flows, total = _trains(model.embed) or _trains(model.position), 0
+    for block, window in zip(cast("list[Block]", [*model.blocks]), model.windows, strict=True):
+        entering = flows
+        for norm, part in ((block.ln1, block.attn), (block.ln2, block.mlp)):
+            source = entering if config.residual == "parallel" else flows
+            total += _vectors(norm, source)
+            total += _part_flops(part, config, min(context, window or context), source or _trains(norm))
+            flows = flows or _trains(norm) or _trains(part)
+    total += _vectors(model.ln_final, flows)
+    flows = flows or _trains(model.ln_final)
+    head = 2 * config.vocab_size * config.d_model
+    return total + head * (1 + flows + model.output_matrix.requires_grad)
+
+
+def _trains(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _vectors(module: nn.Module, flows: bool) -> int:
+    return sum(2 * one.numel() * (1 + flows + one.requires_grad) for one in module.parameters())
+
+
+def _part_flops(part: Part, config: ModelConfig, seen: int, flows: bool) -> int:
+    """FLOPs of attention or MLP forward and backward, where its input has a gradient if `flows`. Its last matrix reads
+    the results of the other matrices, which read the input."""
+    active, forward = part.active_of(config), part.flops_of(config, seen)
+    linears = [module for module in part.modules() if isinstance(module, Linear)]
+    inside = flows or any(_trains(linear) for linear in linears[:-1])
+    found = forward + 2 * (forward - 2 * active) * inside
+    for linear in linears:
+        reached = inside if linear is linears[-1] else flows
+        found += 2 * linear.weight.numel() * (reached + linear.weight.requires_grad)
+        found += linear.added_flops(reached)
+    # Biases, norms inside the part, and experts: all that is no matrix of a Linear. A token passes `rest` of them.
+    known = {id(one) for linear in linears for one in linear.parameters()}
+    others = [one for one in part.parameters() if id(one) not in known]
+    others += [linear.bias for linear in linears if linear.bias is not None]
+    rest = active - sum(linear.weight.numel() for linear in linears)
+    trained = sum(one.numel() for one in others if one.requires_grad) / max(1, sum(one.numel() for one in others))
+    return found + round(2 * rest * (inside + trained))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,11 @@ class LoraLinear(Linear):
         """The roles of the weights. AdamW steps A and B, without decay: neither is a whole map that Muon could step."""
         return {**super().roles(), "lora_a": Role("table"), "lora_b": Role("table", first=0.0)}
 
+    def added_flops(self, flows: bool) -> int:
+        """The products of A and B, forward and backward. B's zeros between the pieces are computed with."""
+        a, b = self.lora_a.numel(), self.out_features * len(self.pieces) * self.rank
+        return 2 * (a * (2 + flows) + b * 3)  # the result of A has a gradient, because A is trained
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """input (..., inputs) -> (..., outputs)."""
         low = F.linear(dropout(input, self.dropout, self.training), self.lora_a)

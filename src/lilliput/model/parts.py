@@ -165,6 +165,11 @@ class Linear(nn.Linear):
         """The roles of weight and bias."""
         return {"weight": self.role, "bias": ZEROS}
 
+    def added_flops(self, flows: bool) -> int:
+        """FLOPs of one token, forward and backward, of what is computed beside the matrix (an adapter). `flows`:
+        whether the input has a gradient."""
+        return 0
+
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
 

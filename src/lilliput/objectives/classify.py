@@ -21,8 +21,8 @@ from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.bag_of_words import baselines
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
-from lilliput.objectives.scored import outputs_of, read_whole, whole
+from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.scored import ScoredConfig, outputs_of, read_whole, whole
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class Classifier(Objective):
 
     def loss(self, batch: Batch) -> Loss:
         outputs = outputs_of(self.view, self.head, batch)[:, 0]
-        added = self.view.added_loss()
-        total = self._losses(outputs, batch.labels).sum() + (0.0 if added is None else added * self.weight(batch))
+        total = self._losses(outputs, batch.labels).sum() + self.added(batch)
         errors = self._errors(outputs.detach(), batch.labels)
         right = {"accuracy": (1 - errors).sum()} if self.config.labels else {}
         return Loss(total, {FIGURE.training: errors.sum(), **right})
@@ -117,7 +116,7 @@ class Classifier(Objective):
 
 
 @OBJECTIVES.add("classify")
-class Classify(ObjectiveConfig):
+class Classify(ScoredConfig):
     """The class of a text, of a pair of texts, or a score. A pair is read as one text with a line break between both.
     The figure is the share of wrong classes; for scores, their mean distance from the right ones."""
 
@@ -127,7 +126,6 @@ class Classify(ObjectiveConfig):
         description="the names of the classes, in the order of the numbers that labels may be; empty: labels are "
         "scores, which the model learns by their squared error",
     )
-    rows: ClassVar[Literal["packed", "documents"]] = "documents"
     examples: ClassVar[tuple[str, ...]] = ("labelled",)
     figure: ClassVar[Figure] = FIGURE
 
@@ -138,12 +136,21 @@ class Classify(ObjectiveConfig):
             for document, example in zip(documents, examples, strict=True)
         ]
         texts = [one_text(example.row["text"], example.row.get("pair")) for example in examples]
-        ids = tokenizer.encode_batch(texts)
-        made = []
-        for number, found in zip(numbers, ids, strict=True):
-            bounded = [*tokenizer.beginning, *found, *sorted(tokenizer.ends)]
-            made.append([read_whole(Encoded(bounded, None, {LABEL: number}), tokenizer)])
-        return made
+        found = self.encode_scored(texts, None, tokenizer)
+        return [[Encoded(each.ids, None, {LABEL: number})] for number, each in zip(numbers, found, strict=True)]
+
+    def encode_scored(self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer) -> list[Encoded]:
+        if prompt is not None:
+            raise ConfigError("a classifier reads texts alone", "leave --prompt out")
+        bounded = ([*tokenizer.beginning, *ids, *sorted(tokenizer.ends)] for ids in tokenizer.encode_batch([*texts]))
+        return [read_whole(Encoded(ids), tokenizer) for ids in bounded]
+
+    def answer(self, outputs: torch.Tensor) -> dict[str, Any]:
+        """`label`, the likeliest class, and `probabilities` by class; or `score`."""
+        if not self.labels:
+            return {"score": float(outputs[0])}
+        shares = dict(zip(self.labels, outputs.softmax(-1).tolist(), strict=True))
+        return {"label": max(shares, key=lambda name: shares[name]), "probabilities": shares}
 
     def number_of(self, label: Any, where: str, others: Sequence[Any]) -> int | float:
         """The number of a class from its name or number, or a score. Raises DataError with the labels of the `others`

@@ -58,8 +58,8 @@ class Distilled(NextToken):
         hard = (logits.logsumexp(-1) - logits.gather(-1, target)[:, 0]) @ weights
         ours = (logits / self.config.temperature).log_softmax(-1).gather(-1, batch.ids[learned])
         soft = divergence(batch.scores[learned], ours, logits.shape[-1], self.config.direction) @ weights
-        alpha, added = self.config.alpha, self.view.added_loss()
-        total = alpha * hard + (1 - alpha) * soft + (0.0 if added is None else added * weights.sum())
+        alpha = self.config.alpha
+        total = alpha * hard + (1 - alpha) * soft + self.added(batch)
         bits = hard.detach() / math.log(2) / self.workshop.bytes_per_target
         return Loss(total, {BITS.training: bits, "hard_loss": hard.detach(), "kl": soft.detach()})
 
@@ -102,6 +102,10 @@ class Distill(NextTokenConfig):
     )
     alpha: float = Field(default=0.1, ge=0, le=1, description="share of the cross-entropy of the text itself")
     examples: ClassVar[tuple[str, ...]] = ("text", "messages", "completion")
+
+    @property
+    def models(self) -> dict[str, str]:
+        return {"objective.teacher": self.teacher}
 
     @property
     def tokenizer_from(self) -> str:

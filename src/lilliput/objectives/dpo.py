@@ -14,7 +14,7 @@ from lilliput.data.rows import Rows
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import Pair, Pairs, PreferenceConfig
-from lilliput.objectives.reference import ReferenceScores, keys_of, reference_of
+from lilliput.objectives.reference import ReferenceScores, keys_of, models_of, reference_of
 from lilliput.objectives.workshop import Workshop
 
 
@@ -77,6 +77,10 @@ class DPO(PreferenceConfig):
     reference: str | None = Field(
         default=None, description="the run or folder of the frozen model; null: the weights that the run began with"
     )
+
+    @property
+    def models(self) -> dict[str, str]:
+        return models_of(self.reference)
 
     def build(self, workshop: Workshop) -> Objective:
         if self.loss_type == "ipo" and self.label_smoothing:

@@ -134,4 +134,6 @@ class GroupRelative(Policy):
             metrics["kl"] = (divergence.detach() * mask).sum()
         weighted = losses * mask / (lengths if config.loss_type == "grpo" else 1)
         scale = batch.to_mean[0]
-        return Loss(weighted.sum(), {name: value.detach() * scale for name, value in metrics.items()})
+        return Loss(
+            weighted.sum() + self.added(batch), {name: value.detach() * scale for name, value in metrics.items()}
+        )

@@ -16,7 +16,7 @@ from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, VALIDATION, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.preference import Replies, ReplyConfig, shifted, sizes_of
-from lilliput.objectives.reference import ReferenceScores, keys_of, reference_of
+from lilliput.objectives.reference import ReferenceScores, keys_of, models_of, reference_of
 from lilliput.objectives.scoring import log_probabilities
 from lilliput.objectives.turns import encode_reply, options_of
 from lilliput.objectives.workshop import HeldOut, Workshop
@@ -90,13 +90,12 @@ class Kahneman(Replies):
 
     def loss(self, batch: Batch) -> Loss:
         losses, rewards, scores = self.losses(batch)
-        added = self.view.added_loss()
         metrics = {"kl": batch.kl.sum()}
         for side, rows in (("chosen", batch.wanted), ("rejected", ~batch.wanted)):
             if bool(rows.any()):
                 metrics[f"rewards/{side}"] = (rewards * batch.shares)[rows].sum()
                 metrics[f"logps/{side}"] = (scores * batch.shares)[rows].sum()
-        return Loss(losses.sum() + (0.0 if added is None else added * self.weight(batch)), metrics)
+        return Loss(losses.sum() + self.added(batch), metrics)
 
     def evaluate(self, held: HeldOut) -> dict[str, float]:
         """The mean loss, and means over the wanted and the unwanted completions apart."""
@@ -165,6 +164,10 @@ class KTO(ReplyConfig):
     )
     examples: ClassVar[tuple[str, ...]] = ("rating",)
     figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "units of its loss")
+
+    @property
+    def models(self) -> dict[str, str]:
+        return models_of(self.reference)
 
     def encode(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, documents: Sequence[Document], tokenizer: Tokenizer

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from lilliput.base.config import Config
 from lilliput.base.errors import ConfigError
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
+from lilliput.data.fitting import Reserved
 from lilliput.data.rows import Encoded, Rows
 from lilliput.decoding.inference import inference
 from lilliput.objectives.batch import Batch, Loss
@@ -62,6 +64,8 @@ class ObjectiveConfig(Config):
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
+    dropout: ClassVar[bool] = True
+    """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
 
@@ -74,6 +78,18 @@ class ObjectiveConfig(Config):
     def watched(self) -> tuple[str, ...]:
         """Names of rewards that are measured and not trained on."""
         return ()
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The runs, checkpoints and model folders that the objective loads, by the setting that names each. A run looks
+        for them before its data is prepared."""
+        return {}
+
+    @property
+    def reserved(self) -> Reserved | None:
+        """The tokens of the context that a document leaves free; None: it may fill the context. Rows are then
+        `documents`."""
+        return None
 
     @property
     def tokenizer_from(self) -> str | None:
@@ -204,6 +220,19 @@ class Objective:
     def loss(self, batch: Batch) -> Loss:
         """The summed loss of a batch, differentiable in the parameters of the model and of `modules`."""
         raise NotImplementedError
+
+    def added(self, batch: Batch) -> torch.Tensor | float:
+        """The terms that parts of the model add to a loss (a router's balance), for the whole batch. A loss that is not
+        `model.loss` includes them."""
+        added = self.view.added_loss()
+        return 0.0 if added is None else added * self.weight(batch)
+
+    def state(self) -> dict[str, Any]:
+        """Return JSON values to keep in every checkpoint, beside the weights of `modules`."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the values that `state` returned; an empty mapping for a checkpoint without them."""
 
     def modules(self) -> dict[str, nn.Module]:
         """Modules that are trained with the model and kept in its checkpoints, by name, such as a value head. Every

@@ -88,7 +88,7 @@ class Proximal(Policy):
         values = self.head.values(hidden)[..., 0]
         near = batch.values + (values - batch.values).clamp(-config.cliprange_value, config.cliprange_value)
         errors = torch.maximum((values - batch.returns) ** 2, (near - batch.returns) ** 2) / 2
-        total = ((policy + config.vf_coef * errors) * mask).sum()
+        total = ((policy + config.vf_coef * errors) * mask).sum() + self.added(batch)
         metrics = {
             "loss/policy_avg": (policy * mask).sum(),
             "loss/value_avg": (errors * mask).sum(),

@@ -84,11 +84,6 @@ class Pairs(Replies):
         scores = log_probabilities(self.view, tokens, targets, weights > 0).view(batch.weights.shape).sum(-1)
         return Pair(*scores.unbind(1), *batch.weights.sum(-1).unbind(1))
 
-    def added(self, batch: Batch) -> torch.Tensor | float:
-        """The terms that parts of the model add to a loss (a router's balance), for the whole batch."""
-        added = self.view.added_loss()
-        return 0.0 if added is None else added * self.weight(batch)
-
     def outcome(
         self,
         losses: torch.Tensor,

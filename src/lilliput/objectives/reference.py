@@ -27,6 +27,11 @@ def reference_of(workshop: Workshop, path: str | None) -> Reference:
     return found
 
 
+def models_of(reference: str | None) -> dict[str, str]:
+    """The model of an objective with the setting `reference` (see ObjectiveConfig.models)."""
+    return {} if reference is None else {"objective.reference": reference}
+
+
 def keys_of(rows: Rows) -> torch.Tensor:
     """(R,) int64, a hash of the content of each row: its ids, and which of them are learned. The same ids may be
     divided into prompt and reply in more than one way."""

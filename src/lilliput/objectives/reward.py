@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,16 +11,17 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from lilliput.base.errors import DataError
+from lilliput.base.errors import ConfigError, DataError
 from lilliput.base.statistics import calibration_error, wilson
 from lilliput.data.document import Document
+from lilliput.data.examples import Turns
 from lilliput.data.rows import Encoded, Rows
 from lilliput.model.heads import Head
 from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
-from lilliput.objectives.scored import outputs_of, read_whole, whole
+from lilliput.objectives.objective import OBJECTIVES, Objective
+from lilliput.objectives.scored import ScoredConfig, outputs_of, read_whole, whole
 from lilliput.objectives.turns import encode_reply, options_of
 from lilliput.objectives.workshop import HeldOut, Workshop
 
@@ -60,8 +61,7 @@ class RewardModel(Objective):
         rewards = outputs_of(self.view, self.head, batch)[..., 0]
         gap = rewards[:, 0] - rewards[:, 1]
         losses = self._losses(rewards, batch.margins)
-        added = self.view.added_loss()
-        total = losses.sum() + (0.0 if added is None else added * self.weight(batch))
+        total = losses.sum() + self.added(batch)
         metrics = {"accuracy": (gap > 0).float(), "margin": gap, "mean_reward": rewards.mean(1)}
         return Loss(total, {name: value.detach().sum() for name, value in metrics.items()})
 
@@ -98,7 +98,7 @@ class RewardModel(Objective):
 
 
 @OBJECTIVES.add("reward")
-class RewardConfig(ObjectiveConfig):
+class RewardConfig(ScoredConfig):
     """A reward model from preferences: -log sigmoid(reward of chosen - reward of rejected - margin). A source's column
     `margin` is used where rows have it."""
 
@@ -108,7 +108,6 @@ class RewardConfig(ObjectiveConfig):
         gt=0,
         description="weight of the squared sum of a pair's rewards, which keeps rewards near 0; null: none",
     )
-    rows: ClassVar[Literal["packed", "documents"]] = "documents"
     examples: ClassVar[tuple[str, ...]] = ("preference",)
     figure: ClassVar[Figure] = Figure("loss", VAL_LOSS, "nats a pair")
 
@@ -120,6 +119,18 @@ class RewardConfig(ObjectiveConfig):
             pair = [encode_reply(row["prompt"], row[side], tokenizer, **options) for side in ("chosen", "rejected")]
             made.append([read_whole(Encoded(each.ids, None, columns), tokenizer) for each in pair])
         return made
+
+    def encode_scored(self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer) -> list[Encoded]:
+        if prompt is None and tokenizer.chat_template is not None:
+            raise ConfigError("a reward model of a chat model scores replies to a request", "name it: --prompt REQUEST")
+        chats = tokenizer.chat_template is not None
+        asked: Turns = [{"role": "user", "content": prompt}] if chats else prompt or ""
+        replies: list[Turns] = [[{"role": "assistant", "content": text}] if chats else text for text in texts]
+        return [read_whole(encode_reply(asked, reply, tokenizer), tokenizer) for reply in replies]
+
+    def answer(self, outputs: torch.Tensor) -> dict[str, Any]:
+        """`reward`."""
+        return {"reward": float(outputs[0])}
 
     def build(self, workshop: Workshop) -> Objective:
         return RewardModel(self, workshop)

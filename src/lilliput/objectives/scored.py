@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,10 +13,26 @@ from lilliput.model.heads import Head
 from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
+from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.objectives.preference import sizes_of
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+
+
+class ScoredConfig(ObjectiveConfig):
+    """The base of objectives whose model has a head: a row is one document, and a text can be scored outside a run."""
+
+    rows: ClassVar[Literal["packed", "documents"]] = "documents"
+
+    def encode_scored(self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer) -> list[Encoded]:
+        """Return the ids of each text as the model read texts in training: by itself, or as the reply to `prompt`.
+        Raises ConfigError for a prompt that the model does not take, and where it needs one."""
+        raise NotImplementedError
+
+    def answer(self, outputs: torch.Tensor) -> dict[str, Any]:
+        """Return the head's `outputs` (N,) float32 of one text as named values."""
+        raise NotImplementedError
 
 
 def read_whole(sequence: Encoded, tokenizer: Tokenizer) -> Encoded:

@@ -55,7 +55,7 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate:
     if tokenizer.chat_template is None:
         raise DataError(
             "the examples are conversations, and the tokenizer has no chat template",
-            "begin with a model that was taught to chat: lilliput train chat --from MODEL",
+            "begin with a model that was taught to chat: --from CHAT (lilliput train chat --from MODEL teaches one)",
         )
     return ChatTemplate.of(tokenizer.chat_template)
 

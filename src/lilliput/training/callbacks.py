@@ -72,31 +72,35 @@ def memory_of(trainer: Trainer) -> Record:
 class Metrics(Callback):
     """Writes metrics.jsonl: a line every `train.log_steps`, where a callback added something, and at the last step.
 
-    Loss, the objective's own figures, and tokens a second are means since the previous line."""
+    Loss, the objective's own figures, and tokens a second are means since the previous line. A figure that some steps
+    lack is the mean of the other steps."""
 
     phase = "record"
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
 
     def state(self) -> dict[str, Any]:
-        return dict(self.sums)
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.sums = dict(state)
+        if "steps" in state:  # older checkpoints hold the sums, and one count for all of them
+            state = {"sums": state, "counts": dict.fromkeys(state, int(state["steps"]))}
+        self.sums, self.counts = dict(state.get("sums", {})), dict(state.get("counts", {}))
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        means = ("loss", *trainer.objective.reported(record["loss"]))
-        for key in (*means, "step_tokens", "step_seconds"):
+        for key in ("loss", *trainer.objective.reported(record["loss"]), "step_tokens", "step_seconds"):
             self.sums[key] = self.sums.get(key, 0) + record[key]
-        self.sums["steps"] = self.sums.get("steps", 0) + 1
+            self.counts[key] = self.counts.get(key, 0) + 1
         if not record["logged"]:
             return
-        for key in means:
-            record[key] = self.sums[key] / self.sums["steps"]
+        for key, total in self.sums.items():
+            if key not in ("step_tokens", "step_seconds", "steps"):
+                record[key] = total / self.counts[key]
         record[TOKENS_PER_SECOND] = self.sums["step_tokens"] / max(self.sums["step_seconds"], 1e-9)
         record |= memory_of(trainer)
-        self.sums = {}
+        self.sums, self.counts = {}, {}
         hidden = ("step_tokens", "step_seconds", "logged")
         trainer.run.append_metrics({key: value for key, value in record.items() if key not in hidden})
 

@@ -289,6 +289,7 @@ class Trainer:
         values = {
             "counters": {**asdict(self.counters), "seconds": self.seconds},
             "settings": asdict(self.settings),
+            "objective": self.objective.state(),
             "callbacks": {key: callback.state() for key, callback in keys(self.callbacks).items()},
         }
         state = self.stepper.state(values)
@@ -313,6 +314,7 @@ class Trainer:
         self.stepper.load_state(state, folder)
         self.counters = Counters(**state.values["counters"])
         self._clock = time.perf_counter()
+        self.objective.load_state(state.values.get("objective", {}))
         self.counters.progress = self.counters.progress or self.progress  # older checkpoints do not hold it
         for key, callback in keys(self.callbacks).items():
             callback.load_state(state.values["callbacks"].get(key, {}))

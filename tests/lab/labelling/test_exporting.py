@@ -87,6 +87,24 @@ def test_the_rows_are_read_back_as_examples_of_their_kind(tmp_path: Path, prompt
             assert (example.kind, example.row, example.columns) == (kind, row, {})
 
 
+def test_texts_and_messages_have_files_of_their_own(tmp_path: Path) -> None:
+    """A reader refuses a file of both. The texts keep the name of the file."""
+    chats = [record.model_copy(update={"prompt": CHAT, "item": f"{record.item} chat"}) for record in RECORDS[:3]]
+    counts = export([*RECORDS, *chats], tmp_path)
+    assert {Path(path).name: count for path, count in counts.items()} == {
+        "preferences.jsonl": 5,
+        "preferences-messages.jsonl": 5,
+        "demonstrations.jsonl": 1,
+        "ratings.jsonl": 2,
+        "ratings-messages.jsonl": 1,
+    }
+    for path in counts:
+        forms = {isinstance(row["prompt"], str) for row in read(Path(path))}
+        assert forms == {"messages" not in Path(path).name}
+    with pytest.raises(DataError, match="is there already"):
+        export([*RECORDS, *chats], tmp_path)
+
+
 def test_one_labeller_alone(tmp_path: Path) -> None:
     counts = export(RECORDS, tmp_path, labeller="ben")
     assert {Path(path).name: count for path, count in counts.items()} == {"preferences.jsonl": 3, "ratings.jsonl": 1}

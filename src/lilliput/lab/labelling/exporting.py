@@ -45,6 +45,15 @@ def rows_of(records: Sequence[Record], labeller: str | None = None) -> dict[Kind
     return rows
 
 
+def _by_form(kind: Kind, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows by the name of their file: those of texts, and those of messages."""
+    texts = [row for row in rows if isinstance(row["prompt"], str)]
+    chats = [row for row in rows if not isinstance(row["prompt"], str)]
+    name = FILES[kind]
+    own = name.replace(".jsonl", "-messages.jsonl") if texts else name
+    return {name: found for name, found in ((name, texts), (own, chats)) if found}
+
+
 def _reply(prompt: Prompt, text: str) -> Turns:
     """A reply in the form of its prompt: text after text, a message after messages."""
     return text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
@@ -53,10 +62,11 @@ def _reply(prompt: Prompt, text: str) -> Turns:
 def export(
     records: Sequence[Record], folder: Path, labeller: str | None = None, replace: bool = False
 ) -> dict[str, int]:
-    """Write a JSONL file for each kind of row that there is. Returns the rows of each file. Raises DataError without a
-    row, and for a file that is there already unless `replace`."""
+    """Write a JSONL file for each kind of row that there is. A file holds rows of texts or of messages, not both: where
+    a kind has both, the rows of messages have a file of their own, such as preferences-messages.jsonl. Returns the
+    rows of each file. Raises DataError without a row, and for a file that is there already unless `replace`."""
     by_kind = rows_of(records, labeller)
-    files = {folder / FILES[kind]: rows for kind, rows in by_kind.items() if rows}
+    files = {folder / name: rows for kind, of_kind in by_kind.items() for name, rows in _by_form(kind, of_kind).items()}
     if not files:
         whose = f" of '{labeller}'" if labeller is not None else ""
         raise DataError(f"there is no answer{whose} to export", "label first: lilliput label RUN")

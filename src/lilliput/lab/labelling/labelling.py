@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -28,104 +29,84 @@ FEWEST: dict[Mode, int] = {"rank": 2, "rate": 1, "demonstrate": 1}
 LONGEST_NAME = 64
 
 
-def label(
-    model: str | Path,
-    mode: Mode = "rank",
-    prompts: str | Path = STORY,
-    *,
-    limit: int | None = None,
-    samples: int | None = None,
-    temperature: float = 0.8,
-    max_tokens: int = 200,
-    seed: int = 0,
-    chat: bool | None = None,
-    labeller: str | None = None,
-    labels: str | Path | None = None,
-    hourly_wage: float | None = None,
-    page: bool = False,
-    port: int = 0,
-    device: str = "auto",
-    notify: Callable[[str], None] = print_line,
-) -> dict[str, Any]:
-    """Have a person label replies of the model at `model`, and return the figures of the labels file.
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """The options of `label`.
 
     mode         demonstrate: write completions; rank: order `samples` replies (2 to 4; default 2) of a prompt; rate:
                  say good or bad of single replies (`samples` of each prompt; default 1)
     prompts      as in read_prompts, `limit` at most
+    temperature, max_tokens, seed  of the replies, which are the same for the same seed
     chat         whether prompts are messages; None: where the model has a chat template, except of the story's openings
     labeller     the person's name; None: the login name
     labels       the labels file; None: labels/<model>.jsonl. Answers are added to it, and those that it holds already
                  are not asked for again
+    hourly_wage  for the cost, in any currency
     page, port   on a page for a browser on this machine in place of the terminal; port 0 takes any free port
+    device       auto, cpu, cuda or mps
+    """
+
+    mode: Mode = "rank"
+    prompts: str | Path = STORY
+    limit: int | None = None
+    samples: int | None = None
+    temperature: float = 0.8
+    max_tokens: int = 200
+    seed: int = 0
+    chat: bool | None = None
+    labeller: str | None = None
+    labels: str | Path | None = None
+    hourly_wage: float | None = None
+    page: bool = False
+    port: int = 0
+    device: str = "auto"
+
+
+def label(
+    model: str | Path, options: LabelOptions = LabelOptions(), *, notify: Callable[[str], None] = print_line
+) -> dict[str, Any]:
+    """Have a person label replies of the model at `model`, and return the figures of the labels file.
 
     Raises ConfigError for options that do not fit, DataError for files that cannot be read, MissingExtra for a page
     without the `serve` extra, and as `load` does."""
-    with opened(
-        model,
-        mode,
-        prompts,
-        limit=limit,
-        samples=samples,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        seed=seed,
-        chat=chat,
-        labeller=labeller,
-        labels=labels,
-        device=device,
-        notify=notify,
-    ) as session:
+    with opened(model, options, notify) as session:
         if session.left:
-            _run(session, page, port, notify)
+            _run(session, options, notify)
         else:
             notify("every prompt is answered")
         records = read(session.store.path, lambda text: None)
-        return {"labels": str(session.store.path), **figures.figures(records, hourly_wage)}
+        return {"labels": str(session.store.path), **figures.figures(records, options.hourly_wage)}
 
 
-def _run(session: Session, page: bool, port: int, notify: Callable[[str], None]) -> None:
-    if page:
+def _run(session: Session, options: LabelOptions, notify: Callable[[str], None]) -> None:
+    if options.page:
         from lilliput.lab.labelling.web import serve
 
-        serve(session, port, notify)
+        serve(session, options.port, notify)
         return
     with suppress(KeyboardInterrupt), keys.terminal() as keyboard:
         terminal.run(session, keyboard)
 
 
 @contextmanager
-def opened(
-    model: str | Path,
-    mode: Mode,
-    prompts: str | Path = STORY,
-    *,
-    limit: int | None = None,
-    samples: int | None = None,
-    temperature: float = 0.8,
-    max_tokens: int = 200,
-    seed: int = 0,
-    chat: bool | None = None,
-    labeller: str | None = None,
-    labels: str | Path | None = None,
-    device: str = "auto",
-    notify: Callable[[str], None] = print_line,
-) -> Iterator[Session]:
+def opened(model: str | Path, options: LabelOptions, notify: Callable[[str], None] = print_line) -> Iterator[Session]:
     """The session of `label`, whose replies are generated in the background while the block runs."""
-    count = _samples(mode, samples, temperature)
-    who = _labeller(labeller, notify)
+    mode, seed = options.mode, options.seed
+    count = _samples(mode, options.samples, options.temperature)
+    who = _labeller(options.labeller, notify)
     from lilliput.decoding.sampling import SamplingConfig
     from lilliput.generation.loading import load
     from lilliput.runs.finding import model_folder, model_name
 
-    sampling: dict[str, float | int] = {"temperature": temperature, "max_tokens": max_tokens}
+    sampling: dict[str, float | int] = {"temperature": options.temperature, "max_tokens": options.max_tokens}
     validate(SamplingConfig, {**sampling, "seed": seed}, "sampling")
     folder = model_folder(model, notify)
     name = model_name(model, folder)
-    path = Path(labels) if labels is not None else LABELS / f"{name.replace('/', '-')}.jsonl"
-    generator = load(folder, device, notify)
-    chats = _chats(generator, chat, prompts)
+    path = LABELS / f"{name.replace('/', '-')}.jsonl" if options.labels is None else Path(options.labels)
+    generator = load(folder, options.device, notify)
+    chats = _chats(generator, options.chat, options.prompts)
     task = Task(mode, who, count, name, seed, sampling)
-    items = task.items(read_prompts(prompts, chats, limit))
+    items = task.items(read_prompts(options.prompts, chats, options.limit))
     ahead = None
     if mode != "demonstrate":
         digest = _digest(folder)

@@ -63,6 +63,10 @@ class RewardModel(Reward):
     kind: Literal["model"] = "model"
     run: str = Field(description="the run, checkpoint or folder of the reward model")
 
+    @property
+    def models(self) -> dict[str, str]:
+        return {"run": self.run}
+
     def build(self, workshop: Workshop) -> Score:
         found = workshop.load(self.run)
         weights = found.modules.get("reward.score.weight")

@@ -36,6 +36,11 @@ class Reward(Config):
         """The name under which it is recorded: `rewards/NAME/mean`."""
         return str(self.kind)
 
+    @property
+    def models(self) -> dict[str, str]:
+        """The runs, checkpoints and model folders that this reward loads, by the setting that names each."""
+        return {}
+
     def build(self, workshop: Workshop) -> Score:
         """Return the function that scores completions. Raises LilliputError where it cannot be had."""
         raise NotImplementedError
