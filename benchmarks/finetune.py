@@ -30,7 +30,7 @@ from lilliput.base.console import console, emit, number, print_line, use_json
 from lilliput.base.errors import LilliputError
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime.allocator import GLIBC_KEEPS, better_environment
-from lilliput.base.runtime.threads import configure_threads
+from lilliput.base.runtime.threads import configure_threads, counted
 from lilliput.cli.main import one_line_errors
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
@@ -57,8 +57,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 """ours: without torch.compile, as a run of less than five minutes; trl: TRL's defaults without gradient checkpointing.
 For DPO both have computed the reference's log-probabilities once, before the clock starts. The other arms change one
-thing. TRL's own defaults are `trl_checkpointing`, and for DPO also `trl_reference_each_step`; `ours_reference_each_step`
-is a step on rows that Lilliput reads for the first time."""
+thing. TRL's own defaults are `trl_checkpointing`, and for DPO also `trl_reference_each_step`. A step of
+`ours_reference_each_step` is a step on rows that Lilliput reads for the first time."""
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--size", default="story_7m", help="a named model style; QK-norm is off, so that it is a Llama")
+    parser.add_argument("--size", default="story_7m", help="a named style; as a Llama, tied and without QK-norm")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
@@ -97,7 +97,7 @@ def texts() -> list[str]:
 
 def write_model(size: str, tokenizer: Tokenizer, folder: Path) -> None:
     """A random Llama of a named size with the tokenizer, as a Hugging Face folder."""
-    shape = resolve(size, qk_norm=False, init="normal")
+    shape = resolve(size, qk_norm=False, init="normal", tied_embeddings=True)
     if tokenizer.vocab_size > shape.vocab_size:
         raise LilliputError(f"the tokenizer has {tokenizer.vocab_size} ids, and {size} {shape.vocab_size}")
     to_huggingface(Model(shape, seed=0), folder, **tokenizer.marks)
@@ -121,9 +121,9 @@ def rows_of(stage: str, asked: argparse.Namespace, tokenizer: Tokenizer, stories
 def _prompts(tokenizer: Tokenizer, stories: Sequence[str], length: int) -> Iterator[list[int]]:
     """Openings of so many tokens that are the same tokens again when their text is encoded."""
     for whole in stories:
-        ids = [*tokenizer.beginning(), *tokenizer.encode(whole)][:length]
+        ids = [*tokenizer.beginning, *tokenizer.encode(whole)][:length]
         text = tokenizer.decode(ids)
-        if len(ids) == length and [*tokenizer.beginning(), *tokenizer.encode(text)] == ids:
+        if len(ids) == length and [*tokenizer.beginning, *tokenizer.encode(text)] == ids:
             yield ids
 
 
@@ -211,8 +211,7 @@ def as_json(turns: dict[str, list[Turn]], first: dict[str, Turn], steps: int) ->
         "peak_bytes": {arm: max(turn.peak_bytes for turn in found) for arm, found in turns.items()},
         "ratios": {
             f"{ours}/{peer}": median(
-                theirs.cpu_seconds / mine.cpu_seconds
-                for mine, theirs in zip(turns[ours], turns[peer], strict=True)
+                theirs.cpu_seconds / mine.cpu_seconds for mine, theirs in zip(turns[ours], turns[peer], strict=True)
             )
             for ours in turns
             for peer in peers
@@ -285,8 +284,9 @@ def main(arguments: list[str] | None = None) -> None:
         facts[f"matmul_gflops_{precision}"] = machine.matmul_peak(torch.device("cpu"), kind) / 1e9
     facts["load_average"] = os.getloadavg()[0]
     print_line(
-        f"{facts['name']}, {asked.threads} threads, torch {facts['torch']}; products {facts['matmul_gflops_fp32']:,.0f} "
-        f"GFLOP/s in fp32, {facts['matmul_gflops_bf16']:,.0f} in bf16; load {facts['load_average']:.1f}"
+        f"{facts['name']}, {counted(asked.threads)}, torch {facts['torch']}; "
+        f"products {facts['matmul_gflops_fp32']:,.0f} GFLOP/s in fp32, {facts['matmul_gflops_bf16']:,.0f} in bf16; "
+        f"load {facts['load_average']:.1f}"
     )
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:

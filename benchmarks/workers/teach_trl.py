@@ -24,7 +24,10 @@ def rows_of(job: TeachingJob, tokenizer: Any) -> list[dict[str, Any]]:
     batches = np.load(job.batches)
     if job.stage == "grpo":
         rows = batches.reshape(-1, batches.shape[-1]).tolist()
-        return [{"prompt": tokenizer.decode(ids, skip_special_tokens=True)} for ids in rows]
+        texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in rows]
+        if tokenizer(texts)["input_ids"] != rows:
+            raise SystemExit("transformers encodes a prompt into other tokens than Lilliput")
+        return [{"prompt": text} for text in texts]
     if job.stage == "dpo":
         cut = job.prompt
         pairs = batches.reshape(-1, *batches.shape[-2:]).tolist()
@@ -64,13 +67,11 @@ def trainer_of(job: TeachingJob, folder: str, tokenizer: Any) -> Any:
     data = datasets.Dataset.from_list(rows_of(job, tokenizer))
     given: dict[str, Any] = {"model": job.model, "train_dataset": data, "processing_class": tokenizer}
     if job.stage == "sft":
-        config = trl.SFTConfig(
-            **args, max_length=shape[-1], completion_only_loss=True, train_sampling_strategy="sequential"
-        )
-        return trl.SFTTrainer(args=config, **given)
+        args |= {"max_length": shape[-1], "train_sampling_strategy": "sequential"}
+        return trl.SFTTrainer(args=trl.SFTConfig(**args, completion_only_loss=True), **given)
     if job.stage == "dpo":
-        args |= {"precompute_ref_log_probs": job.reference == "once", "max_length": shape[-1]}
-        return Given(args=trl.DPOConfig(**args), **given)
+        args |= {"max_length": shape[-1], "train_sampling_strategy": "sequential"}
+        return Given(args=trl.DPOConfig(**args, precompute_ref_log_probs=job.reference == "once"), **given)
     config = trl.GRPOConfig(**args, num_generations=job.each, max_completion_length=job.new_tokens)
     return trl.GRPOTrainer(args=config, reward_funcs=vowels, **given)
 
