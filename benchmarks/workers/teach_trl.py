@@ -81,7 +81,8 @@ def build(job: TeachingJob) -> Subject:
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(job.model)
-    trainer = trainer_of(job, tempfile.mkdtemp(), tokenizer)
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # removed when the process ends
+    trainer = trainer_of(job, folder.name, tokenizer)
     asked, done = Semaphore(0), Semaphore(0)
     failed: list[BaseException] = []
 
@@ -107,6 +108,7 @@ def build(job: TeachingJob) -> Subject:
             raise SystemExit(f"TRL failed: {failed[0]!r}") from failed[0]
 
     def step(ids: torch.Tensor) -> float:
+        assert folder.name
         asked.release()
         wait()
         return float(trainer.loss_now)
