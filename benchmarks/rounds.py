@@ -38,12 +38,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Turn:
-    """One order of steps, done: seconds for all of them, the last step's loss in nats a token, and the most memory
-    that the process ever held (on a GPU: that its tensors did)."""
+    """One order of steps, done: seconds for all of them, the last step's loss in nats a token, the most memory that
+    the process ever held (on a GPU: that its tensors did), processor seconds, and those of parts of the steps."""
 
     seconds: float
     loss: float
     peak_bytes: int = 0
+    cpu_seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Absent(Exception):

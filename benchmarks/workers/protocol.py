@@ -3,7 +3,8 @@
     in   {"model": {...}, "rows": 16, ...}                  the job, once; see Job
     out  {"parameters": 15191712, "versions": {...}}        it is built, or {"absent": "why"}
     in   {"steps": 3}                                       as often as it likes
-    out  {"seconds": 4.1, "loss": 10.38, "peak_bytes": ...} the last step's loss, in nats a token; most memory held
+    out  {"seconds": 4.1, "loss": 10.38, "peak_bytes": ...} the last step's loss, in nats a token; most memory held;
+                                                            processor seconds, and those of the subject's parts
 
 Between orders a worker waits for input and computes nothing. It ends when its input does. This file needs only torch
 and NumPy, since a peer may live in an environment without Lilliput.
@@ -15,10 +16,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -71,16 +72,63 @@ class TellingJob:
 
 
 @dataclass(frozen=True)
+class TeachingJob:
+    """The job of every worker that teaches a model (teach_*.py).
+
+    stage       'sft', 'dpo' or 'grpo'
+    model       path of a Hugging Face folder with a tokenizer
+    batches     path of a .npy file of token ids: (batches, rows, T) for sft, (batches, pairs, 2, T) for dpo, chosen and
+                then rejected, and (batches, prompts, prompt) for grpo
+    prompt      ids of a row that are its prompt, and are not learned
+    new_tokens, each    grpo: the most ids of a completion, and the completions of a prompt
+    precision   'fp32', or 'bf16': matrix products in bf16 by autocast, weights and optimiser in fp32
+    learning_rate, clip as torch.optim.AdamW and clip_grad_norm_ name them
+    reference   dpo: log-probabilities of the reference are computed 'once' a row, or again at 'each_step'
+    checkpointing       activations are computed again in the backward pass. Lilliput ignores it
+    compile     for workers that can be run both ways
+    """
+
+    stage: str
+    model: str
+    batches: str
+    prompt: int
+    new_tokens: int
+    each: int
+    precision: str
+    threads: int
+    learning_rate: float
+    clip: float
+    reference: str
+    checkpointing: bool
+    compile: bool
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Subject:
     """The measured work. `step` takes a batch of ids, trains on it once (or continues it), and returns the loss (or the
-    mean of the generated ids, which shows whether two workers generate the same)."""
+    mean of the generated ids, which shows whether two workers generate the same). `parts` holds the processor seconds
+    that parts of the work have taken so far, by name; `step` adds to it."""
 
     parameters: int
     step: Callable[[torch.Tensor], torch.Tensor | float]
     packages: tuple[str, ...]
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the same function, whose processor seconds are added to `parts`."""
+
+        def measured(*values: Any, **named: Any) -> Any:
+            began = process_time()
+            try:
+                return call(*values, **named)
+            finally:
+                self.parts[name] = self.parts.get(name, 0.0) + process_time() - began
+
+        return measured
 
 
-def serve(build: Callable[[Any], Subject], kind: type[Job] | type[TellingJob] = Job) -> None:
+def serve(build: Callable[[Any], Subject], kind: type[Job] | type[TellingJob] | type[TeachingJob] = Job) -> None:
     """Build the subject of the job, whose fields are those of `kind`, and run the ordered steps. The output of
     libraries goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
@@ -103,11 +151,14 @@ def serve(build: Callable[[Any], Subject], kind: type[Job] | type[TellingJob] = 
     for line in sys.stdin:
         steps = json.loads(line)["steps"]
         loss: torch.Tensor | float = float("nan")
-        began = perf_counter()
+        before = dict(subject.parts)
+        began, cpu_began = perf_counter(), process_time()
         for number in range(done, done + steps):
             loss = subject.step(batches[number % len(batches)])
         loss = float(loss)  # waits for the device
-        answer(seconds=perf_counter() - began, loss=loss, peak_bytes=peak_bytes(job.device))
+        spent = {"seconds": perf_counter() - began, "cpu_seconds": process_time() - cpu_began}
+        parts = {name: total - before.get(name, 0.0) for name, total in subject.parts.items()}
+        answer(**spent, loss=loss, peak_bytes=peak_bytes(job.device), parts=parts)
         done += steps
 
 

@@ -263,7 +263,9 @@ def test_the_heads_loss_and_gradient_are_the_plain_ones(dtype, vocabulary):
     wide = logits.double().requires_grad_()
     plain = F.cross_entropy(wide, targets, reduction="none")
     (grad,) = torch.autograd.grad((plain * weights).sum(), wide)
-    losses = kernels.softmax_gradient(logits, targets, weights)
+    entropies = torch.empty(33)
+    losses = kernels.softmax_gradient(logits, targets, weights, entropies)
+    torch.testing.assert_close(entropies, torch.distributions.Categorical(logits=wide).entropy().float())
     torch.testing.assert_close(losses, plain.detach().float(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(logits.double(), grad, atol=1e-6, rtol=1e-6 if dtype == torch.float32 else 1e-2)
 

@@ -50,7 +50,7 @@ namespace {
 // Multiplies R rows of a matrix with B texts at once, so that each number from memory is used R or B times.
 template <int R, int B>
 inline void tile(const float* weight, int64_t columns, const float* x, float* y, int64_t rows, const float* bias, bool add) {
-    Wide sums[R][B] = {};
+    Wide sums[B][R] = {};
     int64_t k = 0;
     for (; k + WIDE <= columns; k += WIDE) {
         Wide right[B];
@@ -58,17 +58,18 @@ inline void tile(const float* weight, int64_t columns, const float* x, float* y,
         for (int r = 0; r < R; r++) {
             if (B == 1) __builtin_prefetch(weight + (r + AHEAD) * columns + k);
             Wide left = wide(weight + r * columns + k);
-            for (int b = 0; b < B; b++) add_product(sums[r][b], left, right[b]);
+            for (int b = 0; b < B; b++) add_product(sums[b][r], left, right[b]);
         }
     }
-    for (int r = 0; r < R; r++)
-        for (int b = 0; b < B; b++) {
-            float sum = total(sums[r][b]);
-            for (int64_t rest = k; rest < columns; rest++) sum += weight[r * columns + rest] * x[b * columns + rest];
-            if (bias) sum += bias[r];
-            float& to = y[b * rows + r];
-            to = add ? to + sum : sum;
-        }
+    for (int b = 0; b < B; b++) {
+        float found[R], *to = y + b * rows;
+        totals<R>(sums[b], found);
+        for (int64_t rest = k; rest < columns; rest++)
+            for (int r = 0; r < R; r++) found[r] += weight[r * columns + rest] * x[b * columns + rest];
+        if (bias)
+            for (int r = 0; r < R; r++) found[r] += bias[r];
+        for (int r = 0; r < R; r++) to[r] = add ? to[r] + found[r] : found[r];
+    }
 }
 
 template <int R>
@@ -168,13 +169,18 @@ void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add,
         for (; group + 2 <= end; group += 2) texts<2>(m, group, small, room, y, batch, add);
         for (; group < end; group++) texts<1>(m, group, small, room, y, batch, add);
     } else {
-        for (; group < end; group++) {
-            int64_t row = group * height;
-            if (row + ROWS <= m.rows)
-                texts<ROWS>(m, row, x, y, batch, add);
-            else
-                for (; row < m.rows; row++) texts<1>(m, row, x, y, batch, add);
-        }
+        // So many texts at once that their activations stay in the nearest cache while all rows pass by.
+        int64_t most = std::max<int64_t>(1, NEAR_FLOATS / m.columns / TEXTS) * TEXTS;
+        for (int64_t b = 0; b < batch; b += most)
+            for (int64_t g = group; g < end; g++) {
+                int64_t row = g * height, some = std::min(most, batch - b);
+                const float* from = x + b * m.columns;
+                float* to = y + b * m.rows;
+                if (row + ROWS <= m.rows)
+                    texts<ROWS>(m, row, from, to, some, add);
+                else
+                    for (; row < m.rows; row++) texts<1>(m, row, from, to, some, add);
+            }
     }
 #pragma omp barrier
 }

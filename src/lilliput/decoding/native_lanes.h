@@ -3,6 +3,7 @@
 // Every sum is written out in a fixed order, so that a text's numbers do not depend on the texts beside it.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -22,6 +23,7 @@ constexpr int WIDE = 16, ROWS = 8;
 constexpr int WIDE = 8, ROWS = 4;
 #endif
 constexpr int TEXTS = 3;
+constexpr int64_t NEAR_FLOATS = 6144;  // 24 KiB, which every processor's nearest cache holds beside some rows
 typedef float Wide __attribute__((vector_size(4 * WIDE)));
 typedef int32_t WideIntegers __attribute__((vector_size(4 * WIDE)));
 
@@ -48,7 +50,10 @@ inline void add_product(Wide& sum, Wide a, Wide b) {
 #endif
 }
 
-inline float total(Wide v) {
+typedef float Four __attribute__((vector_size(16)));
+
+// Adds the upper half of a register to its lower half until four numbers are left.
+inline Four folded(Wide v) {
     typedef float Eight __attribute__((vector_size(32)));
     Eight halves;
     memcpy(&halves, &v, sizeof halves);
@@ -57,7 +62,29 @@ inline float total(Wide v) {
         memcpy(&upper, reinterpret_cast<const char*>(&v) + sizeof v - sizeof upper, sizeof upper);
         halves += upper;
     }
-    return ((halves[0] + halves[4]) + (halves[1] + halves[5])) + ((halves[2] + halves[6]) + (halves[3] + halves[7]));
+    Four lower, upper;
+    memcpy(&lower, &halves, sizeof lower);
+    memcpy(&upper, reinterpret_cast<const char*>(&halves) + sizeof lower, sizeof upper);
+    return lower + upper;
+}
+
+inline float total(Wide v) {
+    Four four = folded(v);
+    return (four[0] + four[1]) + (four[2] + four[3]);
+}
+
+// The totals of N registers, each added in the order of `total`; four together take a third of the instructions.
+template <int N>
+inline void totals(const Wide* sums, float* to) {
+    int n = 0;
+#if defined(__AVX__)
+    for (; n + 4 <= N; n += 4) {
+        __m128 first = _mm_hadd_ps((__m128)folded(sums[n]), (__m128)folded(sums[n + 1]));
+        __m128 second = _mm_hadd_ps((__m128)folded(sums[n + 2]), (__m128)folded(sums[n + 3]));
+        _mm_storeu_ps(to + n, _mm_hadd_ps(first, second));
+    }
+#endif
+    for (; n < N; n++) to[n] = total(sums[n]);
 }
 
 // e^x for x of at most 88, as a power of two and a polynomial (the method of Cephes' expf, S. Moshier); NaN stays NaN.
@@ -86,9 +113,8 @@ inline void dots(const float* a, const float* b, int64_t stride, int64_t width, 
         Wide left = wide(a + i);
         for (int n = 0; n < N; n++) add_product(sums[n], left, wide(b + n * stride + i));
     }
-    for (int n = 0; n < N; n++) {
-        to[n] = total(sums[n]);
+    totals<N>(sums, to);
+    for (int n = 0; n < N; n++)
         for (int64_t rest = i; rest < width; rest++) to[n] += a[rest] * b[n * stride + rest];
-    }
 }
 }  // namespace

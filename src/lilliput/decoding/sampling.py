@@ -62,13 +62,16 @@ def distribution(logits: torch.Tensor, config: SamplingConfig, seen: torch.Tenso
     logits = penalised(logits.float(), config.repetition_penalty, seen)
     if config.temperature == 0:
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    # The difference to the likeliest token is divided, so that even a very small temperature gives no infinity for that
-    # token.
-    logits = (logits - logits.amax(-1, keepdim=True)) / max(config.temperature, 1e-6)
+    if config.temperature != 1:
+        # The difference to the likeliest token is divided, so that even a very small temperature gives no infinity for
+        # that token.
+        logits = (logits - logits.amax(-1, keepdim=True)) / max(config.temperature, 1e-6)
     if 0 < config.top_k < logits.shape[-1]:
         least = logits.topk(config.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
     probs = logits.softmax(-1)
+    if config.top_p == 1 and config.min_p == 0:
+        return probs
     if config.top_p < 1:
         probs = _nucleus(probs, config.top_p)
     if config.min_p > 0:

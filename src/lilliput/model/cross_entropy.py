@@ -80,15 +80,20 @@ def loss_and_gradients(
             if grad is not None and of_hidden:
                 kept_grad[part] = grad @ narrow
             if grad is not None and of_matrix:
-                if dtype == torch.float32:
-                    matrix_grad.addmm_(grad.T, rows)  # one pass over (V, d) for three
-                elif native:
-                    kernels.add(matrix_grad, grad.T @ rows)
-                else:
-                    matrix_grad += grad.T @ rows
+                add_product(matrix_grad, grad, rows)
     if of_hidden and learned is not None:
         hidden_grad[learned] = kept_grad
     return total, hidden_grad, matrix_grad.to(matrix.dtype)
+
+
+def add_product(total: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> None:
+    """Add grad^T @ rows to `total` (V, d) fp32. grad (N, V) and rows (N, d) are fp32 or bf16."""
+    if rows.dtype == torch.float32:
+        total.addmm_(grad.T, rows)  # one pass over (V, d) for three
+    elif rows.device.type == "cpu" and rows.dtype in kernels.DTYPES and kernels.available():
+        kernels.add(total, grad.T @ rows)
+    else:
+        total += grad.T @ rows
 
 
 def _native(

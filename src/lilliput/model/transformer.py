@@ -28,6 +28,7 @@ from lilliput.model.parts import (
 )
 from lilliput.model.positions import Position, Tables
 from lilliput.model.sight import CAUSAL, Seen, Sight, starts
+from lilliput.model.token_scores import token_scores
 
 
 class Block(Part):
@@ -145,13 +146,26 @@ class Model(nn.Module):
         `added_loss`, once for each unit of weight.
         """
         each = weights.flatten().float()
-        if self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)):
+        if self._calls_head():
             logits = self.logits(hidden).flatten(0, -2)
             total = F.cross_entropy(logits, targets.flatten(), reduction="none") @ each
         else:
             total = linear_cross_entropy(hidden.flatten(0, -2), self.output_matrix, targets.flatten(), each)
         added = self.added_loss()
         return total if added is None else total + weights.float().sum() * added
+
+    def scores(self, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """log p(target), differentiable, and the entropies of the predictions, without gradient: (N,) float32 each, in
+        nats. hidden (N, d_model), targets (N,) int64."""
+        if not self._calls_head():
+            return token_scores(hidden, self.output_matrix, targets)
+        each = self.logits(hidden).log_softmax(-1)
+        entropies = -(each.detach().exp() * each.detach()).sum(-1)
+        return each.gather(-1, targets[:, None])[:, 0], entropies
+
+    def _calls_head(self) -> bool:
+        """Whether the head is wrapped or hooked. Such a head has to be called."""
+        return self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed))
 
     def added_loss(self) -> torch.Tensor | None:
         """The terms that parts add to the mean loss of a position (a router's balance), for the last forward pass, as

@@ -17,9 +17,7 @@ def log_probabilities(model: Model, tokens: torch.Tensor, targets: torch.Tensor,
 
     tokens, targets (B, T) int64. Logits are computed for learned positions alone. Padding stands behind the real
     tokens, where no real position sees it."""
-    hidden = model(tokens)
-    logits = model.logits(hidden[learned])
-    own = logits.gather(-1, targets[learned][:, None])[:, 0] - logits.logsumexp(-1)
+    own, _ = model.scores(model(tokens)[learned], targets[learned])
     return own.new_zeros(learned.shape).masked_scatter(learned, own)
 
 
@@ -33,10 +31,7 @@ def with_entropies(
     computed only where the weight is not 0. Padding stands behind the real tokens, where no real position sees it."""
     hidden = model(batch.tokens)
     learned = batch.weights > 0
-    logits = model.logits(hidden[learned]).float() / temperature
-    scores = logits.log_softmax(-1)
-    own = scores.gather(-1, batch.targets[learned][:, None])[:, 0]
-    with torch.no_grad():
-        spread = -(scores.exp() * scores).sum(-1)
+    seen = hidden[learned] if temperature == 1 else hidden[learned] / temperature  # so are its logits
+    own, spread = model.scores(seen, batch.targets[learned])
     found, entropies = torch.zeros_like(batch.weights), torch.zeros_like(batch.weights)
     return found.masked_scatter(learned, own), entropies.masked_scatter(learned, spread), hidden

@@ -99,8 +99,9 @@ void dropout(const void* from, void* to, int64_t bf16, int64_t rows, int64_t wid
 // ------------------------------------------------------------------ the head
 
 // logits (rows, vocabulary) become weight * (softmax(logits) - onehot(target)); losses (rows) become -log p(target).
+// entropies (rows), unless null, become the entropies of the softmax: log(sum) - sum of p * (logit - largest).
 void softmax_gradient(void* logits, int64_t bf16, int64_t rows, int64_t vocabulary, const int64_t* targets,
-                      const float* weights, float* losses, int64_t threads) {
+                      const float* weights, float* losses, float* entropies, int64_t threads) {
     int64_t width = padded(vocabulary, LANES);
 #pragma omp parallel for num_threads(threads)
     for (int64_t r = 0; r < rows; r++) {
@@ -108,14 +109,18 @@ void softmax_gradient(void* logits, int64_t bf16, int64_t rows, int64_t vocabula
         read(logits, bf16, r * vocabulary, vocabulary, line);
         for (int64_t i = vocabulary; i < width; i++) line[i] = -INFINITY;
         float top = largest(line, width), asked = line[targets[r]];
-        Lanes sums{};
+        Lanes sums{}, products{};
         for (int64_t i = 0; i < width; i += LANES) {
-            Lanes value = exponential(lanes(line + i) - top);
+            Lanes below = lanes(line + i) - top;
+            below = below < -87.f ? all(-87.f) : below;  // as in `exponential`; times infinity there would be no number
+            Lanes value = exponential(below);
             store(line + i, value);
             sums += value;
+            products += value * below;
         }
         float sum = total(sums);
         losses[r] = std::log(sum) + (top - asked);
+        if (entropies) entropies[r] = std::log(sum) - total(products) / sum;
         float share = weights[r] / sum;
         for (int64_t i = 0; i < width; i += LANES) store(line + i, lanes(line + i) * share);
         line[targets[r]] -= weights[r];

@@ -135,20 +135,24 @@ def _sizes(x: torch.Tensor) -> tuple[bool, int, int, int]:
 # ---------------------------------------------------------------------------- the head
 
 
-def softmax_gradient(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def softmax_gradient(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, entropies: torch.Tensor | None = None
+) -> torch.Tensor:
     """Replace logits (N, V), fp32 or bf16, in place by weights * (softmax(logits) - onehot(targets)). Returns the
-    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. Call it only where
-    `available` is true. Raises IndexError for a target outside the vocabulary, and ValueError for other shapes or
-    dtypes."""
+    losses -log softmax(logits)[targets], (N,) fp32. targets (N,) int64, weights (N,) fp32. `entropies`, (N,) fp32
+    where given, receives the entropies of softmax(logits) in nats. Call it only where `available` is true. Raises
+    IndexError for a target outside the vocabulary, and ValueError for other shapes or dtypes."""
     expect("logits", logits, (None, None))
     count, _ = len(logits), expect_last("logits", logits)
     expect("targets", targets, (count,), (torch.int64,))
     expect("weights", weights, (count,), FLOAT)
+    if entropies is not None:
+        expect("entropies", entropies, (count,), FLOAT)
     if count and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
         raise IndexError(f"a target is outside the vocabulary of {logits.shape[-1]:,} ids")
     losses = torch.empty(len(logits))
     bf16, rows, width, threads = _sizes(logits)
-    call("softmax_gradient", logits, bf16, rows, width, targets, weights, losses, threads)
+    call("softmax_gradient", logits, bf16, rows, width, targets, weights, losses, entropies, threads)
     return losses
 
 
