@@ -14,6 +14,8 @@ from lilliput.base.runtime import start
 if TYPE_CHECKING:
     from lilliput.assembly.evaluation import evaluate, score_text
     from lilliput.assembly.judging import judge
+    from lilliput.assembly.looking import look_inside
+    from lilliput.assembly.looking_across import compare_inside, look_through
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
@@ -41,6 +43,7 @@ __all__ = [
     "benchmark",
     "chat",
     "compare",
+    "compare_inside",
     "complete",
     "doctor",
     "evaluate",
@@ -50,6 +53,8 @@ __all__ = [
     "judge",
     "label",
     "load",
+    "look_inside",
+    "look_through",
     "overlaps",
     "plan",
     "pull",
@@ -64,6 +69,8 @@ __all__ = [
 _HOMES = {
     "lilliput.assembly.evaluation": ("evaluate", "score_text"),
     "lilliput.assembly.judging": ("judge",),
+    "lilliput.assembly.looking": ("look_inside",),
+    "lilliput.assembly.looking_across": ("compare_inside", "look_through"),
     "lilliput.assembly.overlaps": ("overlaps",),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
