@@ -63,17 +63,17 @@ def test_parts_and_instruments_stand_in_the_pages_order(made: None) -> None:
     contents = html[html.index("<nav") : html.index("</nav>")]
     assert re.findall(r'href="#([^"]+)"', contents) == [
         "part-knows",
-        "knows",
+        "lens-knows",
         "part-heads",
-        "first",
+        "lens-first",
         "part-time",
-        "late",
+        "lens-late",
     ]
-    assert re.findall(r'<section class="instrument" id="([^"]+)"', html) == ["knows", "first", "late"]
+    assert re.findall(r'<section class="instrument" id="([^"]+)"', html) == ["lens-knows", "lens-first", "lens-late"]
 
 
 def test_the_summary_holds_only_figures_that_beat_their_control(made: None) -> None:
-    assert re.findall(r'<li>Head 1.3 .*<a href="#(\w+)">How', page(look())) == ["first"]
+    assert re.findall(r'<li>Head 1.3 .*<a href="#lens-(\w+)">How', page(look())) == ["first"]
     nothing = page(look(better="none"))
     assert "Head 1.3" not in nothing.split("<nav")[0]
     assert "No figure of these instruments beats its control." in nothing
@@ -128,7 +128,7 @@ def test_a_browser_shows_it(made: None, browser, tmp_path: Path, width: int, sch
     assert shown.evaluate(WRONG) == []
     shown.click("text=Close all parts")
     assert shown.evaluate("document.querySelectorAll('details.part[open]').length") == 0
-    shown.focus("nav a[href='#first']")
+    shown.focus("nav a[href='#lens-first']")
     shown.keyboard.press("Enter")  # a link opens the part that it leads to
     assert shown.evaluate("document.querySelector('#part-heads').open")
     assert not shown.evaluate("document.querySelector('#part-time').open")

@@ -20,6 +20,7 @@ from lilliput.base.errors import ConfigError, DataError
 from lilliput.base.files import sha256
 from lilliput.data.infer import named_texts
 from lilliput.data.rows import Encoded
+from lilliput.data.split import Split
 from lilliput.generation.loading import load, load_folder
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.instrument import Subject
@@ -62,24 +63,26 @@ def look_at(
 ) -> Seen:
     """Return the subject of a run, a checkpoint or a Hugging Face folder. Its rows are from the run's validation split,
     or from the text `data`, which for a model without a run is by default the story world. `fit` holds overrides of how
-    `data` is read. `beside` is a run of the same
-    recipe with another seed. Raises ConfigError for another kind of model beside it."""
+    `data` is read. `beside` is a run of the same recipe with another seed. Raises ConfigError for
+    another kind of model beside it."""
     folder = model_folder(path, notify)
     generator = load_folder(folder, device, notify)
     run, weights = run_of(path), _weights(folder)
     sibling = None if beside is None else _sibling(beside, generator, weights, device, notify)
     count = THOROUGH_ROWS if thorough else ROWS
-    if data or run is None:
+    made = None if run is None else dataset(recipe_of(path), notify)
+    if data or made is None:
         text = ", ".join(data or [WORLD])
         lengths, document = _named(generator, data or [WORLD], fit, str(find(path)))
     else:
         text = "the validation split of its run"
-        lengths, document = _held_out(path, notify)
+        lengths, document = _held_out(made.split("validation"))
     rows = torch.from_numpy(held_out_rows(lengths, document, generator.model.config.context_length, count))
     rows = rows.to(next(generator.model.parameters()).device)
     subject = Subject(
         generator,
         rows,
+        train=None if made is None else made.split("train"),
         run=None if run is None else run.path,
         sibling=sibling,
         seed=seed,
@@ -101,9 +104,9 @@ def held_out_rows(lengths: Sequence[int], document: Document, context_length: in
     """Return at most `count` rows, (N, T) int64, of documents that are given in order: `lengths` are their tokens, and
     `document(i)` reads the tokens of one.
 
-    T is the median length, within 64 and the context. A row is the beginning of a document of T tokens or more. Where
-    such documents are fewer than `count`, further rows are their later parts, and then short documents end to end.
-    Raises DataError for fewer than two tokens.
+    T is the median length of a document, but at least 64 and at most the context. A row is the beginning of a document
+    of T tokens or more. Where such documents are fewer than `count`, further rows are their later parts, and then short
+    documents end to end. Raises DataError for fewer than two tokens.
 
     >>> held_out_rows([3, 5], lambda i: np.full((3, 5)[i], i), context_length=4, count=2)
     array([[1, 1, 1, 1]])
@@ -134,9 +137,8 @@ def _joined(documents: Iterator[np.ndarray], length: int) -> Iterator[np.ndarray
             held = []
 
 
-def _held_out(path: str | Path, notify: Say) -> tuple[list[int], Document]:
-    """The documents of the run's validation split, in the order in which `lilliput evaluate` takes a part of them."""
-    split = dataset(recipe_of(path), notify).split("validation")
+def _held_out(split: Split) -> tuple[list[int], Document]:
+    """The documents of a validation split, in the order in which `lilliput evaluate` takes a part of them."""
     order = sorted(range(split.documents), key=lambda i: seeds.derive(0, split.document_id(i)))
     sizes = split.ends - split.starts
     return sizes[order].tolist(), lambda i: split.document(order[i])

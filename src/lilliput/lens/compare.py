@@ -106,9 +106,8 @@ FOOTER = (
 
 
 def _section(name: str, inner: str) -> str:
-    return (
-        f'<section class="instrument" id="{escape(name)}"><h3>{escape(INSTRUMENTS[name].title)}</h3>{inner}</section>'
-    )
+    title = f'<h3 class="title">{escape(INSTRUMENTS[name].title)}</h3>'
+    return f'<section class="instrument" id="lens-{escape(name)}">{title}{inner}</section>'
 
 
 def _table(by_role: Mapping[str, Mapping[str, Compared]], columns: Sequence[str]) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 
 from lilliput.base.registry import Registry
 from lilliput.evaluation.controls import untrained
 from lilliput.generation.text_generator import TextGenerator
+
+if TYPE_CHECKING:
+    from lilliput.data.split import Split
 
 INSTRUMENTS: Registry[type[Instrument]] = Registry("instrument", "lilliput.lens")
 Part = Literal["knows", "attention", "heads", "matters", "decided", "features", "embeddings", "time"]
@@ -35,6 +38,7 @@ class Subject:
 
     generator  the model with its tokenizer and direction
     rows       (N, T) int64: held-out tokens in the order in which the model reads; each row begins a document
+    train      the training split, to count n-grams on; None without one
     run        the folder of its run; None for a model without one
     sibling    the same recipe with another seed, a control; None without one
     thorough   whether an instrument may take minutes; else seconds
@@ -43,6 +47,7 @@ class Subject:
 
     generator: TextGenerator
     rows: torch.Tensor
+    train: Split | None = None
     run: Path | None = None
     sibling: TextGenerator | None = None
     seed: int = 0

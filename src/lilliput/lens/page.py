@@ -80,7 +80,7 @@ FOOTER = (
 def _findings(look: Look, instruments: Mapping[str, Instrument]) -> str:
     """The summary in words, each sentence with a link to its section."""
     lines = [
-        f'<li>{escape(sentence)} <a href="#{escape(name)}">How it was measured</a></li>'
+        f'<li>{escape(sentence)} <a href="#lens-{escape(name)}">How it was measured</a></li>'
         for name, instrument in instruments.items()
         for sentence in instrument.findings(look.found[name])
     ]
@@ -92,7 +92,7 @@ def _findings(look: Look, instruments: Mapping[str, Instrument]) -> str:
 def _contents(parts: Mapping[str, Sequence[str]], instruments: Mapping[str, Instrument]) -> str:
     items = (
         f'<li><a href="#part-{part}">{escape(PARTS[part])}</a><ul>'
-        + "".join(f'<li><a href="#{escape(name)}">{escape(instruments[name].title)}</a></li>' for name in names)
+        + "".join(f'<li><a href="#lens-{escape(name)}">{escape(instruments[name].title)}</a></li>' for name in names)
         + "</ul></li>"
         for part, names in parts.items()
     )
@@ -107,8 +107,8 @@ def _part(
     part: str, title: str, names: Sequence[str], instruments: Mapping[str, Instrument], sections: Mapping[str, str]
 ) -> str:
     inner = "".join(
-        f'<section class="instrument" id="{escape(name)}"><h3>{escape(instruments[name].title)}</h3>{sections[name]}'
-        "</section>"
+        f'<section class="instrument" id="lens-{escape(name)}">'
+        f'<h3 class="title">{escape(instruments[name].title)}</h3>{sections[name]}</section>'
         for name in names
     )
     return f'<details class="part" id="part-{part}" open><summary><h2>{escape(title)}</h2></summary>{inner}</details>'

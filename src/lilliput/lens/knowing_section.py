@@ -1,0 +1,186 @@
+"""The instrument "knows": what the last word, the last two words and the whole text tell the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from lilliput.base.chart import Chart, Level, Series, figure
+from lilliput.base.html import table
+from lilliput.evaluation.ngram import NAMES, training_ngrams
+from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.knowing import (
+    by_position,
+    cut_losses,
+    draw_targets,
+    ngram_losses,
+    per_byte,
+    position_bins,
+    shuffled_losses,
+    whole_losses,
+)
+from lilliput.lens.row_losses import HeldOut, held_out, losses_of
+
+LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)
+TARGETS, THOROUGH_TARGETS = 128, 1024
+ROWS, THOROUGH_ROWS = 16, 128
+COUNTED, THOROUGH_COUNTED = 300_000, 20_000_000
+"""Training tokens on which n-grams are counted."""
+
+
+@INSTRUMENTS.add("knows")
+class Knows(Instrument):
+    """Loss by length of the context and by position, beside n-gram models, untrained weights and shuffled contexts."""
+
+    title = "How much the text so far tells the model"
+    part = "knows"
+
+    def refuses(self, subject: Subject) -> str:
+        if subject.generator.objective.generates:
+            return ""
+        return "this model does not predict the next token"
+
+    def measure(self, subject: Subject) -> dict[str, Any]:
+        generator, thorough = subject.generator, subject.thorough
+        held = held_out(generator, subject.rows, THOROUGH_ROWS if thorough else ROWS)
+        longest = int(held.scored.sum(1).max()) - 1
+        lengths = [length for length in LENGTHS if length <= max(1, longest // 2)]
+        targets = draw_targets(held, THOROUGH_TARGETS if thorough else TARGETS, lengths[-1], subject.seed)
+        bins = position_bins(longest + 1)
+        losses = losses_of(generator.model, held)
+        whole = whole_losses(losses, targets)
+
+        def scored(values: np.ndarray) -> dict[str, Any]:
+            return per_byte(held, targets, values, subject.seed)
+
+        untrained = subject.untrained.model
+        contexts = [
+            {
+                "tokens": length,
+                "model": scored(cut_losses(generator.model, held, targets, length)),
+                "untrained": scored(cut_losses(untrained, held, targets, length)),
+            }
+            for length in lengths
+        ]
+        shuffled = shuffled_losses(generator.model, held, targets, subject.seed)
+        return {
+            "targets": len(targets.rows),
+            "contexts": contexts,
+            "whole": scored(whole),
+            "shuffled": {**scored(shuffled), "more": scored(shuffled - whole)},
+            "ngrams": _ngrams(subject, held, lambda each: scored(whole_losses(each, targets)), bins),
+            "positions": [
+                {"from": start + 1, "to": stop, "model": one}
+                for (start, stop), one in zip(bins, by_position(held, losses, bins), strict=True)
+            ],
+        }
+
+    def section(self, found: Mapping[str, Any]) -> str:
+        return _contexts(found) + _positions(found)
+
+
+def _ngrams(
+    subject: Subject,
+    held: HeldOut,
+    score: Callable[[torch.Tensor], dict[str, Any]],
+    bins: list[tuple[int, int]],
+) -> list[dict[str, Any]]:
+    """Return a row for each order of n-gram models on the training split; nothing without such a split."""
+    if subject.train is None:
+        return []
+    vocab_size = subject.generator.tokenizer.vocab_size
+    counted = THOROUGH_COUNTED if subject.thorough else COUNTED
+    most = min(5 if subject.thorough else 4, 63 // max(1, (vocab_size - 1).bit_length()))
+    grams = training_ngrams(subject.train, most, vocab_size, counted, subject.seed)
+    found = []
+    for order in range(1, most + 1):
+        losses = ngram_losses(grams, order, vocab_size, held)
+        name = NAMES.get(order, f"{order}-gram")
+        positions = by_position(held, losses, bins)
+        found.append({"name": name, "tokens": order - 1, "model": score(losses), "positions": positions})
+    return found
+
+
+# ---------------------------------------------------------------------------- the section
+
+
+def _contexts(found: Mapping[str, Any]) -> str:
+    contexts, whole = found["contexts"], found["whole"]
+    ngrams = {one["tokens"]: one for one in found["ngrams"]}
+    rows = {}
+    for one in contexts:
+        gram = ngrams.get(one["tokens"])
+        rows[_seen(one["tokens"])] = {
+            "this model": _interval(one["model"]),
+            "n-gram model that sees the same": "" if gram is None else f"{gram['name']}: {_interval(gram['model'])}",
+            "untrained weights": _interval(one["untrained"]),
+        }
+    rows["the whole text so far"] = {"this model": _interval(whole)}
+    rows["the whole text so far, in random order"] = {"this model": _interval(found["shuffled"])}
+    lines = [Series("this model", [(max(0.5, one["tokens"]), one["model"]["mean"]) for one in contexts], 0, dots=True)]
+    if found["ngrams"]:
+        points = [(max(0.5, one["tokens"]), one["model"]["mean"]) for one in found["ngrams"]]
+        lines.append(Series("n-gram models", points, 1, dots=True))
+    chart = Chart(
+        "Loss with the last tokens alone, in bits per byte",
+        lines,
+        "tokens that the model sees (0 is drawn at 0.5)",
+        levels=[Level("the whole text", whole["mean"])],
+        log_x=True,
+    )
+    return (
+        f"<p>{_gained(found)} A token is a word or a piece of a word. The loss (bits per byte) is small where the "
+        f"model expects the next token. The same {found['targets']} tokens are predicted from more and more of the "
+        "text before them.</p>" + figure(chart) + table(rows) + f'<p class="quiet">{_control(found)}</p>'
+    )
+
+
+def _gained(found: Mapping[str, Any]) -> str:
+    """Return how much of the whole text's help the last token and the last tokens give."""
+    losses = {one["tokens"]: one["model"]["mean"] for one in found["contexts"]}
+    all_of_it = losses[0] - found["whole"]["mean"]
+    if all_of_it <= 0:
+        return "The text so far does not help this model."
+    last = max(losses)
+    parts = [f"The last token gives {(losses[0] - losses[1]) / all_of_it:.0%} of the help of the whole text"]
+    if last > 1:
+        parts.append(f"the last {last} tokens give {(losses[0] - losses[last]) / all_of_it:.0%}")
+    return ", and ".join(parts) + "."
+
+
+def _control(found: Mapping[str, Any]) -> str:
+    more = found["shuffled"]["more"]
+    return (
+        "The beginning mark of a text stands before the tokens that are left. Intervals are 95% by bootstrap over the "
+        f"predicted tokens. Random order of the same words costs {_interval(more)} more than the text itself."
+        + (" n-gram models are interpolated Kneser-Ney models, counted on the training text." * bool(found["ngrams"]))
+    )
+
+
+def _positions(found: Mapping[str, Any]) -> str:
+    rows = {}
+    for place, one in enumerate(found["positions"]):
+        if one["model"] is None:
+            continue
+        name = f"token {one['to']}" if one["from"] == one["to"] else f"tokens {one['from']} to {one['to']}"
+        grams = {gram["name"]: _mean(gram["positions"][place]) for gram in found["ngrams"]}
+        rows[name] = {"this model": _interval(one["model"]), **grams}
+    return (
+        "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. A model that uses the whole "
+        "text gets better from line to line, and an n-gram model does not.</p>" + table(rows)
+    )
+
+
+def _seen(tokens: int) -> str:
+    return {0: "nothing", 1: "the last token"}.get(tokens, f"the last {tokens} tokens")
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    return f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+
+
+def _mean(one: Mapping[str, Any] | None) -> str:
+    return "" if one is None else f"{one['mean']:.3f}"
