@@ -40,8 +40,14 @@ def instrument(name: str, where: Part, place: int = 0, scripted: str = "") -> ty
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four instruments and no others."""
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Four instruments and no others, two of them with one script."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name in (page_module.CONTENTS, "lens.css"):
+        (folder / name).write_text((page_module.FOLDER / name).read_text())
+    (folder / "one.js").write_text("const parts = 'ours';\n")  # a name that another script has too
+    monkeypatch.setattr(page_module, "FOLDER", folder)
     ones = {
         "late": instrument("late", "time"),
         "second": instrument("second", "heads", 2, "one.js"),
@@ -91,13 +97,7 @@ def test_texts_are_inert(made: None) -> None:
     assert html.count("<script") == 1
 
 
-def test_a_script_is_joined_once_and_named_by_the_policy(
-    made: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in (page_module.CONTENTS, "lens.css"):
-        (tmp_path / name).write_text((page_module.FOLDER / name).read_text())
-    (tmp_path / "one.js").write_text("const parts = 'ours';\n")  # a name that another script has too
-    monkeypatch.setattr(page_module, "FOLDER", tmp_path)
+def test_a_script_is_joined_once_and_named_by_the_policy(made: None) -> None:
     found = look()
     found.found["second"] = found.found["first"]
     html = page(found)
