@@ -12,7 +12,8 @@ from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.lens.attribution import NORM, Attribution, attribute, rivals
 from lilliput.lens.figures import figure_text, mean_figure
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.intervene import Hook, intervene
 from lilliput.lens.stream import has_heads
 from lilliput.lens.texts import no_next_token
@@ -144,3 +145,18 @@ class AttributionInstrument(Instrument):
             f'<p class="quiet">Means in logits over {found["rows"]} held-out texts, with 95% intervals. The scale of '
             f"the final norm is {escape(found['norm'])}. An effect through a later layer counts for the later layer.</p>"
         )
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        removed = found["removal"]
+        own, control = removed["lost_without_the_largest"], removed["lost_without_a_random_head"]
+        if not beats(own, control):
+            return []
+        return [
+            "The head with the largest share in an answer matters there: without it the preference for the right token "
+            f"falls by {spelled(own)} logits, and without a random head by {spelled(control)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        removed = found["removal"]
+        own, control = removed["lost_without_the_largest"], removed["lost_without_a_random_head"]
+        return {"logits lost without the head with the largest share": compared(own, control)}

@@ -26,7 +26,8 @@ from lilliput.lens.embeddings import (
     words_in,
 )
 from lilliput.lens.figures import mean_figure, share_text
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.texts import piece
 
 SHOWN = ("Lily", "Tom", "she", "happy", "red", "bird", "went", "park", "three", "mother")
@@ -112,6 +113,20 @@ class Embeddings(Instrument):
             f"{NEIGHBOURS} nearest neighbours that are of its class.</p>{table(purity)}"
             f"{_analogies(found['analogies'])}{_drawn(found)}"
         )
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        purity = found["purity"]
+        own, control = purity["model"], purity["untrained"]
+        if not (beats(own, control) and beats(own, purity["shuffled classes"])):
+            return []
+        return [
+            f"Words of one kind are neighbours: {spelled(own, share=True)} of a word's nearest words are of its kind, "
+            f"and with untrained weights {spelled(control, share=True)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        purity = found["purity"]
+        return {"share of nearest words of the same kind": compared(purity["model"], purity["untrained"])}
 
 
 def _share(right: int, asked: int) -> dict[str, Any]:

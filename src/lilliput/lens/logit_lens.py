@@ -13,7 +13,8 @@ from lilliput.base.chart import Chart, Series, figure
 from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.lens.figures import figure_text, mean_figure, share_text
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
 from lilliput.lens.texts import no_next_token
 from lilliput.model.transformer import Model
@@ -154,6 +155,25 @@ class LogitLens(Instrument):
             f"{escape(found['norm'])} to each layer's stream. Controls: a text whose tokens are in a random order, and "
             "the same model with untrained weights.</p>"
         )
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        stages = found["stages"]
+        pairs = zip(stages["model"][1:], stages["untrained"][1:], strict=True)
+        early = next((stage for stage, control in pairs if beats(stage["right"], control["right"])), None)
+        if early is None:
+            return []
+        return [
+            f"The next token can be read early: after {early['stage']} the likeliest token is right for "
+            f"{spelled(early['right'], share=True)} of the tokens."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        own, control = found["stages"]["model"], found["stages"]["untrained"]
+        half = len(own) // 2
+        return {
+            "share of right tokens at half depth": compared(own[half]["right"], control[half]["right"]),
+            "share of right tokens at the end": compared(own[-1]["right"], control[-1]["right"]),
+        }
 
 
 def _chart(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> Chart:

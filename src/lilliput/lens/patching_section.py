@@ -10,8 +10,9 @@ import torch
 from lilliput.base.html import escape, table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.figures import figure_text, mean_figure
+from lilliput.lens.findings import beats, compared, spelled
 from lilliput.lens.heat import heat_table
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
 from lilliput.lens.stream import has_heads, stage_names
 from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
@@ -167,6 +168,20 @@ class PatchingInstrument(Instrument):
             for title, names, grid in grids
         )
         return _introduction(found) + drawn + _heads(found["heads"]) + _paths(found["paths"]) + _controls(found)
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        first = found["heads"][0]
+        if not beats(first["share"], first["unrelated"]):
+            return []
+        own = spelled(first["share"], share=True)
+        return [
+            f"Head {first['layer']}.{first['head']} carries names: it brings back {own} of the preference for "
+            f"a name, and from an unrelated text {spelled(first['unrelated'], share=True)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        first = found["heads"][0]
+        return {"share of a name that the strongest head carries": compared(first["share"], first["unrelated"])}
 
 
 def _introduction(found: Mapping[str, Any]) -> str:
