@@ -16,14 +16,16 @@ from tests.model.families import stirred
 
 
 @cache
-def story_tokenizer() -> Tokenizer:
-    """A tokenizer of 800 tokens, trained on stories."""
-    return Tokenizer.train([story(0, number).text for number in range(60)], TokenizerConfig(vocab_size=800))
+def story_tokenizer(objective: ObjectiveConfig | None = None) -> Tokenizer:
+    """A tokenizer of 1,600 tokens, trained on stories as an objective views them."""
+    view = (objective or Causal()).view
+    return Tokenizer.train([view(story(0, number).text) for number in range(300)], TokenizerConfig(vocab_size=1600))
 
 
 def subject(family: str = "story", objective: ObjectiveConfig | None = None, rows: int = 10, **changes: Any) -> Subject:
     """A subject of a small stirred model, with `rows` held-out stories of 24 tokens."""
-    tokenizer, kind = story_tokenizer(), objective or Causal()
+    kind = objective or Causal()
+    tokenizer = story_tokenizer(objective)
     model = stirred(family, vocab_size=tokenizer.vocab_size, **changes)
     texts = [kind.view(story(9, number).text) for number in range(rows)]
     ids = [[tokenizer.bos_id, *tokenizer.encode(text)][:24] for text in texts]

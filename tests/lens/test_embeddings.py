@@ -80,7 +80,7 @@ def test_the_map_keeps_a_plane_whole():
     )
     places, share = project(plane + 3)
     assert share == pytest.approx(1)
-    assert torch.allclose(torch.cdist(places, places), torch.cdist(plane, plane), atol=1e-3)
+    assert torch.allclose(torch.cdist(places, places), torch.cdist(plane, plane), atol=1e-2)
     _, round_share = project(torch.randn(2000, 10, generator=torch.Generator().manual_seed(3)))
     assert round_share == pytest.approx(0.2, abs=0.03)
 

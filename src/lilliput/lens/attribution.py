@@ -63,7 +63,7 @@ def attribute(
     config = model.config
     along, norm_bias = _direction(model, seen, right, wrong)
     layers = range(config.n_layers)
-    position = seen.get("hook_pos_embed")
+    position = seen["hook_pos_embed"] if "hook_pos_embed" in set(seen) else None
     heads = [
         torch.einsum("nthd,hdm,ntm->nth", seen[f"blocks.{layer}.attn.hook_z"], output_weight(model, layer), along)
         for layer in layers

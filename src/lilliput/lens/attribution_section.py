@@ -143,7 +143,7 @@ class AttributionInstrument(Instrument):
             "each text, and measures what is lost.</p>"
             f"{table({'head with the largest share': tests})}"
             f'<p class="quiet">Means in logits over {found["rows"]} held-out texts, with 95% intervals. The scale of '
-            f"the final norm is {escape(found['norm'])}. An effect through a later layer counts for the later layer.</p>"
+            f"the final norm is {escape(found['norm'])}. An effect through a later part counts for that part.</p>"
         )
 
     def findings(self, found: Mapping[str, Any]) -> list[str]:

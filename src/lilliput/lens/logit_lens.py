@@ -63,7 +63,7 @@ def logit_lens(model: Model, tokens: torch.Tensor, top: int = 5, translate: Tran
             last = number == len(streams) - 1
             read = stream if last or translate is None else translate(number, stream)
             found.append(_reading(read_out(model, read).log_softmax(-1), final, truth, min(top, final.shape[-1])))
-    columns = [torch.stack(column).clone() for column in zip(*found, strict=True)]
+    columns = [torch.stack(column) for column in zip(*found, strict=True)]
     return Readings(stage_names(model), *columns)
 
 

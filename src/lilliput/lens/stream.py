@@ -45,7 +45,7 @@ def stages(model: Model, tokens: torch.Tensor) -> torch.Tensor:
     """Return the stream of tokens (N, T) at each stage, (stages, N, T, d_model), an ordinary tensor without graph."""
     points = stage_points(model)
     seen = seen_in(model, tokens, points)
-    return torch.stack([seen[point] for point in points]).clone()
+    return torch.stack([seen[point] for point in points])
 
 
 def read_out(model: Model, stream: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,7 @@ def output_weight(model: Model, layer: int) -> torch.Tensor:
     """Return a layer's output matrix by head, (n_heads, d_head, d_model): a head's z, times its matrix, is the head's
     part of the attention's output."""
     config = model.config
-    weight = linear(block_of(model, layer).attn, "out").weight
+    weight = linear(block_of(model, layer).attn, "out").weight.detach()
     return weight.T.view(config.n_heads, config.d_head, config.d_model)
 
 

@@ -75,7 +75,7 @@ class TunedLens:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{folder} holds no tuned lens that can be read: {error}",
-                "train one: lens.tuned_lens.train(model, rows)",
+                "train one: lilliput.lens.tuned_lens.train(model, rows)",
             ) from None
         wanted = (model.config.n_layers, model.config.d_model)
         if tuple(found.bias.shape) != wanted:
