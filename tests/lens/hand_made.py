@@ -15,8 +15,8 @@ TEXT = "One day Tom saw a red ball. He wanted the ball. Lily gave it to him, and
 
 
 def successor(writers: tuple[float, ...] = (1.0, 1.0)) -> Model:
-    """A model of one layer that predicts (i + 1) mod 8 after token i. Each position sees itself alone. Dimensions 0 to 7
-    hold the token, and each head writes its share of the next token, `writers`, to dimensions 8 to 15. The MLP writes
+    """A model of one layer that predicts (i + 1) mod 8 after token i. Each position sees itself alone. Dimensions 0 to
+    7 hold the token, and each head writes its share of the next token, `writers`, to dimensions 8 to 15. The MLP writes
     nothing."""
     shape = {"d_model": 2 * WORDS, "n_layers": 1, "n_heads": len(writers), "d_head": WORDS, "d_mlp": 8}
     model = Model(ModelConfig(**shape, vocab_size=WORDS, context_length=16, qk_norm=False, window=1))
@@ -66,6 +66,6 @@ def rows_of(generator: TextGenerator, count: int = 6, length: int = 24) -> torch
     ids = []
     for start in range(count):
         row = [generator.tokenizer.bos_id, *generator.tokenizer.encode(" ".join(words[start:] + words[:start]))]
-        row = row[: length if start < count // 2 else length - 6] + [generator.tokenizer.eos_id]
+        row = [*row[: length if start < count // 2 else length - 6], generator.tokenizer.eos_id]
         ids.append((row + [generator.tokenizer.pad_id] * length)[:length])
     return torch.tensor(ids)

@@ -108,8 +108,8 @@ def _likeness(found: Mapping[str, Any]) -> str:
         }
     return (
         "<p>Each layer turns each token of a text into a row of numbers. The table compares the numbers of earlier "
-        "models with the numbers of the newest model, on the same held-out text (linear CKA, unbiased): 1 is the same up "
-        "to a rotation, and 0 is nothing in common. The loss is in bits per byte.</p>"
+        "models with the numbers of the newest model, on the same held-out text (linear CKA, unbiased): 1 is the same "
+        "up to a rotation, and 0 is nothing in common. The loss is in bits per byte.</p>"
         + _chart(found, "Likeness to the newest model, by layer", lambda state, layer: state["likeness"][layer]["mean"])
         + table(rows)
         + '<p class="quiet">The control mixes the positions, so that the two sides have nothing in common. A margin is '
