@@ -19,7 +19,8 @@ def section(found: Mapping[str, Any]) -> str:
         (
             "<p>A model writes many meanings into few numbers. A sparse autoencoder looks for directions "
             f"(features) such that each activation is nearly a sum of {found['k']} of {found['width']} directions. "
-            f"It learned from a part of the text, at <code>{escape(found['hook'])}</code>; all figures are of the other part.</p>",
+            f"It learned from a part of the text, at <code>{escape(found['hook'])}</code>; all figures are of "
+            "the other part.</p>",
             table(_figures(found)),
             "<h3>The best feature for each kind of word</h3>"
             "<p>The score is the share of pairs (a word of the kind, another token) in which the feature is larger for "

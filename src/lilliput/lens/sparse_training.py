@@ -163,17 +163,24 @@ class SparseTraining:
             places.append(largest(scores, self.config.k))
             if count:
                 silent.append(dead[scores[:, dead].topk(count, sorted=False).indices])
-        return self._values(x, torch.cat(places)), self._values(x, torch.cat(silent)) if count else None
+        values = self._scores(x, torch.cat(places)).relu_()
+        fired = Features(torch.cat(places), values)
+        if not count:
+            return fired, None
+        # Scores of dead features count as they are. After a ReLU, a feature whose scores are all negative would learn
+        # nothing.
+        return fired, Features(torch.cat(silent), self._scores(x, torch.cat(silent)))
 
-    def _values(self, x: torch.Tensor, places: torch.Tensor) -> Features:
-        """The activations at chosen places, in float32, whatever chose them."""
-        return Features(places, (products_with_rows(self.encoder, places, x) + self.encoder_bias[places]).relu_())
+    def _scores(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """The scores at chosen places (B, n), in float32, whatever chose them."""
+        return products_with_rows(self.encoder, places, x) + self.encoder_bias[places]
 
     def _add_gradients(self, x: torch.Tensor, fired: Features, error: torch.Tensor) -> None:
-        """Add the gradients of the features that fired, where `error` (B, d_out) is the gradient of their sum."""
+        """Add the gradients of the features that fired, where `error` (B, d_out) is the gradient of their sum. The ReLU
+        passes no gradient to a value of 0."""
         entries = ByFeature(fired.places, self.config.width)
         self.grads.decoder.add_(entries.sums(fired.values, error))
-        back = products_with_rows(self.decoder, fired.places, error) * (fired.values > 0)
+        back = products_with_rows(self.decoder, fired.places, error) * (fired.values != 0)
         self.grads.encoder.add_(entries.sums(back, x))
         bias = entries.totals(back)
         self.grads.encoder_bias.add_(bias)
