@@ -84,7 +84,7 @@ def test_a_direction_of_another_model_is_refused(tmp_path: Path) -> None:
     save_features(exact_coder(32, LAST), tmp_path / "narrow")
     save_features(exact_coder(48, "blocks.7.hook_resid_post"), tmp_path / "deep")
     with (
-        pytest.raises(ModelError, match="the direction has 32 numbers, and .* has 48"),
+        pytest.raises(ModelError, match=r"the direction has 32 numbers, and .* has 48"),
         steered(model, [f"{tmp_path / 'narrow'}:0=1"]),
     ):
         model(tokens(1, 4))

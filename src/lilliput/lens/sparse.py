@@ -95,7 +95,7 @@ class SparseCoder:
                 f"{activations.shape[-1]}",
                 "use the model and the hook point that the features were trained on",
             )
-        flat = activations.flatten(0, -2).float()
+        flat = activations.reshape(-1, activations.shape[-1]).float()
         parts = [self._encode(part) for part in flat.split(CHUNK)]
         shape = (*activations.shape[:-1], self.k)
         places, values = (torch.cat(each).reshape(shape) for each in zip(*parts, strict=True))

@@ -118,11 +118,11 @@ class SparseTraining:
     def steps(self, count: int) -> None:
         """Take the first `count` steps. Raises TrainingError for an error that is not a number."""
         for number, chosen in enumerate(_batches(len(self.inputs), self.config, count)):
-            self.step(number, chosen)
+            self.step(number, self.inputs[chosen], self.outputs[chosen])
 
-    def step(self, number: int, chosen: torch.Tensor) -> None:
-        """Update the weights once, by the activations at `chosen`. Raises TrainingError as `steps` does."""
-        x, y = self.inputs[chosen], self.outputs[chosen]
+    def step(self, number: int, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Update the weights once, by scaled activations x (B, d_in) and y (B, d_out). Raises TrainingError as `steps`
+        does."""
         fired, error = self.set_gradients(x, y)
         loss = float(error.square().sum() / (y - y.mean(0)).square().sum().clamp(min=1e-12))
         if not math.isfinite(loss):
