@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push
     from lilliput.generation.conversation import Conversation
-    from lilliput.generation.loading import chat, generate, load
+    from lilliput.generation.loading import chat, load
     from lilliput.generation.run import Run
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
     from lilliput.lab.labelling.labelling import label
+    from lilliput.lens.steering import generate
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -76,11 +77,12 @@ _HOMES = {
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
     "lilliput.generation.conversation": ("Conversation",),
-    "lilliput.generation.loading": ("chat", "generate", "load"),
+    "lilliput.generation.loading": ("chat", "load"),
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
     "lilliput.lab.labelling.labelling": ("label",),
+    "lilliput.lens.steering": ("generate",),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),
