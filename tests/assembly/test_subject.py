@@ -58,6 +58,8 @@ def test_a_run_is_looked_at_on_its_own_held_out_text(source: Path) -> None:
     assert seen.subject.run is not None
     assert seen.subject.run.resolve() == source.resolve()
     assert "the validation split of its run" in seen.facts["text"]
+    checkpoint = sorted((source / "checkpoints").iterdir())[0]
+    assert look_at(checkpoint, notify=lambda text: None).subject.run is None
     other = look_at(source, thorough=True, notify=lambda text: None)
     assert other.key != seen.key
 

@@ -63,7 +63,8 @@ def look_at(
 ) -> Seen:
     """Return the subject of a run, a checkpoint or a Hugging Face folder. Its rows are from the run's validation split,
     or from the text `data`, which for a model without a run is by default the story world. `fit` holds overrides of how
-    `data` is read. `beside` is a run of the same recipe with another seed. Raises ConfigError for
+    `data` is read. `beside` is a run of the same recipe with another seed. A checkpoint of
+    a run is a subject without a run, so that no instrument writes the files of its newest model. Raises ConfigError for
     another kind of model beside it."""
     folder = model_folder(path, notify)
     generator = load_folder(folder, device, notify)
@@ -83,7 +84,7 @@ def look_at(
         generator,
         rows,
         train=None if made is None else made.split("train"),
-        run=None if run is None else run.path,
+        run=run.path if run is not None and find(path).resolve() == run.path.resolve() else None,
         sibling=sibling,
         seed=seed,
         thorough=thorough,

@@ -13,7 +13,8 @@ from lilliput.base.seeds import derive
 from lilliput.lens.feature_matching import match_activations, match_directions
 from lilliput.lens.feature_pages import feature_pages, mean_effect
 from lilliput.lens.features_section import section
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import beats, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.neurons import TOKENS, as_json, labels_of, neuron_values, refuses_other_objectives, some_rows
 from lilliput.lens.selectivity import Selective, best_units
 from lilliput.lens.sparse import SparseCoder, SparseConfig, collect, dense, middle
@@ -81,6 +82,24 @@ class SparseFeatures(Instrument):
 
     def section(self, found: Mapping[str, Any]) -> str:
         return section(found)
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        effect = found["ablation"]
+        if effect is None or not beats(effect["kl"], effect["random"]):
+            return []
+        return [
+            "Features matter where they fire: without a feature the next token's distribution changes by "
+            f"{spelled(effect['kl'], 3)} nats, and without a random direction by {spelled(effect['random'], 3)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        controls = {one["concept"]: one["auc"] for one in found["selectivity"]["random directions"]}
+        return {
+            f"best feature for {one['concept']} (AUC)": Compared(
+                one["auc"], controls.get(one["concept"]), one["low"], one["high"]
+            )
+            for one in found["selectivity"]["features"]
+        }
 
 
 def best_features(subject: Subject, coder: SparseCoder, rows: torch.Tensor, hook: str) -> dict[str, list[Selective]]:

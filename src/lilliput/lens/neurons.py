@@ -12,8 +12,8 @@ from lilliput.decoding.inference import inference
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.capture import capture
 from lilliput.lens.concepts import concept_labels, pieces_of
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
-from lilliput.lens.neurons_section import section
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
+from lilliput.lens.neurons_section import place, section
 from lilliput.lens.selectivity import Selective, best_units
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import NextTokenConfig
@@ -134,6 +134,31 @@ class Neurons(Instrument):
 
     def section(self, found: Mapping[str, Any]) -> str:
         return section(found)
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        controls = found["others"]["untrained weights"]
+        known = [one for one in found["neurons"] if one["low"] > max(one["shuffled"], _high(controls, one))]
+        best = max(known, key=lambda one: one["auc"], default=None)
+        if best is None:
+            return []
+        return [
+            f"One neuron marks words of a kind ({best['concept']}): {place(best)} tells them from other tokens in "
+            f"{best['auc']:.0%} of pairs ({best['low']:.0%} to {best['high']:.0%}), more than any untrained neuron."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        controls = found["others"]["untrained weights"]
+        return {
+            f"best neuron for {one['concept']} (AUC)": Compared(
+                one["auc"], controls.get(one["concept"], {}).get("auc"), one["low"], one["high"]
+            )
+            for one in found["neurons"]
+        }
+
+
+def _high(controls: Mapping[str, Mapping[str, Any]], one: Mapping[str, Any]) -> float:
+    """The upper end of the control's interval for the same concept; 1 without a control, which nothing is above."""
+    return controls.get(one["concept"], {}).get("high", 1.0)
 
 
 def as_json(one: Selective) -> dict[str, Any]:
