@@ -1,14 +1,24 @@
 """Models made by hand, whose parts' effects are known, and text generators around small models."""
 
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.instrument import Instrument, Subject
 from lilliput.lens.row_losses import HeldOut
 from lilliput.model.config import ModelConfig
+from lilliput.model.huggingface import to_huggingface
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
+from lilliput.runs.run_folder import RunFolder
 
 WORDS = 8
 TEXT = "One day Tom saw a red ball. He wanted the ball. Lily gave it to him, and Tom was happy."
@@ -69,3 +79,60 @@ def rows_of(generator: TextGenerator, count: int = 6, length: int = 24) -> torch
         row = [*row[: length if start < count // 2 else length - 6], generator.tokenizer.eos_id]
         ids.append((row + [generator.tokenizer.pad_id] * length)[:length])
     return torch.tensor(ids)
+
+
+@cache
+def learned(seed: int = 0, steps: int = 60) -> TextGenerator:
+    """A small model that learned the rows of `rows_of` by heart. Nobody may change it."""
+    made = small(context_length=128)
+    model = Model(made.model.config, seed=seed)
+    rows = rows_of(made)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.0)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        logits = model.logits(model(rows[:, :-1]))
+        loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), rows[:, 1:])
+        loss.backward()
+        optimizer.step()
+    return made.with_model(model.eval())
+
+
+class Train:
+    """A training split of the documents of `rows_of`."""
+
+    def __init__(self, generator: TextGenerator):
+        self.rows = [row[row != generator.tokenizer.pad_id].numpy() for row in rows_of(generator)]
+        self.documents, self.tokens = len(self.rows), sum(map(len, self.rows))
+
+    def document(self, place: int) -> np.ndarray:
+        return self.rows[place]
+
+    def document_learn(self, place: int) -> None:
+        return None
+
+
+def subject(**fields: Any) -> Subject:
+    """The learned model on its own text, beside its training split."""
+    generator = learned()
+    return Subject(generator, rows_of(generator), train=Train(generator), **fields)
+
+
+def run_folder(folder: Path, steps: tuple[int, ...] = (5, 20, 60)) -> Path:
+    """A run folder with the learned model at these steps."""
+    for step in steps:
+        generator = learned(0, step)
+        made = RunFolder(folder).checkpoint(step) / "model"
+        to_huggingface(generator.model, made, **generator.tokenizer.marks)
+        generator.tokenizer.save(made)
+    return folder
+
+
+def seen(instrument: Instrument, given: Subject) -> tuple[dict[str, Any], str]:
+    """Measure, send the figures through JSON without NaN, and draw them. The page has no script and closes its tags."""
+    found = json.loads(json.dumps(instrument.measure(given), allow_nan=False))
+    drawn = instrument.section(found)
+    assert "<script" not in drawn
+    assert " on" not in "".join(re.findall(r"<[^>]+>", drawn)).replace(" only", "")
+    for tag in ("p", "table", "tr", "td", "th", "div", "figure", "svg", "details", "h3"):
+        assert len(re.findall(rf"<{tag}[ >]", drawn)) == drawn.count(f"</{tag}>"), tag
+    return found, drawn

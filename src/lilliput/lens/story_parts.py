@@ -18,6 +18,8 @@ PARTS = ("name", "pronoun", "want", "ending", "overall")
 """The parts of a story that are compared, and the overall consistency."""
 STORY_WORDS = 0.8
 """A model whose texts have a smaller share of words of the story world does not generate its stories."""
+ROOM = 48
+"""The fewest tokens that a story may have after its opening."""
 Scored = list[dict[str, float | None]]
 
 
@@ -33,14 +35,22 @@ class Asked:
 
 
 def story_scores(generator: TextGenerator, asked: Asked) -> Scored:
-    """Generate stories and return the scores of each, by part; None for a part that could not be judged."""
-    fixed = OPENINGS if generator.objective.reads_forwards else ENDINGS
+    """Generate stories and return the scores of each, by part; None for a part that could not be judged. There are no
+    stories where the context has no room for an opening and `ROOM` tokens."""
+    lengths = {one: len(generator.tokenizer.encode(one)) + 2 for one in _prompts(generator)}
+    fixed = [one for one, length in lengths.items() if length + ROOM <= generator.model.config.context_length]
+    if not fixed:
+        return []
+    room = generator.model.config.context_length - max(lengths[one] for one in fixed)
     prompts = [fixed[place % len(fixed)] for place in range(asked.count)]
-    room = generator.model.config.context_length - max(len(generator.tokenizer.encode(one)) for one in fixed) - 1
     texts = generator.generate_batch(
-        prompts, max_tokens=max(1, min(asked.max_tokens, room)), temperature=asked.temperature, seed=asked.seed
+        prompts, max_tokens=min(asked.max_tokens, room), temperature=asked.temperature, seed=asked.seed
     )
     return [consistency(text).as_dict() for text in texts]
+
+
+def _prompts(generator: TextGenerator) -> tuple[str, ...]:
+    return OPENINGS if generator.objective.reads_forwards else ENDINGS
 
 
 def tells_stories(scores: Scored) -> bool:
