@@ -11,7 +11,8 @@ from lilliput.lens.ablation import Component, all_heads, all_mlps, random_units
 from lilliput.lens.critical import rank_components, rank_pairs, rank_sets, shares
 from lilliput.lens.drawings import bars, heat_map
 from lilliput.lens.effects import Effects
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import compared, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.row_losses import held_out
 from lilliput.lens.story_parts import Asked, ablated_scores, means, story_change, story_scores, tells_stories
 
@@ -61,6 +62,26 @@ class Matters(Instrument):
 
     def section(self, found: Mapping[str, Any]) -> str:
         return "".join([_ranking(found), _sets(found), _pairs(found), _shared(found), _without(found)])
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        first = found["components"][0]
+        if not first["critical"]:
+            return []
+        control = found["controls"][first["kind"]]
+        return [
+            f"The model needs {first['name']} most: without it the loss rises by {spelled(first, 3)} bits per byte, "
+            f"and without as many random units by {spelled(control, 3)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        figures = {}
+        for kind, name in (("head", "head"), ("mlp", "MLP")):
+            first = next((one for one in found["components"] if one["kind"] == kind), None)
+            if first is not None:
+                figures[f"bits per byte that the most needed {name} saves"] = compared(first, found["controls"][kind])
+        for group, one in (found["shares"]["this model"] or {}).items():
+            figures[f"share of all rises: {group}"] = Compared(one["share"], one["even"], one["low"], one["high"])
+        return figures
 
 
 def _largest(generator: TextGenerator, subject: Subject, rows: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 
@@ -60,6 +60,19 @@ class Subject:
         return untrained(self.generator)
 
 
+class Compared(NamedTuple):
+    """A figure of a whole model, which is comparable between models of other sizes, styles or directions.
+
+    control    the same figure of the control, such as untrained weights; None without a control
+    low, high  the 95% interval of the value; None without an interval
+    """
+
+    value: float
+    control: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class Instrument:
     """A subclass registers itself by `@INSTRUMENTS.add(name)` and is found in any file of lens/.
 
@@ -84,3 +97,13 @@ class Instrument:
     def section(self, found: Mapping[str, Any]) -> str:
         """Return the figures as HTML (base/html.py, base/chart.py): words before jargon, no script inline."""
         raise NotImplementedError
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        """Return sentences for the top of the page, such as "Head 1.3 copies names: ...". Only a figure that beats its
+        control is a finding; [] without any."""
+        return []
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        """Return the figures that stand side by side for several models or checkpoints, by their names. A name is a
+        role, such as "strongest induction head", and never the number of a head. {} where no figure is comparable."""
+        return {}

@@ -11,7 +11,8 @@ import torch
 from lilliput.base.chart import Chart, Level, Series, figure
 from lilliput.base.html import table
 from lilliput.evaluation.ngram import NAMES, training_ngrams
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.knowing import (
     by_position,
     cut_losses,
@@ -80,6 +81,29 @@ class Knows(Instrument):
 
     def section(self, found: Mapping[str, Any]) -> str:
         return _contexts(found) + _positions(found)
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        whole, more = found["whole"], found["shuffled"]["more"]
+        lines = []
+        best = min((one["model"] for one in found["ngrams"]), key=lambda one: one["mean"], default=None)
+        if best is not None and beats(best, whole):
+            lines.append(
+                f"The model needs {spelled(whole, 3)} bits for a byte of text, and the best n-gram model "
+                f"{spelled(best, 3)}."
+            )
+        if more["low"] > 0:
+            lines.append(
+                f"The order of the words matters: the same words in random order cost {spelled(more, 3)} bits per byte "
+                "more."
+            )
+        return lines
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        longest = found["contexts"][-1]["untrained"]
+        return {
+            "bits per byte with the whole text": compared(found["whole"], longest),
+            "bits per byte that random order costs": compared(found["shuffled"]["more"], 0.0),
+        }
 
 
 def _ngrams(

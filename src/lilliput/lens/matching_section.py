@@ -8,6 +8,7 @@ from typing import Any
 from lilliput.base.html import table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.checkpoints import earlier_steps, load_steps
+from lilliput.lens.findings import beats, spelled
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.matching import match_models
 
@@ -64,6 +65,17 @@ class Matched(Instrument):
             "other texts, and only the dependence on the position is left. Heads that look at fixed distances keep "
             "their match there.</p>" + _pairs(found[first], first)
         )
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        lines = []
+        for kind in ("heads", "neurons"):
+            one = found.get("another seed", {}).get(kind)
+            if one and beats(one["best"], one["shuffled"]):
+                lines.append(
+                    f"Another seed learned like {kind}: the mean of the best correlations is {spelled(one['best'])}, "
+                    f"and with other texts {spelled(one['shuffled'])}."
+                )
+        return lines
 
 
 def _pairs(one: Mapping[str, Any], name: str) -> str:

@@ -39,6 +39,8 @@ class RunFolder:
         self.rollouts = path / names.ROLLOUTS
         self.report = path / names.REPORT
         self.evaluation = path / names.EVALUATION
+        self.lens = path / names.LENS
+        self.lens_figures = path / names.LENS_FIGURES
         self.checkpoints = path / names.CHECKPOINTS
 
     def steps(self) -> list[int]:
