@@ -4,12 +4,13 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from lilliput.data.config import TokenizerConfig
+from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.instrument import Instrument, Subject
@@ -28,20 +29,22 @@ def successor(writers: tuple[float, ...] = (1.0, 1.0)) -> Model:
     """A model of one layer that predicts (i + 1) mod 8 after token i. Each position sees itself alone. Dimensions 0 to
     7 hold the token, and each head writes its share of the next token, `writers`, to dimensions 8 to 15. The MLP writes
     nothing."""
-    shape = {"d_model": 2 * WORDS, "n_layers": 1, "n_heads": len(writers), "d_head": WORDS, "d_mlp": 8}
+    shape: dict[str, Any] = {"d_model": 2 * WORDS, "n_layers": 1, "n_heads": len(writers), "d_head": WORDS, "d_mlp": 8}
     model = Model(ModelConfig(**shape, vocab_size=WORDS, context_length=16, qk_norm=False, window=1))
-    block, eye = model.blocks[0], torch.eye(WORDS)
+    block: Any = model.blocks[0]
+    head: Any = model.unembed
+    eye = torch.eye(WORDS)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.zero_()
         model.embed.weight[:, :WORDS] = eye
         values = block.attn.qkv.weight[2 * len(writers) * WORDS :]
-        for head, share in enumerate(writers):
-            channels = slice(head * WORDS, (head + 1) * WORDS)
+        for number, share in enumerate(writers):
+            channels = slice(number * WORDS, (number + 1) * WORDS)
             values[channels, :WORDS] = eye
             block.attn.out.weight[WORDS:, channels] = share * eye.roll(1, 0)
-        model.unembed.weight[:, WORDS:] = 4 * eye
+        head.weight[:, WORDS:] = 4 * eye
     return model.eval()
 
 
@@ -65,7 +68,7 @@ def spread(model: Model, seed: int = 3) -> Model:
 def small(seed: int = 3, **shape: int) -> TextGenerator:
     """A small model with a tokenizer of `TEXT`."""
     tokenizer = Tokenizer.train([TEXT] * 9, TokenizerConfig(vocab_size=300))
-    sizes = {"d_model": 32, "n_layers": 2, "n_heads": 2, "d_mlp": 24, "context_length": 48, **shape}
+    sizes: dict[str, Any] = {"d_model": 32, "n_layers": 2, "n_heads": 2, "d_mlp": 24, "context_length": 48, **shape}
     model = Model(ModelConfig(**sizes, vocab_size=tokenizer.vocab_size))
     return TextGenerator(spread(model, seed), tokenizer, Causal())
 
@@ -114,7 +117,7 @@ class Train:
 def subject(**fields: Any) -> Subject:
     """The learned model on its own text, beside its training split."""
     generator = learned()
-    return Subject(generator, rows_of(generator), train=Train(generator), **fields)
+    return Subject(generator, rows_of(generator), train=cast(Split, Train(generator)), **fields)
 
 
 def run_folder(folder: Path, steps: tuple[int, ...] = (5, 20, 60)) -> Path:

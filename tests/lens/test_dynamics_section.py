@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lilliput.base.errors import ConfigError
+from lilliput.data.config import TokenizerConfig
+from lilliput.data.tokenizer import Tokenizer
 from lilliput.lens.checkpoints import earlier_steps, load_steps, newest_step
 from lilliput.lens.instrument import INSTRUMENTS
 from tests.lens.hand_made import learned, run_folder, seen, small, subject
@@ -25,6 +27,11 @@ def test_layers_grow_towards_the_newest_model(tmp_path: Path) -> None:
         assert alike[0] < alike[2] < 1
         assert found["permuted"][layer]["mean"] < found["sibling"]["likeness"][layer]["mean"]
     assert found["own_layers"][0][0] == pytest.approx(1)
+    beside = INSTRUMENTS["time"]().comparable(found)
+    assert len(beside) == 4
+    alike = beside["likeness of the last layer to untrained weights (CKA)"]
+    assert alike.control is not None
+    assert alike.value == states[0]["likeness"][-1]["mean"]
     for text in ("step 20", "control: positions mixed", "another seed", "layer 1", "<svg", "effective rank"):
         assert text in drawn
 
@@ -37,7 +44,7 @@ def test_a_model_without_a_run_is_compared_with_its_untrained_weights() -> None:
 
 def test_a_sibling_with_other_tokens_is_refused() -> None:
     other = small()
-    other.tokenizer = type("Other", (), {"sha256": "another"})()
+    other.tokenizer = Tokenizer.train(["quite another text " * 9], TokenizerConfig(vocab_size=290))
     with pytest.raises(ConfigError, match="cut text into other tokens"):
         INSTRUMENTS["time"]().measure(replace(subject(), sibling=other))
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lilliput.lens.ablation import Reference, whole_layer
+from lilliput.lens.ablation import Reference
+from lilliput.lens.components import whole_layer
 from lilliput.lens.story_parts import Asked, ablated_scores, means, story_change, story_scores, tells_stories
 from tests.lens.hand_made import learned, rows_of, small
 
@@ -17,8 +18,8 @@ def test_changes_are_paired_by_story() -> None:
     found = story_change(before, after)
     assert found["name"]["mean"] == pytest.approx(-0.5)
     assert found["name"]["low"] < -0.5 < found["name"]["high"]
-    assert (found["pronoun"]["pairs"], found["pronoun"]["lost"]) == (1, 1)
-    assert (found["want"]["mean"], found["want"]["pairs"]) == (None, 0)
+    assert (found["pronoun"]["count"], found["pronoun"]["lost"]) == (1, 1)
+    assert (found["want"]["mean"], found["want"]["count"]) == (None, 0)
     assert found["ending"]["mean"] == found["ending"]["low"] == found["ending"]["high"] == 0
     assert means(before)["name"] == pytest.approx(2.5 / 3)
     assert means(before)["want"] is None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.ablation import Component, How, Reference, ablated
-from lilliput.lens.row_losses import described
+from lilliput.lens.ablation import How, Reference, ablated
+from lilliput.lens.components import Component
+from lilliput.lens.figures import mean_figure
 from lilliput.storybook.consistency import consistency
 from lilliput.storybook.openings import ENDINGS, OPENINGS
 
@@ -76,19 +77,18 @@ def ablated_scores(
 def story_change(before: Scored, after: Scored) -> dict[str, dict[str, Any]]:
     """Return the mean change of each part from `before` to `after`, paired by story, with its 95% bootstrap interval.
 
-    `pairs` counts the stories whose part could be judged both times, `lost` the stories in which it could be judged
+    `count` counts the stories whose part could be judged both times, `lost` the stories in which it could be judged
     before only. A part with no pair has no mean."""
     found: dict[str, dict[str, Any]] = {}
     for part in PARTS:
         both = [(old[part], new[part]) for old, new in zip(before, after, strict=True)]
         changes = [new - old for old, new in both if old is not None and new is not None]
         lost = sum(old is not None and new is None for old, new in both)
-        figures = described(np.array(changes)) if changes else {"mean": None, "low": None, "high": None}
-        found[part] = {**figures, "pairs": len(changes), "lost": lost}
+        found[part] = {**mean_figure(changes), "lost": lost}
     return found
 
 
 def means(scores: Scored) -> dict[str, float | None]:
     """Return the mean of each part over the stories in which it could be judged; None where it could be in none."""
-    found = {part: [one[part] for one in scores if one[part] is not None] for part in PARTS}
+    found = {part: [value for one in scores if (value := one[part]) is not None] for part in PARTS}
     return {part: float(np.mean(values)) if values else None for part, values in found.items()}
