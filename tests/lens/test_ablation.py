@@ -1,5 +1,7 @@
 """Ablation: against weights set to zero, means and rows by hand, in every style of the house, and in generation."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,10 +9,9 @@ from lilliput.base.errors import ModelError
 from lilliput.decoding.native import native
 from lilliput.decoding.native import why_not as no_native
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.ablation import (
+from lilliput.lens.ablation import Reference, ablated
+from lilliput.lens.components import (
     Component,
-    Reference,
-    ablated,
     all_heads,
     all_mlps,
     attention,
@@ -36,7 +37,7 @@ def without_weights(model: Model, component: Component) -> torch.Tensor:
     ids, kept = tokens(), {name: value.clone() for name, value in model.state_dict().items()}
     with torch.no_grad():
         for name, channels in component.places:
-            block = model.blocks[int(name.split(".")[1])]
+            block: Any = model.blocks[int(name.split(".")[1])]
             out = block.attn.out if "attn" in name else block.mlp.down
             out.weight[:, list(channels) or slice(None)] = 0
             if not channels and out.bias is not None:
@@ -75,17 +76,14 @@ def test_a_set_is_all_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize("how", ["mean", "position_mean", "resample"])
-def test_the_stand_in_comes_from_the_reference(how: str) -> None:
+def test_the_stand_in_comes_from_the_reference(how: Any) -> None:
     model, rows, ids = stirred("llama_grouped_biased"), tokens(5, 20, seed=4), tokens(3, 12)
     name, seen = "blocks.1.hook_mlp_out", {}
     handle = model.hooks[name].register_forward_hook(lambda module, inputs, value: seen.setdefault("rows", value))
     logits(model, rows)
     handle.remove()
     values = seen["rows"]
-    if how == "mean":
-        wanted = values.mean((0, 1)).expand(3, 12, -1)
-    elif how == "position_mean":
-        wanted = values.mean(0)[:12].expand(3, -1, -1)
+    wanted = values.mean((0, 1)).expand(3, 12, -1) if how == "mean" else values.mean(0)[:12].expand(3, -1, -1)
     with ablated(model, mlp(model, 1), how, rows, seed=7):
         late = {}
         handle = model.hooks[name].register_forward_hook(lambda module, inputs, value: late.setdefault("new", value))
@@ -112,7 +110,8 @@ def test_every_part_is_listed_and_controls_have_its_size() -> None:
     model = stirred("story")
     assert [one.name for one in all_heads(model)[3:5]] == ["head 0.3", "head 1.0"]
     assert [one.name for one in all_mlps(model)] == ["MLP 0", "MLP 1"]
-    for kind, size in (("head", model.config.d_head), ("mlp", model.config.d_mlp)):
+    sizes: list[tuple[Any, int]] = [("head", model.config.d_head), ("mlp", model.config.d_mlp)]
+    for kind, size in sizes:
         draws = [random_units(model, kind, seed) for seed in (0, 0, 1)]
         assert draws[0] == draws[1] != draws[2]
         assert all(sum(len(channels) for _, channels in draw.places) == size for draw in draws)
@@ -129,7 +128,7 @@ def test_every_part_is_listed_and_controls_have_its_size() -> None:
         ("resample", tokens(1, 20), "at least two"),
     ],
 )
-def test_a_reference_that_does_not_fit_is_refused(how: str, rows: torch.Tensor | None, message: str) -> None:
+def test_a_reference_that_does_not_fit_is_refused(how: Any, rows: torch.Tensor | None, message: str) -> None:
     model = stirred("story")
     with pytest.raises(ModelError, match=message), ablated(model, mlp(model, 0), how, rows):
         logits(model, tokens())

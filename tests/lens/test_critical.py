@@ -2,9 +2,8 @@
 
 import pytest
 
-from lilliput.lens.ablation import all_heads
+from lilliput.lens.components import all_heads
 from lilliput.lens.critical import rank_components, rank_pairs, rank_sets, shares
-from lilliput.lens.drawings import bars, heat_map
 from lilliput.lens.effects import Effects
 from tests.lens.hand_made import counted, successor
 
@@ -55,20 +54,3 @@ def test_shares_are_by_depth_and_kind() -> None:
 def test_the_same_model_gives_the_same_figures() -> None:
     once, again = (rank_components(Effects(successor(), counted())) for _ in range(2))
     assert once == again
-
-
-def test_a_heat_map_shows_every_number_and_leaves_gaps_empty() -> None:
-    drawn = heat_map({"layer 0": {"head 0": 0.5, "MLP": None}, "layer 1": {"head 0": 0.0, "MLP": 2.0}}, "a < b")
-    assert "a &lt; b" in drawn
-    assert [f">{value}<" in drawn for value in ("0.500", "0.000", "2.000")] == [True] * 3
-    assert "<td></td>" in drawn
-    same = heat_map({"layer 0": {"head 0": 1.0}}, "")
-    assert ">1.000<" in same
-
-
-def test_bars_show_interval_and_control() -> None:
-    figure = {"mean": 0.5, "low": 0.25, "high": 1.0}
-    drawn = bars([("head 0.1", figure, 0.75), ("MLP 0", {"mean": -1.0, "low": -1.0, "high": -1.0}, None)])
-    assert "0.500 (0.250 to 1.000)" in drawn
-    assert 'class="level"' in drawn
-    assert 'd="M62.50,9 H100.00"' in drawn

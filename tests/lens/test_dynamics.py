@@ -57,6 +57,7 @@ def test_cka_is_1_for_the_same_and_0_for_what_does_not_belong_together() -> None
     assert control["margin"] > 0
     assert sorted(permuted(x, rows)[:, 0].tolist()) == sorted(x[:, 0].tolist())
     assert math.isnan(linear_cka(x, torch.ones(600, 3)))
+    assert likeness(x, torch.ones(600, 3), rows) == {"mean": None, "margin": None}
     with pytest.raises(DataError, match="same examples"):
         linear_cka(x, x[:10])
 

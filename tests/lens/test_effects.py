@@ -6,9 +6,11 @@ import torch
 
 from lilliput.base.errors import DataError
 from lilliput.evaluation.bits_per_byte import FixedSet, bits_per_byte
-from lilliput.lens.ablation import ablated, head, mlp, random_units
+from lilliput.lens.ablation import ablated
+from lilliput.lens.components import head, mlp, random_units
 from lilliput.lens.effects import Effects
-from lilliput.lens.row_losses import HeldOut, described, held_out, losses_of
+from lilliput.lens.figures import mean_figure
+from lilliput.lens.row_losses import HeldOut, held_out, losses_of
 from tests.lens.hand_made import rows_of, small
 from tests.model.families import FAMILIES, stirred, tokens
 
@@ -43,7 +45,7 @@ def test_the_mean_over_rows_is_bits_per_byte_of_their_documents() -> None:
     wanted = bits_per_byte(generator.model, fixed).bits_per_byte
     found = held.bits(losses_of(generator.model, held))
     assert found.mean() == pytest.approx(wanted, rel=1e-5)
-    low, high = (described(found)[name] for name in ("low", "high"))
+    low, high = (mean_figure(found.tolist())[name] for name in ("low", "high"))
     assert low < wanted < high
 
 

@@ -1,5 +1,7 @@
 """Knowing: cut contexts, positions and n-gram models, on a model that knows the last token alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,8 @@ def test_ngrams_are_those_of_the_baselines() -> None:
 
     rows = [np.append(a[:1], b) for a, b in zip(held.tokens.numpy(), held.targets.numpy(), strict=True)]
     rows[0] = rows[0][:8]
-    wanted = baselines(Train(), FixedSet(rows, int(held.sizes.sum())), WORDS)
+    train: Any = Train()
+    wanted = baselines(train, FixedSet(rows, int(held.sizes.sum())), WORDS)
     grams = packed(documents, 3, WORDS)
     found = [float(held.bits(ngram_losses(grams, order, WORDS, held)).mean()) for order in (1, 2, 3)]
     assert found == pytest.approx([wanted[name] for name in ("unigram", "bigram", "trigram")])

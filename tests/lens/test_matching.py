@@ -1,6 +1,7 @@
 """Matching: a model whose heads and neurons were put in another order finds them again."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,8 @@ def reordered(model: Model) -> Model:
     heads = torch.arange(model.config.n_heads * width).view(-1, width).flip(0).flatten()
     neurons = torch.arange(model.config.d_mlp).flip(0)
     with torch.no_grad():
-        for block in other.blocks:
+        layers: Any = other.blocks
+        for block in layers:
             whole = torch.cat([heads + part * len(heads) for part in range(3)])
             block.attn.qkv.weight.copy_(block.attn.qkv.weight[whole])
             block.attn.out.weight.copy_(block.attn.out.weight[:, heads])

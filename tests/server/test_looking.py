@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from lilliput.lens.ablation import head
 
 from lilliput.decoding.engine import Request
 from lilliput.decoding.sampling import SamplingConfig
+from lilliput.lens.components import head
 from lilliput.lens.intervene import intervene
 from lilliput.model.plain import hooked
 from lilliput.server.altered import Off

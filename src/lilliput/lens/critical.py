@@ -11,9 +11,10 @@ import numpy as np
 
 from lilliput.base import seeds
 from lilliput.base.statistics import holm, p_of_mean
-from lilliput.lens.ablation import Component, How, all_heads, all_mlps, random_heads, random_units
+from lilliput.lens.ablation import How
+from lilliput.lens.components import Component, all_heads, all_mlps, random_heads, random_units
 from lilliput.lens.effects import Effects
-from lilliput.lens.row_losses import described
+from lilliput.lens.figures import mean_figure
 
 LEVEL = 0.05
 """The chance of any false finding in a table, after Holm's correction."""
@@ -42,13 +43,14 @@ def rank_components(effects: Effects, how: How = "mean", draws: int = 3, seed: i
         own = values[component.name]
         larger = bool(own.mean() > controls[component.kind].mean())
         place = {"kind": component.kind, "layer": component.layer, "index": _index(effects, component)}
-        rows.append({"name": component.name, **place, **described(own), "p": p, "critical": larger and p < LEVEL})
+        verdict = {"p": p, "critical": larger and p < LEVEL}
+        rows.append({"name": component.name, **place, **mean_figure(own.tolist()), **verdict})
     return {
         "how": how,
         "rows": effects.held.rows,
-        "bits_per_byte": described(effects.bits),
+        "bits_per_byte": mean_figure(effects.bits.tolist()),
         "components": sorted(rows, key=lambda row: -row["mean"]),
-        "controls": {kind: {**described(control), "draws": draws} for kind, control in controls.items()},
+        "controls": {kind: {**mean_figure(control.tolist()), "draws": draws} for kind, control in controls.items()},
         "rows_of": {name: found.tolist() for name, found in values.items()},
     }
 
@@ -74,12 +76,12 @@ def rank_pairs(
     rows = []
     for (a, b), both, values, p in zip(pairs, joint, more, corrected, strict=True):
         total = float((single[a.name] + single[b.name]).mean())
-        found = {"joint": float(both.mean()), "sum": total, "more": described(values), "p": p}
+        found = {"joint": float(both.mean()), "sum": total, "more": mean_figure(values.tolist()), "p": p}
         redundant = bool(values.mean() > 0 and p < LEVEL)
         rows.append({"pair": [a.name, b.name], **found, "redundant": redundant})
     return {
         "pairs": sorted(rows, key=lambda row: -row["more"]["mean"]),
-        "control": described(_random_pairs(effects, how, draws, seed)),
+        "control": mean_figure(_random_pairs(effects, how, draws, seed).tolist()),
     }
 
 
@@ -96,7 +98,7 @@ def rank_sets(
         drawn = [effects.of(random_heads(effects.model, count, draw), how, seed) for draw in range(draws)]
         sets = {"most": effects.of(order[:count], how, seed), "least": effects.of(order[-count:], how, seed)}
         sets["random"] = np.mean(drawn, axis=0)
-        found.append({"heads": count, **{name: described(values) for name, values in sets.items()}})
+        found.append({"heads": count, **{name: mean_figure(values.tolist()) for name, values in sets.items()}})
     return found
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from lilliput.base.html import escape, table
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.ablation import Component, all_heads, all_mlps, random_units
+from lilliput.lens.bars import bars
+from lilliput.lens.components import Component, all_heads, all_mlps, random_units
 from lilliput.lens.critical import rank_components, rank_pairs, rank_sets, shares
-from lilliput.lens.drawings import bars, heat_map
 from lilliput.lens.effects import Effects
+from lilliput.lens.figures import figure_text
 from lilliput.lens.findings import compared, spelled
+from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.row_losses import held_out
 from lilliput.lens.story_parts import Asked, ablated_scores, means, story_change, story_scores, tells_stories
@@ -129,16 +131,18 @@ def _stories(subject: Subject, effects: Effects, order: list[Component]) -> dict
 def _ranking(found: Mapping[str, Any]) -> str:
     bits, count = found["bits_per_byte"], len(found["components"])
     critical = [one["name"] for one in found["components"] if one["critical"]]
-    grid: dict[str, dict[str, float | None]] = {f"layer {layer}": {} for layer in range(found["layers"])}
-    for one in sorted(found["components"], key=lambda one: (one["kind"], one["index"] or 0)):
-        grid[f"layer {one['layer']}"]["MLP" if one["index"] is None else f"head {one['index']}"] = one["mean"]
+    layers, heads = range(found["layers"]), [one for one in found["components"] if one["kind"] == "head"]
+    columns = [f"head {index}" for index in range(1 + max(one["index"] for one in heads))] + ["MLP"]
+    grid: list[list[float | None]] = [[None] * len(columns) for _ in layers]
+    for one in found["components"]:
+        grid[one["layer"]][-1 if one["index"] is None else one["index"]] = one["mean"]
     shown = [(one["name"], one, found["controls"][one["kind"]]["mean"]) for one in found["components"][:SHOWN]]
     return (
         "<p>Each head (a part that reads earlier words) and each MLP (a part that works on one word) is taken out "
         "alone: the mean of its output stands in its place (mean ablation, over all held-out rows and positions). The "
         f"loss then rises from {bits['mean']:.3f} bits per byte by the number in the table. The larger the number, the "
         "more the model needs this part.</p>"
-        + heat_map(grid, "Rise of the loss, in bits per byte, without one part")
+        + heat_table([f"layer {layer}" for layer in layers], columns, grid, digits=3)
         + "<p>The bars are the same numbers in order. The thin line is the 95% interval over "
         f"{found['rows']} texts, and the dashed line is the control: as many channels of heads, or as many neurons, "
         "taken out at random places.</p>"
@@ -156,16 +160,12 @@ def _listed(names: list[str]) -> str:
     return escape(", ".join(names[:6]) + rest) + (" matters" if len(names) == 1 else " matter")
 
 
-def _interval(one: Mapping[str, Any], digits: int = 3) -> str:
-    if one["mean"] is None:
-        return "-"
-    return f"{one['mean']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
-
-
 def _sets(found: Mapping[str, Any]) -> str:
     names = {"most": "heads of the largest rise", "least": "heads of the least rise", "random": "random heads"}
-    rows = {str(one["heads"]): {text: _interval(one[name]) for name, text in names.items()} for one in found["sets"]}
-    rows = {f"{count} head" + "s" * (count != "1"): row for count, row in rows.items()}
+    rows = {}
+    for one in found["sets"]:
+        count = f"{one['heads']} head{'s' * (one['heads'] > 1)}"
+        rows[count] = {text: figure_text(one[name], 3) for name, text in names.items()}
     return "<h3>Several heads at once</h3><p>Rise of the loss, in bits per byte.</p>" + table(rows)
 
 
@@ -174,7 +174,7 @@ def _pairs(found: Mapping[str, Any]) -> str:
         " + ".join(one["pair"]): {
             "both": f"{one['joint']:.3f}",
             "sum of the two": f"{one['sum']:.3f}",
-            "more than the sum": _interval(one["more"]),
+            "more than the sum": figure_text(one["more"], 3),
             "redundant": "yes" if one["redundant"] else "no",
         }
         for one in found["pairs"][:SHOWN]
@@ -184,7 +184,7 @@ def _pairs(found: Mapping[str, Any]) -> str:
         "than the sum of the two single rises, each part does some work of the other part while that one is missing "
         "(redundancy).</p>"
         + table(rows)
-        + f'<p class="quiet">For pairs of random units it is {_interval(found["control"])} more than the sum. '
+        + f'<p class="quiet">For pairs of random units it is {figure_text(found["control"], 3)} more than the sum. '
         f"Redundant: p &lt; 0.05 after Holm's correction for {len(found['pairs'])} pairs.</p>"
     )
 
@@ -215,7 +215,7 @@ def _without(found: Mapping[str, Any]) -> str:
     changed = {f"without {name}": one for name, one in stories["without"].items()}
     changed |= {"without random units": stories["random"], "with all parts, other random numbers": stories["again"]}
     for name, change in changed.items():
-        rows[name] = {part: _interval(one, 2) for part, one in change.items()}
+        rows[name] = {part: figure_text(one) for part, one in change.items()}
     return (
         f"<h3>Stories without a part</h3><p>{stories['count']} stories from the same openings: is the hero still named "
         "(name), with the right word, she or he (pronoun), is the wish remembered (want), does the story close "

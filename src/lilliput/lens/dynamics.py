@@ -76,11 +76,14 @@ def _hsic(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def likeness(x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> dict[str, Any]:
     """Return the mean CKA over `GROUPS` groups of rows, or fewer where there are fewer rows, with its 95% interval by
-    Student's t over the groups (None for a single group).
+    Student's t over the groups (None for a single group). Both are None where a group is constant.
 
     x (M, a), y (M, b), rows (M,)"""
     groups = rows % min(GROUPS, int(rows.max()) + 1)
-    found = mean_of([linear_cka(x[groups == group], y[groups == group]) for group in groups.unique()])
+    values = [linear_cka(x[groups == group], y[groups == group]) for group in groups.unique()]
+    if any(value != value for value in values):
+        return {"mean": None, "margin": None}
+    found = mean_of(values)
     return {"mean": found.mean, "margin": found.margin}
 
 

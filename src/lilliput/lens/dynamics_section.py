@@ -9,11 +9,12 @@ from lilliput.base.chart import Chart, Series, figure
 from lilliput.base.html import table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.checkpoints import earlier_steps, load_steps, newest_step
-from lilliput.lens.drawings import heat_map
 from lilliput.lens.dynamics import Activations, activations, layer_figures, layer_likeness, likeness, permuted
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.figures import figure_text, mean_figure
+from lilliput.lens.heat import heat_table
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.matching import check_same_text
-from lilliput.lens.row_losses import HeldOut, described, held_out
+from lilliput.lens.row_losses import HeldOut, held_out
 
 ROWS, THOROUGH_ROWS = 12, 64
 STEPS, THOROUGH_STEPS = 8, 100
@@ -60,6 +61,18 @@ class Time(Instrument):
     def section(self, found: Mapping[str, Any]) -> str:
         return _likeness(found) + _figures(found) + _layers(found)
 
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        first, last = found["states"][0], found["states"][-1]
+        names = {
+            "effective_rank": "directions in use after the last layer (effective rank)",
+            "norm": "length of the residual stream after the last layer (norm)",
+            "hoyer": "sparsity of the neurons in the last layer (Hoyer)",
+        }
+        values = {text: (last["layers"][-1][name], first["layers"][-1][name]) for name, text in names.items()}
+        alike = (first["likeness"][-1]["mean"], found["permuted"][-1]["mean"])
+        values["likeness of the last layer to untrained weights (CKA)"] = alike
+        return {text: Compared(value, control) for text, (value, control) in values.items() if value is not None}
+
 
 def _state(name: str, step: int | None, then: Activations, now: Activations) -> dict[str, Any]:
     """Return the figures of one model, and the CKA of each of its layers with the same layer of the newest model."""
@@ -67,7 +80,7 @@ def _state(name: str, step: int | None, then: Activations, now: Activations) -> 
     return {
         "name": name,
         "step": step,
-        "bits_per_byte": described(then.bits),
+        "bits_per_byte": mean_figure(then.bits.tolist()),
         "layers": layer_figures(then),
         "likeness": [likeness(x, y, now.rows) for x, y in pairs],
     }
@@ -81,7 +94,7 @@ def _sibling(sibling: TextGenerator | None, subject: Subject, held: HeldOut, now
     other = activations(sibling.model, held)
     alike = [likeness(x, y, now.rows) for x, y in zip(other.streams, now.streams, strict=False)]
     return {
-        "bits_per_byte": described(other.bits),
+        "bits_per_byte": mean_figure(other.bits.tolist()),
         "layers": layer_figures(other),
         "likeness": alike,
         "grid": layer_likeness(now, other),
@@ -96,14 +109,14 @@ def _likeness(found: Mapping[str, Any]) -> str:
     rows = {}
     for state in states:
         bits = state["bits_per_byte"]
-        rows[state["name"]] = {"loss": f"{bits['mean']:.3f} ({bits['low']:.3f} to {bits['high']:.3f})"}
+        rows[state["name"]] = {"loss": figure_text(bits, 3)}
         rows[state["name"]] |= {f"layer {layer}": _margin(state["likeness"][layer]) for layer in layers}
     rows["control: positions mixed"] = {"loss": ""} | {
         f"layer {layer}": _margin(found["permuted"][layer]) for layer in layers
     }
     if found["sibling"] is not None:
         bits, alike = found["sibling"]["bits_per_byte"], found["sibling"]["likeness"]
-        rows["another seed"] = {"loss": f"{bits['mean']:.3f} ({bits['low']:.3f} to {bits['high']:.3f})"} | {
+        rows["another seed"] = {"loss": figure_text(bits, 3)} | {
             f"layer {layer}": _margin(one) for layer, one in enumerate(alike)
         }
     return (
@@ -154,16 +167,13 @@ def _layers(found: Mapping[str, Any]) -> str:
     return f"<h3>Layers beside layers</h3>{own}{other}"
 
 
-def _grid(values: list[list[float | None]], caption: str) -> str:
-    named = {
-        f"layer {row}": {f"layer {column}": value for column, value in enumerate(line)}
-        for row, line in enumerate(values)
-    }
-    return heat_map(named, caption, digits=2)
+def _grid(values: list[list[float | None]], text: str) -> str:
+    rows, columns = ([f"layer {place}" for place in range(count)] for count in (len(values), len(values[0])))
+    return f"<p>{text}</p>{heat_table(rows, columns, values)}"
 
 
 def _margin(one: Mapping[str, Any]) -> str:
-    if one["mean"] is None or one["mean"] != one["mean"]:
+    if one["mean"] is None:
         return "-"
     return f"{one['mean']:.2f}" + ("" if one["margin"] is None else f" ± {one['margin']:.2f}")
 

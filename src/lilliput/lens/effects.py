@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from lilliput.decoding.inference import inference
-from lilliput.lens.ablation import Component, How, Reference, ablated
+from lilliput.lens.ablation import How, Reference, ablated
+from lilliput.lens.components import Component
 from lilliput.lens.row_losses import HeldOut, token_losses
 from lilliput.model.transformer import Model
 

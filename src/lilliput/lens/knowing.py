@@ -15,7 +15,8 @@ from lilliput.base import seeds
 from lilliput.base.errors import DataError
 from lilliput.decoding.inference import inference
 from lilliput.evaluation.ngram import KneserNey, packed
-from lilliput.lens.row_losses import HeldOut, described
+from lilliput.lens.figures import mean_figure
+from lilliput.lens.row_losses import HeldOut
 from lilliput.model.transformer import Model
 
 WINDOW_TOKENS = 8192
@@ -106,7 +107,7 @@ def ngram_losses(grams: np.ndarray, order: int, vocab_size: int, held: HeldOut) 
 def per_byte(held: HeldOut, targets: Targets, losses: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """Return the bits per byte of drawn targets with the 95% interval by bootstrap over the targets."""
     sizes = held.sizes[targets.rows, targets.places].double().cpu().numpy()
-    return described(losses / np.log(2) / sizes.mean(), seed)
+    return mean_figure((losses / np.log(2) / sizes.mean()).tolist(), seed)
 
 
 def position_bins(length: int) -> list[tuple[int, int]]:
@@ -124,5 +125,5 @@ def by_position(held: HeldOut, losses: torch.Tensor, bins: Sequence[tuple[int, i
     found: list[dict[str, Any] | None] = []
     for start, stop in bins:
         inside = (place >= start) & (place < stop)
-        found.append(described(held.bits(losses, inside)) if bool((held.sizes * inside).any()) else None)
+        found.append(mean_figure(held.bits(losses, inside).tolist()) if bool((held.sizes * inside).any()) else None)
     return found

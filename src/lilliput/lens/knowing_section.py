@@ -11,6 +11,7 @@ import torch
 from lilliput.base.chart import Chart, Level, Series, figure
 from lilliput.base.html import table
 from lilliput.evaluation.ngram import NAMES, training_ngrams
+from lilliput.lens.figures import figure_text
 from lilliput.lens.findings import beats, compared, spelled
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.knowing import (
@@ -136,14 +137,13 @@ def _contexts(found: Mapping[str, Any]) -> str:
     ngrams = {one["tokens"]: one for one in found["ngrams"]}
     rows = {}
     for one in contexts:
-        gram = ngrams.get(one["tokens"])
         rows[_seen(one["tokens"])] = {
-            "this model": _interval(one["model"]),
-            "n-gram model that sees the same": "" if gram is None else f"{gram['name']}: {_interval(gram['model'])}",
-            "untrained weights": _interval(one["untrained"]),
+            "this model": figure_text(one["model"], 3),
+            "n-gram model that sees the same": _gram(ngrams.get(one["tokens"])),
+            "untrained weights": figure_text(one["untrained"], 3),
         }
-    rows["the whole text so far"] = {"this model": _interval(whole)}
-    rows["the whole text so far, in random order"] = {"this model": _interval(found["shuffled"])}
+    rows["the whole text so far"] = {"this model": figure_text(whole, 3)}
+    rows["the whole text so far, in random order"] = {"this model": figure_text(found["shuffled"], 3)}
     lines = [Series("this model", [(max(0.5, one["tokens"]), one["model"]["mean"]) for one in contexts], 0, dots=True)]
     if found["ngrams"]:
         points = [(max(0.5, one["tokens"]), one["model"]["mean"]) for one in found["ngrams"]]
@@ -179,7 +179,7 @@ def _control(found: Mapping[str, Any]) -> str:
     more = found["shuffled"]["more"]
     return (
         "The beginning mark of a text stands before the tokens that are left. Intervals are 95% by bootstrap over the "
-        f"predicted tokens. Random order of the same words costs {_interval(more)} more than the text itself."
+        f"predicted tokens. Random order of the same words costs {figure_text(more, 3)} more than the text itself."
         + (" n-gram models are interpolated Kneser-Ney models, counted on the training text." * bool(found["ngrams"]))
     )
 
@@ -191,7 +191,7 @@ def _positions(found: Mapping[str, Any]) -> str:
             continue
         name = f"token {one['to']}" if one["from"] == one["to"] else f"tokens {one['from']} to {one['to']}"
         grams = {gram["name"]: _mean(gram["positions"][place]) for gram in found["ngrams"]}
-        rows[name] = {"this model": _interval(one["model"]), **grams}
+        rows[name] = {"this model": figure_text(one["model"], 3), **grams}
     return (
         "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. A model that uses the whole "
         "text gets better from line to line, and an n-gram model does not.</p>" + table(rows)
@@ -202,8 +202,8 @@ def _seen(tokens: int) -> str:
     return {0: "nothing", 1: "the last token"}.get(tokens, f"the last {tokens} tokens")
 
 
-def _interval(one: Mapping[str, Any]) -> str:
-    return f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+def _gram(one: Mapping[str, Any] | None) -> str:
+    return "" if one is None else f"{one['name']}: {figure_text(one['model'], 3)}"
 
 
 def _mean(one: Mapping[str, Any] | None) -> str:

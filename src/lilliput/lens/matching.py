@@ -12,7 +12,8 @@ from lilliput.base.errors import ConfigError
 from lilliput.decoding.inference import inference
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.capture import capture
-from lilliput.lens.row_losses import HeldOut, described, held_out
+from lilliput.lens.figures import mean_figure
+from lilliput.lens.row_losses import HeldOut, held_out
 from lilliput.model.transformer import Model
 
 PAIRS = 64
@@ -125,8 +126,8 @@ def match_units(first: Signals, second: Signals, seed: int = 0) -> dict[str, Any
     found = correlations(first, second)
     moved = correlations(first, with_rows_shuffled(second, seed))
     return {
-        "best": described(found.max(1).values.double().cpu().numpy(), seed),
-        "shuffled": described(moved.max(1).values.double().cpu().numpy(), seed),
+        "best": mean_figure(found.max(1).values.tolist(), seed),
+        "shuffled": mean_figure(moved.max(1).values.tolist(), seed),
         "pairs": [[first.names[a], second.names[b], value] for a, b, value in greedy_pairs(found)],
     }
 
@@ -140,6 +141,8 @@ def match_models(
     check_same_text(first, second)
     context = min(first.model.config.context_length, second.model.config.context_length)
     held = held_out(first, rows[:, : context + 1], most)
-    models = (first.model, second.model)
-    heads, neurons = ([signals(model, held) for model in models] for signals in (head_signals, neuron_signals))
-    return {"heads": match_units(*heads, seed), "neurons": match_units(*neurons, seed)}
+    kinds = {"heads": head_signals, "neurons": neuron_signals}
+    return {
+        kind: match_units(signals(first.model, held), signals(second.model, held), seed)
+        for kind, signals in kinds.items()
+    }

@@ -8,6 +8,7 @@ from typing import Any
 from lilliput.base.html import table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.checkpoints import earlier_steps, load_steps
+from lilliput.lens.figures import figure_text
 from lilliput.lens.findings import beats, spelled
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.matching import match_models
@@ -49,8 +50,8 @@ class Matched(Instrument):
     def section(self, found: Mapping[str, Any]) -> str:
         rows = {
             f"{kind}, {name}": {
-                "mean of the best correlations": _interval(one[kind]["best"]),
-                "with other texts (control)": _interval(one[kind]["shuffled"]),
+                "mean of the best correlations": figure_text(one[kind]["best"]),
+                "with other texts (control)": figure_text(one[kind]["shuffled"]),
             }
             for kind in ("heads", "neurons")
             for name, one in found.items()
@@ -88,7 +89,3 @@ def _pairs(one: Mapping[str, Any], name: str) -> str:
         f"<details><summary>The pairs that are most alike</summary>{table(rows)}"
         '<p class="quiet">One to one, the most alike first (greedy).</p></details>'
     )
-
-
-def _interval(one: Mapping[str, Any]) -> str:
-    return f"{one['mean']:.2f} ({one['low']:.2f} to {one['high']:.2f})"

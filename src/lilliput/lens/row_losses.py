@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lilliput.base.errors import DataError
-from lilliput.base.statistics import interval
 from lilliput.decoding.inference import inference
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.transformer import Model
@@ -96,9 +94,3 @@ def losses_of(model: Model, held: HeldOut) -> torch.Tensor:
     """Return the loss of each target in nats, (N, T) float32."""
     with inference(model):
         return token_losses(model, model(held.tokens), held.targets)
-
-
-def described(values: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Return the mean of one value a row with its 95% interval by bootstrap over the rows, as JSON."""
-    low, high = interval(values.tolist(), seed)
-    return {"mean": float(values.mean()), "low": low, "high": high}

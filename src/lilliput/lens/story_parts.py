@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.ablation import Component, How, Reference, ablated
-from lilliput.lens.row_losses import described
+from lilliput.lens.ablation import How, Reference, ablated
+from lilliput.lens.components import Component
+from lilliput.lens.figures import mean_figure
 from lilliput.storybook.consistency import consistency
 from lilliput.storybook.openings import ENDINGS, OPENINGS
 
@@ -18,6 +19,8 @@ PARTS = ("name", "pronoun", "want", "ending", "overall")
 """The parts of a story that are compared, and the overall consistency."""
 STORY_WORDS = 0.8
 """A model whose texts have a smaller share of words of the story world does not generate its stories."""
+ROOM = 48
+"""The fewest tokens that a story may have after its opening."""
 Scored = list[dict[str, float | None]]
 
 
@@ -33,14 +36,22 @@ class Asked:
 
 
 def story_scores(generator: TextGenerator, asked: Asked) -> Scored:
-    """Generate stories and return the scores of each, by part; None for a part that could not be judged."""
-    fixed = OPENINGS if generator.objective.reads_forwards else ENDINGS
+    """Generate stories and return the scores of each, by part; None for a part that could not be judged. There are no
+    stories where the context has no room for an opening and `ROOM` tokens."""
+    lengths = {one: len(generator.tokenizer.encode(one)) + 2 for one in _prompts(generator)}
+    fixed = [one for one, length in lengths.items() if length + ROOM <= generator.model.config.context_length]
+    if not fixed:
+        return []
+    room = generator.model.config.context_length - max(lengths[one] for one in fixed)
     prompts = [fixed[place % len(fixed)] for place in range(asked.count)]
-    room = generator.model.config.context_length - max(len(generator.tokenizer.encode(one)) for one in fixed) - 1
     texts = generator.generate_batch(
-        prompts, max_tokens=max(1, min(asked.max_tokens, room)), temperature=asked.temperature, seed=asked.seed
+        prompts, max_tokens=min(asked.max_tokens, room), temperature=asked.temperature, seed=asked.seed
     )
     return [consistency(text).as_dict() for text in texts]
+
+
+def _prompts(generator: TextGenerator) -> tuple[str, ...]:
+    return OPENINGS if generator.objective.reads_forwards else ENDINGS
 
 
 def tells_stories(scores: Scored) -> bool:
@@ -66,19 +77,18 @@ def ablated_scores(
 def story_change(before: Scored, after: Scored) -> dict[str, dict[str, Any]]:
     """Return the mean change of each part from `before` to `after`, paired by story, with its 95% bootstrap interval.
 
-    `pairs` counts the stories whose part could be judged both times, `lost` the stories in which it could be judged
+    `count` counts the stories whose part could be judged both times, `lost` the stories in which it could be judged
     before only. A part with no pair has no mean."""
     found: dict[str, dict[str, Any]] = {}
     for part in PARTS:
         both = [(old[part], new[part]) for old, new in zip(before, after, strict=True)]
         changes = [new - old for old, new in both if old is not None and new is not None]
         lost = sum(old is not None and new is None for old, new in both)
-        figures = described(np.array(changes)) if changes else {"mean": None, "low": None, "high": None}
-        found[part] = {**figures, "pairs": len(changes), "lost": lost}
+        found[part] = {**mean_figure(changes), "lost": lost}
     return found
 
 
 def means(scores: Scored) -> dict[str, float | None]:
     """Return the mean of each part over the stories in which it could be judged; None where it could be in none."""
-    found = {part: [one[part] for one in scores if one[part] is not None] for part in PARTS}
+    found = {part: [value for one in scores if (value := one[part]) is not None] for part in PARTS}
     return {part: float(np.mean(values)) if values else None for part, values in found.items()}

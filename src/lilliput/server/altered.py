@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lilliput.base.errors import LilliputError
 from lilliput.decoding.engine import Engine
-from lilliput.lens.ablation import Component, ablated, head, neurons
+from lilliput.lens.ablation import ablated
+from lilliput.lens.components import Component, head, neurons
 from lilliput.server.errors import Refused
 from lilliput.server.schemas import AblatedPart
 
