@@ -23,8 +23,9 @@ IRREGULAR = words("""
     was were had did went said saw came took gave made found felt ran sat ate knew thought told got put held kept heard
     left brought began stood flew swam climbed fell built sang wrote drew woke slept hid grew broke met let lost
 """)
-NOT_PAST = words("red bed need feed seed deed shed sled hundred ned excited tired ashamed worried scared bored")
-"""Words in -ed that are no past verbs of this world, or that are feelings."""
+NOT_PAST = words("red bed need feed seed deed shed sled hundred ned")
+"""Words in -ed that are no past verbs."""
+MORE_FEELINGS = words("excited scared worried bored frightened")
 WORD = re.compile(r"[A-Za-z]+")
 SENTENCE = re.compile(r"(?:^|[.!?][\"']?\s+[\"']?|\n\s*[\"']?)([A-Z][a-z]*)")
 SENTENCES, QUOTES = "beginnings of sentences", "quotation marks"
@@ -33,14 +34,15 @@ SENTENCES, QUOTES = "beginnings of sentences", "quotation marks"
 @cache
 def concept_words() -> dict[str, frozenset[str]]:
     """Return the words of each concept that has words. Names are capitalised, all other words are in lower case."""
-    past = {word for word in word_forms() if word.endswith("ed")} - set(NOT_PAST)
+    feelings = {word for word in closing_words()[0] if " " not in word}.union(MORE_FEELINGS)
+    past = {word for word in word_forms() if word.endswith("ed")}.union(IRREGULAR) - feelings.union(NOT_PAST)
     elders = [part for elder in ELDERS for part in str(elder).split()]
     return {
         "names": frozenset((*GIRLS, *BOYS, *SHE_ANIMALS, *HE_ANIMALS, *elders)),
         "colours": frozenset(COLOURS),
         "animals": frozenset((*ANIMALS, *KINDS)),
-        "feelings": frozenset(word for word in closing_words()[0] if " " not in word) | {"excited", "scared"},
-        "past verbs": frozenset(past | set(IRREGULAR)),
+        "feelings": frozenset(feelings),
+        "past verbs": frozenset(past),
     }
 
 
