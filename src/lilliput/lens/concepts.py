@@ -57,30 +57,19 @@ def concept_labels(rows: torch.Tensor, generator: TextGenerator) -> dict[str, to
     names = [*concept_words(), QUOTES, *([SENTENCES] if forwards else [])]
     labels = {name: torch.zeros(rows.shape, dtype=torch.bool) for name in names}
     for number, row in enumerate(rows.tolist()):
-        pieces = pieces_of(row, generator)
+        pieces = [piece or "\n" for piece in pieces_of(row, generator)]  # a special token parts two texts
         # A model that reads tokens backwards has its pieces in reverse, so they are turned to find words.
-        order = list(range(len(row)))[::-1] if by_token else list(range(len(row)))
-        ends, text = _joined([pieces[place] for place in order])
-        for name, start, stop in _spans(text):
+        order = range(len(row))[::-1] if by_token else range(len(row))
+        owners = [place for place in order for _ in pieces[place]]  # of each character of the text
+        for name, start, stop in _spans("".join(pieces[place] for place in order)):
             if name in labels:
-                touched = [order[at] for at in range(len(order)) if ends[at][0] < stop and start < ends[at][1]]
-                if touched:
-                    labels[name][number, max(touched)] = True
+                labels[name][number, max(owners[start:stop])] = True
     return labels
 
 
 def pieces_of(row: Sequence[int], generator: TextGenerator) -> list[str]:
     """Return the text of each token of a row. A special token has the empty text."""
     return [generator.tokenizer.decode([number], continuing=True) for number in row]
-
-
-def _joined(pieces: Sequence[str]) -> tuple[list[tuple[int, int]], str]:
-    """Return the start and the end of each piece in the joined text, and the text."""
-    found, at = [], 0
-    for piece in pieces:
-        found.append((at, at + len(piece)))
-        at += len(piece)
-    return found, "".join(pieces)
 
 
 def _spans(text: str) -> list[tuple[str, int, int]]:
