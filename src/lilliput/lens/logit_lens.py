@@ -13,7 +13,7 @@ from lilliput.base.chart import Chart, Series, figure
 from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.lens.figures import figure_text, mean_figure, share_text
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
 from lilliput.lens.texts import no_next_token, rows_of
@@ -164,7 +164,7 @@ class LogitLens(Instrument):
             return []
         return [
             f"The next token can be read early: after {early['stage']} the likeliest token is right for "
-            f"{spelled(early['right'], share=True)} of the tokens."
+            f"{share_text(early['right'])} of the tokens."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

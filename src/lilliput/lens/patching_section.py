@@ -9,8 +9,8 @@ import torch
 
 from lilliput.base.html import escape, table
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.figures import figure_text, mean_figure, ratio_figure
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.figures import figure_text, mean_figure, ratio_figure, share_text
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
@@ -177,10 +177,10 @@ class PatchingInstrument(Instrument):
         first = found["heads"][0]
         if not beats(first["share"], first["unrelated"]):
             return []
-        own = spelled(first["share"], share=True)
+        own = share_text(first["share"])
         return [
             f"Head {first['layer']}.{first['head']} carries names: it brings back {own} of the preference for "
-            f"a name, and from an unrelated text {spelled(first['unrelated'], share=True)}."
+            f"a name, and from an unrelated text {share_text(first['unrelated'])}."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
