@@ -37,6 +37,7 @@ class RunFolder:
         self.summary = path / names.SUMMARY
         self.samples = path / names.SAMPLES
         self.rollouts = path / names.ROLLOUTS
+        self.heads = path / names.HEADS
         self.report = path / names.REPORT
         self.evaluation = path / names.EVALUATION
         self.lens = path / names.LENS
