@@ -163,22 +163,20 @@ def _contexts(found: Mapping[str, Any]) -> str:
 
 
 def _gained(found: Mapping[str, Any]) -> str:
-    """Return how much of the whole text's help the last token and the last tokens give."""
+    """Return the loss with one token, with most tokens and with the whole text, in a sentence."""
     losses = {one["tokens"]: one["model"]["mean"] for one in found["contexts"]}
-    all_of_it = losses[0] - found["whole"]["mean"]
-    if all_of_it <= 0:
-        return "The text so far does not help this model."
     last = max(losses)
-    parts = [f"The last token gives {(losses[0] - losses[1]) / all_of_it:.0%} of the help of the whole text"]
-    if last > 1:
-        parts.append(f"the last {last} tokens give {(losses[0] - losses[last]) / all_of_it:.0%}")
-    return ", and ".join(parts) + "."
+    parts = [f"With the last token alone the model needs {losses[1]:.2f} bits for a byte of the next token"]
+    parts += [f"with the last {last} tokens {losses[last]:.2f}"] if last > 1 else []
+    return f"{', '.join(parts)}, and with the whole text {found['whole']['mean']:.2f}."
 
 
 def _control(found: Mapping[str, Any]) -> str:
     more = found["shuffled"]["more"]
     return (
-        "The beginning mark of a text stands before the tokens that are left. Intervals are 95% by bootstrap over the "
+        "The first token of the text, its beginning mark, stands before the tokens that are left. The model learned "
+        "from texts with their beginning, so that a text that begins in the middle is new to it. With few tokens an "
+        "n-gram model, which counts such pieces, may therefore be better. Intervals are 95% by bootstrap over the "
         f"predicted tokens. Random order of the same words costs {figure_text(more, 3)} more than the text itself."
         + (" n-gram models are interpolated Kneser-Ney models, counted on the training text." * bool(found["ngrams"]))
     )
