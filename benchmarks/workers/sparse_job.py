@@ -76,6 +76,17 @@ def unexplained(trained: Trained, activations: torch.Tensor) -> float:
     return float(error / (activations - activations.mean(0)).square().sum())
 
 
+def final_unexplained(build: Callable[[SparseJob, torch.Tensor], Trained], job: SparseJob) -> float:
+    """Train to the end, and return the fraction of variance unexplained of the held-out activations."""
+    torch.set_num_threads(job.threads)
+    activations = torch.from_numpy(np.load(job.activations))
+    seen = activations[:-HELD_OUT]
+    trained = build(job, seen)
+    for number, places in enumerate(batches(len(seen), job)):
+        trained.step(number, seen[places])
+    return unexplained(trained, activations[-HELD_OUT:])
+
+
 def serve(build: Callable[[SparseJob, torch.Tensor], Trained], packages: tuple[str, ...]) -> None:
     """Build the autoencoder of the job, and take the ordered steps. The output of libraries goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")

@@ -22,6 +22,8 @@ class SaeLens:
                 d_sae=job.width,
                 k=job.k,
                 use_sparse_activations=job.way == "sparse",
+                # With sparse activations PyTorch 2.14 has no gradient of the rescaling on a CPU.
+                rescale_acts_by_decoder_norm=job.way != "sparse",
                 aux_loss_coefficient=job.aux_weight,
             )
         )

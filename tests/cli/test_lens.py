@@ -1,6 +1,8 @@
 """`lilliput lens` as a person runs it, on one small run."""
 
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,8 +10,13 @@ import pytest
 
 from lilliput.lens.instrument import INSTRUMENTS
 from lilliput.lens.look import Look
+from lilliput.lens.page import LIMIT
 from tests.additions.instrument import Distance
-from tests.cli.conftest import Command
+from tests.cli.conftest import TINY, Command
+
+del INSTRUMENTS._entries["distance"]  # the import registered it; here, as in tests/test_additions.py, it is a guest
+REAL = {name: INSTRUMENTS[name] for name in INSTRUMENTS}
+"""The package's own instruments."""
 
 
 class Backwards(Distance):
@@ -95,7 +102,6 @@ def test_a_run_with_another_seed_is_a_control(
     command: Command, run: Path, tales: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lilliput import api
-    from tests.cli.conftest import TINY
 
     quiet = {"live": False, "notify": lambda text: None}
     other = api.train("story", TINY, data=str(tales), name="other", runs=run.parent, seed=2, **quiet)
@@ -113,3 +119,42 @@ def test_the_list_has_a_line_each(command: Command) -> None:
     assert [line.split()[0] for line in lines] == ["distance", "nothing"]
     rows = json.loads(command("lens", "list", "--json").out)["instruments"]
     assert rows[0]["part"] == "Which earlier word each head looks at"
+
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "lens.md"
+
+
+def test_the_guide_names_every_instrument() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert named >= REAL.keys()
+
+
+def commands() -> list[str]:
+    """The indented commands of the guide, without their comments."""
+    lines = re.findall(r"^    (lilliput .+)$", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [re.split(r"\s{2,}#", line)[0].strip() for line in lines]
+
+
+def test_the_commands_of_the_guide(
+    command: Command, tales: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every instrument of the package, on very small runs."""
+    monkeypatch.setattr(INSTRUMENTS, "_entries", REAL)
+    small = (*TINY, "model.n_layers=2", "evaluate.baselines=[]", "train.checkpoint_steps=4", "train.keep_checkpoints=3")
+    for name, objective in (("story", "causal"), ("story-reversed", "reversed")):
+        words = ("--data", str(tales), "--name", name, f"objective.kind={objective}")
+        assert command("train", "story", *words, *small).code == 0
+    lines = commands()
+    assert len(lines) > 6
+    for line in lines:
+        given = shlex.split(line)[1:]
+        if given[0] == "serve":  # does not end (tests/server)
+            continue
+        if given[0] == "train":
+            if "--name" not in given:
+                continue  # the run is there already
+            given += ["--data", str(tales), *small]
+        shown = command(*given)
+        assert shown.code == 0, f"{line}\n{shown.err}"
+    for file in ("runs/story/lens.html", "runs/through/lens-evolve.html", "lens-compare.html", "neurons.html"):
+        assert 1000 < (tmp_path / file).stat().st_size < LIMIT

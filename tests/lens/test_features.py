@@ -4,10 +4,13 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from lilliput import lens
+from lilliput.base.html import document
 from lilliput.lens.feature_pages import ablation_effects, feature_pages, histogram, promoted
 from lilliput.lens.features import SparseFeatures, config_for, folder_of
 from lilliput.lens.instrument import Subject
@@ -16,6 +19,7 @@ from lilliput.lens.sparse import collect, dense
 from lilliput.lens.sparse_files import load_features
 from tests.lens.small import exact_coder, generator, story_rows
 from tests.model.families import FAMILIES, stirred
+from tests.pages import WIDTHS, visit
 
 LAST = "blocks.1.hook_resid_post"
 
@@ -68,7 +72,6 @@ def test_the_section_has_a_page_for_each_feature_and_no_script(found: dict) -> N
     assert "<script" not in html
     assert not re.search(r" on[a-z]+=", html)
     assert len(html) < 300_000
-    assert (Path(__file__).parents[2] / "src/lilliput/lens/page" / SparseFeatures.script).exists()
     for control in ("random directions", "untrained weights", "shuffled labels", "neurons"):
         assert control in html
 
@@ -112,3 +115,25 @@ def test_taking_away_a_feature_that_writes_nothing_has_no_effect() -> None:
 def test_histograms_count_what_fires() -> None:
     assert histogram(torch.tensor([0.0, 1, 2, 4, -3]), 4) == {"largest": 4.0, "counts": [0, 1, 1, 1]}
     assert histogram(torch.zeros(3), 4) == {"largest": 0.0, "counts": [0, 0, 0, 0]}
+
+
+def test_the_script_shows_one_page_at_a_time_by_keyboard(found: dict, browser: Any, tmp_path: Path) -> None:
+    script = (Path(lens.__file__).parent / "page" / SparseFeatures.script).read_text()
+    path = tmp_path / "page.html"
+    path.write_text(document("features", SparseFeatures().section(found), "", script))
+    shown = "[...document.querySelectorAll('article')].findIndex(each => !each.hidden)"
+    hidden = "document.querySelectorAll('article[hidden]').length"
+    last = len(found["pages"]) - 1
+    for width in WIDTHS:
+        page = visit(browser, path, width)
+        page.focus("[data-browse]")
+        assert page.evaluate(shown) == 0
+        for key, place in (("ArrowRight", 1), ("j", 2), ("k", 1), ("End", last), ("ArrowRight", last), ("Home", 0)):
+            page.keyboard.press(key)
+            assert page.evaluate(shown) == place, key
+            assert page.evaluate(hidden) == last
+        page.select_option("select", "1")
+        assert page.evaluate(shown) == 1
+        page.get_by_label("The next feature").click()
+        assert page.evaluate(shown) == 2
+        page.close()

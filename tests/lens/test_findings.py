@@ -2,7 +2,7 @@
 
 import math
 
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import Compared
 
 
@@ -25,8 +25,3 @@ def test_figures_stand_side_by_side() -> None:
     assert compared(own, 0.0).control == 0.0
     assert compared(own).control is None
     assert math.isnan(compared(figure(None, None, None)).value)
-
-
-def test_words() -> None:
-    assert spelled(figure(0.5, 0.4, 0.6)) == "0.50 (0.40 to 0.60)"
-    assert spelled(figure(0.5, 0.4, 0.6), share=True) == "50% (40% to 60%)"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lilliput.lens.capture import capture
+from lilliput.lens.concepts import concept_labels
 from lilliput.lens.instrument import INSTRUMENTS, Subject
 from lilliput.lens.neurons import Neurons, best_neurons, neuron_values, top_examples, unit_values
 from lilliput.objectives.masked import Masked
@@ -41,25 +42,45 @@ def test_the_largest_tokens_are_marked_once_a_row_and_no_text_twice() -> None:
     assert len(first.pieces) == 17
 
 
-def test_a_neuron_that_reads_names_is_found_and_the_page_has_its_controls() -> None:
-    subject = Subject(generator(), story_rows(40))
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    """A model whose neuron 7 of the first layer fires for the tokens of names alone."""
+    made, rows = generator(), story_rows(60)
+    names = rows[concept_labels(rows, made)["names"]].unique()
+    block = made.model.blocks[0]
+    with torch.no_grad():
+        block.attn.out.weight.zero_()
+        made.model.embed.weight[:, 0] = 0
+        made.model.embed.weight[names, 0] = 3
+        up = block.mlp.gate_up.weight
+        up[[7, 7 + len(up) // 2]] = 0
+        up[[7, 7 + len(up) // 2], 0] = 2
+    return Subject(made, rows)
+
+
+def test_a_neuron_that_reads_names_is_found_beside_its_controls(subject: Subject) -> None:
     found = Neurons().measure(subject)
     assert found == Neurons().measure(subject)
     assert json.loads(json.dumps(found)) == found
-    names = {one["concept"]: one for one in found["neurons"]}
-    assert {"names", "past verbs"} <= set(names)
-    for one in found["neurons"]:
-        assert one["low"] <= one["auc"] <= one["high"]
-        assert one["examples"]
-    # Even an untrained neuron reads a token, so that the mean over concepts is above shuffled labels.
-    mean, shuffled = (sum(one[key] for one in found["neurons"]) / len(names) for key in ("auc", "shuffled"))
-    assert mean > shuffled + 0.1
-    assert set(found["others"]) == {"untrained weights"}
+    concepts = {one["concept"]: one for one in found["neurons"]}
+    assert {"names", "past verbs"} <= set(concepts)
+    names = concepts["names"]
+    assert (names["hook"], names["unit"], names["sign"]) == ("blocks.0.mlp.hook_post", 7, 1)
+    assert names["auc"] > 0.9
+    assert names["low"] <= names["auc"] <= names["high"]
+    assert names["low"] > max(names["shuffled"], found["others"]["untrained weights"]["names"]["auc"])
+    assert all(one["examples"] for one in found["neurons"])
+
+
+def test_the_section_has_the_examples_and_the_controls(subject: Subject) -> None:
+    found = Neurons().measure(replace(subject, sibling=generator(3)))
+    assert list(found["others"]) == ["untrained weights", "another seed"]
     html = Neurons().section(found)
-    assert html.count("<details>") == len(names)
+    assert html.count("<details>") == len(found["neurons"])
     assert "<mark" in html
-    assert "untrained weights" in html
-    assert "another seed" in Neurons().measure(replace(subject, sibling=generator(3)))["others"]
+    assert "layer 0, neuron 7" in html
+    for control in ("shuffled labels", "untrained weights", "another seed"):
+        assert control in html
 
 
 def test_text_is_escaped() -> None:

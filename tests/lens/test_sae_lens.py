@@ -1,17 +1,26 @@
 """Outside check: at equal width, k, steps and batches, sae-lens leaves as much variance unexplained."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-import lens_sparse
 from lilliput.lens.sparse import collect
-from tests.lens.outside import needs_sae_lens
+from sparse_job import SparseJob, final_unexplained
+from sparse_ours import Ours
+from tests.lens.outside import ROOT, SAE_LENS, needs_sae_lens
 from tests.lens.small import generator, known_directions, story_rows, sums_of
 
 KS = (4, 8, 16)
 JOB = {"width": 256, "batch": 512, "steps": 300, "lr": 2e-3, "aux_weight": 1 / 32, "dead_steps": 50, "dead": 0.0}
+PEER = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from sparse_job import SparseJob, final_unexplained
+from sparse_sae_lens import SaeLens
+print(json.dumps([final_unexplained(SaeLens, SparseJob(**job)) for job in json.loads(sys.argv[2])]))
+"""
 
 
 def activations(kind: str) -> np.ndarray:
@@ -24,14 +33,18 @@ def activations(kind: str) -> np.ndarray:
 
 
 @needs_sae_lens
-@pytest.mark.parametrize("kind", ["known directions", "a model's residual stream"])
-def test_the_unexplained_variance_is_that_of_sae_lens_at_each_k(kind: str, tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", activations(kind))
+def test_the_unexplained_variance_is_that_of_sae_lens_at_each_k(tmp_path: Path) -> None:
+    jobs = []
+    for kind in ("known directions", "a residual stream"):
+        path = tmp_path / f"{kind}.npy"
+        np.save(path, activations(kind))
+        jobs += [{**JOB, "activations": str(path), "k": k, "threads": 1} for k in KS]
+    words = [SAE_LENS, "-W", "ignore", "-c", PEER, str(ROOT / "benchmarks" / "workers"), json.dumps(jobs)]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     gaps = {}
-    for k in KS:
-        job = {**JOB, "activations": str(tmp_path / "a.npy"), "k": k, "threads": 1}
-        found = lens_sparse.measure(job, lens_sparse.arms(("dense",)), rounds=1, steps=300, warm_up=0)
-        ours, theirs = (found["turns"][name][-1].loss for name in ("ours", "sae_lens_dense"))
-        print(f"{kind}, k={k}: unexplained {ours:.4f}, sae-lens {theirs:.4f}")
-        gaps[k] = ours - theirs
+    for job, theirs in zip(jobs, json.loads(printed.splitlines()[-1]), strict=True):
+        ours = final_unexplained(Ours, SparseJob(**job))
+        name = f"{Path(job['activations']).stem}, k={job['k']}"
+        print(f"{name}: unexplained {ours:.4f}, sae-lens {theirs:.4f}")
+        gaps[name] = ours - theirs
     assert all(abs(gap) <= 0.01 for gap in gaps.values()), gaps

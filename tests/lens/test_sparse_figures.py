@@ -21,6 +21,8 @@ def test_an_exact_coder_recovers_the_loss_and_an_empty_one_is_the_ablation(famil
     found = figures(coder, model, rows)
     assert found["variance_unexplained"]["mean"] == pytest.approx(0, abs=1e-5)
     assert found["l0"]["mean"] == pytest.approx(model.config.d_model)
+    recovered = found["loss_recovered_zero"]
+    assert recovered is None or recovered["mean"] == pytest.approx(1, abs=1e-2)
     empty = replace(coder, decoder=torch.zeros_like(coder.decoder))
     nothing = figures(empty, model, rows)
     assert nothing["loss_spliced"] == pytest.approx(nothing["loss_zero_ablated"], abs=1e-3)
@@ -51,7 +53,6 @@ def test_a_trained_autoencoder_is_better_than_its_controls() -> None:
     ours = found["variance_unexplained"]
     assert ours["low"] <= ours["mean"] <= ours["high"] < random["random directions"]["variance_unexplained"]["low"]
     assert 0 < random["untrained weights"]["variance_unexplained"]["mean"] < 1.5
-    assert found["loss_recovered_zero"]["mean"] <= 1.05
     assert 0 <= found["dead"] < 1
     assert 0 < found["l0"]["mean"] <= 8
 

@@ -342,7 +342,7 @@ def test_a_click_shows_the_parts_that_wrote_a_token_and_a_part_can_be_off(page: 
     before = page.locator(".flow").text_content()
     page.locator(".token").nth(4).click()
     inside = page.locator("#inside")
-    expect(inside).to_contain_text("Who wrote")
+    expect(inside).to_contain_text("Which parts wrote")
     page.keyboard.press("Escape")
     rows = inside.locator("table").first.locator("tr")
     assert rows.count() > 5
@@ -367,7 +367,7 @@ def test_parts_are_shown_by_keys_alone_and_on_a_phone(page: Page) -> None:
     page.focus(".flow")
     for key in ("Home", "ArrowRight", "Enter"):
         page.keyboard.press(key)
-    expect(page.locator("#inside")).to_contain_text("Who wrote")
+    expect(page.locator("#inside")).to_contain_text("Which parts wrote")
     page.keyboard.press("Escape")
     page.locator("#inside button").first.focus()
     page.keyboard.press("Enter")

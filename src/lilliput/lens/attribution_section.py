@@ -12,11 +12,11 @@ from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.lens.attribution import NORM, Attribution, attribute, rivals
 from lilliput.lens.figures import figure_text, mean_figure
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.intervene import Hook, intervene
 from lilliput.lens.stream import has_heads
-from lilliput.lens.texts import no_next_token
+from lilliput.lens.texts import no_next_token, rows_of
 from lilliput.model.transformer import Model
 
 ROWS, LENGTH = 24, 64
@@ -104,7 +104,7 @@ class AttributionInstrument(Instrument):
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        rows = subject.rows[: ROWS * (4 if subject.thorough else 1), :LENGTH]
+        rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
         model, control = subject.generator.model, subject.untrained.model
         return {
             "norm": NORM,
@@ -153,7 +153,7 @@ class AttributionInstrument(Instrument):
             return []
         return [
             "The head with the largest share in an answer matters there: without it the preference for the right token "
-            f"falls by {spelled(own)} logits, and without a random head by {spelled(control)}."
+            f"falls by {figure_text(own)} logits, and without a random head by {figure_text(control)}."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

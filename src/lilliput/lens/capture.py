@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lilliput.base.errors import ModelError
-from lilliput.lens.names import hook_names
+from lilliput.lens.names import hook_names, hook_points
 from lilliput.model.transformer import Model
 
 MEMORY_BYTES = 2**30
@@ -30,13 +31,14 @@ class Captured(Mapping[str, torch.Tensor]):
     """Activations by name. `seen[name]` joins the forward passes along the rows; `each(name)` gives a tensor a pass.
 
     Tensors share the memory of the model's own activations, without their graph. Beyond `memory_bytes` they are
-    written to `folder` and read back on access.
+    written to a new folder in `folder`, and read back on access.
     """
 
     def __init__(self, names: Sequence[str], positions: Positions, memory_bytes: int, folder: Path | None):
         self._held: dict[str, list[torch.Tensor | Path]] = {name: [] for name in names}
         self._positions, self._limit = positions, memory_bytes
-        self._own, self._folder = folder is None, folder
+        self._parent = folder
+        self._folder: Path | None = None
         self._bytes, self._storages, self._files = 0, set[int](), 0
 
     def each(self, name: str) -> list[torch.Tensor]:
@@ -81,16 +83,24 @@ class Captured(Mapping[str, torch.Tensor]):
 
     def _written(self, value: torch.Tensor) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="lilliput-lens-"))
-        self._folder.mkdir(parents=True, exist_ok=True)
+            if self._parent is not None:
+                self._parent.mkdir(parents=True, exist_ok=True)
+            # Each result has a folder of its own, so that two captures into one folder do not replace each other.
+            self._folder = Path(tempfile.mkdtemp(prefix="lilliput-lens-", dir=self._parent))
+            if self._parent is None:
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         file = self._folder / f"{self._files:08d}.safetensors"
         self._files += 1
         save_file({"activation": value.contiguous()}, file)
         return file
 
-    def __del__(self) -> None:
-        if self._own and self._folder is not None:
+    def discard(self) -> None:
+        """Delete all activations, in memory and on disk."""
+        self._held = {name: [] for name in self._held}
+        self._bytes, self._storages = 0, set()
+        if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
 
 @contextmanager
@@ -107,15 +117,19 @@ def capture(
 
     `names` are names or globs of either of TransformerLens' forms (see `hook_names`), `layers` and `positions` limit
     them. Of patterns and scores, positions choose queries. Beyond `memory_bytes` activations go to safetensors files in
-    `folder`, or in a temporary folder that is deleted with the result. Values are seen before an `intervene` that was
-    set later, and after one that was set earlier. Raises ModelError for an unknown name or layer.
+    a new folder in `folder`, or in a temporary folder that is deleted with the result. Where the body raises, all files
+    are deleted. Values are seen before an `intervene` that was set later, and after one that was set earlier. Raises
+    ModelError for an unknown name or layer, and for a model that was compiled as a whole.
     """
     found = hook_names(model, names, layers)
     seen = Captured(found, positions, memory_bytes, None if folder is None else Path(folder))
-    hooks = model.hooks
+    hooks = hook_points(model)
     handles = [hooks[name].register_forward_hook(partial(seen.keep, name)) for name in found]
     try:
         yield seen
+    except BaseException:
+        seen.discard()
+        raise
     finally:
         for handle in handles:
             handle.remove()
@@ -127,6 +141,6 @@ def _at(value: torch.Tensor, positions: int | slice | Sequence[int], dim: int) -
     if isinstance(positions, slice):
         index: list[Any] = [slice(None)] * value.dim()
         index[dim] = positions
-        return value[tuple(index)]
+        return value[tuple(index)].clone()  # a view would keep the memory of all positions
     where = torch.as_tensor(positions, device=value.device) % value.shape[dim]
     return value.index_select(dim, where)

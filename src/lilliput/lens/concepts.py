@@ -23,8 +23,9 @@ IRREGULAR = words("""
     was were had did went said saw came took gave made found felt ran sat ate knew thought told got put held kept heard
     left brought began stood flew swam climbed fell built sang wrote drew woke slept hid grew broke met let lost
 """)
-NOT_PAST = words("red bed need feed seed deed shed sled hundred ned excited tired ashamed worried scared bored")
-"""Words in -ed that are no past verbs of this world, or that are feelings."""
+NOT_PAST = words("red bed need feed seed deed shed sled hundred ned")
+"""Words in -ed that are no past verbs."""
+MORE_FEELINGS = words("excited scared worried bored frightened")
 WORD = re.compile(r"[A-Za-z]+")
 SENTENCE = re.compile(r"(?:^|[.!?][\"']?\s+[\"']?|\n\s*[\"']?)([A-Z][a-z]*)")
 SENTENCES, QUOTES = "beginnings of sentences", "quotation marks"
@@ -33,14 +34,15 @@ SENTENCES, QUOTES = "beginnings of sentences", "quotation marks"
 @cache
 def concept_words() -> dict[str, frozenset[str]]:
     """Return the words of each concept that has words. Names are capitalised, all other words are in lower case."""
-    past = {word for word in word_forms() if word.endswith("ed")} - set(NOT_PAST)
+    feelings = {word for word in closing_words()[0] if " " not in word}.union(MORE_FEELINGS)
+    past = {word for word in word_forms() if word.endswith("ed")}.union(IRREGULAR) - feelings.union(NOT_PAST)
     elders = [part for elder in ELDERS for part in str(elder).split()]
     return {
         "names": frozenset((*GIRLS, *BOYS, *SHE_ANIMALS, *HE_ANIMALS, *elders)),
         "colours": frozenset(COLOURS),
         "animals": frozenset((*ANIMALS, *KINDS)),
-        "feelings": frozenset(word for word in closing_words()[0] if " " not in word) | {"excited", "scared"},
-        "past verbs": frozenset(past | set(IRREGULAR)),
+        "feelings": frozenset(feelings),
+        "past verbs": frozenset(past),
     }
 
 
@@ -55,30 +57,19 @@ def concept_labels(rows: torch.Tensor, generator: TextGenerator) -> dict[str, to
     names = [*concept_words(), QUOTES, *([SENTENCES] if forwards else [])]
     labels = {name: torch.zeros(rows.shape, dtype=torch.bool) for name in names}
     for number, row in enumerate(rows.tolist()):
-        pieces = pieces_of(row, generator)
+        pieces = [piece or "\n" for piece in pieces_of(row, generator)]  # a special token parts two texts
         # A model that reads tokens backwards has its pieces in reverse, so they are turned to find words.
-        order = list(range(len(row)))[::-1] if by_token else list(range(len(row)))
-        ends, text = _joined([pieces[place] for place in order])
-        for name, start, stop in _spans(text):
+        order = range(len(row))[::-1] if by_token else range(len(row))
+        owners = [place for place in order for _ in pieces[place]]  # of each character of the text
+        for name, start, stop in _spans("".join(pieces[place] for place in order)):
             if name in labels:
-                touched = [order[at] for at in range(len(order)) if ends[at][0] < stop and start < ends[at][1]]
-                if touched:
-                    labels[name][number, max(touched)] = True
+                labels[name][number, max(owners[start:stop])] = True
     return labels
 
 
 def pieces_of(row: Sequence[int], generator: TextGenerator) -> list[str]:
     """Return the text of each token of a row. A special token has the empty text."""
     return [generator.tokenizer.decode([number], continuing=True) for number in row]
-
-
-def _joined(pieces: Sequence[str]) -> tuple[list[tuple[int, int]], str]:
-    """Return the start and the end of each piece in the joined text, and the text."""
-    found, at = [], 0
-    for piece in pieces:
-        found.append((at, at + len(piece)))
-        at += len(piece)
-    return found, "".join(pieces)
 
 
 def _spans(text: str) -> list[tuple[str, int, int]]:

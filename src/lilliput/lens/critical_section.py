@@ -12,7 +12,7 @@ from lilliput.lens.components import Component, all_heads, all_mlps, random_unit
 from lilliput.lens.critical import rank_components, rank_pairs, rank_sets, shares
 from lilliput.lens.effects import Effects
 from lilliput.lens.figures import figure_text
-from lilliput.lens.findings import compared, spelled
+from lilliput.lens.findings import compared
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.row_losses import held_out
@@ -71,8 +71,8 @@ class Matters(Instrument):
             return []
         control = found["controls"][first["kind"]]
         return [
-            f"The model needs {first['name']} most: without it the loss rises by {spelled(first, 3)} bits per byte, "
-            f"and without as many random units by {spelled(control, 3)}."
+            f"The model needs {first['name']} most: without it the loss rises by {figure_text(first, 3)} bits per "
+            f"byte, and without as many random units by {figure_text(control, 3)}."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

@@ -26,7 +26,7 @@ from lilliput.lens.embeddings import (
     words_in,
 )
 from lilliput.lens.figures import mean_figure, share_text
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.texts import piece
 
@@ -120,8 +120,8 @@ class Embeddings(Instrument):
         if not (beats(own, control) and beats(own, purity["shuffled classes"])):
             return []
         return [
-            f"Words of one kind are neighbours: {spelled(own, share=True)} of a word's nearest words are of its kind, "
-            f"and with untrained weights {spelled(control, share=True)}."
+            f"Words of one kind are neighbours: {share_text(own)} of a word's nearest words are of its kind, "
+            f"and with untrained weights {share_text(control)}."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

@@ -13,7 +13,8 @@ from lilliput.base.seeds import derive
 from lilliput.lens.feature_matching import match_activations, match_directions
 from lilliput.lens.feature_pages import feature_pages, mean_effect
 from lilliput.lens.features_section import section
-from lilliput.lens.findings import beats, spelled
+from lilliput.lens.figures import figure_text
+from lilliput.lens.findings import beats
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.neurons import TOKENS, as_json, labels_of, neuron_values, refuses_other_objectives, some_rows
 from lilliput.lens.selectivity import Selective, best_units
@@ -89,7 +90,8 @@ class SparseFeatures(Instrument):
             return []
         return [
             "Features matter where they fire: without a feature the next token's distribution changes by "
-            f"{spelled(effect['kl'], 3)} nats, and without a random direction by {spelled(effect['random'], 3)}."
+            f"{figure_text(effect['kl'], 3)} nats, and without a random direction by "
+            f"{figure_text(effect['random'], 3)}."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

@@ -1,4 +1,4 @@
-"""Findings: whether a figure beats its control, and figures in the form that stands side by side."""
+"""Findings: whether a figure beats its control, and a figure with its control as they stand side by side."""
 
 from __future__ import annotations
 
@@ -23,9 +23,3 @@ def compared(figure: Figure, control: Figure | float | None = None) -> Compared:
     beside = control.get("mean") if isinstance(control, Mapping) else control
     value = figure.get("mean")
     return Compared(float("nan") if value is None else value, beside, figure.get("low"), figure.get("high"))
-
-
-def spelled(figure: Figure, digits: int = 2, share: bool = False) -> str:
-    """Return a figure with its interval as text: '0.62 (0.55 to 0.70)', or '62% (55% to 70%)' for a share."""
-    form = f".{0 if share else digits}{'%' if share else 'f'}"
-    return f"{figure['mean']:{form}} ({figure['low']:{form}} to {figure['high']:{form}})"

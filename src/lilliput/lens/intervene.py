@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lilliput.base.errors import ModelError
-from lilliput.lens.names import hook_names, layer_of
+from lilliput.lens.names import hook_names, hook_points, layer_of
 from lilliput.model.transformer import Model
 
 
@@ -33,15 +33,15 @@ def intervene(model: Model, changes: Mapping[str, Change]) -> Iterator[None]:
     """Replace activations while the body runs the model.
 
     `changes` has a function for each name or glob: `{"blocks.0.attn.hook_z": lambda z, hook: z * 0}`. The functions of
-    one place run in the order of the mapping. Gradients flow through them. Raises ModelError for an unknown name, and
-    for a function that returns another shape.
+    one place run in the order of the mapping. Gradients flow through them. Raises ModelError for an unknown name, for
+    a function that returns another shape or type, and for a model that was compiled as a whole.
     """
-    handles = []
+    handles, hooks = [], hook_points(model)
     try:
         for pattern, change in changes.items():
             for name in hook_names(model, pattern):
                 place = Hook(name, layer_of(name))
-                handles.append(model.hooks[name].register_forward_hook(_hook(change, place)))
+                handles.append(hooks[name].register_forward_hook(_hook(change, place)))
         yield
     finally:
         for handle in handles:
@@ -50,12 +50,22 @@ def intervene(model: Model, changes: Mapping[str, Change]) -> Iterator[None]:
 
 def _hook(change: Change, place: Hook) -> Callable[[Any, Any, torch.Tensor], torch.Tensor | None]:
     def replace(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor | None:
-        new = change(output, place)
-        if new is not None and new.shape != output.shape:
+        new: Any = change(output, place)
+        if new is None:
+            return None
+        kind = _kind(new)
+        if kind != _kind(output):
             raise ModelError(
-                f"the function for {place.name} returns the shape {tuple(new.shape)}, not {tuple(output.shape)}",
-                "return a tensor of the activation's shape, or None to leave it as it is",
+                f"the function for {place.name} returns {kind}, not {_kind(output)}",
+                "return a tensor of the activation's shape and type, or None to leave it as it is",
             )
         return new
 
     return replace
+
+
+def _kind(value: Any) -> str:
+    """Return shape and type of a tensor, or the type of another value, in words."""
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    return f"the shape {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"

@@ -12,7 +12,7 @@ from lilliput.base.chart import Chart, Level, Series, figure
 from lilliput.base.html import table
 from lilliput.evaluation.ngram import NAMES, training_ngrams
 from lilliput.lens.figures import figure_text
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.knowing import (
     by_position,
@@ -89,13 +89,13 @@ class Knows(Instrument):
         best = min((one["model"] for one in found["ngrams"]), key=lambda one: one["mean"], default=None)
         if best is not None and beats(best, whole):
             lines.append(
-                f"The model needs {spelled(whole, 3)} bits for a byte of text, and the best n-gram model "
-                f"{spelled(best, 3)}."
+                f"The model needs {figure_text(whole, 3)} bits for a byte of text, and the best n-gram model "
+                f"{figure_text(best, 3)}."
             )
         if more["low"] > 0:
             lines.append(
-                f"The order of the words matters: the same words in random order cost {spelled(more, 3)} bits per byte "
-                "more."
+                f"The order of the words matters: the same words in random order cost {figure_text(more, 3)} bits "
+                "per byte more."
             )
         return lines
 

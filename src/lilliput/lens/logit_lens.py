@@ -13,10 +13,10 @@ from lilliput.base.chart import Chart, Series, figure
 from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.lens.figures import figure_text, mean_figure, share_text
-from lilliput.lens.findings import beats, compared, spelled
+from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
-from lilliput.lens.texts import no_next_token
+from lilliput.lens.texts import no_next_token, rows_of
 from lilliput.model.transformer import Model
 
 Translate = Callable[[int, torch.Tensor], torch.Tensor]
@@ -124,7 +124,7 @@ class LogitLens(Instrument):
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        rows = subject.rows[: ROWS * (4 if subject.thorough else 1), :LENGTH]
+        rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
         models = {
             "model": (subject.generator.model, rows),
             "shuffled text": (subject.generator.model, shuffled(rows, subject.seed)),
@@ -164,7 +164,7 @@ class LogitLens(Instrument):
             return []
         return [
             f"The next token can be read early: after {early['stage']} the likeliest token is right for "
-            f"{spelled(early['right'], share=True)} of the tokens."
+            f"{share_text(early['right'])} of the tokens."
         ]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:

@@ -9,7 +9,7 @@ from lilliput.base.html import table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.checkpoints import earlier_steps, load_steps
 from lilliput.lens.figures import figure_text
-from lilliput.lens.findings import beats, spelled
+from lilliput.lens.findings import beats
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.matching import match_models
 
@@ -73,8 +73,8 @@ class Matched(Instrument):
             one = found.get("another seed", {}).get(kind)
             if one and beats(one["best"], one["shuffled"]):
                 lines.append(
-                    f"Another seed learned like {kind}: the mean of the best correlations is {spelled(one['best'])}, "
-                    f"and with other texts {spelled(one['shuffled'])}."
+                    f"Another seed learned like {kind}: the mean of the best correlations is {figure_text(one['best'])}"
+                    f", and with other texts {figure_text(one['shuffled'])}."
                 )
         return lines
 

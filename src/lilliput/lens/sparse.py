@@ -31,7 +31,7 @@ class SparseConfig(Config):
     k: int = Field(default=16, ge=1, description="features that an activation is written with")
     steps: int = Field(default=300, ge=1, description="updates of the weights")
     batch: int = Field(default=1024, ge=1, description="activations of one update")
-    learning_rate: float = Field(default=2e-3, gt=0, description="Adam's step; it falls to 0 in the last fifth")
+    learning_rate: float = Field(default=1e-2, gt=0, description="Adam's step; it falls to 0 in the last fifth")
     aux_k: int | None = Field(
         default=None, ge=0, description="dead features that learn from the remaining error; 0: none; null: half of d"
     )

@@ -21,7 +21,8 @@ def figures(coder: SparseCoder, model: Model, rows: torch.Tensor, seed: int = 0)
 
     variance_unexplained  squared error / squared distance to the mean activation; 0 is perfect, 1 is the mean itself
     loss_recovered        (loss with zeros - loss with the reconstruction) / (loss with zeros - loss of the model), and
-                          the same with the mean activation in place of zeros; 1 is perfect
+                          the same with the mean activation in place of zeros; 1 is perfect. None where the ablation
+                          does not raise the loss for certain
     dead                  share of features that never fire on these rows
     l0                    features that fire for an activation, on average
     Each has its 95% interval, by bootstrap over activations or rows; `dead` is a count of these rows.
@@ -104,11 +105,12 @@ def _recovered(coder: SparseCoder, model: Model, rows: torch.Tensor, mean: torch
             return _after_first(value, constant.view(value.shape[2:]).expand_as(value[:, 1:]))
 
         ablated = losses(model, rows, {coder.writes: replace})
-        # Divided by the mean, so that the mean over rows is the ratio of the means.
-        span = (ablated - clean).mean()
+        cost = ablated - clean
         found[f"loss_{name}_ablated"] = round(float(ablated.mean()), 4)
-        # Where ablation does not cost anything, there is nothing to recover.
-        found[f"loss_recovered_{name}"] = _with_interval((ablated - spliced) / span, seed) if span > 0 else None
+        # Where the cost of the ablation may be 0, there is nothing to recover. The mean cost is the divisor of every
+        # row, so that the mean over rows is the ratio of the means.
+        certain = interval(cost.tolist(), seed)[0] > 0
+        found[f"loss_recovered_{name}"] = _with_interval((ablated - spliced) / cost.mean(), seed) if certain else None
     return found
 
 

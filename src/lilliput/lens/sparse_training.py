@@ -136,56 +136,61 @@ class SparseTraining:
         """Set the gradients of the loss of x (B, d_in) and y (B, d_out): the mean over B of |error|^2 / d_out, plus the
         loss of dead features. Return the features that fired, and the error (B, d_out)."""
         x = x if self.transcodes else x - self.decoder_bias
-        dead = (self.quiet >= self.config.dead_steps).nonzero().flatten() if self.aux_k else self.quiet[:0]
-        fired, revived = self._fired(x, dead)
+        fired = self._fired(x)
         error = self.decoder_bias + sum_of_rows(self.decoder, *fired) - y
         for grad in self.grads:
             grad.zero_()
         scale = 2 / error.numel()
         self._add_gradients(x, fired, error * scale)
         self.grads.decoder_bias.add_(error.sum(0) * scale)
-        if revived is not None:
-            # The dead features reconstruct the rest, output - reconstruction = -error. Few of them count for less, as
-            # in sae-lens.
-            rest = sum_of_rows(self.decoder, *revived) + error
-            weight = self.config.aux_weight * min(1.0, len(dead) / self.aux_k)
-            self._add_gradients(x, revived, rest * (scale * weight))
+        if self.aux_k and self.config.aux_weight:
+            self._revive(x, error, scale)
         return fired, error
 
-    def _fired(self, x: torch.Tensor, dead: torch.Tensor) -> tuple[Features, Features | None]:
-        """Return the features that fire for x (B, d), and the dead features with the largest scores."""
+    def _fired(self, x: torch.Tensor) -> Features:
+        """The features that fire for x (B, d_in). Their choice may be in bf16; their activations are in float32."""
         kind = torch.bfloat16 if self.half else torch.float32
         table, bias = self.encoder.to(kind), self.encoder_bias.to(kind)
-        count = min(self.aux_k, len(dead))
-        places, silent = [], []
-        for part in x.to(kind).split(CHUNK):
-            scores = torch.addmm(bias, part, table.T)
-            places.append(largest(scores, self.config.k))
-            if count:
-                silent.append(dead[scores[:, dead].topk(count, sorted=False).indices])
-        values = self._scores(x, torch.cat(places)).relu_()
-        fired = Features(torch.cat(places), values)
-        if not count:
-            return fired, None
-        # Scores of dead features count as they are. After a ReLU, a feature whose scores are all negative would learn
-        # nothing.
-        return fired, Features(torch.cat(silent), self._scores(x, torch.cat(silent)))
-
-    def _scores(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """The scores at chosen places (B, n), in float32, whatever chose them."""
-        return products_with_rows(self.encoder, places, x) + self.encoder_bias[places]
+        parts = (torch.addmm(bias, part, table.T) for part in x.to(kind).split(CHUNK))
+        places = torch.cat([largest(scores, self.config.k) for scores in parts])
+        scores = products_with_rows(self.encoder, places, x) + self.encoder_bias[places]
+        return Features(places, scores.relu_())
 
     def _add_gradients(self, x: torch.Tensor, fired: Features, error: torch.Tensor) -> None:
-        """Add the gradients of the features that fired, where `error` (B, d_out) is the gradient of their sum. The ReLU
-        passes no gradient to a value of 0."""
+        """Add the gradients of the features that fired, where `error` (B, d_out) is the gradient of their sum."""
         entries = ByFeature(fired.places, self.config.width)
         self.grads.decoder.add_(entries.sums(fired.values, error))
-        back = products_with_rows(self.decoder, fired.places, error) * (fired.values != 0)
+        back = products_with_rows(self.decoder, fired.places, error) * (fired.values > 0)  # through the ReLU
         self.grads.encoder.add_(entries.sums(back, x))
-        bias = entries.totals(back)
+        self._add_bias(entries.totals(back))
+
+    def _revive(self, x: torch.Tensor, error: torch.Tensor, scale: float) -> None:
+        """Add the gradients of the dead features, of which the `aux_k` with the largest scores reconstruct the rest:
+        output - reconstruction = -error. Their scores count as they are, because a feature whose scores are all
+        negative would learn nothing after a ReLU. Fewer dead features than `aux_k` count for less, as in sae-lens.
+
+        The products are dense over the dead features, since `aux_k` of them would be more work as single rows."""
+        dead = (self.quiet >= self.config.dead_steps).nonzero().flatten()
+        if not len(dead):
+            return
+        encoder, decoder = self.encoder[dead], self.decoder[dead]
+        scores = torch.addmm(self.encoder_bias[dead], x, encoder.T)
+        chosen = torch.ones_like(scores)
+        if len(dead) > self.aux_k:
+            chosen = torch.zeros_like(scores).scatter_(1, scores.topk(self.aux_k, sorted=False).indices, 1.0)
+        scores *= chosen
+        weight = self.config.aux_weight * min(1.0, len(dead) / self.aux_k)
+        rest = torch.addmm(error, scores, decoder) * (scale * weight)
+        back = (rest @ decoder.T) * chosen
+        self.grads.decoder.index_add_(0, dead, scores.T @ rest)
+        self.grads.encoder.index_add_(0, dead, back.T @ x)
+        self._add_bias(torch.zeros_like(self.encoder_bias).index_add_(0, dead, back.sum(0)))
+
+    def _add_bias(self, bias: torch.Tensor) -> None:
+        """Add the gradient (width,) of the encoder's bias. The input of an autoencoder is the activation less
+        decoder_bias."""
         self.grads.encoder_bias.add_(bias)
         if not self.transcodes:
-            # The input is the activation less decoder_bias.
             self.grads.decoder_bias.sub_(bias @ self.encoder)
 
     def _update(self, number: int) -> None:

@@ -28,10 +28,14 @@ export async function explain(piece, story) {
   view.hidden = false;
 }
 
-/** Hide the explanation, unless parts are off: their switches stay at hand. */
-export function leave(models) {
+/** New stories take the place of the old ones. Where parts are off, their switches stay at hand for the new story. */
+export function follow(stories) {
   asked += 1;
-  if (!models.some((model) => offOf(model).length)) {
+  const next = shown && stories.find((story) => story.model.id === shown.story.model.id);
+  if (next && offOf(next.model).length) {
+    shown = { ...shown, story: next, whole: null };
+    draw();
+  } else {
     shown = null;
     view.hidden = true;
   }
@@ -42,23 +46,20 @@ const signed = (share) => `${share < 0 ? "\u2212" : "+"}${Math.abs(share).toFixe
 
 function draw() {
   const { story, found, whole } = shown;
-  const title = element("h2", "", `Who wrote ${quoted(found.token.token)}?`);
+  const title = element("h2", "", `Which parts wrote ${quoted(found.token.token)}?`);
   const note = element(
     "p",
     "quiet",
-    `The model gave ${quoted(found.token.token)} a score (logit) ${signed(found.difference)} beside ` +
-      `${quoted(found.against.token)}. The score is the sum of the parts below (direct logit attribution). ` +
-      "Turn a part off to see the text without it.",
+    `The score (logit) of ${quoted(found.token.token)} less the score of ${quoted(found.against.token)} is ` +
+      `${signed(found.difference)}. The difference is the sum of the parts (direct logit attribution). Turn a part off ` +
+      "to see the text without it.",
   );
   const parts = [...found.parts, { kind: "other", name: "all other parts", share: found.rest }];
   const columns = element("div", "columns");
-  columns.append(
-    table("Parts", parts, story),
-    table("Neurons of the MLPs", found.neurons, story),
-  );
+  columns.append(table("Parts", parts), table("Neurons of the MLPs", found.neurons));
   const list = offOf(story.model);
   const switched = element("p", "off");
-  if (list.length) switched.append("Off now: ", ...list.map((part) => chip(part, story)));
+  if (list.length) switched.append("Off now: ", ...list.map(chip));
   const all = [title, note, columns, switched];
   if (list.length && whole !== null) {
     const kept = element("details");
@@ -68,7 +69,7 @@ function draw() {
   view.replaceChildren(...all);
 }
 
-function table(caption, shares, story) {
+function table(caption, shares) {
   const made = element("table", "shares");
   made.append(element("caption", "", caption));
   const most = Math.max(...shares.map((part) => Math.abs(part.share)), 1e-9);
@@ -82,7 +83,7 @@ function table(caption, shares, story) {
     row.insertCell().append(bar);
     row.insertCell().textContent = signed(part.share);
     const cell = row.insertCell();
-    if (part.kind === "head" || part.kind === "neuron") cell.append(toggle(part, story));
+    if (part.kind === "head" || part.kind === "neuron") cell.append(toggle(part));
   }
   return made;
 }
@@ -91,28 +92,28 @@ const asPart = ({ kind, layer, index }) => ({ layer, [kind]: index });
 const same = (one, other) => one.layer === other.layer && one.head === other.head && one.neuron === other.neuron;
 const named = (part) => (part.head === undefined ? `neuron ${part.layer}.${part.neuron}` : `head ${part.layer}.${part.head}`);
 
-function toggle(part, story) {
+function toggle(part) {
   const wanted = asPart(part);
-  const isOff = offOf(story.model).some((one) => same(one, wanted));
-  const button = element("button", "", isOff ? "Turn on" : "Turn off");
+  const isOff = offOf(shown.story.model).some((one) => same(one, wanted));
+  const button = element("button", isOff ? "is-off" : "", isOff ? "Turn on" : "Turn off");
   button.type = "button";
-  button.setAttribute("aria-pressed", isOff);
   button.setAttribute("aria-label", `${button.textContent} ${part.name}`);
   button.dataset.part = part.name;
-  button.addEventListener("click", () => flip(wanted, part.name, story));
+  button.addEventListener("click", () => flip(wanted, part.name));
   return button;
 }
 
-function chip(part, story) {
+function chip(part) {
   const button = element("button", "chip", `${named(part)} \u00d7`);
   button.type = "button";
   button.title = "turn it on again";
-  button.addEventListener("click", () => flip(part, named(part), story));
+  button.addEventListener("click", () => flip(part, named(part)));
   return button;
 }
 
 /** Turn a part off or on, and generate the text again with the same seed. */
-function flip(part, name, story) {
+function flip(part, name) {
+  const { story } = shown;
   const list = offOf(story.model);
   const left = list.filter((one) => !same(one, part));
   if (!list.length) shown.whole = story.flow.textContent;

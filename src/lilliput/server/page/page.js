@@ -46,7 +46,7 @@ async function generate() {
   if (!at("ask").reportValidity()) return;
   stories.forEach((story) => story.stop());
   stories = wanted().map(begun);
-  inside.leave(wanted());
+  inside.follow(stories);
   at("stories").replaceChildren(...stories.map((story) => story.article));
   widen();
   at("hint").hidden = false;
