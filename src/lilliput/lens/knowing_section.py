@@ -26,7 +26,7 @@ from lilliput.lens.knowing import (
 )
 from lilliput.lens.row_losses import HeldOut, held_out, losses_of
 
-LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)
+LENGTHS = (0, 1, 2, 3, 4, 8, 16, 32, 64)
 TARGETS, THOROUGH_TARGETS = 128, 1024
 ROWS, THOROUGH_ROWS = 16, 128
 COUNTED, THOROUGH_COUNTED = 300_000, 20_000_000
@@ -151,7 +151,7 @@ def _contexts(found: Mapping[str, Any]) -> str:
     chart = Chart(
         "Loss with the last tokens alone, in bits per byte",
         lines,
-        "tokens that the model sees (0 is drawn at 0.5)",
+        "tokens seen (0 is drawn at 0.5)",
         levels=[Level("the whole text", whole["mean"])],
         log_x=True,
     )
@@ -191,8 +191,8 @@ def _positions(found: Mapping[str, Any]) -> str:
         grams = {gram["name"]: _mean(gram["positions"][place]) for gram in found["ngrams"]}
         rows[name] = {"this model": figure_text(one["model"], 3), **grams}
     return (
-        "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. A model that uses the whole "
-        "text gets better from line to line, and an n-gram model does not.</p>" + table(rows)
+        "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. An n-gram model sees the same "
+        "few tokens late in a text as early in it. A model that uses the whole text gains on it.</p>" + table(rows)
     )
 
 
