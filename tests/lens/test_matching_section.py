@@ -14,6 +14,14 @@ def test_a_later_step_is_more_alike_than_untrained_weights(tmp_path: Path) -> No
     for kind in ("heads", "neurons"):
         assert found["step 20"][kind]["best"]["mean"] > found["untrained weights"][kind]["best"]["mean"]
         assert found["step 20"][kind]["best"]["mean"] > found["step 20"][kind]["shuffled"]["mean"]
+    instrument = INSTRUMENTS["matched"]()
+    sure = {name: {kind: dict(one) for kind, one in kinds.items()} for name, kinds in found.items()}
+    for low, lines in ((0.8, 2), (0.0, 0)):
+        for kind in ("heads", "neurons"):
+            sure["another seed"][kind]["best"] = {"mean": 0.9, "low": low, "high": 1.0}
+            sure["another seed"][kind]["shuffled"] = {"mean": 0.1, "low": 0.0, "high": 0.2}
+            sure["untrained weights"][kind]["best"] = {"mean": 0.1, "low": 0.0, "high": 0.2}
+        assert len(instrument.findings(sure)) == lines
     for text in ("heads, step 20", "neurons, untrained weights", "head 0.1", "with other texts (control)"):
         assert text in drawn
 

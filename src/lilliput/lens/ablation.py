@@ -42,13 +42,13 @@ class Reference:
 
     def entry(self, layer: int) -> torch.Tensor:
         """Return the residual stream before a layer, (N, T, d_model)."""
-        return self._seen[ENTRY.replace("*", str(layer))]
+        return self._seen[ENTRY.replace("*", str(layer))].to(self.tokens.device)
 
     def stand_in(self, name: str, how: How) -> torch.Tensor:
         """Return what replaces the activation of a hook point: (1, 1, C) for `zero` and `mean`, (1, T, C) for
         `position_mean`, (N, T, C) for `resample`, with C the channels of the point, of all heads side by side."""
         if (name, how) not in self._kept:
-            made = self._stand_in(self._seen[name].flatten(2), how)
+            made = self._stand_in(self._seen[name].to(self.tokens.device).flatten(2), how)
             if how == "resample":
                 return made
             self._kept[name, how] = made

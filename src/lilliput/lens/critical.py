@@ -66,22 +66,24 @@ def rank_pairs(
     effects: Effects, components: Sequence[Component], how: How = "mean", draws: int = 3, seed: int = 0
 ) -> dict[str, Any]:
     """Ablate every pair of `components` together. `more` is the joint effect less the sum of the two single effects, in
-    bits per byte. A redundant pair has more than the sum: each of the two does the other's work while the other is
-    missing. `p` as in `rank_components`, of `more` against 0. The control is pairs of random units."""
+    bits per byte. The control is pairs of random units, whose joint effect is also more than the sum, because a loss
+    rises faster the further a model is changed. In a redundant pair `more` is larger than the control: each of the two
+    does the other's work while the other is missing. `p` as in `rank_components`, of `more` against the control."""
     single = {one.name: effects.of(one, how, seed) for one in components}
     pairs = list(combinations(components, 2))
     joint = [effects.of(pair, how, seed) for pair in pairs]
     more = [both - single[a.name] - single[b.name] for both, (a, b) in zip(joint, pairs, strict=True)]
-    corrected = holm([p_of_mean(values.tolist()) for values in more])
+    control = _random_pairs(effects, how, draws, seed)
+    corrected = holm([p_of_mean((values - control).tolist()) for values in more])
     rows = []
     for (a, b), both, values, p in zip(pairs, joint, more, corrected, strict=True):
         total = float((single[a.name] + single[b.name]).mean())
         found = {"joint": float(both.mean()), "sum": total, "more": mean_figure(values.tolist()), "p": p}
-        redundant = bool(values.mean() > 0 and p < LEVEL)
+        redundant = bool(values.mean() > control.mean() and p < LEVEL)
         rows.append({"pair": [a.name, b.name], **found, "redundant": redundant})
     return {
         "pairs": sorted(rows, key=lambda row: -row["more"]["mean"]),
-        "control": mean_figure(_random_pairs(effects, how, draws, seed).tolist()),
+        "control": mean_figure(control.tolist()),
     }
 
 

@@ -17,6 +17,7 @@ from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.row_losses import held_out
 from lilliput.lens.story_parts import Asked, ablated_scores, means, story_change, story_scores, tells_stories
+from lilliput.lens.story_parts_section import lost_in_stories, without_parts
 
 ROWS, THOROUGH_ROWS = 8, 64
 PAIRED, STORIES_WITHOUT = 5, 3
@@ -63,17 +64,18 @@ class Matters(Instrument):
         return found
 
     def section(self, found: Mapping[str, Any]) -> str:
-        return "".join([_ranking(found), _sets(found), _pairs(found), _shared(found), _without(found)])
+        return "".join([_ranking(found), _sets(found), _pairs(found), _shared(found), without_parts(found["stories"])])
 
     def findings(self, found: Mapping[str, Any]) -> list[str]:
         first = found["components"][0]
         if not first["critical"]:
             return []
         control = found["controls"][first["kind"]]
-        return [
+        line = (
             f"The model needs {first['name']} most: without it the loss rises by {figure_text(first, 3)} bits per "
             f"byte, and without as many random units by {figure_text(control, 3)}."
-        ]
+        )
+        return [line, *lost_in_stories(found["stories"])]
 
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
         figures = {}
@@ -181,11 +183,11 @@ def _pairs(found: Mapping[str, Any]) -> str:
     }
     return (
         "<h3>Parts that stand in for each other</h3><p>Two parts are taken out together. Where the loss rises by more "
-        "than the sum of the two single rises, each part does some work of the other part while that one is missing "
-        "(redundancy).</p>"
+        "than the sum of the two single rises, and by more than for random units, each part does some work of the "
+        "other part while that part is missing (redundancy).</p>"
         + table(rows)
         + f'<p class="quiet">For pairs of random units it is {figure_text(found["control"], 3)} more than the sum. '
-        f"Redundant: p &lt; 0.05 after Holm's correction for {len(found['pairs'])} pairs.</p>"
+        f"Redundant: more than that, p &lt; 0.05 after Holm's correction for {len(found['pairs'])} pairs.</p>"
     )
 
 
@@ -202,23 +204,4 @@ def _shared(found: Mapping[str, Any]) -> str:
     return (
         "<h3>Where the effect is</h3><p>The share of the sum of all rises, by depth and by kind of part. Numbers of "
         "heads do not correspond in two models, and these shares do.</p>" + table(rows)
-    )
-
-
-def _without(found: Mapping[str, Any]) -> str:
-    stories = found["stories"]
-    if stories is None:
-        return ""
-    rows = {
-        "with all parts": {name: "-" if mean is None else f"{mean:.2f}" for name, mean in stories["before"].items()}
-    }
-    changed = {f"without {name}": one for name, one in stories["without"].items()}
-    changed |= {"without random units": stories["random"], "with all parts, other random numbers": stories["again"]}
-    for name, change in changed.items():
-        rows[name] = {part: figure_text(one) for part, one in change.items()}
-    return (
-        f"<h3>Stories without a part</h3><p>{stories['count']} stories from the same openings: is the hero still named "
-        "(name), with the right word, she or he (pronoun), is the wish remembered (want), does the story close "
-        "(ending)? The first row is the score from 0 to 1. The other rows are changes of the score, story by story, "
-        "with 95% intervals.</p>" + table(rows)
     )

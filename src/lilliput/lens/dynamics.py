@@ -38,14 +38,15 @@ class Activations:
 
 
 def activations(model: Model, held: HeldOut) -> Activations:
-    """Run a model on held-out rows and keep its activations at the scored positions."""
+    """Run a model on held-out rows and keep its activations at the scored positions, on the CPU."""
     layers = range(model.config.n_layers)
     names = ("blocks.*.hook_resid_post", "blocks.*.mlp.hook_post")
     with inference(model), capture(model, names) as seen:
         bits = held.bits(token_losses(model, model(held.tokens), held.targets))
-    streams = [seen[f"blocks.{layer}.hook_resid_post"][held.scored] for layer in layers]
-    neurons = [seen[f"blocks.{layer}.mlp.hook_post"][held.scored] for layer in layers]
-    return Activations(streams, neurons, torch.nonzero(held.scored)[:, 0], bits)
+    scored = held.scored.cpu()
+    streams = [seen[f"blocks.{layer}.hook_resid_post"].cpu()[scored] for layer in layers]
+    neurons = [seen[f"blocks.{layer}.mlp.hook_post"].cpu()[scored] for layer in layers]
+    return Activations(streams, neurons, torch.nonzero(scored)[:, 0], bits)
 
 
 def linear_cka(x: torch.Tensor, y: torch.Tensor) -> float:

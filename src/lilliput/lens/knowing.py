@@ -73,7 +73,7 @@ def shuffled_losses(model: Model, held: HeldOut, targets: Targets, seed: int = 0
 
 def whole_losses(losses: torch.Tensor, targets: Targets) -> np.ndarray:
     """Return the loss of each target with its whole context, (M,), from the losses of all targets, (N, T)."""
-    return losses[targets.rows, targets.places].double().cpu().numpy()
+    return losses[targets.rows, targets.places].cpu().double().numpy()
 
 
 def _right(held: HeldOut, targets: Targets) -> torch.Tensor:
@@ -87,11 +87,11 @@ def _last_losses(model: Model, tokens: torch.Tensor, right: torch.Tensor) -> np.
         for start in range(0, len(tokens), step):
             logits = model.logits(model(tokens[start : start + step])[:, -1])
             parts.append(F.cross_entropy(logits, right[start : start + step], reduction="none"))
-    return torch.cat(parts).double().cpu().numpy()
+    return torch.cat(parts).cpu().double().numpy()
 
 
 def ngram_losses(grams: np.ndarray, order: int, vocab_size: int, held: HeldOut) -> torch.Tensor:
-    """Return the losses of a Kneser-Ney model of this order in nats, (N, T) float64, 0 where a target is not scored.
+    """Return the losses of a Kneser-Ney model of this order in nats, (N, T) float32, 0 where a target is not scored.
 
     grams  packed n-grams of the training text, of this order or a higher one (evaluation.ngram.training_ngrams)
     """
@@ -101,12 +101,12 @@ def ngram_losses(grams: np.ndarray, order: int, vocab_size: int, held: HeldOut) 
     wanted = packed(list(rows), order, vocab_size, list(learned))
     losses = np.zeros(scored.shape)
     losses[scored] = -np.log(KneserNey(grams, order, vocab_size).probabilities(wanted))
-    return torch.from_numpy(losses).to(held.tokens.device)
+    return torch.from_numpy(losses).float().to(held.tokens.device)
 
 
 def per_byte(held: HeldOut, targets: Targets, losses: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """Return the bits per byte of drawn targets with the 95% interval by bootstrap over the targets."""
-    sizes = held.sizes[targets.rows, targets.places].double().cpu().numpy()
+    sizes = held.sizes[targets.rows, targets.places].cpu().double().numpy()
     return mean_figure((losses / np.log(2) / sizes.mean()).tolist(), seed)
 
 

@@ -26,7 +26,7 @@ from lilliput.lens.knowing import (
 )
 from lilliput.lens.row_losses import HeldOut, held_out, losses_of
 
-LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)
+LENGTHS = (0, 1, 2, 3, 4, 8, 16, 32, 64)
 TARGETS, THOROUGH_TARGETS = 128, 1024
 ROWS, THOROUGH_ROWS = 16, 128
 COUNTED, THOROUGH_COUNTED = 300_000, 20_000_000
@@ -151,7 +151,7 @@ def _contexts(found: Mapping[str, Any]) -> str:
     chart = Chart(
         "Loss with the last tokens alone, in bits per byte",
         lines,
-        "tokens that the model sees (0 is drawn at 0.5)",
+        "tokens seen (0 is drawn at 0.5)",
         levels=[Level("the whole text", whole["mean"])],
         log_x=True,
     )
@@ -163,22 +163,20 @@ def _contexts(found: Mapping[str, Any]) -> str:
 
 
 def _gained(found: Mapping[str, Any]) -> str:
-    """Return how much of the whole text's help the last token and the last tokens give."""
+    """Return the loss with one token, with most tokens and with the whole text, in a sentence."""
     losses = {one["tokens"]: one["model"]["mean"] for one in found["contexts"]}
-    all_of_it = losses[0] - found["whole"]["mean"]
-    if all_of_it <= 0:
-        return "The text so far does not help this model."
     last = max(losses)
-    parts = [f"The last token gives {(losses[0] - losses[1]) / all_of_it:.0%} of the help of the whole text"]
-    if last > 1:
-        parts.append(f"the last {last} tokens give {(losses[0] - losses[last]) / all_of_it:.0%}")
-    return ", and ".join(parts) + "."
+    parts = [f"With the last token alone the model needs {losses[1]:.2f} bits for a byte of the next token"]
+    parts += [f"with the last {last} tokens {losses[last]:.2f}"] if last > 1 else []
+    return f"{', '.join(parts)}, and with the whole text {found['whole']['mean']:.2f}."
 
 
 def _control(found: Mapping[str, Any]) -> str:
     more = found["shuffled"]["more"]
     return (
-        "The beginning mark of a text stands before the tokens that are left. Intervals are 95% by bootstrap over the "
+        "The first token of the text, its beginning mark, stands before the tokens that are left. The model learned "
+        "from texts with their beginning, so that a text that begins in the middle is new to it. With few tokens an "
+        "n-gram model, which counts such pieces, may therefore be better. Intervals are 95% by bootstrap over the "
         f"predicted tokens. Random order of the same words costs {figure_text(more, 3)} more than the text itself."
         + (" n-gram models are interpolated Kneser-Ney models, counted on the training text." * bool(found["ngrams"]))
     )
@@ -193,8 +191,8 @@ def _positions(found: Mapping[str, Any]) -> str:
         grams = {gram["name"]: _mean(gram["positions"][place]) for gram in found["ngrams"]}
         rows[name] = {"this model": figure_text(one["model"], 3), **grams}
     return (
-        "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. A model that uses the whole "
-        "text gets better from line to line, and an n-gram model does not.</p>" + table(rows)
+        "<h3>Later in the text</h3><p>Loss by the place in the text, in bits per byte. An n-gram model sees the same "
+        "few tokens late in a text as early in it. A model that uses the whole text gains on it.</p>" + table(rows)
     )
 
 

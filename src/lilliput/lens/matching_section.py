@@ -70,11 +70,12 @@ class Matched(Instrument):
     def findings(self, found: Mapping[str, Any]) -> list[str]:
         lines = []
         for kind in ("heads", "neurons"):
-            one = found.get("another seed", {}).get(kind)
-            if one and beats(one["best"], one["shuffled"]):
+            one, untrained = found.get("another seed", {}).get(kind), found["untrained weights"][kind]["best"]
+            if one and beats(one["best"], one["shuffled"]) and beats(one["best"], untrained):
                 lines.append(
-                    f"Another seed learned like {kind}: the mean of the best correlations is {figure_text(one['best'])}"
-                    f", and with other texts {figure_text(one['shuffled'])}."
+                    f"Another seed learned like {kind}: the mean of the best correlations is "
+                    f"{figure_text(one['best'])}, with other texts {figure_text(one['shuffled'])}, and with untrained "
+                    f"weights {figure_text(untrained)}."
                 )
         return lines
 

@@ -49,7 +49,8 @@ class HeldOut:
         size = float((self.sizes * counted).sum())
         if not size:
             raise DataError("no byte is scored here")
-        sums = (losses.double() * counted).sum(1).cpu().numpy()
+        # Apple's GPUs have no float64.
+        sums = (losses.cpu().double() * counted.cpu()).sum(1).numpy()
         return sums / math.log(2) * self.rows / size
 
     def take(self, rows: int) -> HeldOut:
