@@ -1,4 +1,4 @@
-"""Outside check: at equal width, k, steps and batches, ours leaves at most 0.01 more variance unexplained than sae-lens.
+"""Outside check: at equal width, k, steps and batches, ours leaves at most 0.01 more variance unexplained than theirs.
 
 Each has the best of three step sizes. One step size for both would compare how fast they learn: sae-lens begins with
 short decoder rows, which a step changes more than our rows of length 1.
