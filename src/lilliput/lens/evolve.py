@@ -129,8 +129,7 @@ class Forming(Instrument):
 def _formed_rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     rows = {}
     for score, at in found.items():
-        layer, head = at[1].split(".") if at else ("", "")
-        where = f"layer {int(layer) + 1}, head {int(head) + 1}" if at else "no head formed"
+        where = f"head {at[1]}" if at else "no head formed"
         rows[f"{KINDS[score].words} ({KINDS[score].name})"] = {"head": where, "at step": f"{at[0]:,}" if at else ""}
     return rows
 
@@ -140,7 +139,7 @@ def _chart(points: Sequence[Point], score: str, untrained: list[list[float]], re
     heads.sort(key=lambda head: -points[-1][score][head[0]][head[1]])
     series = [
         Series(
-            f"layer {i + 1}, head {j + 1}",
+            f"head {i}.{j}",
             [(max(1, point["step"]), point[score][i][j]) for point in points],
             colour=number,
             dots=True,

@@ -12,8 +12,10 @@ from lilliput.base.errors import DataError
 from lilliput.base.html import escape, table
 from lilliput.base.statistics import interval
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.figures import share_text
+from lilliput.lens.findings import compared
 from lilliput.lens.heads import KINDS, Scores, mover_scores, repeated_scores, shuffled_rows, text_scores
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.probes import EncodedPairs, encode_pairs, encoded_pairs, repeated_for, shuffled_words
 
 ROWS, THOROUGH_ROWS = 8, 64
@@ -65,6 +67,28 @@ class Heads(Instrument):
             parts.append(_score_as_html(name, score))
         return "\n".join(parts)
 
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        lines = []
+        for role, heads in found["roles"].items():
+            if not heads:
+                continue
+            score, (layer, head) = found["scores"][role], map(int, heads[0].split("."))
+            lines.append(
+                f"Head {heads[0]} {KINDS[role].words} ({KINDS[role].name}): {share_text(score['heads'][layer][head])}, "
+                f"and the strongest head of the control {_control(role, score):.0%}."
+            )
+        return lines
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        return {
+            f"strongest head that {KINDS[role].words}": compared(
+                max((one for layer in score["heads"] for one in layer), key=lambda one: one["mean"]),
+                _control(role, score),
+            )
+            for role, score in found["scores"].items()
+            if role in ROLES
+        }
+
 
 def all_scores(generator: TextGenerator, subject: Subject, shuffled: bool) -> Scores:
     """Return every score of a generator on the subject's texts, or on their shuffled control."""
@@ -100,6 +124,12 @@ def roles(found: Mapping[str, Any]) -> dict[str, list[str]]:
     return named
 
 
+def _control(role: str, score: Mapping[str, Any]) -> float:
+    """Return the largest score of the heads of the role's controls, as `roles` takes them."""
+    controls = [score["untrained"]] if role in ("previous", "first") else [score["untrained"], score["shuffled"]]
+    return max(value for control in controls for layer in control for value in layer)
+
+
 def _same_tokens(subject: Subject) -> bool:
     other = subject.sibling
     return other is not None and other.tokenizer.sha256 == subject.generator.tokenizer.sha256
@@ -128,11 +158,9 @@ def _means(values: torch.Tensor) -> list[list[float]]:
 def _roles_as_html(named: Mapping[str, list[str]]) -> str:
     rows = {}
     for role, heads in named.items():
-        shown = ", ".join(
-            f"layer {int(layer) + 1}, head {int(head) + 1}" for layer, head in (one.split(".") for one in heads)
-        )
+        shown = ", ".join(f"head {one}" for one in heads)
         rows[f"{KINDS[role].words} ({KINDS[role].name})"] = {"heads": shown or "no head"}
-    return table(rows)
+    return table(rows) + '<p class="quiet">Head 1.0 is head 0 of layer 1. Layers and heads count from 0.</p>'
 
 
 def _score_as_html(name: str, score: Mapping[str, Any]) -> str:
@@ -141,7 +169,7 @@ def _score_as_html(name: str, score: Mapping[str, Any]) -> str:
     rows = {}
     for i, layer in enumerate(layers):
         for j, figure in enumerate(layer):
-            rows[f"layer {i + 1}, head {j + 1}"] = {
+            rows[f"head {i}.{j}"] = {
                 "mean": f"{figure['mean']:.2f}",
                 "95% interval": f"{figure['low']:.2f} to {figure['high']:.2f}",
                 "shuffled text": f"{score['shuffled'][i][j]:.2f}",
@@ -166,10 +194,10 @@ def picture(layers: list[list[dict[str, float]]], share: bool, title: str) -> st
         f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{title}" style="max-width:{width}px">'
     ]
-    parts += [f'<text x="{left + size * j + 14}" y="15">{j + 1}</text>' for j in range(len(layers[0]))]
+    parts += [f'<text x="{left + size * j + 14}" y="15">{j}</text>' for j in range(len(layers[0]))]
     for i, layer in enumerate(layers):
         y = top + size * i
-        parts.append(f'<text x="2" y="{y + 27}">layer {i + 1}</text>')
+        parts.append(f'<text x="2" y="{y + 27}">layer {i}</text>')
         for j, figure in enumerate(layer):
             x, value = left + size * j, figure["mean"]
             strength = min(1.0, max(0.0, value / largest))

@@ -67,8 +67,8 @@
 
   function draw() {
     const one = data.texts[text.selectedIndex];
-    fill(layer, Object.keys(one.layers).map((number) => String(Number(number) + 1)));
-    fill(head, Object.values(one.layers)[layer.selectedIndex].map((_, number) => String(number + 1)));
+    fill(layer, Object.keys(one.layers));
+    fill(head, Object.values(one.layers)[layer.selectedIndex].map((_, number) => String(number)));
     words.replaceChildren();
     one.tokens.forEach((piece, place) => {
       const word = make("span", shown(piece), words);
@@ -87,6 +87,6 @@
     light(Math.min(Math.max(query, 0), pattern().length - 1));
   });
   fill(text, data.names);
-  fill(layer, Object.keys(data.texts[0].layers).map((number) => String(Number(number) + 1)));
+  fill(layer, Object.keys(data.texts[0].layers));
   draw();
 })();
