@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help story install dev test check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
-  hooks constraints clean
+  lens-check hooks constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,13 @@ $(VENV)-bench/.peers: pyproject.toml constraints-bench.txt | $(BIN)/python
 	@echo "installing the peers to measure against into $(VENV)-bench ..."
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install -c constraints-bench.txt -e '.[bench]'
+	@touch $@
+
+# sae-lens holds TransformerLens and transformers back, so it lives apart too, without Lilliput.
+$(VENV)-lens/.peers: | $(BIN)/python
+	@echo "installing sae-lens into $(VENV)-lens ..."
+	$(PYTHON) -m venv $(VENV)-lens
+	$(VENV)-lens/bin/python -m pip --disable-pip-version-check --quiet install 'sae-lens>=6.54,<7'
 	@touch $@
 
 install: $(VENV)/.core  ## install Lilliput into .venv
@@ -72,6 +79,10 @@ sanitize: $(VENV)/.dev  ## run the tests of kernels and decoding under AddressSa
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest --timeout 1200 $(SANITIZED)
 
+lens-check: $(VENV)/.dev $(VENV)-lens/.peers  ## compare sparse autoencoders with sae-lens: folders, results, speed
+	$(BIN)/python -m pytest tests/lens/test_sparse_files.py tests/lens/test_sae_lens.py
+	$(BIN)/python benchmarks/lens_sparse.py
+
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
 	@$(BIN)/lilliput experiments list
 
@@ -100,4 +111,4 @@ constraints: $(BIN)/python  ## bring every dependency up to date and pin what wa
 	$(VENV)-bench/bin/python .ci/pin.py constraints-bench.txt
 
 clean:  ## remove the virtual environments and caches; runs stay
-	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lens .pytest_cache .ruff_cache .hypothesis

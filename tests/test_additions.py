@@ -24,6 +24,7 @@ from lilliput.data.steps import STEPS
 from lilliput.evaluation.benchmarks.task import TASKS
 from lilliput.formats.format import FORMATS
 from lilliput.generation.run import Run
+from lilliput.lens.instrument import INSTRUMENTS
 from lilliput.model.counts import parameters
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.styles import STYLES
@@ -49,6 +50,7 @@ PLACES: dict[str, tuple[str, Registry[Any]]] = {
     "tracker": ("training", TRACKERS),
     "benchmark": ("evaluation.benchmarks", TASKS),
     "file_format": ("formats", FORMATS),
+    "instrument": ("lens", INSTRUMENTS),
 }
 """The room that each file goes into, and the registry that is to find it there."""
 ROWS = {
@@ -63,6 +65,7 @@ ROWS = {
     "callback": "a callback",
     "benchmark": "a benchmark",
     "file_format": "a file format",
+    "instrument": "an instrument",
 }
 """The row of the table that bounds each."""
 STYLE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "mlp": "relu2", "residual": "parallel", "context_length": 32}
@@ -251,3 +254,15 @@ def test_a_file_format(add: Callable[[str], None], train: Callable[..., Run], co
     assert imported.code == 0, imported.err
     words = ("One day", "--max-tokens", "8", "--temperature", "0")
     assert command("generate", str(run.path), *words).out == command("generate", "again", *words).out
+
+
+def test_an_instrument(add: Callable[[str], None], train: Callable[..., Run], command: Command) -> None:
+    add("instrument")
+    run = train(name="seen")
+    looked = command("lens", str(run.path), "--only", "distance", "--json")
+    assert looked.code == 0, looked.err
+    figures = json.loads(looked.out)["found"]["distance"]
+    assert figures["model"]["low"] < figures["model"]["tokens"] < figures["model"]["high"]
+    assert "How far back the heads look" in (run.path / "lens.html").read_text()
+    listed = command("lens", "list").out
+    assert re.search(r"^distance +How far back the heads look$", listed, flags=re.MULTILINE)

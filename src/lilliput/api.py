@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from lilliput.assembly.evaluation import evaluate, score_text
     from lilliput.assembly.held_out import evaluate_held_out
     from lilliput.assembly.judging import judge
+    from lilliput.assembly.looking import look_inside
+    from lilliput.assembly.looking_across import compare_inside, look_through
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push
     from lilliput.generation.conversation import Conversation
-    from lilliput.generation.loading import chat, generate, load
+    from lilliput.generation.loading import chat, load
     from lilliput.generation.run import Run
     from lilliput.generation.scoring import score
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
     from lilliput.lab.labelling.labelling import LabelOptions, label
+    from lilliput.lens.steering import generate
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -44,6 +47,7 @@ __all__ = [
     "benchmark",
     "chat",
     "compare",
+    "compare_inside",
     "complete",
     "doctor",
     "evaluate",
@@ -54,6 +58,8 @@ __all__ = [
     "judge",
     "label",
     "load",
+    "look_inside",
+    "look_through",
     "overlaps",
     "plan",
     "pull",
@@ -70,17 +76,20 @@ _HOMES = {
     "lilliput.assembly.evaluation": ("evaluate", "score_text"),
     "lilliput.assembly.held_out": ("evaluate_held_out",),
     "lilliput.assembly.judging": ("judge",),
+    "lilliput.assembly.looking": ("look_inside",),
+    "lilliput.assembly.looking_across": ("compare_inside", "look_through"),
     "lilliput.assembly.overlaps": ("overlaps",),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
     "lilliput.generation.conversation": ("Conversation",),
-    "lilliput.generation.loading": ("chat", "generate", "load"),
+    "lilliput.generation.loading": ("chat", "load"),
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.scoring": ("score",),
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
     "lilliput.lab.labelling.labelling": ("LabelOptions", "label"),
+    "lilliput.lens.steering": ("generate",),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),

@@ -335,3 +335,42 @@ def test_chat_runs_the_calculator(browser: Browser, chatty: Path) -> None:
         expect(page.locator(".message.user")).to_have_count(1)
         expect(page.locator(".error")).to_have_count(0)
         page.close()
+
+
+def test_a_click_shows_the_parts_that_wrote_a_token_and_a_part_can_be_off(page: Page) -> None:
+    generate_on(page, seed="1")
+    before = page.locator(".flow").text_content()
+    page.locator(".token").nth(4).click()
+    inside = page.locator("#inside")
+    expect(inside).to_contain_text("Which parts wrote")
+    page.keyboard.press("Escape")
+    rows = inside.locator("table").first.locator("tr")
+    assert rows.count() > 5
+    button = inside.locator("button[data-part^='head']").first
+    name = button.get_attribute("data-part")
+    button.click()
+    expect(inside).to_contain_text(f"Off now: {name}")
+    texts(page)
+    expect(inside.locator("details")).to_contain_text("with all parts on")
+    after = page.locator(".flow").text_content()
+    page.click("#generate")  # the part stays off for the next story
+    texts(page)
+    assert page.locator(".flow").text_content() == after
+    inside.locator(".chip").click()
+    texts(page)
+    assert page.locator(".flow").text_content() == before
+
+
+def test_parts_are_shown_by_keys_alone_and_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    generate_on(page, seed="1")
+    page.focus(".flow")
+    for key in ("Home", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#inside")).to_contain_text("Which parts wrote")
+    page.keyboard.press("Escape")
+    page.locator("#inside button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#inside")).to_contain_text("Off now")
+    texts(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

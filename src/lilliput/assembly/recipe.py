@@ -233,17 +233,22 @@ def _stem(path: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in stem).strip("-") or "data"
 
 
+def run_of(path: str | Path) -> RunFolder | None:
+    """Return the run that `path` is or lies in; None for a model that belongs to no run."""
+    folder = find(path).resolve()
+    runs = (RunFolder(place) for place in (folder, *folder.parents[:3]))
+    return next((run for run in runs if run.recipe.is_file()), None)
+
+
 def recipe_of(path: str | Path) -> Recipe:
     """Return the recipe of the run that `path` is or lies in. Raises ConfigError where there is no run."""
-    folder = find(path).resolve()
-    for place in (folder, *folder.parents[:3]):
-        run = RunFolder(place)
-        if run.recipe.is_file():
-            steps = run.steps()
-            return with_own_tokenizer(load(run.recipe), run.checkpoint(steps[-1]) if steps else None)
-    raise ConfigError(
-        f"{path} belongs to no run, so it has no validation split", "name the text to score: --data FILES"
-    )
+    run = run_of(path)
+    if run is None:
+        raise ConfigError(
+            f"{path} belongs to no run, so it has no validation split", "name the text to score: --data FILES"
+        )
+    steps = run.steps()
+    return with_own_tokenizer(load(run.recipe), run.checkpoint(steps[-1]) if steps else None)
 
 
 def with_own_tokenizer(recipe: Recipe, checkpoint: Path | None) -> Recipe:

@@ -169,6 +169,28 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Difference | None:
     return Difference(difference, t_quantile(degrees) * error, degrees, t_outside(abs(difference) / error, degrees))
 
 
+def p_of_mean(values: Sequence[float]) -> float:
+    """Return the two-sided p of a mean of 0 by Student's one-sample t, for example of paired differences. 1 for fewer
+    than two values, and where all values are 0; 0 where all are the same other value."""
+    if len(values) < 2:
+        return 1.0
+    mean, error = fmean(values), math.sqrt(variance(values) / len(values))
+    if error == 0:
+        return float(mean == 0)
+    return t_outside(abs(mean) / error, len(values) - 1)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return the p values of several tests, adjusted so that the chance of any false finding among them stays below
+    their level (Holm 1979): the smallest p times the number of tests, the next times one less, and never falling.
+    Example: [0.01, 0.04, 0.03] gives [0.03, 0.06, 0.06]."""
+    adjusted, least = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        least = max(least, min(1.0, ps[place] * (len(ps) - rank)))
+        adjusted[place] = least
+    return adjusted
+
+
 def t_outside(t: float, degrees: float) -> float:
     """P(|T| > t) of Student's t with `degrees` >= 1 degrees of freedom.
 

@@ -20,6 +20,7 @@ from lilliput.cli import (
     init,
     judge,
     label,
+    lens,
     model,
     plan,
     recipe,
@@ -61,6 +62,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(lens.app, name="lens")
 app.add_typer(plan.app, name="plan")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(experiments.app, name="experiments")
@@ -84,6 +86,7 @@ COMPUTING = (
         "label",
         "serve",
         "doctor",
+        "lens",
         "export",
         "import",
         "plan",

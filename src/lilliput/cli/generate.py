@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +39,10 @@ def generate(
     regex: Annotated[str | None, typer.Option(help="Generate text that this regular expression matches.")] = None,
     choice: Annotated[
         list[str] | None, typer.Option(help="Generate one of these texts; repeat it for each text.")
+    ] = None,
+    steer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER:FEATURE=STRENGTH", help="Add a feature at every token; may be given again."),
     ] = None,
     draft: Annotated[str | None, typer.Option(help="A smaller model that drafts tokens for MODEL.")] = None,
     compare: Annotated[
@@ -78,19 +84,32 @@ def generate(
         "max_tokens": max_tokens,
     }
     report: dict[str, Any] = {"model": model, "opening": opening, "ending": ending}
-    if beams:
-        _search(generator, report, beams, max_tokens)
-    elif draft:
-        _draft(generator, api.load(draft, device, int8=int8, compile=compile), report, compare, {**sampling, "n": n})
-    else:
-        sampling |= {"constraint": constraint(generator.tokenizer, json_schema, regex, choice or ()), "window": window}
-        if json or n != 1 or not generator.objective.reads_forwards or compare or any(shown.values()):
-            _whole(generator, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
+    report |= {"steer": steer} if steer else {}
+    with _steered(generator, steer or ()):
+        if beams:
+            _search(generator, report, beams, max_tokens)
+        elif draft:
+            drafter = api.load(draft, device, int8=int8, compile=compile)
+            _draft(generator, drafter, report, compare, {**sampling, "n": n})
         else:
-            _stream(generator, opening, ending, {**sampling, "stop": stop or ()})
-            return
+            made_by = constraint(generator.tokenizer, json_schema, regex, choice or ())
+            sampling |= {"constraint": made_by, "window": window}
+            if json or n != 1 or not generator.objective.reads_forwards or compare or any(shown.values()):
+                _whole(generator, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
+            else:
+                _stream(generator, opening, ending, {**sampling, "stop": stop or ()})
+                return
     if json:
         console.emit(report)
+
+
+def _steered(generator: TextGenerator, steer: Sequence[str]) -> AbstractContextManager[None]:
+    """Steer the model by the features of --steer while the body generates."""
+    if not steer:
+        return nullcontext()
+    from lilliput.lens.steering import steered
+
+    return steered(generator.model, steer)
 
 
 def _apart(name: str, used: object, others: dict[str, object]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from lilliput.cli.groups import by_default
 from lilliput.cli.options import Json, amount
 from lilliput.cli.plan_runs import Overrides, batch_size, learning_rate, sweep
 from lilliput.cli.texts import Data, sort_words
@@ -17,17 +17,8 @@ if TYPE_CHECKING:
     from lilliput.planning.planning import Plan
 
 
-class RecipeOrCommand(TyperGroup):
-    """Read `plan story` as `plan recipe story`: a first word that is not a command is a recipe."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["recipe", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=RecipeOrCommand,
+    cls=by_default("recipe"),
     help="Plan what to train, before training it. `lilliput plan RECIPE` forecasts a run from a short pilot.",
     no_args_is_help=True,
 )

@@ -112,17 +112,6 @@ def _native_or_not(notify: Callable[[str], None], model: Model) -> Model:
         return model
 
 
-def generate(
-    path: str | Path,
-    opening: str | None = None,
-    ending: str | None = None,
-    device: str = "auto",
-    **options: Any,
-) -> list[str]:
-    """Generate texts with the model at `path`; a short form of `load(path).generate(...)`."""
-    return load(path, device).generate(opening, ending, **options)
-
-
 def chat(
     path: str | Path,
     messages: Sequence[Mapping[str, str]],

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Response
 
 from lilliput import __version__
 from lilliput.base.local_pages import HEADERS, page_files
-from lilliput.server import calling, chats, completions, errors, runs
+from lilliput.server import calling, chats, completions, errors, looking, runs
 from lilliput.server.errors import Refused
 from lilliput.server.guard import BODY_SECONDS, Calls, Guard, Rules
 from lilliput.server.meters import Meters
@@ -79,6 +79,7 @@ def create_app(
         completions.router(service),
         chats.router(service),
         calling.router(),
+        looking.router(service),
         _about(service, meters),
         _tokenizing(service),
         runs.router(runs_folder),

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from lilliput.decoding.ends import special_ids
 from lilliput.decoding.engine import Request as EngineRequest
 from lilliput.decoding.engine import Token
-from lilliput.server import answers
+from lilliput.server import altered, answers
 from lilliput.server.errors import Refused, about
 from lilliput.server.schemas import Choice, Completion, CompletionRequest, Logprobs, TopToken, UsageReport
 from lilliput.server.served import Served
@@ -73,6 +73,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
         raise Refused("max_tokens 0 generates no text", 'add "echo": true to score the prompt', param="max_tokens")
     sampling, stops = answers.sampling(body, max(new, 1)), answers.stops(body)
     alternatives = answers.alternatives(body.logprobs, served, "logprobs")
+    parts_off = altered.off(served, body.ablate, body.ablation)
     orders = []
     for prompt in _prompts(served, body):
         echoed = len(forced) + (prompt.given if body.echo else 0)
@@ -97,6 +98,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
                 scores_only=not new,
                 source="prompt" if body.ending is None else "ending",
                 forwards=served.objective.reads_forwards,
+                off=parts_off,
             )
             for sample in range(body.n or 1)
         ]

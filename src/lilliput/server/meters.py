@@ -48,7 +48,7 @@ class Meters:
             name = worker.served.name
             tokens.add_metric([name, "prompt"], worker.prompt_tokens)
             tokens.add_metric([name, "completion"], worker.completion_tokens)
-            texts.add_metric([name, "running"], worker.engine.running)
-            texts.add_metric([name, "waiting"], worker.engine.waiting)
+            for state, count in worker.texts.items():
+                texts.add_metric([name, state], count)
             slots.add_metric([name], worker.slots)
         yield from (tokens, texts, slots)

@@ -56,6 +56,14 @@ class Draw(Neutral):
     )
 
 
+class AblatedPart(Body):
+    """A head or a neuron; give one of the two. Layers, heads and neurons count from 0."""
+
+    layer: Annotated[int, Field(ge=0)]
+    head: Annotated[int, Field(ge=0)] | None = None
+    neuron: Annotated[int, Field(ge=0)] | None = None
+
+
 class CompletionRequest(Draw):
     """`/v1/completions`. Give `prompt`, or for a model that reads backwards `ending`."""
 
@@ -78,6 +86,12 @@ class CompletionRequest(Draw):
         default=None, description="ids that the answer begins with, as if the model had generated them (our own)"
     )
     return_token_ids: bool | None = Field(default=None, description="report ids beside texts (vLLM's)")
+    ablate: Annotated[list[AblatedPart], Field(max_length=64)] | None = Field(
+        default=None, description="parts of the model that are off for this request alone (our own)"
+    )
+    ablation: Literal["zero", "mean"] | None = Field(
+        default=None, description="the stand-in for a part that is off: 0, or its mean output (the default; our own)"
+    )
     suffix: Literal[""] | None = Field(default=None, description="not supported: empty only")
     best_of: Literal[1] | None = Field(default=None, description="not supported: 1 only")
 
@@ -154,6 +168,20 @@ class TokenizeRequest(Body):
 class DetokenizeRequest(Body):
     model: str | None = None
     tokens: list[TokenId]
+
+
+class AttributionRequest(Body):
+    """`/lens/attribution` (our own). The answer explains one token of a text."""
+
+    model: str | None = None
+    token_ids: Annotated[list[TokenId], Field(min_length=2)] = Field(
+        description="a text as the model reads it: the prompt's ids, then the generated ids"
+    )
+    position: Annotated[int, Field(ge=1)] = Field(description="the token to explain, as its place in token_ids from 0")
+    against: TokenId | None = Field(
+        default=None, description="the token to compare it with; by default the likeliest other token"
+    )
+    top: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, description="default 10: parts to list")
 
 
 # ---------------------------------------------------------------------------- answers
@@ -316,6 +344,29 @@ class Tokens(BaseModel):
 
 class Detokenized(BaseModel):
     prompt: str
+
+
+class Share(BaseModel):
+    """A part of the model, and its share of a difference of two logits. `layer` and `index` count from 0."""
+
+    kind: Literal["head", "mlp", "neuron", "other"]
+    name: str
+    layer: int | None = None
+    index: int | None = None
+    share: float
+
+
+class Attributed(BaseModel):
+    """Why the model gave `token` a larger logit than `against`: `parts` and `rest` add up to `difference`. `neurons`
+    are shares of the MLPs' shares. All are direct effects on this token."""
+
+    model: str
+    token: TopToken
+    against: TopToken
+    difference: float
+    parts: list[Share]
+    rest: float
+    neurons: list[Share]
 
 
 class Problem(BaseModel):

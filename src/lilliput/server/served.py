@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import torch
+
+from lilliput.lens.ablation import Reference
+
 if TYPE_CHECKING:
     from lilliput.data.chat_template import ChatTemplate
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
+
+
+REFERENCE_ROWS, REFERENCE_TOKENS = 8, 64
+"""The texts of the model's own over which means of its activations are taken."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,14 @@ class Served:
     @cached_property
     def _sizes(self) -> list[int]:
         return self.tokenizer.token_bytes().tolist()
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The activations of the model on texts that it generates itself, from which means are taken. They are computed
+        at the first use, which has to be in the thread that runs the model."""
+        ids = self.generator.sample_ids(REFERENCE_ROWS, REFERENCE_TOKENS)
+        model = self.generator.model
+        return Reference(model, torch.tensor(ids, device=next(model.parameters()).device))
 
     @property
     def stop_ids(self) -> frozenset[int]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lilliput.decoding.decode import Finish
     from lilliput.decoding.engine import Request
     from lilliput.objectives.reader import Reader
+    from lilliput.server.altered import Off
     from lilliput.server.worker import Worker
 
 
@@ -29,6 +30,7 @@ class Order:
               counted
     source    the request's field that the prompt comes from
     forwards  whether the text grows at its end; otherwise it grows at its beginning
+    off       the parts of the model that are off; None: no part. The orders of a request have the same parts off
     """
 
     request: Request
@@ -39,6 +41,7 @@ class Order:
     scores_only: bool = False
     source: str = "prompt"
     forwards: bool = True
+    off: Off | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ async def generate(
     Raises as `Worker.submit` does before the first piece, and the engine's error in the middle."""
     streams = [TextStream(order) for order in orders]
     with about(orders[0].source):
-        call = await worker.submit([order.request for order in orders], client)
+        call = await worker.submit([order.request for order in orders], client, orders[0].off)
     usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
     worker.prompt_tokens += usage.prompt_tokens
     try:

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lilliput.base.errors import ConfigError, LilliputError
 from lilliput.decoding.engine import Engine
+from lilliput.server.altered import AlteredEngine, Off
 from lilliput.server.errors import Busy, Stopping
 
 if TYPE_CHECKING:
     from lilliput.decoding.engine import Job, Request, Token
     from lilliput.server.served import Served
 
+T = TypeVar("T")
 log = logging.getLogger("lilliput.server")
 
 STOP_SECONDS = 10.0
@@ -37,11 +39,12 @@ class Event:
 
 
 class Call:
-    """Requests that came together, while they are under way. Iterating yields their events until all requests have
-    ended or been cancelled. A call belongs to the event loop, except `jobs`, which belongs to the worker's thread."""
+    """Requests that came together, while they are under way, with the parts of the model that are `off` for them.
+    Iterating yields their events until all requests have ended or been cancelled. A call belongs to the event loop,
+    except `jobs`, which belongs to the worker's thread."""
 
-    def __init__(self, worker: Worker, requests: Sequence[Request], client: str):
-        self.requests, self.client = tuple(requests), client
+    def __init__(self, worker: Worker, requests: Sequence[Request], client: str, off: Off | None = None):
+        self.requests, self.client, self.off = tuple(requests), client, off
         self.jobs: dict[int, Job] = {}
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._worker = worker
@@ -77,7 +80,8 @@ class Call:
 
 
 class Worker:
-    """Steps one Engine in a thread of its own. `submit` and `outstanding` belong to the event loop that calls `start`.
+    """Steps one Engine in a thread of its own. Further engines are for texts with parts of the model off; the engines
+    step one after another. `submit`, `compute` and `outstanding` belong to the event loop that calls `start`.
 
     slots        texts that are generated at once
     queue        further texts that may wait
@@ -88,6 +92,7 @@ class Worker:
     def __init__(self, served: Served, slots: int, queue_length: int):
         self.served, self.slots, self.queue_length = served, slots, queue_length
         self.engine = Engine(served.model, slots, fair=True)
+        self._altered: dict[Off, AlteredEngine] = {}  # in the thread; an engine without texts is dropped
         self.outstanding = self.prompt_tokens = self.completion_tokens = 0
         self._of_client: Counter[str] = Counter()
         self._taken = threading.Event()  # the event loop has taken the last step's tokens
@@ -134,11 +139,11 @@ class Worker:
         if not self._of_client[client]:
             del self._of_client[client]
 
-    async def submit(self, requests: Sequence[Request], client: str) -> Call:
-        """Queue requests that belong together, all of them or none. Raises as `check_room` does, and ConfigError for a
-        request that the engine refuses."""
+    async def submit(self, requests: Sequence[Request], client: str, off: Off | None = None) -> Call:
+        """Queue requests that belong together, all of them or none, to be generated with the parts `off`.
+        Raises as `check_room` does, and ConfigError for a request that the engine refuses."""
         self.check_room(len(requests), client)
-        call = Call(self, requests, client)
+        call = Call(self, requests, client, off)
         self.count(client, len(requests))
         self.ask(lambda: self._accept(call))
         try:
@@ -147,6 +152,36 @@ class Worker:
             call.cancel()
             raise
         return call
+
+    @property
+    def texts(self) -> dict[str, int]:
+        """The texts of all engines that run, and those that wait, by the words for these states."""
+        engines = self._engines()
+        running, waiting = sum(one.running for one in engines), sum(one.waiting for one in engines)
+        return {"running": running, "waiting": waiting}
+
+    async def compute(self, work: Callable[[], T], client: str) -> T:
+        """Return what `work` returns in the thread, between two steps. It takes a place of `client` like a text. Raises
+        as `check_room` does, and the errors of `work`."""
+        self.check_room(1, client)
+        self.count(client, 1)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def finish(act: Callable[[], None]) -> None:
+            self.count(client, -1)
+            if not done.done():  # the client may have left
+                act()
+
+        def task() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                self._post(lambda error=error: finish(lambda: done.set_exception(error)))
+            else:
+                self._post(lambda: finish(lambda: done.set_result(result)))
+
+        self.ask(task)
+        return await done
 
     def ask(self, task: Callable[[], None]) -> None:
         """Have the thread do this before its next step."""
@@ -157,7 +192,7 @@ class Worker:
     def _run(self) -> None:
         while True:
             try:
-                task = self._tasks.get(block=self.engine.idle)
+                task = self._tasks.get(block=all(engine.idle for engine in self._engines()))
             except queue.Empty:
                 self._step()
                 continue
@@ -165,10 +200,22 @@ class Worker:
                 return
             task()
 
+    def _engines(self) -> list[Engine]:
+        return [self.engine, *self._altered.values()]
+
+    def _engine(self, off: Off | None) -> Engine:
+        """Return the engine for texts with these parts off. Its cache is freed when it has no text."""
+        if off is None:
+            return self.engine
+        if off not in self._altered:
+            self._altered[off] = AlteredEngine(self.served, off)
+        return self._altered[off]
+
     def _accept(self, call: Call) -> None:
         try:
+            engine = self._engine(call.off)
             for index, request in enumerate(call.requests):
-                call.jobs[index] = job = self.engine.submit(request, client=call.client, call=call)
+                call.jobs[index] = job = engine.submit(request, client=call.client, call=call)
                 self._calls[id(job)] = call, index
         except Exception as error:
             self.drop(call, list(call.jobs))
@@ -180,27 +227,37 @@ class Worker:
         for index in indices:
             job = call.jobs.pop(index, None)
             if job is not None and self._calls.pop(id(job), None):
-                self.engine.cancel(job)
+                self._engine(call.off).cancel(job)
 
     def _step(self) -> None:
+        sent: list[tuple[Call, Event | Exception]] = []
+        for engine in self._engines():
+            sent += self._stepped(engine)
+        self._altered = {off: engine for off, engine in self._altered.items() if not engine.idle}
+        # The thread is never more than a step ahead. Otherwise, under load, its tokens would wait for the event loop in
+        # a growing queue, and new requests behind them.
+        self._taken.wait(STOP_SECONDS)
+        self._taken.clear()
+        self._post(lambda: self._deliver(sent))
+
+    def _stepped(self, engine: Engine) -> list[tuple[Call, Event | Exception]]:
+        """Step one engine, and return its tokens. Where it fails, its texts are given up."""
+        if engine.idle:
+            return []
         try:
-            events = self.engine.step()
+            events = engine.step()
         except Exception as error:
             known = isinstance(error, LilliputError)
             log.error("the engine of '%s' failed: %s", self.served.name, error, exc_info=None if known else error)
-            self._fail(error)
-            return
+            self._fail(error, engine)
+            return []
         sent: list[tuple[Call, Event | Exception]] = []
         for job, token in events:
             call, index = self._calls[id(job)]
             if token.finish is not None:
                 del self._calls[id(job)], call.jobs[index]
             sent.append((call, job.error or Event(index, token, job)))
-        # The thread is never more than a step ahead. Otherwise, under load, its tokens would wait for the event loop in
-        # a growing queue, and new requests behind them.
-        self._taken.wait(STOP_SECONDS)
-        self._taken.clear()
-        self._post(lambda: self._deliver(sent))
+        return sent
 
     def _deliver(self, sent: Sequence[tuple[Call, Event | Exception]]) -> None:
         """On the event loop."""
@@ -208,9 +265,11 @@ class Worker:
             call.hear(event)
         self._taken.set()
 
-    def _fail(self, error: Exception) -> None:
-        """Give up every text, and report the reason to each call."""
+    def _fail(self, error: Exception, engine: Engine | None = None) -> None:
+        """Give up every text, or those of one engine, and report the reason to each call."""
         for call in {id(call): call for call, _ in self._calls.values()}.values():
+            if engine is not None and self._engine(call.off) is not engine:
+                continue
             self.drop(call, list(call.jobs))
             self._post(lambda call=call: call.hear(error))
 

@@ -3,6 +3,7 @@
 import { command, get } from "./api.js";
 import * as chat from "./chat.js";
 import { close, open } from "./choices.js";
+import * as inside from "./inside.js";
 import * as runs from "./runs.js";
 import { element, Story } from "./story.js";
 
@@ -31,10 +32,21 @@ function fit() {
   at("ending-field").hidden = wanted().every((model) => model.reads_forwards);
 }
 
+/** Show what else a token might have been; where it was chosen, and not pointed at alone, also which parts wrote it. */
+function look(piece, story, stay) {
+  open(piece, story, stay);
+  if (stay) inside.explain(piece, story);
+}
+
+function begun(model) {
+  return Object.assign(new Story(model, look, close), { off: inside.offOf(model) });
+}
+
 async function generate() {
   if (!at("ask").reportValidity()) return;
   stories.forEach((story) => story.stop());
-  stories = wanted().map((model) => new Story(model, open, close));
+  stories = wanted().map(begun);
+  inside.follow(stories);
   at("stories").replaceChildren(...stories.map((story) => story.article));
   widen();
   at("hint").hidden = false;
@@ -60,7 +72,7 @@ function widen() {
 }
 
 async function copyCommand() {
-  const story = stories[0] ?? new Story(wanted()[0], open, close);
+  const story = stories[0] ?? begun(wanted()[0]);
   const text = command("/v1/completions", story.request(asked()));
   at("command-text").textContent = text;
   try {

@@ -38,6 +38,8 @@ export class Story {
     this.model = model;
     this.open = open;
     this.close = close;
+    this.off = []; // parts of the model that are off, as /v1/completions takes them
+    this.promptIds = [];
     this.branches = []; // the forced ids of each branch, newest last
     this.article = element("article", model.reads_forwards ? "story" : "story backwards");
     this.flow = this.article.appendChild(element("div", "flow"));
@@ -58,7 +60,8 @@ export class Story {
   request({ opening, ending, ...settings }) {
     const side = this.model.reads_forwards ? { prompt: opening } : { ending };
     const forced = this.branches.length ? { forced_token_ids: this.branches.at(-1) } : {};
-    return { model: this.model.id, ...side, ...settings, ...forced };
+    const off = this.off.length ? { ablate: this.off } : {};
+    return { model: this.model.id, ...side, ...settings, ...forced, ...off };
   }
 
   async generate(asked) {
@@ -95,6 +98,7 @@ export class Story {
 
   /** A chunk of the stream: usually one token; the bytes of one character, or the tokens of one word, come together. */
   add(choice) {
+    if (choice.prompt_token_ids) this.promptIds = choice.prompt_token_ids;
     const tokens = choice.logprobs.tokens.map((text, i) => ({
       text,
       id: choice.token_ids[i],
