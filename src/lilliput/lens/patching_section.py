@@ -1,0 +1,229 @@
+"""The instrument of patching: the places of the model through which a name comes to its next mention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from lilliput.base.html import escape, table
+from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.figures import figure_text, mean_figure
+from lilliput.lens.heat import heat_table
+from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
+from lilliput.lens.stream import has_heads, stage_names
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
+from lilliput.storybook.people import BOYS
+
+OPENING, ENDING = "Once upon a time, there was a little boy named {}. One day,", ". One day, {} went to the park."
+"""Texts after which the name comes again: for a model that reads forwards, and for a reversed model, which reads the
+ending from its last word."""
+PAIRS = 6
+INTO: tuple[Into, ...] = ("q", "k", "v")
+SENDERS = 6
+"""The most heads whose paths to the receiver are patched, those with the largest shares first."""
+
+
+def minimal_pairs(generator: TextGenerator, count: int) -> Pairs | None:
+    """Return up to `count` pairs of texts that differ in one token, a name, which is also the right next token. None
+    where the tokenizer has fewer than two names of one token."""
+    rows: dict[str, list[int]] = {}
+    answers: dict[str, int] = {}
+    forwards = generator.objective.reads_forwards
+    for name in BOYS:
+        text = (OPENING if forwards else ENDING).format(name)
+        ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name}{text}")
+        if len(whole) == len(ids) + 1 and whole[:-1] == ids:
+            rows[name], answers[name] = ids, whole[-1]
+    shortest = min(map(len, rows.values()), default=0)
+    names = [name for name, ids in rows.items() if len(ids) == shortest]
+    names = [name for name in names if sum(a != b for a, b in zip(rows[name], rows[names[0]], strict=True)) < 2][
+        : count + 1
+    ]
+    if len(names) < 2:
+        return None
+    device = next(generator.model.parameters()).device
+    clean = torch.tensor([rows[name] for name in names], device=device)
+    right = torch.tensor([answers[name] for name in names], device=device)
+    # Each name is the corrupted name of the name before it.
+    return Pairs(clean[:-1], clean[1:], right[:-1], right[1:])
+
+
+def controls(patching: Patching, other: Patching, untrained: torch.Tensor, seed: int) -> dict[str, Any]:
+    """Return the figures that bound the shares: everything, nothing, and an unrelated text; and the logit differences
+    of both texts, of the model and of the untrained model."""
+    return {
+        "clean": mean_figure(patching.clean.tolist(), seed),
+        "corrupted": mean_figure(patching.corrupted.tolist(), seed),
+        "untrained_clean": mean_figure(untrained.tolist(), seed),
+        "everything": mean_figure(patching.shares(patching.everything()), seed),
+        "nothing": mean_figure(patching.shares(patching.patch({})), seed),
+        "unrelated_everything": mean_figure(other.shares(other.everything()), seed),
+    }
+
+
+def head_figures(patching: Patching, other: Patching, seed: int) -> list[dict[str, Any]]:
+    """Return for each head its recovered share, and the share from an unrelated text, with intervals over the pairs;
+    largest share first."""
+    config = patching.model.config
+    found = [
+        {
+            "layer": layer,
+            "head": head,
+            "share": mean_figure(patching.shares(patching.head(layer, head)), seed),
+            "unrelated": mean_figure(other.shares(other.head(layer, head)), seed),
+        }
+        for layer in range(config.n_layers)
+        for head in range(config.n_heads)
+    ]
+    return sorted(found, key=lambda one: -one["share"]["mean"])
+
+
+def path_figures(patching: Patching, heads: list[dict[str, Any]], seed: int) -> dict[str, Any] | None:
+    """Return the shares of the paths from earlier heads into the receiver: the head with the largest share outside the
+    first layer. None for a model of one layer."""
+    receiver = next(((one["layer"], one["head"]) for one in heads if one["layer"]), None)
+    if receiver is None:
+        return None
+    senders = [(one["layer"], one["head"]) for one in heads if one["layer"] < receiver[0]][:SENDERS]
+    paths = [
+        {
+            "layer": layer,
+            "head": head,
+            **{
+                into: mean_figure(
+                    path_patch(patching.model, patching.pairs, (layer, head), receiver, into).tolist(), seed
+                )
+                for into in INTO
+            },
+        }
+        for layer, head in senders
+    ]
+    return {"receiver": list(receiver), "paths": paths}
+
+
+@INSTRUMENTS.add("patching")
+class PatchingInstrument(Instrument):
+    """Where a name is on its way from its first mention to the place where it is generated again."""
+
+    title = "The way of a name through the model (activation patching)"
+    part = "decided"
+    order = 4
+
+    def refuses(self, subject: Subject) -> str:
+        if reason := no_next_token(subject.generator):
+            return reason
+        if not has_heads(subject.generator.model):
+            return "its attention has no heads of the usual kind"
+        pairs = minimal_pairs(subject.generator, 1)
+        if pairs is None:
+            return "its tokenizer has no two names that are one token each"
+        if pairs.clean.shape[1] > subject.rows.shape[1]:
+            return "its held-out texts are shorter than the pairs of texts"
+        return ""
+
+    def measure(self, subject: Subject) -> dict[str, Any]:
+        generator = subject.generator
+        model = generator.model
+        pairs = minimal_pairs(generator, PAIRS * (4 if subject.thorough else 1))
+        assert pairs is not None
+        patching = Patching(model, pairs)
+        other = Patching(model, pairs, unrelated(pairs, subject.rows))
+        ids = pairs.clean[0].tolist()
+        order = reading_order(generator, ids)
+        untrained = logit_difference(subject.untrained.model, pairs, pairs.clean)
+        heads = head_figures(patching, other, subject.seed)
+        return {
+            "pairs": len(pairs.clean),
+            "words": [piece(generator, ids[place]) for place in order],
+            "corrupted_words": [piece(generator, number) for number in pairs.corrupted[0, order].tolist()],
+            "right": piece(generator, int(pairs.right[0])),
+            "wrong": piece(generator, int(pairs.wrong[0])),
+            "stages": stage_names(model),
+            "controls": controls(patching, other, untrained, subject.seed),
+            "stream": _rounded(patching.stream()[:, order]),
+            "attention": _rounded(patching.parts("attn")[:, order]),
+            "mlps": _rounded(patching.parts("mlp")[:, order]),
+            "heads": heads,
+            "paths": path_figures(patching, heads, subject.seed),
+        }
+
+    def section(self, found: Mapping[str, Any]) -> str:
+        layers, words = found["stages"][1:], found["words"]
+        # Only the words from the first difference on can carry anything: the columns of zeros are left out.
+        kept = [at for at in range(len(words)) if any(abs(line[at]) > 0 for line in found["stream"])]
+        grids = (
+            ("The stream after each layer", found["stages"], found["stream"]),
+            ("What attention adds (attn_out)", layers, found["attention"]),
+            ("What the MLP adds (mlp_out)", layers, found["mlps"]),
+        )
+        drawn = "".join(
+            f"<h4>{escape(title)}</h4>"
+            + heat_table(
+                names, [words[at].strip() or "·" for at in kept], [[line[at] for at in kept] for line in grid], 1.0
+            )
+            for title, names, grid in grids
+        )
+        return _introduction(found) + drawn + _heads(found["heads"]) + _paths(found["paths"]) + _controls(found)
+
+
+def _introduction(found: Mapping[str, Any]) -> str:
+    clean, corrupted = ("".join(found[key]) for key in ("words", "corrupted_words"))
+    return (
+        f"<p>Two texts differ in one name. After the first text, “{escape(clean.strip())}”, the right next word is "
+        f"“{escape(found['right'].strip())}”. After the second text, “{escape(corrupted.strip())}”, it is "
+        f"“{escape(found['wrong'].strip())}”. The model reads the second text, while one activation comes from the "
+        "first text. Each number is the share of the preference for the first name that this brings back: 0 is "
+        f"nothing, and 1 is everything. Means over {found['pairs']} pairs of names.</p>"
+    )
+
+
+def _heads(heads: list[Mapping[str, Any]]) -> str:
+    rows = {
+        f"head {one['layer']}.{one['head']}": {
+            "recovered share": figure_text(one["share"]),
+            "from an unrelated text": figure_text(one["unrelated"]),
+        }
+        for one in heads[:8]
+    }
+    return f'<h4>The heads that carry most</h4>{table(rows)}<p class="quiet">Head 2.1 is head 1 of layer 2.</p>'
+
+
+def _paths(found: Mapping[str, Any] | None) -> str:
+    if found is None or not found["paths"]:
+        return ""
+    layer, head = found["receiver"]
+    rows = {
+        f"from head {one['layer']}.{one['head']}": {
+            "into its query (where it looks from)": figure_text(one["q"]),
+            "into its key (where it looks to)": figure_text(one["k"]),
+            "into its value (what it carries)": figure_text(one["v"]),
+        }
+        for one in found["paths"]
+    }
+    return (
+        f"<h4>Paths into head {layer}.{head} (path patching)</h4>{table(rows)}"
+        '<p class="quiet">The share that one earlier head carries straight into this head; everything between keeps '
+        "its values of the second text.</p>"
+    )
+
+
+def _controls(found: Mapping[str, Any]) -> str:
+    figures = found["controls"]
+    texts = {
+        "logit difference after the first text": figures["clean"],
+        "logit difference after the second text": figures["corrupted"],
+        "the same, untrained weights, first text": figures["untrained_clean"],
+        "share with everything patched": figures["everything"],
+        "share with nothing patched": figures["nothing"],
+        "share with everything from an unrelated text": figures["unrelated_everything"],
+    }
+    return (
+        f"<h4>Controls</h4>{table({name: {'mean and 95% interval': figure_text(one)} for name, one in texts.items()})}"
+    )
+
+
+def _rounded(values: torch.Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in line] for line in values.tolist()]

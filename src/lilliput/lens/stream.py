@@ -1,0 +1,84 @@
+"""The residual stream: its states between the layers, the logits that are read from them, and the heads' parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+
+from lilliput.base.errors import ModelError
+from lilliput.decoding.inference import inference
+from lilliput.lens.capture import Captured, capture
+from lilliput.model.attention import Attention
+from lilliput.model.transformer import Block, Model
+
+NORM = "applied"
+"""How the final norm is treated where logits are read from a state of the stream: the model's own final norm is
+applied, with the scale of that state. It is not folded into the output matrix."""
+
+
+def block_of(model: Model, layer: int) -> Block:
+    """Return a block of the model by its number, from 0."""
+    return cast(Block, model.blocks[layer])
+
+
+def seen_in(model: Model, tokens: torch.Tensor, names: str | Sequence[str]) -> Captured:
+    """Run the model on tokens (N, T) without gradient and in evaluation mode. Return the named activations."""
+    with inference(model), capture(model, names) as seen:
+        model(tokens)
+    return seen
+
+
+def stage_points(model: Model) -> list[str]:
+    """Return the hook points of the stages of the stream: before the first layer, and after each layer."""
+    return ["blocks.0.hook_resid_pre", *(f"blocks.{layer}.hook_resid_post" for layer in range(model.config.n_layers))]
+
+
+def stage_names(model: Model) -> list[str]:
+    """Return words for the stages: 'embeddings', 'layer 0', 'layer 1' and so on."""
+    return ["embeddings", *(f"layer {layer}" for layer in range(model.config.n_layers))]
+
+
+def stages(model: Model, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the stream of tokens (N, T) at each stage, (stages, N, T, d_model), an ordinary tensor without graph."""
+    points = stage_points(model)
+    seen = seen_in(model, tokens, points)
+    return torch.stack([seen[point] for point in points])
+
+
+def read_out(model: Model, stream: torch.Tensor) -> torch.Tensor:
+    """Return the logits (..., vocab_size) that the model would give, if a state of the stream, (..., d_model), were its
+    last. The final norm is applied with the scale of this state."""
+    return model.logits(model.ln_final(stream))
+
+
+def output_weight(model: Model, layer: int) -> torch.Tensor:
+    """Return a layer's output matrix by head, (n_heads, d_head, d_model): a head's z, times its matrix, is the head's
+    part of the attention's output."""
+    config = model.config
+    weight = linear(block_of(model, layer).attn, "out").weight.detach()
+    return weight.T.view(config.n_heads, config.d_head, config.d_model)
+
+
+def head_outputs(model: Model, layer: int, z: torch.Tensor) -> torch.Tensor:
+    """Return the part of each head in a layer's attention output, (N, T, n_heads, d_model), from `hook_z`, (N, T,
+    n_heads, d_head). The parts and the output's bias sum to `hook_attn_out`."""
+    return torch.einsum("nthd,hdm->nthm", z, output_weight(model, layer))
+
+
+def linear(part: nn.Module, name: str) -> nn.Linear:
+    """Return the linear map `name` of a part. Raises ModelError for a part without it, such as a wrapped map."""
+    found = getattr(part, name, None)
+    if not isinstance(found, nn.Linear):
+        raise ModelError(
+            f"the {type(part).__name__} of this model has no plain linear map '{name}'",
+            "merge the adapter first, or use a model of Lilliput's own attention and MLP",
+        )
+    return found
+
+
+def has_heads(model: Model) -> bool:
+    """Return whether every layer's attention has heads whose outputs add up (the usual attention)."""
+    return all(isinstance(block_of(model, layer).attn, Attention) for layer in range(model.config.n_layers))

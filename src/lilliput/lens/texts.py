@@ -1,0 +1,71 @@
+"""Texts for the instruments: the ids that a model reads, and their words in the reading order of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from lilliput.base.errors import ConfigError
+from lilliput.objectives.words import WORD
+
+if TYPE_CHECKING:
+    from lilliput.generation.text_generator import TextGenerator
+
+
+def no_next_token(generator: TextGenerator) -> str:
+    """Return why the model has no next token to explain; '' for a model that generates text."""
+    return (
+        ""
+        if generator.objective.generates
+        else f"a model of the objective '{generator.objective.kind}' generates no text"
+    )
+
+
+def ids_of(generator: TextGenerator, text: str) -> list[int]:
+    """Return the ids of a text in the order in which the model reads, the beginning mark included. A reversed model
+    reads the text from its end. Raises ConfigError for a text longer than the context, and for a model that generates
+    no text."""
+    sides = (text, None) if generator.objective.reads_forwards else (None, text)
+    ids = list(generator.objective.prompt(generator.tokenizer, *sides).ids)
+    if len(ids) > (most := generator.model.config.context_length):
+        raise ConfigError(f"the text has {len(ids)} tokens, and the model's context has {most}", "shorten the text")
+    return ids
+
+
+def tensor_of(generator: TextGenerator, text: str) -> torch.Tensor:
+    """Return the ids of a text as one row, (1, T) int64, on the model's device."""
+    return torch.tensor([ids_of(generator, text)], device=next(generator.model.parameters()).device)
+
+
+def piece(generator: TextGenerator, number: int) -> str:
+    """Return the text of one token with its spaces, the name of a special token such as '<|bos|>', or '?' for an id
+    without a text."""
+    tokenizer = generator.tokenizer
+    if number >= tokenizer.vocab_size:
+        return "?"
+    return tokenizer.decode([number], continuing=True) or tokenizer.token(number) or "?"
+
+
+def reading_order(generator: TextGenerator, ids: Sequence[int]) -> list[int]:
+    """Return the places of `ids`, which are in the model's order, in the reading order of a person.
+
+    A model that was trained on reversed words reads the words from the last to the first, and the tokens of a word from
+    its first to its last. The tokens ['fly'] and [' butter', 'fly'] show the difference: 'butter' stays before 'fly'.
+    """
+    places = list(range(len(ids)))
+    if generator.objective.reads_forwards:
+        return places
+    if getattr(generator.objective, "by", "token") == "token":
+        return places[::-1]
+    words: list[list[int]] = []
+    before = ""
+    for place, number in enumerate(ids):
+        text = piece(generator, number)
+        if words and before and WORD.match(before[-1]) and WORD.match(text[0]):
+            words[-1].append(place)
+        else:
+            words.append([place])
+        before = text
+    return [place for word in reversed(words) for place in word]

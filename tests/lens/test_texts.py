@@ -1,0 +1,53 @@
+"""Texts: the ids that a model reads, and the reading order of a person."""
+
+import pytest
+
+from lilliput.base.errors import ConfigError
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
+from lilliput.objectives.masked import Masked
+from lilliput.objectives.reversed import Reversed
+from tests.lens.subjects import subject
+
+TEXT = "Once upon a time, there was a little xylophone."
+
+
+def read(generator) -> str:
+    ids = ids_of(generator, TEXT)
+    order = reading_order(generator, ids)
+    assert sorted(order) == list(range(len(ids)))
+    return "".join(piece(generator, ids[place]) for place in order if ids[place] != generator.tokenizer.bos_id)
+
+
+def test_a_model_that_reads_forwards_reads_in_order():
+    generator = subject().generator
+    assert read(generator) == TEXT
+    assert ids_of(generator, TEXT)[0] == generator.tokenizer.bos_id
+
+
+def test_words_of_a_reversed_model_are_in_a_persons_order():
+    generator = subject(objective=Reversed(by="word")).generator
+    ids = ids_of(generator, TEXT)
+    assert piece(generator, ids[1]) == "."  # the model begins at the end
+    assert len(generator.tokenizer.encode(" xylophone")) > 1
+    assert read(generator).replace(" ", "") == TEXT.replace(" ", "")
+
+
+def test_tokens_of_a_reversed_model_are_in_a_persons_order():
+    generator = subject(objective=Reversed(by="token")).generator
+    assert read(generator).strip() == TEXT
+
+
+def test_special_tokens_have_their_name_and_unknown_ids_a_question_mark():
+    generator = subject().generator
+    assert piece(generator, generator.tokenizer.bos_id) == generator.tokenizer.token(generator.tokenizer.bos_id)
+    assert piece(generator, 10_000) == "?"
+
+
+def test_a_text_longer_than_the_context_is_refused():
+    with pytest.raises(ConfigError, match="the model's context has 24"):
+        ids_of(subject().generator, TEXT * 4)
+
+
+def test_a_model_that_generates_no_text_has_nothing_to_explain():
+    assert "generates no text" in no_next_token(subject(objective=Masked()).generator)
+    assert no_next_token(subject().generator) == ""
