@@ -7,7 +7,7 @@ import torch
 
 from lilliput.lens.attribution import attribute
 from lilliput.lens.attribution_section import AttributionInstrument, removal, shares, without_heads
-from lilliput.lens.figures import figure_text, mean_figure, share_text
+from lilliput.lens.figures import figure_text, mean_figure, ratio_figure, share_text
 from lilliput.lens.intervene import intervene
 from tests.lens.subjects import subject
 from tests.model.families import stirred, tokens
@@ -64,4 +64,9 @@ def test_figures():
     assert (found["mean"], found["count"]) == (2.0, 3)
     assert 1 <= found["low"] < 2 < found["high"] <= 3
     assert figure_text(found) == f"2.00 ({found['low']:.2f} to {found['high']:.2f})"
+    ratio = ratio_figure([1.0, 2.0, 6.0], [2.0, 4.0, 4.0])
+    assert ratio["mean"] == pytest.approx(0.9)
+    assert 0.5 <= ratio["low"] < 0.9 < ratio["high"] <= 1.5
+    same = ratio_figure([1.0, -2.0], [1.0, -2.0])
+    assert [same[key] for key in ("mean", "low", "high")] == [1, 1, 1]
     assert figure_text(mean_figure([])) == share_text(mean_figure([])) == "-"

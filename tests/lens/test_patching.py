@@ -102,6 +102,9 @@ def test_only_the_known_path_carries_the_name(base):
     ):
         assert share(sender, receiver, into) == pytest.approx(0, abs=1e-4)
     assert share((1, 1), None) == pytest.approx(1, abs=1e-4)
+    # The embeddings reach the first head straight, and the second head through the first alone.
+    assert share(None, (0, 0)) == pytest.approx(1, abs=1e-4)
+    assert share(None, (1, 1)) == pytest.approx(0, abs=1e-4)
 
 
 def test_an_unrelated_text_takes_the_wrong_name_away_and_brings_nothing():
@@ -177,7 +180,8 @@ def test_the_instrument_gives_its_controls():
     assert PatchingInstrument().refuses(made) == ""
     found = PatchingInstrument().measure(made)
     assert json.loads(json.dumps(found)) == found
-    assert found["controls"]["everything"]["mean"] == pytest.approx(1, abs=1e-3)
+    everything = found["controls"]["everything"]
+    assert [everything[key] for key in ("mean", "low", "high")] == pytest.approx([1, 1, 1], abs=1e-3)
     assert found["controls"]["nothing"]["mean"] == pytest.approx(0, abs=1e-3)
     shares = [one["share"]["mean"] for one in found["heads"]]
     assert shares == sorted(shares, reverse=True)

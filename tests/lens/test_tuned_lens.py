@@ -79,7 +79,7 @@ def test_the_instrument_measures_beside_the_logit_lens_and_untrained_weights(mon
     made = subject(rows=12)
     found = TunedLensInstrument().measure(made)
     assert json.loads(json.dumps(found)) == found
-    assert (found["rows_trained_on"], found["rows"]) == (6, 6)
+    assert (found["rows_trained_on"], found["rows"]) == (9, 3)
     kl = {name: group[0]["kl"]["mean"] for name, group in found["stages"].items()}
     assert kl["tuned lens, model"] < kl["logit lens, model"]
     assert {"logit lens, untrained", "tuned lens, untrained"} < kl.keys()

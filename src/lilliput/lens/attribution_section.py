@@ -15,7 +15,7 @@ from lilliput.lens.figures import figure_text, mean_figure
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.intervene import Hook, intervene
 from lilliput.lens.stream import has_heads
-from lilliput.lens.texts import no_next_token
+from lilliput.lens.texts import no_next_token, rows_of
 from lilliput.model.transformer import Model
 
 ROWS, LENGTH = 24, 64
@@ -103,7 +103,7 @@ class AttributionInstrument(Instrument):
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        rows = subject.rows[: ROWS * (4 if subject.thorough else 1), :LENGTH]
+        rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
         model, control = subject.generator.model, subject.untrained.model
         return {
             "norm": NORM,

@@ -15,7 +15,7 @@ from lilliput.lens.decided_section import draw
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.logit_lens import Readings, logit_lens
 from lilliput.lens.stream import NORM, has_heads, seen_in
-from lilliput.lens.texts import no_next_token, piece, reading_order
+from lilliput.lens.texts import no_next_token, piece, reading_order, rows_of
 
 TOKENS = 40
 """Tokens of the text that the page shows."""
@@ -143,8 +143,7 @@ class Decided(Instrument):
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        device = next(subject.generator.model.parameters()).device
-        return explain(subject.generator, subject.rows[:1, :TOKENS].to(device))
+        return explain(subject.generator, rows_of(subject, 1, TOKENS))
 
     def section(self, found: Mapping[str, Any]) -> str:
         return draw(found)

@@ -6,7 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from lilliput.base import seeds
 from lilliput.base.statistics import interval
+
+ROUNDS = 2000
+"""Samples of a bootstrap."""
 
 
 def mean_figure(values: Sequence[float], seed: int = 0) -> dict[str, Any]:
@@ -22,6 +28,17 @@ def mean_figure(values: Sequence[float], seed: int = 0) -> dict[str, Any]:
         "high": round(high, 6),
         "count": len(kept),
     }
+
+
+def ratio_figure(parts: Sequence[float], wholes: Sequence[float], seed: int = 0) -> dict[str, Any]:
+    """Return mean(parts) / mean(wholes) as `mean_figure` does, with the bounds of its 95% interval by bootstrap over
+    the pairs of a part and its whole. Equal lists give 1 with an interval from 1 to 1."""
+    top, below = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
+    drawn = seeds.generator(seed, "bootstrap of a ratio").integers(0, len(top), (ROUNDS, len(top)))
+    ratios = top[drawn].mean(1) / np.where(below[drawn].mean(1) == 0, np.nan, below[drawn].mean(1))
+    low, high = np.nanpercentile(ratios, [2.5, 97.5])
+    mean = float(top.mean() / below.mean())
+    return {"mean": round(mean, 6), "low": round(float(low), 6), "high": round(float(high), 6), "count": len(top)}
 
 
 def figure_text(figure: Mapping[str, Any], digits: int = 2) -> str:

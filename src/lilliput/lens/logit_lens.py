@@ -15,7 +15,7 @@ from lilliput.decoding.inference import inference
 from lilliput.lens.figures import figure_text, mean_figure, share_text
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
-from lilliput.lens.texts import no_next_token
+from lilliput.lens.texts import no_next_token, rows_of
 from lilliput.model.transformer import Model
 
 Translate = Callable[[int, torch.Tensor], torch.Tensor]
@@ -123,7 +123,7 @@ class LogitLens(Instrument):
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        rows = subject.rows[: ROWS * (4 if subject.thorough else 1), :LENGTH]
+        rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
         models = {
             "model": (subject.generator.model, rows),
             "shuffled text": (subject.generator.model, shuffled(rows, subject.seed)),

@@ -145,13 +145,14 @@ class Patching:
 def path_patch(
     model: Model,
     pairs: Pairs,
-    sender: tuple[int, int],
+    sender: tuple[int, int] | None,
     receiver: tuple[int, int] | None = None,
     into: Into = "q",
     base: Literal["corrupted", "clean"] = "corrupted",
 ) -> torch.Tensor:
-    """Patch the direct path from one head, (layer, head), to another head's query, key or value, or (`receiver` None)
-    to the logits. Return each pair's part of the recovered share, (N,), whose mean is the share.
+    """Patch the direct path from one head, (layer, head), or from the embeddings (`sender` None), to another head's
+    query, key or value, or to the logits (`receiver` None). Return each pair's part of the recovered share, (N,), whose
+    mean is the share.
 
     The texts of `base` run twice. In the first run the sender's output comes from the other texts; all other heads and
     all MLPs keep their outputs of the base run, so that the sender's change reaches the receiver through the residual
@@ -163,22 +164,22 @@ def path_patch(
     _check(model, sender, receiver)
     own, other = (pairs.corrupted, pairs.clean) if base == "corrupted" else (pairs.clean, pairs.corrupted)
     runs = Patching(model, pairs)
-    layer, head = sender
-    frozen = seen_in(model, own, ["blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"])
-    sent = seen_in(model, other, f"blocks.{layer}.attn.hook_z")
-    changes: dict[str, Change] = {name: _replace(frozen[name]) for name in frozen}
-    name = f"blocks.{layer}.attn.hook_z"
+    name = "hook_embed" if sender is None else f"blocks.{sender[0]}.attn.hook_z"
+    frozen = seen_in(model, own, ["hook_embed", "blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"])
+    sent = seen_in(model, other, name)[name]
+    place = (slice(None), slice(None)) if sender is None else (slice(None), slice(None), sender[1])
+    changes: dict[str, Change] = {each: _replace(frozen[each]) for each in frozen}
     mixed = frozen[name].clone()
-    mixed[:, :, head] = sent[name][:, :, head]
+    mixed[place] = sent[place]
     changes[name] = _replace(mixed)
     if receiver is None:
         patched = logit_difference(model, pairs, own, changes)
     else:
         point = f"blocks.{receiver[0]}.attn.hook_{into}"
-        place = receiver[1] if into == "q" else receiver[1] * model.config.n_kv_heads // model.config.n_heads
+        head = receiver[1] if into == "q" else receiver[1] * model.config.n_kv_heads // model.config.n_heads
         with inference(model), intervene(model, changes):
             received = seen_in(model, own, point)[point]
-        patched = logit_difference(model, pairs, own, {point: _replace(received, (slice(None), slice(None), place))})
+        patched = logit_difference(model, pairs, own, {point: _replace(received, (slice(None), slice(None), head))})
     before = runs.corrupted if base == "corrupted" else runs.clean
     return (patched - before) / (runs.gap if base == "corrupted" else -runs.gap)
 
@@ -205,15 +206,15 @@ def _replace(value: torch.Tensor, place: tuple[int | slice, ...] | None = None) 
     return change
 
 
-def _check(model: Model, sender: tuple[int, int], receiver: tuple[int, int] | None) -> None:
+def _check(model: Model, sender: tuple[int, int] | None, receiver: tuple[int, int] | None) -> None:
     config = model.config
-    for layer, head in (sender, receiver or sender):
+    for layer, head in filter(None, (sender, receiver)):
         if not (0 <= layer < config.n_layers and 0 <= head < config.n_heads):
             raise ModelError(
                 f"the model has no head {head} in layer {layer}",
                 f"layers are 0 to {config.n_layers - 1}, heads 0 to {config.n_heads - 1}",
             )
-    if receiver is not None and receiver[0] <= sender[0]:
+    if sender is not None and receiver is not None and receiver[0] <= sender[0]:
         raise ModelError(
             f"layer {receiver[0]} does not come after layer {sender[0]}, so no path leads to it",
             "take a receiver of a later layer",

@@ -9,7 +9,7 @@ import torch
 
 from lilliput.base.html import escape, table
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.figures import figure_text, mean_figure
+from lilliput.lens.figures import figure_text, mean_figure, ratio_figure
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
@@ -17,9 +17,10 @@ from lilliput.lens.stream import has_heads, stage_names
 from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
 from lilliput.storybook.people import BOYS
 
-OPENING, ENDING = "Once upon a time, there was a little boy named {}. One day,", ". One day, {} went to the park."
-"""Texts after which the name comes again: for a model that reads forwards, and for a reversed model, which reads the
-ending from its last word."""
+OPENING = "Once upon a time, there was a little boy named {}. One day,"
+ENDING = "loved to sing songs. One day, {} went to the park."
+"""Texts beside which the name comes again: after the opening, for a model that reads forwards, and before the ending,
+for a reversed model, which reads it from its last word."""
 PAIRS = 6
 INTO: tuple[Into, ...] = ("q", "k", "v")
 SENDERS = 6
@@ -34,7 +35,7 @@ def minimal_pairs(generator: TextGenerator, count: int) -> Pairs | None:
     forwards = generator.objective.reads_forwards
     for name in BOYS:
         text = (OPENING if forwards else ENDING).format(name)
-        ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name}{text}")
+        ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name} {text}")
         if len(whole) == len(ids) + 1 and whole[:-1] == ids:
             rows[name], answers[name] = ids, whole[-1]
     shortest = min(map(len, rows.values()), default=0)
@@ -58,10 +59,16 @@ def controls(patching: Patching, other: Patching, untrained: torch.Tensor, seed:
         "clean": mean_figure(patching.clean.tolist(), seed),
         "corrupted": mean_figure(patching.corrupted.tolist(), seed),
         "untrained_clean": mean_figure(untrained.tolist(), seed),
-        "everything": mean_figure(patching.shares(patching.everything()), seed),
-        "nothing": mean_figure(patching.shares(patching.patch({})), seed),
-        "unrelated_everything": mean_figure(other.shares(other.everything()), seed),
+        "everything": share_figure(patching, patching.everything(), seed),
+        "nothing": share_figure(patching, patching.patch({}), seed),
+        "unrelated_everything": share_figure(other, other.everything(), seed),
     }
+
+
+def share_figure(patching: Patching, patched: torch.Tensor, seed: int) -> dict[str, Any]:
+    """Return the recovered share of patched logit differences (N,) with its interval over the pairs."""
+    gaps = patching.clean - patching.corrupted
+    return ratio_figure((patched - patching.corrupted).tolist(), gaps.tolist(), seed)
 
 
 def head_figures(patching: Patching, other: Patching, seed: int) -> list[dict[str, Any]]:
@@ -72,8 +79,8 @@ def head_figures(patching: Patching, other: Patching, seed: int) -> list[dict[st
         {
             "layer": layer,
             "head": head,
-            "share": mean_figure(patching.shares(patching.head(layer, head)), seed),
-            "unrelated": mean_figure(other.shares(other.head(layer, head)), seed),
+            "share": share_figure(patching, patching.head(layer, head), seed),
+            "unrelated": share_figure(other, other.head(layer, head), seed),
         }
         for layer in range(config.n_layers)
         for head in range(config.n_heads)
@@ -82,26 +89,23 @@ def head_figures(patching: Patching, other: Patching, seed: int) -> list[dict[st
 
 
 def path_figures(patching: Patching, heads: list[dict[str, Any]], seed: int) -> dict[str, Any] | None:
-    """Return the shares of the paths from earlier heads into the receiver: the head with the largest share outside the
-    first layer. None for a model of one layer."""
+    """Return the shares of the paths from the embeddings and from earlier heads into the receiver: the head with the
+    largest share outside the first layer. None for a model of one layer."""
     receiver = next(((one["layer"], one["head"]) for one in heads if one["layer"]), None)
     if receiver is None:
         return None
-    senders = [(one["layer"], one["head"]) for one in heads if one["layer"] < receiver[0]][:SENDERS]
-    paths = [
-        {
-            "layer": layer,
-            "head": head,
-            **{
-                into: mean_figure(
-                    path_patch(patching.model, patching.pairs, (layer, head), receiver, into).tolist(), seed
-                )
-                for into in INTO
-            },
-        }
-        for layer, head in senders
-    ]
+    earlier = [(one["layer"], one["head"]) for one in heads if one["layer"] < receiver[0]]
+    senders: list[tuple[int, int] | None] = [None, *earlier[:SENDERS]]
+    paths = [{"sender": sender and list(sender), **_path(patching, sender, receiver, seed)} for sender in senders]
     return {"receiver": list(receiver), "paths": paths}
+
+
+def _path(patching: Patching, sender: tuple[int, int] | None, receiver: tuple[int, int], seed: int) -> dict[str, Any]:
+    found = {}
+    for into in INTO:
+        shares = path_patch(patching.model, patching.pairs, sender, receiver, into)
+        found[into] = share_figure(patching, patching.corrupted + shares * patching.gap, seed)
+    return found
 
 
 @INSTRUMENTS.add("patching")
@@ -196,7 +200,7 @@ def _paths(found: Mapping[str, Any] | None) -> str:
         return ""
     layer, head = found["receiver"]
     rows = {
-        f"from head {one['layer']}.{one['head']}": {
+        ("from the embeddings" if one["sender"] is None else f"from head {one['sender'][0]}.{one['sender'][1]}"): {
             "into its query (where it looks from)": figure_text(one["q"]),
             "into its key (where it looks to)": figure_text(one["k"]),
             "into its value (what it carries)": figure_text(one["v"]),
@@ -205,8 +209,8 @@ def _paths(found: Mapping[str, Any] | None) -> str:
     }
     return (
         f"<h4>Paths into head {layer}.{head} (path patching)</h4>{table(rows)}"
-        '<p class="quiet">The share that one earlier head carries straight into this head; everything between keeps '
-        "its values of the second text.</p>"
+        '<p class="quiet">The share that the embeddings or one earlier head carry straight into this head. All parts '
+        "between keep their values of the second text.</p>"
     )
 
 
@@ -220,9 +224,9 @@ def _controls(found: Mapping[str, Any]) -> str:
         "share with nothing patched": figures["nothing"],
         "share with everything from an unrelated text": figures["unrelated_everything"],
     }
-    return (
-        f"<h4>Controls</h4>{table({name: {'mean and 95% interval': figure_text(one)} for name, one in texts.items()})}"
-    )
+    note = "An unrelated text holds neither name. It takes the wrong name away, which brings back about a half."
+    rows = {name: {"mean and 95% interval": figure_text(one)} for name, one in texts.items()}
+    return f'<h4>Controls</h4>{table(rows)}<p class="quiet">{note}</p>'
 
 
 def _rounded(values: torch.Tensor) -> list[list[float]]:

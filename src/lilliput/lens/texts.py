@@ -12,6 +12,7 @@ from lilliput.objectives.words import WORD
 
 if TYPE_CHECKING:
     from lilliput.generation.text_generator import TextGenerator
+    from lilliput.lens.instrument import Subject
 
 
 def no_next_token(generator: TextGenerator) -> str:
@@ -37,6 +38,11 @@ def ids_of(generator: TextGenerator, text: str) -> list[int]:
 def tensor_of(generator: TextGenerator, text: str) -> torch.Tensor:
     """Return the ids of a text as one row, (1, T) int64, on the model's device."""
     return torch.tensor([ids_of(generator, text)], device=next(generator.model.parameters()).device)
+
+
+def rows_of(subject: Subject, count: int, length: int) -> torch.Tensor:
+    """Return the beginnings of at most `count` held-out rows, (N, at most length), on the model's device."""
+    return subject.rows[:count, :length].to(next(subject.generator.model.parameters()).device)
 
 
 def piece(generator: TextGenerator, number: int) -> str:

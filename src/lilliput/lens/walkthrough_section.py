@@ -11,7 +11,7 @@ from lilliput.base.html import escape, table
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.stream import has_heads, seen_in
-from lilliput.lens.texts import no_next_token, piece
+from lilliput.lens.texts import no_next_token, piece, rows_of
 from lilliput.lens.walkthrough import Walk, differences, walk
 from lilliput.model.transformer import Model
 
@@ -48,7 +48,7 @@ class Walkthrough(Instrument):
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator
-        model, tokens = generator.model, subject.rows[0, :TOKENS].to(next(generator.model.parameters()).device)
+        model, tokens = generator.model, rows_of(subject, 1, TOKENS)[0]
         found = walk(model, tokens, 0, lively_head(model, tokens))
         config = model.config
         return {
