@@ -16,13 +16,14 @@ from tests.cli.conftest import Command
 
 @pytest.fixture(scope="module")
 def features(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Two features of the trained run's last layer: the first writes the token ' ball', the second is random. The
-    folder, and the token's text."""
+    """Two features of the trained run's last layer: the first writes the first token of ' ball', the second is random
+    and at a right angle to it. The folder, and the token's text."""
     made = api.load(trained, notify=lambda text: None)
     token = made.tokenizer.encode(" ball", continuing=True)[0]
     d = made.model.config.d_model
     other = torch.randn(d, generator=torch.Generator().manual_seed(0))
-    rows = F.normalize(torch.stack([made.model.output_matrix[token].detach(), other]))
+    own = F.normalize(made.model.output_matrix[token].detach(), dim=0)
+    rows = F.normalize(torch.stack([own, other - (other @ own) * own]))
     hook = f"blocks.{made.model.config.n_layers - 1}.hook_resid_post"
     folder = tmp_path_factory.mktemp("features")
     save_features(SparseCoder(hook, hook, rows, torch.zeros(2), rows, torch.zeros(d), 1), folder)
@@ -31,7 +32,7 @@ def features(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 def test_the_text_moves_in_the_promoted_direction(command: Command, trained: Path, features: tuple[Path, str]) -> None:
     folder, word = features
-    words = ("generate", str(trained), "One day", "--max-tokens", "12", "--json")
+    words = ("generate", str(trained), "One day", "--max-tokens", "12", "--temperature", "0", "--json")
 
     def texts(*more: str) -> list[str]:
         result = command(*words, *more)
@@ -46,16 +47,16 @@ def test_the_text_moves_in_the_promoted_direction(command: Command, trained: Pat
     assert texts("--steer", f"{folder}:0=0") == plain
     streamed = command(*words[:-1], "--steer", f"{folder}:0=200").out
     assert streamed == pushed[0] + "\n"
-    assert api.generate(trained, "One day", max_tokens=12, steer=[f"{folder}:0=200"]) == pushed
-    assert api.generate(trained, "One day", max_tokens=12) == plain
+    assert api.generate(trained, "One day", max_tokens=12, temperature=0, steer=[f"{folder}:0=200"]) == pushed
+    assert api.generate(trained, "One day", max_tokens=12, temperature=0) == plain
 
 
-@pytest.mark.parametrize("option", [("--beams", "2"), ("--int8",), ("--explain",), ("--temperature", "0")])
+@pytest.mark.parametrize("option", [("--beams", "2"), ("--int8",), ("--explain",), ("--no-compile",)])
 def test_steering_acts_on_every_way_to_generate(
     option: tuple[str, ...], command: Command, trained: Path, features: tuple[Path, str]
 ) -> None:
     folder, word = features
-    words = ("generate", str(trained), "One day", "--max-tokens", "8", "--json", *option)
+    words = ("generate", str(trained), "One day", "--max-tokens", "8", "--temperature", "0", "--json", *option)
     report = json.loads(command(*words, "--steer", f"{folder}:0=200").out)
     assert report["texts"][0].count(word) > 4
 

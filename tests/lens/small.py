@@ -1,6 +1,7 @@
 """A small untrained generator with story text, and activations whose directions are known."""
 
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ def tokenizer() -> Tokenizer:
 
 
 def generator(seed: int = 0, objective: ObjectiveConfig | None = None, d_model: int = 32) -> TextGenerator:
-    shape = {"d_model": d_model, "n_layers": 2, "n_heads": 2, "d_mlp": 48, "context_length": LENGTH}
+    shape: dict[str, Any] = {"d_model": d_model, "n_layers": 2, "n_heads": 2, "d_mlp": 48, "context_length": LENGTH}
     model = Model(ModelConfig(**shape, vocab_size=tokenizer().vocab_size), seed=seed)
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():

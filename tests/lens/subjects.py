@@ -22,11 +22,24 @@ def story_tokenizer(objective: ObjectiveConfig | None = None) -> Tokenizer:
     return Tokenizer.train([view(story(0, number).text) for number in range(300)], TokenizerConfig(vocab_size=1600))
 
 
-def subject(family: str = "story", objective: ObjectiveConfig | None = None, rows: int = 10, **changes: Any) -> Subject:
+def vector(module: torch.nn.Module, name: str = "weight") -> torch.Tensor:
+    """A parameter of a module by its name."""
+    return dict(module.named_parameters())[name]
+
+
+def subject(
+    family: str = "story",
+    objective: ObjectiveConfig | None = None,
+    rows: int = 10,
+    with_sibling: bool = False,
+    **changes: Any,
+) -> Subject:
     """A subject of a small stirred model, with `rows` held-out stories of 24 tokens."""
     kind = objective or Causal()
-    tokenizer = story_tokenizer(objective)
+    tokenizer = story_tokenizer(objective)  # type: ignore[arg-type]  # a frozen config has a hash
     model = stirred(family, vocab_size=tokenizer.vocab_size, **changes)
     texts = [kind.view(story(9, number).text) for number in range(rows)]
     ids = [[tokenizer.bos_id, *tokenizer.encode(text)][:24] for text in texts]
-    return Subject(TextGenerator(model, tokenizer, kind), torch.tensor(ids))
+    sibling = stirred(family, seed=5, vocab_size=tokenizer.vocab_size, **changes)
+    made = [TextGenerator(one, tokenizer, kind) for one in (model, sibling)]
+    return Subject(made[0], torch.tensor(ids), sibling=made[1] if with_sibling else None)

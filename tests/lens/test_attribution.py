@@ -6,8 +6,10 @@ import torch
 from lilliput.base.errors import ModelError
 from lilliput.lens.attribution import attribute, attribute_neurons, rivals
 from lilliput.lens.capture import capture
+from lilliput.lens.stream import block_of
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
+from tests.lens.subjects import vector
 from tests.model.families import FAMILIES, config, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -54,9 +56,9 @@ def test_biases_are_terms_of_their_own():
     """TransformerLens keeps biases apart from heads, and a LayerNorm's bias is the same for every text."""
     model, right = stirred("pythia"), tokens(seed=2)
     found = attribute(model, tokens(), right)
-    assert torch.allclose(found.norm_bias, model.output_matrix[right] @ model.ln_final.bias, atol=1e-5)
+    assert torch.allclose(found.norm_bias, model.output_matrix[right] @ vector(model.ln_final, "bias"), atol=1e-5)
     assert (found.attn_bias != 0).all()
-    model.blocks[1].attn.out.bias.data.zero_()
+    vector(block_of(model, 1).attn.out, "bias").data.zero_()
     assert (attribute(model, tokens(), right).attn_bias[..., 1] == 0).all()
 
 
@@ -68,7 +70,7 @@ def test_a_part_is_its_output_along_the_direction_of_the_logit():
     found = attribute(model, ids, right)
     for part, name in ((found.mlps[..., 1], "blocks.1.hook_mlp_out"), (found.position, "hook_pos_embed")):
         centred = seen[name] - seen[name].mean(-1, keepdim=True)
-        logits = model.logits(centred / seen["ln_final.hook_scale"] * model.ln_final.weight)
+        logits = model.logits(centred / seen["ln_final.hook_scale"] * vector(model.ln_final))
         assert torch.allclose(part, logits.gather(-1, right[..., None])[..., 0], atol=1e-5)
 
 
@@ -81,9 +83,9 @@ def copying_model() -> Model:
         model.embed.weight.copy_(torch.eye(48))
         model.output_matrix.copy_(torch.eye(48))
         for norm in (module for module in model.modules() if isinstance(module, Norm)):
-            norm.weight.fill_(1.0)
-        model.blocks[0].attn.qkv.bias[-48:] = 3.0 * torch.eye(48)[7]  # the values, whatever the text
-        model.blocks[0].attn.out.weight.copy_(torch.eye(48))
+            vector(norm).fill_(1.0)
+        vector(block_of(model, 0).attn.qkv, "bias")[-48:] = 3.0 * torch.eye(48)[7]  # the values, whatever the text
+        block_of(model, 0).attn.out.weight.copy_(torch.eye(48))
     return model.eval()
 
 
@@ -111,6 +113,7 @@ def test_the_rival_is_the_likeliest_wrong_token():
 
 def test_a_wrapped_output_matrix_is_refused():
     model = stirred("story")
-    model.blocks[0].attn.out = torch.nn.Sequential(model.blocks[0].attn.out)
+    attention = block_of(model, 0).attn
+    attention.out = torch.nn.Sequential(attention.out)  # type: ignore[assignment]
     with pytest.raises(ModelError, match="no plain linear map 'out'"):
         attribute(model, tokens(), tokens(seed=2))

@@ -98,7 +98,7 @@ def test_words_are_tokens_with_the_space_before_them():
 
 def test_the_map_draws_every_word_inside_the_picture():
     points = [{"word": f"<{n}>", "class": f"class {n % 10}", "x": n, "y": -n} for n in range(20)]
-    drawn = word_map(points)
+    drawn = word_map(points, "wide", 680, 440)
     assert drawn.count("<title>") == 20
     assert "<3>" not in drawn
     assert "&lt;3&gt;" in drawn

@@ -86,7 +86,8 @@ def test_few_rows_are_refused(subject: Subject) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_promoted_token_is_the_row_of_the_unembedding(family: str) -> None:
     made = generator().with_model(stirred(family))
-    best = promoted(made, made.model.output_matrix[9].detach() / made.model.ln_final.weight.detach())
+    model: Any = made.model
+    best = promoted(made, model.output_matrix[9].detach() / model.ln_final.weight.detach())
     assert best["promotes"][0][0] == (made.tokenizer.decode([9], continuing=True) or made.tokenizer.token(9))
     scores = [score for _, score in best["promotes"]]
     assert scores == sorted(scores, reverse=True)
@@ -99,13 +100,14 @@ def test_taking_away_a_feature_that_writes_nothing_has_no_effect() -> None:
     values = dense(coder.encode(collect(made.model, rows, LAST)), 64).view(8, -1, 64)
     values = torch.nn.functional.pad(values, (0, 0, 1, 0))
     examples = {number: top_examples(values[..., number], rows, made, 3) for number in (0, 5)}
-    effects = ablation_effects(made.model, coder, rows, {**examples, 7: []})
+    effects: Any = ablation_effects(made.model, coder, rows, {**examples, 7: []})
     assert effects[7] is None
     assert all(effects[number]["kl"] > 0 < effects[number]["random"] for number in (0, 5))
     with torch.no_grad():
-        made.model.unembed.weight[:, 0] = 0  # number 0 of the stream is read by nothing but the norm
-        made.model.ln_final.weight[0] = 0
-    nothing = ablation_effects(made.model, coder, rows, examples)
+        model: Any = made.model
+        model.unembed.weight[:, 0] = 0  # number 0 of the stream is read by nothing but the norm
+        model.ln_final.weight[0] = 0
+    nothing: Any = ablation_effects(made.model, coder, rows, examples)
     assert nothing[0]["kl"] < 0.2 * nothing[0]["random"]
     pages = feature_pages(made, coder, values, rows, [0, 5])
     assert [page["feature"] for page in pages] == [0, 5]

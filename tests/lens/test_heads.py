@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lilliput.lens import capture
 from lilliput.lens.head_targets import (
     attention_to,
     duplicate_token,
@@ -13,7 +14,6 @@ from lilliput.lens.head_targets import (
     spread,
 )
 from lilliput.lens.heads import repeated_scores, shuffled_rows, text_scores, written
-from lilliput.lens import capture
 from lilliput.lens.probes import repeated
 from lilliput.model.transformer import Model
 from tests.lens.induction_model import WORDS, induction_model
@@ -36,7 +36,9 @@ def pattern() -> torch.Tensor:
     return scores.masked_fill(steps[:, None] < steps, float("-inf")).softmax(-1)
 
 
-@pytest.mark.parametrize(("target", "expected"), BY_TRANSFORMERLENS.items(), ids=lambda each: getattr(each, "__name__", ""))
+@pytest.mark.parametrize(
+    ("target", "expected"), BY_TRANSFORMERLENS.items(), ids=lambda each: getattr(each, "__name__", "")
+)
 def test_scores_equal_transformerlens(target, expected):
     assert attention_to(pattern(), target(TEXT))[0].tolist() == pytest.approx(expected, abs=2e-5)
 

@@ -43,7 +43,9 @@ def test_every_point_of_attention_acts(family, point):
 
 def test_the_place_is_named():
     model, places = stirred("story"), []
-    with lens.intervene(model, {"blocks.*.hook_mlp_out": lambda x, hook: places.append(hook), "hook_embed": _note(places)}):
+    with lens.intervene(
+        model, {"blocks.*.hook_mlp_out": lambda x, hook: places.append(hook), "hook_embed": _note(places)}
+    ):
         model(tokens())
     assert places == [
         lens.Hook("hook_embed", None),
@@ -58,9 +60,9 @@ def _note(places):
 
 def test_functions_of_one_place_run_in_the_order_of_the_mapping():
     model, ids = stirred("story"), tokens()
-    with lens.intervene(model, {"hook_embed": lambda x, hook: x * 0, "hook_*": lambda x, hook: x + 1}):
-        with lens.capture(model, "hook_embed") as seen:
-            model(ids)
+    changes = {"hook_embed": lambda x, hook: x * 0, "hook_*": lambda x, hook: x + 1}
+    with lens.intervene(model, changes), lens.capture(model, "hook_embed") as seen:
+        model(ids)
     assert (seen["hook_embed"] == 1).all()
 
 
@@ -100,8 +102,9 @@ def test_another_shape_or_type_is_refused(change, words):
 
 def test_an_unknown_name_leaves_no_hook():
     model = stirred("story")
-    with pytest.raises(ModelError, match="hook_embe"), lens.intervene(
-        model, {"hook_embed": lambda x, hook: x, "hook_embe": lambda x, hook: x}
+    with (
+        pytest.raises(ModelError, match="hook_embe"),
+        lens.intervene(model, {"hook_embed": lambda x, hook: x, "hook_embe": lambda x, hook: x}),
     ):
         pass
     assert not any(hook.active for hook in model.hooks.values())

@@ -8,7 +8,7 @@ import torch
 from lilliput.lens.capture import capture
 from lilliput.lens.logit_lens import LogitLens, logit_lens, row_means, shuffled
 from lilliput.lens.stream import read_out, stages
-from tests.lens.subjects import subject
+from tests.lens.subjects import subject, vector
 from tests.model.families import FAMILIES, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -39,8 +39,8 @@ def test_a_stage_equals_its_formula(family):
     norm = model.ln_final
     if model.config.norm == "layer":
         x = x - x.mean(-1, keepdim=True)
-    x = x / (x.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight
-    x = x + norm.bias if model.config.norm == "layer" else x
+    x = x / (x.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * vector(norm)
+    x = x + vector(norm, "bias") if model.config.norm == "layer" else x
     wanted = (x @ model.output_matrix.T).softmax(-1)
     found = logit_lens(model, ids, top=61)
     assert torch.allclose(found.top_probability[1], wanted.sort(-1, descending=True).values, atol=1e-5)

@@ -67,14 +67,14 @@ def test_layers_count_from_either_end():
     assert lens.hook_names(model, "*.hook_z", layers=[-1]) == ["blocks.1.attn.hook_z"]
     assert lens.hook_names(model, "*.hook_z", layers=range(2)) == ["blocks.0.attn.hook_z", "blocks.1.attn.hook_z"]
     assert lens.hook_names(model, "*", layers=[]) == []
-    with pytest.raises(ModelError, match="no layer 2.*0 to 1"):
+    with pytest.raises(ModelError, match=r"no layer 2\s.*0 to 1"):
         lens.hook_names(model, "*", layers=[2])
     assert layer_of("blocks.11.hook_resid_pre") == 11
     assert layer_of("ln_final.hook_scale") is None
 
 
 def test_an_unknown_name_names_the_nearest():
-    with pytest.raises(ModelError, match="hook_patern.*blocks.0.attn.hook_pattern"):
+    with pytest.raises(ModelError, match=r"hook_patern.*blocks\.0\.attn\.hook_pattern"):
         lens.hook_names(stirred("story"), "blocks.0.attn.hook_patern")
     assert ours("blocks.3.hook_resid_mid") == "blocks.3.hook_resid_mid"
 

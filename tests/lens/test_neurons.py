@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -47,11 +48,12 @@ def subject() -> Subject:
     """A model whose neuron 7 of the first layer fires for the tokens of names alone."""
     made, rows = generator(), story_rows(60)
     names = rows[concept_labels(rows, made)["names"]].unique()
-    block = made.model.blocks[0]
+    block: Any = made.model.blocks[0]
     with torch.no_grad():
         block.attn.out.weight.zero_()
-        made.model.embed.weight[:, 0] = 0
-        made.model.embed.weight[names, 0] = 3
+        embeddings = made.model.embed.weight
+        embeddings[:, 0] = 0
+        embeddings[names, 0] = 3
         up = block.mlp.gate_up.weight
         up[[7, 7 + len(up) // 2]] = 0
         up[[7, 7 + len(up) // 2], 0] = 2

@@ -1,6 +1,8 @@
 """Patching: everything recovers 1 and nothing 0, and in a model made by hand only the known path carries the name."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,13 +11,14 @@ from lilliput.base.errors import ModelError
 from lilliput.lens.intervene import intervene
 from lilliput.lens.patching import Pairs, Patching, path_patch, unrelated
 from lilliput.lens.patching_section import PatchingInstrument, minimal_pairs
-from lilliput.lens.stream import seen_in
+from lilliput.lens.stream import block_of, seen_in
 from lilliput.lens.texts import piece
 from lilliput.model.config import ModelConfig
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
+from lilliput.objectives.masked import Masked
 from lilliput.objectives.reversed import Reversed
-from tests.lens.subjects import subject
+from tests.lens.subjects import subject, vector
 from tests.model.families import FAMILIES, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -55,9 +58,9 @@ def relay() -> Model:
         for parameter in model.parameters():
             parameter.zero_()
         for norm in (module for module in model.modules() if isinstance(module, Norm)):
-            norm.weight.fill_(1.0)
+            vector(norm).fill_(1.0)
         model.embed.weight[:, :8] = eye
-        first, second = (block.attn for block in model.blocks)
+        first, second = (block_of(model, layer).attn for layer in range(2))
         # The rows of qkv are 24 of queries, 24 of keys and 24 of values, 12 a head.
         first.qkv.weight[48:56, :8] = eye
         first.out.weight[8:16, :8] = eye
@@ -89,7 +92,7 @@ def test_only_the_known_heads_carry_the_name():
 def test_only_the_known_path_carries_the_name(base):
     model = relay()
 
-    def share(sender, receiver, into="v"):
+    def share(sender, receiver, into: Any = "v"):
         return float(path_patch(model, NAMES, sender, receiver, into, base).mean())
 
     assert share((0, 0), (1, 1)) == pytest.approx(1, abs=1e-4)
@@ -121,11 +124,11 @@ def test_a_path_equals_its_formula(family, into):
     (sender, receiver), config = ((0, 1), (1, 2)), model.config
     point, z = f"blocks.1.attn.hook_{into}", "blocks.0.attn.hook_z"
     clean, own = (seen_in(model, ids, [z, "blocks.1.hook_resid_pre"]) for ids in (pairs.clean, pairs.corrupted))
-    attention, width = model.blocks[1].attn, config.d_head
+    block, width = block_of(model, 1), config.d_head
     with torch.no_grad():
-        part = model.blocks[0].attn.out.weight[:, sender[1] * width : (sender[1] + 1) * width]
+        part = block_of(model, 0).attn.out.weight[:, sender[1] * width : (sender[1] + 1) * width]
         moved = (clean[z] - own[z])[:, :, sender[1]] @ part.T
-        qkv = attention.qkv(model.blocks[1].ln1(own["blocks.1.hook_resid_pre"] + moved)).view(3, 8, -1, width)
+        qkv = block.attn.qkv(block.ln1(own["blocks.1.hook_resid_pre"] + moved)).view(3, 8, -1, width)
     shared = receiver[1] // (config.n_heads // config.n_kv_heads)
     row, head = {
         "q": (receiver[1], receiver[1]),
@@ -173,6 +176,15 @@ def test_minimal_pairs_differ_in_the_name_that_comes_next(objective):
         place = int(differs[row].nonzero())
         named = [piece(generator, int(ids[row, place])).strip() for ids in (pairs.clean, pairs.corrupted)]
         assert named == [piece(generator, int(answer[row])).strip() for answer in (pairs.right, pairs.wrong)]
+
+
+def test_models_that_do_not_fit_are_refused():
+    refuses = PatchingInstrument().refuses
+    assert "its context is short" in refuses(subject(context_length=8))
+    made = subject()
+    assert "the same after both texts" in refuses(replace(made, generator=made.untrained))
+    assert "shorter than the pairs" in refuses(replace(made, rows=made.rows[:, :5]))
+    assert "generates no text" in refuses(subject(objective=Masked()))
 
 
 def test_the_instrument_gives_its_controls():

@@ -1,10 +1,16 @@
-"""Outside check: at equal width, k, steps and batches, sae-lens leaves as much variance unexplained."""
+"""Outside check: at equal width, k, steps and batches, ours leaves at most 0.01 more variance unexplained than theirs.
+
+Each has the best of three step sizes. One step size for both would compare how fast they learn: sae-lens begins with
+short decoder rows, which a step changes more than our rows of length 1.
+"""
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from lilliput.lens.sparse import collect
 from sparse_job import SparseJob, final_unexplained
@@ -13,7 +19,8 @@ from tests.lens.outside import ROOT, SAE_LENS, needs_sae_lens
 from tests.lens.small import generator, known_directions, story_rows, sums_of
 
 KS = (4, 8, 16)
-JOB = {"width": 256, "batch": 512, "steps": 300, "lr": 2e-3, "aux_weight": 1 / 32, "dead_steps": 50, "dead": 0.0}
+STEP_SIZES = (2e-3, 6e-3, 2e-2)
+JOB = {"width": 256, "batch": 512, "steps": 300, "aux_weight": 1 / 32, "dead_steps": 50, "dead": 0.0}
 PEER = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -33,18 +40,23 @@ def activations(kind: str) -> np.ndarray:
 
 
 @needs_sae_lens
+@pytest.mark.timeout(1800)
 def test_the_unexplained_variance_is_that_of_sae_lens_at_each_k(tmp_path: Path) -> None:
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for kind in ("known directions", "a residual stream"):
         path = tmp_path / f"{kind}.npy"
         np.save(path, activations(kind))
-        jobs += [{**JOB, "activations": str(path), "k": k, "threads": 1} for k in KS]
+        common = {**JOB, "activations": str(path), "threads": 1}
+        jobs += [{**common, "k": k, "lr": rate} for k in KS for rate in STEP_SIZES]
     words = [SAE_LENS, "-W", "ignore", "-c", PEER, str(ROOT / "benchmarks" / "workers"), json.dumps(jobs)]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    theirs: list[float] = json.loads(printed.splitlines()[-1])
+    ours = [final_unexplained(Ours, SparseJob(**job)) for job in jobs]
     gaps = {}
-    for job, theirs in zip(jobs, json.loads(printed.splitlines()[-1]), strict=True):
-        ours = final_unexplained(Ours, SparseJob(**job))
-        name = f"{Path(job['activations']).stem}, k={job['k']}"
-        print(f"{name}: unexplained {ours:.4f}, sae-lens {theirs:.4f}")
-        gaps[name] = ours - theirs
-    assert all(abs(gap) <= 0.01 for gap in gaps.values()), gaps
+    for start in range(0, len(jobs), len(STEP_SIZES)):
+        best, peer = (min(each[start : start + len(STEP_SIZES)]) for each in (ours, theirs))
+        name = f"{Path(jobs[start]['activations']).stem}, k={jobs[start]['k']}"
+        print(f"{name}: unexplained {best:.4f}, sae-lens {peer:.4f}")
+        gaps[name] = best - peer
+    assert len(gaps) == 2 * len(KS)
+    assert all(gap <= 0.01 for gap in gaps.values()), gaps

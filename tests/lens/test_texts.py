@@ -1,9 +1,12 @@
 """Texts: the ids that a model reads, and the reading order of a person."""
 
+from dataclasses import replace
+
 import pytest
 
 from lilliput.base.errors import ConfigError
-from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
+from lilliput.lens.instrument import INSTRUMENTS
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of
 from lilliput.objectives.masked import Masked
 from lilliput.objectives.reversed import Reversed
 from tests.lens.subjects import subject
@@ -51,3 +54,20 @@ def test_a_text_longer_than_the_context_is_refused():
 def test_a_model_that_generates_no_text_has_nothing_to_explain():
     assert "generates no text" in no_next_token(subject(objective=Masked()).generator)
     assert no_next_token(subject().generator) == ""
+
+
+@pytest.mark.parametrize("name", ["logit_lens", "attribution", "patching", "embeddings"])
+def test_another_seed_stands_beside_the_model(name):
+    made = subject(with_sibling=True)
+    instrument = INSTRUMENTS[name]()
+    found, alone = instrument.measure(made), instrument.measure(subject())
+    section = instrument.section(found)
+    assert "another seed" in section
+    assert "another seed" not in instrument.section(alone)
+
+
+def test_another_seed_with_other_tokens_is_left_out():
+    made, other = subject(with_sibling=True), subject(objective=Reversed())
+    assert sibling_of(made) is made.sibling
+    assert sibling_of(replace(made, sibling=other.generator)) is None
+    assert sibling_of(subject()) is None

@@ -7,8 +7,8 @@ import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.lens.logit_lens import logit_lens
+from lilliput.lens.stream import block_of
 from lilliput.lens.tuned_lens import FACTS, Training, TunedLens, TunedLensInstrument, train
-from lilliput.model.parts import HookPoint
 from tests.lens.subjects import subject
 from tests.model.families import on, stirred, tokens
 
@@ -37,8 +37,7 @@ def test_training_finds_a_vector_that_a_layer_adds():
     """The last layer adds one known vector, so that the best translator of the stage before is this vector."""
     model = stirred("llama")
     added = torch.randn(48, generator=torch.Generator().manual_seed(3))
-    last = model.blocks[1]
-    assert isinstance(last.hook_mlp_out, HookPoint)
+    last = block_of(model, 1)
     on(last.hook_attn_out, lambda x: torch.zeros_like(x))
     on(last.hook_mlp_out, lambda x: added.expand_as(x))
     lens = train(model, tokens(24, 20), Training(steps=300, tokens=128, learning_rate=2e-2))

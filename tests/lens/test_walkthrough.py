@@ -7,10 +7,11 @@ import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.lens.capture import capture
+from lilliput.lens.stream import block_of
 from lilliput.lens.walkthrough import differences, rotate, softmax, visible, walk
 from lilliput.lens.walkthrough_section import TOKENS, Walkthrough
 from lilliput.objectives.reversed import Reversed
-from tests.lens.subjects import subject
+from tests.lens.subjects import subject, vector
 from tests.model.families import FAMILIES, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -33,7 +34,7 @@ def test_the_heads_and_the_bias_sum_to_the_attention_output(family):
     with torch.no_grad(), capture(model, "blocks.1.hook_attn_out") as seen:
         model(ids)
     outputs = [walk(model, ids[0], 1, head).output for head in range(model.config.n_heads)]
-    bias = model.blocks[1].attn.out.bias
+    bias = block_of(model, 1).attn.out.bias
     total = torch.stack(outputs).sum(0) + (0 if bias is None else bias)
     assert torch.allclose(total, seen["blocks.1.hook_attn_out"][0], atol=1e-5)
 
@@ -43,7 +44,7 @@ def test_differences_finds_a_wrong_step():
     right = walk(model, ids, 0, 0)
     assert max(differences(model, ids, walk(model, ids, 0, 1)).values()) < 1e-5
     with torch.no_grad():
-        model.blocks[0].attn.q_norm.weight.mul_(1.5)
+        vector(block_of(model, 0).attn, "q_norm.weight").mul_(1.5)
     assert differences(model, ids, right)["attn.hook_rot_q"] > 0.01
     assert differences(model, ids, right)["attn.hook_q"] < 1e-5
 

@@ -33,6 +33,7 @@ from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, Sa
 from lilliput.evaluation.reward_hacking import RewardHacking
 from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.watching import Watch
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
@@ -385,8 +386,11 @@ class Assembly:
         shown = [self.live, *([AsUsual(self.bands, self.live.band)] if self.bands else [])] if self.shows else []
         parting = [RewardHacking(self.objective.watched)] if self.objective.watched else []
         kept = [KeptRecipe(self.recipe), KeptOrigin(self.beginning.origin)]
+        every, watched = self.recipe.evaluate.watch, []
+        if every != 0 and self.objective.generates:
+            watched = [Watch(every, self.tokenizer, self.model.config.context_length)]
         measured = [self.energy, self.evaluation, benchmarks, *heroes]
-        return [*measured, Metrics(), Rollouts(), *shown, *samples, *parting, *trackers, *kept]
+        return [*measured, Metrics(), Rollouts(), *watched, *shown, *samples, *parting, *trackers, *kept]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

@@ -60,6 +60,12 @@ class EvaluateConfig(Config):
     final_heroes: int = Field(
         default=0, ge=0, le=100_000, description="number of stories about named children at the end of the run; 0: none"
     )
+    watch: int | None = Field(
+        default=0,
+        ge=0,
+        description="steps between measurements of the attention heads, which go to heads.jsonl, beside those at steps "
+        "1, 2, 4 ... 512; null: 30 measurements a run; 0: none",
+    )
     tasks: tuple[Annotated[str, Named(TASKS), AfterValidator(_by_likelihood)], ...] = Field(
         default=(), description="benchmarks by likelihood that are scored at every evaluation"
     )

@@ -16,7 +16,7 @@ from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.intervene import Hook, intervene
 from lilliput.lens.stream import has_heads
-from lilliput.lens.texts import no_next_token, rows_of
+from lilliput.lens.texts import no_next_token, rows_of, sibling_of
 from lilliput.model.transformer import Model
 
 ROWS, LENGTH = 24, 64
@@ -105,30 +105,24 @@ class AttributionInstrument(Instrument):
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
-        model, control = subject.generator.model, subject.untrained.model
+        models = {"this model": subject.generator, "untrained": subject.untrained}
+        if (sibling := sibling_of(subject)) is not None:
+            models["another seed"] = sibling
         return {
             "norm": NORM,
             "rows": len(rows),
             "tokens_a_row": rows.shape[1],
-            "model": group_figures(model, rows, subject.seed),
-            "untrained": group_figures(control, rows, subject.seed),
-            "removal": removal(model, rows, subject.seed),
+            "models": {name: group_figures(one.model, rows, subject.seed) for name, one in models.items()},
+            "removal": removal(subject.generator.model, rows, subject.seed),
         }
 
     def section(self, found: Mapping[str, Any]) -> str:
-        names = list(found["model"]["groups"])
-        none = {"mean": None}
+        models, none = found["models"], {"mean": 0.0, "low": 0.0, "high": 0.0}
         rows = {
-            name: {
-                "this model": figure_text(found["model"]["groups"][name]),
-                "untrained": figure_text(found["untrained"]["groups"].get(name, none)),
-            }
-            for name in names
+            group: {name: figure_text(one["groups"].get(group, none)) for name, one in models.items()}
+            for group in models["this model"]["groups"]
         }
-        rows["sum"] = {
-            "this model": figure_text(found["model"]["total"]),
-            "untrained": figure_text(found["untrained"]["total"]),
-        }
+        rows["sum"] = {name: figure_text(one["total"]) for name, one in models.items()}
         removed = found["removal"]
         tests = {
             "its own share": figure_text(removed["share_of_the_largest"]),

@@ -59,23 +59,24 @@ def panel(found: Mapping[str, Any], place: int) -> str:
     token = found["tokens"][place]
     layers = {
         stage: {
-            "likeliest": ", ".join(f"{word.strip() or word} {share:.0%}" for word, share in token["layers"][number]),
+            "likeliest": ", ".join(f"{_shown(word)} {share:.0%}" for word, share in token["layers"][number]),
             "this word": f"{token['probability'][number]:.1%}",
             "rank": token["rank"][number] + 1,
         }
         for number, stage in enumerate(found["stages"])
     }
     shares = {name: {"share": f"{value:+.2f}"} for name, value in parts_of(token, found["words"])}
-    word, rival = (escape(token[key].strip() or token[key]) for key in ("truth", "rival"))
-    return f"<h4>{word}, rather than {rival}</h4>{table(layers)}{table(shares)}"
+    word, rival = (escape(_shown(token[key])) for key in ("truth", "rival"))
+    return f"<h4>“{word}” rather than “{rival}”: {token['total']:+.2f} logits</h4>{table(layers)}{table(shares)}"
 
 
 def parts_of(token: Mapping[str, Any], words: Sequence[str]) -> list[tuple[str, float]]:
     """Return the parts of one token with their shares, which sum to its total: the token's embedding, its position, the
     largest heads, the other heads, the MLPs, the biases. Parts that write nothing are left out."""
-    rows = [("embedding of the word before", token["embedding"]), ("position", token["position"])]
+    rows: list[tuple[str, float]] = [("embedding of the word before", token["embedding"])]
+    rows += [("position", token["position"])]
     rows += [
-        (f"head {layer}.{head}, looks at “{words[look].strip() or words[look]}”", share)
+        (f"head {layer}.{head}, looks at “{_shown(words[int(look)])}”", share)
         for layer, head, share, look, _ in token["heads"]
     ]
     rows += [("other heads", token["other_heads"])]
@@ -83,8 +84,13 @@ def parts_of(token: Mapping[str, Any], words: Sequence[str]) -> list[tuple[str, 
     return [(name, value) for name, value in [*rows, ("biases", token["biases"])] if value]
 
 
+def _shown(word: str) -> str:
+    """Return a token without the spaces around it; a token of spaces alone as a dot."""
+    return word.strip() or "·"
+
+
 def _button(found: Mapping[str, Any], place: int, first: int) -> str:
-    word = escape(found["words"][place].strip() or "·")
+    word = escape(_shown(found["words"][place]))
     if found["tokens"][place] is None:
         return f'<button type="button" disabled data-place="{place}">{word}</button>'
     pressed, focus = ("true", "0") if place == first else ("false", "-1")

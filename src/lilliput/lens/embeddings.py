@@ -139,8 +139,10 @@ def answer(matrix: torch.Tensor, asked: Sequence[Analogy], among: torch.Tensor, 
     def best(scores: torch.Tensor) -> torch.Tensor:
         return among[scores.masked_fill(given, float("-inf")).argmax(-1)]
 
-    near = [best(cosines(query, rows[among])) for query in (rows[b] - rows[a] + rows[c], rows[b], rows[c])]
-    return Answers(*near, best(chance))
+    offset, near_b, near_c = (
+        best(cosines(query, rows[among])) for query in (rows[b] - rows[a] + rows[c], rows[b], rows[c])
+    )
+    return Answers(offset, near_b, near_c, best(chance))
 
 
 def project(vectors: torch.Tensor) -> tuple[torch.Tensor, float]:

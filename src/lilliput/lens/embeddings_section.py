@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,13 +28,14 @@ from lilliput.lens.embeddings import (
 from lilliput.lens.figures import mean_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
-from lilliput.lens.texts import piece
+from lilliput.lens.texts import piece, sibling_of
 
 SHOWN = ("Lily", "Tom", "she", "happy", "red", "bird", "went", "park", "three", "mother")
 """Words whose neighbours are listed."""
-DRAWN = 12
+DRAWN = 8
 """The most words of a class on the map."""
-WIDTH, HEIGHT = 680, 440
+NARROW = 4
+"""The most words of a class on the map of a narrow screen."""
 
 
 def near_words(generator: TextGenerator, among: torch.Tensor) -> dict[str, list[str]]:
@@ -82,8 +83,8 @@ class Embeddings(Instrument):
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         models = {"model": subject.generator, "untrained": subject.untrained}
-        if subject.sibling is not None and subject.sibling.tokenizer.sha256 == subject.generator.tokenizer.sha256:
-            models["another seed"] = subject.sibling
+        if (sibling := sibling_of(subject)) is not None:
+            models["another seed"] = sibling
         tokenizer = subject.generator.tokenizer
         among = word_ids(tokenizer)
         words = {name: words_in(tokenizer, one.model.embed.weight) for name, one in models.items()}
@@ -103,9 +104,12 @@ class Embeddings(Instrument):
     def section(self, found: Mapping[str, Any]) -> str:
         near = found["neighbours"]
         listed = {
-            word: {name: ", ".join(lists.get(word, [])) for name, lists in near.items()} for word in near["model"]
+            word: {_column(name): ", ".join(lists.get(word, [])) for name, lists in near.items()}
+            for word in near["model"]
         }
-        purity = {name: {"neighbours of the same class": share_text(one)} for name, one in found["purity"].items()}
+        purity = {
+            _column(name): {"neighbours of the same class": share_text(one)} for name, one in found["purity"].items()
+        }
         return (
             f"<p>The model holds each token as a vector. Words are neighbours where their vectors point the same way "
             f"(cosine).</p>{table(listed)}"
@@ -127,6 +131,10 @@ class Embeddings(Instrument):
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
         purity = found["purity"]
         return {"share of nearest words of the same kind": compared(purity["model"], purity["untrained"])}
+
+
+def _column(name: str) -> str:
+    return "this model" if name == "model" else name
 
 
 def _share(right: int, asked: int) -> dict[str, Any]:
@@ -172,42 +180,55 @@ def _analogies(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _drawn(found: Mapping[str, Any]) -> str:
     points, variance = found["map"]["points"], found["map"]["variance"]
+    drawn = word_map(points, "wide", 720, 460) + word_map(_fewer(points), "narrow", 340, 420)
     return (
-        f"<figure>{word_map(points)}<figcaption>Common words on the two directions in which their vectors differ most "
-        f"(principal components). A flat map keeps {variance:.0%} of the variance, so near on the map is not always "
-        f"near in the model. Untrained vectors: {found['untrained_variance']:.0%}.</figcaption></figure>"
+        f"<figure>{drawn}<figcaption>Common words on the two directions in which their vectors differ most (principal "
+        f"components). A flat map keeps {variance:.0%} of the variance, so near on the map is not always near in the "
+        f"model. Untrained vectors: {found['untrained_variance']:.0%}.</figcaption></figure>"
     )
 
 
-def word_map(points: Sequence[Mapping[str, Any]]) -> str:
-    """Return words at their places as SVG, coloured by class, with a legend. Each word has a title with its class."""
+def _fewer(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the first words of each class, for a narrow screen."""
+    counts: dict[str, int] = {}
+    kept = []
+    for point in points:
+        counts[point["class"]] = counts.get(point["class"], 0) + 1
+        if counts[point["class"]] <= NARROW:
+            kept.append(point)
+    return kept
+
+
+def word_map(points: Sequence[Mapping[str, Any]], kind: str, width: int, height: int) -> str:
+    """Return words at their places as SVG, coloured by class, with a legend. `kind` is the screen that shows it, wide
+    or narrow. Each word has a title with its class."""
     names = list(dict.fromkeys(point["class"] for point in points))
-    xs, ys = [point["x"] for point in points], [point["y"] for point in points]
-    legend = 20 * -(-len(names) // 4)
-    inner = HEIGHT - legend - 30
-
-    def place(point: Mapping[str, Any]) -> tuple[float, float]:
-        across = (point["x"] - min(xs)) / (max(xs) - min(xs) or 1.0)
-        down = (max(ys) - point["y"]) / (max(ys) - min(ys) or 1.0)
-        return 34 + across * (WIDTH - 68), legend + 20 + down * inner
-
+    columns = max(1, width // 170)
+    legend = 20 * -(-len(names) // columns)
+    across = _scale([point["x"] for point in points], 34, width - 34)
+    down = _scale([-point["y"] for point in points], legend + 20, height - 20)
     drawn = []
     for point in points:
-        (x, y), colour = place(point), names.index(point["class"])
+        x, y, colour = across(point["x"]), down(-point["y"]), names.index(point["class"])
         word, spot = escape(point["word"]), f'x="{x:.1f}" y="{y + 8:.1f}" text-anchor="middle"'
         drawn.append(
             f"<g><title>{word}: {escape(point['class'])}</title>{_mark(x, y - 4, colour)}"
             f'<text class="halo" style="font-size:10px" {spot}>{word}</text></g>'
         )
-    keys = [
-        f"{_mark(12 + 168 * (place % 4), 12 + 20 * (place // 4), place)}"
-        f'<text x="{20 + 168 * (place % 4)}" y="{16 + 20 * (place // 4)}">{escape(name)}</text>'
-        for place, name in enumerate(names)
-    ]
+    keys = []
+    for place, name in enumerate(names):
+        x, y = 12 + 168 * (place % columns), 12 + 20 * (place // columns)
+        keys.append(f'{_mark(x, y, place)}<text x="{x + 8}" y="{y + 4}">{escape(name)}</text>')
     return (
-        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" aria-label="Words on two principal axes">{"".join(keys)}{"".join(drawn)}</svg>'
+        f'<svg class="chart {kind}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label="Words on two principal axes">{"".join(keys)}{"".join(drawn)}</svg>'
     )
+
+
+def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
+    """Return a function from the range of values to pixels."""
+    low, span = min(values), max(values) - min(values) or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
 
 
 def _mark(x: float, y: float, colour: int) -> str:

@@ -105,8 +105,7 @@ class SparseFeatures(Instrument):
 
 
 def best_features(subject: Subject, coder: SparseCoder, rows: torch.Tensor, hook: str) -> dict[str, list[Selective]]:
-    """Return the best unit for each concept among: features, as many random directions, the neurons of the model, and
-    the features on the untrained model's activations."""
+    """Return the best unit for each concept among the features, as many random directions, and the neurons."""
     some = rows if subject.thorough else some_rows(rows, TOKENS)
     labels, groups = labels_of(subject.generator, some)
     inputs = collect(subject.generator.model, some, hook)

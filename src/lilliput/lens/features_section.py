@@ -22,6 +22,8 @@ def section(found: Mapping[str, Any]) -> str:
             f"It learned from a part of the text, at <code>{escape(found['hook'])}</code>; all figures are of "
             "the other part.</p>",
             table(_figures(found)),
+            "<p>An untrained model is the control, and may be explained better: its activations hold little more than "
+            "the token itself.</p>",
             "<h3>The best feature for each kind of word</h3>"
             "<p>The score is the share of pairs (a word of the kind, another token) in which the feature is larger for "
             "the word (AUC). Random directions of equal number and single neurons are beside it.</p>"

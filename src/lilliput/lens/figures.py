@@ -45,7 +45,9 @@ def figure_text(figure: Mapping[str, Any], digits: int = 2) -> str:
     """Return a figure as text: '1.25 (1.10 to 1.40)', or '-' without values."""
     if figure["mean"] is None:
         return "-"
-    return f"{figure['mean']:.{digits}f} ({figure['low']:.{digits}f} to {figure['high']:.{digits}f})"
+    # + 0.0 makes -0.0 a plain 0
+    mean, low, high = (f"{round(figure[key], digits) + 0.0:.{digits}f}" for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
 
 
 def share_text(figure: Mapping[str, Any]) -> str:

@@ -89,9 +89,7 @@ def mover_scores(model: Model, pairs: EncodedPairs) -> Scores:
     with inference(model), capture(model, [PATTERN, VALUES]) as seen:
         model(pairs.tokens)
         rows = torch.arange(len(pairs.tokens), device=pairs.tokens.device)
-        looked = torch.stack(
-            [pattern[rows, :, pairs.last, pairs.place] for pattern in _patterns(model, seen)], 1
-        )
+        looked = torch.stack([pattern[rows, :, pairs.last, pairs.place] for pattern in _patterns(model, seen)], 1)
         copies = copied(model, seen, pairs.tokens)[rows, :, :, pairs.place]
         return {"mover": (looked * copies).cpu()}
 

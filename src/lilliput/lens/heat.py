@@ -36,4 +36,4 @@ def _cell(value: float | None, largest: float, digits: int) -> str:
     if value is None:
         return "<td>–</td>"
     style = f' style="{tint(value, largest)}"' if round(abs(value), digits) else ""
-    return f"<td{style}>{value:.{digits}f}</td>"
+    return f"<td{style}>{round(value, digits) + 0.0:.{digits}f}</td>"  # + 0.0 makes -0.0 a plain 0

@@ -16,7 +16,7 @@ from lilliput.lens.figures import figure_text, mean_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
-from lilliput.lens.texts import no_next_token, rows_of
+from lilliput.lens.texts import no_next_token, rows_of, sibling_of
 from lilliput.model.transformer import Model
 
 Translate = Callable[[int, torch.Tensor], torch.Tensor]
@@ -63,8 +63,8 @@ def logit_lens(model: Model, tokens: torch.Tensor, top: int = 5, translate: Tran
             last = number == len(streams) - 1
             read = stream if last or translate is None else translate(number, stream)
             found.append(_reading(read_out(model, read).log_softmax(-1), final, truth, min(top, final.shape[-1])))
-    columns = [torch.stack(column) for column in zip(*found, strict=True)]
-    return Readings(stage_names(model), *columns)
+    top_ids, top_probability, probability, rank, kl = (torch.stack(column) for column in zip(*found, strict=True))
+    return Readings(stage_names(model), top_ids, top_probability, probability, rank, kl)
 
 
 def _reading(logs: torch.Tensor, final: torch.Tensor, truth: torch.Tensor, top: int) -> tuple[torch.Tensor, ...]:
@@ -130,8 +130,8 @@ class LogitLens(Instrument):
             "shuffled text": (subject.generator.model, shuffled(rows, subject.seed)),
             "untrained": (subject.untrained.model, rows),
         }
-        if subject.sibling is not None:
-            models["another seed"] = (subject.sibling.model, rows)
+        if (sibling := sibling_of(subject)) is not None:
+            models["another seed"] = (sibling.model, rows)
         found = {name: stage_figures(logit_lens(*given, top=1), subject.seed) for name, given in models.items()}
         return {"norm": NORM, "rows": len(rows), "tokens_a_row": rows.shape[1], "stages": found}
 
@@ -153,7 +153,7 @@ class LogitLens(Instrument):
             f"{table(rows)}{chart}"
             f'<p class="quiet">Means over {found["rows"]} held-out texts with 95% intervals. The final norm is '
             f"{escape(found['norm'])} to each layer's stream. Controls: a text whose tokens are in a random order, and "
-            "the same model with untrained weights.</p>"
+            f"the same model with untrained weights.{silence_note(found['stages']['untrained'])}</p>"
         )
 
     def findings(self, found: Mapping[str, Any]) -> list[str]:
@@ -174,6 +174,13 @@ class LogitLens(Instrument):
             "share of right tokens at half depth": compared(own[half]["right"], control[half]["right"]),
             "share of right tokens at the end": compared(own[-1]["right"], control[-1]["right"]),
         }
+
+
+def silence_note(group: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on an untrained model whose layers write nothing (model.init=zero_out); '' for another."""
+    if any(stage["kl"]["high"] for stage in group):
+        return ""
+    return " Its untrained layers write nothing yet, so its prediction is the same after each layer."
 
 
 def _chart(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> Chart:

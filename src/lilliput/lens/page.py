@@ -9,7 +9,7 @@ from typing import Any
 from lilliput.base.chart import STYLE
 from lilliput.base.console import size
 from lilliput.base.html import as_html, document, escape
-from lilliput.lens.instrument import INSTRUMENTS, PARTS, Instrument
+from lilliput.lens.instrument import INSTRUMENTS, PARTS, Instrument, Part
 from lilliput.lens.look import Look, ordered
 
 LIMIT = 6_000_000
@@ -89,7 +89,7 @@ def _findings(look: Look, instruments: Mapping[str, Instrument]) -> str:
     return f'<h2>In short</h2><ul class="findings">{"".join(lines)}</ul>'
 
 
-def _contents(parts: Mapping[str, Sequence[str]], instruments: Mapping[str, Instrument]) -> str:
+def _contents(parts: Mapping[Part, Sequence[str]], instruments: Mapping[str, Instrument]) -> str:
     items = (
         f'<li><a href="#part-{part}">{escape(PARTS[part])}</a><ul>'
         + "".join(f'<li><a href="#lens-{escape(name)}">{escape(instruments[name].title)}</a></li>' for name in names)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.html import escape, table
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.figures import figure_text, mean_figure, ratio_figure, share_text
@@ -15,7 +16,7 @@ from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
 from lilliput.lens.stream import has_heads, stage_names
-from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of, text_of
 from lilliput.storybook.people import BOYS
 
 OPENING = "Once upon a time, there was a little boy named {}. One day,"
@@ -30,13 +31,16 @@ SENDERS = 6
 
 def minimal_pairs(generator: TextGenerator, count: int) -> Pairs | None:
     """Return up to `count` pairs of texts that differ in one token, a name, which is also the right next token. None
-    where the tokenizer has fewer than two names of one token."""
+    where fewer than two names are one token of the tokenizer in a text that fits into the context."""
     rows: dict[str, list[int]] = {}
     answers: dict[str, int] = {}
     forwards = generator.objective.reads_forwards
     for name in BOYS:
         text = (OPENING if forwards else ENDING).format(name)
-        ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name} {text}")
+        try:
+            ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name} {text}")
+        except ConfigError:  # the text is longer than the context
+            continue
         if len(whole) == len(ids) + 1 and whole[:-1] == ids:
             rows[name], answers[name] = ids, whole[-1]
     shortest = min(map(len, rows.values()), default=0)
@@ -122,17 +126,21 @@ class PatchingInstrument(Instrument):
             return reason
         if not has_heads(subject.generator.model):
             return "its attention has no heads of the usual kind"
-        pairs = minimal_pairs(subject.generator, 1)
+        pairs = _pairs(subject)
         if pairs is None:
-            return "its tokenizer has no two names that are one token each"
+            return "its context is short, or its tokenizer has no two names that are one token each"
         if pairs.clean.shape[1] > subject.rows.shape[1]:
             return "its held-out texts are shorter than the pairs of texts"
+        try:
+            Patching(subject.generator.model, pairs)
+        except ModelError:  # the model does not read the name at all, as at step 0
+            return "it predicts the same after both texts, so nothing can be recovered"
         return ""
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator
         model = generator.model
-        pairs = minimal_pairs(generator, PAIRS * (4 if subject.thorough else 1))
+        pairs = _pairs(subject)
         assert pairs is not None
         patching = Patching(model, pairs)
         other = Patching(model, pairs, unrelated(pairs, subject.rows))
@@ -140,10 +148,13 @@ class PatchingInstrument(Instrument):
         order = reading_order(generator, ids)
         untrained = logit_difference(subject.untrained.model, pairs, pairs.clean)
         heads = head_figures(patching, other, subject.seed)
+        sibling = sibling_of(subject)
+        seed = None if sibling is None else Patching(sibling.model, pairs)
         return {
             "pairs": len(pairs.clean),
             "words": [piece(generator, ids[place]) for place in order],
-            "corrupted_words": [piece(generator, number) for number in pairs.corrupted[0, order].tolist()],
+            "text": text_of(generator, ids),
+            "corrupted_text": text_of(generator, pairs.corrupted[0].tolist()),
             "right": piece(generator, int(pairs.right[0])),
             "wrong": piece(generator, int(pairs.wrong[0])),
             "stages": stage_names(model),
@@ -152,13 +163,15 @@ class PatchingInstrument(Instrument):
             "attention": _rounded(patching.parts("attn")[:, order]),
             "mlps": _rounded(patching.parts("mlp")[:, order]),
             "heads": heads,
+            "another_seed": None if seed is None else head_figures(seed, seed, subject.seed)[0],
             "paths": path_figures(patching, heads, subject.seed),
         }
 
     def section(self, found: Mapping[str, Any]) -> str:
         layers, words = found["stages"][1:], found["words"]
-        # Only the words from the first difference on can carry anything: the columns of zeros are left out.
-        kept = [at for at in range(len(words)) if any(abs(line[at]) > 0 for line in found["stream"])]
+        # Words that the model reads before the name are the same in both texts and carry nothing: they are left out.
+        carrying = [at for at in range(len(words)) if any(line[at] for line in found["stream"])]
+        kept = range(min(carrying, default=0), max(carrying, default=-1) + 1)
         grids = (
             ("The stream after each layer", found["stages"], found["stream"]),
             ("What attention adds (attn_out)", layers, found["attention"]),
@@ -171,7 +184,17 @@ class PatchingInstrument(Instrument):
             )
             for title, names, grid in grids
         )
-        return _introduction(found) + drawn + _heads(found["heads"]) + _paths(found["paths"]) + _controls(found)
+        return (
+            _introduction(found)
+            + drawn
+            + _heads(found["heads"], found["another_seed"])
+            + _paths(found["paths"])
+            + _controls(found)
+        )
+
+
+def _pairs(subject: Subject) -> Pairs | None:
+    return minimal_pairs(subject.generator, PAIRS * (4 if subject.thorough else 1))
 
     def findings(self, found: Mapping[str, Any]) -> list[str]:
         first = found["heads"][0]
@@ -189,17 +212,16 @@ class PatchingInstrument(Instrument):
 
 
 def _introduction(found: Mapping[str, Any]) -> str:
-    clean, corrupted = ("".join(found[key]) for key in ("words", "corrupted_words"))
     return (
-        f"<p>Two texts differ in one name. After the first text, “{escape(clean.strip())}”, the right next word is "
-        f"“{escape(found['right'].strip())}”. After the second text, “{escape(corrupted.strip())}”, it is "
+        f"<p>Two texts differ in one name. Beside the first text, “{escape(found['text'])}”, the right next word is "
+        f"“{escape(found['right'].strip())}”. Beside the second text, “{escape(found['corrupted_text'])}”, it is "
         f"“{escape(found['wrong'].strip())}”. The model reads the second text, while one activation comes from the "
         "first text. Each number is the share of the preference for the first name that this brings back: 0 is "
         f"nothing, and 1 is everything. Means over {found['pairs']} pairs of names.</p>"
     )
 
 
-def _heads(heads: list[Mapping[str, Any]]) -> str:
+def _heads(heads: list[Mapping[str, Any]], other: Mapping[str, Any] | None) -> str:
     rows = {
         f"head {one['layer']}.{one['head']}": {
             "recovered share": figure_text(one["share"]),
@@ -207,7 +229,11 @@ def _heads(heads: list[Mapping[str, Any]]) -> str:
         }
         for one in heads[:8]
     }
-    return f'<h4>The heads that carry most</h4>{table(rows)}<p class="quiet">Head 2.1 is head 1 of layer 2.</p>'
+    note = "Head 2.1 is head 1 of layer 2."
+    if other is not None:
+        note += f" With another seed, the head that carries most is {other['layer']}.{other['head']}: "
+        note += f"{figure_text(other['share'])}."
+    return f'<h4>The heads that carry most</h4>{table(rows)}<p class="quiet">{note}</p>'
 
 
 def _paths(found: Mapping[str, Any] | None) -> str:

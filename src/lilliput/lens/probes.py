@@ -217,7 +217,8 @@ def pair_scores(subject: Subject, count: int = 32) -> dict[str, dict[str, Any]]:
         if sibling is not None and sibling.tokenizer.sha256 == generator.tokenizer.sha256:
             scores["another seed"] = score_pairs(sibling.model, pairs)
         found[kind] = {
-            name: {field: round(getattr(score, field), 4) for field in score.__slots__} for name, score in scores.items()
+            name: {field: round(getattr(score, field), 4) for field in score.__slots__}
+            for name, score in scores.items()
         }
         found[kind]["example"] = {
             "text": pairs.pairs[0].text,

@@ -45,6 +45,12 @@ def rows_of(subject: Subject, count: int, length: int) -> torch.Tensor:
     return subject.rows[:count, :length].to(next(subject.generator.model.parameters()).device)
 
 
+def sibling_of(subject: Subject) -> TextGenerator | None:
+    """Return the model of another seed, a control. None without one, and where its tokens are others."""
+    other = subject.sibling
+    return other if other is not None and other.tokenizer.sha256 == subject.generator.tokenizer.sha256 else None
+
+
 def piece(generator: TextGenerator, number: int) -> str:
     """Return the text of one token with its spaces, the name of a special token such as '<|bos|>', or '?' for an id
     without a text."""
@@ -52,6 +58,13 @@ def piece(generator: TextGenerator, number: int) -> str:
     if number >= tokenizer.vocab_size:
         return "?"
     return tokenizer.decode([number], continuing=True) or tokenizer.token(number) or "?"
+
+
+def text_of(generator: TextGenerator, ids: Sequence[int]) -> str:
+    """Return the text of `ids`, which are in the model's order, as a person reads it, without marks such as
+    '<|bos|>'."""
+    decode = generator.tokenizer.decode
+    return "".join(decode([ids[place]], continuing=True) for place in reading_order(generator, ids)).strip()
 
 
 def reading_order(generator: TextGenerator, ids: Sequence[int]) -> list[int]:

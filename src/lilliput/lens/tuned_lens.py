@@ -17,7 +17,7 @@ from lilliput.base.files import read_json, write_json
 from lilliput.base.html import table
 from lilliput.lens.figures import figure_text
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
-from lilliput.lens.logit_lens import LENGTH, logit_lens, stage_figures
+from lilliput.lens.logit_lens import LENGTH, logit_lens, silence_note, stage_figures
 from lilliput.lens.stream import NORM, read_out, stages
 from lilliput.lens.texts import no_next_token, rows_of
 from lilliput.model.transformer import Model
@@ -159,5 +159,6 @@ class TunedLensInstrument(Instrument):
             f"{figure(chart)}{table(rows)}"
             f'<p class="quiet">KL from the final prediction, in nats a token, on {found["rows"]} held-out texts, with '
             f"95% intervals. The translators were trained on {found['rows_trained_on']} other held-out texts. The "
-            "untrained model has translators of its own, trained in the same way.</p>"
+            "untrained model has translators of its own, trained in the same way."
+            f"{silence_note(groups['logit lens, untrained'])}</p>"
         )

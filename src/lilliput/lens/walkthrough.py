@@ -13,6 +13,7 @@ from lilliput.lens.capture import capture
 from lilliput.lens.stream import block_of, linear
 from lilliput.model.attention import Attention
 from lilliput.model.norms import LayerNorm, Norm, RMSNorm
+from lilliput.model.positions import Learned
 from lilliput.model.transformer import Model
 
 
@@ -137,7 +138,7 @@ def embedded(model: Model, tokens: torch.Tensor) -> torch.Tensor:
     """Return the rows of the embedding matrix for tokens (T,), plus the learned vectors of their positions, (T,
     d_model)."""
     rows = model.embed.weight[tokens]
-    return rows + model.position.weight[: len(tokens)] if model.config.position == "learned" else rows
+    return rows + model.position.weight[: len(tokens)] if isinstance(model.position, Learned) else rows
 
 
 def plain_norm(norm: Norm, x: torch.Tensor) -> torch.Tensor:

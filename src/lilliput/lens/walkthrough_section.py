@@ -183,7 +183,7 @@ def _ending(found: Mapping[str, Any]) -> str:
         + f"<p>All heads and MLPs of the {found['sizes']['layers']} layers have added their results. The last vector, "
         f"normed, is {last}.</p>{table(rows)}"
         f'<p class="quiet">Every step was computed again by its plain formula. The largest distance from a number that '
-        f"the model itself computed is {worst:.1g}.</p>"
+        f"the model itself computed is {worst:.6f}.</p>"
     )
 
 

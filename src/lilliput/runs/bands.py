@@ -27,7 +27,7 @@ FREE = {
     ),
     "evaluate": (
         *("final_tokens", "baselines", "samples", "prompts", "sample_tokens", "sample_temperature"),
-        *("heroes", "final_heroes", "tasks", "task_data", "task_items"),
+        *("heroes", "final_heroes", "tasks", "task_data", "task_items", "watch"),
     ),
 }
 """The keys of a recipe, by section, that a run may change and keep its band: what computes the run, what is saved, and

@@ -37,6 +37,7 @@ class RunFolder:
         self.summary = path / names.SUMMARY
         self.samples = path / names.SAMPLES
         self.rollouts = path / names.ROLLOUTS
+        self.heads = path / names.HEADS
         self.report = path / names.REPORT
         self.evaluation = path / names.EVALUATION
         self.lens = path / names.LENS
@@ -66,6 +67,16 @@ class RunFolder:
         if not self.rollouts.exists():
             return []
         return metrics_file.parse_metrics(read_bytes(self.rollouts, LARGEST_METRICS))[0]
+
+    def append_heads(self, look: Mapping[str, Any]) -> None:
+        """Write a line with the scores of the attention heads. Raises DiskError where there is no room."""
+        append_text(self.heads, json.dumps(look, separators=(",", ":")) + "\n")
+
+    def read_heads(self) -> list[dict[str, Any]]:
+        """Every usable line of heads.jsonl."""
+        if not self.heads.exists():
+            return []
+        return metrics_file.parse_metrics(read_bytes(self.heads, LARGEST_METRICS))[0]
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every usable line. A line that a kill cut short is left out, and so are the lines of `damaged_metrics`."""
@@ -98,18 +109,19 @@ class RunFolder:
             raise CheckpointError(f"{self.summary} is damaged: {error}", again) from None
 
     def rewind(self, step: int, notify: Callable[[str], None] = lambda text: None) -> None:
-        """Remove metrics, rollouts and samples written after `step`, because a resumed run writes them again. A copy is
-        kept of a damaged file, and of a file whose later part will differ because checkpoints were damaged. Both are
-        reported through `notify`."""
+        """Remove metrics, rollouts, head scores and samples written after `step`, because a resumed run writes them
+        again. A copy is kept of a damaged file, and of a file whose later part will differ because checkpoints were
+        damaged. Both are reported through `notify`."""
         if self.metrics.exists():
             content = self.metrics.read_bytes()
             kept, damaged = metrics_file.rewound(content, step)
             what = f"line {', '.join(map(str, damaged[:6]))}{' ...' * (len(damaged) > 6)}" if damaged else None
             self._rewrite(self.metrics, content, kept.decode(), step, what, notify)
-        if self.rollouts.exists():
-            content = self.rollouts.read_bytes()
-            kept, damaged = metrics_file.rewound(content, step)
-            self._rewrite(self.rollouts, content, kept.decode(), step, "a line" if damaged else None, notify)
+        for path in (self.rollouts, self.heads):
+            if path.exists():
+                content = path.read_bytes()
+                kept, damaged = metrics_file.rewound(content, step)
+                self._rewrite(path, content, kept.decode(), step, "a line" if damaged else None, notify)
         if self.samples.exists():
             content = self.samples.read_bytes()
             kept, whole = rewound(content.decode("utf-8", "replace"), step)

@@ -23,6 +23,7 @@ from lilliput.runs.samples_file import Section, parse_samples
 
 METRICS_BYTES = 64 * 1024 * 1024
 SAMPLES_BYTES = 4 * 1024 * 1024
+HEADS_BYTES = 16 * 1024 * 1024
 RECIPE_BYTES = 64 * 1024
 SUMMARY_BYTES = 1024 * 1024
 RECIPE_DEPTH = 20
@@ -74,6 +75,15 @@ def read_samples(run: RunFolder) -> Section | None:
     except (OSError, ValueError):  # ValueError: a step of five thousand digits
         return None
     return sections[-1] if sections else None
+
+
+def read_heads(run: RunFolder) -> Records:
+    """Return the scores of a run's attention heads (see lens/watching.py); empty where none can be read."""
+    try:
+        data, _ = _read(run.heads, HEADS_BYTES)
+    except OSError:
+        return []
+    return [record for line in data.splitlines() if (record := _record(line)) is not None]
 
 
 def read_budget(run: RunFolder) -> Mapping[str, Any]:

@@ -18,7 +18,16 @@ from starlette.exceptions import HTTPException
 from lilliput.objectives.figure import Figure
 from lilliput.runs.names import TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
-from lilliput.server.run_files import Records, RunFiles, Unread, read_budget, read_figure, read_run, read_samples
+from lilliput.server.run_files import (
+    Records,
+    RunFiles,
+    Unread,
+    read_budget,
+    read_figure,
+    read_heads,
+    read_run,
+    read_samples,
+)
 
 State = Literal["running", "finished", "stopped"]
 POINTS = 240
@@ -57,9 +66,17 @@ class SampleView(BaseModel):
     text: str
 
 
+class HeadsView(BaseModel):
+    """The strongest head of a kind through a watched run: (step, score). `head` is its name at the last look."""
+
+    kind: str
+    head: str
+    points: list[tuple[float, float]]
+
+
 class RunView(RunLine):
     """The live view's data. Curves are (step, the run's figure). `eta` is seconds left, null where they cannot be known
-    (a run bounded by epochs)."""
+    (a run bounded by epochs). `heads` is empty for a run that is not watched."""
 
     fraction: float | None
     eta: float | None
@@ -69,6 +86,7 @@ class RunView(RunLine):
     validation: list[tuple[float, float]]
     samples: list[SampleView]
     samples_step: int | None
+    heads: list[HeadsView]
 
 
 class UnreadRun(BaseModel):
@@ -166,7 +184,43 @@ def _view(found: RunFiles) -> RunView:
         validation=_thinned(_curve(records, figure.validation)),
         samples=[SampleView(before=s.before, prompt=s.prompt, text=s.text) for s in newest.samples] if newest else [],
         samples_step=newest.step if newest else None,
+        heads=_heads(read_heads(found.run)),
     )
+
+
+KINDS = {
+    "previous": "looks at the previous token",
+    "first": "looks at the first token",
+    "duplicate": "looks at the same token before",
+    "induction": "looks at the token after the same token (induction)",
+    "induction_shuffled": "looks there on shuffled tokens (control of induction)",
+}
+"""The scores of heads.jsonl, in words."""
+
+
+def _heads(records: Records) -> list[HeadsView]:
+    """Return the strongest head of each kind at each look, with the control of the induction heads."""
+    views = []
+    for score, words in KINDS.items():
+        looks = [(_number(line, "step"), _strongest(line.get(score))) for line in records]
+        known = [(step, one) for step, one in looks if step is not None and one is not None]
+        if known:
+            points = _thinned([(step, value) for step, (value, _) in known])
+            views.append(HeadsView(kind=words, head=known[-1][1][1], points=points))
+    return views
+
+
+def _strongest(layers: Any) -> tuple[float, str] | None:
+    """Return the largest score of [layer: [head]] and the head's name, such as 1.0; None for another value."""
+    if not isinstance(layers, list) or not all(isinstance(heads, list) for heads in layers):
+        return None
+    scores = [
+        (float(value), f"{layer}.{head}")
+        for layer, heads in enumerate(layers)
+        for head, value in enumerate(heads)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1
+    ]
+    return max(scores, default=None)
 
 
 def _fraction(run: RunFolder, last: Mapping[str, Any]) -> float | None:

@@ -12,8 +12,8 @@ from lilliput.storybook.people import BOYS, GIRLS, HE_ANIMALS, KINDS, LIKES, SHE
 Usable = Callable[[str], bool]
 
 THINGS = ("kite", "ball", "drum", "boat", "cake", "book", "hat", "doll", "map", "bell")
-SINGLE = ("bird", "flower", "cloud", "star", "tree", "house", "boat", "leaf")
-SEVERAL = ("birds", "flowers", "clouds", "stars", "trees", "houses", "boats", "leaves")
+SINGLE = ("bird", "flower", "tree", "house", "boat", "stone", "egg", "shell", "window")
+SEVERAL = tuple(f"{noun}s" for noun in SINGLE)
 ELDERS = ("Mom", "Dad", "Grandma", "Grandpa")
 SHE, HE, IT_WAS, THEY_WERE = "She", "He", "was", "were"
 GLAD, SORRY = ("happy", "glad", "proud"), ("sad", "sorry")
@@ -75,7 +75,7 @@ def _hero(draw: _Draw) -> MinimalPair:
 def _want(draw: _Draw) -> MinimalPair:
     kind, name, he = draw.child()
     thing, other = draw.some(THINGS, 2)
-    ends = (f"{he} wanted to have the", f'"I would like to have your', f"{he} thought all day of the")
+    ends = (f"{he} wanted to have the", '"I would like to have your', f"{he} thought all day of the")
     text = f"There once was a little {kind} named {name}. One day, {name} saw a {{}} in the shop. "
     text += draw.random.choice(ends)
     return MinimalPair("want", text.format(thing), text.format(other), thing, other)
@@ -147,6 +147,4 @@ QUESTIONS = {
 def minimal_pairs(kind: str, count: int, seed: int = 0, usable: Usable = lambda word: True) -> list[MinimalPair]:
     """Return `count` pairs of a kind of `MAKERS`, always the same for the same seed and words. The word that differs
     and both next words are among the words that are `usable`. Raises ValueError where too few words are usable."""
-    return [
-        MAKERS[kind](_Draw(Random(derive(seed, "minimal pair", kind, number)), usable)) for number in range(count)
-    ]
+    return [MAKERS[kind](_Draw(Random(derive(seed, "minimal pair", kind, number)), usable)) for number in range(count)]

@@ -76,7 +76,7 @@
     ]);
     const neurons = token.neurons.map(([layer, neuron, share]) => [`neuron ${layer}.${neuron}`, share]);
     panel.replaceChildren(
-      make("h4", `${shown(token.truth)}, rather than ${shown(token.rival)}: ${signed(token.total)} logits`),
+      make("h4", `“${shown(token.truth)}” rather than “${shown(token.rival)}”: ${signed(token.total)} logits`),
       grid(["", "likeliest", "this word", "rank"], layers),
       make("h4", "What decided it"), bars(parts(token)),
       make("h4", "Largest neurons, as parts of the MLPs"), bars(neurons),

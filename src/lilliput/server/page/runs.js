@@ -75,6 +75,7 @@ function draw(run) {
     parts.push(bar);
   }
   parts.push(curve(run));
+  if (run.heads.length) parts.push(...heads(run));
   if (run.samples.length) parts.push(element("h2", "", `Samples at step ${run.samples_step.toLocaleString("en")}`));
   for (const sample of run.samples) {
     const shown = element("p", "sample", sample.before);
@@ -109,6 +110,24 @@ function curve(run) {
   for (const [step, loss] of run.validation.slice(-1)) svg.append(shape("circle", { cx: x(step), cy: y(loss), r: 4.5 }));
   svg.append(label(width - 20, top + 12, "end", `${run.figure.unit}; thin: training`));
   return svg;
+}
+
+/** The strongest head of each kind through a watched run, each a line from 0 to 1. */
+function heads(run) {
+  const made = element("div", "heads");
+  for (const { kind, head, points } of run.heads) {
+    const row = element("figure");
+    const [width, height] = [300, 70];
+    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img" });
+    const value = points.at(-1)[1];
+    svg.setAttribute("aria-label", `Head ${head} ${kind}: ${value.toFixed(2)} at step ${points.at(-1)[0]}`);
+    const last = Math.max(points.at(-1)[0], 1);
+    const place = ([step, score]) => `${(6 + (step / last) * (width - 12)).toFixed(1)} ${(height - 6 - Math.max(0, score) * (height - 12)).toFixed(1)}`;
+    svg.append(shape("path", { class: "validation", d: points.map((point, i) => `${i ? "L" : "M"}${place(point)}`).join("") }));
+    row.append(svg, element("figcaption", "", `Head ${head} ${kind}: ${value.toFixed(2)}`));
+    made.append(row);
+  }
+  return [element("h2", "", "What its heads look at"), made];
 }
 
 function ticks(low, high, count) {

@@ -1,0 +1,176 @@
+"""The cost of looking inside: CPU seconds of a forward pass with capture over those of the plain pass.
+
+    python benchmarks/lens.py
+    python benchmarks/lens.py --style story_1.8m --repeats 5 --json
+
+Beside it TransformerLens' `run_with_cache` over its plain pass on the same weights, where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from lilliput.base.console import console, emit, print_line, use_json
+from lilliput.base.runtime import start
+from lilliput.cli.main import one_line_errors
+
+if TYPE_CHECKING:
+    import torch
+
+    from lilliput.model.transformer import Model
+
+ROWS, LENGTH = 8, 128
+GOALS = {"everything": 1.5, "one name": 1.05}
+"""The most that capture may cost, as a multiple of the plain pass."""
+ONE = "blocks.2.hook_resid_post"
+
+
+def cpu_seconds(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each work in each of `repeats` rounds, in turns, after one round to warm up."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for repeat in range(repeats + 1):
+        for name, work in works.items():
+            began = time.process_time()
+            work()
+            if repeat:
+                found[name].append(time.process_time() - began)
+    return found
+
+
+def ours(model: Model, tokens: torch.Tensor) -> dict[str, Callable[[], Any]]:
+    """Return the plain pass, and the pass with each kind of capture."""
+    from lilliput import lens
+    from lilliput.decoding.inference import inference
+
+    def run(looking: Callable[[], AbstractContextManager[Any]]) -> None:
+        with inference(model), looking():
+            model.logits(model(tokens))
+
+    return {
+        "plain": lambda: run(nullcontext),
+        "plain again": lambda: run(nullcontext),
+        "everything": lambda: run(lambda: lens.capture(model)),
+        "without patterns": lambda: run(lambda: lens.capture(model, "blocks.*.hook_*")),
+        "one name": lambda: run(lambda: lens.capture(model, ONE)),
+    }
+
+
+def transformerlens(model: Model, tokens: torch.Tensor) -> dict[str, Callable[[], Any]] | None:
+    """Return TransformerLens' plain pass and `run_with_cache` on the same weights; None where it is not installed."""
+    try:
+        from transformer_lens.model_bridge import TransformerBridge  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from lilliput.model.huggingface import to_huggingface
+
+    with tempfile.TemporaryDirectory() as folder:
+        to_huggingface(model, Path(folder) / "model")
+        stock = AutoModelForCausalLM.from_pretrained(Path(folder) / "model", attn_implementation="eager")
+        bridge: Any = TransformerBridge.boot_transformers(folder + "/model", hf_model=stock, device="cpu")
+
+    def run(work: Callable[[], Any]) -> None:
+        with torch.inference_mode():
+            work()
+
+    return {
+        "plain": lambda: run(lambda: bridge(tokens)),
+        "everything": lambda: run(lambda: bridge.run_with_cache(tokens)),
+        "one name": lambda: run(lambda: bridge.run_with_cache(tokens, names_filter=ONE)),
+    }
+
+
+def ratios(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return for each work its median CPU milliseconds, and the median over the rounds of its ratio to the plain
+    pass."""
+    plain = seconds["plain"]
+    return {
+        name: {
+            "milliseconds": 1e3 * statistics.median(each),
+            "ratio": statistics.median(one / base for one, base in zip(each, plain, strict=True)),
+        }
+        for name, each in seconds.items()
+    }
+
+
+def measure(style: str, vocabulary: int, repeats: int) -> dict[str, Any]:
+    """Measure both libraries on a new model of a style, on one thread."""
+    import torch
+
+    from lilliput.model.config import ModelConfig
+    from lilliput.model.transformer import Model
+
+    torch.set_num_threads(1)
+    model = Model(ModelConfig(style=style, vocab_size=vocabulary)).eval()
+    source = torch.Generator().manual_seed(0)
+    tokens = torch.randint(0, model.config.vocab_size, (ROWS, LENGTH), generator=source)
+    theirs = transformerlens(model, tokens)
+    return {
+        "style": style,
+        "parameters": sum(one.numel() for one in model.parameters()),
+        "rows": ROWS,
+        "tokens": LENGTH,
+        "repeats": repeats,
+        "cores": os.cpu_count(),
+        "ours": ratios(cpu_seconds(ours(model, tokens), repeats)),
+        "transformerlens": None if theirs is None else ratios(cpu_seconds(theirs, repeats)),
+        "goals": GOALS,
+    }
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """The costs for people."""
+    title = f"{figures['parameters']:,} parameters, {ROWS} x {LENGTH} tokens, one thread, {figures['repeats']} rounds"
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("", "CPU ms", "over plain", "goal", "TransformerLens over its plain"):
+        made.add_column(heading, justify="right" if heading else "left")
+    theirs = figures["transformerlens"] or {}
+    for name, row in figures["ours"].items():
+        goal, rival = GOALS.get(name), theirs.get(name)
+        other = f"{rival['ratio']:.2f} ({rival['milliseconds']:.0f} ms)" if rival else ""
+        made.add_row(name, f"{row['milliseconds']:.1f}", f"{row['ratio']:.3f}", f"{goal:.2f}" if goal else "", other)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the costs, and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--style", default="story_7m", help="the style of the model")
+    parser.add_argument(
+        "--vocabulary", type=int, default=2048, help="tokens; by default 5.9M weights"
+    )
+    parser.add_argument("--repeats", type=int, default=15, help="rounds; figures are medians over them")
+    parser.add_argument("--json", action="store_true", help="print one JSON object; all other words on standard error")
+    asked = parser.parse_args(arguments)
+    if asked.repeats < 1:
+        parser.error(f"--repeats has to be above 0, and is {asked.repeats}")
+    use_json(asked.json)
+    figures = measure(asked.style, asked.vocabulary, asked.repeats)
+    if asked.json:
+        emit(figures)
+        return
+    console.print(table(figures))
+    if figures["transformerlens"] is None:
+        print_line("TransformerLens is not installed here: pip install transformer-lens")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        start.restart()
+        start.begin(trains=False)
+        main()

@@ -1,0 +1,86 @@
+"""The instruments of heads and attention: values that repeat, roles above controls, no inline script."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from lilliput.lens.attention import Attention, pattern_json, patterns, rounded
+from lilliput.lens.heads import KINDS
+from lilliput.lens.heads_section import Heads, roles
+from lilliput.lens.instrument import INSTRUMENTS
+from tests.lens.story_subject import subject
+from tests.model.families import stirred, tokens
+
+
+def test_the_instruments_are_registered():
+    assert INSTRUMENTS["heads"] is Heads
+    assert INSTRUMENTS["attention"] is Attention
+
+
+@pytest.mark.parametrize("family", ["story", "pythia", "gpt2"])
+def test_heads_measure_and_section(family):
+    one = subject(family)
+    found = Heads().measure(one)
+    assert found["scores"].keys() == KINDS.keys()
+    assert json.loads(json.dumps(found)) == json.loads(json.dumps(Heads().measure(one)))
+    for score in found["scores"].values():
+        assert len(score["heads"]) == len(score["shuffled"]) == len(score["untrained"]) == 2
+        assert all(figure["low"] <= figure["mean"] <= figure["high"] for layer in score["heads"] for figure in layer)
+        assert score["sibling_largest"] is not None
+    html = Heads().section(found)
+    assert "<script" not in html
+    assert "looks at the token just before (previous token)" in html
+    assert html.count("<svg") == len(KINDS)
+
+
+def test_a_role_needs_to_be_above_the_controls():
+    def score(mean, shuffled, untrained):
+        return {
+            "heads": [[{"mean": mean, "low": mean - 0.1, "high": 1.0}]],
+            "shuffled": [[shuffled]],
+            "untrained": [[untrained]],
+        }
+
+    assert roles({"induction": score(0.8, 0.1, 0.1)}) == {"induction": ["0.0"]}
+    assert roles({"induction": score(0.8, 0.9, 0.1)}) == {"induction": []}
+    assert roles({"induction": score(0.8, 0.1, 0.9)}) == {"induction": []}
+    assert roles({"induction": score(0.25, 0.0, 0.0)}) == {"induction": []}
+    assert roles({"previous": score(0.8, 0.9, 0.1)}) == {"previous": ["0.0"]}
+
+
+def test_patterns_are_those_of_the_model():
+    model, ids = stirred("story_grouped"), tokens()
+    found = patterns(model, ids, layers=[-1])
+    assert found.keys() == {1}
+    torch.testing.assert_close(found[1].sum(-1), torch.ones(2, 4, 20))
+    assert rounded(torch.tensor([[1.0, 0.0], [0.25, 0.75]])) == [[99], [25, 74]]
+
+
+def test_attention_measure_and_section():
+    one = subject()
+    found = Attention().measure(one)
+    assert json.loads(json.dumps(found)) == json.loads(json.dumps(Attention().measure(one)))
+    text = found["texts"][0]
+    assert len(text["tokens"]) == 24
+    assert [len(row) for row in text["layers"]["1"][3]] == list(range(1, 25))
+    assert found["untrained"][0]["tokens"] == text["tokens"][:12]
+    html = Attention().section(found)
+    blocks = re.findall(r'<script type="([^"]*)" id="attention-data">(.*?)</script>', html)
+    assert [kind for kind, _ in blocks] == ["application/json"]
+    assert json.loads(blocks[0][1])["texts"][0] == json.loads(json.dumps(text))
+    assert html.count("<script") == 1
+
+
+def test_text_cannot_end_the_data():
+    one = subject()
+    found = Attention().measure(one)
+    found["texts"][0]["tokens"][1] = "</script><b>"
+    assert "</script><b>" not in Attention().section(found)
+    assert pattern_json(one.generator, [0, 5, 6], layers=[0])["layers"].keys() == {"0"}
+
+
+def test_the_padding_of_a_row_is_not_shown():
+    one = subject(rows=2)
+    assert [len(text["tokens"]) for text in Attention().measure(one)["texts"]] == [24, 18]
