@@ -151,9 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--style", default="story_7m", help="the style of the model")
-    parser.add_argument(
-        "--vocabulary", type=int, default=2048, help="tokens; by default 5.9M weights"
-    )
+    parser.add_argument("--vocabulary", type=int, default=2048, help="tokens; by default 5.9M weights")
     parser.add_argument("--repeats", type=int, default=15, help="rounds; figures are medians over them")
     parser.add_argument("--json", action="store_true", help="print one JSON object; all other words on standard error")
     asked = parser.parse_args(arguments)

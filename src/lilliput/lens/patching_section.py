@@ -192,10 +192,6 @@ class PatchingInstrument(Instrument):
             + _controls(found)
         )
 
-
-def _pairs(subject: Subject) -> Pairs | None:
-    return minimal_pairs(subject.generator, PAIRS * (4 if subject.thorough else 1))
-
     def findings(self, found: Mapping[str, Any]) -> list[str]:
         first = found["heads"][0]
         if not beats(first["share"], first["unrelated"]):
@@ -209,6 +205,10 @@ def _pairs(subject: Subject) -> Pairs | None:
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
         first = found["heads"][0]
         return {"share of a name that the strongest head carries": compared(first["share"], first["unrelated"])}
+
+
+def _pairs(subject: Subject) -> Pairs | None:
+    return minimal_pairs(subject.generator, PAIRS * (4 if subject.thorough else 1))
 
 
 def _introduction(found: Mapping[str, Any]) -> str:
