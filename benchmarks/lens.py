@@ -61,7 +61,7 @@ def ours(model: Model, tokens: torch.Tensor) -> dict[str, Callable[[], Any]]:
         "plain": lambda: run(nullcontext),
         "plain again": lambda: run(nullcontext),
         "everything": lambda: run(lambda: lens.capture(model)),
-        "without patterns": lambda: run(lambda: lens.capture(model, "blocks.*.hook_*")),
+        "the residual stream": lambda: run(lambda: lens.capture(model, "blocks.*.hook_resid_*")),
         "one name": lambda: run(lambda: lens.capture(model, ONE)),
     }
 

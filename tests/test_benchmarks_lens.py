@@ -1,46 +1,39 @@
-"""The benchmark of sparse autoencoders: our worker trains, an absent peer is named, and the figures are ratios."""
+"""lens: ratios of known seconds, and a real measurement at a tiny size."""
 
 import json
-from pathlib import Path
+import sys
 
 import pytest
+import torch
 
-import lens_sparse
-from rounds import Turn
-
-
-def test_speeds_are_medians_and_ratios_within_a_round() -> None:
-    turns = {"ours": [Turn(1.0, 0.2), Turn(2.0, 0.1)], "sae_lens_dense": [Turn(3.0, 0.3), Turn(4.0, 0.2)]}
-    found = lens_sparse.speeds({"turns": turns}, 600)
-    assert found["activations_per_cpu_second"] == {"ours": 450, "sae_lens_dense": 175}
-    assert found["ours_beside"] == {"sae_lens_dense": 2.5}
+import lens as benchmark
+from lilliput.base.console import use_json
 
 
-def test_it_runs_without_the_peer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr(lens_sparse, "PEER", str(tmp_path / "none"))
-    monkeypatch.setattr(lens_sparse, "SHAPE", {"d_model": 32, "n_layers": 2, "n_heads": 2, "context_length": 64})
-    words = [
-        "--json",
-        "--width",
-        "64",
-        "--k",
-        "4",
-        "--batch",
-        "64",
-        "--activations",
-        "4096",
-        "--rounds",
-        "1",
-        "--steps",
-        "2",
-    ]
-    lens_sparse.main(words)
-    report = json.loads(capsys.readouterr().out)
-    found = report["k=4"]
-    assert found["activations_per_cpu_second"]["ours"] > 0
-    assert 0 < found["unexplained"]["ours"] < 1.5
-    assert set(found["absent"]) == {"sae_lens_dense", "sae_lens_sparse", "sae_lens_autocast"}
-    assert "make lens-check" in found["absent"]["sae_lens_dense"]
-    assert report["d"] == 32
+def test_ratios_are_medians_of_ratios_within_a_round():
+    found = benchmark.ratios({"plain": [1.0, 2.0, 4.0], "everything": [1.5, 3.0, 4.0]})
+    assert found["plain"] == {"milliseconds": 2000.0, "ratio": 1.0}
+    assert found["everything"] == {"milliseconds": 3000.0, "ratio": 1.5}
+
+
+def test_works_take_turns_after_a_warm_up():
+    calls = []
+    found = benchmark.cpu_seconds({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
+    assert calls == ["a", "b"] * 3
+    assert [len(each) for each in found.values()] == [2, 2]
+
+
+def test_a_real_measurement(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setattr(benchmark, "ROWS", 1)
+    monkeypatch.setattr(benchmark, "LENGTH", 8)
+    monkeypatch.setitem(sys.modules, "transformer_lens.model_bridge", None)
+    threads = torch.get_num_threads()
+    try:
+        benchmark.main(["--style", "story_1m", "--vocabulary", "64", "--repeats", "1", "--json"])
+    finally:
+        use_json(False)
+        torch.set_num_threads(threads)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["transformerlens"] is None
+    assert printed["ours"].keys() == {"plain", "plain again", "everything", "the residual stream", "one name"}
+    assert printed["ours"]["plain"]["ratio"] == 1.0
