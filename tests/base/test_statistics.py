@@ -8,8 +8,10 @@ from lilliput.base.statistics import (
     at_least,
     calibration_error,
     estimate,
+    holm,
     interval,
     mean_of,
+    p_of_mean,
     share,
     t_outside,
     t_quantile,
@@ -185,3 +187,16 @@ def test_calibration_errors():
     assert calibration_error([0.51, 0.59], [True, False]) == pytest.approx(0.05)  # one bin: 0.55 and half right
     with pytest.raises(DataError, match="no answer"):
         calibration_error([], [])
+
+
+def test_the_p_of_a_mean_is_students() -> None:
+    assert p_of_mean([1.0, 2.0, 3.0]) == pytest.approx(0.0741799, abs=1e-6)
+    assert p_of_mean([-1.0, -2.0, -3.0]) == pytest.approx(0.0741799, abs=1e-6)
+    assert p_of_mean([-1.0, 1.0]) == pytest.approx(1)
+    assert (p_of_mean([2.0]), p_of_mean([0.0, 0.0]), p_of_mean([2.0, 2.0])) == (1, 1, 0)
+
+
+def test_holm_multiplies_the_smallest_p_most_and_never_falls() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1, 1])
+    assert holm([]) == []
