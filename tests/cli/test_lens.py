@@ -140,7 +140,14 @@ def test_the_commands_of_the_guide(
 ) -> None:
     """With every instrument of the package, on very small runs."""
     monkeypatch.setattr(INSTRUMENTS, "_entries", REAL)
-    small = (*TINY, "model.n_layers=2", "evaluate.baselines=[]", "train.checkpoint_steps=4", "train.keep_checkpoints=3")
+    small = (
+        *TINY,
+        "model.n_layers=2",
+        "model.context_length=96",
+        "evaluate.baselines=[]",
+        "train.checkpoint_steps=4",
+        "train.keep_checkpoints=3",
+    )
     for name, objective in (("story", "causal"), ("story-reversed", "reversed")):
         words = ("--data", str(tales), "--name", name, f"objective.kind={objective}")
         assert command("train", "story", *words, *small).code == 0

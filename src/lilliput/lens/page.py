@@ -62,8 +62,10 @@ def _head(look: Look) -> str:
 
 
 def _body(head: str, look: Look, instruments: Mapping[str, Instrument], sections: Mapping[str, str]) -> str:
-    shown = {part: [name for name in instruments if instruments[name].part == part] for part in PARTS}
-    parts = {part: names for part, names in shown.items() if names}
+    shown: dict[Part, list[str]] = {
+        part: [name for name in instruments if instruments[name].part == part] for part in PARTS
+    }
+    parts: dict[Part, list[str]] = {part: names for part, names in shown.items() if names}
     drawn = (_part(part, PARTS[part], names, instruments, sections) for part, names in parts.items())
     return "\n".join(
         [head, _findings(look, instruments), _contents(parts, instruments), *drawn, _refused(look), FOOTER]
