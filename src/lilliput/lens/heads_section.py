@@ -63,9 +63,8 @@ class Heads(Instrument):
             "only where it is above every head of the same model on shuffled text and of the untrained model.</p>",
             _roles_as_html(found["roles"]),
         ]
-        for name, score in scores.items():
-            parts.append(_score_as_html(name, score))
-        return "\n".join(parts)
+        drawn = (f"<div>{_score_as_html(name, score)}</div>" for name, score in scores.items())
+        return "\n".join([*parts, '<div class="scores">', *drawn, "</div>"])
 
     def findings(self, found: Mapping[str, Any]) -> list[str]:
         lines = []
