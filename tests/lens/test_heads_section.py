@@ -84,3 +84,10 @@ def test_text_cannot_end_the_data():
 def test_the_padding_of_a_row_is_not_shown():
     one = subject(rows=2)
     assert [len(text["tokens"]) for text in Attention().measure(one)["texts"]] == [24, 18]
+
+
+def test_a_name_mover_is_named_at_a_lower_score():
+    figure = {"mean": 0.2, "low": 0.1, "high": 0.3}
+    score = {"heads": [[figure, figure]], "shuffled": [[0.0, 0.01]], "untrained": [[0.0, 0.0]]}
+    assert roles({"mover": score}) == {"mover": ["0.1", "0.0"]}
+    assert roles({"induction": score}) == {"induction": []}

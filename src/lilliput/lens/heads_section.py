@@ -21,9 +21,9 @@ from lilliput.lens.probes import EncodedPairs, encode_pairs, encoded_pairs, repe
 ROWS, THOROUGH_ROWS = 8, 64
 TOKENS = 64
 """Tokens of a row of text that are looked at."""
-ROLE = 0.3
-"""From this share on, a head that is above every head of the controls has the role."""
-ROLES = ("previous", "first", "duplicate", "induction", "mover")
+ROLES = {"previous": 0.3, "first": 0.3, "duplicate": 0.3, "induction": 0.3, "mover": 0.1}
+"""The least score of a head with each role. It is above every head of the controls too. The name mover's is lower,
+because it is a product of two shares."""
 
 
 @INSTRUMENTS.add("heads")
@@ -107,13 +107,13 @@ def all_scores(generator: TextGenerator, subject: Subject, shuffled: bool) -> Sc
 def roles(found: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the heads of each role, by name ("1.0": layer 1, head 0), the strongest first."""
     named: dict[str, list[str]] = {}
-    for role in ROLES:
+    for role, least in ROLES.items():
         if role not in found:
             continue
         score = found[role]
         # A head that looks by place is not disturbed by shuffled text, so untrained weights alone are its control.
         controls = [score["untrained"]] if role in ("previous", "first") else [score["untrained"], score["shuffled"]]
-        bar = max([ROLE, *(value for control in controls for layer in control for value in layer)])
+        bar = max([least, *(value for control in controls for layer in control for value in layer)])
         heads = [
             (figure["mean"], f"{layer}.{head}")
             for layer, row in enumerate(score["heads"])

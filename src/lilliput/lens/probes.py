@@ -141,8 +141,8 @@ def encode_pairs(generator: TextGenerator, pairs: Sequence[MinimalPair]) -> Enco
     device = next(generator.model.parameters()).device
     right, wrong = torch.tensor(asked, device=device).T
     last = torch.tensor([len(row) - 1 for row in rows], device=device)
-    padded = (_padded(one, tokenizer.pad_id, device) for one in (rows, twins))
-    return EncodedPairs(tuple(kept), *padded, last, torch.tensor(places, device=device), right, wrong)
+    tokens, others = (_padded(one, tokenizer.pad_id, device) for one in (rows, twins))
+    return EncodedPairs(tuple(kept), tokens, others, last, torch.tensor(places, device=device), right, wrong)
 
 
 def _padded(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> torch.Tensor:

@@ -46,7 +46,7 @@ def look(model: Model, made: Repeated, drawn: bool = False) -> dict[str, Any]:
     with inference(model), capture(model, "blocks.*.attn.hook_pattern") as seen:
         model(torch.cat([tokens, made.shuffled.to(device)]))
         patterns = [pattern.float() for pattern in seen.values()]
-        found = {
+        found: dict[str, Any] = {
             name: _means([attention_to(one[:rows], target, second) for one in patterns])
             for name, target in targets.items()
         }
