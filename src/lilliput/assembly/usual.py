@@ -7,6 +7,7 @@ from lilliput.assembly.recipe import Recipe, load
 from lilliput.base.config import validate
 from lilliput.base.differences import differences, differing
 from lilliput.base.errors import ConfigError, FileError, LilliputError
+from lilliput.base.reading import inner
 from lilliput.base.shipped import bands_files
 from lilliput.runs.bands import Bands, Values, decisive, hash_of, read_bands
 from lilliput.runs.finding import model_folder
@@ -77,7 +78,8 @@ def lineage(path: str) -> str:
         recipe = load(run.recipe)
     except LilliputError:
         return path
-    return hash_of({"recipe": values_of(recipe), "texts": list(texts(recipe))})
+    read = [source.get("fingerprint") for source in inner(summary, "data").get("sources", ())]
+    return hash_of({"recipe": values_of(recipe), "texts": read})
 
 
 def texts(recipe: Recipe) -> tuple[str, ...]:
