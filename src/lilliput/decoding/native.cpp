@@ -2,9 +2,11 @@
 // and logits.
 //
 // native.py builds this file with the machine's own C++ compiler and calls `forward` and `logits`. Numbers are float32;
-// a matrix may be int8 with one scale a row. The order of a text's sums does not depend on the other texts, so its
-// results do not depend on the number of texts. The structs are mirrored in native.py, field by field.
+// a matrix may be int8 with one scale a row, or bf16 (native_bf16.h). The order of a text's sums does not depend on the
+// other texts, so its results do not depend on the number of texts. The structs are mirrored in native.py, field by
+// field.
 
+#include "native_bf16.h"
 #include "native_lanes.h"
 
 #ifdef _OPENMP
@@ -17,11 +19,13 @@ static int omp_get_num_threads() { return 1; }
 extern "C" {
 enum Mlp { SWIGLU, GELU, GELU_TANH, RELU2 };
 
-struct Matrix {  // y = x weight^T + bias; weight is (rows, columns) float32, or int8 in groups (see `grouped` below)
+struct Matrix {  // y = x weight^T + bias; weight is (rows, columns) float32, int8 in groups (see `grouped` below),
+                 // or bf16 in panels (see native_bf16.h)
     const void* weight;
-    const float* scale;  // of each row of int8; null: float32
+    const float* scale;  // of each row of int8; else null
     const float* bias;   // or null
     int64_t rows, columns;
+    int64_t half;  // the instructions of bf16 products; 0: float32 or int8
 };
 
 struct Norm {  // bias null: root mean square; else centred too. weight null: no norm
@@ -152,15 +156,30 @@ void texts(const Matrix& m, int64_t group, const int16_t* x, const float* x_scal
         tile<G, 1>(grouped, columns, x + b * columns, x_scale + b, y + b * m.rows, m.rows, row, m, add);
 }
 
-// ------------------------------------------------------------------ products of both kinds
+// ------------------------------------------------------------------ products of all kinds
 
-// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the calling region. `room` holds batch
-// * (columns + 3) floats. The threads meet at the end of the product.
+// Floats that a product of a matrix with so many columns needs for rounded activations.
+int64_t room_of(int64_t batch, int64_t columns) {
+    return std::max(batch * (columns + 3), half_floats(batch, columns));
+}
+
+// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the calling region. `room` holds
+// `room_of` floats. The threads meet at the end of the product.
 void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, float* room) {
-    int64_t columns = even(m.columns), height = m.scale ? LANES : ROWS, groups = (m.rows + height - 1) / height;
+    int64_t columns = even(m.columns), height = m.half ? SIDE : m.scale ? LANES : ROWS;
+    int64_t groups = (m.rows + height - 1) / height;
     int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t group = groups * thread / threads, end = groups * (thread + 1) / threads;
-    if (m.scale) {
+    if (m.half) {
+#ifdef LILLIPUT_PAIRS
+        uint16_t* small = reinterpret_cast<uint16_t*>(room);
+        int64_t deep = up_to(m.columns, SIDE);
+#pragma omp for
+        for (int64_t b = 0; b < batch; b++) halved(x + b * m.columns, m.columns, small + b * deep, deep);
+        half_product(m.half, m.weight, m.rows, m.bias, group * SIDE, std::min(end * SIDE, m.rows), small, deep, y, batch,
+                     add);
+#endif
+    } else if (m.scale) {
         int16_t* small = reinterpret_cast<int16_t*>(room + batch);
 #pragma omp for
         for (int64_t b = 0; b < batch; b++) rounded(x + b * m.columns, m.columns, small + b * columns, room + b);
@@ -266,12 +285,17 @@ void activate(const Model& m, const float* up, float* act) {
 }  // namespace
 
 extern "C" {
+int64_t half_instructions() { return best_half(); }
+
+int64_t room_floats(int64_t batch, int64_t columns) { return room_of(batch, columns); }
+
 int64_t scratch_floats(const Model* m, int64_t batch) {
     int64_t inner = m->n_heads * m->d_head, fused = inner + 2 * m->n_kv_heads * m->d_head;
     int64_t up_width = m->mlp == SWIGLU ? 2 * m->d_mlp : m->d_mlp;
     int64_t widest = m->d_mlp > inner ? m->d_mlp : inner;
     widest = m->d_model > widest ? m->d_model : widest;
-    return batch * (2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE) + widest + 3);
+    int64_t kept = 2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE);
+    return batch * kept + room_of(batch, widest);
 }
 
 // Reads `batch` new tokens. Each token has a slot of the cache, which holds its text, and a position in that text.
@@ -331,7 +355,7 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
     }
 }
 
-// logits (batch, rows) of hidden (batch, columns); `room` as in `product`.
+// logits (batch, rows) of hidden (batch, columns); `room` holds `room_floats`.
 void logits(const Matrix* head, int64_t batch, const float* hidden, float* to, float* room, int64_t threads) {
 #pragma omp parallel num_threads(threads)
     product(*head, hidden, to, batch, false, room);
