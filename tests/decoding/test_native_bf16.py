@@ -9,6 +9,7 @@ import torch
 from lilliput.base import machine
 from lilliput.base.errors import ConfigError
 from lilliput.decoding.cache import KVCache
+from lilliput.decoding.engine import Engine
 from lilliput.decoding.int8 import quantised
 from lilliput.decoding.native import BF16_INSTRUCTIONS, bf16_by, native
 from lilliput.generation.loading import faster
@@ -45,30 +46,40 @@ def test_a_product_is_exact_to_the_rounding_of_its_sums(tiny, by, rows):
     assert ((native(model, "bf16").logits(hidden).double() - exact).abs() <= most).all()
 
 
-@pytest.mark.parametrize("changes", [{}, {"mlp": "gelu", "d_head": 20, "d_mlp": 37, "bias": True}], ids=str)
-def test_steps_are_those_of_rounded_weights_and_activations(tiny, by, changes):
-    """The distance to a model that rounds alike is a tenth at most of what bf16 loses. It is not 0: a sum in another
-    order may round to the neighbouring bf16 number."""
-    model = tiny(
-        tied_embeddings=False, **({"rotary_fraction": 0.5} if tiny().config.position == "rotary" else {}), **changes
-    )
-    rounded = copy.deepcopy(model)
-    for module in rounded.modules():
+def rounded(model, cache):
+    """A copy of the model whose products round weights and activations to bf16, and with `cache` keys and values."""
+    made = copy.deepcopy(model)
+    for name, module in made.named_modules():
         if isinstance(module, Linear):
             module.weight.data = module.weight.data.bfloat16().float()
             module.register_forward_pre_hook(lambda module, given: (given[0].bfloat16().float(),))
-    exact, rough = (each.logits(each(ids_of(7))).detach() for each in (model, rounded))
+        if cache and name.endswith(("hook_rot_k", "hook_v")):
+            module.register_forward_hook(lambda module, given, found: found.bfloat16().float())
+    return made
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"mlp": "gelu", "d_head": 20, "d_mlp": 37, "bias": True}], ids=str)
+def test_steps_are_those_of_a_model_that_rounds_alike(tiny, by, changes, dtype):
+    """The distance to such a model is a tenth at most of what bf16 loses. It is not 0: a sum in another order may round
+    to the neighbouring bf16 number."""
+    if tiny().config.position == "rotary":
+        changes = {**changes, "rotary_fraction": 0.5}
+    model = tiny(tied_embeddings=False, **changes)
+    exact = model.logits(model(ids_of(7))).detach()
+    alike = rounded(model, dtype == torch.bfloat16)
+    rough = alike.logits(alike(ids_of(7))).detach()
     for splits in ([1] * 16, [4, 1, 7, 1, 1, 2]):
-        found = steps(native(model, "bf16"), ids_of(7), splits)
-        assert (found - exact).norm() > 0
+        found = steps(native(model, "bf16"), ids_of(7), splits, dtype)
         assert (found - rough).norm() < 0.1 * (rough - exact).norm()
 
 
-def test_a_text_does_not_depend_on_its_company_to_the_bit(tiny, by):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_text_does_not_depend_on_its_company_to_the_bit(tiny, by, dtype):
     fast = native(tiny(), "bf16")
-    together = steps(fast, ids_of(35), [1] * 16)
+    together = steps(fast, ids_of(35), [1] * 16, dtype)
     for row in (0, 16, 34):
-        assert torch.equal(steps(fast, ids_of(35)[row : row + 1], [1] * 16)[0], together[row])
+        assert torch.equal(steps(fast, ids_of(35)[row : row + 1], [1] * 16, dtype)[0], together[row])
 
 
 @pytest.mark.parametrize("new", [1, 16])
@@ -120,3 +131,29 @@ def test_a_decoder_computes_with_bf16_weights_only_where_it_is_asked(tiny):
     assert torch.equal(steps(own, ids_of(3), [1] * 16), steps(native(model), ids_of(3), [1] * 16))
     assert torch.equal(steps(half, ids_of(3), [1] * 16), steps(native(model, "bf16"), ids_of(3), [1] * 16))
     assert not torch.equal(steps(own, ids_of(3), [1]), steps(half, ids_of(3), [1]))
+
+
+def test_only_an_engine_that_computes_in_bf16_keeps_its_cache_in_bf16(tiny, by):
+    model = tiny()
+    assert Engine(native(model, "bf16"), 5)._cache.keys[0].dtype == torch.bfloat16
+    assert Engine(native(model), 5)._cache.keys[0].dtype == torch.float32
+    ours, plain = (KVCache(model.config, 1, 4, dtype=torch.bfloat16) for _ in range(2))
+    with torch.inference_mode():  # steps in fp32 do not read such a cache: the model does
+        assert torch.equal(native(model)(ids_of(1, 1), cache=ours), model(ids_of(1, 1), cache=plain))
+
+
+def test_the_model_itself_computes_with_a_cache_in_bf16(tiny, by, capsys):
+    """While a hook is set, PyTorch's operators read and write the same cache."""
+    model = tiny()
+    fast, ids = native(model, "bf16"), ids_of(3)
+    clean = steps(model, ids, [1] * 16)
+    cache, found = KVCache(model.config, 3, 16, dtype=fast.cache_dtype), []
+    for at in range(16):
+        handle = model.ln_final.register_forward_hook(lambda *given: None) if at % 2 else None
+        with torch.inference_mode():
+            found.append(model.logits(fast(ids[:, at : at + 1], cache=cache)))
+        cache.advance(1)
+        if handle is not None:
+            handle.remove()
+    assert "step aside" in capsys.readouterr().err
+    assert (torch.cat(found, 1) - clean).norm() < 0.02 * clean.norm()

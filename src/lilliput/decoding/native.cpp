@@ -35,12 +35,12 @@ struct Norm {  // bias null: root mean square; else centred too. weight null: no
 struct Layer {
     Norm ln1, ln2, q_norm, k_norm;
     Matrix qkv, out, up, down;  // where the MLP is gated, up holds the rows of gate and then the rows of up
-    float *keys, *values;       // (slots, kv_heads, capacity, d_head)
+    void *keys, *values;        // (slots, kv_heads, capacity, d_head) float32, or bf16 where half_cache is not 0
 };
 
 struct Model {
     int64_t d_model, n_layers, n_heads, n_kv_heads, d_head, d_mlp, rotated, window, capacity;
-    int64_t mlp, parallel, threads;
+    int64_t mlp, parallel, threads, half_cache;
     float eps;
     const float *embed, *learned, *cos, *sin;  // learned: (context, d_model) or null; cos, sin: (context, rotated / 2)
     Norm ln_final;
@@ -231,9 +231,16 @@ void prepare(const Model& m, const Norm& norm, float* head, int64_t position) {
     if (half) turn(head, m.cos + position * half, m.sin + position * half, half);
 }
 
+void keep(const float* from, int64_t width, float* to) { memcpy(to, from, width * sizeof(float)); }
+
+void keep(const float* from, int64_t width, Bf16* to) {
+    for (int64_t i = 0; i < width; i++) to[i] = nearest(from[i]);
+}
+
 // Attention of one query head over the positions that it sees; scores has room for all of them and WIDE more.
-void attend(const Model& m, const float* query, const float* keys, const float* values, int64_t position, float* scores,
-            float* z) {
+template <class Number>
+void attend(const Model& m, const float* query, const Number* keys, const Number* values, int64_t position,
+            float* scores, float* z) {
     int64_t from = m.window && position >= m.window ? position - m.window + 1 : 0, width = m.d_head;
     int64_t seen = position - from + 1, t = 0;
     keys += from * width, values += from * width;
@@ -255,9 +262,37 @@ void attend(const Model& m, const float* query, const float* keys, const float* 
     }
     for (; i < width; i++) {
         z[i] = 0;
-        for (t = 0; t < seen; t++) z[i] += scores[t] * values[t * width + i];
+        for (t = 0; t < seen; t++) z[i] += scores[t] * single(values[t * width + i]);
         z[i] /= sum;
     }
+}
+
+// Attention of all tokens in one layer, which the calling region's threads share. Keys and values of all tokens are
+// stored first, so that a token sees earlier tokens of the same call.
+template <class Number>
+void attention(const Model& m, const Layer& layer, int64_t batch, const int64_t* slots, const int64_t* positions,
+               float* qkv, float* scores, float* z) {
+    int64_t width = m.d_head, inner = m.n_heads * width, group = m.n_heads / m.n_kv_heads;
+    int64_t fused = inner + 2 * m.n_kv_heads * width;
+    Number *keys = static_cast<Number*>(layer.keys), *values = static_cast<Number*>(layer.values);
+#pragma omp for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < m.n_kv_heads; h++) {
+            float *key = qkv + b * fused + inner + h * width, *value = key + m.n_kv_heads * width;
+            int64_t at = ((slots[b] * m.n_kv_heads + h) * m.capacity + positions[b]) * width;
+            prepare(m, layer.k_norm, key, positions[b]);
+            keep(key, width, keys + at);
+            keep(value, width, values + at);
+        }
+#pragma omp for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < m.n_heads; h++) {
+            int64_t text = (slots[b] * m.n_kv_heads + h / group) * m.capacity * width;
+            float* query = qkv + b * fused + h * width;
+            prepare(m, layer.q_norm, query, positions[b]);
+            attend(m, query, keys + text, values + text, positions[b], scores + (b * m.n_heads + h) * (m.capacity + WIDE),
+                   z + b * inner + h * width);
+        }
 }
 
 float activated(int64_t mlp, float x) {
@@ -303,7 +338,7 @@ int64_t scratch_floats(const Model* m, int64_t batch) {
 void forward(const Model* model, int64_t batch, const int64_t* tokens, const int64_t* slots, const int64_t* positions,
              float* scratch, float* hidden) {
     const Model& m = *model;
-    int64_t d = m.d_model, width = m.d_head, inner = m.n_heads * width, group = m.n_heads / m.n_kv_heads;
+    int64_t d = m.d_model, width = m.d_head, inner = m.n_heads * width;
     int64_t fused = inner + 2 * m.n_kv_heads * width, up_width = m.mlp == SWIGLU ? 2 * m.d_mlp : m.d_mlp;
     float *x = scratch, *normed = x + batch * d, *qkv = normed + batch * d, *z = qkv + batch * fused;
     float *up = z + batch * inner, *act = up + batch * up_width, *scores = act + batch * m.d_mlp;
@@ -325,24 +360,8 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
         for (const Layer* layer = m.layers; layer < m.layers + m.n_layers; layer++) {
             norm(layer->ln1, normed);
             times(layer->qkv, normed, qkv, false);
-#pragma omp for collapse(2)
-            for (int64_t b = 0; b < batch; b++)
-                for (int64_t h = 0; h < m.n_kv_heads; h++) {
-                    float *key = qkv + b * fused + inner + h * width, *value = key + m.n_kv_heads * width;
-                    int64_t at = ((slots[b] * m.n_kv_heads + h) * m.capacity + positions[b]) * width;
-                    prepare(m, layer->k_norm, key, positions[b]);
-                    memcpy(layer->keys + at, key, width * sizeof(float));
-                    memcpy(layer->values + at, value, width * sizeof(float));
-                }
-#pragma omp for collapse(2)
-            for (int64_t b = 0; b < batch; b++)
-                for (int64_t h = 0; h < m.n_heads; h++) {
-                    int64_t text = (slots[b] * m.n_kv_heads + h / group) * m.capacity * width;
-                    float* query = qkv + b * fused + h * width;
-                    prepare(m, layer->q_norm, query, positions[b]);
-                    attend(m, query, layer->keys + text, layer->values + text, positions[b],
-                           scores + (b * m.n_heads + h) * (m.capacity + WIDE), z + b * inner + h * width);
-                }
+            auto how = m.half_cache ? attention<Bf16> : attention<float>;
+            how(m, *layer, batch, slots, positions, qkv, scores, z);
             if (m.parallel) norm(layer->ln2, normed);
             times(layer->out, z, x, true);
             if (!m.parallel) norm(layer->ln2, normed);

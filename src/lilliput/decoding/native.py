@@ -62,7 +62,8 @@ def native(model: Model, weights: Weights = "own") -> Model:
     `refuses` gives reasons. The first time, a line on standard error gives the reasons.
 
     With weights="bf16", products read copies of the matrices in bf16. The copies are made anew whenever a text begins.
-    Products round activations to bf16 as well, and add in fp32. Norms, attention and the cache stay in fp32.
+    Products round activations to bf16 as well, and add in fp32. Norms and attention compute in fp32, and an engine's
+    cache holds keys and values in bf16.
 
     Raises ConfigError for a model that native.cpp does not compute, on another device or in another precision, and
     without a C++ compiler; and with weights="bf16" for a processor without instructions for bf16 (see `bf16_by`) and a
@@ -128,6 +129,7 @@ class _Layer(ctypes.Structure):
 class _Model(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp")]
     _fields_ += [(name, ctypes.c_int64) for name in ("rotated", "window", "capacity", "mlp", "parallel", "threads")]
+    _fields_ += [("half_cache", ctypes.c_int64)]
     _fields_ += [("eps", ctypes.c_float)]
     _fields_ += [(name, ctypes.c_void_p) for name in ("embed", "learned", "cos", "sin")]
     _fields_ += [("ln_final", _Norm), ("layers", ctypes.POINTER(_Layer))]
@@ -202,6 +204,11 @@ class _Native(StandIn):
         self._library.forward(ctypes.byref(bound), count, *map(_pointer, (*read, scratch, hidden)))
         return hidden
 
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """The precision of an engine's cache."""
+        return torch.bfloat16 if self._half else self.stands_for.cache_dtype
+
     def _steps_aside(self) -> bool:
         """Return whether the model itself has to compute this step (see `refuses`). native.cpp has no dropout."""
         return self._aside() or (self.stands_for.training and self.stands_for.config.dropout > 0)
@@ -220,8 +227,10 @@ class _Native(StandIn):
         config, room = self.stands_for.config, len(cache.keys[0]) if cache.keys else 0
         shape = (room, config.n_kv_heads, cache.capacity, config.d_head)
         layers = cache.keys + cache.values
+        half = self._half and room and cache.keys[0].dtype == torch.bfloat16
+        kind = torch.bfloat16 if half else torch.float32
         fits = len(cache.keys) == len(cache.values) == config.n_layers and len(tokens) == cache.batch <= room
-        return known and fits and min(cache.lengths) >= 0 and all(_whole(layer, shape) for layer in layers)
+        return known and fits and min(cache.lengths) >= 0 and all(_whole(layer, shape, kind) for layer in layers)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size)."""
@@ -241,7 +250,7 @@ class _Native(StandIn):
     def _bind(self, cache: KVCache) -> _Model:
         """Return the model in the form that native.cpp reads, with this cache's memory. The form is made again where
         the cache has other memory."""
-        places = [layer.data_ptr() for layer in cache.keys + cache.values]
+        places = [layer.data_ptr() for layer in cache.keys + cache.values] + [cache.keys[0].element_size()]
         known = self._bound.get(cache)
         if known is not None and known[0] == places and known[1].capacity == cache.capacity:
             return known[1]
@@ -249,7 +258,7 @@ class _Native(StandIn):
         for layer, keys, values in zip(layers, places, places[len(layers) :], strict=False):
             layer.keys, layer.values = keys, values
         made = _Model.from_buffer_copy(self._shape)
-        made.capacity, made.layers = cache.capacity, layers
+        made.capacity, made.layers, made.half_cache = cache.capacity, layers, cache.keys[0].dtype == torch.bfloat16
         self._bound[cache] = places, made
         return made
 
@@ -321,12 +330,12 @@ def _dense(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.layout == torch.strided
 
 
-def _whole(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
-    """Return whether the tensor holds float32 numbers of this shape on the CPU, without gaps and with memory for all
+def _whole(tensor: torch.Tensor, shape: tuple[int, ...], kind: torch.dtype = torch.float32) -> bool:
+    """Return whether the tensor holds numbers of this kind and shape on the CPU, without gaps and with memory for all
     numbers."""
-    if tensor.shape != shape or tensor.dtype != torch.float32 or not _dense(tensor) or not tensor.is_contiguous():
+    if tensor.shape != shape or tensor.dtype != kind or not _dense(tensor) or not tensor.is_contiguous():
         return False
-    return tensor.untyped_storage().nbytes() >= 4 * (tensor.storage_offset() + tensor.numel())
+    return tensor.untyped_storage().nbytes() >= kind.itemsize * (tensor.storage_offset() + tensor.numel())
 
 
 def _other(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> ModelError:
