@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from lilliput.base.runtime import allocator
-from lilliput.decoding.engine import Engine
-from lilliput.generation.loading import faster, load
+from lilliput.generation.live_engines import LiveEngines
+from lilliput.generation.loading import load
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.chat import ChatConfig
 from lilliput.objectives.dpo import DPO
@@ -52,12 +52,11 @@ def build(job: TeachingJob) -> Subject:
     allocator.keep()
     loaded = load(job.model, "cpu", lambda line: None)
     model, context = loaded.model, loaded.model.config.context_length
-    decoder = (faster(model, print) or (lambda plain: plain))(model) if job.stage == "grpo" else model
     workshop = Workshop(
         loaded.tokenizer,
         model,
         initial=lambda: Reference(load(job.model, "cpu", lambda line: None).model, loaded.tokenizer, loaded.objective),
-        engine=lambda rows, capacity=None: Engine(decoder, rows, capacity),
+        engine=LiveEngines(loaded),
         ends=loaded.tokenizer.ends,
     )
     first = batch_of(job, torch.zeros(1, *_shape(job)[1:], dtype=torch.int64))

@@ -1,6 +1,7 @@
 """`lilliput doctor` tells what a run would choose here, in words and in JSON."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -25,6 +26,9 @@ def test_words(command: Command, quick):
     assert result.code == 0
     assert "200 GFLOP/s in fp32, 800 in bf16" in result.out
     assert "precision     bf16" in result.out
+    assert re.search(
+        r"rollouts +(with bf16 weights by (amx|avx512)_bf16|in fp32), (in|also in) runs in bf16", result.out
+    )
     assert torch.__version__ in result.out
 
 

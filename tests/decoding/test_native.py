@@ -21,9 +21,9 @@ from tests.decoding.test_engine import requests, run, same
 pytestmark = pytest.mark.skipif(machine.compiler() is None, reason="no C++ compiler")
 
 
-def steps(model, ids, splits):
-    """Logits of every position of ids (B, T), read in parts of these lengths."""
-    cache, found, at = KVCache(model.config, len(ids), ids.shape[1]), [], 0
+def steps(model, ids, splits, dtype=torch.float32):
+    """Logits of every position of ids (B, T), read in parts of these lengths with a cache in `dtype`."""
+    cache, found, at = KVCache(model.config, len(ids), ids.shape[1], dtype=dtype), [], 0
     with torch.inference_mode():
         for new in splits:
             found.append(model.logits(model(ids[:, at : at + new], cache=cache)))

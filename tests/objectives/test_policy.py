@@ -60,9 +60,8 @@ def workshop(tokenizer: Tokenizer, model: Model, **further: Any) -> Workshop:
         tokenizer,
         model,
         initial=lambda: reference,
-        engine=lambda rows, capacity=None: Engine(model, rows, capacity),
+        **{"engine": lambda rows, capacity=None, weights="own": Engine(model, rows, capacity), **further},
         ends=tokenizer.ends,
-        **further,
     )
 
 
@@ -399,8 +398,22 @@ def test_ratios_begin_at_one_in_a_lower_precision(tokenizer: Tokenizer) -> None:
     assert not torch.equal(rows.old, rows.sampled)
 
 
-def test_rollouts_are_the_same_in_a_lower_precision(tokenizer: Tokenizer) -> None:
-    """They are computed in fp32 on a CPU. In bf16, the cache of a long prompt would keep native steps out."""
+def test_only_a_run_in_bf16_asks_for_bf16_weights(tokenizer: Tokenizer) -> None:
+    model, asked = model_of(tokenizer).eval(), []
+
+    def engine(rows: int, capacity: int, weights: str) -> Engine:
+        asked.append((weights, torch.is_autocast_enabled("cpu")))
+        return Engine(model, rows, capacity)
+
+    objective = built(grpo(), tokenizer, model, engine=engine)
+    objective.rolled_out(prompts(tokenizer))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        objective.rolled_out(prompts(tokenizer))
+    assert asked == [("own", False), ("bf16", False)]
+
+
+def test_an_engine_in_fp32_draws_the_same_in_a_lower_precision(tokenizer: Tokenizer) -> None:
+    """Autocast is off while it draws: the cache of a long prompt in bf16 would keep native steps out."""
     model = model_of(tokenizer).eval()
     plain = built(grpo(), tokenizer, model)
     with plain.held_out():

@@ -124,10 +124,11 @@ def test_settings_of_earlier_versions_are_read_and_differ_in_nothing_that_is_kno
         ({"compile": True}, "compile False (was True)"),
         ({"lilliput": "0.0.1"}, "lilliput 0.1 (was 0.0.1)"),
         ({"python": "3.10"}, "python 3.11 (was 3.10)"),
+        ({"rollouts": "amx_bf16"}, "rollouts fp32 (was amx_bf16)"),
     ],
 )
 def test_a_resume_names_each_difference(changed: dict[str, Any], line: str):
-    now = Settings("fp32", False, 4, 1, "pytorch", "system", "glibc", "2.1", "0.1", "3.11")
+    now = Settings("fp32", False, 4, 1, "pytorch", "system", "glibc", "2.1", "0.1", "3.11", "fp32")
     assert settings.difference(now, now) is None
     found = settings.difference(replace(now, **changed), now)
     assert found is not None
@@ -141,3 +142,11 @@ def test_without_a_compiler_a_compiled_run_goes_on_eagerly(monkeypatch: pytest.M
     now = settings.recorded(before, torch.device("cpu"))
     assert not now.compile
     assert "compile False (was True)" in (settings.difference(before, now) or "")
+
+
+def test_the_instructions_of_rollouts_are_recorded_for_a_run_in_bf16(monkeypatch: pytest.MonkeyPatch):
+    cpu, kept = torch.device("cpu"), Settings("bf16", False, 4, 1)
+    for by, name in (("amx_bf16", "amx_bf16"), (None, "fp32")):
+        monkeypatch.setattr(settings, "bf16_by", lambda by=by: by)
+        assert settings.recorded(kept, cpu).runtime["rollouts"] == name
+        assert settings.recorded(replace(kept, precision="fp32"), cpu).rollouts == "fp32"

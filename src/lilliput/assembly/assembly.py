@@ -27,10 +27,10 @@ from lilliput.data.split import Split
 from lilliput.data.story import Stories
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.ends import write_ends
-from lilliput.decoding.engine import Engine
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
 from lilliput.evaluation.reward_hacking import RewardHacking
+from lilliput.generation.live_engines import LiveEngines
 from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.watching import Watch
@@ -156,7 +156,7 @@ class Assembly:
             bytes_per_target=self.train_split.learned_bytes(sizes) / max(1, self.train_split.learned),
             load=self.reference,
             initial=self.beginning.initial,
-            engine=lambda rows, capacity=None: Engine(self.generator.decoder, rows, capacity),
+            engine=LiveEngines(self.generator),
             ends=self.generator.turn_ends,
             notify=self.live.note if self.shows else self.notify,
         )

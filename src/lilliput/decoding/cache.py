@@ -72,8 +72,9 @@ class KVCache:
         return at, end
 
     def update(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store k and v (B, Hkv, T, d) at the positions of `places`; return views of all positions, (B, Hkv, end, d).
-        A shorter row's numbers beyond its length are not valid."""
+        """Store k and v (B, Hkv, T, d) at the positions of `places`; return all positions in the precision of k and v,
+        (B, Hkv, end, d), which are views where the cache has this precision. A shorter row's numbers beyond its length
+        are not valid."""
         keys, values = self.keys[layer][: self.batch], self.values[layer][: self.batch]
         if isinstance(self._at, slice):
             keys[:, :, self._at] = k
@@ -81,7 +82,7 @@ class KVCache:
         else:
             keys[self._at] = k.transpose(1, 2).to(keys.dtype)
             values[self._at] = v.transpose(1, 2).to(values.dtype)
-        return keys[:, :, : self._end], values[:, :, : self._end]
+        return keys[:, :, : self._end].to(k.dtype), values[:, :, : self._end].to(v.dtype)
 
     def advance(self, new: int | Sequence[int]) -> None:
         """Count `new` further positions as held, as one number for each row or one number for all rows. Called once a

@@ -313,7 +313,7 @@ class Engine:
     def _new_cache(self, batch: int, capacity: int, room: int | None = None) -> KVCache:
         kind = self.device.type
         autocast = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if autocast else next(self.model.parameters()).dtype
+        dtype = torch.get_autocast_dtype(kind) if autocast else self.model.cache_dtype
         return KVCache(self.model.config, batch, capacity, self.device, dtype, room)
 
     # ------------------------------------------------------------------ the model's output

@@ -2,9 +2,11 @@
 // and logits.
 //
 // native.py builds this file with the machine's own C++ compiler and calls `forward` and `logits`. Numbers are float32;
-// a matrix may be int8 with one scale a row. The order of a text's sums does not depend on the other texts, so its
-// results do not depend on the number of texts. The structs are mirrored in native.py, field by field.
+// a matrix may be int8 with one scale a row, or bf16 (native_bf16.h). The order of a text's sums does not depend on the
+// other texts, so its results do not depend on the number of texts. The structs are mirrored in native.py, field by
+// field.
 
+#include "native_bf16.h"
 #include "native_lanes.h"
 
 #ifdef _OPENMP
@@ -17,11 +19,13 @@ static int omp_get_num_threads() { return 1; }
 extern "C" {
 enum Mlp { SWIGLU, GELU, GELU_TANH, RELU2 };
 
-struct Matrix {  // y = x weight^T + bias; weight is (rows, columns) float32, or int8 in groups (see `grouped` below)
+struct Matrix {  // y = x weight^T + bias; weight is (rows, columns) float32, int8 in groups (see `grouped` below),
+                 // or bf16 in panels (see native_bf16.h)
     const void* weight;
-    const float* scale;  // of each row of int8; null: float32
+    const float* scale;  // of each row of int8; else null
     const float* bias;   // or null
     int64_t rows, columns;
+    int64_t half;  // the instructions of bf16 products; 0: float32 or int8
 };
 
 struct Norm {  // bias null: root mean square; else centred too. weight null: no norm
@@ -31,12 +35,12 @@ struct Norm {  // bias null: root mean square; else centred too. weight null: no
 struct Layer {
     Norm ln1, ln2, q_norm, k_norm;
     Matrix qkv, out, up, down;  // where the MLP is gated, up holds the rows of gate and then the rows of up
-    float *keys, *values;       // (slots, kv_heads, capacity, d_head)
+    void *keys, *values;        // (slots, kv_heads, capacity, d_head) float32, or bf16 where half_cache is not 0
 };
 
 struct Model {
     int64_t d_model, n_layers, n_heads, n_kv_heads, d_head, d_mlp, rotated, window, capacity;
-    int64_t mlp, parallel, threads;
+    int64_t mlp, parallel, threads, half_cache;
     float eps;
     const float *embed, *learned, *cos, *sin;  // learned: (context, d_model) or null; cos, sin: (context, rotated / 2)
     Norm ln_final;
@@ -152,15 +156,30 @@ void texts(const Matrix& m, int64_t group, const int16_t* x, const float* x_scal
         tile<G, 1>(grouped, columns, x + b * columns, x_scale + b, y + b * m.rows, m.rows, row, m, add);
 }
 
-// ------------------------------------------------------------------ products of both kinds
+// ------------------------------------------------------------------ products of all kinds
 
-// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the calling region. `room` holds batch
-// * (columns + 3) floats. The threads meet at the end of the product.
+// Floats that a product of a matrix with so many columns needs for rounded activations.
+int64_t room_of(int64_t batch, int64_t columns) {
+    return std::max(batch * (columns + 3), half_floats(batch, columns));
+}
+
+// y (batch, rows) = or += x (batch, columns) times the matrix, by all threads of the calling region. `room` holds
+// `room_of` floats. The threads meet at the end of the product.
 void product(const Matrix& m, const float* x, float* y, int64_t batch, bool add, float* room) {
-    int64_t columns = even(m.columns), height = m.scale ? LANES : ROWS, groups = (m.rows + height - 1) / height;
+    int64_t columns = even(m.columns), height = m.half ? SIDE : m.scale ? LANES : ROWS;
+    int64_t groups = (m.rows + height - 1) / height;
     int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t group = groups * thread / threads, end = groups * (thread + 1) / threads;
-    if (m.scale) {
+    if (m.half) {
+#ifdef LILLIPUT_PAIRS
+        uint16_t* small = reinterpret_cast<uint16_t*>(room);
+        int64_t deep = up_to(m.columns, SIDE);
+#pragma omp for
+        for (int64_t b = 0; b < batch; b++) halved(x + b * m.columns, m.columns, small + b * deep, deep);
+        half_product(m.half, m.weight, m.rows, m.bias, group * SIDE, std::min(end * SIDE, m.rows), small, deep, y, batch,
+                     add);
+#endif
+    } else if (m.scale) {
         int16_t* small = reinterpret_cast<int16_t*>(room + batch);
 #pragma omp for
         for (int64_t b = 0; b < batch; b++) rounded(x + b * m.columns, m.columns, small + b * columns, room + b);
@@ -212,9 +231,16 @@ void prepare(const Model& m, const Norm& norm, float* head, int64_t position) {
     if (half) turn(head, m.cos + position * half, m.sin + position * half, half);
 }
 
+void keep(const float* from, int64_t width, float* to) { memcpy(to, from, width * sizeof(float)); }
+
+void keep(const float* from, int64_t width, Bf16* to) {
+    for (int64_t i = 0; i < width; i++) to[i] = nearest(from[i]);
+}
+
 // Attention of one query head over the positions that it sees; scores has room for all of them and WIDE more.
-void attend(const Model& m, const float* query, const float* keys, const float* values, int64_t position, float* scores,
-            float* z) {
+template <class Number>
+void attend(const Model& m, const float* query, const Number* keys, const Number* values, int64_t position,
+            float* scores, float* z) {
     int64_t from = m.window && position >= m.window ? position - m.window + 1 : 0, width = m.d_head;
     int64_t seen = position - from + 1, t = 0;
     keys += from * width, values += from * width;
@@ -236,9 +262,37 @@ void attend(const Model& m, const float* query, const float* keys, const float* 
     }
     for (; i < width; i++) {
         z[i] = 0;
-        for (t = 0; t < seen; t++) z[i] += scores[t] * values[t * width + i];
+        for (t = 0; t < seen; t++) z[i] += scores[t] * single(values[t * width + i]);
         z[i] /= sum;
     }
+}
+
+// Attention of all tokens in one layer, which the calling region's threads share. Keys and values of all tokens are
+// stored first, so that a token sees earlier tokens of the same call.
+template <class Number>
+void attention(const Model& m, const Layer& layer, int64_t batch, const int64_t* slots, const int64_t* positions,
+               float* qkv, float* scores, float* z) {
+    int64_t width = m.d_head, inner = m.n_heads * width, group = m.n_heads / m.n_kv_heads;
+    int64_t fused = inner + 2 * m.n_kv_heads * width;
+    Number *keys = static_cast<Number*>(layer.keys), *values = static_cast<Number*>(layer.values);
+#pragma omp for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < m.n_kv_heads; h++) {
+            float *key = qkv + b * fused + inner + h * width, *value = key + m.n_kv_heads * width;
+            int64_t at = ((slots[b] * m.n_kv_heads + h) * m.capacity + positions[b]) * width;
+            prepare(m, layer.k_norm, key, positions[b]);
+            keep(key, width, keys + at);
+            keep(value, width, values + at);
+        }
+#pragma omp for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < m.n_heads; h++) {
+            int64_t text = (slots[b] * m.n_kv_heads + h / group) * m.capacity * width;
+            float* query = qkv + b * fused + h * width;
+            prepare(m, layer.q_norm, query, positions[b]);
+            attend(m, query, keys + text, values + text, positions[b], scores + (b * m.n_heads + h) * (m.capacity + WIDE),
+                   z + b * inner + h * width);
+        }
 }
 
 float activated(int64_t mlp, float x) {
@@ -266,12 +320,17 @@ void activate(const Model& m, const float* up, float* act) {
 }  // namespace
 
 extern "C" {
+int64_t half_instructions() { return best_half(); }
+
+int64_t room_floats(int64_t batch, int64_t columns) { return room_of(batch, columns); }
+
 int64_t scratch_floats(const Model* m, int64_t batch) {
     int64_t inner = m->n_heads * m->d_head, fused = inner + 2 * m->n_kv_heads * m->d_head;
     int64_t up_width = m->mlp == SWIGLU ? 2 * m->d_mlp : m->d_mlp;
     int64_t widest = m->d_mlp > inner ? m->d_mlp : inner;
     widest = m->d_model > widest ? m->d_model : widest;
-    return batch * (2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE) + widest + 3);
+    int64_t kept = 2 * m->d_model + fused + inner + up_width + m->d_mlp + m->n_heads * (m->capacity + WIDE);
+    return batch * kept + room_of(batch, widest);
 }
 
 // Reads `batch` new tokens. Each token has a slot of the cache, which holds its text, and a position in that text.
@@ -279,7 +338,7 @@ int64_t scratch_floats(const Model* m, int64_t batch) {
 void forward(const Model* model, int64_t batch, const int64_t* tokens, const int64_t* slots, const int64_t* positions,
              float* scratch, float* hidden) {
     const Model& m = *model;
-    int64_t d = m.d_model, width = m.d_head, inner = m.n_heads * width, group = m.n_heads / m.n_kv_heads;
+    int64_t d = m.d_model, width = m.d_head, inner = m.n_heads * width;
     int64_t fused = inner + 2 * m.n_kv_heads * width, up_width = m.mlp == SWIGLU ? 2 * m.d_mlp : m.d_mlp;
     float *x = scratch, *normed = x + batch * d, *qkv = normed + batch * d, *z = qkv + batch * fused;
     float *up = z + batch * inner, *act = up + batch * up_width, *scores = act + batch * m.d_mlp;
@@ -301,24 +360,8 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
         for (const Layer* layer = m.layers; layer < m.layers + m.n_layers; layer++) {
             norm(layer->ln1, normed);
             times(layer->qkv, normed, qkv, false);
-#pragma omp for collapse(2)
-            for (int64_t b = 0; b < batch; b++)
-                for (int64_t h = 0; h < m.n_kv_heads; h++) {
-                    float *key = qkv + b * fused + inner + h * width, *value = key + m.n_kv_heads * width;
-                    int64_t at = ((slots[b] * m.n_kv_heads + h) * m.capacity + positions[b]) * width;
-                    prepare(m, layer->k_norm, key, positions[b]);
-                    memcpy(layer->keys + at, key, width * sizeof(float));
-                    memcpy(layer->values + at, value, width * sizeof(float));
-                }
-#pragma omp for collapse(2)
-            for (int64_t b = 0; b < batch; b++)
-                for (int64_t h = 0; h < m.n_heads; h++) {
-                    int64_t text = (slots[b] * m.n_kv_heads + h / group) * m.capacity * width;
-                    float* query = qkv + b * fused + h * width;
-                    prepare(m, layer->q_norm, query, positions[b]);
-                    attend(m, query, layer->keys + text, layer->values + text, positions[b],
-                           scores + (b * m.n_heads + h) * (m.capacity + WIDE), z + b * inner + h * width);
-                }
+            auto how = m.half_cache ? attention<Bf16> : attention<float>;
+            how(m, *layer, batch, slots, positions, qkv, scores, z);
             if (m.parallel) norm(layer->ln2, normed);
             times(layer->out, z, x, true);
             if (!m.parallel) norm(layer->ln2, normed);
@@ -331,7 +374,7 @@ void forward(const Model* model, int64_t batch, const int64_t* tokens, const int
     }
 }
 
-// logits (batch, rows) of hidden (batch, columns); `room` as in `product`.
+// logits (batch, rows) of hidden (batch, columns); `room` holds `room_floats`.
 void logits(const Matrix* head, int64_t batch, const float* hidden, float* to, float* room, int64_t threads) {
 #pragma omp parallel num_threads(threads)
     product(*head, hidden, to, batch, false, room);

@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -45,22 +45,41 @@ FIELDS = known(
     residual=("sequential", "parallel"),
 )
 """The config fields that native.cpp computes; all other fields are refused."""
-MOST_TOKENS = {"fp32": 128, "int8": 512}
+MOST_TOKENS = {"fp32": 128, "int8": 512, "bf16": 512}
 """Above this number of new tokens (long prompts), PyTorch's matrix products are faster or native.cpp needs too much
 memory."""
+BF16_INSTRUCTIONS = (None, "avx512_bf16", "amx_bf16")
+"""By which instructions native.cpp computes products with bf16 weights, in the order of native_bf16.h's enum."""
+Weights = Literal["own", "bf16"]
+"""own: as the model has them."""
 
 
-def native(model: Model) -> Model:
+def native(model: Model, weights: Weights = "own") -> Model:
     """Decodes in place of `model`, or of its `quantised` copy, with a KVCache on a CPU: native.cpp computes the steps.
 
     Weights are read from the model's memory, so that changes to them take effect. The model itself computes a call
     whose tensors native.cpp cannot read, every step while a hook is set, and every step after a change for which
     `refuses` gives reasons. The first time, a line on standard error gives the reasons.
 
+    With weights="bf16", products read copies of the matrices in bf16. The copies are made anew whenever a text begins.
+    Products round activations to bf16 as well, and add in fp32. Norms and attention compute in fp32, and an engine's
+    cache holds keys and values in bf16.
+
     Raises ConfigError for a model that native.cpp does not compute, on another device or in another precision, and
-    without a C++ compiler. Raises ModelError for weights of other types than the config's.
+    without a C++ compiler; and with weights="bf16" for a processor without instructions for bf16 (see `bf16_by`) and a
+    model in int8. Raises ModelError for weights of other types than the config's.
     """
-    return _Native(model)
+    return _Native(model, weights)
+
+
+@cache
+def bf16_by() -> str | None:
+    """Return the name of the instructions by which native steps compute products with bf16 weights here. Return None
+    where this processor, its kernel or the compiler has none, and where nothing can be built."""
+    try:
+        return BF16_INSTRUCTIONS[library().half_instructions()]
+    except ConfigError:
+        return None
 
 
 def refuses(model: Model) -> list[str]:
@@ -94,7 +113,7 @@ def _unreadable(model: Model) -> list[str]:
 
 class _Matrix(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "scale", "bias")]
-    _fields_ += [(name, ctypes.c_int64) for name in ("rows", "columns")]
+    _fields_ += [(name, ctypes.c_int64) for name in ("rows", "columns", "half")]
 
 
 class _Norm(ctypes.Structure):
@@ -110,6 +129,7 @@ class _Layer(ctypes.Structure):
 class _Model(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp")]
     _fields_ += [(name, ctypes.c_int64) for name in ("rotated", "window", "capacity", "mlp", "parallel", "threads")]
+    _fields_ += [("half_cache", ctypes.c_int64)]
     _fields_ += [("eps", ctypes.c_float)]
     _fields_ += [(name, ctypes.c_void_p) for name in ("embed", "learned", "cos", "sin")]
     _fields_ += [("ln_final", _Norm), ("layers", ctypes.POINTER(_Layer))]
@@ -119,7 +139,8 @@ class _Model(ctypes.Structure):
 def library() -> ctypes.CDLL:
     """native.cpp, built for this processor. Raises ConfigError where that fails."""
     built = build(SOURCE, ("-ffp-contract=off",))
-    built.scratch_floats.restype = ctypes.c_int64
+    for name in ("scratch_floats", "room_floats", "half_instructions"):
+        getattr(built, name).restype = ctypes.c_int64
     return built
 
 
@@ -127,12 +148,14 @@ def library() -> ctypes.CDLL:
 
 
 class _Native(StandIn):
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, weights: Weights):
         super().__init__(model)
         reason = why_not(model)
         if reason:
             raise ConfigError(f"native steps are not for this model: {reason}", "generate without them")
-        self._library = library()
+        self._library, self._half = library(), 0
+        if weights == "bf16":
+            self._half = _half_of(model)
         self._take()
         self._aside = plain.Aside(model, _unreadable, "native steps", warn, self._take)
 
@@ -144,7 +167,7 @@ class _Native(StandIn):
         self._shape = self._all_but_layers()
         head, config = model.embed if model.unembed is None else model.unembed, model.config
         self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
-        self._most = MOST_TOKENS["int8" if self._head.scale else "fp32"]
+        self._most = MOST_TOKENS["bf16" if self._half else "int8" if self._head.scale else "fp32"]
         self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
         # Beyond the tables of a rotary model, the Python code computes the angles again.
         turns = isinstance(model.position, Rotary)
@@ -158,8 +181,12 @@ class _Native(StandIn):
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        other = sight is not CAUSAL or blocks is not None or tokens.numel() > self._most
-        if other or not isinstance(cache, KVCache) or self._steps_aside() or not self._can_read(tokens, cache):
+        other = sight is not CAUSAL or blocks is not None
+        if other or not isinstance(cache, KVCache) or self._steps_aside():
+            return self.stands_for(tokens, sight, cache)
+        if self._half and 0 in cache.lengths:  # a text begins
+            self._take()
+        if tokens.numel() > self._most or not self._can_read(tokens, cache):
             return self.stands_for(tokens, sight, cache)
         (batch, new), width = tokens.shape, self.stands_for.config.d_model
         end = max(cache.lengths) + new
@@ -176,6 +203,11 @@ class _Native(StandIn):
         read = (tokens.to(torch.int64).contiguous(), slots, positions)
         self._library.forward(ctypes.byref(bound), count, *map(_pointer, (*read, scratch, hidden)))
         return hidden
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """The precision of an engine's cache."""
+        return torch.bfloat16 if self._half else self.stands_for.cache_dtype
 
     def _steps_aside(self) -> bool:
         """Return whether the model itself has to compute this step (see `refuses`). native.cpp has no dropout."""
@@ -195,8 +227,10 @@ class _Native(StandIn):
         config, room = self.stands_for.config, len(cache.keys[0]) if cache.keys else 0
         shape = (room, config.n_kv_heads, cache.capacity, config.d_head)
         layers = cache.keys + cache.values
+        half = self._half and room and cache.keys[0].dtype == torch.bfloat16
+        kind = torch.bfloat16 if half else torch.float32
         fits = len(cache.keys) == len(cache.values) == config.n_layers and len(tokens) == cache.batch <= room
-        return known and fits and min(cache.lengths) >= 0 and all(_whole(layer, shape) for layer in layers)
+        return known and fits and min(cache.lengths) >= 0 and all(_whole(layer, shape, kind) for layer in layers)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size)."""
@@ -206,7 +240,7 @@ class _Native(StandIn):
         if rows > self._most or not readable or self._aside():
             return self.stands_for.logits(hidden)
         hidden, made = hidden.contiguous(), torch.empty(*hidden.shape[:-1], self._head.rows)
-        room = torch.empty(rows * (columns + 3))
+        room = torch.empty(self._library.room_floats(ctypes.c_int64(rows), ctypes.c_int64(columns)))
         threads = ctypes.c_int64(torch.get_num_threads())
         self._library.logits(
             ctypes.byref(self._head), ctypes.c_int64(rows), *map(_pointer, (hidden, made, room)), threads
@@ -216,7 +250,7 @@ class _Native(StandIn):
     def _bind(self, cache: KVCache) -> _Model:
         """Return the model in the form that native.cpp reads, with this cache's memory. The form is made again where
         the cache has other memory."""
-        places = [layer.data_ptr() for layer in cache.keys + cache.values]
+        places = [layer.data_ptr() for layer in cache.keys + cache.values] + [cache.keys[0].element_size()]
         known = self._bound.get(cache)
         if known is not None and known[0] == places and known[1].capacity == cache.capacity:
             return known[1]
@@ -224,7 +258,7 @@ class _Native(StandIn):
         for layer, keys, values in zip(layers, places, places[len(layers) :], strict=False):
             layer.keys, layer.values = keys, values
         made = _Model.from_buffer_copy(self._shape)
-        made.capacity, made.layers = cache.capacity, layers
+        made.capacity, made.layers, made.half_cache = cache.capacity, layers, cache.keys[0].dtype == torch.bfloat16
         self._bound[cache] = places, made
         return made
 
@@ -270,7 +304,10 @@ class _Native(StandIn):
             scale = self._place(f"{name}.scale", part.scale.float(), rows)
         else:
             weight, scale = self._place(name, part.weight, rows, columns), None
-        return _Matrix(weight, scale, self._place(f"{name}.bias", getattr(part, "bias", None), rows), rows, columns)
+            if self._half:
+                weight = self._keep(_panels(part.weight))
+        bias = self._place(f"{name}.bias", getattr(part, "bias", None), rows)
+        return _Matrix(weight, scale, bias, rows, columns, self._half)
 
     def _norm(self, name: str, part: nn.Module | None, width: int) -> _Norm:
         return _Norm(*(self._place(f"{name}.{kind}", getattr(part, kind, None), width) for kind in ("weight", "bias")))
@@ -293,12 +330,12 @@ def _dense(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.layout == torch.strided
 
 
-def _whole(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
-    """Return whether the tensor holds float32 numbers of this shape on the CPU, without gaps and with memory for all
+def _whole(tensor: torch.Tensor, shape: tuple[int, ...], kind: torch.dtype = torch.float32) -> bool:
+    """Return whether the tensor holds numbers of this kind and shape on the CPU, without gaps and with memory for all
     numbers."""
-    if tensor.shape != shape or tensor.dtype != torch.float32 or not _dense(tensor) or not tensor.is_contiguous():
+    if tensor.shape != shape or tensor.dtype != kind or not _dense(tensor) or not tensor.is_contiguous():
         return False
-    return tensor.untyped_storage().nbytes() >= 4 * (tensor.storage_offset() + tensor.numel())
+    return tensor.untyped_storage().nbytes() >= kind.itemsize * (tensor.storage_offset() + tensor.numel())
 
 
 def _other(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> ModelError:
@@ -316,6 +353,25 @@ def _grouped(weight: torch.Tensor) -> torch.Tensor:
     rows, columns = weight.shape
     weight = F.pad(weight, (0, columns % 2, 0, -rows % 8))
     return weight.view(-(-rows // 8), 8, -1, 2).transpose(1, 2).contiguous()
+
+
+def _panels(weight: torch.Tensor) -> torch.Tensor:
+    """Return float32 weights (rows, columns) in bf16 and in the order in which native_bf16.h reads them, (rows / 16,
+    columns / 2, 16, 2)."""
+    rows, columns = weight.shape
+    weight = F.pad(weight.detach().bfloat16(), (0, -columns % 32, 0, -rows % 32))
+    return weight.view(len(weight) // 16, 16, -1, 2).transpose(1, 2).contiguous()
+
+
+def _half_of(model: Model) -> int:
+    """Return the instructions of bf16 products by native_bf16.h's number. Raises ConfigError where there are none."""
+    if any(isinstance(module, Int8Linear) for module in model.modules()):
+        raise ConfigError(
+            "the weights are int8, and native steps cannot read them in bf16", "load the model without int8"
+        )
+    if bf16_by() is None:
+        raise ConfigError("this machine has no instructions for products in bf16", "generate in fp32")
+    return BF16_INSTRUCTIONS.index(bf16_by())
 
 
 def _pointer(tensor: torch.Tensor) -> ctypes.c_void_p:

@@ -33,6 +33,35 @@ inline Wide wide(const float* from) {
     return value;
 }
 
+// A number of a cache in bf16: the upper half of a float32.
+struct Bf16 {
+    uint16_t bits;
+};
+
+inline Wide wide(const Bf16* from) {
+    typedef uint16_t Halves __attribute__((vector_size(2 * WIDE)));
+    Halves value;
+    memcpy(&value, from, sizeof value);
+    return (Wide)(__builtin_convertvector(value, WideIntegers) << 16);
+}
+
+inline float single(float value) { return value; }
+
+inline float single(Bf16 value) {
+    uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+    float made;
+    memcpy(&made, &bits, sizeof made);
+    return made;
+}
+
+// To the nearest bf16 number, and to the even one of two; NaN stays NaN.
+inline Bf16 nearest(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    return {static_cast<uint16_t>(value == value ? rounded : 0x7FC0)};
+}
+
 inline void store(float* to, Wide value) { memcpy(to, &value, sizeof value); }
 
 inline Wide all(float value) { return value - Wide{}; }
@@ -105,8 +134,8 @@ inline Wide exponential(Wide x) {
 }
 
 // N dot products of one vector with N others that stand `stride` apart.
-template <int N>
-inline void dots(const float* a, const float* b, int64_t stride, int64_t width, float* to) {
+template <int N, class Number>
+inline void dots(const float* a, const Number* b, int64_t stride, int64_t width, float* to) {
     Wide sums[N] = {};
     int64_t i = 0;
     for (; i + WIDE <= width; i += WIDE) {
@@ -115,6 +144,6 @@ inline void dots(const float* a, const float* b, int64_t stride, int64_t width, 
     }
     totals<N>(sums, to);
     for (int n = 0; n < N; n++)
-        for (int64_t rest = i; rest < width; rest++) to[n] += a[rest] * b[n * stride + rest];
+        for (int64_t rest = i; rest < width; rest++) to[n] += a[rest] * single(b[n * stride + rest]);
 }
 }  // namespace

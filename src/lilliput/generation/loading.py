@@ -16,7 +16,7 @@ from lilliput.decoding.compiled import compiled
 from lilliput.decoding.ends import ends_of, not_taken
 from lilliput.decoding.int8 import quantised
 from lilliput.decoding.merged_steps import MergedSteps
-from lilliput.decoding.native import native, unnamed, why_not
+from lilliput.decoding.native import Weights, bf16_by, native, unnamed, why_not
 from lilliput.generation.text_generator import Faster, TextGenerator
 from lilliput.model.huggingface import OWN, from_huggingface, read_config
 from lilliput.model.lora import adapted
@@ -83,11 +83,14 @@ def _objective_of_head(folder: Path, raw: Mapping[str, Any]) -> Any:
     return "reward" if head.outputs == 1 else {"kind": "classify", "labels": head.labels}
 
 
-def faster(model: Model, notify: Callable[[str], None], compile: bool | None = None) -> Faster | None:
-    """How `compile` is done for this model on its device. A model with an adapter in training is merged for it. Raises
-    ConfigError where it cannot be."""
+def faster(
+    model: Model, notify: Callable[[str], None], compile: bool | None = None, weights: Weights = "own"
+) -> Faster | None:
+    """How `compile` is done for this model on its device. A model with an adapter in training is merged for it. With
+    weights="bf16", native steps compute with bf16 weights where there are instructions for them. Raises ConfigError
+    where it cannot be."""
     if adapted(model):
-        return partial(MergedSteps, faster=lambda plain: (faster(plain, notify, compile) or _as_it_is)(plain))
+        return partial(MergedSteps, faster=lambda plain: (faster(plain, notify, compile, weights) or _as_it_is)(plain))
     reason = why_not(model)
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
@@ -97,16 +100,17 @@ def faster(model: Model, notify: Callable[[str], None], compile: bool | None = N
         return None
     if reason:
         return compiled
-    return native if compile else partial(_native_or_not, notify)
+    weights = "own" if weights == "bf16" and bf16_by() is None else weights
+    return partial(native, weights=weights) if compile else partial(_native_or_not, notify, weights)
 
 
 def _as_it_is(model: Model) -> Model:
     return model
 
 
-def _native_or_not(notify: Callable[[str], None], model: Model) -> Model:
+def _native_or_not(notify: Callable[[str], None], weights: Weights, model: Model) -> Model:
     try:
-        return native(model)
+        return native(model, weights)
     except ConfigError as error:
         notify(f"{error.message}; PyTorch's steps are used")
         return model

@@ -132,6 +132,11 @@ class Model(nn.Module):
                 x = block(x, self.position, tables, seen, cache)
         return self.ln_final(x)
 
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """The precision of the keys and values that an engine's cache holds of this model."""
+        return self.embed.weight.dtype
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""
         if self.unembed is None:

@@ -87,8 +87,10 @@ class GroupRelative(Policy):
         return rows if reference is None else rows.including({"reference": reference})
 
     def _old(self, rows: Batch) -> torch.Tensor:
-        """The log-probabilities that the rollouts were drawn with. The engine gives them at temperature 1. In a lower
-        precision its numbers are not those of a training pass, and the ratios would not begin at 1."""
+        """The log-probabilities of the rollouts before the first step on them. The engine gives them at temperature 1.
+        In a lower precision its numbers are not those of a training pass, and the ratios would not begin at 1. A
+        training pass computes them there, so that a ratio is that of two training passes. The rollouts were drawn from
+        a slightly different distribution, and no weight corrects that (see Policy.rolled_out)."""
         if self.config.temperature == 1 and not torch.is_autocast_enabled(rows.tokens.device.type):
             return rows.sampled
         return with_entropies(self.model, rows, self.config.temperature)[0]

@@ -145,7 +145,11 @@ class Policy(Replies):
 
     def rolled_out(self, batch: Batch) -> tuple[Batch, list[Rollout]]:
         """Rows of prompt and completion for a batch of prompts (see rollouts.laid_out), each with its prompt's columns.
-        Raises TrainingError for a prompt that leaves no room for a completion."""
+
+        On a CPU, a run in bf16 draws with bf16 weights where this processor has instructions for them, and else in
+        fp32. Neither distribution is exactly that of a training pass. So `sampled` is not the log-probability of a
+        training pass there, and no objective takes it for one (see Grpo and Ppo). No importance weight corrects the
+        difference. Raises TrainingError for a prompt that leaves no room for a completion."""
         each = 1 if self._held_out else self.config.num_generations
         room = self.model.config.context_length - self.config.max_completion_length
         lengths = batch.lengths.tolist()
@@ -155,10 +159,14 @@ class Policy(Replies):
                 f"the context is {self.model.config.context_length}; give objective.max_completion_length=N",
             )
         prompts = [row[:length] for row, length in zip(batch.tokens.tolist(), lengths, strict=True)]
-        # Native steps compute in fp32, and refuse the cache of a prompt that was read in a lower precision.
-        whole = torch.autocast("cpu", enabled=False) if self.workshop.device.type == "cpu" else nullcontext()
+        on_cpu, weights = self.workshop.device.type == "cpu", "own"
+        if on_cpu and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
+            weights = "bf16"
+        # Native steps round to bf16 by themselves, and refuse the cache of a prompt that was read under autocast.
+        whole = torch.autocast("cpu", enabled=False) if on_cpu else nullcontext()
         with whole:
-            engine = self.workshop.engine(len(prompts) * each, max(lengths) + self.config.max_completion_length)
+            capacity = max(lengths) + self.config.max_completion_length
+            engine = self.workshop.engine(len(prompts) * each, capacity, weights)
             rollouts = generate(engine, prompts, self.sampling, self.workshop.ends, each)
         parts = laid_out(prompts, rollouts, each, self.workshop.tokenizer.pad_id)
         columns = [row for row in batch.columns or [] for _ in range(each)]

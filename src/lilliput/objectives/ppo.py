@@ -50,7 +50,9 @@ class Proximal(Policy):
         return {"value": self.head}
 
     def prepare(self, batch: Batch) -> Batch:
-        """Rollouts with `old` log-probabilities, `values`, `advantages` and `returns`, each (R, T)."""
+        """Rollouts with `old` log-probabilities, `values`, `advantages` and `returns`, each (R, T). `old` comes from a
+        training pass in every precision. In bf16 the rollouts were drawn from a slightly different distribution (see
+        Policy.rolled_out)."""
         rows, rollouts = self.rolled_out(batch)
         rewards = self.rewarded(rows.columns or [], rollouts).to(rows.tokens.device)
         mask = rows.weights

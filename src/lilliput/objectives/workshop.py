@@ -52,7 +52,7 @@ def _no_beginning() -> Reference:
     raise ConfigError("there is no earlier model here: build the objective in a run that begins with --from RUN")
 
 
-def _cannot_generate(rows: int, capacity: int | None = None) -> Engine:
+def _cannot_generate(rows: int, capacity: int | None = None, weights: str = "own") -> Engine:
     raise ConfigError("there is nothing here to generate with: build the objective in a run")
 
 
@@ -68,7 +68,8 @@ class Workshop:
     initial    the model that the run began with (`init.from`), the same after a resume. Raises ConfigError where the
                run began from nothing, and where that model is gone or has changed
     engine     an engine on the live weights that generates so many rows side by side: `engine(rows)`, or `engine(rows,
-               capacity)` for rows of at most so many tokens, whose memory is smaller
+               capacity)` for rows of at most so many tokens, whose memory is smaller. `engine(rows, capacity, "bf16")`
+               computes with bf16 weights where native steps have instructions for them
     ends       the ids that end a text that the model generates
     notify     shows a line to the person
     """

@@ -14,6 +14,7 @@ from lilliput.base import machine
 from lilliput.base.machine import can_compile
 from lilliput.base.runtime import allocator, products, state
 from lilliput.base.runtime.threads import configure_threads, counted
+from lilliput.decoding.native import bf16_by
 from lilliput.model import kernels
 
 EXTRAS = {
@@ -30,7 +31,8 @@ class Diagnosis:
 
     Rates are floating-point operations a second of the best square matrix product. `kernels` names the library of the
     matrix products, where several could be chosen. `training` names the code of a step's attention, activations and
-    softmax on a CPU. `cache` is the cache's folder, and `runtime` reports whether LILLIPUT_PLAIN turns all of this off.
+    softmax on a CPU. `rollouts` names the precision and the instructions by which a run in bf16 generates its rollouts
+    on a CPU. `cache` is the cache's folder, and `runtime` reports whether LILLIPUT_PLAIN turns all of this off.
     `advice` holds sentences, the most useful first."""
 
     machine: str
@@ -46,6 +48,7 @@ class Diagnosis:
     precision_reason: str
     kernels: str | None
     training: str | None
+    rollouts: str | None
     allocator: str
     compiler: bool
     waiting: str
@@ -83,6 +86,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision_reason=choice.reason,
         kernels=words.get("products") if place.type == "cpu" else None,
         training=kernels.state() if place.type == "cpu" else None,
+        rollouts=_rollouts() if place.type == "cpu" else None,
         allocator=words["allocator"],
         compiler=can_compile(place),
         waiting=words["waiting"],
@@ -92,6 +96,11 @@ def examine(device: str = "auto") -> Diagnosis:
         python=platform.python_version(),
         advice=_advice(place, threads),
     )
+
+
+def _rollouts() -> str:
+    by = bf16_by()
+    return f"with bf16 weights by {by}, in runs in bf16" if by else "in fp32, also in runs in bf16"
 
 
 def _advice(device: torch.device, threads: int) -> list[str]:

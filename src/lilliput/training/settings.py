@@ -14,6 +14,7 @@ from lilliput.base.errors import TrainingError
 from lilliput.base.machine import can_compile, choose_precision
 from lilliput.base.runtime import state
 from lilliput.base.runtime.threads import configure_threads, counted
+from lilliput.decoding.native import bf16_by
 from lilliput.model import kernels
 from lilliput.training.config import TrainConfig
 from lilliput.training.schedule import Budget
@@ -34,7 +35,10 @@ MICRO_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
 class Settings:
     """The choices for this machine at the run's start, and the process's other means of computing. Checkpoints keep
     them, because a resumed run must compute in the same way to give the same bits. '' is unknown: checkpoints of
-    earlier versions hold only the first four."""
+    earlier versions hold only the first four.
+
+    `rollouts` names the instructions by which rollouts compute with bf16 weights on a CPU: 'fp32' where they do not,
+    and 'none' on another device."""
 
     precision: str
     compile: bool
@@ -46,12 +50,14 @@ class Settings:
     torch: str = ""
     lilliput: str = ""
     python: str = ""
+    rollouts: str = ""
 
     @property
     def runtime(self) -> dict[str, Any]:
         """The settings that were not chosen by measuring, as summary.json holds them."""
         versions = {name: getattr(self, name) for name in VERSIONS}
-        return {"kernels": self.kernels, "products": self.products, "allocator": self.allocator, "versions": versions}
+        named = {name: getattr(self, name) for name in ("kernels", "rollouts", "products", "allocator")}
+        return {**named, "versions": versions}
 
 
 def kept(values: Mapping[str, Any]) -> Settings:
@@ -66,8 +72,15 @@ def recorded(settings: Settings, device: torch.device) -> Settings:
         compile=settings.compile and can_compile(device),
         threads=torch.get_num_threads(),
         kernels=kernels.name() if device.type == "cpu" else "none",
+        rollouts=_rollouts(settings.precision, device),
         **state.recorded(),
     )
+
+
+def _rollouts(precision: str, device: torch.device) -> str:
+    if device.type != "cpu":
+        return "none"
+    return (bf16_by() if precision == "bf16" else None) or "fp32"
 
 
 def difference(kept: Settings, now: Settings) -> str | None:
