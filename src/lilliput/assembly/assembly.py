@@ -11,6 +11,7 @@ from typing import Any
 
 from lilliput.assembly.beginning import Beginning, KeptOrigin, check_models
 from lilliput.assembly.kept_recipe import KeptRecipe
+from lilliput.assembly.prompts import knows_stories, prompts_for
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.assembly.usual import bands_of
 from lilliput.base.damage import set_aside
@@ -23,9 +24,6 @@ from lilliput.base.seeds import generator
 from lilliput.data.dataset import Dataset, prepare
 from lilliput.data.examples import Turns
 from lilliput.data.loader import Loader
-from lilliput.data.split import Split
-from lilliput.data.story import Stories
-from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.ends import write_ends
 from lilliput.evaluation.bits_per_byte import FixedSet, Score, bits_per_byte, fixed_set
 from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, SamplesThroughTime
@@ -41,7 +39,7 @@ from lilliput.model.lora import merged
 from lilliput.model.lora_files import read_adapter, write_adapter
 from lilliput.model.stock_heads import read_head
 from lilliput.objectives.accepted import check_accepted
-from lilliput.objectives.objective import Objective, ObjectiveConfig
+from lilliput.objectives.objective import Objective
 from lilliput.objectives.workshop import HeldOut, Reference, Workshop
 from lilliput.runs import checkpoint
 from lilliput.runs.bands import Bands
@@ -52,7 +50,6 @@ from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
 from lilliput.runs.samples_file import Sample
 from lilliput.storybook.hero import hero_prompts, keeps_hero
-from lilliput.storybook.openings import ENDINGS, OPENINGS
 from lilliput.training import settings
 from lilliput.training.callbacks import Callback, Metrics, Rollouts
 from lilliput.training.energy import EnergyMeter
@@ -62,9 +59,6 @@ from lilliput.training.settings import Settings
 from lilliput.training.trackers import TRACKERS
 from lilliput.training.trainer import Trainer
 from lilliput.training.usual import AsUsual
-
-PROMPTS = 4
-"""Prompts that are continued at each evaluation where a recipe names no prompts."""
 
 
 def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
@@ -82,22 +76,6 @@ def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
         check=partial(check_accepted, objective),
         equip=objective.equip,
     )
-
-
-def prompts_of(split: Split, tokenizer: Tokenizer, objective: ObjectiveConfig, count: int) -> list[str]:
-    """Return prompts for a model of this text, from `count` documents that are spread over `split`."""
-    numbers = sorted({place * split.documents // count for place in range(count)})
-    prompts = [objective.opening(tokenizer, split.document(number).tolist()) for number in numbers]
-    return list(dict.fromkeys(filter(None, prompts))) or [""]
-
-
-def fitting(prompt: str, tokenizer: Tokenizer, forwards: bool, room: int) -> str:
-    """Return the most words of `prompt` that are `room` tokens at most: its first words, or the last words of an
-    ending."""
-    words = prompt.split(" ")
-    while len(words) > 1 and len(tokenizer.encode(" ".join(words))) > room:
-        words = words[:-1] if forwards else words[1:]
-    return " ".join(words)
 
 
 class Assembly:
@@ -173,23 +151,13 @@ class Assembly:
 
     @cached_property
     def prompts(self) -> list[str]:
-        """Return the recipe's prompts. Without them, return the story world's own openings or endings, or for other
-        text the openings or endings of validation documents. These leave half a context for the model's text."""
-        forwards = self.objective.reads_forwards
-        if self.recipe.evaluate.prompts:
-            return list(self.recipe.evaluate.prompts)
-        if self.knows_stories:
-            found = list((OPENINGS if forwards else ENDINGS)[:PROMPTS])
-        else:
-            found = prompts_of(self.validation_split, self.tokenizer, self.objective, PROMPTS)
-        room = max(1, self.model.config.context_length // 2)
-        return list(dict.fromkeys(fitting(prompt, self.tokenizer, forwards, room) for prompt in found))
+        """Return the prompts that are continued at each evaluation."""
+        return prompts_for(self.recipe, self.validation_split, self.tokenizer, self.model.config.context_length)
 
-    @cached_property
+    @property
     def knows_stories(self) -> bool:
-        """Whether the story world is among the sources and the model generates text. Heroes can be looked for only
-        then."""
-        return self.objective.generates and any(isinstance(source, Stories) for source in self.recipe.data.sources)
+        """Whether heroes can be looked for in what the model generates."""
+        return knows_stories(self.recipe)
 
     @cached_property
     def live(self) -> LiveRun:
