@@ -88,7 +88,9 @@ def shares(clock: Clock) -> dict[str, Any]:
     trainer's own accounting. Evaluation is no part of the step here. Making batches overlaps the step, so its time is
     printed and not judged. The wait for batches is judged."""
     whole, steps = clock.seconds["step"] - clock.seconds["evaluation"], clock.calls["step"]
-    parts = {part: clock.seconds[part] for part in ("update", *JUDGED)}
+    parts = {
+        part: clock.seconds[part] for part in ("update", *JUDGED) if part != "watched heads" or clock.seconds[part]
+    }
     parts["rest"] = whole - sum(parts.values())
     return {
         "steps": steps,

@@ -1,5 +1,7 @@
 """sae-lens' TopK autoencoder as a worker (sparse_job.py), trained by its own SAETrainer."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import torch

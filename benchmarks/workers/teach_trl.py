@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from threading import Semaphore, Thread
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ def trainer_of(job: TeachingJob, folder: str, tokenizer: Any) -> Any:
     class Given(trl.DPOTrainer):
         """Takes rows of ids, so that both sides learn the same tokens."""
 
-        def _prepare_dataset(self, dataset: Any, *values: Any) -> Any:
+        def _prepare_dataset(self, dataset: Any, *values: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
             return dataset
 
     shape = np.load(job.batches, mmap_mode="r").shape
@@ -73,7 +73,7 @@ def trainer_of(job: TeachingJob, folder: str, tokenizer: Any) -> Any:
         args |= {"max_length": shape[-1], "train_sampling_strategy": "sequential"}
         return Given(args=trl.DPOConfig(**args, precompute_ref_log_probs=job.reference == "once"), **given)
     config = trl.GRPOConfig(**args, num_generations=job.each, max_completion_length=job.new_tokens)
-    return trl.GRPOTrainer(args=config, reward_funcs=vowels, **given)
+    return trl.GRPOTrainer(args=config, reward_funcs=cast(Any, vowels), **given)
 
 
 def build(job: TeachingJob) -> Subject:

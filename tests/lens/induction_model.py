@@ -1,5 +1,9 @@
 """A model made by hand whose first layer has a previous-token head and whose second layer has an induction head."""
 
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false
+
+from typing import Any
+
 import torch
 
 from lilliput.model.config import ModelConfig
@@ -18,8 +22,16 @@ def induction_model() -> Model:
     width = 3 * WORDS + PLACES
     token, place = slice(0, WORDS), slice(WORDS, WORDS + PLACES)
     before, output = slice(WORDS + PLACES, 2 * WORDS + PLACES), slice(2 * WORDS + PLACES, width)
-    shape = {"d_model": width, "n_layers": 2, "n_heads": 2, "d_head": PLACES, "d_mlp": 8, "vocab_size": WORDS}
-    model = Model(ModelConfig(**shape, context_length=PLACES, qk_norm=False, position="learned"))
+    shape: dict[str, Any] = {
+        "d_model": width,
+        "n_layers": 2,
+        "n_heads": 2,
+        "d_head": PLACES,
+        "d_mlp": 8,
+        "vocab_size": WORDS,
+    }
+    shape |= {"vocab_size": WORDS, "context_length": PLACES, "qk_norm": False, "position": "learned"}
+    model = Model(ModelConfig(**shape))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -3,6 +3,7 @@
 import gc
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -205,7 +206,7 @@ def test_native_decoding_steps_aside(int8, capsys):
     generator = _generator(int8)
     if reason := why_not(generator.model):
         pytest.skip(reason)
-    options = {"temperature": 0, "max_tokens": 6}
+    options: dict[str, Any] = {"temperature": 0, "max_tokens": 6}
     plain = generator.generate("Once upon", **options)
     assert generator.decoder is not generator.model
     with lens.capture(generator.model, "blocks.1.attn.hook_pattern") as seen:

@@ -1,5 +1,7 @@
 """Scores of heads: TransformerLens' definitions, a model made by hand, every style, and controls in their order."""
 
+# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
+
 import pytest
 import torch
 

@@ -1,5 +1,7 @@
 """Token scores equal log-softmax and its entropy, in value and gradient, with and without the kernels."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -41,7 +43,7 @@ def test_scores_and_gradients_are_the_plain_ones(native, bf16, monkeypatch):
     problem = _problem()
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         found = _found(*problem)
-    near = {"atol": 0.2, "rtol": 0.05} if bf16 else {"atol": 1e-5, "rtol": 1e-5}
+    near: dict[str, Any] = {"atol": 0.2, "rtol": 0.05} if bf16 else {"atol": 1e-5, "rtol": 1e-5}
     for one, other in zip(found, _expected(*problem), strict=True):
         assert one.dtype == torch.float32
         torch.testing.assert_close(one, other, **near)
@@ -57,7 +59,7 @@ def test_a_frozen_matrix_gets_no_gradient():
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_head_that_is_hooked_is_called(tied):
-    shape = {"d_model": 16, "n_layers": 1, "n_heads": 2, "vocab_size": 30, "context_length": 16}
+    shape: dict[str, Any] = {"d_model": 16, "n_layers": 1, "n_heads": 2, "vocab_size": 30, "context_length": 16}
     model, ids = Model(ModelConfig(**shape, tied_embeddings=tied)), torch.arange(12)[None]
     hidden, targets = model(ids)[0], torch.arange(1, 13)
     scores, entropies = model.scores(hidden, targets)

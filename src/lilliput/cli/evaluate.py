@@ -125,6 +125,7 @@ def _print_held_out(found: dict[str, Any]) -> None:
     """Print the accuracies beside each other where there are some, else every figure."""
     from lilliput.base import console
     from lilliput.cli.tables import print_table
+    from lilliput.runs.names import VAL_LOSS
 
     if "accuracies" in found and found.get("baselines"):
         rows = [
@@ -132,7 +133,7 @@ def _print_held_out(found: dict[str, Any]) -> None:
             for name, one in found["accuracies"].items()
         ]
         print_table((f"{found['val_items']:,} held-out rows", "accuracy", "95% interval"), rows)
-        console.print_line(f"val_loss {found['val_loss']:.4f} nats")
+        console.print_line(f"{VAL_LOSS} {found[VAL_LOSS]:.4f} nats")
         return
     for name, value in found.items():
         if isinstance(value, int | float):
