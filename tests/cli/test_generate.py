@@ -110,7 +110,7 @@ def test_compiled_steps_generate_the_same(command: Command, trained: Path, monke
     monkeypatch.setattr(
         torch, "compile", lambda f, **options: used.append("torch") or compile_(f, backend="eager", **options)
     )
-    monkeypatch.setattr(loading, "native", lambda model: used.append("native") or native(model))
+    monkeypatch.setattr(loading, "native", lambda model, weights: used.append("native") or native(model, weights))
     plain = texts(command, trained, "--seed", "3", "--no-compile")["texts"]
     assert used == []
     assert texts(command, trained, "--seed", "3")["texts"] == plain
@@ -128,7 +128,7 @@ def test_a_compiler_that_fails_leaves_the_steps_to_pytorch(
 ) -> None:
     plain = texts(command, trained, "--seed", "3")["texts"]
 
-    def fails(model: object) -> None:
+    def fails(model: object, weights: str) -> None:
         raise ConfigError("g++ failed")
 
     monkeypatch.setattr(loading, "native", fails)
