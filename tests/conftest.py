@@ -23,6 +23,8 @@ LONGEST = (
     "cli/test_readme.py",
     "cli/test_plan.py",
     "cli/test_surroundings.py",
+    "test_benchmarks_finetune.py",
+    "test_notebooks.py",
     "formats/test_backends.py",
     "model/test_export.py",
     "training/test_trainer.py",
