@@ -1,6 +1,6 @@
 """One small story model through every stage of teaching: base, chat, its control, DPO, GRPO, PPO; a table and a page.
 
-    make align                                       # all stages, one seed: under an hour on two cores
+    make align                                       # all stages, one seed
     python benchmarks/align.py --seeds 3 --json      # the means of three seeds, with intervals
     python benchmarks/align.py --smoke               # every stage in seconds, to see that all of it works
 
