@@ -236,9 +236,12 @@ def main(
     for name, row in rows.items():
         shown.add_row(name, *row.values())
     console.print(shown)
+    judge = found["reward_model"]
+    if judge["val_accuracy"] is not None:
+        print_line("reward model: {:.1%} of held-out pairs ranked right".format(judge["val_accuracy"]))
     print_line(f"page  {runs / 'align.html'}")
     if json:
-        emit({"seeds": found["seeds"], "stages": found["stages"], "page": str(runs / "align.html")})
+        emit({**{key: found[key] for key in ("seeds", "stages", "reward_model")}, "page": str(runs / "align.html")})
 
 
 if __name__ == "__main__":
