@@ -29,6 +29,7 @@ from lilliput.data.story_tasks import Instructions
 from lilliput.evaluation.instructions import Reply, replies, summary
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.run_folder import RunFolder
+from teaching import TINY, mismatched, own_pairs, rates
 
 JUDGED = ("val_accuracy", "val_accuracy_low", "val_accuracy_high", "val_calibration_error")
 """Figures of the reward model on held-out pairs."""
@@ -53,29 +54,23 @@ class Stage:
     replies: bool = True
 
 
-FINE_TUNED = (
-    "train.optimizer.learning_rate=0.002",
-    "train.optimizer.embedding_learning_rate=0.01",
-    "train.optimizer.muon_learning_rate=0.004",
-)
-"""The rates of the recipe chat, for a student that begins with the same weights."""
 STAGES = (
     Stage("base", "story"),
-    Stage("format", "chat", "base", ("train.steps=1000",)),  # a control: the same replies, each under another request
+    Stage("format", "chat", "base", ("train.steps=1000",)),  # a control: replies under other requests
     Stage("chat", "chat", "base"),
     Stage("larger", "story", None, ("model.style=story_3m", "tokenizer.path={base}"), shared=True),
     Stage("teacher", "chat", "larger", shared=True),
-    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000", *FINE_TUNED)),
+    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000", *rates())),
     Stage("reward", "reward", "chat", replies=False),
     Stage("dpo", "dpo", "chat"),
+    Stage("dpo own", "dpo", "chat"),  # the pairs are replies of chat itself
     Stage("kto", "kto", "chat"),
     Stage("grpo", "grpo", "chat"),
     Stage("ppo", "ppo", "chat"),
 )
-TINY = ("model.d_model=64", "model.n_layers=2", "model.n_heads=2", "evaluate.final_heroes=0")
 SMOKE = {
-    "base": ("train.steps=30", *TINY),
-    "larger": ("train.steps=30", *TINY),
+    "base": TINY,
+    "larger": TINY,
     "grpo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
     "ppo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
 }
@@ -83,21 +78,10 @@ SHORT = ("train.steps=3",)
 SMALL = ("data.sources.0.count=400",)
 
 
-def shuffled_replies(folder: Path, count: int, seed: int) -> Path:
-    """Write the story world's instructions with each reply under the request of its neighbour. A model of these rows
-    learns the form of a reply, and nothing of doing what is asked."""
-    rows = [document.example for document in Instructions(count=count, seed=seed).documents()]
-    turns = [list(row.row["messages"]) for row in rows if row is not None]
-    mixed = [[*asked[:-1], replied[-1]] for asked, replied in zip(turns, [*turns[1:], turns[0]], strict=True)]
-    file = folder / f"mismatched-{seed}.jsonl"
-    write_text(file, "".join(json.dumps({"messages": one}) + "\n" for one in mixed))
-    return file
-
-
 def folder(name: str, seed: int, runs: Path) -> Path:
     """The run of a stage for a seed."""
     shared = next(stage.shared for stage in STAGES if stage.name == name)
-    return runs / f"{name}-{1 if shared else seed}"
+    return runs / f"{name.replace(' ', '-')}-{1 if shared else seed}"
 
 
 def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
@@ -110,16 +94,31 @@ def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
     if stage.recipe == "distill":  # the student reads the same conversations as the stage chat
         sources = load("chat").data.model_dump(mode="json")["sources"]
         overrides.append(f"data.sources={json.dumps(sources)}")
+    made = {"format": mismatched_rows, "dpo own": pairs_of_chat}.get(stage.name)
+    if made is not None:
+        given["data"] = str(made(runs, seed, smoke))
     if stage.begins is not None:
         given["from_"] = folder(stage.begins, seed, runs)
     if smoke:
         overrides += SMOKE.get(stage.name, SHORT)
-        overrides += ["data.sources.0.stories=400"] if stage.begins is None else SMALL if stage.name != "format" else ()
-    if stage.name == "format":
-        given["data"] = str(shuffled_replies(runs, 400 if smoke else 20_000, seed))
+        overrides += () if made or stage.begins is None else SMALL
     print_line(f"{run.name}: {stage.recipe}" + (f" from {given['from_']}" if stage.begins else ""))
     lilliput.train(stage.recipe, overrides, **given)
     return run
+
+
+def mismatched_rows(runs: Path, seed: int, smoke: bool) -> Path:
+    """The data of the control `format`."""
+    return mismatched(Instructions(count=400 if smoke else 20_000, seed=seed), runs / f"mismatched-{seed}.jsonl")
+
+
+def pairs_of_chat(runs: Path, seed: int, smoke: bool) -> Path:
+    """The data of the stage `dpo own`: 4,000 prompts, each with 4 replies of chat."""
+    file = runs / f"pairs-{seed}.jsonl"
+    if not file.exists():
+        model = lilliput.load(folder("chat", seed, runs), notify=lambda text: None)
+        own_pairs(model, 40 if smoke else 4000, seed, file)
+    return file
 
 
 def measured(run: Path, beside: TextGenerator | None, count: int) -> tuple[dict[str, Any], list[Reply], TextGenerator]:

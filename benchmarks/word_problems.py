@@ -10,7 +10,6 @@ come from a seed that no arm learns from. A run that was finished in --runs is n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +21,12 @@ from rich.table import Table
 
 import lilliput
 from lilliput.base.console import console, emit, print_line, use_json
-from lilliput.base.files import write_text
 from lilliput.base.statistics import mean_of, wilson
 from lilliput.data.story_tasks import Arithmetic
 from lilliput.evaluation.instructions import replies
+from teaching import TINY, mismatched, rates, write_rows
 
 PROBLEMS = {"arithmetic": 1.0}
-FINE_TUNED = (
-    "train.optimizer.learning_rate=0.002",
-    "train.optimizer.embedding_learning_rate=0.01",
-    "train.optimizer.muon_learning_rate=0.004",
-)
 PRACTICE = (
     "objective.rewards=[{kind: rule, rule: answer}]",
     "objective.max_completion_length=48",
@@ -69,7 +63,7 @@ STAGES = (
 
 def dialogues(order: str) -> tuple[str, ...]:
     """Overrides of the recipe chat for problems with their reply in this order."""
-    return (f"data.sources=[{{kind: arithmetic, count: 6000, order: {order}}}]", "train.steps=600", *FINE_TUNED)
+    return (f"data.sources=[{{kind: arithmetic, count: 6000, order: {order}}}]", "train.steps=600", *rates())
 
 
 def step(name: str, seed: int, runs: Path, chats: bool) -> tuple[str, list[str], str]:
@@ -77,40 +71,31 @@ def step(name: str, seed: int, runs: Path, chats: bool) -> tuple[str, list[str],
     if name in ("answer", "reason"):
         return "chat", list(dialogues(name)), ""
     if name == "mismatched":  # a control: replies of the right form, each under the problem of its neighbour
-        return "chat", ["train.steps=600", *FINE_TUNED], str(_mismatched(runs, seed))
+        return (
+            "chat",
+            ["train.steps=600", *rates()],
+            str(mismatched(Arithmetic(count=6000), runs / "mismatched-problems.jsonl")),
+        )
     if name == "exposition":
         sources = "data.sources=[{kind: arithmetic, count: 6000, form: exposition}]"
-        return "story", [sources, "train.steps=400", "evaluate.final_heroes=0", "evaluate.heroes=0", *FINE_TUNED], ""
+        return "story", [sources, "train.steps=400", "evaluate.final_heroes=0", "evaluate.heroes=0", *rates()], ""
     if chats:
         return "grpo", ["data.sources=[{kind: story_prompts, shares: {arithmetic: 1}}]", *PRACTICE], ""
     return "grpo", list(PRACTICE), str(_plain_prompts(runs))
-
-
-def _mismatched(runs: Path, seed: int) -> Path:
-    rows = [document.example for document in Arithmetic(count=6000).documents()]
-    turns = [list(row.row["messages"]) for row in rows if row is not None]
-    mixed = [[asked[0], replied[1]] for asked, replied in zip(turns, [*turns[1:], turns[0]], strict=True)]
-    return _rows(runs / f"mismatched-problems-{seed}.jsonl", [{"messages": each} for each in mixed])
 
 
 def _plain_prompts(runs: Path) -> Path:
     """Problems as plain text, for a model that cannot chat."""
     rows = [document.example for document in Arithmetic(count=6000).documents()]
     asked = [(row.row["messages"][0]["content"], row.columns["answer"]) for row in rows if row is not None]
-    return _rows(runs / "problems.jsonl", [{"prompt": f"{text}\n", "answer": answer} for text, answer in asked])
-
-
-def _rows(file: Path, rows: Sequence[dict[str, Any]]) -> Path:
-    write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
-    return file
+    return write_rows(runs / "problems.jsonl", [{"prompt": f"{text}\n", "answer": answer} for text, answer in asked])
 
 
 def trained(arm: Arm, seed: int, runs: Path, smoke: bool) -> Path:
     """Train the steps of an arm that are not trained yet. Returns the last run's folder."""
     run, name, chats = runs / f"base-{seed}", "", False
     if not arm.steps:
-        tiny = ["model.d_model=64", "model.n_layers=2", "model.n_heads=2", "data.sources.0.stories=400"]
-        lilliput.train("story", [*tiny, "train.steps=30"] if smoke else [], name=run.name, runs=runs, seed=seed)
+        lilliput.train("story", TINY if smoke else (), name=run.name, runs=runs, seed=seed)
     for each in arm.steps:
         name = f"{name}{each}-"
         recipe, overrides, data = step(each, seed, runs, chats)

@@ -15,6 +15,10 @@ CHUNK_BYTES_ELSEWHERE = 512 * 2**20
 CHUNK_ROWS = 512
 """The least number of rows for any vocabulary. With 256 rows the matrix products are too small, and the whole took 1.09
 times as long (4,096 rows of width 288, vocabulary 32,000)."""
+LIKE_ROWS = 128
+"""Where only some rows are learned, their number is rounded up to a multiple of this, with rows of zeros. Blocks of few
+sizes are what an allocator can use again: with a number of its own for each step, a chat run grew by 0.4 GB in 400
+steps and by 1.7 GB in 2,000."""
 PROBABLE = 1e-30
 """From this probability p on, -log(p) is as exact as the difference of two logarithms."""
 
@@ -61,7 +65,7 @@ def loss_and_gradients(
     if hidden.device.type == "cpu" and not bool(weights.all()):
         learned = weights.nonzero().squeeze(1)
         hidden_grad = torch.zeros_like(hidden) if of_hidden else hidden.new_empty(0)
-        hidden, targets, weights = hidden[learned], targets[learned], weights[learned]
+        hidden, targets, weights = (filled(values[learned]) for values in (hidden, targets, weights))
         kept_grad = torch.empty_like(hidden) if of_hidden else hidden_grad
     else:
         kept_grad = hidden_grad = torch.empty_like(hidden) if of_hidden else hidden.new_empty(0)
@@ -82,8 +86,13 @@ def loss_and_gradients(
             if grad is not None and of_matrix:
                 add_product(matrix_grad, grad, rows)
     if of_hidden and learned is not None:
-        hidden_grad[learned] = kept_grad
+        hidden_grad[learned] = kept_grad[: len(learned)]
     return total, hidden_grad, matrix_grad.to(matrix.dtype)
+
+
+def filled(values: torch.Tensor) -> torch.Tensor:
+    """Return values (N, ...) with rows of zeros behind them, up to a multiple of LIKE_ROWS."""
+    return torch.nn.functional.pad(values, (0, 0) * (values.ndim - 1) + (0, -len(values) % LIKE_ROWS))
 
 
 def add_product(total: torch.Tensor, grad: torch.Tensor, rows: torch.Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lilliput.model import kernels
-from lilliput.model.cross_entropy import add_product, chunk_rows
+from lilliput.model.cross_entropy import add_product, chunk_rows, filled
 
 
 def token_scores(
@@ -32,11 +32,12 @@ class _TokenScores(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, matrix: torch.Tensor, targets: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, narrow = hidden.to(dtype), matrix.to(dtype)
+        rows, narrow, targets = filled(hidden.to(dtype)), matrix.to(dtype), filled(targets)
         with torch.autocast(hidden.device.type, enabled=False):
             logits = rows @ narrow.T
         native = hidden.device.type == "cpu" and dtype in kernels.DTYPES and kernels.available()
         scores, entropies, slopes = (_native if native else _plain)(logits, targets)
+        scores, entropies = scores[: len(hidden)], entropies[: len(hidden)]
         ctx.save_for_backward(rows, narrow, slopes)
         ctx.dtypes = hidden.dtype, matrix.dtype
         ctx.mark_non_differentiable(entropies)
@@ -46,6 +47,7 @@ class _TokenScores(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore
         rows, narrow, slopes = ctx.saved_tensors
+        count, grad = len(grad), filled(grad)
         of_hidden, of_matrix = ctx.needs_input_grad[:2]
         hidden_grad = torch.empty_like(rows) if of_hidden else None
         matrix_grad = torch.zeros_like(narrow, dtype=torch.float32) if of_matrix else None
@@ -57,6 +59,7 @@ class _TokenScores(torch.autograd.Function):
                 hidden_grad[part] = scaled @ narrow
             if matrix_grad is not None:
                 add_product(matrix_grad, scaled, rows[part])
+        hidden_grad = None if hidden_grad is None else hidden_grad[:count]
         found = zip((hidden_grad, matrix_grad), ctx.dtypes, strict=True)
         return *(None if one is None else one.to(dtype) for one, dtype in found), None, None
 
