@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, repeat
 from operator import contains, is_
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from lilliput.model.attention import Attention
+from lilliput.model.config import ModelConfig
 from lilliput.model.fields import Fields, unknown_fields
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
@@ -90,8 +92,7 @@ def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Typ
     types that `kinds` does not name. Differences are wrapped, replaced, added or removed modules, tensors of other
     names or shapes, and changed settings of a module. The cause of a difference does not matter: a LoRA wrapper, a
     parametrisation, or an assignment."""
-    with torch.device("meta"):
-        new = dict(Model(model.config, seed=None).named_modules(remove_duplicate=False))
+    new = _new(model.config)
     found: dict[str, str] = {}
     here = dict(model.named_modules(remove_duplicate=False))
     for name, module in here.items():
@@ -104,6 +105,14 @@ def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Typ
         if not _within(name, found):
             found[name] = f"{name} is missing"
     return list(found.values()) or _odd_tables(model)
+
+
+@lru_cache(maxsize=16)
+def _new(config: ModelConfig) -> dict[str, nn.Module]:
+    """Return the modules of a new model of this config, without memory. It takes tenths of a second to build, and each
+    text that is generated asks for it."""
+    with torch.device("meta"):
+        return dict(Model(config, seed=None).named_modules(remove_duplicate=False))
 
 
 def _within(name: str, found: Mapping[str, str]) -> bool:
