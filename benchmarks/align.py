@@ -29,7 +29,7 @@ from lilliput.data.story_tasks import Instructions
 from lilliput.evaluation.instructions import Reply, replies, summary
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.run_folder import RunFolder
-from teaching import TINY, mismatched, own_pairs, rates
+from teaching import QUICK, TINY, mismatched, own_pairs, rates
 
 JUDGED = ("val_accuracy", "val_accuracy_low", "val_accuracy_high", "val_calibration_error")
 """Figures of the reward model on held-out pairs."""
@@ -60,7 +60,7 @@ STAGES = (
     Stage("chat", "chat", "base"),
     Stage("larger", "story", None, ("model.style=story_3m", "tokenizer.path={base}"), shared=True),
     Stage("teacher", "chat", "larger", shared=True),
-    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000", *rates())),
+    Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000")),
     Stage("reward", "reward", "chat", replies=False),
     Stage("dpo", "dpo", "chat"),
     Stage("dpo own", "dpo", "chat"),  # the pairs are replies of chat itself
@@ -68,13 +68,14 @@ STAGES = (
     Stage("grpo", "grpo", "chat"),
     Stage("ppo", "ppo", "chat"),
 )
+ROLLED = ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2", *QUICK)
 SMOKE = {
     "base": TINY,
     "larger": TINY,
-    "grpo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
-    "ppo": ("train.steps=2", "objective.max_completion_length=8", "objective.num_generations=2"),
+    "grpo": ROLLED,
+    "ppo": ROLLED,
 }
-SHORT = ("train.steps=3",)
+SHORT = ("train.steps=3", *QUICK)
 SMALL = ("data.sources.0.count=400",)
 
 
@@ -91,9 +92,9 @@ def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
     overrides = [
         text.format_map({one.name: folder(one.name, seed, runs) for one in STAGES}) for text in stage.overrides
     ]
-    if stage.recipe == "distill":  # the student reads the same conversations as the stage chat
+    if stage.recipe == "distill":  # the student reads the same conversations as the stage chat, at its rates
         sources = load("chat").data.model_dump(mode="json")["sources"]
-        overrides.append(f"data.sources={json.dumps(sources)}")
+        overrides += [f"data.sources={json.dumps(sources)}", *rates()]
     made = {"format": mismatched_rows, "dpo own": pairs_of_chat}.get(stage.name)
     if made is not None:
         given["data"] = str(made(runs, seed, smoke))

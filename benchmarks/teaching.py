@@ -18,11 +18,13 @@ from lilliput.objectives.rollouts import generate
 from lilliput.objectives.turns import encode_prompt
 from lilliput.storybook.rules import RULES
 
+QUICK = ("evaluate.sample_tokens=4", "evaluate.baselines=[]", "evaluate.tokens=256", "evaluate.final_tokens=256")
+"""Overrides of a run that only shows that a study works."""
 TINY = (
     *("model.d_model=64", "model.n_layers=2", "model.n_heads=2", "data.sources.0.stories=400"),
-    *("train.steps=30", "evaluate.heroes=0", "evaluate.final_heroes=0", "evaluate.sample_tokens=8"),
+    *("train.steps=30", "evaluate.heroes=0", "evaluate.final_heroes=0", *QUICK),
 )
-"""Overrides of a base that trains in seconds, to see that a study works."""
+"""The same of a base, which trains in seconds."""
 REPLIES = 4
 """Replies to a prompt, of which the best and the worst become a pair."""
 GAP = 0.25

@@ -24,7 +24,7 @@ from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.statistics import mean_of, wilson
 from lilliput.data.story_tasks import Arithmetic
 from lilliput.evaluation.instructions import replies
-from teaching import TINY, mismatched, rates, write_rows
+from teaching import QUICK, TINY, mismatched, rates, write_rows
 
 PROBLEMS = {"arithmetic": 1.0}
 PRACTICE = (
@@ -32,7 +32,7 @@ PRACTICE = (
     "objective.max_completion_length=48",
     "train.steps=80",
 )
-SMOKE = ("train.steps=3", "data.sources.0.count=200")
+SMOKE = ("train.steps=3", *QUICK, "data.sources.0.count=200")
 
 
 @dataclass(frozen=True)
@@ -66,27 +66,25 @@ def dialogues(order: str) -> tuple[str, ...]:
     return (f"data.sources=[{{kind: arithmetic, count: 6000, order: {order}}}]", "train.steps=600", *rates())
 
 
-def step(name: str, seed: int, runs: Path, chats: bool) -> tuple[str, list[str], str]:
-    """The recipe, its overrides and a file of data, '' for none. `chats` is whether the model has a chat template."""
+def step(name: str, runs: Path, chats: bool, count: int) -> tuple[str, list[str], str]:
+    """The recipe, its overrides and a file of data, '' for none. `chats` is whether the model has a chat template,
+    `count` the number of problems in a file."""
     if name in ("answer", "reason"):
         return "chat", list(dialogues(name)), ""
     if name == "mismatched":  # a control: replies of the right form, each under the problem of its neighbour
-        return (
-            "chat",
-            ["train.steps=600", *rates()],
-            str(mismatched(Arithmetic(count=6000), runs / "mismatched-problems.jsonl")),
-        )
+        file = mismatched(Arithmetic(count=count), runs / "mismatched-problems.jsonl")
+        return "chat", ["train.steps=600", *rates()], str(file)
     if name == "exposition":
         sources = "data.sources=[{kind: arithmetic, count: 6000, form: exposition}]"
         return "story", [sources, "train.steps=400", "evaluate.final_heroes=0", "evaluate.heroes=0", *rates()], ""
     if chats:
         return "grpo", ["data.sources=[{kind: story_prompts, shares: {arithmetic: 1}}]", *PRACTICE], ""
-    return "grpo", list(PRACTICE), str(_plain_prompts(runs))
+    return "grpo", list(PRACTICE), str(_plain_prompts(runs, count))
 
 
-def _plain_prompts(runs: Path) -> Path:
+def _plain_prompts(runs: Path, count: int) -> Path:
     """Problems as plain text, for a model that cannot chat."""
-    rows = [document.example for document in Arithmetic(count=6000).documents()]
+    rows = [document.example for document in Arithmetic(count=count).documents()]
     asked = [(row.row["messages"][0]["content"], row.columns["answer"]) for row in rows if row is not None]
     return write_rows(runs / "problems.jsonl", [{"prompt": f"{text}\n", "answer": answer} for text, answer in asked])
 
@@ -98,7 +96,7 @@ def trained(arm: Arm, seed: int, runs: Path, smoke: bool) -> Path:
         lilliput.train("story", TINY if smoke else (), name=run.name, runs=runs, seed=seed)
     for each in arm.steps:
         name = f"{name}{each}-"
-        recipe, overrides, data = step(each, seed, runs, chats)
+        recipe, overrides, data = step(each, runs, chats, 200 if smoke else 6000)
         limits = [one for one in SMOKE if not data or not one.startswith("data")] if smoke else []
         given: dict[str, Any] = {"data": data} if data else {}
         print_line(f"{name}{seed}: {recipe} from {run}")

@@ -8,8 +8,9 @@ import pytest
 import align
 import teaching
 import word_problems
-from lilliput.base.console import use_json
-from lilliput.data.story_tasks import Arithmetic, Instructions
+from lilliput.assembly.recipe import load
+from lilliput.data.story_tasks import Instructions
+from lilliput.data.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,30 @@ def _rows(file: Path) -> list[dict]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_every_stage_is_trained_and_measured(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        align.main(seeds=1, runs=runs, count=16, smoke=True, json=True)
-    finally:
-        use_json(False)
-    found = json.loads(capsys.readouterr().out)
+@pytest.fixture(scope="module")
+def found(runs: Path) -> dict:
+    """What the study of all stages found."""
+    return align.study([1], runs, 16, smoke=True)
+
+
+def test_every_stage_is_trained_and_measured(found: dict) -> None:
     replying = [stage.name for stage in align.STAGES if stage.replies]
     assert list(found["stages"]) == replying
-    assert all(0 <= row["done"] <= row["score"] + 1 and row["seconds"] > 0 for row in found["stages"].values())
-    assert found["stages"]["chat"]["kl"] is None and found["stages"]["grpo"]["kl"] is not None
+    assert all(0 <= row["done"] <= 1 and row["seconds"] > 0 for row in found["stages"].values())
+    assert found["stages"]["chat"]["kl"] is None
+    assert found["stages"]["grpo"]["kl"] is not None
     assert 0 <= found["reward_model"]["val_accuracy"] <= 1
-    page = Path(found["page"]).read_text()
+    page = align.page(found)
     assert all(f">{name}<" in page for name in replying)
+
+
+def test_a_student_that_was_not_taught_to_chat_gets_its_teachers_tokenizer(runs: Path, found: dict) -> None:
+    teacher = f"objective.teacher={runs / 'teacher-1'}"
+    student = load("distill", [teacher, f"init.from={runs / 'base-1'}"])
+    assert str(runs / "teacher-1") in str(student.tokenizer.path)
+    assert Tokenizer.load(runs / "distilled-1/checkpoints/step-0000003/model").chat_template is not None
+    longer = load("distill", [f"objective.teacher={runs / 'base-1'}", f"init.from={runs / 'chat-1'}"])
+    assert str(runs / "chat-1") in str(longer.tokenizer.path)  # base has no tokens for turns
 
 
 @pytest.mark.parametrize("arms", [word_problems.ORDERS, word_problems.STAGES], ids=["orders", "stages"])
@@ -53,12 +65,10 @@ def test_mismatched_rows_have_every_reply_under_another_request(tmp_path: Path) 
 
 
 def test_rates_are_those_of_the_recipe_chat() -> None:
-    from lilliput.assembly.recipe import load
-
     assert load("distill", teaching.rates()).train.optimizer == load("chat").train.optimizer
 
 
 def test_problems_have_numbers_for_answers(tmp_path: Path) -> None:
-    rows = _rows(word_problems._plain_prompts(tmp_path))
-    assert len(rows) == Arithmetic(count=6000).count
-    assert all(row["prompt"].endswith("\n") and int(row["answer"]) >= 0 for row in rows[:50])
+    rows = _rows(word_problems._plain_prompts(tmp_path, 30))
+    assert len(rows) == 30
+    assert all(row["prompt"].endswith("\n") and int(row["answer"]) >= 0 for row in rows)

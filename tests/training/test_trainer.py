@@ -436,6 +436,20 @@ def test_one_compiled_block_serves_for_all(recompute: bool) -> None:
 
 
 @pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+def test_rows_of_varied_lengths_share_one_graph() -> None:
+    model = Model(ModelConfig(d_model=32, n_layers=1, n_heads=2, vocab_size=50, context_length=64))
+    torch.compiler.reset()
+    counters = torch._dynamo.utils.counters["stats"]
+    before = counters["unique_graphs"]
+    view = Compiled(model, varied=True)
+    with torch.no_grad():  # compiling the gradient too would take three times as long
+        for rows, length in ((2, 20), (3, 21), (2, 37), (4, 50)):
+            tokens = torch.randint(0, 50, (rows, length))
+            torch.testing.assert_close(view(tokens), model(tokens), rtol=1e-3, atol=1e-4)
+    assert counters["unique_graphs"] == before + 1
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
 @pytest.mark.parametrize("position", ["rotary", "learned"])
 def test_compiled_gradients_are_the_same_bits_each_time(position: str) -> None:
     model = Model(ModelConfig(d_model=128, n_layers=1, vocab_size=200, context_length=256, position=position))

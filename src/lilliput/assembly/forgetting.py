@@ -50,9 +50,5 @@ def _scores(assembly: Assembly, old: Recipe) -> dict[str, float]:
 def _check_ids(old: Tokenizer, new: Tokenizer, source: Path) -> None:
     """Raise ConfigError unless every id of the old text is the same token for the model now and as it began."""
     for tokenizer in (Tokenizer.load(source), new):
-        same = tokenizer.sha256 == old.sha256 or (
-            tokenizer.vocab_size >= old.vocab_size
-            and all(tokenizer.token(number) == old.token(number) for number in range(old.vocab_size))
-        )
-        if not same:
+        if not tokenizer.extends(old):
             raise ConfigError("the old text's tokens are not those of this run's tokenizer")

@@ -156,20 +156,29 @@ def load(
         values = merge(values, {"train": {"least_steps": None}})  # a person who gives the number of epochs means it
     if name:
         values["name"] = name
-    return validate(Recipe, _with_tokenizer_of_objective(with_origin(values, where)), where)
+    return validate(Recipe, with_origin(_with_tokenizer_of_objective(values), where), where)
 
 
 def _with_tokenizer_of_objective(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Fill in the tokenizer of the model that the objective learns from, where the values name no tokenizer and that
-    model exists. (Where it does not, the objective's own error names it.)"""
+    model exists. (Where it does not, the objective's own error names it.) A run that begins with a model keeps that
+    model's tokenizer, unless the other one has the same tokens and a chat template beside."""
     tokenizer, objective = values.get("tokenizer") or {}, objective_of(values.get("objective"))
     if objective is None or objective.tokenizer_from is None or not isinstance(tokenizer, Mapping):
         return values
+    if tokenizer.get("path"):
+        return values
+    from lilliput.data.tokenizer import Tokenizer  # its library takes long to import, and few recipes come here
+
     try:
-        path = tokenizer.get("path") or str(model_folder(objective.tokenizer_from, lambda text: None))
+        folder = model_folder(objective.tokenizer_from, lambda text: None)
+        if begun := begins_from(values):
+            theirs, own = (Tokenizer.load(each) for each in (folder, model_folder(begun, lambda text: None)))
+            if own.chat_template or not theirs.chat_template or not theirs.extends(own):
+                return values
     except CheckpointError:
         return values
-    return {**values, "tokenizer": {**tokenizer, "path": path}}
+    return {**values, "tokenizer": {**tokenizer, "path": str(folder)}}
 
 
 def _values(source: str | Path | Recipe) -> tuple[dict[str, Any], str]:

@@ -156,6 +156,13 @@ class Tokenizer:
         """Return this tokenizer with another chat template."""
         return self if source == self.chat_template else Tokenizer(self.content, self._names, self.begins, source)
 
+    def extends(self, other: Tokenizer) -> bool:
+        """Return whether every id of `other` is the same token here. This tokenizer may have more tokens."""
+        return self.sha256 == other.sha256 or (
+            self.vocab_size >= other.vocab_size
+            and all(self.token(number) == other.token(number) for number in range(other.vocab_size))
+        )
+
     # ------------------------------------------------------------------ properties
 
     @property

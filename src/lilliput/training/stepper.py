@@ -63,7 +63,8 @@ class Stepper:
         self.optimizers = optim.build(self.model, config.optimizer, settings.precision == "bf16", self.modules)
         self._trained = [self.model, *self.modules.values()]
         self._parameters = [parameter for module in self._trained for parameter in module.parameters()]
-        objective.view = Compiled(self.model) if settings.compile else self.model
+        varied = objective.config.rows == "documents"  # a batch is as long as its longest document
+        objective.view = Compiled(self.model, varied) if settings.compile else self.model
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of the run for a forward pass."""
