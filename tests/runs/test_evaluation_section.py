@@ -18,6 +18,14 @@ FOUND = {
         "sources": {"<a>": {"bits_per_byte": 0.4}, "b": {"bits_per_byte": 0.6}},
         "controls": {"untrained weights": {"<a>": 3.1, "b": 3.2, "total": 3.15}},
     },
+    "held_out": {
+        "val_error": 0.2,
+        "baselines": {"majority class": 0.5},
+        "accuracies": {
+            "this model": {"accuracy": 0.8, "low": 0.71, "high": 0.87},
+            "majority class": {"accuracy": 0.5, "low": 0.4, "high": 0.6},
+        },
+    },
     "benchmarks": [
         {
             "task": "piqa",
@@ -33,6 +41,10 @@ FOUND = {
 }
 
 
+REWARDS = {"held_out": {"val_accuracy": 0.75, "val_pairs": 400, "baselines": {}}}
+"""The figures of a reward model, which has no baselines."""
+
+
 def section(folder: Path, content: str) -> str:
     make_run(folder)
     (folder / "evaluation.json").write_text(content)
@@ -44,6 +56,14 @@ def test_everything_that_was_found_is_shown(tmp_path: Path) -> None:
     for part in ("&lt;a&gt;", "3.150", "stride 32", "0.700 ± -", "indistinguishable from chance", "13 words", "25.00%"):
         assert part in html
     assert "<a>" not in html
+    assert "71.0% to 87.0%" in html
+    assert "majority class" in html
+
+
+def test_a_reward_model_has_its_figures(tmp_path: Path) -> None:
+    html = section(tmp_path, json.dumps(REWARDS))
+    assert "val_accuracy" in html
+    assert "0.750" in html
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"text": {"tokens": 1}}', '{"benchmarks": 3}'])

@@ -1,4 +1,4 @@
-"""The section of a run's report with the results of `lilliput evaluate`: text by source, benchmarks, overlap."""
+"""The section of a run's report with the results of `lilliput evaluate`: text, held-out rows, benchmarks, overlap."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ def _text(found: Mapping[str, Any]) -> str:
         f"document's start every token sees at least {context - stride} others."
     )
     return _titled("Held-out text", note, table(rows))
+
+
+def _held_out(found: Mapping[str, Any]) -> str:
+    rows = {
+        name: {"accuracy": f"{one['accuracy']:.1%}", "95% interval": f"{one['low']:.1%} to {one['high']:.1%}"}
+        for name, one in found.get("accuracies", {}).items()
+    }
+    figures = {name: {"": _digits(value)} for name, value in found.items() if as_number(value) is not None}
+    return _titled("Held-out rows", "Measured anew on the held-out rows of the run.", table(rows or figures))
 
 
 def _bits(sources: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,4 +84,9 @@ def _digits(value: Any) -> str:
     return "-" if number is None else f"{number:.3f}"
 
 
-SECTIONS: dict[str, Callable[[Any], str]] = {"text": _text, "benchmarks": _benchmarks, "overlap": _overlap}
+SECTIONS: dict[str, Callable[[Any], str]] = {
+    "text": _text,
+    "held_out": _held_out,
+    "benchmarks": _benchmarks,
+    "overlap": _overlap,
+}
