@@ -86,8 +86,8 @@ def trained(arm: Arm, seed: int, runs: Path, news: str, smoke: bool) -> Path:
         overrides += [text for text in TINY if not (arm.news and text.startswith("data."))]
         overrides += ["evaluate.steps=10", f"train.batch_tokens={2 * arm.context}"]
     print_line(f"{name}: {' '.join(overrides)}")
-    data = {"data": news} if arm.news else {}
-    lilliput.train("story", overrides, name=name, runs=runs, seed=seed, notify=lambda text: None, **data)
+    given: dict[str, Any] = {"data": news} if arm.news else {}
+    lilliput.train("story", overrides, name=name, runs=runs, seed=seed, notify=lambda text: None, **given)
     return runs / name
 
 

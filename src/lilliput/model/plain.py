@@ -92,7 +92,7 @@ def altered(model: Model, kinds: Mapping[str, Types] | None = None, instead: Typ
     types that `kinds` does not name. Differences are wrapped, replaced, added or removed modules, tensors of other
     names or shapes, and changed settings of a module. The cause of a difference does not matter: a LoRA wrapper, a
     parametrisation, or an assignment."""
-    new = _new(model.config)
+    new = _new(model.config)  # pyright: ignore[reportArgumentType] (pydantic hashes what is frozen)
     found: dict[str, str] = {}
     here = dict(model.named_modules(remove_duplicate=False))
     for name, module in here.items():

@@ -12,6 +12,7 @@ from pydantic import Field
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
 from lilliput.data.rows import Encoded
+from lilliput.model.cross_entropy import filled
 from lilliput.model.sight import Sight
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.causal import NextToken, NextTokenConfig
@@ -53,11 +54,12 @@ class Distilled(NextToken):
     def loss(self, batch: Batch) -> Loss:
         learned = batch.weights > 0
         hidden = self.view(batch.tokens, Sight(segments=batch.get("segments")))
-        logits, weights = self.view.logits(hidden[learned]), batch.weights[learned]
-        target = batch.targets[learned][:, None]
-        hard = (logits.logsumexp(-1) - logits.gather(-1, target)[:, 0]) @ weights
-        ours = (logits / self.config.temperature).log_softmax(-1).gather(-1, batch.ids[learned])
-        soft = divergence(batch.scores[learned], ours, logits.shape[-1], self.config.direction) @ weights
+        parts = (hidden, batch.targets, batch.weights, batch.ids, batch.scores)
+        rows, targets, weights, ids, theirs = (filled(part[learned]) for part in parts)  # rows of zeros weigh nothing
+        logits = self.view.logits(rows)
+        hard = (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]) @ weights
+        ours = (logits / self.config.temperature).log_softmax(-1).gather(-1, ids)
+        soft = divergence(theirs, ours, logits.shape[-1], self.config.direction) @ weights
         alpha = self.config.alpha
         total = alpha * hard + (1 - alpha) * soft + self.added(batch)
         bits = hard.detach() / math.log(2) / self.workshop.bytes_per_target
