@@ -87,6 +87,7 @@ def folder(name: str, seed: int, runs: Path) -> Path:
 
 def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
     """Train a stage, or find it finished. Returns the run's folder."""
+    seed = 1 if stage.shared else seed
     run = folder(stage.name, seed, runs)
     given: dict[str, Any] = {"name": run.name, "runs": runs, "seed": seed, "notify": print_line}
     overrides = [
