@@ -153,15 +153,17 @@ def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool) -> dict[str
             texts.setdefault(stage.name, found[:SHOWN])
     return {
         "seeds": list(seeds),
-        "stages": {name: joined(found) for name, found in rows.items()},
+        "stages": {name: joined(found, rows["chat"]) for name, found in rows.items()},
         "reward_model": {name: _mean([judge[name] for judge in judges]) for name in JUDGED},
         "texts": texts,
     }
 
 
-def joined(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds; with two seeds or more, half the width of a 95% interval (t) of the share that is done."""
+def joined(rows: Sequence[dict[str, Any]], chat: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds; with two seeds or more, half the width of a 95% interval (t) of the share that is done. `gain`
+    is the share less that of the stage chat of the same seed: seeds of chat differ more than what is learned next."""
     done = mean_of([row["done"] for row in rows])
+    gain = mean_of([row["done"] - before["done"] for row, before in zip(rows, chat, strict=True)])
     tasks = {
         task: sum(row["tasks"].get(task, 0.0) for row in rows) / len(rows) for row in rows for task in row["tasks"]
     }
@@ -169,6 +171,9 @@ def joined(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "done": done.mean,
         "margin": done.margin,
+        "each": [row["done"] for row in rows],
+        "gain": gain.mean,
+        "gain_margin": gain.margin,
         "one_run": rows[0]["interval"],
         "score": sum(row["score"] for row in rows) / len(rows),
         "kl": _mean([row["kl"] for row in rows]),
@@ -189,9 +194,11 @@ def cells(row: dict[str, Any]) -> dict[str, str]:
     interval = (
         f"± {row['margin']:.1%}" if row["margin"] is not None else "{:.0%} to {:.0%} (one run)".format(*row["one_run"])
     )
+    gain = f"{row['gain']:+.1%}" + (f" ± {row['gain_margin']:.1%}" if row["gain_margin"] is not None else "")
     kl, forgot, seconds = row["kl"], row["forgot"], row["seconds"]
     return {
         "does what is asked": f"{row['done']:.1%} {interval}",
+        "more than chat": gain,
         "mean score": f"{row['score']:.3f}",
         "KL from chat, nats a token": "-" if kl is None else f"{kl:.3f}",
         "forgot (bits a byte)": "-" if forgot is None else f"{forgot:+.3f}",
