@@ -52,18 +52,18 @@ ORDERS = (
 STAGES = (
     Arm("base", ()),
     Arm("exposition", ("exposition",)),
-    Arm("worked", ("reason",)),
+    Arm("worked", ("worked",)),
     Arm("practice", ("practice",)),
-    Arm("exposition, worked", ("exposition", "reason")),
+    Arm("exposition, worked", ("exposition", "worked")),
     Arm("exposition, practice", ("exposition", "practice")),
-    Arm("worked, practice", ("reason", "practice")),
-    Arm("exposition, worked, practice", ("exposition", "reason", "practice")),
+    Arm("worked, practice", ("worked", "practice")),
+    Arm("exposition, worked, practice", ("exposition", "worked", "practice")),
 )
 
 
-def dialogues(order: str) -> tuple[str, ...]:
+def dialogues(order: str, steps: int = 600) -> tuple[str, ...]:
     """Overrides of the recipe chat for problems with their reply in this order."""
-    return (f"data.sources=[{{kind: arithmetic, count: 6000, order: {order}}}]", "train.steps=600", *rates())
+    return (f"data.sources=[{{kind: arithmetic, count: 6000, order: {order}}}]", f"train.steps={steps}", *rates())
 
 
 def step(name: str, runs: Path, chats: bool, count: int) -> tuple[str, list[str], str]:
@@ -71,6 +71,8 @@ def step(name: str, runs: Path, chats: bool, count: int) -> tuple[str, list[str]
     `count` the number of problems in a file."""
     if name in ("answer", "reason"):
         return "chat", list(dialogues(name)), ""
+    if name == "worked":  # the reason first, too short to learn all of it: else nothing is left for the other stages
+        return "chat", list(dialogues("reason", 240)), ""
     if name == "mismatched":  # a control: replies of the right form, each under the problem of its neighbour
         file = mismatched(Arithmetic(count=count), runs / "mismatched-problems.jsonl")
         return "chat", ["train.steps=600", *rates()], str(file)
