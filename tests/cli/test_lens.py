@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lilliput.base.runtime import allocator
 from lilliput.lens.instrument import INSTRUMENTS
 from lilliput.lens.look import Look
 from lilliput.lens.page import LIMIT
@@ -54,6 +55,23 @@ def test_the_same_command_gives_the_same_files(command: Command, run: Path) -> N
         assert command("lens", str(run), "--only", "distance").code == 0
         before.append(((run / "lens.json").read_bytes(), (run / "lens.html").read_bytes()))
     assert before[0] == before[1]
+
+
+@pytest.mark.parametrize("plain", ["0", "1"])
+def test_freed_memory_is_kept_as_in_training(command: Command, monkeypatch: pytest.MonkeyPatch, plain: str) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(allocator, "keep", lambda: kept.append(True))
+    monkeypatch.setenv("LILLIPUT_PLAIN", plain)
+    assert command("lens", "list").code == 0
+    assert kept == [True] * (plain == "0")
+
+
+def test_the_runtime_is_recorded(command: Command, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator, "_kept", True)
+    assert command("lens", str(run), "--only", "distance").code == 0
+    assert Look.read(run / "lens.json").runtime["allocator"] == (allocator.loaded() or "glibc")
+    assert command("lens", "compare", str(run), str(run), "--only", "distance").code == 0
+    assert json.loads(Path("lens-compare.json").read_text())["runtime"] == Look.read(run / "lens.json").runtime
 
 
 def test_json_holds_the_figures(command: Command, run: Path) -> None:

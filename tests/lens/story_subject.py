@@ -1,23 +1,20 @@
 """A small subject for tests: a model with a tokenizer of story words, held-out rows, and a sibling of another seed."""
 
-from functools import cache
-
 import torch
 
-from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.instrument import Subject
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.storybook.world import story
+from tests.lens.subjects import story_tokenizer
 from tests.model.families import stirred
 
 
-@cache
 def words() -> Tokenizer:
     """A tokenizer of 1,600 tokens, in which most names of stories are one token."""
-    return Tokenizer.train([story(0, number).text for number in range(300)], TokenizerConfig(vocab_size=1600))
+    return story_tokenizer()
 
 
 def generator(family: str = "story", seed: int = 0, objective: ObjectiveConfig | None = None) -> TextGenerator:

@@ -10,7 +10,7 @@ import torch
 from lilliput.base.errors import ModelError
 from lilliput.lens.intervene import intervene
 from lilliput.lens.patching import Pairs, Patching, path_patch, unrelated
-from lilliput.lens.patching_section import PatchingInstrument, minimal_pairs
+from lilliput.lens.patching_section import PatchingInstrument, name_pairs
 from lilliput.lens.stream import block_of, seen_in
 from lilliput.lens.texts import piece
 from lilliput.model.config import ModelConfig
@@ -166,10 +166,11 @@ def test_pairs_and_heads_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize("objective", [None, Reversed(by="word"), Reversed(by="token")])
-def test_minimal_pairs_differ_in_the_name_that_comes_next(objective):
-    generator = subject(objective=objective).generator
-    pairs = minimal_pairs(generator, 3)
-    assert pairs is not None
+def test_its_pairs_differ_in_the_name_that_comes_next(objective):
+    made = subject(objective=objective)
+    generator, pairs = made.generator, name_pairs(made)
+    assert len(pairs.clean) > 1
+    assert len({tuple(row) for row in pairs.clean.tolist()}) == len(pairs.clean)
     differs = pairs.clean != pairs.corrupted
     assert (differs.sum(1) == 1).all()
     for row in range(len(pairs.clean)):
@@ -180,10 +181,10 @@ def test_minimal_pairs_differ_in_the_name_that_comes_next(objective):
 
 def test_models_that_do_not_fit_are_refused():
     refuses = PatchingInstrument().refuses
-    assert "its context is short" in refuses(subject(context_length=8))
+    assert "fits into 24 tokens" in refuses(subject(context_length=8))
     made = subject()
     assert "the same after both texts" in refuses(replace(made, generator=made.untrained))
-    assert "shorter than the pairs" in refuses(replace(made, rows=made.rows[:, :5]))
+    assert "fits into 5 tokens" in refuses(replace(made, rows=made.rows[:, :5]))
     assert "generates no text" in refuses(subject(objective=Masked()))
 
 

@@ -1,25 +1,29 @@
 """Probes: what repeats, what differs in one token, and a score that a known model passes and its controls do not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from lilliput.base.errors import DataError
 from lilliput.lens.probes import (
+    aligned_pairs,
     encode_pairs,
     encoded_pairs,
     is_one_token,
-    pair_scores,
     plain_ids,
     preferences,
     prompts,
     repeated,
     repeated_for,
     score_pairs,
+    shuffled_words,
 )
+from lilliput.lens.texts import text_of
 from lilliput.objectives.reversed import Reversed
 from lilliput.storybook.minimal_pairs import MAKERS, MinimalPair
 from lilliput.storybook.openings import ENDINGS, OPENINGS
-from tests.lens.story_subject import generator, subject
+from tests.lens.story_subject import generator
 
 
 def test_random_tokens_come_twice():
@@ -66,9 +70,41 @@ def test_pairs_differ_in_one_token_at_the_known_place(kind):
         assert is_one_token(one.tokenizer, pair.wrong)
 
 
-def test_a_reversed_model_and_a_tokenizer_without_words_have_no_pairs():
-    with pytest.raises(DataError, match="reads backwards"):
-        encoded_pairs(generator(objective=Reversed()), "hero")
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("objective", [Reversed(by="word"), Reversed(by="token")])
+def test_a_model_that_reads_backwards_is_asked_for_the_word_before(kind, objective):
+    one = generator(objective=objective)
+    pairs = encoded_pairs(one, kind, 8)
+    assert ((pairs.tokens != pairs.twins).sum(1) == 1).all()
+    for row, pair in enumerate(pairs.pairs):
+        read = pairs.tokens[row, 1 : pairs.last[row] + 1].tolist()
+        assert text_of(one, read) == pair.text
+        assert text_of(one, [*read, int(pairs.right[row])]) == f"{pair.right} {pair.text}"
+
+
+@pytest.mark.parametrize("objective", [None, Reversed()])
+def test_aligned_pairs_are_one_sentence(objective):
+    one = generator(objective=objective)
+    pairs = aligned_pairs(one, "hero", 6, longest=24)
+    assert len(set(pairs.pairs)) == len(pairs.pairs) > 2
+    differs = (pairs.tokens != pairs.tokens[0]).any(0).nonzero()[:, 0].tolist()
+    assert differs == [int(pairs.place[0])]
+    with pytest.raises(DataError, match="fits into 5 tokens"):
+        aligned_pairs(one, "hero", 6, longest=5)
+
+
+def test_the_word_beside_the_answer_keeps_its_place():
+    pair = MinimalPair("hero", "a b c d e f g h", "a b c x e f g h", "i", "j")
+    for one, beside in ((pair, 7), (replace(pair, forwards=False), 0)):
+        mixed = shuffled_words(one, seed=0)
+        words, others = mixed.text.split(" "), mixed.twin.split(" ")
+        assert words[beside] == pair.text.split(" ")[beside]
+        assert mixed.text != pair.text
+        assert sorted(words) == list("abcdefgh")
+        assert [(a, b) for a, b in zip(words, others, strict=True) if a != b] == [("d", "x")]
+
+
+def test_texts_that_are_no_pairs_are_refused():
     with pytest.raises(DataError, match="exactly one token"):
         encode_pairs(generator(), [MinimalPair("hero", "Xyzzy", "Qwerty is here", "she", "he")])
 
@@ -102,12 +138,3 @@ def test_the_score_is_that_of_a_known_model():
     assert 0.7 < score.low < 1
     blind = Oracle(one.tokenizer.vocab_size, dict.fromkeys(known, 3))
     assert score_pairs(blind, pairs).share == 0.5  # pyright: ignore
-
-
-def test_scores_have_their_controls_and_repeat():
-    found = pair_scores(subject(), 6)
-    assert found.keys() == MAKERS.keys()
-    for scores in found.values():
-        assert {"model", "words shuffled", "untrained weights", "another seed", "example"} == scores.keys()
-        assert scores["model"]["low"] <= scores["model"]["share"] <= scores["model"]["high"]
-    assert pair_scores(subject(), 6) == found

@@ -6,7 +6,7 @@ import pytest
 
 from lilliput.base.errors import ConfigError
 from lilliput.lens.instrument import INSTRUMENTS
-from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of, text_of
 from lilliput.objectives.masked import Masked
 from lilliput.objectives.reversed import Reversed
 from tests.lens.subjects import subject
@@ -33,11 +33,13 @@ def test_words_of_a_reversed_model_are_in_a_persons_order():
     assert piece(generator, ids[1]) == "."  # the model begins at the end
     assert len(generator.tokenizer.encode(" xylophone")) > 1
     assert read(generator).replace(" ", "") == TEXT.replace(" ", "")
+    assert text_of(generator, ids) == TEXT
 
 
 def test_tokens_of_a_reversed_model_are_in_a_persons_order():
     generator = subject(objective=Reversed(by="token")).generator
     assert read(generator).strip() == TEXT
+    assert text_of(generator, ids_of(generator, TEXT)) == TEXT
 
 
 def test_special_tokens_have_their_name_and_unknown_ids_a_question_mark():

@@ -13,6 +13,7 @@ from lilliput.assembly.subject import Seen, look_at
 from lilliput.base.console import print_line, progress
 from lilliput.base.errors import CheckpointError, ConfigError
 from lilliput.base.files import write_json, write_text
+from lilliput.base.runtime import state
 from lilliput.lens.compare import Roles, compare_page, comparing, evolve_page, plain_roles, roles
 from lilliput.lens.look import Look, measure
 from lilliput.runs.names import LENS_EVOLVE
@@ -33,7 +34,7 @@ class Across:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of the JSON file."""
-        return {"columns": self.columns, "figures": plain_roles(self.roles)}
+        return {"columns": self.columns, "figures": plain_roles(self.roles), "runtime": state.recorded()}
 
 
 def compare_inside(

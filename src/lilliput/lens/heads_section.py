@@ -135,8 +135,8 @@ def _same_tokens(subject: Subject) -> bool:
 
 
 def _pairs(generator: TextGenerator, count: int, seed: int, shuffled: bool) -> EncodedPairs | None:
-    """Return texts at whose end the hero's name comes next; None where the tokenizer or the direction has no such
-    texts. The shuffled control keeps its last word, after which the name is asked for."""
+    """Return texts after which the model reads the hero's name next; None where the tokenizer has no such texts. The
+    shuffled control keeps the word beside the name."""
     try:
         pairs = encoded_pairs(generator, "hero", count, seed)
         return encode_pairs(generator, [shuffled_words(pair, seed) for pair in pairs.pairs]) if shuffled else pairs

@@ -11,6 +11,7 @@ from typing import Any
 
 from lilliput.base.errors import CheckpointError
 from lilliput.base.reading import read_object
+from lilliput.base.runtime import state
 from lilliput.lens.instrument import INSTRUMENTS, PARTS, Instrument, Subject
 
 
@@ -23,6 +24,7 @@ class Look:
     key      the weights, the text and the options; two looks with the same key measured the same
     found    the figures of each instrument, by its name
     refused  why an instrument does not fit the model, by its name
+    runtime  the allocator, the products and the versions of libraries that computed the figures
     seconds  the time that each instrument took
     """
 
@@ -31,10 +33,12 @@ class Look:
     key: str
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    runtime: dict[str, str] = field(default_factory=dict, compare=False)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content of lens.json. It holds no times: the same model, text and options give the same file."""
+        """Return the content of lens.json. It holds no times: the same model, text, options and runtime give the
+        same file."""
         values = asdict(self)
         del values["seconds"]
         return values
@@ -44,8 +48,9 @@ class Look:
         """Return the look that was kept as `path`. Raises CheckpointError for a damaged file."""
         try:
             values = read_object(path)
-            found, refused = values["found"], values["refused"]
-            return cls(str(values["model"]), dict(values["facts"]), str(values["key"]), dict(found), dict(refused))
+            found, refused, runtime = values["found"], values["refused"], values.get("runtime", {})
+            about = str(values["model"]), dict(values["facts"]), str(values["key"])
+            return cls(*about, dict(found), dict(refused), dict(runtime))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}", "delete it; lilliput lens writes it") from None
 
@@ -70,7 +75,7 @@ def measure(
     """Measure a model by the instruments with these names. `begins` is called with the name of an instrument before it
     measures, and `done` after it. An instrument that refuses the model is left out, with its reason. An instrument's
     error is raised."""
-    look = Look(name, dict(facts), key)
+    look = Look(name, dict(facts), key, runtime=state.recorded())
     for one in instruments:
         begins(one)
         instrument: Instrument = INSTRUMENTS[one]()

@@ -7,54 +7,29 @@ from typing import Any
 
 import torch
 
-from lilliput.base.errors import ConfigError, ModelError
+from lilliput.base.errors import DataError, ModelError
 from lilliput.base.html import escape, table
-from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.figures import figure_text, mean_figure, ratio_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
+from lilliput.lens.probes import aligned_pairs
 from lilliput.lens.stream import has_heads, stage_names
-from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of, text_of
-from lilliput.storybook.people import BOYS
+from lilliput.lens.texts import no_next_token, piece, reading_order, sibling_of, text_of
 
-OPENING = "Once upon a time, there was a little boy named {}. One day,"
-ENDING = "loved to sing songs. One day, {} went to the park."
-"""Texts beside which the name comes again: after the opening, for a model that reads forwards, and before the ending,
-for a reversed model, which reads it from its last word."""
 PAIRS = 6
 INTO: tuple[Into, ...] = ("q", "k", "v")
 SENDERS = 6
 """The most heads whose paths to the receiver are patched, those with the largest shares first."""
 
 
-def minimal_pairs(generator: TextGenerator, count: int) -> Pairs | None:
-    """Return up to `count` pairs of texts that differ in one token, a name, which is also the right next token. None
-    where fewer than two names are one token of the tokenizer in a text that fits into the context."""
-    rows: dict[str, list[int]] = {}
-    answers: dict[str, int] = {}
-    forwards = generator.objective.reads_forwards
-    for name in BOYS:
-        text = (OPENING if forwards else ENDING).format(name)
-        try:
-            ids, whole = ids_of(generator, text), ids_of(generator, f"{text} {name}" if forwards else f"{name} {text}")
-        except ConfigError:  # the text is longer than the context
-            continue
-        if len(whole) == len(ids) + 1 and whole[:-1] == ids:
-            rows[name], answers[name] = ids, whole[-1]
-    shortest = min(map(len, rows.values()), default=0)
-    names = [name for name, ids in rows.items() if len(ids) == shortest]
-    names = [name for name in names if sum(a != b for a, b in zip(rows[name], rows[names[0]], strict=True)) < 2][
-        : count + 1
-    ]
-    if len(names) < 2:
-        return None
-    device = next(generator.model.parameters()).device
-    clean = torch.tensor([rows[name] for name in names], device=device)
-    right = torch.tensor([answers[name] for name in names], device=device)
-    # Each name is the corrupted name of the name before it.
-    return Pairs(clean[:-1], clean[1:], right[:-1], right[1:])
+def name_pairs(subject: Subject) -> Pairs:
+    """Return pairs of texts that differ in one token, the hero's name, which is also the right next token. Raises
+    DataError where the tokenizer has no such names, and where none of the texts fits into the subject's rows."""
+    count = PAIRS * (4 if subject.thorough else 1)
+    found = aligned_pairs(subject.generator, "hero", count, subject.rows.shape[1], subject.seed)
+    return Pairs(found.tokens, found.twins, found.right, found.wrong)
 
 
 def controls(patching: Patching, other: Patching, untrained: torch.Tensor, seed: int) -> dict[str, Any]:
@@ -126,13 +101,10 @@ class PatchingInstrument(Instrument):
             return reason
         if not has_heads(subject.generator.model):
             return "its attention has no heads of the usual kind"
-        pairs = _pairs(subject)
-        if pairs is None:
-            return "its context is short, or its tokenizer has no two names that are one token each"
-        if pairs.clean.shape[1] > subject.rows.shape[1]:
-            return "its held-out texts are shorter than the pairs of texts"
         try:
-            Patching(subject.generator.model, pairs)
+            Patching(subject.generator.model, name_pairs(subject))
+        except DataError as error:
+            return error.message
         except ModelError:  # the model does not read the name at all, as at step 0
             return "it predicts the same after both texts, so nothing can be recovered"
         return ""
@@ -140,8 +112,7 @@ class PatchingInstrument(Instrument):
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator
         model = generator.model
-        pairs = _pairs(subject)
-        assert pairs is not None
+        pairs = name_pairs(subject)
         patching = Patching(model, pairs)
         other = Patching(model, pairs, unrelated(pairs, subject.rows))
         ids = pairs.clean[0].tolist()
@@ -205,10 +176,6 @@ class PatchingInstrument(Instrument):
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
         first = found["heads"][0]
         return {"share of a name that the strongest head carries": compared(first["share"], first["unrelated"])}
-
-
-def _pairs(subject: Subject) -> Pairs | None:
-    return minimal_pairs(subject.generator, PAIRS * (4 if subject.thorough else 1))
 
 
 def _introduction(found: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from random import Random
-from typing import Any
 
 import torch
 
@@ -15,12 +15,14 @@ from lilliput.base.statistics import wilson
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.inference import inference
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.instrument import Subject
+from lilliput.lens.texts import prompt_ids
 from lilliput.model.transformer import Model
-from lilliput.storybook.minimal_pairs import MAKERS, MinimalPair, minimal_pairs
+from lilliput.storybook.minimal_pairs import MinimalPair, minimal_pairs
 from lilliput.storybook.openings import ENDINGS, OPENINGS
 
 ROWS_AT_ONCE = 32
+SENTENCES = 16
+"""Sentences of which the shortest is taken."""
 
 
 def random_source(*keys: int | str) -> torch.Generator:
@@ -31,9 +33,7 @@ def random_source(*keys: int | str) -> torch.Generator:
 def prompts(generator: TextGenerator) -> list[list[int]]:
     """Return the ids of the story world's fixed beginnings (its ends, for a model that reads backwards), in the order
     in which the model reads. Raises ConfigError for a model that generates no text."""
-    forwards, tokenizer = generator.objective.reads_forwards, generator.tokenizer
-    sides = [(text, None) for text in OPENINGS] if forwards else [(None, text) for text in ENDINGS]
-    return [list(generator.objective.prompt(tokenizer, *side).ids) for side in sides]
+    return [prompt_ids(generator, text) for text in (OPENINGS if generator.objective.reads_forwards else ENDINGS)]
 
 
 def plain_ids(tokenizer: Tokenizer) -> torch.Tensor:
@@ -110,25 +110,46 @@ def is_one_token(tokenizer: Tokenizer, word: str) -> bool:
 
 def encoded_pairs(generator: TextGenerator, kind: str, count: int = 32, seed: int = 0) -> EncodedPairs:
     """Return `count` minimal pairs of a kind of story question (`storybook.minimal_pairs.MAKERS`), whose texts differ
-    in one token. Raises DataError for a model that reads backwards, and where the tokenizer has too few such words."""
-    tokenizer = generator.tokenizer
-    if not generator.objective.reads_forwards:
-        raise DataError("minimal pairs ask for the next word, and this model reads backwards")
+    in one token. A model that reads backwards is asked for the word before. Raises DataError where the tokenizer has
+    too few such words."""
+    return encode_pairs(generator, _story_pairs(generator, kind, count, seed))
+
+
+def aligned_pairs(generator: TextGenerator, kind: str, count: int, longest: int, seed: int = 0) -> EncodedPairs:
+    """Return at most `count` minimal pairs of one sentence, with a text of its own each, which differ in the asked
+    words alone: a place is the same word in all of them. The sentence is the shortest of several. Raises DataError
+    where it does not fit into `longest` tokens, and where the tokenizer has too few such words."""
+    made = []
+    for sentence in range(SENTENCES):
+        found = _story_pairs(generator, kind, 4 * count, derive(seed, "sentence", sentence), alike=True)
+        own = {pair.text: pair for pair in found}
+        try:
+            pairs = encode_pairs(generator, list(own.values())[:count])
+        except DataError:
+            continue
+        if pairs.tokens.shape[1] <= longest and (pairs.last == pairs.last[0]).all():
+            made.append(pairs)
+    if not made:
+        raise DataError(f"no pair of texts '{kind}' fits into {longest} tokens, with asked words of one token each")
+    return min(made, key=lambda pairs: pairs.tokens.shape[1])
+
+
+def _story_pairs(generator: TextGenerator, kind: str, count: int, seed: int, alike: bool = False) -> list[MinimalPair]:
+    tokenizer, forwards = generator.tokenizer, generator.objective.reads_forwards
     try:
-        made = minimal_pairs(kind, count, seed, lambda word: is_one_token(tokenizer, word))
+        return minimal_pairs(kind, count, seed, cache(partial(is_one_token, tokenizer)), forwards, alike)
     except ValueError as error:
         raise DataError(f"the tokenizer has too few words of one token for the pairs '{kind}': {error}") from None
-    return encode_pairs(generator, made)
 
 
 def encode_pairs(generator: TextGenerator, pairs: Sequence[MinimalPair]) -> EncodedPairs:
-    """Encode pairs, without the pairs whose texts do not differ in exactly one token, and without the pairs that are
-    longer than the context. Raises DataError where none is left."""
-    tokenizer, context = generator.tokenizer, generator.model.config.context_length
+    """Encode pairs in the order in which the model reads, without the pairs whose texts do not differ in exactly one
+    token, and without the pairs that are longer than the context. Raises DataError where none is left."""
+    context = generator.model.config.context_length
     kept, rows, twins, places, asked = [], [], [], [], []
     for pair in pairs:
-        text, twin = ([*tokenizer.beginning, *tokenizer.encode(one)] for one in (pair.text, pair.twin))
-        words = [tokenizer.encode(" " + word, continuing=True) for word in (pair.right, pair.wrong)]
+        text, twin = (prompt_ids(generator, one) for one in (pair.text, pair.twin))
+        words = [asked_ids(generator, pair, word, text) for word in (pair.right, pair.wrong)]
         differing = [place for place, (one, other) in enumerate(zip(text, twin, strict=False)) if one != other]
         if len(text) == len(twin) <= context and len(differing) == 1 and all(len(word) == 1 for word in words):
             kept.append(pair)
@@ -141,8 +162,14 @@ def encode_pairs(generator: TextGenerator, pairs: Sequence[MinimalPair]) -> Enco
     device = next(generator.model.parameters()).device
     right, wrong = torch.tensor(asked, device=device).T
     last = torch.tensor([len(row) - 1 for row in rows], device=device)
-    tokens, others = (_padded(one, tokenizer.pad_id, device) for one in (rows, twins))
+    tokens, others = (_padded(one, generator.tokenizer.pad_id, device) for one in (rows, twins))
     return EncodedPairs(tuple(kept), tokens, others, last, torch.tensor(places, device=device), right, wrong)
+
+
+def asked_ids(generator: TextGenerator, pair: MinimalPair, word: str, text: Sequence[int]) -> list[int]:
+    """Return the ids of a word that comes next after the ids of a pair's text; [] where the word changes these ids."""
+    whole = prompt_ids(generator, f"{pair.text} {word}" if pair.forwards else f"{word} {pair.text}")
+    return whole[len(text) :] if whole[: len(text)] == list(text) else []
 
 
 def _padded(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> torch.Tensor:
@@ -165,10 +192,11 @@ def preferences(model: Model, tokens: torch.Tensor, pairs: EncodedPairs) -> torc
 
 @dataclass(frozen=True, slots=True)
 class PairScore:
-    """The share of pairs whose text makes the right word likelier, beside the wrong word, than its twin does. Guessing
-    scores 1/2.
+    """How often a model prefers the right word of minimal pairs. Each pair asks twice, after its text and after its
+    twin, so that a model that does not see the word that differs scores 1/2.
 
-    low, high   Wilson's 95% interval
+    share       the share of answers in which the right word is likelier than the wrong word
+    low, high   Wilson's 95% interval over the pairs
     difference  the mean of (log p(right) - log p(wrong)) of the text less that of the twin, in nats
     """
 
@@ -181,49 +209,20 @@ class PairScore:
 
 def score_pairs(model: Model, pairs: EncodedPairs) -> PairScore:
     """Score a model on minimal pairs (after BLiMP, arXiv:1912.00582, with the roles of text and answer exchanged)."""
-    gains = preferences(model, pairs.tokens, pairs) - preferences(model, pairs.twins, pairs)
-    # A model that does not see the word that differs gives equal numbers. Such a tie is half a point.
-    won = float((gains > 0).sum()) + 0.5 * float((gains == 0).sum())
-    low, high = wilson(won, len(gains))  # pyright: ignore[reportArgumentType]
-    return PairScore(won / len(gains), low, high, float(gains.mean()), len(gains))
+    text, twin = preferences(model, pairs.tokens, pairs), preferences(model, pairs.twins, pairs)
+    # sign: 1 right, -1 wrong, 0 a tie, which is half a point
+    won = float((2 + text.sign() - twin.sign()).sum()) / 4
+    count = len(text)
+    low, high = wilson(won, count)  # pyright: ignore[reportArgumentType]
+    return PairScore(won / count, low, high, float((text - twin).mean()), count)
 
 
 def shuffled_words(pair: MinimalPair, seed: int) -> MinimalPair:
-    """Return a pair whose words stand in random order, the same order in both texts."""
-    order = list(range(len(pair.text.split(" "))))
+    """Return a pair whose words stand in random order, the same order in both texts. The word beside the asked word
+    keeps its place."""
+    count = len(pair.text.split(" "))
+    order = list(range(count - 1) if pair.forwards else range(1, count))
     Random(derive(seed, "words shuffled", pair.text)).shuffle(order)
+    order = [*order, count - 1] if pair.forwards else [0, *order]
     text, twin = (" ".join(one.split(" ")[place] for place in order) for one in (pair.text, pair.twin))
-    return MinimalPair(pair.kind, text, twin, pair.right, pair.wrong)
-
-
-def pair_scores(subject: Subject, count: int = 32) -> dict[str, dict[str, Any]]:
-    """Return for each kind of pair the scores of the model, of the same model with shuffled words, of untrained
-    weights, and of the sibling where there is one: {kind: {"model": {...}, ...}}. A kind that the tokenizer has too few
-    words for has {"why": ...} instead."""
-    generator, found = subject.generator, {}
-    for kind in MAKERS:
-        try:
-            pairs = encoded_pairs(generator, kind, count, subject.seed)
-            mixed = encode_pairs(generator, [shuffled_words(pair, subject.seed) for pair in pairs.pairs])
-        except DataError as error:
-            found[kind] = {"why": error.message}
-            continue
-        scores = {
-            "model": score_pairs(generator.model, pairs),
-            "words shuffled": score_pairs(generator.model, mixed),
-            "untrained weights": score_pairs(subject.untrained.model, pairs),
-        }
-        sibling = subject.sibling
-        if sibling is not None and sibling.tokenizer.sha256 == generator.tokenizer.sha256:
-            scores["another seed"] = score_pairs(sibling.model, pairs)
-        found[kind] = {
-            name: {field: round(getattr(score, field), 4) for field in score.__slots__}
-            for name, score in scores.items()
-        }
-        found[kind]["example"] = {
-            "text": pairs.pairs[0].text,
-            "twin": pairs.pairs[0].twin,
-            "right": pairs.pairs[0].right,
-            "wrong": pairs.pairs[0].wrong,
-        }
-    return found
+    return replace(pair, text=text, twin=twin)

@@ -28,11 +28,16 @@ def ids_of(generator: TextGenerator, text: str) -> list[int]:
     """Return the ids of a text in the order in which the model reads, the beginning mark included. A reversed model
     reads the text from its end. Raises ConfigError for a text longer than the context, and for a model that generates
     no text."""
-    sides = (text, None) if generator.objective.reads_forwards else (None, text)
-    ids = list(generator.objective.prompt(generator.tokenizer, *sides).ids)
+    ids = prompt_ids(generator, text)
     if len(ids) > (most := generator.model.config.context_length):
         raise ConfigError(f"the text has {len(ids)} tokens, and the model's context has {most}", "shorten the text")
     return ids
+
+
+def prompt_ids(generator: TextGenerator, text: str) -> list[int]:
+    """Return the ids of a text of any length, as `ids_of` does."""
+    sides = (text, None) if generator.objective.reads_forwards else (None, text)
+    return list(generator.objective.prompt(generator.tokenizer, *sides).ids)
 
 
 def tensor_of(generator: TextGenerator, text: str) -> torch.Tensor:
@@ -63,8 +68,7 @@ def piece(generator: TextGenerator, number: int) -> str:
 def text_of(generator: TextGenerator, ids: Sequence[int]) -> str:
     """Return the text of `ids`, which are in the model's order, as a person reads it, without marks such as
     '<|bos|>'."""
-    decode = generator.tokenizer.decode
-    return "".join(decode([ids[place]], continuing=True) for place in reading_order(generator, ids)).strip()
+    return generator.objective.text_of(generator.tokenizer, None, None, ids).strip()
 
 
 def reading_order(generator: TextGenerator, ids: Sequence[int]) -> list[int]:

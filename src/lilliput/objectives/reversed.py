@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -55,7 +56,7 @@ class Reversed(NextTokenConfig):
             # Inside a story the ending's first word follows a space, and the model learned its tokens with this space.
             ids = tokenizer.encode(" " + ending if WORD.match(ending) else ending, continuing=True)
             return Prompt([tokenizer.bos_id, *reversed(ids)])
-        forbidden = word_starts(tokenizer) if WORD.match(ending) else []
+        forbidden = list(word_starts(tokenizer)) if WORD.match(ending) else []
         return Prompt([tokenizer.bos_id, *tokenizer.encode(reverse_words(ending))], forbidden)
 
     def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
@@ -73,6 +74,8 @@ class Reversed(NextTokenConfig):
         return TokensBackwards(tokenizer, ending or "")
 
 
-def word_starts(tokenizer: Tokenizer) -> list[int]:
-    """Ids whose text begins inside a word: as the first new token they would grow into the ending's first word."""
-    return [i for i in range(tokenizer.vocab_size) if WORD.match(tokenizer.decode([i], continuing=True))]
+@lru_cache(maxsize=8)
+def word_starts(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Ids whose text begins inside a word: as the first new token they would grow into the ending's first word. It
+    reads the whole vocabulary, so that the last few tokenizers' ids are kept."""
+    return tuple(i for i in range(tokenizer.vocab_size) if WORD.match(tokenizer.decode([i], continuing=True)))

@@ -17,7 +17,7 @@ True
 | `instructions`, `questions`, `preferences` | rows that teach, made from short stories |
 | `refusals`, `arithmetic`, `tasks` | further rows that teach, and what all of them share |
 | `rules` | scores of a completion by the columns of its prompt |
-| `minimal_pairs` | beginnings that differ in one word, with the next word that each asks for |
+| `minimal_pairs` | pieces of stories that differ in one word, with the word that each asks for, next or before |
 | `controls` | true stories damaged on purpose, which a score has to rank |
 """
 

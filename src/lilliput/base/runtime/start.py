@@ -28,7 +28,8 @@ def restart() -> None:
 def begin(trains: bool = False) -> list[str]:
     """Choose and apply the settings that can still take effect in this process. Before PyTorch is loaded, these are the
     waiting of threads and MKL's kernels. At any time they are the folder of compiled code and, where the process
-    `trains`, glibc's setting to keep freed memory. `begin` may be called again.
+    `trains`, or runs the model over and over as training does, glibc's setting to keep freed memory.
+    `begin` may be called again.
 
     Returns the choices that would have an effect but cannot be applied any more, because PyTorch is already loaded.
     Raises ConfigError where a variable has an unknown value."""
