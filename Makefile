@@ -33,11 +33,18 @@ $(VENV)-bench/.peers: pyproject.toml constraints-bench.txt | $(BIN)/python
 	$(VENV)-bench/bin/python -m pip --disable-pip-version-check --quiet install -c constraints-bench.txt -e '.[bench]'
 	@touch $@
 
-# sae-lens holds TransformerLens and transformers back, so it lives apart too, without Lilliput.
-$(VENV)-lens/.peers: | $(BIN)/python
+# sae-lens holds TransformerLens below 4, so each has an environment of its own, without Lilliput.
+$(VENV)-lens/.peers: constraints.txt | $(BIN)/python
 	@echo "installing sae-lens into $(VENV)-lens ..."
 	$(PYTHON) -m venv $(VENV)-lens
-	$(VENV)-lens/bin/python -m pip --disable-pip-version-check --quiet install 'sae-lens>=6.54,<7'
+	$(VENV)-lens/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt 'sae-lens>=6.54,<7'
+	@touch $@
+
+$(VENV)-bridge/.peers: constraints.txt | $(BIN)/python
+	@echo "installing TransformerLens 4 and nnsight into $(VENV)-bridge ..."
+	$(PYTHON) -m venv $(VENV)-bridge
+	$(VENV)-bridge/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
+	  'transformer-lens>=4.3,<5' 'nnsight>=0.8,<0.9'
 	@touch $@
 
 install: $(VENV)/.core  ## install Lilliput into .venv
@@ -79,8 +86,10 @@ sanitize: $(VENV)/.dev  ## run the tests of kernels and decoding under AddressSa
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest --timeout 1200 $(SANITIZED)
 
-lens-check: $(VENV)/.dev $(VENV)-lens/.peers  ## compare sparse autoencoders with sae-lens: folders, results, speed
-	$(BIN)/python -m pytest tests/lens/test_sparse_files.py tests/lens/test_sae_lens.py
+lens-check: $(VENV)/.dev $(VENV)-lens/.peers $(VENV)-bridge/.peers  ## compare the lens with TransformerLens, nnsight and sae-lens
+	$(BIN)/python -m pytest tests/lens/test_transformer_lens.py tests/lens/test_sparse_files.py \
+	  tests/lens/test_sae_lens.py tests/test_benchmarks_lens.py
+	$(BIN)/python benchmarks/lens.py
 	$(BIN)/python benchmarks/lens_sparse.py
 
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
@@ -111,4 +120,4 @@ constraints: $(BIN)/python  ## bring every dependency up to date and pin what wa
 	$(VENV)-bench/bin/python .ci/pin.py constraints-bench.txt
 
 clean:  ## remove the virtual environments and caches; runs stay
-	rm -rf .venv .venv-bench .venv-lens .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lens .venv-bridge .pytest_cache .ruff_cache .hypothesis

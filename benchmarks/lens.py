@@ -3,7 +3,9 @@
     python benchmarks/lens.py
     python benchmarks/lens.py --style story_1.8m --repeats 5 --json
 
-Beside it TransformerLens' `run_with_cache` over its plain pass on the same weights, where it is installed.
+Beside it stands TransformerLens' `run_with_cache` over its own plain pass, on the same weights and tokens, in the same
+rounds, in its own process and environment (`make lens-check` builds .venv-bridge). Both have the same memory allocator;
+with LILLIPUT_ALLOCATOR=system both have the system's, which makes a full cache dearer.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +24,9 @@ from rich import box
 from rich.table import Table
 
 from lilliput.base.console import console, emit, print_line, use_json
-from lilliput.base.runtime import start
+from lilliput.base.runtime import allocator, start
 from lilliput.cli.main import one_line_errors
+from rounds import Absent, Arm, Worker
 
 if TYPE_CHECKING:
     import torch
@@ -34,17 +37,30 @@ ROWS, LENGTH = 8, 128
 GOALS = {"everything": 1.5, "one name": 1.05}
 """The most that capture may cost, as a multiple of the plain pass."""
 ONE = "blocks.2.hook_resid_post"
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = Path(__file__).with_name("workers") / "lens_transformerlens.py"
+PEER = os.environ.get("LILLIPUT_BRIDGE", str(ROOT / ".venv-bridge" / "bin" / "python"))
 
 
-def cpu_seconds(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of each work in each of `repeats` rounds, in turns, after one round to warm up."""
-    found: dict[str, list[float]] = {name: [] for name in works}
+def one_round(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+    """Do each work once; return its CPU seconds."""
+    found = {}
+    for name, work in works.items():
+        began = time.process_time()
+        work()
+        found[name] = time.process_time() - began
+    return found
+
+
+def in_turns(contestants: Sequence[Callable[[], Mapping[str, float]]], repeats: int) -> list[dict[str, list[float]]]:
+    """Return the CPU seconds of the works of each contestant in each of `repeats` rounds. The contestants take turns,
+    and one round before warms up."""
+    found: list[dict[str, list[float]]] = [{} for _ in contestants]
     for repeat in range(repeats + 1):
-        for name, work in works.items():
-            began = time.process_time()
-            work()
-            if repeat:
-                found[name].append(time.process_time() - began)
+        for kept, contestant in zip(found, contestants, strict=True):
+            for name, seconds in contestant().items():
+                if repeat:
+                    kept.setdefault(name, []).append(seconds)
     return found
 
 
@@ -66,34 +82,23 @@ def ours(model: Model, tokens: torch.Tensor) -> dict[str, Callable[[], Any]]:
     }
 
 
-def transformerlens(model: Model, tokens: torch.Tensor) -> dict[str, Callable[[], Any]] | None:
-    """Return TransformerLens' plain pass and `run_with_cache` on the same weights; None where it is not installed."""
-    try:
-        from transformer_lens.model_bridge import TransformerBridge  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return None
-    import torch
-    from transformers import AutoModelForCausalLM
+def peer(model: Model, tokens: torch.Tensor, folder: Path) -> Worker:
+    """Start TransformerLens on the same weights and tokens, which go through `folder`, with the same memory allocator.
+    Raises Absent without its environment."""
+    import numpy as np
 
     from lilliput.model.huggingface import to_huggingface
 
-    with tempfile.TemporaryDirectory() as folder:
-        to_huggingface(model, Path(folder) / "model")
-        stock = AutoModelForCausalLM.from_pretrained(Path(folder) / "model", attn_implementation="eager")
-        bridge: Any = TransformerBridge.boot_transformers(folder + "/model", hf_model=stock, device="cpu")
-
-    def run(work: Callable[[], Any]) -> None:
-        with torch.inference_mode():
-            work()
-
-    return {
-        "plain": lambda: run(lambda: bridge(tokens)),
-        "everything": lambda: run(lambda: bridge.run_with_cache(tokens)),
-        "one name": lambda: run(lambda: bridge.run_with_cache(tokens, names_filter=ONE)),
-    }
+    same = allocator.GLIBC_KEEPS if allocator.name() == "glibc" else {}
+    environment = {**same, "HF_HUB_OFFLINE": "1"}
+    arm = Arm("transformerlens", PEER, WORKER, "type: make lens-check", environment=environment)
+    to_huggingface(model, folder / "model")
+    np.save(folder / "tokens.npy", tokens.numpy())
+    job = {"folder": str(folder / "model"), "tokens": str(folder / "tokens.npy"), "name": ONE, "threads": 1}
+    return Worker(arm, job)
 
 
-def ratios(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+def ratios(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     """Return for each work its median CPU milliseconds, and the median over the rounds of its ratio to the plain
     pass."""
     plain = seconds["plain"]
@@ -117,7 +122,18 @@ def measure(style: str, vocabulary: int, repeats: int) -> dict[str, Any]:
     model = Model(ModelConfig(style=style, vocab_size=vocabulary)).eval()
     source = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, model.config.vocab_size, (ROWS, LENGTH), generator=source)
-    theirs = transformerlens(model, tokens)
+    works, absent, versions = ours(model, tokens), "", {}
+    contestants: list[Callable[[], Mapping[str, float]]] = [lambda: one_round(works)]
+    with ExitStack() as stack:
+        try:
+            worker = peer(model, tokens, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        except Absent as reason:
+            absent = str(reason)
+        else:
+            stack.callback(worker.close)
+            contestants.append(lambda: worker.run(1).parts)
+            versions = worker.versions
+        mine, *theirs = in_turns(contestants, repeats)
     return {
         "style": style,
         "parameters": sum(one.numel() for one in model.parameters()),
@@ -125,15 +141,21 @@ def measure(style: str, vocabulary: int, repeats: int) -> dict[str, Any]:
         "tokens": LENGTH,
         "repeats": repeats,
         "cores": os.cpu_count(),
-        "ours": ratios(cpu_seconds(ours(model, tokens), repeats)),
-        "transformerlens": None if theirs is None else ratios(cpu_seconds(theirs, repeats)),
+        "allocator": allocator.name(),
+        "ours": ratios(mine),
+        "transformerlens": ratios(theirs[0]) if theirs else None,
+        "absent": absent,
+        "versions": {"torch": torch.__version__, "transformerlens": versions},
         "goals": GOALS,
     }
 
 
 def table(figures: dict[str, Any]) -> Table:
     """The costs for people."""
-    title = f"{figures['parameters']:,} parameters, {ROWS} x {LENGTH} tokens, one thread, {figures['repeats']} rounds"
+    title = (
+        f"{figures['parameters']:,} parameters, {ROWS} x {LENGTH} tokens, one thread, {figures['repeats']} rounds, "
+        f"memory by {figures['allocator']}"
+    )
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("", "CPU ms", "over plain", "goal", "TransformerLens over its plain"):
         made.add_column(heading, justify="right" if heading else "left")
@@ -163,8 +185,8 @@ def main(arguments: list[str] | None = None) -> None:
         emit(figures)
         return
     console.print(table(figures))
-    if figures["transformerlens"] is None:
-        print_line("TransformerLens is not installed here: pip install transformer-lens")
+    if figures["absent"]:
+        print_line(f"TransformerLens was left out: {figures['absent']}")
 
 
 if __name__ == "__main__":

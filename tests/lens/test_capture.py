@@ -47,6 +47,28 @@ def test_parts_of_the_stream_add_up(family):
     torch.testing.assert_close(seen["blocks.0.hook_resid_post"], total)
 
 
+def test_either_form_of_a_name_reads_the_activation():
+    model = stirred("story")
+    with lens.capture(model, ["blocks.*.hook_out", "embed.hook_out"]) as seen:
+        model(tokens())
+    assert set(seen) == {"hook_embed", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"}
+    assert seen["blocks.1.hook_out"] is seen["blocks.1.hook_resid_post"]
+    assert seen.each("embed.hook_out")[0] is seen["hook_embed"]
+    with pytest.raises(KeyError):
+        seen["blocks.0.hook_in"]
+
+
+@pytest.mark.parametrize("family", ["story", "gpt2"])
+def test_normalized_is_the_quotient_before_weight_and_bias(family):
+    model = stirred(family)
+    with torch.no_grad(), lens.capture(model, ["*.hook_resid_pre", "*.ln1.hook_*"]) as seen:
+        model(tokens())
+    stream = seen["blocks.1.hook_resid_pre"]
+    centred = stream if family == "story" else stream - stream.mean(-1, keepdim=True)
+    expected = centred / seen["blocks.1.ln1.hook_scale"]
+    torch.testing.assert_close(seen["blocks.1.ln1.hook_normalized"], expected)
+
+
 @pytest.mark.parametrize("positions", [3, -1, [0, -2], slice(2, 9), slice(None, None, 3)])
 def test_positions_choose_positions_and_queries(positions):
     model, ids = stirred("story_grouped"), tokens()

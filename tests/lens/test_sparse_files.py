@@ -1,7 +1,6 @@
 """The folder of a sparse coder: read back equal, sae-lens' names, damage reported."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from lilliput.base.errors import CheckpointError
 from lilliput.lens.sparse import SparseCoder
 from lilliput.lens.sparse_files import load_features, save_features
-from tests.lens.outside import SAE_LENS, needs_sae_lens
+from tests.lens.outside import SAE_LENS, needs_sae_lens, printed_by
 
 OPEN = """
 import sys, torch
@@ -72,8 +71,7 @@ def test_sae_lens_opens_the_folder_and_computes_the_same(tmp_path: Path) -> None
     made, x = coder(), torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
     save_features(made, tmp_path / "folder")
     save_file({"x": x}, tmp_path / "x")
-    words = [SAE_LENS, "-c", OPEN, *(str(tmp_path / name) for name in ("folder", "x", "y"))]
-    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    printed = printed_by(SAE_LENS, "-c", OPEN, *(str(tmp_path / name) for name in ("folder", "x", "y")))
     found = load_file(tmp_path / "y")
     assert printed.strip().endswith(made.reads)
     torch.testing.assert_close(found["y"], made.reconstruct(x), rtol=1e-4, atol=1e-4)

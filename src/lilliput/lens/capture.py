@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lilliput.base.errors import ModelError
-from lilliput.lens.names import hook_names, hook_points
+from lilliput.lens.names import bridge_names, hook_names, hook_points, ours
 from lilliput.model.transformer import Model
 
 MEMORY_BYTES = 2**30
@@ -29,13 +29,22 @@ Positions = int | slice | Sequence[int] | None
 
 class Captured(Mapping[str, torch.Tensor]):
     """Activations by name. `seen[name]` joins the forward passes along the rows; `each(name)` gives a tensor a pass.
+    Both take either of TransformerLens' forms of a name; iteration gives our own.
 
     Tensors share the memory of the model's own activations, without their graph. Beyond `memory_bytes` they are
     written to a new folder in `folder`, and read back on access.
     """
 
-    def __init__(self, names: Sequence[str], positions: Positions, memory_bytes: int, folder: Path | None):
+    def __init__(
+        self,
+        names: Sequence[str],
+        positions: Positions,
+        memory_bytes: int,
+        folder: Path | None,
+        bridge: Mapping[str, str],
+    ):
         self._held: dict[str, list[torch.Tensor | Path]] = {name: [] for name in names}
+        self._bridge = bridge
         self._positions, self._limit = positions, memory_bytes
         self._parent = folder
         self._folder: Path | None = None
@@ -44,7 +53,8 @@ class Captured(Mapping[str, torch.Tensor]):
     def each(self, name: str) -> list[torch.Tensor]:
         """Return the activations of one name, a tensor for each forward pass. Raises KeyError for a name that was not
         asked for."""
-        return [one if isinstance(one, torch.Tensor) else load_file(one)["activation"] for one in self._held[name]]
+        passes = self._held[ours(name, self._bridge)]
+        return [one if isinstance(one, torch.Tensor) else load_file(one)["activation"] for one in passes]
 
     def __getitem__(self, name: str) -> torch.Tensor:
         passes = self.each(name)
@@ -122,7 +132,7 @@ def capture(
     ModelError for an unknown name or layer, and for a model that was compiled as a whole.
     """
     found = hook_names(model, names, layers)
-    seen = Captured(found, positions, memory_bytes, None if folder is None else Path(folder))
+    seen = Captured(found, positions, memory_bytes, None if folder is None else Path(folder), bridge_names(model))
     hooks = hook_points(model)
     handles = [hooks[name].register_forward_hook(partial(seen.keep, name)) for name in found]
     try:

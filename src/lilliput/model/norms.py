@@ -13,7 +13,8 @@ from lilliput.model.parts import NORMS, ONES, ZEROS, HookPoint, Role, is_hooked
 class Norm(nn.Module):
     """Scales the last dimension (width,) of its input to unit size. A subclass is registered and gives its count.
 
-    Hook points: `hook_scale` (..., 1), the divisor; `hook_normalized` (..., width).
+    Hook points: `hook_scale` (..., 1), the divisor; `hook_normalized` (..., width), the quotient, before weight and
+    bias.
     """
 
     def __init__(self, width: int, eps: float):
@@ -85,5 +86,5 @@ class LayerNorm(Norm):
         if self.hooked:
             wide = x.float() - x.float().mean(-1, keepdim=True)
             scale = self.hook_scale((wide.square().mean(-1, keepdim=True) + self.eps).sqrt())
-            return self.hook_normalized(wide / scale * self.weight + self.bias).to(x.dtype)
+            return (self.hook_normalized(wide / scale) * self.weight + self.bias).to(x.dtype)
         return F.layer_norm(x, (self.width,), self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
