@@ -34,7 +34,10 @@ def test_an_exact_coder_recovers_the_loss_and_an_empty_one_is_the_ablation(famil
 
 def test_a_transcoder_is_spliced_into_the_output_of_the_mlp() -> None:
     model, rows = stirred("gpt"), tokens(4, 9)
-    # With this MLP, whose output is its input, a coder that repeats its input is exact.
+    # With this norm and MLP, whose output is the hook's value, a coder that repeats its input is exact.
+    with torch.no_grad():
+        for name, values in model.blocks[0].ln2.named_parameters():  # type: ignore[union-attr]
+            values.fill_(float(name == "weight"))
     model.blocks[0].mlp.forward = lambda x: x  # type: ignore[method-assign]
     coder = replace(exact_coder(48, "blocks.0.ln2.hook_normalized"), writes="blocks.0.hook_mlp_out")
     torch.testing.assert_close(splice(coder, model, rows), losses(model, rows), rtol=1e-4, atol=1e-4)
