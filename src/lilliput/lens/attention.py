@@ -61,9 +61,7 @@ class Attention(Instrument):
     title = "Which earlier word a head looks at"
     part = "attention"
     script = "attention.js"
-
-    def refuses(self, subject: Subject) -> str:
-        return "" if subject.generator.objective.generates else "this model does not predict the next token"
+    heads = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, config = subject.generator, subject.generator.model.config

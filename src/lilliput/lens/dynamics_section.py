@@ -34,9 +34,6 @@ class Time(Instrument):
     title = "How its layers became what they are"
     part = "time"
 
-    def refuses(self, subject: Subject) -> str:
-        return "" if subject.generator.objective.generates else "this model does not predict the next token"
-
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough
         held = held_out(generator, subject.rows, THOROUGH_ROWS if thorough else ROWS)

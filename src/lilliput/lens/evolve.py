@@ -80,12 +80,13 @@ class Forming(Instrument):
     title = "When its heads formed"
     part = "time"
     order = 1
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
+        if reason := super().refuses(subject):
+            return reason
         if subject.run is None:
             return "this model belongs to no run"
-        if not subject.generator.objective.generates:
-            return "this model does not predict the next token"
         run = RunFolder(subject.run)
         if len(run.read_heads()) > 1 or len(run.steps()) > 1:
             return ""

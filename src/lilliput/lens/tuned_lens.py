@@ -19,7 +19,7 @@ from lilliput.lens.figures import figure_text
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.logit_lens import LENGTH, logit_lens, silence_note, stage_figures
 from lilliput.lens.stream import NORM, read_out, stages
-from lilliput.lens.texts import no_next_token, rows_of
+from lilliput.lens.texts import rows_of
 from lilliput.model.transformer import Model
 
 TENSORS, FACTS = "tuned_lens.safetensors", "tuned_lens.json"
@@ -123,9 +123,8 @@ class TunedLensInstrument(Instrument):
     order = 2
 
     def refuses(self, subject: Subject) -> str:
-        if len(subject.rows) < FEWEST_ROWS:
-            return f"it needs {FEWEST_ROWS} held-out texts, and there are {len(subject.rows)}"
-        return no_next_token(subject.generator)
+        few = f"it needs {FEWEST_ROWS} held-out texts, and there are {len(subject.rows)}"
+        return super().refuses(subject) or (few if len(subject.rows) < FEWEST_ROWS else "")
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, 512 if subject.thorough else 64, LENGTH)
