@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lilliput import api
+from lilliput.lens import steering
 from lilliput.lens.sparse import SparseCoder
 from lilliput.lens.sparse_files import save_features
 from tests.cli.conftest import Command
@@ -49,6 +50,11 @@ def test_the_text_moves_in_the_promoted_direction(command: Command, trained: Pat
     assert streamed == pushed[0] + "\n"
     assert api.generate(trained, "One day", max_tokens=12, temperature=0, steer=[f"{folder}:0=200"]) == pushed
     assert api.generate(trained, "One day", max_tokens=12, temperature=0) == plain
+
+
+def test_generate_stands_above_the_rooms_that_it_joins() -> None:
+    assert api.generate.__module__ == "lilliput.assembly.generating"
+    assert "lilliput.generation" not in Path(steering.__file__).read_text()
 
 
 @pytest.mark.parametrize("option", [("--beams", "2"), ("--int8",), ("--explain",), ("--no-compile",)])
