@@ -67,6 +67,23 @@ def test_steering_acts_on_every_way_to_generate(
     assert report["texts"][0].count(word) > 4
 
 
+@pytest.mark.parametrize("option", [(), ("--int8",)])
+def test_a_draft_changes_no_steered_text_and_is_not_steered_itself(
+    option: tuple[str, ...], command: Command, trained: Path, features: tuple[Path, str]
+) -> None:
+    folder, word = features
+    words = ("generate", str(trained), "One day", "--max-tokens", "8", "--temperature", "0", "--json", *option)
+    steer, draft = ("--steer", f"{folder}:0=200"), ("--draft", str(trained))
+    alone = json.loads(command(*words, *steer).out)
+    drafted = json.loads(command(*words, *steer, *draft).out)
+    assert drafted["texts"] == alone["texts"]
+    assert drafted["texts"][0].count(word) > 4
+    assert drafted["steer"] == [steer[1]]
+    unsteered = json.loads(command(*words, *draft).out)
+    assert unsteered["speculation"]["acceptance"] == 1
+    assert drafted["speculation"]["acceptance"] < 0.5
+
+
 def test_mistakes_are_named(command: Command, trained: Path, features: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = features
     for wrong, match in (
