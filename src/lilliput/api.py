@@ -13,6 +13,7 @@ from lilliput.base.runtime import start
 
 if TYPE_CHECKING:
     from lilliput.assembly.evaluation import evaluate, score_text
+    from lilliput.assembly.generating import generate
     from lilliput.assembly.held_out import evaluate_held_out
     from lilliput.assembly.judging import judge
     from lilliput.assembly.looking import look_inside
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.lab.compare import compare
     from lilliput.lab.labelling.labelling import LabelOptions, label
-    from lilliput.lens.steering import generate
     from lilliput.planning.planning import plan
     from lilliput.planning.sweep import sweep
     from lilliput.runs.reporting import report
@@ -74,6 +74,7 @@ __all__ = [
 
 _HOMES = {
     "lilliput.assembly.evaluation": ("evaluate", "score_text"),
+    "lilliput.assembly.generating": ("generate",),
     "lilliput.assembly.held_out": ("evaluate_held_out",),
     "lilliput.assembly.judging": ("judge",),
     "lilliput.assembly.looking": ("look_inside",),
@@ -89,7 +90,6 @@ _HOMES = {
     "lilliput.generation.text_generator": ("TextGenerator",),
     "lilliput.lab.compare": ("compare",),
     "lilliput.lab.labelling.labelling": ("LabelOptions", "label"),
-    "lilliput.lens.steering": ("generate",),
     "lilliput.planning.planning": ("plan",),
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),

@@ -132,6 +132,15 @@ def test_a_run_with_another_seed_is_a_control(
     assert "has another shape, tokenizer or objective" in refused.err
 
 
+def test_compare_and_evolve_take_the_same_options_and_different_pages(command: Command) -> None:
+    told = {name: command("lens", name, "--help").out for name in ("compare", "evolve")}
+    options = {name: re.findall(r"^ +(--\w+)", text, re.M) for name, text in told.items()}
+    assert options["compare"] == options["evolve"]
+    assert {"--only", "--data", "--thorough", "--output", "--device", "--json"} <= set(options["evolve"])
+    assert "by default lens-compare.html" in told["compare"]
+    assert "by default RUN/lens-evolve.html" in told["evolve"]
+
+
 def test_the_list_has_a_line_each(command: Command) -> None:
     lines = command("lens", "list").out.splitlines()
     assert [line.split()[0] for line in lines] == ["distance", "nothing"]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lilliput import api
+from lilliput.lens import steering
 from lilliput.lens.sparse import SparseCoder
 from lilliput.lens.sparse_files import save_features
 from tests.cli.conftest import Command
@@ -51,6 +52,11 @@ def test_the_text_moves_in_the_promoted_direction(command: Command, trained: Pat
     assert api.generate(trained, "One day", max_tokens=12, temperature=0) == plain
 
 
+def test_generate_stands_above_the_rooms_that_it_joins() -> None:
+    assert api.generate.__module__ == "lilliput.assembly.generating"
+    assert "lilliput.generation" not in Path(steering.__file__).read_text()
+
+
 @pytest.mark.parametrize("option", [("--beams", "2"), ("--int8",), ("--explain",), ("--no-compile",)])
 def test_steering_acts_on_every_way_to_generate(
     option: tuple[str, ...], command: Command, trained: Path, features: tuple[Path, str]
@@ -59,6 +65,23 @@ def test_steering_acts_on_every_way_to_generate(
     words = ("generate", str(trained), "One day", "--max-tokens", "8", "--temperature", "0", "--json", *option)
     report = json.loads(command(*words, "--steer", f"{folder}:0=200").out)
     assert report["texts"][0].count(word) > 4
+
+
+@pytest.mark.parametrize("option", [(), ("--int8",)])
+def test_a_draft_changes_no_steered_text_and_is_not_steered_itself(
+    option: tuple[str, ...], command: Command, trained: Path, features: tuple[Path, str]
+) -> None:
+    folder, word = features
+    words = ("generate", str(trained), "One day", "--max-tokens", "8", "--temperature", "0", "--json", *option)
+    steer, draft = ("--steer", f"{folder}:0=200"), ("--draft", str(trained))
+    alone = json.loads(command(*words, *steer).out)
+    drafted = json.loads(command(*words, *steer, *draft).out)
+    assert drafted["texts"] == alone["texts"]
+    assert drafted["texts"][0].count(word) > 4
+    assert drafted["steer"] == [steer[1]]
+    unsteered = json.loads(command(*words, *draft).out)
+    assert unsteered["speculation"]["acceptance"] == 1
+    assert drafted["speculation"]["acceptance"] < 0.5
 
 
 def test_mistakes_are_named(command: Command, trained: Path, features: tuple[Path, str], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_instrument_gives_exact_sums_beside_untrained_weights():
     section = AttributionInstrument().section(found)
     assert "MLP, layer 1" in section
     assert "lost without a random head instead" in section
-    assert "two heads" in AttributionInstrument().refuses(subject(n_layers=1, n_heads=1, d_head=48))
+    assert "a single head" in AttributionInstrument().refuses(subject(n_layers=1, n_heads=1, d_head=48))
 
 
 def test_figures():

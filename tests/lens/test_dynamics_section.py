@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,25 @@ def test_layers_grow_towards_the_newest_model(tmp_path: Path) -> None:
     assert alike.value == states[0]["likeness"][-1]["mean"]
     for text in ("step 20", "control: positions mixed", "another seed", "layer 1", "<svg", "effective rank"):
         assert text in drawn
+
+
+def test_layers_that_had_their_present_form_are_a_finding() -> None:
+    def state(name: str, *means: float) -> dict[str, Any]:
+        return {"name": name, "likeness": [{"mean": mean, "margin": 0.02} for mean in means]}
+
+    states = [
+        state("untrained", 0.93, 0.3),
+        state("step 5", 0.94, 0.95),
+        state("step 20", 0.98, 0.96),
+        state("now", 1, 1),
+    ]
+    (line,) = INSTRUMENTS["time"]().findings({"states": states})
+    assert "at step 20: each layer is 0.96 ± 0.02 like the same" in line
+    assert "with untrained weights 0.93 ± 0.02 or less" in line
+    for other in (state("step 20", 0.98, 0.85), state("step 20", 0.96, 0.96)):
+        assert INSTRUMENTS["time"]().findings({"states": [*states[:2], other, states[3]]}) == []
+    states[0]["likeness"][1]["mean"] = None
+    assert INSTRUMENTS["time"]().findings({"states": states}) == []
 
 
 def test_a_model_without_a_run_is_compared_with_its_untrained_weights() -> None:

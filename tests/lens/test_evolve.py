@@ -1,11 +1,12 @@
 """Heads through time: the chosen checkpoints, when heads form, and the instrument on both of its sources."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lilliput.lens.evolve import Forming, chosen_steps, evolve, formed
+from lilliput.lens.evolve import Forming, chosen_steps, evolve, formed, thousands
 from lilliput.lens.probes import repeated
 from lilliput.lens.watching import look
 from lilliput.runs.run_folder import RunFolder
@@ -34,9 +35,38 @@ def test_when_heads_form():
     points = [
         {"step": step, "induction": [[0.05, value]]} for step, value in ((0, 0.1), (8, 0.3), (16, 0.5), (32, 0.9))
     ]
-    assert formed(points, "induction") == (16, "0.1")
+    assert formed(points, "induction") == (16, "0.1", 8)
     assert formed(points[:1], "induction") is None
     assert formed([points[3], points[3]], "induction") is None
+
+
+def test_a_head_that_formed_is_a_finding_where_it_beats_its_controls(tmp_path):
+    run = RunFolder(tmp_path)
+    for step in (0, 10, 20, 40):
+        run.append_metrics({"step": step, "tokens": 2000 * step})
+    points = [
+        {"step": step, "induction": [[0.05, value]], "induction_shuffled": [[0.02, 0.04]]}
+        for step, value in ((0, 0.1), (8, 0.3), (16, 0.5), (32, 0.9))
+    ]
+    found = {
+        "formed": {"induction": formed(points, "induction"), "previous": None},
+        "points": points,
+        "untrained": {"induction": [[0.1, 0.12]]},
+        "thousands": thousands(tmp_path, (0, 8, 16, 32)),
+    }
+    found = json.loads(json.dumps(found))
+    (line,) = Forming().findings(found)
+    assert "formed between step 8 and step 16: head 0.1 ends with a share of 90%" in line
+    assert "the strongest head of the control has 12%" in line
+    (figure,) = Forming().comparable(found).values()
+    assert figure == (32.0, None, 16.0, 32.0)
+    assert Forming().comparable({**found, "thousands": {}}) == {}
+    for untrained, shuffled in ((0.95, 0.04), (0.1, 0.95)):
+        found["untrained"]["induction"][0][0] = untrained
+        found["points"][-1]["induction_shuffled"][0][0] = shuffled
+        assert Forming().findings(found) == []
+        assert Forming().comparable(found) == {}
+    assert thousands(tmp_path / "nowhere", (1, 2)) == {}
 
 
 def test_evolve_orders_its_checkpoints():

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from lilliput.lens.attention import Attention, pattern_json, patterns, rounded
+from lilliput.lens.attention import Attention, focus, pattern_json, patterns, rounded
 from lilliput.lens.heads import KINDS
 from lilliput.lens.heads_section import Heads, roles
 from lilliput.lens.instrument import INSTRUMENTS
@@ -58,6 +58,30 @@ def test_patterns_are_those_of_the_model():
     assert rounded(torch.tensor([[1.0, 0.0], [0.25, 0.75]])) == [[99], [25, 74]]
 
 
+def test_focus_is_the_share_of_the_word_that_is_looked_at_most():
+    model, ids = stirred("story_grouped"), tokens()
+    ids[1, 12:] = 3
+    seen = patterns(model, ids)
+    wanted = [
+        sum(float(seen[layer][row, head, at].max()) for layer in seen for head in range(4) for at in range(1, end))
+        / (len(seen) * 4 * (end - 1))
+        for row, end in ((0, 20), (1, 12))
+    ]
+    assert focus(model, ids, pad=3).tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_attention_is_a_finding_where_it_beats_untrained_weights():
+    def found(low):
+        own, control = {"mean": 0.6, "low": low, "high": 0.7}, {"mean": 0.2, "low": 0.1, "high": 0.3}
+        return {"focus": {"model": own, "untrained": control}}
+
+    (line,) = Attention().findings(found(0.5))
+    assert "60% (50% to 70%) of its attention, and with untrained weights 20% (10% to 30%)" in line
+    assert Attention().findings(found(0.25)) == []
+    (figure,) = Attention().comparable(found(0.5)).values()
+    assert figure == (0.6, 0.2, 0.5, 0.7)
+
+
 def test_attention_measure_and_section():
     one = subject()
     found = Attention().measure(one)
@@ -66,6 +90,7 @@ def test_attention_measure_and_section():
     assert len(text["tokens"]) == 24
     assert [len(row) for row in text["layers"]["1"][3]] == list(range(1, 25))
     assert found["untrained"][0]["tokens"] == text["tokens"][:12]
+    assert found["focus"].keys() == {"model", "untrained", "another seed"}
     html = Attention().section(found)
     blocks = re.findall(r'<script type="([^"]*)" id="attention-data">(.*?)</script>', html)
     assert [kind for kind, _ in blocks] == ["application/json"]

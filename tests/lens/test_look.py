@@ -17,6 +17,9 @@ SUBJECT = cast(Subject, SimpleNamespace())
 class Good(Instrument):
     title, part = "Good", "heads"
 
+    def refuses(self, subject: Subject) -> str:
+        return ""
+
     def measure(self, subject: Subject) -> dict[str, Any]:
         return {"score": math.nan, 3: (1, 2)}  # type: ignore[dict-item]
 

@@ -24,7 +24,7 @@ def test_every_kind_has_its_controls(objective):
     assert found["forwards"] == (objective is None)
     assert found["kinds"].keys() == MAKERS.keys()
     for one in found["kinds"].values():
-        assert one["scores"].keys() == {"model", "words in random order", "untrained weights", "another seed"}
+        assert one["scores"].keys() == {"model", "words in random order", "untrained", "another seed"}
         assert one["scores"]["model"]["low"] <= one["scores"]["model"]["share"] <= one["scores"]["model"]["high"]
     section = Pairs().section(found)
     assert all(question in section for question in QUESTIONS.values())
@@ -39,8 +39,8 @@ def test_a_kind_that_beats_untrained_weights_is_a_finding():
     found = {
         "forwards": True,
         "kinds": {
-            "hero": {"example": {}, "scores": {"model": scores(0.97, 0.84, 0.99), "untrained weights": plain}},
-            "want": {"example": {}, "scores": {"model": scores(0.7, 0.6, 0.8), "untrained weights": plain}},
+            "hero": {"example": {}, "scores": {"model": scores(0.97, 0.84, 0.99), "untrained": plain}},
+            "want": {"example": {}, "scores": {"model": scores(0.7, 0.6, 0.8), "untrained": plain}},
             "gender": {"why": "the tokenizer has too few words"},
         },
     }

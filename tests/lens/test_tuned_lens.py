@@ -84,3 +84,28 @@ def test_the_instrument_measures_beside_the_logit_lens_and_untrained_weights(mon
     assert {"logit lens, untrained", "tuned lens, untrained"} < kl.keys()
     assert "tuned lens, untrained" in TunedLensInstrument().section(found)
     assert "8 held-out texts" in TunedLensInstrument().refuses(subject(rows=3))
+    stages, gain = found["stages"], found["gains"]["model"][1]["mean"]
+    apart = [stages[f"{lens}, model"][1]["kl"]["mean"] for lens in ("logit lens", "tuned lens")]
+    assert gain == pytest.approx(apart[0] - apart[1], abs=1e-4)
+    assert len(TunedLensInstrument().comparable(found)) == 2
+
+
+def test_a_translation_that_brings_the_prediction_nearer_is_a_finding():
+    def figure(mean):
+        return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+
+    def found(own, control):
+        stage = {"stage": "layer 0", "kl": figure(2.5), "right": figure(0.4)}
+        group = [stage, stage, stage]
+        names = [f"{lens}, {model}" for lens in ("logit lens", "tuned lens") for model in ("model", "untrained")]
+        gains = {"model": [figure(own)] * 3, "untrained": [figure(control)] * 3}
+        return {"stages": dict.fromkeys(names, group), "gains": gains}
+
+    (line,) = TunedLensInstrument().findings(found(1.5, 0.2))
+    assert "of layer 0 brings its prediction 1.50 (1.40 to 1.60) nats nearer" in line
+    assert "2.50 (2.40 to 2.60) away" in line
+    assert "with untrained weights 0.20 (0.10 to 0.30)" in line
+    assert TunedLensInstrument().findings(found(0.25, 0.2)) == []
+    assert TunedLensInstrument().findings(found(0.05, -0.9)) == []
+    figures = TunedLensInstrument().comparable(found(1.5, 0.2))
+    assert [(one.value, one.control) for one in figures.values()] == [(0.4, 0.4), (1.5, 0.2)]

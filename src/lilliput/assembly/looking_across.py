@@ -19,6 +19,8 @@ from lilliput.lens.look import Look, measure
 from lilliput.runs.names import LENS_EVOLVE
 
 Say = Callable[[str], None]
+COMPARED = "lens-compare.html"
+"""The page of several models, in the current folder."""
 MOST_STEPS = 12
 """Checkpoints that are looked at, evenly spread; --thorough looks at all of them."""
 
@@ -44,17 +46,17 @@ def compare_inside(
     data: str | Sequence[str] = (),
     fit: Sequence[str] = (),
     thorough: bool = False,
-    output: str | Path = "lens-compare.html",
+    output: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     notify: Say = print_line,
 ) -> Across:
     """Look inside several models of any size, style or direction, and write their comparable figures side by side into
-    one page, with a JSON file beside it. A model is read on its own held-out text, or on `data`. Raises ConfigError for
-    fewer than two models, and for an instrument without a comparable figure."""
+    one page, by default lens-compare.html here, with a JSON file beside it. A model is read on its own held-out text,
+    or on `data`. Raises ConfigError for fewer than two models, and for an instrument without a comparable figure."""
     if len(paths) < 2:
         raise ConfigError("to compare takes two models at least", "name them: lilliput lens compare RUN RUN")
-    names, target = comparing(only), page_file(output)
+    names, target = comparing(only), page_file(output or COMPARED)
     texts = [data] if isinstance(data, str) else list(data)
     looks: dict[str, Look] = {}
     with progress("looking inside", len(paths) * len(names), "instruments") as bar:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 
 Only = Annotated[
-    str | None, typer.Option(help="Instruments, such as heads,ablation; `lilliput lens list` has all.", metavar="NAMES")
+    str | None, typer.Option(help="Instruments, such as heads,matters; `lilliput lens list` has all.", metavar="NAMES")
 ]
 Text = Annotated[list[str] | None, typer.Option(help="Read this text instead of the run's own held-out text.")]
 Thorough = Annotated[bool, typer.Option("--thorough", help="Read more text, and let instruments take minutes.")]
@@ -67,7 +68,7 @@ def look(
 
 
 def names_of(only: str | None) -> list[str]:
-    """Return the names of a list such as heads,ablation."""
+    """Return the names of a list such as heads,matters."""
     return [name.strip() for name in (only or "").split(",") if name.strip()]
 
 
@@ -96,58 +97,47 @@ def _print(found: Looked) -> None:
     console.print_line(str(found.page))
 
 
-@app.command("compare")
-def compare(
-    models: Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders, two or more.")],
-    only: Only = None,
-    data: Text = None,
-    thorough: Thorough = False,
-    output: Annotated[Path, typer.Option(help="The HTML page.")] = Path("lens-compare.html"),
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Compare the inside of models. Roles stand side by side, such as the strongest induction head of each model."""
-    from lilliput import api
-    from lilliput.base import console
+def _across(look: str, models: Any, page: str) -> Callable[..., None]:
+    """Return a command that prints the figures of several models or steps in columns. `look` is the function of
+    lilliput.api that measures them, `models` the argument that names them, and `page` the default page."""
 
-    console.use_json(json)
-    found = api.compare_inside(
-        models,
-        names_of(only),
-        data=data or [],
-        thorough=thorough,
-        output=output,
-        device=device,
-        notify=console.print_line,
+    def command(
+        models: Any,
+        only: Only = None,
+        data: Text = None,
+        thorough: Thorough = False,
+        output: Path | None = None,
+        device: Device = "auto",
+        json: Json = False,
+    ) -> None:
+        from lilliput import api
+        from lilliput.base import console
+
+        console.use_json(json)
+        options = {"data": data or [], "thorough": thorough, "output": output, "device": device}
+        _report(getattr(api, look)(models, names_of(only), **options, notify=console.print_line), json)
+
+    output = Annotated[Path | None, typer.Option(help=f"The HTML page; by default {page}.")]
+    command.__annotations__ |= {"models": models, "output": output}
+    return command
+
+
+app.command(
+    "compare", help="Compare the inside of models. Roles stand side by side, such as the strongest induction head."
+)(
+    _across(
+        "compare_inside",
+        Annotated[list[str], typer.Argument(help="Runs, checkpoints or Hugging Face folders, two or more.")],
+        "lens-compare.html",
     )
-    _report(found, json)
-
-
-@app.command("evolve")
-def evolve(
-    run: Annotated[str, typer.Argument(help="A run's name or folder.")],
-    only: Only = None,
-    data: Text = None,
-    thorough: Thorough = False,
-    output: Annotated[Path | None, typer.Option(help="The HTML page; by default RUN/lens-evolve.html.")] = None,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Look inside a run's checkpoints. Curves show when the model learned what its heads do."""
-    from lilliput import api
-    from lilliput.base import console
-
-    console.use_json(json)
-    found = api.look_through(
-        run,
-        names_of(only),
-        data=data or [],
-        thorough=thorough,
-        output=output,
-        device=device,
-        notify=console.print_line,
+)
+app.command("evolve", help="Look inside a run's checkpoints. Curves show when the model learned what its heads do.")(
+    _across(
+        "look_through",
+        Annotated[str, typer.Argument(help="A run's name or folder.", metavar="RUN")],
+        "RUN/lens-evolve.html",
     )
-    _report(found, json)
+)
 
 
 def _report(found: Across, json: bool) -> None:

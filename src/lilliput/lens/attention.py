@@ -8,16 +8,22 @@ from typing import Any
 
 import torch
 
-from lilliput.base.html import escape
+from lilliput.base.html import escape, table
 from lilliput.decoding.inference import inference
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.capture import capture
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.figures import mean_figure, share_text
+from lilliput.lens.findings import beats, compared
+from lilliput.lens.head_targets import real_positions
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
+from lilliput.lens.texts import controls_of, rows_of
 from lilliput.model.transformer import Model
 
 TOKENS = 40
 """The most tokens of a text that the page shows."""
 TEXTS, THOROUGH_TEXTS = 2, 3
+ROWS = 8
+"""Rows over which the share of the word that is looked at most is measured."""
 LARGEST = 250_000
 """The most numbers on the page, about 2 characters each. Of a model with more layers and heads, the page shows fewer
 tokens."""
@@ -30,6 +36,14 @@ def patterns(model: Model, rows: torch.Tensor, layers: Collection[int] | None = 
     with inference(model), capture(model, "blocks.*.attn.hook_pattern", layers=layers) as seen:
         model(rows)
         return {int(name.split(".")[1]): seen[name].float() for name in seen}
+
+
+def focus(model: Model, rows: torch.Tensor, pad: int) -> torch.Tensor:
+    """Return the mean share of attention that goes to the token that is looked at most, (N,), over all heads and all
+    tokens of rows (N, T) but the first, which sees itself alone, and padding."""
+    later = real_positions(rows, pad) & (torch.arange(rows.shape[1], device=rows.device) > 0)
+    largest = torch.stack([one.amax(-1).mean(1) for one in patterns(model, rows).values()]).mean(0)
+    return (largest * later).sum(1) / later.sum(1).clamp_min(1)
 
 
 def pieces(generator: TextGenerator, ids: Sequence[int]) -> list[str]:
@@ -61,9 +75,7 @@ class Attention(Instrument):
     title = "Which earlier word a head looks at"
     part = "attention"
     script = "attention.js"
-
-    def refuses(self, subject: Subject) -> str:
-        return "" if subject.generator.objective.generates else "this model does not predict the next token"
+    heads = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, config = subject.generator, subject.generator.model.config
@@ -72,22 +84,43 @@ class Attention(Instrument):
         length = max(4, min(TOKENS, int((2 * room) ** 0.5)))
         rows = [_without_padding(row, generator.tokenizer.pad_id)[:length] for row in subject.rows[:count].tolist()]
         # The control has one short text: untrained heads look everywhere alike, which one picture shows.
+        models = {"model": generator, **controls_of(subject)}
+        read, pad = rows_of(subject, ROWS * (4 if subject.thorough else 1), TOKENS), generator.tokenizer.pad_id
         return {
             "texts": [pattern_json(generator, row) for row in rows],
             "untrained": [pattern_json(subject.untrained, rows[0][:12])],
+            "focus": {
+                name: mean_figure(focus(one.model, read, pad).tolist(), subject.seed) for name, one in models.items()
+            },
         }
 
     def section(self, found: Mapping[str, Any]) -> str:
         shown = {"texts": [*found["texts"], *found["untrained"]], "levels": LEVELS}
         shown["names"] = [f"text {number + 1}" for number in range(len(found["texts"]))] + ["text 1, untrained weights"]
         first = " ".join(found["texts"][0]["tokens"])
+        focused = {name: share_text(one) for name, one in found["focus"].items()}
+        shares = {"share of attention on the word that a head looks at most": focused}
         return f"""<p>Choose a layer and a head, then point at a word, or move to it with the Tab key. The earlier words
 that the head looks at light up (attention pattern), and the share of each is printed. Untrained weights are the
 control: their heads look at all earlier words nearly alike.</p>
+{table(shares)}
 <div class="attention" id="attention">
 <noscript><p>The texts are: {escape(first)}</p></noscript>
 </div>
 <script type="application/json" id="attention-data">{_inert(shown)}</script>"""
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        own, control = found["focus"]["model"], found["focus"]["untrained"]
+        if not beats(own, control):
+            return []
+        return [
+            f"Heads look at few words: the word that a head looks at most gets {share_text(own)} of its attention, and "
+            f"with untrained weights {share_text(control)}."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        own, control = found["focus"]["model"], found["focus"]["untrained"]
+        return {"share of attention on the word that a head looks at most": compared(own, control)}
 
 
 def _without_padding(row: list[int], pad: int) -> list[int]:

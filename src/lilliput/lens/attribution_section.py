@@ -15,8 +15,7 @@ from lilliput.lens.figures import figure_text, mean_figure
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.intervene import Hook, intervene
-from lilliput.lens.stream import has_heads
-from lilliput.lens.texts import no_next_token, rows_of, sibling_of
+from lilliput.lens.texts import controls_of, rows_of
 from lilliput.model.transformer import Model
 
 ROWS, LENGTH = 24, 64
@@ -96,18 +95,16 @@ class AttributionInstrument(Instrument):
     title = "Which parts write the answer (direct logit attribution)"
     part = "decided"
     order = 3
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
-        model = subject.generator.model
-        if not has_heads(model) or model.config.n_heads * model.config.n_layers < 2:
-            return "it compares heads, and this model does not have two heads of the usual attention"
-        return no_next_token(subject.generator)
+        config = subject.generator.model.config
+        alone = config.n_heads * config.n_layers < 2
+        return super().refuses(subject) or ("it compares heads, and this model has a single head" if alone else "")
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
-        models = {"this model": subject.generator, "untrained": subject.untrained}
-        if (sibling := sibling_of(subject)) is not None:
-            models["another seed"] = sibling
+        models = {"this model": subject.generator, **controls_of(subject)}
         return {
             "norm": NORM,
             "rows": len(rows),

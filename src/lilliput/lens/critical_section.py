@@ -33,11 +33,7 @@ class Matters(Instrument):
 
     title = "What the model cannot do without"
     part = "matters"
-
-    def refuses(self, subject: Subject) -> str:
-        if subject.generator.objective.generates:
-            return ""
-        return "this model does not predict the next token, so that there are no bits per byte to lose"
+    heads = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough

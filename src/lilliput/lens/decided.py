@@ -14,8 +14,8 @@ from lilliput.lens.attribution import Attribution, attribute, attribute_neurons,
 from lilliput.lens.decided_section import draw
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.logit_lens import Readings, logit_lens
-from lilliput.lens.stream import NORM, has_heads, seen_in
-from lilliput.lens.texts import no_next_token, piece, reading_order, rows_of
+from lilliput.lens.stream import NORM, seen_in
+from lilliput.lens.texts import piece, reading_order, rows_of
 
 TOKENS = 40
 """Tokens of the text that the page shows."""
@@ -136,11 +136,7 @@ class Decided(Instrument):
     part = "decided"
     order = 0
     script = "decided.js"
-
-    def refuses(self, subject: Subject) -> str:
-        if not has_heads(subject.generator.model):
-            return "its attention has no heads of the usual kind"
-        return no_next_token(subject.generator)
+    heads = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         return explain(subject.generator, rows_of(subject, 1, TOKENS))

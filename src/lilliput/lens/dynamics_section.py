@@ -18,6 +18,8 @@ from lilliput.lens.row_losses import HeldOut, held_out
 
 ROWS, THOROUGH_ROWS = 12, 64
 STEPS, THOROUGH_STEPS = 8, 100
+SETTLED = 0.9
+"""The least likeness (CKA) of a layer that has its present form."""
 FIGURES = {
     "effective_rank": "directions in use (effective rank)",
     "participation_ratio": "directions with most of the variance (participation ratio)",
@@ -33,9 +35,6 @@ class Time(Instrument):
 
     title = "How its layers became what they are"
     part = "time"
-
-    def refuses(self, subject: Subject) -> str:
-        return "" if subject.generator.objective.generates else "this model does not predict the next token"
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough
@@ -61,6 +60,18 @@ class Time(Instrument):
     def section(self, found: Mapping[str, Any]) -> str:
         return _likeness(found) + _figures(found) + _layers(found)
 
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        untrained = found["states"][0]["likeness"]
+        settled = next((one for one in found["states"][1:-1] if _settled(one["likeness"], untrained)), None)
+        if settled is None:
+            return []
+        least = min(settled["likeness"], key=lambda one: one["mean"])
+        control = max(untrained, key=lambda one: one["mean"])
+        return [
+            f"Its layers had their present form at {settled['name']}: each layer is {_margin(least)} like the same "
+            f"layer now, or more (CKA), and with untrained weights {_margin(control)} or less."
+        ]
+
     def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
         first, last = found["states"][0], found["states"][-1]
         names = {
@@ -72,6 +83,16 @@ class Time(Instrument):
         alike = (first["likeness"][-1]["mean"], found["permuted"][-1]["mean"])
         values["likeness of the last layer to untrained weights (CKA)"] = alike
         return {text: Compared(value, control) for text, (value, control) in values.items() if value is not None}
+
+
+def _settled(likeness: list[dict[str, Any]], untrained: list[dict[str, Any]]) -> bool:
+    """Return whether every layer is as good as its newest form, and is more like it than untrained weights are."""
+    pairs = list(zip(likeness, untrained, strict=True))
+    if any(one[key] is None for pair in pairs for one in pair for key in ("mean", "margin")):
+        return False
+    return all(
+        one["mean"] >= SETTLED and one["mean"] - one["margin"] > other["mean"] + other["margin"] for one, other in pairs
+    )
 
 
 def _state(name: str, step: int | None, then: Activations, now: Activations) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from lilliput.lens.embeddings import (
 from lilliput.lens.figures import mean_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
-from lilliput.lens.texts import piece, sibling_of
+from lilliput.lens.texts import controls_of, piece
 
 SHOWN = ("Lily", "Tom", "she", "happy", "red", "bird", "went", "park", "three", "mother")
 """Words whose neighbours are listed."""
@@ -82,9 +82,7 @@ class Embeddings(Instrument):
         return ""
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        models = {"model": subject.generator, "untrained": subject.untrained}
-        if (sibling := sibling_of(subject)) is not None:
-            models["another seed"] = sibling
+        models = {"model": subject.generator, **controls_of(subject)}
         tokenizer = subject.generator.tokenizer
         among = word_ids(tokenizer)
         words = {name: words_in(tokenizer, one.model.embed.weight) for name, one in models.items()}

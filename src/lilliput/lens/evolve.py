@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lilliput.base.chart import Chart, Level, Series, figure
 from lilliput.base.html import table
 from lilliput.generation.loading import load_folder
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.heads import KINDS
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.watching import SCORES, look, watched_tokens
 from lilliput.runs.names import HEADS, VAL_BITS_PER_BYTE, VAL_LOSS
 from lilliput.runs.run_folder import RunFolder
@@ -61,16 +63,27 @@ def losses(run: str | Path) -> list[tuple[int, float]]:
     return [] if key is None else [(line["step"], line[key]) for line in metrics if key in line]
 
 
-def formed(points: Sequence[Point], score: str) -> tuple[int, str] | None:
-    """Return the first step at which a head has half of the largest last score, and that head ("1.0": layer 1, head 0).
-    None where no head ends above twice the largest score at the beginning and above 0.2."""
+def thousands(run: str | Path, steps: Iterable[int]) -> dict[int, float]:
+    """Return the thousands of tokens that a run had read at these steps, between the steps of its metrics by
+    interpolation; nothing for a run without metrics."""
+    known = {line["step"]: line["tokens"] for line in RunFolder(Path(run)).read_metrics() if "tokens" in line}
+    if not known:
+        return {}
+    at, tokens = sorted(known), [known[step] for step in sorted(known)]
+    return {step: round(float(np.interp(step, at, tokens)) / 1000, 3) for step in steps}
+
+
+def formed(points: Sequence[Point], score: str) -> tuple[int, str, int] | None:
+    """Return the first step at which a head has half of the largest last score, that head ("1.0": layer 1, head 0), and
+    the step of the look before, so that the head formed between the two. None where no head ends above twice the
+    largest score at the beginning and above 0.2."""
     last = points[-1][score]
     best, layer, head = max((value, i, j) for i, row in enumerate(last) for j, value in enumerate(row))
     start = max(value for row in points[0][score] for value in row)
     if best < 0.2 or best < 2 * start:
         return None
-    step = next(point["step"] for point in points if point[score][layer][head] >= best / 2)
-    return step, f"{layer}.{head}"
+    place = next(place for place, point in enumerate(points) if point[score][layer][head] >= best / 2)
+    return points[place]["step"], f"{layer}.{head}", points[max(0, place - 1)]["step"]
 
 
 @INSTRUMENTS.add("forming")
@@ -80,12 +93,13 @@ class Forming(Instrument):
     title = "When its heads formed"
     part = "time"
     order = 1
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
+        if reason := super().refuses(subject):
+            return reason
         if subject.run is None:
             return "this model belongs to no run"
-        if not subject.generator.objective.generates:
-            return "this model does not predict the next token"
         run = RunFolder(subject.run)
         if len(run.read_heads()) > 1 or len(run.steps()) > 1:
             return ""
@@ -108,6 +122,7 @@ class Forming(Instrument):
             "untrained": {score: untrained[score] for score in SCORES},
             "loss": losses(subject.run),
             "formed": {score: formed(kept, score) for score in SCORES},
+            "thousands": thousands(subject.run, (point["step"] for point in kept)),
         }
 
     def section(self, found: Mapping[str, Any]) -> str:
@@ -124,6 +139,36 @@ class Forming(Instrument):
             bits = Series("validation", [(max(1, step), value) for step, value in loss], dots=True)
             parts.append(figure(Chart("Loss on held-out text", [bits], "steps", log_x=True, reach=reach), 240))
         return "\n".join(parts)
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        return [
+            f"A head that {KINDS[score].words} ({KINDS[score].name}) formed between step {before:,} and step {step:,}: "
+            f"head {head} ends with a share of {last:.0%}, and the strongest head of the control has {control:.0%}."
+            for score, (step, head, before), last, control in _above_control(found)
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        # Tokens are comparable between runs, and steps of other batch sizes are not. JSON made texts of the steps.
+        read = {int(step): tokens for step, tokens in found["thousands"].items()}
+        return {
+            f"thousand tokens until a head {KINDS[score].words}": Compared(read[step], None, read[before], read[step])
+            for score, (step, _, before), _, _ in _above_control(found)
+            if read
+        }
+
+
+def _above_control(found: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, str, int], float, float]]:
+    """Yield each score with the head that formed, its last share, and the largest share of the control (of untrained
+    weights, and for induction also on shuffled tokens), where the last share is above it."""
+    for score, at in found["formed"].items():
+        if at is None:
+            continue
+        layer, head = map(int, at[1].split("."))
+        controls = [*found["untrained"][score]]
+        controls += found["points"][-1]["induction_shuffled"] if score == "induction" else []
+        last, control = found["points"][-1][score][layer][head], max(value for row in controls for value in row)
+        if last > control:
+            yield score, tuple(at), last, control
 
 
 def _formed_rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:

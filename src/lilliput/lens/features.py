@@ -16,7 +16,7 @@ from lilliput.lens.features_section import section
 from lilliput.lens.figures import figure_text
 from lilliput.lens.findings import beats
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
-from lilliput.lens.neurons import TOKENS, as_json, labels_of, neuron_values, refuses_other_objectives, some_rows
+from lilliput.lens.neurons import TOKENS, as_json, labels_of, neuron_values, some_rows
 from lilliput.lens.selectivity import Selective, best_units
 from lilliput.lens.sparse import SparseCoder, SparseConfig, collect, dense, middle
 from lilliput.lens.sparse_figures import controls, figures
@@ -54,7 +54,7 @@ class SparseFeatures(Instrument):
 
     def refuses(self, subject: Subject) -> str:
         few = len(subject.rows) < FEWEST_ROWS or subject.rows.shape[1] < 3
-        return refuses_other_objectives(subject) or (
+        return super().refuses(subject) or (
             f"features need {FEWEST_ROWS} rows of text, and there are {len(subject.rows)}" if few else ""
         )
 

@@ -17,6 +17,7 @@ from lilliput.lens.findings import compared
 from lilliput.lens.heads import KINDS, Scores, mover_scores, repeated_scores, shuffled_rows, text_scores
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.probes import EncodedPairs, encode_pairs, encoded_pairs, repeated_for, shuffled_words
+from lilliput.lens.texts import sibling_of
 
 ROWS, THOROUGH_ROWS = 8, 64
 TOKENS = 64
@@ -32,15 +33,14 @@ class Heads(Instrument):
 
     title = "What each head does"
     part = "heads"
-
-    def refuses(self, subject: Subject) -> str:
-        return "" if subject.generator.objective.generates else "this model does not predict the next token"
+    heads = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, untrained = subject.generator, subject.untrained
         own, mixed = all_scores(generator, subject, False), all_scores(generator, subject, True)
         first = all_scores(untrained, subject, False)
-        other = all_scores(subject.sibling, subject, False) if _same_tokens(subject) and subject.sibling else {}
+        sibling = sibling_of(subject)
+        other = {} if sibling is None else all_scores(sibling, subject, False)
         found = {
             name: {
                 "heads": [
@@ -127,11 +127,6 @@ def _control(role: str, score: Mapping[str, Any]) -> float:
     """Return the largest score of the heads of the role's controls, as `roles` takes them."""
     controls = [score["untrained"]] if role in ("previous", "first") else [score["untrained"], score["shuffled"]]
     return max(value for control in controls for layer in control for value in layer)
-
-
-def _same_tokens(subject: Subject) -> bool:
-    other = subject.sibling
-    return other is not None and other.tokenizer.sha256 == subject.generator.tokenizer.sha256
 
 
 def _pairs(generator: TextGenerator, count: int, seed: int, shuffled: bool) -> EncodedPairs | None:

@@ -13,6 +13,8 @@ import torch
 from lilliput.base.registry import Registry
 from lilliput.evaluation.controls import untrained
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.stream import has_heads
+from lilliput.lens.texts import no_next_token
 
 if TYPE_CHECKING:
     from lilliput.data.split import Split
@@ -74,21 +76,27 @@ class Compared(NamedTuple):
 
 
 class Instrument:
-    """A subclass registers itself by `@INSTRUMENTS.add(name)` and is found in any file of lens/.
+    """A subclass registers itself by `@INSTRUMENTS.add(name)` and is found in any file of lens/. It fits models that
+    predict the next token, where it does not say otherwise.
 
     title   its heading on the page, in words that a learner knows
     part    the part of the page it stands in; order: its place in it
     script  the name of a JavaScript file in lens/page/ that its section needs; '' for none
+    heads   whether it needs attention of the usual kind, whose heads' outputs add up
     """
 
     title: ClassVar[str]
     part: ClassVar[Part]
     order: ClassVar[int] = 0
     script: ClassVar[str] = ""
+    heads: ClassVar[bool] = False
 
     def refuses(self, subject: Subject) -> str:
-        """Return why the instrument does not fit this model; '' where it fits."""
-        return ""
+        """Return why the instrument does not fit this model; '' where it fits. A subclass adds its own reasons to
+        those of `super().refuses(subject)`."""
+        if self.heads and not has_heads(subject.generator.model):
+            return "its attention has no heads of the usual kind"
+        return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         """Return the figures, JSON values only, each with its control and interval beside it."""

@@ -40,11 +40,6 @@ class Knows(Instrument):
     title = "How much the text so far tells the model"
     part = "knows"
 
-    def refuses(self, subject: Subject) -> str:
-        if subject.generator.objective.generates:
-            return ""
-        return "this model does not predict the next token"
-
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough
         held = held_out(generator, subject.rows, THOROUGH_ROWS if thorough else ROWS)

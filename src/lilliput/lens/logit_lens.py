@@ -16,7 +16,7 @@ from lilliput.lens.figures import figure_text, mean_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.stream import NORM, read_out, stage_names, stages
-from lilliput.lens.texts import no_next_token, rows_of, sibling_of
+from lilliput.lens.texts import controls_of, rows_of
 from lilliput.model.transformer import Model
 
 Translate = Callable[[int, torch.Tensor], torch.Tensor]
@@ -120,18 +120,13 @@ class LogitLens(Instrument):
     part = "decided"
     order = 1
 
-    def refuses(self, subject: Subject) -> str:
-        return no_next_token(subject.generator)
-
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)
         models = {
             "model": (subject.generator.model, rows),
             "shuffled text": (subject.generator.model, shuffled(rows, subject.seed)),
-            "untrained": (subject.untrained.model, rows),
+            **{name: (one.model, rows) for name, one in controls_of(subject).items()},
         }
-        if (sibling := sibling_of(subject)) is not None:
-            models["another seed"] = (sibling.model, rows)
         found = {name: stage_figures(logit_lens(*given, top=1), subject.seed) for name, given in models.items()}
         return {"norm": NORM, "rows": len(rows), "tokens_a_row": rows.shape[1], "stages": found}
 

@@ -24,10 +24,11 @@ class Matched(Instrument):
     title = "The same parts in another model"
     part = "time"
     order = 1
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
-        if not subject.generator.objective.generates:
-            return "this model does not predict the next token"
+        if reason := super().refuses(subject):
+            return reason
         if subject.sibling is None and not earlier_steps(subject.run, 1):
             return "there is no second model: the run has one checkpoint, and no run with another seed is given"
         return ""

@@ -16,7 +16,6 @@ from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.neurons_section import place, section
 from lilliput.lens.selectivity import Selective, best_units
 from lilliput.model.transformer import Model
-from lilliput.objectives.causal import NextTokenConfig
 
 NEURONS = "blocks.*.mlp.hook_post"
 BEFORE, AFTER = 12, 4
@@ -109,7 +108,7 @@ class Neurons(Instrument):
     part = "features"
 
     def refuses(self, subject: Subject) -> str:
-        return refuses_other_objectives(subject) or (
+        return super().refuses(subject) or (
             "" if len(subject.rows) > 1 else "one row of text is too little to choose a neuron and to measure it"
         )
 
@@ -164,11 +163,3 @@ def _high(controls: Mapping[str, Mapping[str, Any]], one: Mapping[str, Any]) -> 
 def as_json(one: Selective) -> dict[str, Any]:
     """The figures of a unit as JSON values, rounded."""
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(one).items()}
-
-
-def refuses_other_objectives(subject: Subject) -> str:
-    """Return why an instrument of next tokens does not fit this model; '' where it fits."""
-    objective = subject.generator.objective
-    if isinstance(objective, NextTokenConfig):
-        return ""
-    return f"the instrument is for models that predict the next token, and the objective is {objective.kind}"

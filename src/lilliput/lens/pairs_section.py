@@ -10,11 +10,10 @@ from lilliput.base.errors import DataError
 from lilliput.base.html import escape, table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.probes import PairScore, encode_pairs, encoded_pairs, score_pairs, shuffled_words
-from lilliput.lens.texts import no_next_token, sibling_of
+from lilliput.lens.texts import controls_of
 from lilliput.storybook.minimal_pairs import MAKERS, QUESTIONS
 
 PAIRS, THOROUGH_PAIRS = 32, 256
-CONTROL = "untrained weights"
 
 
 @INSTRUMENTS.add("pairs")
@@ -26,7 +25,7 @@ class Pairs(Instrument):
     order = 1
 
     def refuses(self, subject: Subject) -> str:
-        if reason := no_next_token(subject.generator):
+        if reason := super().refuses(subject):
             return reason
         found = pair_scores(subject, 1)
         if all("why" in one for one in found.values()):
@@ -61,10 +60,10 @@ class Pairs(Instrument):
         lines = []
         for kind, one in found["kinds"].items():
             scores = one.get("scores", {})
-            if scores and scores["model"]["low"] > scores[CONTROL]["high"]:
+            if scores and scores["model"]["low"] > scores["untrained"]["high"]:
                 lines.append(
                     f"{QUESTIONS[kind]} The model prefers the right word in {score_text(scores['model'])} of answers, "
-                    f"and with {CONTROL} in {score_text(scores[CONTROL])}."
+                    f"and with untrained weights in {score_text(scores['untrained'])}."
                 )
         return lines
 
@@ -72,7 +71,7 @@ class Pairs(Instrument):
         return {
             f"right answers: {QUESTIONS[kind]} ({kind})": Compared(
                 one["scores"]["model"]["share"],
-                one["scores"][CONTROL]["share"],
+                one["scores"]["untrained"]["share"],
                 one["scores"]["model"]["low"],
                 one["scores"]["model"]["high"],
             )
@@ -85,7 +84,7 @@ def pair_scores(subject: Subject, count: int) -> dict[str, dict[str, Any]]:
     """Return for each kind of pair an example, and the scores of the model, of the same model with shuffled words, of
     untrained weights, and of the sibling where there is one: {kind: {"example": {...}, "scores": {"model": {...}}}}. A
     kind that the tokenizer has too few words for has {"why": ...} instead."""
-    generator, sibling, found = subject.generator, sibling_of(subject), {}
+    generator, found = subject.generator, {}
     for kind in MAKERS:
         try:
             pairs = encoded_pairs(generator, kind, count, subject.seed)
@@ -96,10 +95,8 @@ def pair_scores(subject: Subject, count: int) -> dict[str, dict[str, Any]]:
         scores = {
             "model": score_pairs(generator.model, pairs),
             "words in random order": score_pairs(generator.model, mixed),
-            CONTROL: score_pairs(subject.untrained.model, pairs),
+            **{name: score_pairs(one.model, pairs) for name, one in controls_of(subject).items()},
         }
-        if sibling is not None:
-            scores["another seed"] = score_pairs(sibling.model, pairs)
         rounded = {name: _rounded(score) for name, score in scores.items()}
         found[kind] = {"example": asdict(pairs.pairs[0]), "scores": rounded}
     return found

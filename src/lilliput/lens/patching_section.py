@@ -15,8 +15,8 @@ from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
 from lilliput.lens.probes import aligned_pairs
-from lilliput.lens.stream import has_heads, stage_names
-from lilliput.lens.texts import no_next_token, piece, reading_order, sibling_of, text_of
+from lilliput.lens.stream import stage_names
+from lilliput.lens.texts import piece, reading_order, sibling_of, text_of
 
 PAIRS = 6
 INTO: tuple[Into, ...] = ("q", "k", "v")
@@ -95,12 +95,11 @@ class PatchingInstrument(Instrument):
     title = "The way of a name through the model (activation patching)"
     part = "decided"
     order = 4
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
-        if reason := no_next_token(subject.generator):
+        if reason := super().refuses(subject):
             return reason
-        if not has_heads(subject.generator.model):
-            return "its attention has no heads of the usual kind"
         try:
             Patching(subject.generator.model, name_pairs(subject))
         except DataError as error:

@@ -7,12 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from lilliput.base.errors import ConfigError, LilliputError, ModelError
-from lilliput.generation.loading import load
 from lilliput.lens.intervene import Hook, intervene
 from lilliput.lens.names import hook_names
 from lilliput.lens.sparse_files import load_features
@@ -87,20 +85,3 @@ def steered(model: Model, texts: Sequence[str]) -> Iterator[None]:
             ) from None
     with steer(model, *pushes):
         yield
-
-
-def generate(
-    path: str | Path,
-    opening: str | None = None,
-    ending: str | None = None,
-    device: str = "auto",
-    steer: Sequence[str] = (),
-    **options: Any,
-) -> list[str]:
-    """Generate texts with the model at `path`; a short form of `load(path).generate(...)`.
-
-    `steer` holds features to add while the model generates, each 'FOLDER:FEATURE=STRENGTH' (see `read_push`).
-    """
-    generator = load(path, device)
-    with steered(generator.model, steer):
-        return generator.generate(opening, ending, **options)

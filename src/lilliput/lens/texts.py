@@ -50,6 +50,12 @@ def rows_of(subject: Subject, count: int, length: int) -> torch.Tensor:
     return subject.rows[:count, :length].to(next(subject.generator.model.parameters()).device)
 
 
+def controls_of(subject: Subject) -> dict[str, TextGenerator]:
+    """Return the models that stand beside the subject's model as controls, by their names."""
+    other = sibling_of(subject)
+    return {"untrained": subject.untrained, **({} if other is None else {"another seed": other})}
+
+
 def sibling_of(subject: Subject) -> TextGenerator | None:
     """Return the model of another seed, a control. None without one, and where its tokens are others."""
     other = subject.sibling

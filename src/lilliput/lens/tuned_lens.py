@@ -15,11 +15,12 @@ from lilliput.base.chart import Chart, Series, figure
 from lilliput.base.errors import ModelError
 from lilliput.base.files import read_json, write_json
 from lilliput.base.html import table
-from lilliput.lens.figures import figure_text
-from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
+from lilliput.lens.figures import figure_text, mean_figure
+from lilliput.lens.findings import beats, compared
+from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.logit_lens import LENGTH, logit_lens, silence_note, stage_figures
 from lilliput.lens.stream import NORM, read_out, stages
-from lilliput.lens.texts import no_next_token, rows_of
+from lilliput.lens.texts import rows_of
 from lilliput.model.transformer import Model
 
 TENSORS, FACTS = "tuned_lens.safetensors", "tuned_lens.json"
@@ -123,22 +124,25 @@ class TunedLensInstrument(Instrument):
     order = 2
 
     def refuses(self, subject: Subject) -> str:
-        if len(subject.rows) < FEWEST_ROWS:
-            return f"it needs {FEWEST_ROWS} held-out texts, and there are {len(subject.rows)}"
-        return no_next_token(subject.generator)
+        few = f"it needs {FEWEST_ROWS} held-out texts, and there are {len(subject.rows)}"
+        return super().refuses(subject) or (few if len(subject.rows) < FEWEST_ROWS else "")
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, 512 if subject.thorough else 64, LENGTH)
         fitted, held = rows[: len(rows) * 3 // 4], rows[len(rows) * 3 // 4 :]
         training = replace(Training(seed=subject.seed), **({"steps": 600, "tokens": 512} if subject.thorough else {}))
         stages: dict[str, Any] = {}
+        gains: dict[str, Any] = {}
         for name, generator in (("model", subject.generator), ("untrained", subject.untrained)):
             lens = train(generator.model, fitted, training)
-            for label, translate in (("logit lens", None), ("tuned lens", lens)):
-                read = logit_lens(generator.model, held, 1, translate)
+            plain, tuned = (logit_lens(generator.model, held, 1, translate) for translate in (None, lens))
+            for label, read in (("logit lens", plain), ("tuned lens", tuned)):
                 stages[f"{label}, {name}"] = stage_figures(read, subject.seed)
+            # (stages, N, T) to a mean for each row
+            nearer = (plain.kl - tuned.kl).mean(-1)
+            gains[name] = [mean_figure(one, subject.seed) for one in nearer.tolist()]
         facts = {"norm": NORM, "source": SOURCE, "rows_trained_on": len(fitted), "rows": len(held)}
-        return facts | {"training": asdict(training), "stages": stages}
+        return facts | {"training": asdict(training), "stages": stages, "gains": gains}
 
     def section(self, found: Mapping[str, Any]) -> str:
         groups = found["stages"]
@@ -162,3 +166,28 @@ class TunedLensInstrument(Instrument):
             "untrained model has translators of its own, trained in the same way."
             f"{silence_note(groups['logit lens, untrained'])}</p>"
         )
+
+    def findings(self, found: Mapping[str, Any]) -> list[str]:
+        half = _half(found)
+        own, control = found["gains"]["model"][half], found["gains"]["untrained"][half]
+        if not (own["low"] > 0 and beats(own, control)):
+            return []
+        stage = found["stages"]["logit lens, model"][half]
+        return [
+            f"Layers write in directions of their own: a translation of {stage['stage']} brings its prediction "
+            f"{figure_text(own)} nats nearer to the final prediction, which is {figure_text(stage['kl'])} away without "
+            f"it, and with untrained weights {figure_text(control)} nats nearer."
+        ]
+
+    def comparable(self, found: Mapping[str, Any]) -> dict[str, Compared]:
+        half, stages, gains = _half(found), found["stages"], found["gains"]
+        own, control = stages["tuned lens, model"][half]["right"], stages["tuned lens, untrained"][half]["right"]
+        return {
+            "share of right tokens at half depth, translated": compared(own, control),
+            "nats that the translation gains at half depth": compared(gains["model"][half], gains["untrained"][half]),
+        }
+
+
+def _half(found: Mapping[str, Any]) -> int:
+    """Return the place of the stage at half depth."""
+    return len(found["stages"]["logit lens, model"]) // 2

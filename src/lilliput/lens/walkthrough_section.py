@@ -10,8 +10,8 @@ import torch
 from lilliput.base.html import escape, table
 from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
-from lilliput.lens.stream import has_heads, seen_in
-from lilliput.lens.texts import no_next_token, piece, rows_of
+from lilliput.lens.stream import seen_in
+from lilliput.lens.texts import piece, rows_of
 from lilliput.lens.walkthrough import Walk, differences, walk
 from lilliput.model.transformer import Model
 
@@ -34,17 +34,12 @@ class Walkthrough(Instrument):
     title = "One head, step by step, in real numbers"
     part = "decided"
     order = 5
+    heads = True
 
     def refuses(self, subject: Subject) -> str:
-        if reason := no_next_token(subject.generator):
-            return reason
-        model = subject.generator.model
-        known = (
-            has_heads(model)
-            and model.config.position in ("rotary", "learned")
-            and model.config.norm in ("rms", "layer")
-        )
-        return "" if known else "the formulas of its parts are not known here"
+        config = subject.generator.model.config
+        known = config.position in ("rotary", "learned") and config.norm in ("rms", "layer")
+        return super().refuses(subject) or ("" if known else "the formulas of its parts are not known here")
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator
