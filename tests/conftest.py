@@ -23,6 +23,7 @@ LONGEST = (
     "cli/test_readme.py",
     "cli/test_plan.py",
     "cli/test_surroundings.py",
+    "test_benchmarks_teaching.py",
     "test_benchmarks_finetune.py",
     "test_notebooks.py",
     "formats/test_backends.py",
