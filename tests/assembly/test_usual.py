@@ -96,7 +96,6 @@ def test_what_decides_no_loss_may_differ(override: str) -> None:
         "data.packing=auto",
         "tokenizer.vocab_size=2048",
         "model.n_layers=2",
-        "objective.kind=reversed",
         "train.optimizer.learning_rate=0.001",
         "train.batch_tokens=4096",
         "train.steps=500",
@@ -110,6 +109,12 @@ def test_what_decides_a_loss_voids_the_band(override: str) -> None:
     assert bands is None
     assert override.partition("=")[0].replace(".0.", "[0].") in why
     assert "in the runs of story" in why
+
+
+def test_another_objective_is_compared_with_the_recipe_of_its_own() -> None:
+    bands, why = bands_of(load("story", ["objective.kind=reversed"]))
+    assert bands is None
+    assert "train.steps: 3000 in the runs of story-reversed, 2000 here" in why
 
 
 def test_own_text_has_no_band(tmp_path: Path) -> None:
