@@ -1,5 +1,6 @@
 """What instruments look at: rows of held-out text, and the run beside it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def test_a_folder_without_a_run_reads_stories_or_named_text(source: Path, tmp_pa
     checkpoint = sorted((source / "checkpoints").iterdir())[-1]
     folder = Path(shutil.copytree(checkpoint / "model", tmp_path / "alone" / "model"))
     world = look_at(folder, notify=lambda text: None)
+    assert "direction" not in world.facts
     assert world.subject.run is None
     assert "from story" in world.facts["text"]
     text = tmp_path / "own.txt"
@@ -80,3 +82,12 @@ def test_a_folder_without_a_run_reads_stories_or_named_text(source: Path, tmp_pa
 def test_a_run_beside_itself_is_no_control(source: Path) -> None:
     with pytest.raises(ConfigError, match="has the same weights as this model"):
         look_at(source, beside=source, notify=lambda text: None)
+
+
+def test_the_facts_name_the_direction_of_a_model_that_reads_backwards(source: Path, tmp_path: Path) -> None:
+    checkpoint = sorted((source / "checkpoints").iterdir())[-1]
+    folder = Path(shutil.copytree(checkpoint / "model", tmp_path / "alone" / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    config["lilliput"]["objective"] = {"kind": "reversed", "by": "token"}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "from the end of a text" in look_at(folder, notify=lambda text: None).facts["direction"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from lilliput.lens.attention import Attention, focus, pattern_json, patterns, ro
 from lilliput.lens.heads import KINDS
 from lilliput.lens.heads_section import Heads, roles
 from lilliput.lens.instrument import INSTRUMENTS
-from tests.lens.story_subject import subject
+from lilliput.objectives.reversed import Reversed
+from tests.lens.story_subject import generator, subject
 from tests.model.families import stirred, tokens
 
 
@@ -56,6 +58,21 @@ def test_patterns_are_those_of_the_model():
     assert found.keys() == {1}
     torch.testing.assert_close(found[1].sum(-1), torch.ones(2, 4, 20))
     assert rounded(torch.tensor([[1.0, 0.0], [0.25, 0.75]])) == [[99], [25, 74]]
+
+
+def test_attention_shows_the_text_of_a_reversed_model_in_a_persons_order():
+    one = generator(objective=Reversed(by="token"))
+    ids = one.tokenizer.encode("One day, Tom saw a kite.")
+    found = pattern_json(one, [one.tokenizer.bos_id, *ids[::-1]])
+    assert "".join(found["tokens"][place] for place in found["order"][:-1]) == "One day, Tom saw a kite."
+    assert found["order"][-1] == 0
+    assert [len(row) for row in found["layers"]["0"][0]] == list(range(1, len(ids) + 2))
+
+
+def test_a_model_that_reads_backwards_has_name_movers():
+    made = subject()
+    turned = replace(made, generator=generator(objective=Reversed()), sibling=None)
+    assert Heads().measure(turned)["scores"].keys() == KINDS.keys()
 
 
 def test_focus_is_the_share_of_the_word_that_is_looked_at_most():

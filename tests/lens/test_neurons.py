@@ -12,6 +12,8 @@ from lilliput.lens.concepts import concept_labels
 from lilliput.lens.instrument import INSTRUMENTS, Subject
 from lilliput.lens.neurons import Neurons, best_neurons, neuron_values, top_examples, unit_values
 from lilliput.objectives.masked import Masked
+from lilliput.objectives.reversed import Reversed
+from lilliput.storybook.world import story
 from tests.lens.small import generator, story_rows, tokenizer
 from tests.model.families import FAMILIES, stirred, tokens
 
@@ -41,6 +43,17 @@ def test_the_largest_tokens_are_marked_once_a_row_and_no_text_twice() -> None:
         assert "".join(one.pieces) in tokenizer().decode(rows[one.row].tolist(), continuing=True)
     assert first.mark == 12
     assert len(first.pieces) == 17
+
+
+def test_examples_of_a_model_that_reads_backwards_are_in_a_persons_order() -> None:
+    made, text = generator(objective=Reversed(by="token")), story(1, 0).text
+    ids = [made.tokenizer.bos_id, *made.tokenizer.encode(text)[::-1]]
+    values = torch.zeros(1, len(ids))
+    values[0, 30] = 5
+    (one,) = top_examples(values, torch.tensor([ids]), made, 1)
+    assert "".join(one.pieces) in text
+    assert one.pieces[one.mark] == made.tokenizer.decode([ids[30]], continuing=True)
+    assert one.value == 5
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from lilliput.base.errors import ConfigError
 from lilliput.lens.instrument import INSTRUMENTS
-from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, sibling_of, text_of
+from lilliput.lens.texts import ids_of, no_next_token, piece, reading_order, reading_texts, sibling_of, text_of
 from lilliput.objectives.masked import Masked
 from lilliput.objectives.reversed import Reversed
 from tests.lens.subjects import subject
@@ -40,6 +40,18 @@ def test_tokens_of_a_reversed_model_are_in_a_persons_order():
     generator = subject(objective=Reversed(by="token")).generator
     assert read(generator).strip() == TEXT
     assert text_of(generator, ids_of(generator, TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("objective", [None, Reversed(by="word"), Reversed(by="token")])
+def test_pieces_in_a_persons_order_make_the_text(objective):
+    generator = subject(objective=objective, context_length=96).generator
+    text = 'One day, Tom said, "I have a little xylophone." He was glad.\n\nThen he slept.'
+    ids = ids_of(generator, text)[1:]
+    found = reading_texts(generator, ids)
+    assert list(found) == reading_order(generator, ids)
+    assert "".join(found.values()).strip() == text
+    bos = generator.tokenizer.bos_id
+    assert reading_texts(generator, [bos, *ids])[0] == generator.tokenizer.token(bos)
 
 
 def test_special_tokens_have_their_name_and_unknown_ids_a_question_mark():

@@ -30,6 +30,7 @@ from lilliput.runs.finding import find, model_folder, model_name
 ROWS, THOROUGH_ROWS = 64, 256
 SHORTEST = 64
 """A row has at least this many tokens, where the context and the text have as many."""
+BACKWARDS = "from the end of a text to its beginning: the tokens before a token are the tokens on its right"
 WORLD = "story"
 """The text for a model that belongs to no run, where no other text is named."""
 READ_DOCUMENTS = 2000
@@ -97,6 +98,8 @@ def look_at(
         "text": f"{len(rows)} rows of {rows.shape[1]} tokens from {text}",
         "controls": "untrained weights" + (f", and {beside}, another seed" if beside else ""),
     }
+    if not generator.objective.reads_forwards:
+        facts["direction"] = BACKWARDS
     parts = [weights, hashlib.sha256(rows.cpu().numpy().tobytes()).hexdigest(), str(beside), str(thorough), str(seed)]
     return Seen(subject, name, facts, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 

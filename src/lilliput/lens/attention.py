@@ -16,7 +16,7 @@ from lilliput.lens.figures import mean_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.head_targets import real_positions
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
-from lilliput.lens.texts import controls_of, rows_of
+from lilliput.lens.texts import controls_of, reading_texts, rows_of
 from lilliput.model.transformer import Model
 
 TOKENS = 40
@@ -60,12 +60,13 @@ def rounded(pattern: torch.Tensor) -> list[list[int]]:
 
 
 def pattern_json(generator: TextGenerator, row: Sequence[int], layers: Collection[int] | None = None) -> dict[str, Any]:
-    """Return the tokens of one row and the patterns of its heads, small enough for a page: {"tokens": [...],
-    "layers": {layer: [head: [query: [key: 0 to 99]]]}}."""
+    """Return the tokens of one row and the patterns of its heads, small enough for a page: {"tokens": [...], "order":
+    their places in the reading order of a person, "layers": {layer: [head: [query: [key: 0 to 99]]]}}."""
     device = next(generator.model.parameters()).device
     found = patterns(generator.model, torch.tensor([list(row)], device=device), layers)
     heads = {str(layer): [rounded(head) for head in pattern[0].cpu()] for layer, pattern in found.items()}
-    return {"tokens": pieces(generator, row), "layers": heads}
+    texts = reading_texts(generator, row, pieces(generator, row))
+    return {"tokens": [texts[place] for place in range(len(row))], "order": [*texts], "layers": heads}
 
 
 @INSTRUMENTS.add("attention")
@@ -97,7 +98,8 @@ class Attention(Instrument):
     def section(self, found: Mapping[str, Any]) -> str:
         shown = {"texts": [*found["texts"], *found["untrained"]], "levels": LEVELS}
         shown["names"] = [f"text {number + 1}" for number in range(len(found["texts"]))] + ["text 1, untrained weights"]
-        first = " ".join(found["texts"][0]["tokens"])
+        text = found["texts"][0]
+        first = " ".join(text["tokens"][place] for place in text["order"])
         focused = {name: share_text(one) for name, one in found["focus"].items()}
         shares = {"share of attention on the word that a head looks at most": focused}
         return f"""<p>Choose a layer and a head, then point at a word, or move to it with the Tab key. The earlier words

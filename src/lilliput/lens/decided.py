@@ -15,7 +15,7 @@ from lilliput.lens.decided_section import draw
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.logit_lens import Readings, logit_lens
 from lilliput.lens.stream import NORM, seen_in
-from lilliput.lens.texts import piece, reading_order, rows_of
+from lilliput.lens.texts import piece, reading_texts, rows_of
 
 TOKENS = 40
 """Tokens of the text that the page shows."""
@@ -62,13 +62,14 @@ def explain(generator: TextGenerator, tokens: torch.Tensor) -> dict[str, Any]:
     places in the reading order of a person, and `tokens`, None for the first token of the row, which is given."""
     found = gather(generator, tokens)
     ids = tokens[0].tolist()
-    words = [piece(generator, number) for number in ids]
+    texts = reading_texts(generator, ids)
+    words = [texts[place] for place in range(len(ids))]
     decided = [_token(generator, found, words, at) for at in range(len(ids) - 1)]
     return {
         "norm": {"layers": NORM, "parts": FROZEN},
         "forwards": generator.objective.reads_forwards,
         "words": words,
-        "order": reading_order(generator, ids),
+        "order": list(texts),
         "stages": found.readings.stages,
         "tokens": [None, *decided],
     }

@@ -15,6 +15,7 @@ from lilliput.lens.concepts import concept_labels, pieces_of
 from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.neurons_section import place, section
 from lilliput.lens.selectivity import Selective, best_units
+from lilliput.lens.texts import reading_texts
 from lilliput.model.transformer import Model
 
 NEURONS = "blocks.*.mlp.hook_post"
@@ -26,8 +27,9 @@ TOKENS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A token that makes a unit fire: `pieces` are the texts of the tokens around it, `values` the unit's value at
-    each, `mark` the place of the token among them; `row`, `position` its place in the rows."""
+    """A token that makes a unit fire: `pieces` are the texts of the tokens around it in the reading order of a person,
+    `values` the unit's value at each, `mark` the place of the token among them; `row`, `position` its place in the
+    rows."""
 
     row: int
     position: int
@@ -59,13 +61,13 @@ def top_examples(values: torch.Tensor, rows: torch.Tensor, generator: TextGenera
     most, and no text twice. The first position, the beginning mark, is left out."""
     best, places = values[:, 1:].max(dim=1)
     found: list[Example] = []
-    seen: set[tuple[str, ...]] = set()
+    seen: set[tuple[int, ...]] = set()
     for row in best.argsort(descending=True, stable=True).tolist():
-        example = _example(values, rows, generator, row, int(places[row]) + 1)
-        text = tuple(example.pieces[: example.mark + 1])
-        if text not in seen:
-            seen.add(text)
-            found.append(example)
+        position = int(places[row]) + 1
+        read = tuple(rows[row, max(0, position - BEFORE) : position + 1].tolist())
+        if read not in seen:
+            seen.add(read)
+            found.append(_example(values, rows, generator, row, position))
         if len(found) == count:
             break
     return found
@@ -73,9 +75,12 @@ def top_examples(values: torch.Tensor, rows: torch.Tensor, generator: TextGenera
 
 def _example(values: torch.Tensor, rows: torch.Tensor, generator: TextGenerator, row: int, position: int) -> Example:
     start, stop = max(0, position - BEFORE), min(rows.shape[1], position + AFTER + 1)
-    pieces = pieces_of(rows[row, start:stop].tolist(), generator)
+    ids = rows[row, start:stop].tolist()
+    pieces = reading_texts(generator, ids, pieces_of(ids, generator))
     shown = [round(value, 3) for value in values[row, start:stop].tolist()]
-    return Example(row, position, position - start, pieces, shown)
+    return Example(
+        row, position, list(pieces).index(position - start), [*pieces.values()], [shown[at] for at in pieces]
+    )
 
 
 def neuron_values(model: Model, rows: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from lilliput.lens.instrument import INSTRUMENTS, Compared, Instrument, Subject
 from lilliput.lens.patching import Into, Pairs, Patching, logit_difference, path_patch, unrelated
 from lilliput.lens.probes import aligned_pairs
 from lilliput.lens.stream import stage_names
-from lilliput.lens.texts import piece, reading_order, sibling_of, text_of
+from lilliput.lens.texts import piece, reading_texts, sibling_of, text_of
 
 PAIRS = 6
 INTO: tuple[Into, ...] = ("q", "k", "v")
@@ -115,14 +115,15 @@ class PatchingInstrument(Instrument):
         patching = Patching(model, pairs)
         other = Patching(model, pairs, unrelated(pairs, subject.rows))
         ids = pairs.clean[0].tolist()
-        order = reading_order(generator, ids)
+        texts = reading_texts(generator, ids)
+        order = list(texts)
         untrained = logit_difference(subject.untrained.model, pairs, pairs.clean)
         heads = head_figures(patching, other, subject.seed)
         sibling = sibling_of(subject)
         seed = None if sibling is None else Patching(sibling.model, pairs)
         return {
             "pairs": len(pairs.clean),
-            "words": [piece(generator, ids[place]) for place in order],
+            "words": list(texts.values()),
             "text": text_of(generator, ids),
             "corrupted_text": text_of(generator, pairs.corrupted[0].tolist()),
             "right": piece(generator, int(pairs.right[0])),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lilliput.base.errors import ConfigError
-from lilliput.objectives.words import WORD
+from lilliput.objectives.words import WORD, reverse_words
 
 if TYPE_CHECKING:
     from lilliput.generation.text_generator import TextGenerator
@@ -83,7 +83,44 @@ def reading_order(generator: TextGenerator, ids: Sequence[int]) -> list[int]:
     A model that was trained on reversed words reads the words from the last to the first, and the tokens of a word from
     its first to its last. The tokens ['fly'] and [' butter', 'fly'] show the difference: 'butter' stays before 'fly'.
     """
-    places = list(range(len(ids)))
+    return [place for word in _words(generator, ids) for place in word]
+
+
+def reading_texts(generator: TextGenerator, ids: Sequence[int], pieces: Sequence[str] | None = None) -> dict[int, str]:
+    """Return the texts of ids by their places, in the reading order of a person, as they stand in the text. `pieces`
+    are the texts of the tokens, by default those of `piece`.
+
+    A token of reversed words has the gap or the mark that follows its word in the text before the word: of '.sky the
+    in' the pieces ' the' and '.sky' are 'the ' and 'sky.' in 'in the sky.'.
+    """
+    found: dict[int, str] = {}
+    pieces = [piece(generator, number) for number in ids] if pieces is None else pieces
+    special = set(generator.tokenizer.specials.values())
+    turned = not generator.objective.reads_forwards and getattr(generator.objective, "by", "token") == "word"
+    for word in _words(generator, ids):
+        texts = [pieces[place] for place in word]
+        plain = not turned or ids[word[0]] in special
+        found |= dict(zip(word, texts if plain else _turned(texts), strict=True))
+    return found
+
+
+def _turned(texts: list[str]) -> list[str]:
+    """Return the tokens of one reversed word as they stand in the text: ['.sle', 'pt'] are 'sle' and 'pt.'."""
+    whole = "".join(texts)
+    letters = [place for place, one in enumerate(whole) if WORD.match(one)]
+    if not letters:
+        return [reverse_words(one) for one in texts]
+    lead, trail = whole[: letters[0]], whole[letters[-1] + 1 :]
+    texts[0] = texts[0][len(lead) :]
+    texts[-1] = texts[-1][: len(texts[-1]) - len(trail)]
+    texts[0], texts[-1] = reverse_words(trail) + texts[0], texts[-1] + reverse_words(lead)
+    return texts
+
+
+def _words(generator: TextGenerator, ids: Sequence[int]) -> list[list[int]]:
+    """Return the places of `ids` by word, in the reading order of a person; each token is a word where tokens were not
+    reversed by word."""
+    places = [[place] for place in range(len(ids))]
     if generator.objective.reads_forwards:
         return places
     if getattr(generator.objective, "by", "token") == "token":
@@ -97,4 +134,4 @@ def reading_order(generator: TextGenerator, ids: Sequence[int]) -> list[int]:
         else:
             words.append([place])
         before = text
-    return [place for word in reversed(words) for place in word]
+    return words[::-1]

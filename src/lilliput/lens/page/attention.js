@@ -42,7 +42,8 @@
   function light(query) {
     const row = pattern()[query];
     const tokens = data.texts[text.selectedIndex].tokens;
-    [...words.children].forEach((word, key) => {
+    [...words.children].forEach((word) => {
+      const key = Number(word.dataset.place);
       const share = key < row.length ? row[key] / data.levels : 0;
       word.style.background = share ? `color-mix(in srgb, var(--s1) ${Math.round(90 * share)}%, transparent)` : "none";
       word.style.outline = key === query ? "2px solid var(--s0)" : "none";
@@ -70,8 +71,9 @@
     fill(layer, Object.keys(one.layers));
     fill(head, Object.values(one.layers)[layer.selectedIndex].map((_, number) => String(number)));
     words.replaceChildren();
-    one.tokens.forEach((piece, place) => {
-      const word = make("span", shown(piece), words);
+    one.order.forEach((place) => {
+      const word = make("span", shown(one.tokens[place]), words);
+      word.dataset.place = place;
       word.tabIndex = 0;
       word.style.borderRadius = "4px";
       word.style.padding = "2px 1px";
