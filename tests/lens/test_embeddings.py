@@ -104,6 +104,14 @@ def test_the_map_draws_every_word_inside_the_picture():
     assert "&lt;3&gt;" in drawn
 
 
+def test_names_on_the_map_cover_no_other_name():
+    places = {"Tom": 0.0, "Emma": 0.01, "Ben": 9.0}
+    points = [{"word": word, "class": "names", "x": x, "y": 0.0} for word, x in places.items()]
+    drawn = word_map(points, "wide", 680, 440)
+    assert drawn.count("<title>") == 3
+    assert [f">{word}</text>" in drawn for word in places] == [True, False, True]
+
+
 def test_the_instrument_orders_its_controls():
     made = subject()
     words = words_in(made.generator.tokenizer, made.generator.model.embed.weight)

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lilliput.base.html import document
+from lilliput.lens import page as page_module
 from lilliput.lens.attention import Attention, focus, pattern_json, patterns, rounded
 from lilliput.lens.heads import KINDS
 from lilliput.lens.heads_section import Heads, roles
@@ -14,6 +16,7 @@ from lilliput.lens.instrument import INSTRUMENTS
 from lilliput.objectives.reversed import Reversed
 from tests.lens.story_subject import generator, subject
 from tests.model.families import stirred, tokens
+from tests.pages import WIDTHS, visit
 
 
 def test_the_instruments_are_registered():
@@ -133,3 +136,19 @@ def test_a_name_mover_is_named_at_a_lower_score():
     score = {"heads": [[figure, figure]], "shuffled": [[0.0, 0.01]], "untrained": [[0.0, 0.0]]}
     assert roles({"mover": score}) == {"mover": ["0.1", "0.0"]}
     assert roles({"induction": score}) == {"induction": []}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_arrow_keys_move_over_the_words(browser, tmp_path, width):
+    script = (page_module.FOLDER / "attention.js").read_text()
+    path = tmp_path / "page.html"
+    path.write_text(document("inside", Attention().section(Attention().measure(subject())), script=script))
+    shown = visit(browser, path, width)
+    words = shown.locator("#attention [role=button]")
+    assert [words.nth(at).get_attribute("tabindex") for at in (0, 23)] == ["-1", "0"]
+    words.nth(23).focus()
+    for key, at in (("ArrowLeft", 22), ("Home", 0), ("ArrowRight", 1), ("End", 23), ("ArrowRight", 23)):
+        shown.keyboard.press(key)
+        assert shown.evaluate("Number(document.activeElement.dataset.place)") == at
+        assert words.nth(at).get_attribute("tabindex") == "0"
+    shown.close()

@@ -13,7 +13,7 @@ import pytest
 from lilliput import api
 from lilliput.server.served import Served
 from tests.conversations import SUM
-from tests.runs.made_run import make_masked
+from tests.runs.made_run import make_masked, make_run
 from tests.server.conftest import CONTEXT, Address, serving
 
 pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
@@ -238,6 +238,25 @@ def test_runs_show_curve_progress_and_samples(page: Page) -> None:
     expect(page.locator("#run")).to_contain_text("Samples at step 600")
     expect(page.locator(".sample").first).to_contain_text("Once upon a time,")
     assert page.url.endswith("#runs")
+
+
+def test_heads_of_a_watched_run_have_an_axis_and_words(page: Page, runs_folder: Path) -> None:
+    folder = make_run(runs_folder / "watched")
+    lines = [{"step": step, "previous": [[0.1, step / 100]]} for step in (0, 50, 100)]
+    (folder / "heads.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    try:
+        page.click("#tab-runs")
+        page.click("#run-list button:has-text('watched')")
+        expect(page.locator("#run .heads figcaption")).to_have_text(re.compile(r"Head 0\.1 .*: 1\.00"))
+        expect(page.locator("#run")).to_contain_text("The share of attention, from 0 to 1")
+        figure = page.locator("#run .heads svg")
+        assert figure.locator("text").all_text_contents() == ["0", "1"]
+        ends = figure.locator(".grid").evaluate_all("lines => lines.map((line) => line.getAttribute('y1'))")
+        drawn = figure.locator("path").get_attribute("d") or ""
+        assert float(drawn.split("L")[-1].split()[1]) == float(ends[1])  # a share of 1 is at the line of 1
+    finally:
+        shutil.rmtree(folder)
+        page.click("#run-list button:has-text('story')")
 
 
 def test_a_run_of_another_objective_shows_its_own_unit(page: Page, runs_folder: Path) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+INTERVAL = re.compile(r"\(\S+ to \S+\)$")
+"""The end of a figure such as '0.62 (0.55 to 0.70)'."""
+
 
 def document(title: str, body: str, style: str = "", script: str = "") -> str:
     """Return a whole page around `body` (HTML), with the common style and then `style` (CSS).
@@ -61,12 +64,15 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     lines = (
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{as_html(row.get(column, ''))}</td>" for column in columns)
-        + "</tr>"
+        f'<tr><th scope="row">{escape(name)}</th>' + "".join(_cell(row.get(column, "")) for column in columns) + "</tr>"
         for name, row in rows.items()
     )
     return f'<div class="scroll"><table class="numbers"><tr><td></td>{head}</tr>{"".join(lines)}</table></div>'
+
+
+def _cell(value: Any) -> str:
+    """Return a cell. The interval of a figure is a part of its own, which a page may keep in one line."""
+    return "<td>" + INTERVAL.sub(r'<span class="interval">\g<0></span>', as_html(value)) + "</td>"
 
 
 def as_html(value: Any) -> str:

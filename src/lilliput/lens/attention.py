@@ -102,7 +102,7 @@ class Attention(Instrument):
         first = " ".join(text["tokens"][place] for place in text["order"])
         focused = {name: share_text(one) for name, one in found["focus"].items()}
         shares = {"share of attention on the word that a head looks at most": focused}
-        return f"""<p>Choose a layer and a head, then point at a word, or move to it with the Tab key. The earlier words
+        return f"""<p>Choose a layer and a head, then point at a word, or move with the arrow keys. The earlier words
 that the head looks at light up (attention pattern), and the share of each is printed. Untrained weights are the
 control: their heads look at all earlier words nearly alike.</p>
 {table(shares)}

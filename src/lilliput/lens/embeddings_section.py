@@ -34,6 +34,8 @@ SHOWN = ("Lily", "Tom", "she", "happy", "red", "bird", "went", "park", "three", 
 """Words whose neighbours are listed."""
 DRAWN = 8
 """The most words of a class on the map."""
+LETTER = 7.4
+"""The width of a wide letter of a name on the map, in pixels."""
 NARROW = 4
 """The most words of a class on the map of a narrow screen."""
 
@@ -181,8 +183,9 @@ def _drawn(found: Mapping[str, Any]) -> str:
     drawn = word_map(points, "wide", 720, 460) + word_map(_fewer(points), "narrow", 340, 420)
     return (
         f"<figure>{drawn}<figcaption>Common words on the two directions in which their vectors differ most (principal "
-        f"components). A flat map keeps {variance:.0%} of the variance, so near on the map is not always near in the "
-        f"model. Untrained vectors: {found['untrained_variance']:.0%}.</figcaption></figure>"
+        "components). A word without room for its name is a dot. A flat map keeps "
+        f"{variance:.0%} of the variance, so near on the map is not always near in the model. Untrained vectors: "
+        f"{found['untrained_variance']:.0%}.</figcaption></figure>"
     )
 
 
@@ -199,20 +202,25 @@ def _fewer(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def word_map(points: Sequence[Mapping[str, Any]], kind: str, width: int, height: int) -> str:
     """Return words at their places as SVG, coloured by class, with a legend. `kind` is the screen that shows it, wide
-    or narrow. Each word has a title with its class."""
+    or narrow. Each word has a title with its class. A word whose name would cover another name is a dot."""
     names = list(dict.fromkeys(point["class"] for point in points))
     columns = max(1, width // 170)
     legend = 20 * -(-len(names) // columns)
     across = _scale([point["x"] for point in points], 34, width - 34)
     down = _scale([-point["y"] for point in points], legend + 20, height - 20)
-    drawn = []
+    drawn: list[str] = []
+    taken: list[tuple[float, float, float, float]] = []
     for point in points:
         x, y, colour = across(point["x"]), down(-point["y"]), names.index(point["class"])
         word, spot = escape(point["word"]), f'x="{x:.1f}" y="{y + 8:.1f}" text-anchor="middle"'
-        drawn.append(
-            f"<g><title>{word}: {escape(point['class'])}</title>{_mark(x, y - 4, colour)}"
-            f'<text class="halo" style="font-size:10px" {spot}>{word}</text></g>'
-        )
+        name = f'<text class="halo" style="font-size:10px" {spot}>{word}</text>'
+        half = LETTER * len(point["word"]) / 2
+        box = (x - half, x + half, y - 2, y + 11)
+        if any(box[0] < right and left < box[1] and box[2] < low and top < box[3] for left, right, top, low in taken):
+            name = ""
+        else:
+            taken.append(box)
+        drawn.append(f"<g><title>{word}: {escape(point['class'])}</title>{_mark(x, y - 4, colour)}{name}</g>")
     keys = []
     for place, name in enumerate(names):
         x, y = 12 + 168 * (place % columns), 12 + 20 * (place // columns)

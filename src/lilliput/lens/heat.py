@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 from lilliput.base.html import escape
 
+STRONGEST = 50
+"""The share in percent of the colour in a cell of the largest value: a number on more of it is hard to read in the
+dark."""
+
 
 def heat_table(
     rows: Sequence[str],
@@ -23,13 +27,13 @@ def heat_table(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(_cell(value, most, digits) for value in line)}</tr>'
         for name, line in zip(rows, values, strict=True)
     )
-    return f'<div class="scroll"><table class="numbers"><tr><td></td>{head}</tr>{"".join(lines)}</table></div>'
+    return f'<div class="scroll"><table class="numbers heat"><tr><td></td>{head}</tr>{"".join(lines)}</table></div>'
 
 
 def tint(value: float, largest: float) -> str:
     """Return the CSS background of a value: stronger for values nearer to `largest`, and none for 0."""
-    share = min(1.0, abs(value) / largest)
-    return f"background: color-mix(in srgb, var({'--s0' if value > 0 else '--s3'}) {70 * share:.0f}%, transparent)"
+    share = STRONGEST * min(1.0, abs(value) / largest)
+    return f"background: color-mix(in srgb, var({'--s0' if value > 0 else '--s3'}) {share:.0f}%, transparent)"
 
 
 def _cell(value: float | None, largest: float, digits: int) -> str:

@@ -50,7 +50,8 @@ class Pairs(Instrument):
         return (
             f"<p>Two texts differ in one word, and each asks for another word: {word}. A number is the share of "
             "answers in which the right word is likelier than the wrong word. A model that does not see the word that "
-            f"differs scores 50%.</p>{table(rows)}<ul>{''.join(lines)}</ul>"
+            f"differs scores 50%.</p>{table(rows)}"
+            f"<details><summary>A pair of each kind</summary><ul>{''.join(lines)}</ul></details>"
             '<p class="quiet">Words in random order show how much the words alone give away: a model that copies a '
             "name does so in any order. The word beside the answer keeps its place. Intervals are Wilson's 95% "
             f"intervals over at most {count} pairs of each kind.{_left_out(found['kinds'])}</p>"

@@ -29,6 +29,8 @@
   const head = choose("Head", () => draw());
   const words = make("p", undefined, root);
   words.style.lineHeight = "2.1";
+  words.setAttribute("role", "group");
+  words.setAttribute("aria-label", "The words of the text; arrow keys move");
   const line = make("p", undefined, root);
   line.className = "quiet";
   line.setAttribute("aria-live", "polite");
@@ -45,8 +47,9 @@
     [...words.children].forEach((word) => {
       const key = Number(word.dataset.place);
       const share = key < row.length ? row[key] / data.levels : 0;
-      word.style.background = share ? `color-mix(in srgb, var(--s1) ${Math.round(90 * share)}%, transparent)` : "none";
+      word.style.background = share ? `color-mix(in srgb, var(--s1) ${Math.round(50 * share)}%, transparent)` : "none";
       word.style.outline = key === query ? "2px solid var(--s0)" : "none";
+      word.tabIndex = key === query ? 0 : -1;
     });
     const best = row.map((share, key) => [share, key]).sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([share]) => share);
     const seen = best.map(([share, key]) => `"${shown(tokens[key])}" ${Math.round((100 * share) / data.levels)}%`);
@@ -74,7 +77,7 @@
     one.order.forEach((place) => {
       const word = make("span", shown(one.tokens[place]), words);
       word.dataset.place = place;
-      word.tabIndex = 0;
+      word.setAttribute("role", "button");
       word.style.borderRadius = "4px";
       word.style.padding = "2px 1px";
       word.style.whiteSpace = "pre-wrap";
@@ -84,6 +87,13 @@
     light(one.tokens.length - 1);
   }
 
+  words.addEventListener("keydown", (event) => {
+    const all = [...words.children], at = all.indexOf(event.target);
+    const target = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (at < 0 || target === undefined) return;
+    event.preventDefault();
+    all[Math.max(0, Math.min(all.length - 1, target))].focus();
+  });
   map.addEventListener("click", (event) => {
     const query = Math.floor((event.offsetY / map.clientHeight) * pattern().length);
     light(Math.min(Math.max(query, 0), pattern().length - 1));

@@ -117,17 +117,23 @@ function heads(run) {
   const made = element("div", "heads");
   for (const { kind, head, points } of run.heads) {
     const row = element("figure");
-    const [width, height] = [300, 70];
+    const [width, height, left, edge] = [300, 90, 24, 16];
     const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img" });
     const value = points.at(-1)[1];
     svg.setAttribute("aria-label", `Head ${head} ${kind}: ${value.toFixed(2)} at step ${points.at(-1)[0]}`);
     const last = Math.max(points.at(-1)[0], 1);
-    const place = ([step, score]) => `${(6 + (step / last) * (width - 12)).toFixed(1)} ${(height - 6 - Math.max(0, score) * (height - 12)).toFixed(1)}`;
+    const y = (score) => height - edge - Math.max(0, score) * (height - 2 * edge);
+    const place = ([step, score]) => `${(left + (step / last) * (width - left - 8)).toFixed(1)} ${y(score).toFixed(1)}`;
+    for (const share of [0, 1]) {
+      svg.append(shape("line", { class: "grid", x1: left, x2: width - 8, y1: y(share), y2: y(share) }));
+      svg.append(label(left - 6, y(share) + 4, "end", share));
+    }
     svg.append(shape("path", { class: "validation", d: points.map((point, i) => `${i ? "L" : "M"}${place(point)}`).join("") }));
     row.append(svg, element("figcaption", "", `Head ${head} ${kind}: ${value.toFixed(2)}`));
     made.append(row);
   }
-  return [element("h2", "", "What its heads look at"), made];
+  const words = "The share of attention, from 0 to 1, of the strongest head of each kind over the steps. The control of the induction head is the same measurement on shuffled tokens.";
+  return [element("h2", "", "What its heads look at"), element("p", "hint", words), made];
 }
 
 function ticks(low, high, count) {
