@@ -11,10 +11,9 @@ from lilliput.assembly.recipe import load
 from lilliput.base.files import write_text
 from lilliput.data.source import Source
 from lilliput.data.story_tasks import StoryPrompts
-from lilliput.decoding.engine import Engine
 from lilliput.decoding.sampling import SamplingConfig
+from lilliput.evaluation.instructions import drawn
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.objectives.rollouts import generate
 from lilliput.objectives.turns import encode_prompt
 from lilliput.storybook.rules import RULES
 
@@ -62,11 +61,7 @@ def own_pairs(model: TextGenerator, count: int, seed: int, file: Path) -> Path:
         examples = [document.example for document in documents[start : start + PROMPTS] if document.example is not None]
         prompts = [encode_prompt(example.row["prompt"], model.tokenizer) for example in examples]
         sampling = SamplingConfig(temperature=1.0, max_tokens=112, seed=seed + start)
-        engine = Engine(model.decoder, len(prompts) * REPLIES, max(map(len, prompts)) + 112)
-        texts = [
-            model.tokenizer.decode([i for i in rollout.ids if i < model.tokenizer.vocab_size], continuing=True)
-            for rollout in generate(engine, prompts, sampling, model.turn_ends, REPLIES)
-        ]
+        _, texts = drawn(model, prompts, sampling, REPLIES)
         for place, example in enumerate(examples):
             replies = texts[place * REPLIES : (place + 1) * REPLIES]
             scored = sorted((RULES["overall"](text, example.columns), text) for text in replies)

@@ -37,7 +37,7 @@ SMOKE = ("train.steps=3", *QUICK, "data.sources.0.count=200")
 
 @dataclass(frozen=True)
 class Arm:
-    """Steps of teaching, one after the other: names of STEPS."""
+    """Steps of teaching, one after the other: names that `step` knows."""
 
     name: str
     steps: tuple[str, ...]

@@ -94,8 +94,8 @@ COMPUTING = (
 )
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 KEEPING = ("train", "plan", "lens")
-"""Commands that run many passes of one size: freed memory is kept for the next pass. Capture of every activation costs
-1.1 of a forward pass in this way, and 1.6 otherwise (benchmarks/lens.py)."""
+"""Commands that run many passes of one size: freed memory is kept for the next pass, which makes capturing every activation
+faster (docs/studies/speed.md)."""
 
 
 @app.callback()

@@ -16,7 +16,7 @@ from lilliput.decoding.engine import Engine
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.objectives.batch import Batch
-from lilliput.objectives.rollouts import generate, laid_out
+from lilliput.objectives.rollouts import Rollout, generate, laid_out
 from lilliput.objectives.scoring import with_entropies
 from lilliput.objectives.turns import encode_prompt
 from lilliput.storybook.rules import ASKED, RULES
@@ -65,8 +65,7 @@ def replies(
         part = examples[start : start + ROWS]
         prompts = [_prompt(example, model.tokenizer) for example in part]
         sampling = SamplingConfig(temperature=temperature, max_tokens=max_tokens, seed=seed + start)
-        engine = Engine(model.decoder, len(prompts), max(map(len, prompts)) + max_tokens)
-        rollouts = generate(engine, prompts, sampling, model.turn_ends, 1)
+        rollouts, texts = drawn(model, prompts, sampling)
         distances: Sequence[float | None] = [None] * len(part)
         if beside is not None:
             device = next(model.model.parameters()).device
@@ -74,10 +73,20 @@ def replies(
             with torch.no_grad():
                 gaps = with_entropies(model.model, rows)[0] - with_entropies(beside.model, rows)[0]
             distances = (gaps.sum(-1) / rows.weights.sum(-1).clamp(min=1)).tolist()
-        for example, rollout, distance in zip(part, rollouts, distances, strict=True):
-            text = model.tokenizer.decode([i for i in rollout.ids if i < model.tokenizer.vocab_size], continuing=True)
+        for example, text, distance in zip(part, texts, distances, strict=True):
             found.append(_reply(example.columns, example.text, text, distance))
     return found
+
+
+def drawn(
+    model: TextGenerator, prompts: Sequence[Sequence[int]], sampling: SamplingConfig, number: int = 1
+) -> tuple[list[Rollout], list[str]]:
+    """Reply `number` times to each prompt of ids. Returns the rollouts, those of a prompt side by side, and their texts."""
+    engine = Engine(model.decoder, len(prompts) * number, max(map(len, prompts)) + sampling.max_tokens)
+    rollouts = generate(engine, prompts, sampling, model.turn_ends, number)
+    known = model.tokenizer.vocab_size
+    texts = [model.tokenizer.decode([i for i in one.ids if i < known], continuing=True) for one in rollouts]
+    return rollouts, texts
 
 
 def _prompt(example: Example, tokenizer: Tokenizer) -> list[int]:
