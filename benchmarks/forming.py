@@ -1,18 +1,19 @@
 """When the head that copies forms, beside the loss and the heroes: sizes, texts, rows and contexts, over seeds.
 
     python benchmarks/forming.py sizes --seeds 3 --news FILE     # three sizes and one layer alone, stories and news
+    python benchmarks/forming.py sizes --tokens 24576000 --only "stories, story_1m"     # long enough for the law
     python benchmarks/forming.py shapes --seeds 2                # rows and contexts, with the power that fits
     python benchmarks/forming.py shapes --smoke                  # every run in seconds, to see that all of it works
 
 Every run is the recipe story, with its heads measured as it trains (heads.jsonl). A run that was finished in --runs is
 not trained again. Random tokens that come twice are what heads are measured on; the control is the same with the second
-block in random order. Tokens per batch are rows x context, and every run reads the same number of tokens.
+block in random order. Tokens per batch are rows x context, and every run reads --tokens tokens.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,11 +31,11 @@ from lilliput.runs.run_folder import RunFolder
 from teaching import TINY
 
 LEAST = 0.1
-"""A head copies where its attention to the token after an earlier copy exceeds the control's by this. Untrained heads
-of this size give 0.02 at most."""
+"""A head copies where its attention to the token after an earlier copy exceeds the control's by this."""
 HALF = 0.5
 """Share of the heroes kept at which a model is said to keep its hero."""
 TOKENS = 4_096_000
+"""Tokens that a run reads unless --tokens says otherwise: those of the recipe story."""
 LAW = 10**5.7
 """arXiv 2511.16893: copying forms after about this times the square root of rows x context tokens."""
 
@@ -49,10 +50,9 @@ class Arm:
     context: int = 256
     news: bool = False
 
-    @property
-    def given(self) -> list[str]:
-        tokens = self.rows * self.context
-        return [f"train.batch_tokens={tokens}", f"train.steps={TOKENS // tokens}", *self.overrides]
+    def steps(self, tokens: int) -> int:
+        """Steps that read `tokens` tokens."""
+        return tokens // (self.rows * self.context)
 
 
 SIZES = {style: (f"model.style={style}",) for style in ("story_1m", "story_1.8m", "story_3m")}
@@ -76,19 +76,31 @@ def arms_of_shapes() -> list[Arm]:
     return [Arm(f"{rows} x {context}", (f"model.context_length={context}",), rows, context) for rows, context in SHAPES]
 
 
-def trained(arm: Arm, seed: int, runs: Path, news: str, smoke: bool) -> Path:
+@dataclass(frozen=True)
+class Study:
+    """What all runs have in common: their folder, a file of news, the tokens that each reads, whether all is tiny."""
+
+    runs: Path
+    news: str = ""
+    tokens: int = TOKENS
+    smoke: bool = False
+
+
+def trained(arm: Arm, seed: int, study: Study) -> Path:
     """Train a run, or find it finished. Returns its folder."""
-    name = f"{arm.name.replace(', ', '-').replace(' ', '-')}-{seed}"
-    steps = TOKENS // (arm.rows * arm.context)
-    overrides = [*arm.given, f"evaluate.watch={max(1, steps // 100)}", f"evaluate.steps={max(1, steps // 40)}"]
+    long = "" if study.tokens == TOKENS else f"-{study.tokens}"
+    name = f"{arm.name.replace(', ', '-').replace(' ', '-')}{long}-{seed}"
+    steps = arm.steps(study.tokens)
+    overrides = [f"train.batch_tokens={arm.rows * arm.context}", f"train.steps={steps}", *arm.overrides]
+    overrides += [f"evaluate.watch={max(1, steps // 100)}", f"evaluate.steps={max(1, steps // 40)}"]
     overrides += [f"evaluate.heroes={0 if arm.news else 40}", "evaluate.final_heroes=0", "evaluate.samples=0"]
-    if smoke:
+    if study.smoke:
         overrides += [text for text in TINY if not (arm.news and text.startswith("data."))]
         overrides += ["evaluate.steps=10", f"train.batch_tokens={2 * arm.context}"]
     print_line(f"{name}: {' '.join(overrides)}")
-    given: dict[str, Any] = {"data": news} if arm.news else {}
-    lilliput.train("story", overrides, name=name, runs=runs, seed=seed, notify=lambda text: None, **given)
-    return runs / name
+    given: dict[str, Any] = {"data": study.news} if arm.news else {}
+    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None, **given)
+    return study.runs / name
 
 
 def formation(run: Path) -> dict[str, Any]:
@@ -150,13 +162,13 @@ def steepest(losses: Sequence[tuple[float, float]]) -> float | None:
     return max(slopes)[1] if slopes else None
 
 
-def measured(arms: Sequence[Arm], seeds: Sequence[int], runs: Path, news: str, smoke: bool) -> dict[str, Any]:
+def measured(arms: Sequence[Arm], seeds: Sequence[int], study: Study) -> dict[str, Any]:
     """Train and measure every arm for every seed."""
     return {
         arm.name: {
             "rows": arm.rows,
             "context": arm.context,
-            "seeds": [formation(trained(arm, seed, runs, news, smoke)) for seed in seeds],
+            "seeds": [formation(trained(arm, seed, study)) for seed in seeds],
         }
         for arm in arms
     }
@@ -198,27 +210,29 @@ def power(found: dict[str, Any], key: str) -> dict[str, Any]:
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds.")]
 Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Tokens = Annotated[int, typer.Option(min=1, help="Tokens that every run reads.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="Every run in seconds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Only = Annotated[list[str] | None, typer.Option(help="Arms by name. Left out: all of them. Repeatable.")]
 
 
-def _command(choose: Callable[[str], list[Arm]], seeds: int, runs: Path, news: str, smoke: bool, only: Any) -> None:
-    runs.mkdir(parents=True, exist_ok=True)
-    arms = choose(news)
+def _command(arms: Sequence[Arm], seeds: int, study: Study, only: Sequence[str] | None, json: bool) -> None:
+    use_json(json)
+    study.runs.mkdir(parents=True, exist_ok=True)
     if only:
         unknown = set(only) - {arm.name for arm in arms}
         if unknown:
             raise ConfigError(f"no arm is named {', '.join(unknown)}", "; ".join(arm.name for arm in arms))
         arms = [arm for arm in arms if arm.name in only]
-    found = measured(arms, range(1, seeds + 1), runs, news, smoke)
+    found = measured(arms, range(1, seeds + 1), study)
     print_table(found)
     powers = {key: power(found, key) for key in ("copies", "heroes")}
     for key, row in powers.items():
         if row["power"] is not None:
             print_line(f"{key}: (rows x context)^{row['power']:.2f}, of {row['formed']} runs in {row['runs']}")
     print_line(f"published law at 8 x 256: {number(round(LAW * math.sqrt(8 * 256)))} tokens, with the power 0.5")
-    emit({"arms": found, "powers": powers})
+    if json:
+        emit({"arms": found, "powers": powers})
 
 
 @app.command(help="Three sizes and one layer alone, on stories and on news.")
@@ -226,20 +240,24 @@ def sizes(
     seeds: Seeds = 1,
     runs: Runs = Path("runs/forming"),
     news: Annotated[str, typer.Option(help="A file of news; left out: stories alone.")] = "",
+    tokens: Tokens = TOKENS,
     only: Only = None,
     smoke: Smoke = False,
     json: Json = False,
 ) -> None:
-    use_json(json)
-    _command(lambda given: arms_of_sizes(bool(given)), seeds, runs, news, smoke, only)
+    _command(arms_of_sizes(bool(news)), seeds, Study(runs, news, tokens, smoke), only, json)
 
 
 @app.command(help="Rows and contexts of a batch at one size.")
 def shapes(
-    seeds: Seeds = 1, runs: Runs = Path("runs/forming"), only: Only = None, smoke: Smoke = False, json: Json = False
+    seeds: Seeds = 1,
+    runs: Runs = Path("runs/forming"),
+    tokens: Tokens = TOKENS,
+    only: Only = None,
+    smoke: Smoke = False,
+    json: Json = False,
 ) -> None:
-    use_json(json)
-    _command(lambda given: arms_of_shapes(), seeds, runs, "", smoke, only)
+    _command(arms_of_shapes(), seeds, Study(runs, "", tokens, smoke), only, json)
 
 
 if __name__ == "__main__":
