@@ -4,7 +4,8 @@
     python benchmarks/align.py --seeds 3 --json      # the means of three seeds, with intervals
     python benchmarks/align.py --smoke               # every stage in seconds, to see that all of it works
 
-Each stage is a shipped recipe. A stage that was finished in --runs is not trained again.
+Each stage is a shipped recipe. A stage that was finished in --runs is not trained again. Stages that need nothing of
+each other are trained side by side, each on cores of its own; NAME.log in --runs is what a stage printed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any
 
 import typer
@@ -27,8 +30,8 @@ from lilliput.base.html import document, escape, table
 from lilliput.base.statistics import mean_of
 from lilliput.data.story_tasks import Instructions
 from lilliput.evaluation.instructions import Reply, replies, summary
-from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.run_folder import RunFolder
+from side_by_side import Piece, do_all, processes
 from teaching import QUICK, TINY, mismatched, own_pairs, rates
 
 JUDGED = ("val_accuracy", "val_accuracy_low", "val_accuracy_high", "val_calibration_error")
@@ -44,6 +47,7 @@ class Stage:
     overrides  values of the recipe; {NAME} is the folder of that stage's run
     shared     trained once, with the first seed, for all seeds
     replies    whether it replies to requests; a reward model does not
+    near_chat  whether its KL divergence from the stage chat is measured: its replies have the same form
     """
 
     name: str
@@ -52,13 +56,23 @@ class Stage:
     overrides: tuple[str, ...] = ()
     shared: bool = False
     replies: bool = True
+    near_chat: bool = True
+
+    def needs(self) -> tuple[str, ...]:
+        """Names of the stages whose runs this one reads."""
+        read = {name for text in self.overrides for _, name, _, _ in Formatter().parse(text) if name}
+        read |= {self.begins} if self.begins else set()
+        return tuple(stage.name for stage in STAGES if stage.name in read)
 
 
 STAGES = (
-    Stage("base", "story"),
-    Stage("format", "chat", "base", ("train.steps=1000",)),  # a control: replies under other requests
-    Stage("chat", "chat", "base"),
-    Stage("larger", "story", None, ("model.style=story_3m", "tokenizer.path={base}"), shared=True),
+    Stage("base", "story", near_chat=False),
+    # a control: replies under other requests
+    Stage("format", "chat", "base", ("train.steps=1000",), near_chat=False),
+    Stage("chat", "chat", "base", near_chat=False),
+    Stage(
+        "larger", "story", None, ("model.style=story_3m",), shared=True, near_chat=False
+    ),  # its tokenizer is that of base
     Stage("teacher", "chat", "larger", shared=True),
     Stage("distilled", "distill", "base", ("objective.teacher={teacher}", "train.steps=2000")),
     Stage("reward", "reward", "chat", replies=False),
@@ -123,39 +137,44 @@ def pairs_of_chat(runs: Path, seed: int, smoke: bool) -> Path:
     return file
 
 
-def measured(run: Path, beside: TextGenerator | None, count: int) -> tuple[dict[str, Any], list[Reply], TextGenerator]:
-    """The figures of one model: the share of requests that it does, its KL divergence from `beside`, the bits per byte
-    that it lost on its old text. Replies for the divergence are drawn at temperature 1."""
+def measured(run: Path, beside: Path | None, count: int) -> tuple[dict[str, Any], list[Reply]]:
+    """The figures of one model: the share of requests that it does, its KL divergence from the run `beside`, the bits
+    per byte that it lost on its old text; and its first replies. Replies for the divergence are drawn at temperature
+    1."""
     model = lilliput.load(run, notify=lambda text: None)
     found = replies(model, count)
-    near = model.tokenizer.chat_template and beside is not None
-    drawn = replies(model, count, beside, temperature=1.0) if near else []
+    drawn: list[Reply] = []
+    if beside is not None:
+        drawn = replies(model, count, lilliput.load(beside, notify=lambda text: None), temperature=1.0)
     kept = RunFolder(run).read_summary()
     figures = {**summary(found), "kl": summary(drawn)["kl"] if drawn else None}
-    return {**figures, "seconds": kept.get("seconds"), "old_domain": kept.get("old_domain") or {}}, found, model
+    return {**figures, "seconds": kept.get("seconds"), "old_domain": kept.get("old_domain") or {}}, found[:SHOWN]
 
 
-def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool) -> dict[str, Any]:
-    """Train and measure every stage for every seed."""
-    rows: dict[str, list[dict[str, Any]]] = {stage.name: [] for stage in STAGES if stage.replies}
-    texts: dict[str, list[Reply]] = {}
-    judges: list[dict[str, Any]] = []
+def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool, at_once: int = 1) -> dict[str, Any]:
+    """Train and measure every stage for every seed, `at_once` stages at a time."""
+    training: dict[str, Piece] = {}
+    measuring: list[Piece] = []
     for seed in seeds:
-        chat: TextGenerator | None = None
         for stage in STAGES:
-            run = trained(stage, seed, runs, smoke)
-            if not stage.replies:
-                judges.append({name: RunFolder(run).read_summary().get(name) for name in JUDGED})
-                continue
-            figures, found, model = measured(run, chat, count)
-            chat = model if stage.name == "chat" else chat
-            rows[stage.name].append(figures)
-            texts.setdefault(stage.name, found[:SHOWN])
+            run = folder(stage.name, seed, runs)
+            needs = tuple(folder(name, seed, runs).name for name in stage.needs())
+            log = runs / f"{run.name}.log"
+            training.setdefault(run.name, Piece(run.name, partial(trained, stage, seed, runs, smoke), log, needs))
+            if stage.replies:
+                beside = folder("chat", seed, runs) if stage.near_chat else None
+                name = f"replies of {stage.name}, seed {seed}"
+                measuring.append(Piece(name, partial(measured, run, beside, count), log))
+    do_all(list(training.values()), at_once)
+    found = list(do_all(measuring, at_once).values())
+    replying = [stage.name for stage in STAGES if stage.replies]
+    rows = {name: [figures for figures, _ in found[place :: len(replying)]] for place, name in enumerate(replying)}
+    judges = [RunFolder(folder("reward", seed, runs)).read_summary() for seed in seeds]
     return {
         "seeds": list(seeds),
-        "stages": {name: joined(found, rows["chat"]) for name, found in rows.items()},
-        "reward_model": {name: _mean([judge[name] for judge in judges]) for name in JUDGED},
-        "texts": texts,
+        "stages": {name: joined(figures, rows["chat"]) for name, figures in rows.items()},
+        "reward_model": {name: _mean([judge.get(name) for judge in judges]) for name in JUDGED},
+        "texts": {name: found[place][1] for place, name in enumerate(replying)},
     }
 
 
@@ -229,12 +248,13 @@ def main(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/align"),
     count: Annotated[int, typer.Option(min=8, help="Number of held-out requests.")] = 400,
     smoke: Annotated[bool, typer.Option("--smoke", help="Every stage in seconds.")] = False,
+    at_once: Annotated[int | None, typer.Option(min=1, help="Stages at a time. Left out: one for each core.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train every stage of teaching, measure each, print a table and write a page."""
     use_json(json)
     runs.mkdir(parents=True, exist_ok=True)
-    found = study(range(1, seeds + 1), runs, 16 if smoke else count, smoke)
+    found = study(range(1, seeds + 1), runs, 16 if smoke else count, smoke, at_once or processes())
     write_text(runs / "align.html", page(found))
     shown = Table(box=box.SIMPLE_HEAD)
     shown.add_column("")

@@ -156,7 +156,7 @@ def steepest(losses: Sequence[tuple[float, float]]) -> float | None:
     which words are frequent, which is the steepest fall of every run."""
     later = [point for point in losses if point[0] >= losses[-1][0] / 10]
     slopes = [
-        ((low - high) / math.log(there / here), math.sqrt(here * there))
+        ((high - low) / math.log(there / here), math.sqrt(here * there))
         for (here, high), (there, low) in pairwise(later)
     ]
     return max(slopes)[1] if slopes else None

@@ -1,0 +1,58 @@
+"""The study of when heads form: what it reads from curves, and every kind of run at its smallest size."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+import forming
+
+NEWS = "The mayor of {0} said on Monday that the bridge would open in {0}.\n\n"
+
+
+def test_a_curve_is_reached_where_it_stays_there() -> None:
+    assert forming.reached([(0, 0.0), (100, 0.2), (200, 0.3)], 0.1) == pytest.approx(50)
+    assert forming.reached([(0, 0.0), (100, 0.2), (200, 0.0), (300, 0.05)], 0.1) is None  # one noisy point
+    assert forming.reached([(0, 0.0), (100, 0.05)], 0.1) is None
+    assert forming.reached([(10, 0.5), (20, 0.6)], 0.1) == 10
+
+
+def test_the_loss_bends_where_it_falls_fastest_after_the_first_tenth() -> None:
+    losses = [(10, 9.0), (50, 5.0), (100, 3.0), (200, 2.9), (400, 2.0), (800, 1.9)]
+    assert forming.steepest(losses) == pytest.approx(math.sqrt(200 * 400))
+    assert forming.steepest([(100, 3.0)]) is None
+
+
+def test_the_strongest_head_is_judged_against_its_own_control() -> None:
+    look = {"induction": [[0.5, 0.2], [0.1, 0.4]], "induction_shuffled": [[0.5, 0.1], [0.1, 0.1]]}
+    excess, head = forming.strongest(look)
+    assert (head, excess) == ("1.1", pytest.approx(0.3))
+
+
+def test_the_power_is_of_the_runs_that_formed() -> None:
+    found = {
+        f"{rows} x {context}": {
+            "rows": rows,
+            "context": context,
+            "seeds": [{"copies": 7 * math.sqrt(rows * context)}, {"copies": None}],
+        }
+        for rows, context in ((4, 128), (8, 256), (16, 512))
+    }
+    row = forming.power(found, "copies")
+    assert (row["runs"], row["formed"], row["power"]) == (6, 3, pytest.approx(0.5))
+    found = {"8 x 256": {"rows": 8, "context": 256, "seeds": [{"copies": 3.0}]}}
+    assert forming.power(found, "copies")["power"] is None
+
+
+def test_stories_and_news_are_trained_watched_and_measured(tmp_path: Path) -> None:
+    news = tmp_path / "news.txt"
+    news.write_text("".join(NEWS.format(f"{name}{at}") for at in range(200) for name in ("Leeds", "Bath", "York")))
+    study = forming.Study(tmp_path / "runs", str(news), smoke=True)
+    arms = [arm for arm in forming.arms_of_sizes(news=True) if arm.name in ("stories, one layer", "news, one layer")]
+    found = forming.measured([*arms, forming.arms_of_shapes()[0]], [1], study)
+    assert list(found) == ["stories, one layer", "news, one layer", "4 x 256"]
+    for row in found.values():
+        (seed,) = row["seeds"]
+        assert len(seed["curve"]) > 1
+        assert seed["losses"][-1][1] == seed["bits_per_byte"]
+    forming.print_table(found)
