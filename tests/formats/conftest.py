@@ -17,12 +17,15 @@ from lilliput.model.transformer import Model
 
 SIZE: dict[str, Any] = {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_mlp": 96, "context_length": 48}
 GPT: dict[str, Any] = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
+EXPERTS = {"mlp": "experts", "n_experts": 4, "d_mlp": 64}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("qwen2", {}),
     "llama": ("sentencepiece", {"qk_norm": False, "n_kv_heads": 2}),
     "llama_tied": ("sentencepiece", {"qk_norm": False, "tied_embeddings": True}),
     "llama_biased": ("llama-bpe", {"qk_norm": False, "bias": True, "n_kv_heads": 1}),
     "llama_bpe": ("qwen2", {"qk_norm": False}),
+    "mixtral": ("sentencepiece", {**EXPERTS, "qk_norm": False, "n_kv_heads": 2}),
+    "qwen3_moe": ("qwen2", EXPERTS),
     "neox": ("gpt-2", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
     "neox_unbiased": ("gpt-2", {**GPT, "tied_embeddings": True}),
     "gpt2": ("gpt-2", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True, "tied_embeddings": True}),

@@ -11,6 +11,7 @@ from lilliput.model.parts import HookPoint
 from lilliput.model.transformer import Model
 
 SIZE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 80, "vocab_size": 61, "context_length": 24}
+EXPERTS = {"mlp": "experts", "n_experts": 4, "d_mlp": 48}
 GPT = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
 FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "story": ("Qwen3ForCausalLM", {}),
@@ -21,6 +22,9 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "llama_grouped_biased": ("LlamaForCausalLM", {"qk_norm": False, "n_kv_heads": 1, "bias": True}),
     "mistral": ("MistralForCausalLM", {"qk_norm": False, "window": 5, "n_kv_heads": 2}),
     "mistral_odd_heads": ("MistralForCausalLM", {"qk_norm": False, "n_heads": 5, "d_head": 8}),
+    "mixtral": ("MixtralForCausalLM", {**EXPERTS, "qk_norm": False, "n_kv_heads": 2}),
+    "qwen3_moe": ("Qwen3MoeForCausalLM", {**EXPERTS, "experts_per_token": 1, "normalize_routes": False}),
+    "own_experts": (None, {**EXPERTS, "d_shared": 24, "balance": "bias"}),
     "gpt": ("GPTNeoXForCausalLM", {**GPT, "init": "scaled"}),
     "pythia": ("GPTNeoXForCausalLM", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
     "gpt2": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True}),

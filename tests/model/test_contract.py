@@ -122,7 +122,14 @@ def test_taps_have_their_names_and_shapes(family):
     attention = {"q": each, "k": shared, "v": shared, "rot_q": each, "rot_k": shared, "z": each}
     expected = {f"attn.hook_{name}": shape for name, shape in attention.items()}
     expected |= {"attn.hook_attn_scores": square, "attn.hook_pattern": square}
-    expected |= {"mlp.hook_pre": (2, 20, c.d_mlp), "mlp.hook_post": (2, 20, c.d_mlp)}
+    inner = dict.fromkeys(("hook_pre", "hook_post"), (2, 20, c.d_mlp))
+    if c.mlp == "experts":
+        chosen = dict.fromkeys(("hook_expert_weights", "hook_expert_indices"), (2, 20, c.experts_per_token))
+        inner = {**chosen, "hook_router_logits": (2, 20, c.n_experts)}
+        if c.d_shared:
+            names = ("hook_pre", "hook_pre_linear", "hook_post")
+            inner |= {f"shared.{name}": (2, 20, c.d_shared) for name in names}
+    expected |= {f"mlp.{name}": shape for name, shape in inner.items()}
     names = ("resid_pre", "attn_out", "mlp_out", "resid_post") + (("resid_mid",) if c.residual == "sequential" else ())
     expected |= {f"hook_{name}": (2, 20, 48) for name in names}
     expected |= {

@@ -34,6 +34,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.watching import Watch
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
+from lilliput.model.experts import Experts
 from lilliput.model.huggingface import from_huggingface, read_back, to_huggingface
 from lilliput.model.lora import merged
 from lilliput.model.lora_files import read_adapter, write_adapter
@@ -53,6 +54,7 @@ from lilliput.storybook.hero import hero_prompts, keeps_hero
 from lilliput.training import settings
 from lilliput.training.callbacks import Callback, Metrics, Rollouts
 from lilliput.training.energy import EnergyMeter
+from lilliput.training.expert_load import ExpertLoad
 from lilliput.training.progress import LiveRun
 from lilliput.training.schedule import Budget, mean_rows, step_rows
 from lilliput.training.settings import Settings
@@ -362,7 +364,9 @@ class Assembly:
         every, watched = self.recipe.evaluate.watch, []
         if every != 0 and self.objective.generates:
             watched = [Watch(every, self.tokenizer, self.model.config.context_length)]
-        measured = [self.energy, self.evaluation, benchmarks, *heroes]
+        experts = [module for module in self.model.modules() if isinstance(module, Experts)]
+        load = [ExpertLoad(experts)] if experts else []
+        measured = [self.energy, self.evaluation, benchmarks, *heroes, *load]
         return [*measured, Metrics(), Rollouts(), *watched, *shown, *samples, *parting, *trackers, *kept]
 
     def report(self) -> Path:

@@ -94,8 +94,8 @@ COMPUTING = (
 )
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""
 KEEPING = ("train", "plan", "lens")
-"""Commands that run many passes of one size: freed memory is kept for the next pass, which makes capturing every activation
-faster (docs/studies/speed.md)."""
+"""Commands that run many passes of one size: freed memory is kept for the next pass, which saves time
+(benchmarks/lens.py measures it for captured activations)."""
 
 
 @app.callback()

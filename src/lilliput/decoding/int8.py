@@ -16,6 +16,7 @@ from torch import nn
 from lilliput.base.errors import ConfigError
 from lilliput.model import plain
 from lilliput.model.fields import known
+from lilliput.model.grouped import ExpertLinear, spans
 from lilliput.model.parts import Linear
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
-    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init n_experts "
+    "experts_per_token normalize_routes balance_loss router_z_loss",
+    balance=("loss",),
+    d_shared=(0,),
 )
 """The config fields with which int8 weights are tested. For all values of these fields the matrices are of the same
 kind."""
@@ -50,12 +54,42 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., inputs) -> (..., outputs) in x's dtype."""
-        rows = x.reshape(-1, x.shape[-1])
-        if len(rows) >= DEQUANTISE_ROWS:
-            return F.linear(x, self.weight[:, : self.inputs].to(x.dtype) * self.scale.to(x.dtype)[:, None], self.bias)
-        rows = F.pad(rows, (0, self.spare)) if self.spare else rows
-        y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
-        return y.view(*x.shape[:-1], -1) if self.bias is None else y.view(*x.shape[:-1], -1) + self.bias
+        y = product(x.reshape(-1, x.shape[-1]), self.weight, self.scale, self.spare).view(*x.shape[:-1], -1)
+        return y if self.bias is None else y + self.bias
+
+
+class Int8ExpertLinear(nn.Module):
+    """The matrices of experts with int8 weights (experts, outputs, inputs) and one scale for each row."""
+
+    weight: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor):
+        super().__init__()
+        made = [Int8Linear(matrix, None) for matrix in weight.unbind()]
+        self.inputs, self.spare = made[0].inputs, made[0].spare
+        self.register_buffer("weight", torch.stack([one.weight for one in made]))
+        self.register_buffer("scale", torch.stack([one.scale for one in made]))
+
+    def forward(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """x (N, inputs), sorted by expert, and the rows of each expert (E,) int64 -> (N, outputs)."""
+        out = x.new_empty(len(x), self.weight.shape[1])
+        for expert, rows in enumerate(spans(counts, len(x))):
+            if rows.stop > rows.start:
+                out[rows] = product(x[rows], self.weight[expert], self.scale[expert], self.spare)
+        return out
+
+
+INT8 = (Int8Linear, Int8ExpertLinear)
+
+
+def product(rows: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, spare: int) -> torch.Tensor:
+    """rows (N, inputs) times a matrix of int8, (outputs, inputs + spare), with its scales (outputs,) bf16 -> (N,
+    outputs) in the rows' dtype."""
+    if len(rows) >= DEQUANTISE_ROWS:
+        return F.linear(rows, weight[:, : rows.shape[1]].to(rows.dtype) * scale.to(rows.dtype)[:, None])
+    padded = F.pad(rows, (0, spare)) if spare else rows
+    return torch._weight_int8pack_mm(padded.bfloat16(), weight, scale).to(rows.dtype)
 
 
 def refuses(model: Model) -> list[str]:
@@ -80,8 +114,10 @@ def quantised(model: Model) -> Model:
     with torch.no_grad():
         for module in list(made.modules()):
             for name, child in list(module.named_children()):
-                if type(child) is Linear:
+                if type(child) is Linear and name != "router":  # a rounded router would choose other experts
                     setattr(module, name, Int8Linear(child.weight, child.bias))
+                elif type(child) is ExpertLinear:
+                    setattr(module, name, Int8ExpertLinear(child.weight))
         if made.unembed is None:
             made.unembed = Int8Linear(made.embed.weight, None)
     return made

@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, cast
 from weakref import WeakKeyDictionary
 
@@ -21,10 +22,12 @@ from lilliput.base.console import warn
 from lilliput.base.errors import ConfigError, ModelError
 from lilliput.base.runtime.native import build
 from lilliput.base.runtime.native import why_not as unbuildable
+from lilliput.decoding import native_structs as structs
 from lilliput.decoding.cache import KVCache
-from lilliput.decoding.int8 import Int8Linear
+from lilliput.decoding.int8 import INT8
 from lilliput.model import plain
 from lilliput.model.attention import Cache
+from lilliput.model.experts import Experts
 from lilliput.model.fields import known
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.positions import Learned, Rotary
@@ -37,10 +40,13 @@ MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
 """In the order of native.cpp's enum."""
 FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm_eps rope_theta "
-    "rotary_fraction window bias dropout tied_embeddings init",
+    "rotary_fraction window bias dropout tied_embeddings init n_experts experts_per_token normalize_routes "
+    "balance_loss router_z_loss",
     norm=("rms", "layer"),
     position=("rotary", "learned"),
-    mlp=("swiglu", "gelu", "gelu_tanh", "relu2"),
+    mlp=("swiglu", "gelu", "gelu_tanh", "relu2", "experts"),
+    balance=("loss",),
+    d_shared=(0,),
     qk_norm=(True, False),
     residual=("sequential", "parallel"),
 )
@@ -96,7 +102,7 @@ def why_not(model: Model) -> str | None:
 
 def unnamed(model: Model) -> list[str]:
     """The config fields, modules and tensors of the model that native.cpp does not name, whatever the machine."""
-    return plain.unnamed(model, FIELDS, instead=(Int8Linear,))
+    return plain.unnamed(model, FIELDS, instead=INT8)
 
 
 def _unreadable(model: Model) -> list[str]:
@@ -106,33 +112,6 @@ def _unreadable(model: Model) -> list[str]:
         return [f"they compute in float32 on a CPU, and the model is {kind} on {first.device}"]
     reason = unbuildable()
     return unnamed(model) + ([reason] if reason else [])
-
-
-# ---------------------------------------------------------------------------- the input of native.cpp
-
-
-class _Matrix(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "scale", "bias")]
-    _fields_ += [(name, ctypes.c_int64) for name in ("rows", "columns", "half")]
-
-
-class _Norm(ctypes.Structure):
-    _fields_ = [("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p)]
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = [(name, _Norm) for name in ("ln1", "ln2", "q_norm", "k_norm")]
-    _fields_ += [(name, _Matrix) for name in ("qkv", "out", "up", "down")]
-    _fields_ += [("keys", ctypes.c_void_p), ("values", ctypes.c_void_p)]
-
-
-class _Model(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp")]
-    _fields_ += [(name, ctypes.c_int64) for name in ("rotated", "window", "capacity", "mlp", "parallel", "threads")]
-    _fields_ += [("half_cache", ctypes.c_int64)]
-    _fields_ += [("eps", ctypes.c_float)]
-    _fields_ += [(name, ctypes.c_void_p) for name in ("embed", "learned", "cos", "sin")]
-    _fields_ += [("ln_final", _Norm), ("layers", ctypes.POINTER(_Layer))]
 
 
 @cache
@@ -163,12 +142,13 @@ class _Native(StandIn):
         """Point native.cpp to the present memory of the weights."""
         model = self.stands_for
         self._kept: list[torch.Tensor] = []  # all that native.cpp points to
+        self._arrays: list[ctypes.Array[structs.Matrix]] = []
         self._layers = [self._layer(cast(Block, block)) for block in model.blocks]
         self._shape = self._all_but_layers()
         head, config = model.embed if model.unembed is None else model.unembed, model.config
         self._head = self._matrix("unembed", head, config.vocab_size, config.d_model)
         self._most = MOST_TOKENS["bf16" if self._half else "int8" if self._head.scale else "fp32"]
-        self._bound: WeakKeyDictionary[KVCache, tuple[list[int], _Model]] = WeakKeyDictionary()
+        self._bound: WeakKeyDictionary[KVCache, tuple[list[int], structs.Model]] = WeakKeyDictionary()
         # Beyond the tables of a rotary model, the Python code computes the angles again.
         turns = isinstance(model.position, Rotary)
         self._most_positions = len(cast(torch.Tensor, model.position.cos)) if turns else model.config.context_length
@@ -247,27 +227,30 @@ class _Native(StandIn):
         )
         return made
 
-    def _bind(self, cache: KVCache) -> _Model:
+    def _bind(self, cache: KVCache) -> structs.Model:
         """Return the model in the form that native.cpp reads, with this cache's memory. The form is made again where
         the cache has other memory."""
         places = [layer.data_ptr() for layer in cache.keys + cache.values] + [cache.keys[0].element_size()]
         known = self._bound.get(cache)
         if known is not None and known[0] == places and known[1].capacity == cache.capacity:
             return known[1]
-        layers = (_Layer * len(self._layers))(*self._layers)
+        layers = (structs.Layer * len(self._layers))(*self._layers)
         for layer, keys, values in zip(layers, places, places[len(layers) :], strict=False):
             layer.keys, layer.values = keys, values
-        made = _Model.from_buffer_copy(self._shape)
+        made = structs.Model.from_buffer_copy(self._shape)
         made.capacity, made.layers, made.half_cache = cache.capacity, layers, cache.keys[0].dtype == torch.bfloat16
         self._bound[cache] = places, made
         return made
 
-    def _all_but_layers(self) -> _Model:
+    def _all_but_layers(self) -> structs.Model:
         model, config = self.stands_for, self.stands_for.config
-        made = _Model(window=config.window or 0, eps=config.norm_eps)
+        made = structs.Model(window=config.window or 0, eps=config.norm_eps)
         for name in ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp"):
             setattr(made, name, getattr(config, name))
-        made.mlp = MLPS.index(type(cast(Block, model.blocks[0]).mlp))
+        mlp = type(cast(Block, model.blocks[0]).mlp)
+        made.mlp = MLPS.index(SwiGLU if mlp is Experts else mlp)
+        made.experts, made.chosen = config.n_experts, config.experts_per_token
+        made.normalized = config.normalize_routes
         made.parallel = config.residual == "parallel"
         made.embed = self._place("embed", model.embed.weight, config.vocab_size, config.d_model)
         made.ln_final = self._norm("ln_final", model.ln_final, config.d_model)
@@ -281,23 +264,37 @@ class _Native(StandIn):
             made.cos, made.sin = (self._place("position", table, len(cos), made.rotated // 2) for table in (cos, sin))
         return made
 
-    def _layer(self, block: Block) -> _Layer:
-        config, attn, mlp = self.stands_for.config, block.attn, block.mlp
-        up = mlp.gate_up if isinstance(mlp, SwiGLU) else mlp.up
-        wide = config.d_mlp * (2 if isinstance(mlp, SwiGLU) else 1)
+    def _layer(self, block: Block) -> structs.Layer:
+        config, attn = self.stands_for.config, block.attn
         inner, model = config.n_heads * config.d_head, config.d_model
         fused = inner + 2 * config.n_kv_heads * config.d_head
-        return _Layer(
+        made = structs.Layer(
             *(self._norm(name, getattr(block, name), model) for name in ("ln1", "ln2")),
             *(self._norm(name, getattr(attn, name), config.d_head) for name in ("q_norm", "k_norm")),
             self._matrix("qkv", attn.qkv, fused, model),
             self._matrix("out", attn.out, model, inner),
-            self._matrix("up", up, wide, model),
-            self._matrix("down", mlp.down, model, config.d_mlp),
         )
+        mlp, inner = block.mlp, config.d_mlp
+        if isinstance(mlp, Experts):
+            made.router = self._matrix("router", mlp.router, config.n_experts, model)
+            both = zip(_matrices(mlp.gate_up), _matrices(mlp.down), strict=True)
+            shapes = (("up", 2 * inner, model), ("down", model, inner))
+            each = [
+                self._matrix(shape[0], one, *shape[1:])
+                for pair in both
+                for one, shape in zip(pair, shapes, strict=True)
+            ]
+            experts = (structs.Matrix * len(each))(*each)
+            self._arrays.append(experts)
+            made.experts = experts
+        else:
+            gated = isinstance(mlp, SwiGLU)
+            made.up = self._matrix("up", mlp.gate_up if gated else mlp.up, inner * (2 if gated else 1), model)
+            made.down = self._matrix("down", mlp.down, model, inner)
+        return made
 
-    def _matrix(self, name: str, part: Any, rows: int, columns: int) -> _Matrix:
-        if isinstance(part, Int8Linear):
+    def _matrix(self, name: str, part: Any, rows: int, columns: int) -> structs.Matrix:
+        if part.weight.dtype == torch.int8 and hasattr(part, "spare"):
             if part.weight.dtype != torch.int8 or tuple(part.weight.shape) != (rows, columns + part.spare):
                 raise _other(name, part.weight, (rows, columns + part.spare))
             weight = self._keep(_grouped(part.weight[:, :columns]))
@@ -307,10 +304,12 @@ class _Native(StandIn):
             if self._half:
                 weight = self._keep(_panels(part.weight))
         bias = self._place(f"{name}.bias", getattr(part, "bias", None), rows)
-        return _Matrix(weight, scale, bias, rows, columns, self._half)
+        return structs.Matrix(weight, scale, bias, rows, columns, self._half)
 
-    def _norm(self, name: str, part: nn.Module | None, width: int) -> _Norm:
-        return _Norm(*(self._place(f"{name}.{kind}", getattr(part, kind, None), width) for kind in ("weight", "bias")))
+    def _norm(self, name: str, part: nn.Module | None, width: int) -> structs.Norm:
+        return structs.Norm(
+            *(self._place(f"{name}.{kind}", getattr(part, kind, None), width) for kind in ("weight", "bias"))
+        )
 
     def _place(self, name: str, tensor: Any, *shape: int) -> int | None:
         """Return the address of a tensor, and keep the tensor from now on. Raises ModelError where it is not float32 of
@@ -324,6 +323,14 @@ class _Native(StandIn):
     def _keep(self, tensor: torch.Tensor) -> int:
         self._kept.append(tensor.detach())
         return tensor.data_ptr()
+
+
+def _matrices(part: Any) -> list[SimpleNamespace]:
+    """Return the matrix of each expert as `_matrix` reads the matrix of a part: in float32, or in int8 with scales."""
+    if isinstance(part, INT8):
+        pairs = zip(part.weight.unbind(), part.scale.unbind(), strict=True)
+        return [SimpleNamespace(weight=weight, scale=scale, spare=part.spare) for weight, scale in pairs]
+    return [SimpleNamespace(weight=weight) for weight in part.weight.unbind()]
 
 
 def _dense(tensor: torch.Tensor) -> bool:
@@ -365,7 +372,7 @@ def _panels(weight: torch.Tensor) -> torch.Tensor:
 
 def _half_of(model: Model) -> int:
     """Return the instructions of bf16 products by native_bf16.h's number. Raises ConfigError where there are none."""
-    if any(isinstance(module, Int8Linear) for module in model.modules()):
+    if any(isinstance(module, INT8) for module in model.modules()):
         raise ConfigError(
             "the weights are int8, and native steps cannot read them in bf16", "load the model without int8"
         )

@@ -81,7 +81,8 @@ def replies(
 def drawn(
     model: TextGenerator, prompts: Sequence[Sequence[int]], sampling: SamplingConfig, number: int = 1
 ) -> tuple[list[Rollout], list[str]]:
-    """Reply `number` times to each prompt of ids. Returns the rollouts, those of a prompt side by side, and their texts."""
+    """Reply `number` times to each prompt of ids. Returns the rollouts, those of a prompt side by side, and
+    their texts."""
     engine = Engine(model.decoder, len(prompts) * number, max(map(len, prompts)) + sampling.max_tokens)
     rollouts = generate(engine, prompts, sampling, model.turn_ends, number)
     known = model.tokenizer.vocab_size

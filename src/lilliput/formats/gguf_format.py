@@ -23,7 +23,7 @@ from lilliput.formats.weights import check_size, filled
 from lilliput.model.biases import absent_biases, with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import huggingface_class
-from lilliput.model.places import Places, Split, places, their_names, to_theirs
+from lilliput.model.places import Places, Split, SplitExperts, places, their_names, to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ _NAMES_LLAMA = places(
     }
 )
 _NAMES_QWEN3 = places({**_SHARED, **_GATED, "blocks.#.attn.qkv.weight": Split("blk.#.attn_{}.weight", _QKV)})
+_EXPERTS = places(
+    {
+        "blocks.#.mlp.router.weight": "blk.#.ffn_gate_inp.weight",
+        "blocks.#.mlp.gate_up.weight": SplitExperts("blk.#.ffn_{}_exps.weight", ("gate", "up")),
+        "blocks.#.mlp.down.weight": "blk.#.ffn_down_exps.weight",
+    }
+)
 _NAMES_GPT = places(
     {
         **_SHARED,
@@ -83,19 +90,26 @@ class Architecture:
     parts: dict[str, Any] = field(default_factory=dict)
     full: bool = False
 
+    def names_of(self, config: ModelConfig) -> Places:
+        """The names of the tensors of a model of this config."""
+        return {**self.names, **_EXPERTS} if config.n_experts else self.names
+
 
 _RMS, _LAYER = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"
 _PLAIN: dict[str, Any] = {"norm": "layer", "qk_norm": False}
 ARCHITECTURES = {
     "llama": Architecture(_NAMES_LLAMA, _RMS, {"qk_norm": False}),
     "qwen3": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True, "bias": False}),
+    "qwen3moe": Architecture(_NAMES_QWEN3, _RMS, {"qk_norm": True, "bias": False}),
     "gptneox": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu"}, full=True),
     "gpt2": Architecture(_NAMES_GPT, _LAYER, {**_PLAIN, "mlp": "gelu_tanh", "position": "learned"}, full=True),
 }
 CLASSES = {
     "LlamaForCausalLM": "llama",
     "MistralForCausalLM": "llama",
+    "MixtralForCausalLM": "llama",
     "Qwen3ForCausalLM": "qwen3",
+    "Qwen3MoeForCausalLM": "qwen3moe",
     "GPTNeoXForCausalLM": "gptneox",
     "GPT2LMHeadModel": "gpt2",
 }
@@ -129,7 +143,9 @@ class Gguf(Format):
         if config.window is not None and config.window < config.context_length:
             found.append(f"window={config.window} (llama.cpp would let these classes see the whole context)")
         if config.mlp == "relu2":
-            found.append("mlp=relu2 (needs gelu, gelu_tanh or swiglu)")
+            found.append("mlp=relu2 (needs gelu, gelu_tanh, swiglu or experts)")
+        if not config.normalize_routes:
+            found.append("normalize_routes=false (llama.cpp divides the weights of a token's experts by their sum)")
         return found
 
     def misfits(self, source: Source, kind: str) -> list[str]:
@@ -146,7 +162,7 @@ class Gguf(Format):
         vocabulary.write(writer, source.tokenizer, config.vocab_size)
         for tensor_name, tensor in _tensors(source, ARCHITECTURES[name]).items():
             values = tensor.detach().float().cpu().contiguous().numpy()
-            plain = values.ndim == 1 or tensor_name == "position_embd.weight"
+            plain = values.ndim == 1 or tensor_name == "position_embd.weight" or "ffn_gate_inp" in tensor_name
             stored = _stored(gguf, kind, values.shape[-1], plain)
             writer.add_tensor(tensor_name, gguf.quantize(values, stored), raw_dtype=stored)
         writer.write_header_to_file()
@@ -164,7 +180,7 @@ class Gguf(Format):
             raise ExportError(f"{file} is a '{name}' model", f"architectures that are read: {', '.join(ARCHITECTURES)}")
         tensors = _read_tensors(gguf, header, file)
         config, tensors = _config(keys, tensors, name, file)
-        model = filled(config, ARCHITECTURES[name].names, tensors, file)
+        model = filled(config, ARCHITECTURES[name].names_of(config), tensors, file)
         return Content(model, vocabulary.read(keys, file))
 
     def notes(self, source: Source) -> list[str]:
@@ -195,6 +211,10 @@ def _describe(writer: GGUFWriter, config: ModelConfig, architecture: Architectur
     writer.add_embedding_length(config.d_model)
     writer.add_block_count(config.n_layers)
     writer.add_feed_forward_length(config.d_mlp)
+    if config.n_experts:
+        writer.add_expert_count(config.n_experts)
+        writer.add_expert_used_count(config.experts_per_token)
+        writer.add_expert_feed_forward_length(config.d_mlp)
     writer.add_head_count(config.n_heads)
     writer.add_head_count_kv(config.n_kv_heads)
     writer.add_key_length(config.d_head)
@@ -217,7 +237,7 @@ def _tensors(source: Source, architecture: Architecture) -> dict[str, torch.Tens
     if architecture.full:
         state = with_zero_biases(source.model)
         state.setdefault("unembed.weight", source.model.output_matrix)
-    return to_theirs(state, architecture.names, source.model.config)
+    return to_theirs(state, architecture.names_of(source.model.config), source.model.config)
 
 
 def _stored(gguf: Any, kind: str, width: int, plain: bool) -> Any:
@@ -286,6 +306,9 @@ def _config(
         "init": "normal",
         **architecture.parts,
     }
+    if f"{name}.expert_count" in keys:
+        values |= {"mlp": "experts", "n_experts": key("expert_count"), "experts_per_token": key("expert_used_count")}
+        values["d_mlp"] = key("expert_feed_forward_length", values["d_mlp"])
     if values.get("position") != "learned":
         values["rope_theta"] = key("rope.freq_base", 10_000.0, float)
         values["rotary_fraction"] = key("rope.dimension_count", d_head) / d_head
@@ -293,7 +316,7 @@ def _config(
         values["residual"] = "parallel" if key("use_parallel_residual", True, bool) else "sequential"
     config = validate(ModelConfig, values, str(file))
     check_size(config, file)
-    biases = [n for n in their_names(absent_biases(config), architecture.names) if n in tensors]
+    biases = [n for n in their_names(absent_biases(config), architecture.names_of(config), config) if n in tensors]
     needless = ["output.weight"] if tied else []
     if not any(bool(tensors[n].any()) for n in biases):
         needless += biases

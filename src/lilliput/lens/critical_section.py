@@ -34,6 +34,7 @@ class Matters(Instrument):
     title = "What the model cannot do without"
     part = "matters"
     heads = True
+    neurons = True  # its controls are made of neurons
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough

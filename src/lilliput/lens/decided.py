@@ -138,6 +138,7 @@ class Decided(Instrument):
     order = 0
     script = "decided.js"
     heads = True
+    neurons = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         return explain(subject.generator, rows_of(subject, 1, TOKENS))

@@ -35,6 +35,7 @@ class Time(Instrument):
 
     title = "How its layers became what they are"
     part = "time"
+    neurons = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, thorough = subject.generator, subject.thorough

@@ -22,6 +22,7 @@ from lilliput.lens.sparse import SparseCoder, SparseConfig, collect, dense, midd
 from lilliput.lens.sparse_figures import controls, figures
 from lilliput.lens.sparse_files import save_features
 from lilliput.lens.sparse_training import train_autoencoder
+from lilliput.lens.stream import has_neurons
 
 FEWEST_ROWS = 8
 TRAINED = 0.75
@@ -114,8 +115,9 @@ def best_features(subject: Subject, coder: SparseCoder, rows: torch.Tensor, hook
     units = {
         "features": {hook: dense(coder.encode(inputs), coder.width)},
         "random directions": {hook: (inputs - inputs.mean(0)) @ directions.T},
-        "neurons": neuron_values(subject.generator.model, some),
     }
+    if has_neurons(subject.generator.model):
+        units["neurons"] = neuron_values(subject.generator.model, some)
     return {name: best_units(values, labels, groups, subject.seed) for name, values in units.items()}
 
 

@@ -13,7 +13,7 @@ import torch
 from lilliput.base.registry import Registry
 from lilliput.evaluation.controls import untrained
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.stream import has_heads
+from lilliput.lens.stream import has_heads, has_neurons
 from lilliput.lens.texts import no_next_token
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Instrument:
     part    the part of the page it stands in; order: its place in it
     script  the name of a JavaScript file in lens/page/ that its section needs; '' for none
     heads   whether it needs attention of the usual kind, whose heads' outputs add up
+    neurons whether it needs an MLP whose neurons act on all tokens
     """
 
     title: ClassVar[str]
@@ -90,12 +91,15 @@ class Instrument:
     order: ClassVar[int] = 0
     script: ClassVar[str] = ""
     heads: ClassVar[bool] = False
+    neurons: ClassVar[bool] = False
 
     def refuses(self, subject: Subject) -> str:
         """Return why the instrument does not fit this model; '' where it fits. A subclass adds its own reasons to
         those of `super().refuses(subject)`."""
         if self.heads and not has_heads(subject.generator.model):
             return "its attention has no heads of the usual kind"
+        if self.neurons and not has_neurons(subject.generator.model):
+            return "its MLPs are experts, whose neurons do not act on all tokens"
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Matched(Instrument):
     part = "time"
     order = 1
     heads = True
+    neurons = True
 
     def refuses(self, subject: Subject) -> str:
         if reason := super().refuses(subject):

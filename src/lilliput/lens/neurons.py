@@ -111,6 +111,7 @@ def some_rows(rows: torch.Tensor, tokens: int) -> torch.Tensor:
 class Neurons(Instrument):
     title = "Neurons that mark a kind of word"
     part = "features"
+    neurons = True
 
     def refuses(self, subject: Subject) -> str:
         return super().refuses(subject) or (

@@ -79,6 +79,12 @@ def linear(part: nn.Module, name: str) -> nn.Linear:
     return found
 
 
+def has_neurons(model: Model) -> bool:
+    """Return whether every layer's MLP has neurons that act on all tokens. Of experts each token passes through a
+    few."""
+    return all(f"blocks.{layer}.mlp.hook_post" in model.hooks for layer in range(model.config.n_layers))
+
+
 def has_heads(model: Model) -> bool:
     """Return whether every layer's attention has heads whose outputs add up (the usual attention)."""
     return all(isinstance(block_of(model, layer).attn, Attention) for layer in range(model.config.n_layers))

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lilliput.base.errors import ModelError
+from lilliput.model.config import ModelConfig
 from lilliput.model.huggingface import stock_of
 from lilliput.model.places import Turned, find, to_ours, to_theirs
 from lilliput.model.transformer import Model
@@ -83,7 +84,7 @@ def merge(folder: Path, model: Model) -> None:
         raise ModelError(f"{folder} cannot be merged: its base has no stock class, whose modules an adapter names")
     state = model.state_dict()
     theirs = to_theirs(state, stock.names, model.config)
-    turned = {name for ours in state for name in _turned(ours, stock.names)}
+    turned = {name for ours in state for name in _turned(ours, stock.names, model.config)}
     pairs = _pairs(folder, {stock.aliases.get(name, name): name for name in (*stock.aliases, *theirs)})
     _same_modules(folder, settings, pairs, theirs)
     with torch.no_grad():
@@ -153,8 +154,8 @@ def _expressions(value: Any) -> bool:
         return False
 
 
-def _turned(ours: str, table: Any) -> tuple[str, ...]:
-    place, names = find(ours, table)
+def _turned(ours: str, table: Any, config: ModelConfig) -> tuple[str, ...]:
+    place, names = find(ours, table, config)
     return names if isinstance(place, Turned) else ()
 
 

@@ -24,7 +24,9 @@ LARGEST = {
     "context_length": 2**24,
 }
 """The bounds of the sizes, each several times the largest known model's. A larger value is a mistake or an attack."""
-NEWER = ("attention", "window_layers")
+EXPERTS = ("n_experts", "experts_per_token", "d_shared", "normalize_routes", "balance", "balance_loss", "router_z_loss")
+"""Fields of a router and its experts, which nothing reads where mlp is not experts."""
+NEWER = ("attention", "window_layers", *EXPERTS)
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the other sizes where they are not given."""
@@ -79,7 +81,27 @@ class ModelConfig(Config):
     rotary_fraction: float = Field(
         default=1.0, gt=0, le=1, description="share of each head's channels that rotary rotates"
     )
-    mlp: Annotated[str, Named(MLPS)] = Field(default="swiglu", description="swiglu, gelu, gelu_tanh or relu2")
+    mlp: Annotated[str, Named(MLPS)] = Field(default="swiglu", description="swiglu, gelu, gelu_tanh, relu2 or experts")
+    n_experts: int = Field(
+        default=0, ge=0, le=2**12, strict=True, description="number of SwiGLU MLPs of width d_mlp, for mlp=experts"
+    )
+    experts_per_token: int = Field(default=2, ge=1, strict=True, description="experts that each token passes through")
+    d_shared: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST["d_mlp"],
+        strict=True,
+        description="inner width of an MLP that every token passes beside its experts; 0: none",
+    )
+    normalize_routes: bool = Field(
+        default=True, description="divide the weights of a token's experts by their sum (norm_topk_prob)"
+    )
+    balance: Literal["loss", "bias"] = Field(
+        default="loss",
+        description="what keeps experts equally busy: a term of the loss, or a bias on the choice (arXiv:2408.15664)",
+    )
+    balance_loss: float = Field(default=0.01, ge=0, description="weight of the load-balancing loss")
+    router_z_loss: float = Field(default=0.001, ge=0, description="weight of the loss of large router logits")
     attention: Annotated[str, Named(ATTENTIONS)] = Field(
         default="full", description="full, or another kind of attention that a module of lilliput.model registers"
     )
@@ -137,6 +159,12 @@ class ModelConfig(Config):
             raise ValueError(
                 f"window_layers {list(named)} has to name layers from 0 to {self.n_layers - 1}, in order, each once"
             )
+        if (self.mlp == "experts") != (self.n_experts > 0):
+            raise ValueError(f"mlp={self.mlp} and n_experts={self.n_experts}: give both mlp=experts and n_experts")
+        if self.n_experts and self.experts_per_token > self.n_experts:
+            raise ValueError(f"experts_per_token {self.experts_per_token} is more than n_experts {self.n_experts}")
+        if self.n_experts and self.bias:
+            raise ValueError("experts have no biases: give bias=false")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
         rotated = int(self.d_head * self.rotary_fraction)

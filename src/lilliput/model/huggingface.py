@@ -1,4 +1,4 @@
-"""Stock Hugging Face folders, both ways, without transformers. The maps are data: a line a part, a row a class."""
+"""Stock Hugging Face folders, both ways, without transformers. The maps stand in stock_classes.py."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from lilliput.model.biases import with_zero_biases
 from lilliput.model.config import ModelConfig
 from lilliput.model.heads import Head
 from lilliput.model.loading import load
-from lilliput.model.places import ByHead, Split, Turned, places, to_theirs
+from lilliput.model.places import to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
 from lilliput.model.stock import SCORE, Stock
+from lilliput.model.stock_classes import STOCK
 from lilliput.model.stock_heads import head_settings, read_head
 from lilliput.model.transformer import Model
 from lilliput.model.weights import write_tensors
@@ -30,189 +31,6 @@ READ_BACK, READ_BACK_ROUNDED = 1e-4, 0.05
 """The largest difference of logits when a folder is read back, as a share of the largest logit. The first bound is for
 a model in fp32 on the CPU, which computes as the folder's reader does. The second bound is for a GPU or another
 precision, where products are rounded."""
-
-_GATED = {"swiglu": "silu"}
-_PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
-"""Our MLPs by the name of their activation there."""
-
-_LLAMA_NAMES = places(
-    {
-        "embed.weight": "model.embed_tokens.weight",
-        "blocks.#.ln1.weight": "model.layers.#.input_layernorm.weight",
-        "blocks.#.attn.qkv.weight": Split("model.layers.#.self_attn.{}_proj.weight", ("q", "k", "v")),
-        "blocks.#.attn.qkv.bias": Split("model.layers.#.self_attn.{}_proj.bias", ("q", "k", "v")),
-        "blocks.#.attn.out.weight": "model.layers.#.self_attn.o_proj.weight",
-        "blocks.#.attn.out.bias": "model.layers.#.self_attn.o_proj.bias",
-        "blocks.#.attn.q_norm.weight": "model.layers.#.self_attn.q_norm.weight",
-        "blocks.#.attn.k_norm.weight": "model.layers.#.self_attn.k_norm.weight",
-        "blocks.#.ln2.weight": "model.layers.#.post_attention_layernorm.weight",
-        "blocks.#.mlp.gate_up.weight": Split("model.layers.#.mlp.{}_proj.weight", ("gate", "up")),
-        "blocks.#.mlp.gate_up.bias": Split("model.layers.#.mlp.{}_proj.bias", ("gate", "up")),
-        "blocks.#.mlp.down.weight": "model.layers.#.mlp.down_proj.weight",
-        "blocks.#.mlp.down.bias": "model.layers.#.mlp.down_proj.bias",
-        "ln_final.weight": "model.norm.weight",
-        "unembed.weight": "lm_head.weight",
-    }
-)
-_NEOX_NAMES = places(
-    {
-        "embed.weight": "gpt_neox.embed_in.weight",
-        "blocks.#.ln1.weight": "gpt_neox.layers.#.input_layernorm.weight",
-        "blocks.#.ln1.bias": "gpt_neox.layers.#.input_layernorm.bias",
-        "blocks.#.attn.qkv.weight": ByHead("gpt_neox.layers.#.attention.query_key_value.weight"),
-        "blocks.#.attn.qkv.bias": ByHead("gpt_neox.layers.#.attention.query_key_value.bias"),
-        "blocks.#.attn.out.weight": "gpt_neox.layers.#.attention.dense.weight",
-        "blocks.#.attn.out.bias": "gpt_neox.layers.#.attention.dense.bias",
-        "blocks.#.ln2.weight": "gpt_neox.layers.#.post_attention_layernorm.weight",
-        "blocks.#.ln2.bias": "gpt_neox.layers.#.post_attention_layernorm.bias",
-        "blocks.#.mlp.up.weight": "gpt_neox.layers.#.mlp.dense_h_to_4h.weight",
-        "blocks.#.mlp.up.bias": "gpt_neox.layers.#.mlp.dense_h_to_4h.bias",
-        "blocks.#.mlp.down.weight": "gpt_neox.layers.#.mlp.dense_4h_to_h.weight",
-        "blocks.#.mlp.down.bias": "gpt_neox.layers.#.mlp.dense_4h_to_h.bias",
-        "ln_final.weight": "gpt_neox.final_layer_norm.weight",
-        "ln_final.bias": "gpt_neox.final_layer_norm.bias",
-        "unembed.weight": "embed_out.weight",
-    }
-)
-_GPT2_NAMES = places(
-    {
-        "embed.weight": "transformer.wte.weight",
-        "position.weight": "transformer.wpe.weight",
-        "blocks.#.ln1.weight": "transformer.h.#.ln_1.weight",
-        "blocks.#.ln1.bias": "transformer.h.#.ln_1.bias",
-        "blocks.#.attn.qkv.weight": Turned("transformer.h.#.attn.c_attn.weight"),
-        "blocks.#.attn.qkv.bias": "transformer.h.#.attn.c_attn.bias",
-        "blocks.#.attn.out.weight": Turned("transformer.h.#.attn.c_proj.weight"),
-        "blocks.#.attn.out.bias": "transformer.h.#.attn.c_proj.bias",
-        "blocks.#.ln2.weight": "transformer.h.#.ln_2.weight",
-        "blocks.#.ln2.bias": "transformer.h.#.ln_2.bias",
-        "blocks.#.mlp.up.weight": Turned("transformer.h.#.mlp.c_fc.weight"),
-        "blocks.#.mlp.up.bias": "transformer.h.#.mlp.c_fc.bias",
-        "blocks.#.mlp.down.weight": Turned("transformer.h.#.mlp.c_proj.weight"),
-        "blocks.#.mlp.down.bias": "transformer.h.#.mlp.c_proj.bias",
-        "ln_final.weight": "transformer.ln_f.weight",
-        "ln_final.bias": "transformer.ln_f.bias",
-        "unembed.weight": "lm_head.weight",
-    }
-)
-
-_LLAMA_KEYS = {
-    "hidden_size": "d_model",
-    "num_hidden_layers": "n_layers",
-    "num_attention_heads": "n_heads",
-    "num_key_value_heads": "n_kv_heads",
-    "head_dim": "d_head",
-    "intermediate_size": "d_mlp",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "context_length",
-    "rms_norm_eps": "norm_eps",
-    "attention_dropout": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_NEOX_KEYS = {
-    "hidden_size": "d_model",
-    "num_hidden_layers": "n_layers",
-    "num_attention_heads": "n_heads",
-    "intermediate_size": "d_mlp",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "context_length",
-    "layer_norm_eps": "norm_eps",
-    "attention_dropout": "dropout",
-    "hidden_dropout": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_GPT2_KEYS = {
-    "n_embd": "d_model",
-    "n_layer": "n_layers",
-    "n_head": "n_heads",
-    "n_inner": "d_mlp",
-    "vocab_size": "vocab_size",
-    "n_positions": "context_length",
-    "layer_norm_epsilon": "norm_eps",
-    "attn_pdrop": "dropout",
-    "resid_pdrop": "dropout",
-    "embd_pdrop": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_LLAMA_PARTS: dict[str, tuple[Any, ...]] = {
-    "norm": ("rms",),
-    "position": ("rotary",),
-    "residual": ("sequential",),
-    "rotary_fraction": (1.0,),
-}
-_GPT_PARTS: dict[str, tuple[Any, ...]] = {"norm": ("layer",), "qk_norm": (False,), "window": (None,)}
-
-STOCK = (
-    Stock(
-        architecture="LlamaForCausalLM",
-        classifier="LlamaForSequenceClassification",
-        model_type="llama",
-        parts={**_LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys={**_LLAMA_KEYS, "attention_bias": "bias", "mlp_bias": "bias"},
-    ),
-    Stock(
-        architecture="Qwen3ForCausalLM",
-        classifier="Qwen3ForSequenceClassification",
-        model_type="qwen3",
-        parts={**_LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys=_LLAMA_KEYS,
-        fixed={"attention_bias": False},
-        also="window window_layers",
-        absent={"head_dim": 128, "num_key_value_heads": 32, "sliding_window": 4096},
-    ),
-    Stock(
-        architecture="MistralForCausalLM",
-        classifier="MistralForSequenceClassification",
-        model_type="mistral",
-        parts={**_LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys={**_LLAMA_KEYS, "sliding_window": "window"},
-        absent={"num_key_value_heads": 8, "sliding_window": 4096},
-    ),
-    Stock(
-        architecture="GPTNeoXForCausalLM",
-        classifier="GPTNeoXForSequenceClassification",
-        model_type="gpt_neox",
-        parts={**_GPT_PARTS, "position": ("rotary",)},
-        activations=_PLAIN,
-        names=_NEOX_NAMES,
-        keys=_NEOX_KEYS,
-        fixed={"attention_bias": True},
-        also="rotary_fraction residual",
-        base="gpt_neox.",
-        always_biased=True,
-        even=True,
-        aliases={"lm_head.weight": "embed_out.weight"},
-    ),
-    Stock(
-        architecture="GPT2LMHeadModel",
-        classifier="GPT2ForSequenceClassification",
-        model_type="gpt2",
-        parts={**_GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
-        activations=_PLAIN,
-        activation_key="activation_function",
-        names=_GPT2_NAMES,
-        keys=_GPT2_KEYS,
-        fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
-        also="rotary_fraction",
-        base="transformer.",
-        spellings={
-            "hidden_size": "n_embd",
-            "max_position_embeddings": "n_positions",
-            "num_attention_heads": "n_head",
-            "num_hidden_layers": "n_layer",
-        },
-        absent={"activation_function": "gelu_new"},
-        tied_by_default=True,
-        always_biased=True,
-        even=True,
-    ),
-)
 
 
 def huggingface_class(config: ModelConfig) -> tuple[str | None, list[str]]:

@@ -170,7 +170,7 @@ def names_of(model: Model) -> Places:
 
 
 def _pieces(name: str, module: Linear, table: Places, model: Model) -> list[Piece]:
-    place, theirs = find(f"{name}.weight", table)
+    place, theirs = find(f"{name}.weight", table, model.config)
     rows = [module.out_features]
     if isinstance(place, Split):
         with torch.device("meta"):

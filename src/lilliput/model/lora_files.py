@@ -23,7 +23,7 @@ def write_adapter(model: Model, config: AdapterConfig, folder: Path, base: str) 
     folder.mkdir(parents=True, exist_ok=True)
     table, tensors = names_of(model), {}
     for name, module in adapted(model).items():
-        place, _ = find(f"{name}.weight", table)
+        place, _ = find(f"{name}.weight", table, model.config)
         for piece, a, b in module.matrices():
             both = {"A": a, "B": _theirs(place, b, model)}
             for matrix, tensor in both.items():
@@ -42,7 +42,7 @@ def read_adapter(model: Model, folder: Path) -> None:
     table = names_of(model)
     wanted: dict[str, tuple[LoraLinear, torch.Tensor, Same | None]] = {}
     for name, module in adapted(model).items():
-        place, _ = find(f"{name}.weight", table)
+        place, _ = find(f"{name}.weight", table, model.config)
         for piece, a, b in module.matrices():
             wanted[_name(piece.theirs, "A")] = (module, a, None)
             wanted[_name(piece.theirs, "B")] = (module, b, place)
@@ -71,7 +71,7 @@ def _name(module: str, matrix: str) -> str:
 
 def _settings(model: Model, config: AdapterConfig, base: str) -> dict[str, Any]:
     table = names_of(model)
-    turned = any(isinstance(find(f"{name}.weight", table)[0], Turned) for name in adapted(model))
+    turned = any(isinstance(find(f"{name}.weight", table, model.config)[0], Turned) for name in adapted(model))
     whole = config.alpha.is_integer()
     return {
         "peft_type": "LORA",

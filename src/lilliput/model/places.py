@@ -22,9 +22,13 @@ class Same:
         """Their names for our one tensor."""
         return (self.name,)
 
+    def names_in(self, config: ModelConfig) -> tuple[str, ...]:
+        """Their names for our one tensor in a model of this config."""
+        return self.names
+
     def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
-        """Our tensor as their tensors, one for each of `names`: the same shape, (outputs, inputs) or (width,), unless
-        a subclass splits it by rows or transposes it."""
+        """Our tensor as their tensors, one for each of `names_in`: the same shape, (outputs, inputs) or (width,),
+        unless a subclass splits it by rows or transposes it."""
         return [tensor]
 
     def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
@@ -74,6 +78,37 @@ class ByHead(Same):
         return tensors[0].unflatten(0, (config.n_heads, 3, config.d_head)).transpose(0, 1).flatten(0, 2)
 
 
+@dataclass(frozen=True, slots=True)
+class SplitExperts(Split):
+    """Our tensor (experts, rows, columns) holds in each expert the rows of several of their tensors, each (experts,
+    some rows, columns)."""
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        return list(tensor.chunk(len(self.parts), dim=1))
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        return torch.cat(tensors, dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ByExpert(Same):
+    """Our tensor (experts, rows, columns) holds a matrix of each expert, and they have a tensor of each: `{expert}` in
+    the name. With `parts` a matrix of ours holds the rows of several of theirs: `{part}` in the name."""
+
+    parts: tuple[str, ...] = ("",)
+
+    def names_in(self, config: ModelConfig) -> tuple[str, ...]:
+        experts = range(config.n_experts)
+        return tuple(self.name.format(expert=expert, part=part) for expert in experts for part in self.parts)
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        return [part for matrix in tensor.unbind() for part in matrix.chunk(len(self.parts))]
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        count = len(self.parts)
+        return torch.stack([torch.cat(tensors[place : place + count]) for place in range(0, len(tensors), count)])
+
+
 Places = dict[str, Same]
 _BLOCK = re.compile(r"^blocks\.(\d+)\.")
 
@@ -83,23 +118,23 @@ def places(table: Mapping[str, str | Same]) -> Places:
     return {ours: Same(place) if isinstance(place, str) else place for ours, place in table.items()}
 
 
-def find(ours: str, table: Places) -> tuple[Same, tuple[str, ...]]:
-    """The place of one of our names, and their names with the layer's number filled in."""
+def find(ours: str, table: Places, config: ModelConfig) -> tuple[Same, tuple[str, ...]]:
+    """The place of one of our names in a model of this config, and their names with the layer's number filled in."""
     match = _BLOCK.match(ours)
     place = table[_BLOCK.sub("blocks.#.", ours)]
-    return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names)
+    return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names_in(config))
 
 
-def their_names(ours: Iterable[str], table: Places) -> list[str]:
+def their_names(ours: Iterable[str], table: Places, config: ModelConfig) -> list[str]:
     """The names of theirs for our names; those of ours that the table lacks are left out."""
-    return [name for each in ours if _BLOCK.sub("blocks.#.", each) in table for name in find(each, table)[1]]
+    return [name for each in ours if _BLOCK.sub("blocks.#.", each) in table for name in find(each, table, config)[1]]
 
 
 def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelConfig) -> dict[str, torch.Tensor]:
     """Return our state under their names. On the meta device this gives the expected shapes."""
     theirs = {}
     for ours, tensor in state.items():
-        place, names = find(ours, table)
+        place, names = find(ours, table, config)
         theirs.update(zip(names, place.out(tensor, config), strict=True))
     return theirs
 
@@ -110,6 +145,6 @@ def to_ours(
     """Return their tensors under our names, for every name in `wanted`, in the shapes of our model."""
     state = {}
     for ours in wanted:
-        place, names = find(ours, table)
+        place, names = find(ours, table, config)
         state[ours] = place.back([theirs[name] for name in names], config)
     return state

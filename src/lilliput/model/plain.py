@@ -20,7 +20,9 @@ from torch import nn
 
 from lilliput.model.attention import Attention
 from lilliput.model.config import ModelConfig
+from lilliput.model.experts import Experts
 from lilliput.model.fields import Fields, unknown_fields
+from lilliput.model.grouped import ExpertLinear
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, RMSNorm
 from lilliput.model.parts import HOOK_TABLES, Embedding, HookPoint, Linear, globally_hooked
@@ -42,10 +44,11 @@ KINDS: dict[str, Types] = {
     "blocks.#.attn.k_norm": (RMSNorm,),
     "blocks.#.attn.out": (Linear,),
     "blocks.#.ln2": _NORMS,
-    "blocks.#.mlp": (SwiGLU, Gelu, GeluTanh, Relu2),
-    "blocks.#.mlp.gate_up": (Linear,),
+    "blocks.#.mlp": (SwiGLU, Gelu, GeluTanh, Relu2, Experts),
+    "blocks.#.mlp.router": (Linear,),
+    "blocks.#.mlp.gate_up": (Linear, ExpertLinear),
     "blocks.#.mlp.up": (Linear,),
-    "blocks.#.mlp.down": (Linear,),
+    "blocks.#.mlp.down": (Linear, ExpertLinear),
     "ln_final": _NORMS,
     "unembed": (Linear,),
 }
@@ -57,6 +60,7 @@ TENSORS: dict[type[nn.Module], set[str]] = {
     LayerNorm: {"weight", "bias"},
     Learned: {"weight"},
     Rotary: {"cos", "sin"},
+    ExpertLinear: {"weight"},
 }
 """The names of the parameters and buffers of each type that backends know. The other known types have no tensors."""
 _NO_MATTER = {"training", "recompute"}
@@ -124,7 +128,7 @@ def _odd_type(
     name: str, module: nn.Module, new: nn.Module | None, kinds: Mapping[str, Types] | None, instead: Types
 ) -> str | None:
     kind, shown = type(module), name or "the model"
-    if isinstance(module, instead) and (new is None or type(new) is Linear):
+    if isinstance(module, instead) and (new is None or type(new) in (Linear, ExpertLinear)):
         return None
     if new is None:
         return f"{shown} ({kind.__name__}) is no part of a new model of this config"

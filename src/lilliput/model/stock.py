@@ -60,6 +60,7 @@ class Stock:
     spellings                  other spellings of its config keys, which win where both are given
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
     classifier                 the class of the same model with a head of one linear map; None: there is none
+    unread                     its config keys that change nothing in a model of these parts
     also                       our further fields that `settings` writes with any value, or that its parts do not use
     """
 
@@ -79,6 +80,7 @@ class Stock:
     spellings: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
     also: str = ""
+    unread: str = ""
     classifier: str | None = None
 
     @property
@@ -128,7 +130,7 @@ class Stock:
         Raises ModelError for a feature for which Lilliput has no part, and for unknown keys."""
         spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
         raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
-        known = {*self.keys, *self.fixed, *_FIXED, self.activation_key} | _INERT
+        known = {*self.keys, *self.fixed, *_FIXED, self.activation_key, *self.unread.split()} | _INERT
         for key in sorted(set(raw) - known):
             silent = raw[key] is None or raw[key] is False or raw[key] in ("", 0, [], {})
             _require(silent, where, key, raw[key], "configs without it")

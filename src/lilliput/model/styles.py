@@ -8,6 +8,9 @@ tinystories_w*_d*   the grid of widths and depths of TinyStories (arXiv:2305.077
 llama2c_*           the models that llama2.c publishes
 pythia_70m ...      shapes known from the literature; the last two are for counting
 story_*             our own, sized for a CPU
+moe_*               story_1.8m with 8 experts in place of each MLP, of which a token takes 2: of half its width, so that
+                    as many parameters act on a token, and of an eighth, so that there are as many in all
+mixtral_8x7b ...    mixtures of experts known from the literature, for counting
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ def _shape(d_model: int, n_layers: int, n_heads: int, d_mlp: int, vocab_size: in
     }
 
 
+_EXPERTS: Row = {"mlp": "experts", "n_experts": 8, "experts_per_token": 2}
 _TIED: Row = {"tied_embeddings": True}
 _LLAMA3: Row = {**_LLAMA, "n_kv_heads": 8, "rope_theta": 500_000.0}
 
@@ -74,5 +78,33 @@ STYLES: dict[str, Row] = {
     "story_10m": {"d_model": 320, "n_layers": 6, "vocab_size": 4096, "context_length": 512},
     "story_15m": {"d_model": 384, "n_layers": 7, "vocab_size": 4096, "context_length": 512},
     "story_20m": {"d_model": 448, "n_layers": 7, "vocab_size": 4096, "context_length": 512},
+    "moe_3.5m_a1.9m": {
+        **_EXPERTS,
+        "d_model": 128,
+        "n_layers": 4,
+        "d_mlp": 176,
+        "vocab_size": 4096,
+        "context_length": 256,
+    },
+    "moe_1.9m_a1.4m": {
+        **_EXPERTS,
+        "d_model": 128,
+        "n_layers": 4,
+        "d_mlp": 44,
+        "vocab_size": 4096,
+        "context_length": 256,
+    },
+    "mixtral_8x7b": {
+        **_LLAMA,
+        **_EXPERTS,
+        **_shape(4096, 32, 32, 14_336, 32_000, 32_768),
+        "n_kv_heads": 8,
+        "rope_theta": 1e6,
+    },
+    "qwen3_30b_a3b": {
+        **_shape(2048, 48, 32, 768, 151_936, 40_960),
+        **{"n_kv_heads": 4, "d_head": 128, "rope_theta": 1e6, "init": "normal", "norm_eps": 1e-6},
+        **{"mlp": "experts", "n_experts": 128, "experts_per_token": 8},
+    },
     "story_30m": {"d_model": 512, "n_layers": 8, "vocab_size": 4096, "context_length": 512},
 }
