@@ -163,19 +163,24 @@ def study(seeds: Sequence[int], runs: Path, count: int, smoke: bool, at_once: in
             training.setdefault(run.name, Piece(run.name, partial(trained, stage, seed, runs, smoke), log, needs))
             if stage.replies:
                 beside = folder("chat", seed, runs) if stage.near_chat else None
-                name = f"replies of {stage.name}, seed {seed}"
+                name = _replies(stage.name, seed)
                 measuring.append(Piece(name, partial(measured, run, beside, count), log))
     do_all(list(training.values()), at_once)
-    found = list(do_all(measuring, at_once).values())
+    found = do_all(measuring, at_once)
     replying = [stage.name for stage in STAGES if stage.replies]
-    rows = {name: [figures for figures, _ in found[place :: len(replying)]] for place, name in enumerate(replying)}
+    each = {name: [found[_replies(name, seed)] for seed in seeds] for name in replying}
+    rows = {name: [figures for figures, _ in of_seeds] for name, of_seeds in each.items()}
     judges = [RunFolder(folder("reward", seed, runs)).read_summary() for seed in seeds]
     return {
         "seeds": list(seeds),
         "stages": {name: joined(figures, rows["chat"]) for name, figures in rows.items()},
         "reward_model": {name: _mean([judge.get(name) for judge in judges]) for name in JUDGED},
-        "texts": {name: found[place][1] for place, name in enumerate(replying)},
+        "texts": {name: of_seeds[0][1] for name, of_seeds in each.items()},
     }
+
+
+def _replies(name: str, seed: int) -> str:
+    return f"replies of {name}, seed {seed}"
 
 
 def joined(rows: Sequence[dict[str, Any]], chat: Sequence[dict[str, Any]]) -> dict[str, Any]:

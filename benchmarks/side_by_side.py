@@ -34,21 +34,20 @@ def processes() -> int:
 
 
 def do_all(pieces: Sequence[Piece], at_once: int) -> dict[str, Any]:
-    """Do every piece, `at_once` of them at a time, with the cores shared out. Returns the results by name. A single
-    process at a time is this one, which prints as it goes.
+    """Do every piece, `at_once` of them at a time, with the cores shared out. Returns the results by name, in the order
+    of the pieces. A single process at a time is this one, which prints as it goes.
 
     Raises what a piece raised first, when the pieces beside it have ended; and LilliputError for needs that no piece
     meets."""
     if at_once == 1:
-        results: dict[str, Any] = {}
-        for piece in ordered(pieces):
-            results[piece.name] = piece.call()
-        return results
+        results = {piece.name: piece.call() for piece in ordered(pieces)}
+        return {piece.name: results[piece.name] for piece in pieces}
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(max(1, machine.physical_cores() // at_once))
     try:
         with ProcessPoolExecutor(at_once, get_context("spawn")) as pool, progress("stages", len(pieces)) as bar:
-            return _spread(ordered(pieces), at_once, pool, bar)
+            results = _spread(ordered(pieces), at_once, pool, bar)
+            return {piece.name: results[piece.name] for piece in pieces}
     finally:
         os.environ.pop("OMP_NUM_THREADS")
         if before is not None:

@@ -34,6 +34,8 @@ def test_every_stage_is_trained_and_measured(found: dict) -> None:
     assert list(found["stages"]) == replying
     assert all(0 <= row["done"] <= 1 and row["seconds"] > 0 for row in found["stages"].values())
     assert found["stages"]["chat"]["kl"] is None
+    assert found["stages"]["base"]["forgot"] is None  # each stage has its own figures
+    assert found["stages"]["format"]["forgot"] is not None
     assert found["stages"]["grpo"]["kl"] is not None
     assert 0 <= found["reward_model"]["val_accuracy"] <= 1
     page = align.page(found)
