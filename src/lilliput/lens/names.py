@@ -73,7 +73,9 @@ def hook_points(model: Model) -> dict[str, HookPoint]:
 def bridge_names(model: Model) -> dict[str, str]:
     """Return `BRIDGE` as it is for this model's MLP and residuals."""
     gated = any(name.endswith("mlp.hook_pre_linear") for name in model.hooks)
-    return (GATED if gated else BRIDGE) | (PARALLEL if model.config.residual == "parallel" else {})
+    table = (GATED if gated else BRIDGE) | (PARALLEL if model.config.residual == "parallel" else {})
+    neurons = any(name.endswith("mlp.hook_post") for name in model.hooks)
+    return table if neurons else {theirs: name for theirs, name in table.items() if not name.startswith("mlp.")}
 
 
 def ours(name: str, bridge: Mapping[str, str] = BRIDGE) -> str:

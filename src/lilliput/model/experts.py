@@ -35,7 +35,7 @@ class Experts(MLP):
     the others (arXiv:2408.15664). Its gradient is the sign of the excess, so that the optimiser steps it.
 
     Hook points: `hook_router_logits` (B, T, experts), `hook_expert_weights` and `hook_expert_indices` (B, T, chosen).
-    `load` is the share of the last batch's choices that each expert had, (experts,) float32.
+    `load` is the share of the choices that each expert had in the last pass of training, (experts,) float32.
     """
 
     gated = True
@@ -78,6 +78,13 @@ class Experts(MLP):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (B, T, d_model) -> (B, T, d_model)."""
         weights, chosen, counts = self._choose(self.hook_router_logits(self.router(x)).float())
+        total = (
+            self._all(x, weights, chosen) if torch.compiler.is_exporting() else self._few(x, weights, chosen, counts)
+        )
+        return total if self.shared is None else total + self.shared(x)
+
+    def _few(self, x: torch.Tensor, weights: torch.Tensor, chosen: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """Return the weighted outputs of the chosen experts, (B, T, d_model)."""
         flat = x.flatten(0, -2)
         # Rows by expert: `order` holds the numbers of the choices, and choice i belongs to token i // k.
         order = chosen.flatten().argsort(stable=True)
@@ -85,8 +92,13 @@ class Experts(MLP):
         out = self.down(_gated(self.gate_up(flat[token], counts)), counts)
         out = out * weights.flatten()[order, None].to(out.dtype)
         total = torch.zeros(flat.shape, dtype=out.dtype, device=out.device).index_add(0, token, out)
-        total = total.view_as(x)
-        return total if self.shared is None else total + self.shared(x)
+        return total.view_as(x)
+
+    def _all(self, x: torch.Tensor, weights: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """Return the same from the outputs of all experts, which an exported graph needs: it has no rows by expert."""
+        shares = torch.zeros_like(self.router(x)).scatter(-1, chosen, weights.to(x.dtype))
+        gate, up = torch.einsum("btd,eod->bteo", x, self.gate_up.weight).chunk(2, dim=-1)
+        return torch.einsum("btei,edi,bte->btd", F.silu(gate) * up, self.down.weight, shares)
 
     def _choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """logits (B, T, E) -> weights (B, T, k), chosen experts (B, T, k) int64, choices by expert (E,) int64."""
@@ -98,8 +110,9 @@ class Experts(MLP):
             weights = weights / weights.sum(-1, keepdim=True)
         # An expert is compared with each choice: `bincount` does not know its size in a compiled graph.
         counts = (chosen.flatten()[:, None] == torch.arange(logits.shape[-1], device=logits.device)).sum(0)
-        self.load = counts.detach().float() / chosen.numel()
-        self._added = self._terms(logits, scores, self.load) if self.training else None
+        if self.training:
+            self.load = counts.detach().float() / chosen.numel()
+            self._added = self._terms(logits, scores, self.load)
         return self.hook_expert_weights(weights), chosen, counts
 
     def _terms(self, logits: torch.Tensor, scores: torch.Tensor, load: torch.Tensor) -> torch.Tensor | None:
@@ -115,7 +128,7 @@ class Experts(MLP):
         return torch.stack(terms).sum() if terms else None
 
     def added_loss(self) -> torch.Tensor | None:
-        return self._added
+        return self._added if self.training else None
 
 
 def _gated(gate_up: torch.Tensor) -> torch.Tensor:
