@@ -24,7 +24,7 @@ from lilliput.lens.components import (
 )
 from lilliput.model.transformer import Model
 from tests.lens.hand_made import rows_of, small
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import FAMILIES, NEURONS, stirred, tokens
 
 
 def logits(model: Model, ids: torch.Tensor) -> torch.Tensor:
@@ -39,8 +39,10 @@ def without_weights(model: Model, component: Component) -> torch.Tensor:
         for name, channels in component.places:
             block: Any = model.blocks[int(name.split(".")[1])]
             out = block.attn.out if "attn" in name else block.mlp.down
-            out.weight[:, list(channels) or slice(None)] = 0
-            if not channels and out.bias is not None:
+            shared = getattr(block.mlp, "shared", None) if out is block.mlp.down else None
+            for matrix in (out, shared.down) if shared is not None else (out,):
+                matrix.weight[..., list(channels) or slice(None)] = 0
+            if not channels and getattr(out, "bias", None) is not None:
                 out.bias.zero_()
     found = logits(model, ids)
     model.load_state_dict(kept)
@@ -56,7 +58,7 @@ def test_zero_is_the_model_without_these_weights(family: str) -> None:
         mlp(model, 0),
         attention(model, 0),
         whole_layer(model, 1),
-        neurons(model, 1, [3, 5]),
+        *([neurons(model, 1, [3, 5])] if family in NEURONS else []),
     ):
         with ablated(model, one, "zero"):
             found = logits(model, tokens())

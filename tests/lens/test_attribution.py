@@ -10,7 +10,7 @@ from lilliput.lens.stream import block_of
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
 from tests.lens.subjects import vector
-from tests.model.families import FAMILIES, config, stirred, tokens
+from tests.model.families import FAMILIES, NEURONS, config, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
 tied = pytest.mark.parametrize("tied", [False, True])
@@ -42,7 +42,7 @@ def test_the_parts_sum_to_one_logit(family):
     assert found.norm == "frozen"
 
 
-@families
+@pytest.mark.parametrize("family", NEURONS)
 def test_the_neurons_sum_to_their_mlp(family):
     model, ids, right = stirred(family), tokens(), tokens(seed=2)
     whole = attribute(model, ids, right)

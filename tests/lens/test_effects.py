@@ -12,7 +12,7 @@ from lilliput.lens.effects import Effects
 from lilliput.lens.figures import mean_figure
 from lilliput.lens.row_losses import HeldOut, held_out, losses_of
 from tests.lens.hand_made import rows_of, small
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import FAMILIES, NEURONS, stirred, tokens
 
 
 def all_scored(rows: int = 3, length: int = 14) -> HeldOut:
@@ -27,7 +27,11 @@ def test_reused_layers_change_nothing(family: str) -> None:
     effects = Effects(model, held)
     assert np.allclose(effects.bits, held.bits(losses_of(model, held)), atol=1e-6)
     for how in ("mean", "resample"):
-        for chosen in ([head(model, 1, 1)], [mlp(model, 1), head(model, 1, 0)], [random_units(model, "mlp", 0)]):
+        for chosen in (
+            [head(model, 1, 1)],
+            [mlp(model, 1), head(model, 1, 0)],
+            [random_units(model, "mlp" if family in NEURONS else "head", 0)],
+        ):
             with ablated(model, chosen, how, held.tokens):
                 whole = held.bits(losses_of(model, held)) - effects.bits
             assert np.allclose(effects.of(chosen, how), whole, atol=1e-5)

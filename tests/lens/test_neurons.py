@@ -15,10 +15,10 @@ from lilliput.objectives.masked import Masked
 from lilliput.objectives.reversed import Reversed
 from lilliput.storybook.world import story
 from tests.lens.small import generator, story_rows, tokenizer
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import NEURONS, stirred, tokens
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NEURONS)
 def test_values_of_neurons_and_directions(family: str) -> None:
     model, rows = stirred(family), tokens(3, 8)
     with torch.no_grad(), capture(model, ["blocks.1.mlp.hook_post", "blocks.0.attn.hook_z"]) as seen:

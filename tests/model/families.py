@@ -33,6 +33,10 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
 }
 
 
+NEURONS = [family for family, (_, parts) in FAMILIES.items() if parts.get("mlp") != "experts"]
+"""The families whose MLPs have neurons that act on all tokens."""
+
+
 def config(family: str, **changes: Any) -> ModelConfig:
     """The family's small config."""
     return ModelConfig(**{**SIZE, **FAMILIES[family][1], **changes})

@@ -15,6 +15,7 @@ from lilliput.decoding.inference import inference
 from lilliput.lens.capture import capture
 from lilliput.lens.components import Component
 from lilliput.lens.intervene import Change, Hook, intervene
+from lilliput.lens.stream import has_neurons
 from lilliput.model.transformer import Model
 
 How = Literal["zero", "mean", "position_mean", "resample"]
@@ -25,7 +26,8 @@ mean           its mean over all held-out rows and positions
 position_mean  its mean over the held-out rows at the same position
 resample       the activation of another held-out row at the same position; the seed chooses the row
 """
-POINTS = ("blocks.*.attn.hook_z", "blocks.*.hook_attn_out", "blocks.*.mlp.hook_post", "blocks.*.hook_mlp_out")
+POINTS = ("blocks.*.attn.hook_z", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out")
+NEURONS = "blocks.*.mlp.hook_post"
 ENTRY = "blocks.*.hook_resid_pre"
 
 
@@ -36,7 +38,8 @@ class Reference:
     def __init__(self, model: Model, tokens: torch.Tensor, scored: torch.Tensor | None = None):
         self.model, self.tokens = model, tokens
         self._counted = (torch.ones_like(tokens) if scored is None else scored).bool()
-        with inference(model), capture(model, [*POINTS, ENTRY]) as self._seen:
+        points = [*POINTS, *([NEURONS] if has_neurons(model) else []), ENTRY]
+        with inference(model), capture(model, points) as self._seen:
             self.hidden = model(tokens)
         self._kept: dict[tuple[str, str], torch.Tensor] = {}
 

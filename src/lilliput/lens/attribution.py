@@ -10,7 +10,7 @@ import torch
 from lilliput.base.errors import ModelError
 from lilliput.decoding.inference import inference
 from lilliput.lens.capture import Captured, capture
-from lilliput.lens.stream import block_of, linear, output_weight
+from lilliput.lens.stream import block_of, has_neurons, linear, output_weight
 from lilliput.model.norms import LayerNorm, Norm, RMSNorm
 from lilliput.model.transformer import Model
 
@@ -107,7 +107,8 @@ def _run(
     model: Model, tokens: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor | None
 ) -> tuple[Captured, torch.Tensor]:
     """Return the activations that the parts are computed from, and the model's own logit or difference, (N, T)."""
-    names = ["hook_embed", "hook_pos_embed", "blocks.*.attn.hook_z", "blocks.*.hook_mlp_out", "blocks.*.mlp.hook_post"]
+    names = ["hook_embed", "hook_pos_embed", "blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"]
+    names += ["blocks.*.mlp.hook_post"] if has_neurons(model) else []
     end = f"blocks.{model.config.n_layers - 1}.hook_resid_post"
     with inference(model), capture(model, [*names, end]) as seen:
         logits = model.logits(model(tokens))

@@ -96,7 +96,6 @@ class AttributionInstrument(Instrument):
     part = "decided"
     order = 3
     heads = True
-    neurons = True
 
     def refuses(self, subject: Subject) -> str:
         config = subject.generator.model.config

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 
 from lilliput.decoding.inference import inference
 from lilliput.lens.attribution import Attribution, attribute, attribute_neurons
+from lilliput.lens.stream import has_neurons
 from lilliput.server import answers
 from lilliput.server.errors import Refused, about
 from lilliput.server.schemas import Attributed, AttributionRequest, Share, TopToken
@@ -104,6 +105,8 @@ def _neurons(
     served: Served, before: torch.Tensor, sides: tuple[torch.Tensor, torch.Tensor], found: Attribution, top: int
 ) -> list[Share]:
     """The neurons with the largest shares, in the layers whose MLPs have the largest shares."""
+    if not has_neurons(served.generator.model):
+        return []
     mlps = found.mlps[0, -1].abs()
     shares = []
     for layer in mlps.topk(min(NEURON_LAYERS, len(mlps))).indices.tolist():
