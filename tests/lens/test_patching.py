@@ -10,7 +10,7 @@ import torch
 from lilliput.base.errors import ModelError
 from lilliput.lens.intervene import intervene
 from lilliput.lens.patching import Pairs, Patching, path_patch, unrelated
-from lilliput.lens.patching_section import PatchingInstrument, name_pairs
+from lilliput.lens.patching_section import PatchingInstrument, name_pairs, reads_names
 from lilliput.lens.stream import block_of, seen_in
 from lilliput.lens.texts import piece
 from lilliput.model.config import ModelConfig
@@ -188,8 +188,20 @@ def test_models_that_do_not_fit_are_refused():
     assert "generates no text" in refuses(subject(objective=Masked()))
 
 
-def test_the_instrument_gives_its_controls():
+def test_the_instrument_refuses_a_model_that_prefers_no_name():
+    assert "hardly prefers the name" in PatchingInstrument().refuses(subject())
+    pairs = name_pairs(subject())
+    model = subject().generator.model
+    patching = Patching(model, pairs)
+    for clean, reads in (([2.0, 2.1, 1.9], True), ([0.05, 0.05, 0.05], False), ([9.0, -8.0, 0.5], False)):
+        patching.clean = torch.tensor(clean)
+        patching.corrupted, patching.gap = torch.zeros(3), float(torch.tensor(clean).mean())
+        assert reads_names(patching) == reads
+
+
+def test_the_instrument_gives_its_controls(monkeypatch):
     made = subject()
+    monkeypatch.setattr("lilliput.lens.patching_section.reads_names", lambda *given: True)
     assert PatchingInstrument().refuses(made) == ""
     found = PatchingInstrument().measure(made)
     assert json.loads(json.dumps(found)) == found

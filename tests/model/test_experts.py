@@ -27,7 +27,8 @@ def test_grouped_products_are_the_products_of_each_group():
     counts = torch.tensor([2, 0, 6, 1])
     wanted = torch.cat([x[:2] @ weight[0].T, x[2:8] @ weight[2].T, x[8:] @ weight[3].T])
     torch.testing.assert_close(grouped_linear(x, weight, counts), wanted)
-    x.requires_grad_(), weight.requires_grad_()
+    x.requires_grad_()
+    weight.requires_grad_()
     assert gradcheck(lambda x, weight: grouped_linear(x, weight, counts), (x, weight))
     with pytest.raises(ValueError, match="the experts have 8 rows, and there are 9"):
         grouped_linear(x, weight, torch.tensor([2, 0, 5, 1]))

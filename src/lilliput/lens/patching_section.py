@@ -9,6 +9,7 @@ import torch
 
 from lilliput.base.errors import DataError, ModelError
 from lilliput.base.html import escape, table
+from lilliput.base.statistics import interval
 from lilliput.lens.figures import figure_text, mean_figure, ratio_figure, share_text
 from lilliput.lens.findings import beats, compared
 from lilliput.lens.heat import heat_table
@@ -19,6 +20,8 @@ from lilliput.lens.stream import stage_names
 from lilliput.lens.texts import piece, reading_texts, sibling_of, text_of
 
 PAIRS = 6
+LEAST_GAP = 0.1
+"""The least mean difference, in logits, between the texts of a pair of which shares are shown."""
 INTO: tuple[Into, ...] = ("q", "k", "v")
 SENDERS = 6
 """The most heads whose paths to the receiver are patched, those with the largest shares first."""
@@ -49,6 +52,13 @@ def share_figure(patching: Patching, patched: torch.Tensor, seed: int) -> dict[s
     """Return the recovered share of patched logit differences (N,) with its interval over the pairs."""
     gaps = patching.clean - patching.corrupted
     return ratio_figure((patched - patching.corrupted).tolist(), gaps.tolist(), seed)
+
+
+def reads_names(patching: Patching, seed: int = 0) -> bool:
+    """Return whether the model prefers the name of the clean texts by enough that shares of the preference mean
+    anything: by LEAST_GAP logits, with an interval above 0. A share of nearly nothing may be any number."""
+    low, _ = interval((patching.clean - patching.corrupted).tolist(), seed)
+    return patching.gap >= LEAST_GAP and low > 0
 
 
 def head_figures(patching: Patching, other: Patching, seed: int) -> list[dict[str, Any]]:
@@ -101,12 +111,12 @@ class PatchingInstrument(Instrument):
         if reason := super().refuses(subject):
             return reason
         try:
-            Patching(subject.generator.model, name_pairs(subject))
+            patching = Patching(subject.generator.model, name_pairs(subject))
         except DataError as error:
             return error.message
         except ModelError:  # the model does not read the name at all, as at step 0
             return "it predicts the same after both texts, so nothing can be recovered"
-        return ""
+        return "" if reads_names(patching, subject.seed) else "it hardly prefers the name that a text has given before"
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator
@@ -121,6 +131,7 @@ class PatchingInstrument(Instrument):
         heads = head_figures(patching, other, subject.seed)
         sibling = sibling_of(subject)
         seed = None if sibling is None else Patching(sibling.model, pairs)
+        seed = seed if seed is not None and reads_names(seed, subject.seed) else None
         return {
             "pairs": len(pairs.clean),
             "words": list(texts.values()),

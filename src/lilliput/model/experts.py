@@ -111,8 +111,8 @@ class Experts(MLP):
         # An expert is compared with each choice: `bincount` does not know its size in a compiled graph.
         counts = (chosen.flatten()[:, None] == torch.arange(logits.shape[-1], device=logits.device)).sum(0)
         if self.training:
-            self.load = counts.detach().float() / chosen.numel()
-            self._added = self._terms(logits, scores, self.load)
+            self.load = load = counts.detach().float() / chosen.numel()
+            self._added = self._terms(logits, scores, load)
         return self.hook_expert_weights(weights), chosen, counts
 
     def _terms(self, logits: torch.Tensor, scores: torch.Tensor, load: torch.Tensor) -> torch.Tensor | None:
