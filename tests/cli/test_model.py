@@ -76,7 +76,7 @@ def test_a_part_answers_which_tensors_are_matrices(command: Command, monkeypatch
     list(MLPS)
     monkeypatch.setitem(MLPS._entries, "remembering", Remembering)
     drawn = command("model", "show", "story_1m", "mlp=remembering", "d_model=64", "d_mlp=96", "position=learned").out
-    for line in ("mlp.rows  7 → 64", "mlp.pair  2 → 64 → 96", "mlp.up  64 → 96", "position  256 → 64"):
+    for line in ("mlp.rows  7 → 64", "mlp.pair  2 x 64 → 96", "mlp.up  64 → 96", "position  256 → 64"):
         assert line in drawn, line
 
 
@@ -103,4 +103,15 @@ def test_list(command: Command):
         "Qwen3ForCausalLM",
         "GPTNeoXForCausalLM",
         "GPT2LMHeadModel",
+        "MixtralForCausalLM",
+        "Qwen3MoeForCausalLM",
     }
+
+
+def test_experts_are_drawn_and_the_active_parameters_counted(command: Command):
+    shown = command("model", "show", "moe_3.5m_a1.9m").out
+    assert "2 of 8 experts" in shown
+    assert "mlp.gate_up  8 x 128 → 352" in shown
+    assert "1,857,152   of them act on a token" in shown
+    assert "of them act on a token" not in command("model", "show", "story_1.8m").out
+    assert json.loads(command("model", "show", "moe_3.5m_a1.9m", "--json").out)["parameters"]["active"] == 1_857_152

@@ -83,7 +83,12 @@ def _describe(config: ModelConfig, rows: int, context: int, optimizer: Any) -> d
     saved_as, reasons = huggingface_class(config)
     return {
         "config": config.model_dump(mode="json"),
-        "parameters": {"total": counts.total, "non_embedding": counts.non_embedding, **asdict(counts)},
+        "parameters": {
+            "total": counts.total,
+            "active": counts.active,
+            "non_embedding": counts.non_embedding,
+            **asdict(counts),
+        },
         "flops_per_token": {"training": flops.training, "forward": flops.forward, **asdict(flops), "rule": flops.rule},
         "memory_bytes": {
             "rows": rows,
@@ -111,7 +116,7 @@ def _tree(name: str, config: ModelConfig) -> Tree:
     for name, part in model.named_children():
         if part is model.blocks:
             branch, part, name = (
-                tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_attention(config)}"),
+                tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_block(config)}"),
                 model.blocks[0],
                 "",
             )
@@ -134,16 +139,19 @@ def _tensors(part: Module, name: str) -> Iterator[str]:
     for place, module in part.named_modules(prefix=name):
         for own, tensor in module.named_parameters(recurse=False):
             turned = isinstance(module, Linear) or roles(module)[own].kind == "matrix"
-            sizes = [*tensor.shape[:-2], *reversed(tensor.shape[-2:])] if turned else tensor.shape
-            yield f"{place if own == 'weight' else f'{place}.{own}'}  [cyan]{' → '.join(map(str, sizes))}[/]"
+            sizes = [*reversed(tensor.shape[-2:])] if turned else tensor.shape
+            times = f"{len(tensor)} x " if turned and tensor.dim() == 3 else ""
+            yield f"{place if own == 'weight' else f'{place}.{own}'}  [cyan]{times}{' → '.join(map(str, sizes))}[/]"
 
 
-def _attention(config: ModelConfig) -> str:
+def _block(config: ModelConfig) -> str:
     parts = [f"{config.n_heads} heads of {config.d_head}"]
     if config.n_kv_heads != config.n_heads:
         parts.append(f"{config.n_kv_heads} key heads")
     if config.qk_norm:
         parts.append("QK-norm")
+    if config.n_experts:
+        parts.append(f"{config.experts_per_token} of {config.n_experts} experts")
     if config.window is not None:
         layers = "" if config.window_layers is None else f" in layers {', '.join(map(str, config.window_layers))}"
         parts.append(f"window {config.window}{layers}")
@@ -159,6 +167,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
     lines += [
         f"  {part:14}{counts[part]:>16,}" for part in ("embedding", "positions", "attention", "mlp", "norms", "head")
     ]
+    if counts["active"] != counts["total"]:
+        lines.append(f"{'active':16}{counts['active']:>16,}   of them act on a token: the router chooses few experts")
     lines.append(f"{'FLOPs a token':16}{flops(work['training']):>16}   training; {flops(work['forward'])} forward")
     lines += [f"  {part:14}{flops(work[part]):>16}" for part in ("blocks", "attention", "head")]
     lines.append(f"  ({work['rule']})")

@@ -87,7 +87,8 @@ for _device in ("cpu", "cuda"):
 
 
 def spans(counts: torch.Tensor, rows: int) -> Sequence[slice]:
-    """The rows of each expert. On a GPU this waits for the counts. Raises ValueError where they are not all rows."""
+    """The rows of each expert, by counts (E,) int64. On a GPU this waits for the counts. Raises ValueError where they
+    are not all rows."""
     found, start = [], 0
     for count in counts.tolist():
         found.append(slice(start, start + count))
