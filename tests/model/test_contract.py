@@ -1,6 +1,7 @@
 """What every style promises: shapes, no look ahead, learning, saving, caching, segments, the names of its taps."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -236,6 +237,16 @@ def test_bf16_autocast_stays_close():
     assert rough.dtype == torch.float32
     assert abs(rough.item() / exact.item() - 1) < 0.02
     assert all(torch.isfinite(grad).all() for grad in gradients(model))
+
+
+def test_a_loss_is_not_rounded_to_bf16_under_autocast():
+    model, ids = stirred("story"), tokens()
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model(ids)
+        plain = model.loss(hidden, ids, torch.ones(2, 20)).item()
+        on(cast(Any, model.unembed), lambda x: None)  # a hooked head is called
+        called = model.loss(hidden, ids, torch.ones(2, 20)).item()
+    assert called == pytest.approx(plain, rel=1e-4)
 
 
 def test_first_weights_depend_on_seed_and_name_only():

@@ -87,6 +87,18 @@ def test_the_loss_is_that_of_both_models_on_the_row(tmp_path: Path, direction: s
     assert loss.metrics["hard_loss"].item() == pytest.approx(float(hard.detach()), rel=1e-5)
 
 
+def test_sums_are_not_rounded_to_bf16_under_autocast(tmp_path: Path) -> None:
+    made = distilled()
+    batch = teaching.first_batch(tmp_path / "data", made, texts(6))
+    exact = made.loss(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = made.loss(batch)
+    for name in ("hard_loss", "kl"):
+        assert rough.metrics[name].dtype == torch.float32
+        assert rough.metrics[name].item() != rough.metrics[name].bfloat16().item()
+        assert rough.metrics[name].item() == pytest.approx(exact.metrics[name].item(), rel=0.02)
+
+
 def test_the_teacher_reads_a_row_once_and_the_disk_keeps_it(tmp_path: Path, cache: Path) -> None:
     objective = distilled()
     first = teaching.first_batch(tmp_path / "data", objective, texts(6))

@@ -49,13 +49,16 @@ def resolved(bands: Bands) -> Values:
 
 def values_of(recipe: Recipe) -> Values:
     """Return the values that decide the losses. In place of the model that a run begins with, and of a teacher or a
-    reference, they have its lineage. The model's shape and its tokenizer come with it, and are left out then."""
+    reference, they have its lineage. The model's shape and its tokenizer come with it, and are left out then. A
+    tokenizer that was taken from a run, such as the teacher's, has that run's lineage in place of its folder."""
     values = decisive(recipe.model_dump(mode="json"))
     source = recipe.init.from_
     if source is not None:
         values["init"] = {"from": lineage(source)}
         values["model"] = {key: values["model"][key] for key in CHANGEABLE}
         del values["tokenizer"]
+    elif recipe.tokenizer.path is not None:
+        values["tokenizer"] = {**values["tokenizer"], "path": lineage(str(recipe.tokenizer.path))}
     named = {key: value for key in MODELS if isinstance(value := values["objective"].get(key), str)}
     values["objective"] = {**values["objective"], **{key: lineage(value) for key, value in named.items()}}
     return values

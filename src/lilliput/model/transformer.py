@@ -153,7 +153,8 @@ class Model(nn.Module):
         each = weights.flatten().float()
         if self._calls_head():
             logits = self.logits(hidden).flatten(0, -2)
-            total = F.cross_entropy(logits, targets.flatten(), reduction="none") @ each
+            # A product, and not @: under autocast @ would round the losses and their sum to bf16.
+            total = (F.cross_entropy(logits, targets.flatten(), reduction="none") * each).sum()
         else:
             total = linear_cross_entropy(hidden.flatten(0, -2), self.output_matrix, targets.flatten(), each)
         added = self.added_loss()

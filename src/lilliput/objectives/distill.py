@@ -57,9 +57,10 @@ class Distilled(NextToken):
         parts = (hidden, batch.targets, batch.weights, batch.ids, batch.scores)
         rows, targets, weights, ids, theirs = (filled(part[learned]) for part in parts)  # rows of zeros weigh nothing
         logits = self.view.logits(rows)
-        hard = (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]) @ weights
+        # A product, and not @: under autocast @ would round the losses and their sum to bf16.
+        hard = ((logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]) * weights).sum()
         ours = (logits / self.config.temperature).log_softmax(-1).gather(-1, ids)
-        soft = divergence(theirs, ours, logits.shape[-1], self.config.direction) @ weights
+        soft = (divergence(theirs, ours, logits.shape[-1], self.config.direction) * weights).sum()
         alpha = self.config.alpha
         total = alpha * hard + (1 - alpha) * soft + self.added(batch)
         bits = hard.detach() / math.log(2) / self.workshop.bytes_per_target
