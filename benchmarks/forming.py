@@ -36,6 +36,8 @@ HALF = 0.5
 """Share of the heroes kept at which a model is said to keep its hero."""
 TOKENS = 4_096_000
 """Tokens that a run reads unless --tokens says otherwise: those of the recipe story."""
+STORIES = 17_500
+"""Stories that the recipe reads in so many tokens; of a longer run they are as many times more."""
 LAW = 10**5.7
 """arXiv 2511.16893: copying forms after about this times the square root of rows x context tokens."""
 
@@ -94,6 +96,8 @@ def trained(arm: Arm, seed: int, study: Study) -> Path:
     overrides = [f"train.batch_tokens={arm.rows * arm.context}", f"train.steps={steps}", *arm.overrides]
     overrides += [f"evaluate.watch={max(1, steps // 100)}", f"evaluate.steps={max(1, steps // 40)}"]
     overrides += [f"evaluate.heroes={0 if arm.news else 40}", "evaluate.final_heroes=0", "evaluate.samples=0"]
+    if study.tokens > TOKENS and not arm.news:  # else train.epochs would end the run before its tokens
+        overrides.append(f"data.sources.0.stories={STORIES * -(-study.tokens // TOKENS)}")
     if study.smoke:
         overrides += [text for text in TINY if not (arm.news and text.startswith("data."))]
         overrides += ["evaluate.steps=10", f"train.batch_tokens={2 * arm.context}"]

@@ -56,3 +56,16 @@ def test_stories_and_news_are_trained_watched_and_measured(tmp_path: Path) -> No
         assert len(seed["curve"]) > 1
         assert seed["losses"][-1][1] == seed["bits_per_byte"]
     forming.print_table(found)
+
+
+def test_a_longer_run_reads_more_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, list[str]] = {}
+    monkeypatch.setattr(
+        forming.lilliput, "train", lambda recipe, overrides, name, **rest: given.update({name: overrides})
+    )
+    arm = forming.arms_of_sizes(news=False)[0]
+    forming.trained(arm, 1, forming.Study(tmp_path))
+    forming.trained(arm, 1, forming.Study(tmp_path, tokens=24_576_000))
+    assert not any("stories" in text for text in given["stories-story_1m-1"])
+    assert "data.sources.0.stories=105000" in given["stories-story_1m-24576000-1"]
+    assert "train.steps=12000" in given["stories-story_1m-24576000-1"]
