@@ -75,7 +75,8 @@ def bridge_names(model: Model) -> dict[str, str]:
     gated = any(name.endswith("mlp.hook_pre_linear") for name in model.hooks)
     table = (GATED if gated else BRIDGE) | (PARALLEL if model.config.residual == "parallel" else {})
     neurons = any(name.endswith("mlp.hook_post") for name in model.hooks)
-    return table if neurons else {theirs: name for theirs, name in table.items() if not name.startswith("mlp.")}
+    inside = ("mlp.in.", "mlp.gate.", "mlp.out.")
+    return table if neurons else {theirs: name for theirs, name in table.items() if not theirs.startswith(inside)}
 
 
 def ours(name: str, bridge: Mapping[str, str] = BRIDGE) -> str:
