@@ -104,7 +104,7 @@ def test_ids_that_only_the_model_has_are_filled_up(tokenizers, tmp_path):
     [
         ({"window": 8}, "window=8"),
         ({"mlp": "relu2"}, "a model without a stock class"),
-        ({**GPT, "mlp": "relu2", "position": "learned"}, "mlp=relu2 (needs gelu, gelu_tanh or swiglu)"),
+        ({**GPT, "mlp": "relu2", "position": "learned"}, "mlp=relu2 (needs gelu, gelu_tanh, swiglu or experts)"),
     ],
 )
 def test_what_cannot_be_written_is_refused(changes, reason, tokenizers, tmp_path):

@@ -294,17 +294,18 @@ class _Native(StandIn):
         return made
 
     def _matrix(self, name: str, part: Any, rows: int, columns: int) -> structs.Matrix:
+        half = 0 if name == "router" else self._half  # a rounded router would choose other experts
         if part.weight.dtype == torch.int8 and hasattr(part, "spare"):
-            if part.weight.dtype != torch.int8 or tuple(part.weight.shape) != (rows, columns + part.spare):
+            if tuple(part.weight.shape) != (rows, columns + part.spare):
                 raise _other(name, part.weight, (rows, columns + part.spare))
             weight = self._keep(_grouped(part.weight[:, :columns]))
             scale = self._place(f"{name}.scale", part.scale.float(), rows)
         else:
             weight, scale = self._place(name, part.weight, rows, columns), None
-            if self._half:
+            if half:
                 weight = self._keep(_panels(part.weight))
         bias = self._place(f"{name}.bias", getattr(part, "bias", None), rows)
-        return structs.Matrix(weight, scale, bias, rows, columns, self._half)
+        return structs.Matrix(weight, scale, bias, rows, columns, half)
 
     def _norm(self, name: str, part: nn.Module | None, width: int) -> structs.Norm:
         return structs.Norm(
