@@ -125,8 +125,8 @@ def test_taps_have_their_names_and_shapes(family):
     expected |= {"attn.hook_attn_scores": square, "attn.hook_pattern": square}
     inner = dict.fromkeys(("hook_pre", "hook_post"), (2, 20, c.d_mlp))
     if c.mlp == "experts":
-        inner = dict.fromkeys(("hook_expert_weights", "hook_expert_indices"), (2, 20, c.experts_per_token))
-        inner["hook_router_logits"] = (2, 20, c.n_experts)
+        chosen = dict.fromkeys(("hook_expert_weights", "hook_expert_indices"), (2, 20, c.experts_per_token))
+        inner = {"hook_router_logits": (2, 20, c.n_experts), **chosen}
         if c.d_shared:
             names = ("hook_pre", "hook_pre_linear", "hook_post")
             inner |= {f"shared.{name}": (2, 20, c.d_shared) for name in names}
