@@ -69,7 +69,7 @@ bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside tran
 time-to-loss: $(VENV)/.dev $(VENV)-bench/.peers  ## bits per byte against wall clock beside LitGPT: four hours, alone
 	$(BIN)/python benchmarks/time_to_loss.py --svg docs/time_to_loss.svg
 
-align: $(VENV)/.core  ## teach one small model by every stage, with a table and a page: an hour at most
+align: $(VENV)/.core  ## teach one small model by every stage, with a table and a page: 46 minutes on two cores of an EPYC
 	$(BIN)/python benchmarks/align.py
 
 faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended: ten minutes at most

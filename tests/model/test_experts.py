@@ -11,6 +11,7 @@ from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.experts import BIAS_GRADIENT, Experts
 from lilliput.model.grouped import grouped_linear
+from lilliput.model.lora import pieces_of
 from lilliput.model.transformer import Block, Model
 from tests.model.families import config, stirred, tokens
 
@@ -105,7 +106,12 @@ def test_training_spreads_the_tokens(balance: str):
         return float(cast(torch.Tensor, experts(model).load).max())
 
     kept = spread(balance="loss", balance_loss=0.0, router_z_loss=0.0)
-    assert spread(balance=balance, balance_loss=0.1) < kept / 1.5
+    weighted = {"balance_loss": 0.1} if balance == "loss" else {}
+    assert spread(balance=balance, **weighted) < kept / 1.5
+
+
+def test_an_adapter_leaves_router_and_experts_alone():
+    assert {name.rpartition(".")[2] for name in pieces_of(stirred("mixtral"))} == {"qkv", "out"}
 
 
 def test_sizes_known_from_the_literature():
@@ -126,6 +132,8 @@ def test_sizes_known_from_the_literature():
         ({"n_experts": 4}, "give both mlp=experts and n_experts"),
         ({"mlp": "experts", "n_experts": 2, "experts_per_token": 3}, "experts_per_token 3 is more than n_experts 2"),
         ({"mlp": "experts", "n_experts": 2, "bias": True}, "experts have no biases"),
+        ({"d_shared": 64}, "d_shared would do nothing without experts"),
+        ({"mlp": "experts", "n_experts": 2, "balance": "bias", "balance_loss": 0.1}, "balance_loss would do nothing"),
     ],
 )
 def test_what_does_not_fit_is_refused(given: dict[str, Any], words: str):

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import lilliput
+from lilliput.runs.expert_section import idle
 from lilliput.runs.report import write_report
 from lilliput.runs.run_folder import RunFolder
-from lilliput.training.expert_load import ExpertLoad, collapsed, idle
+from lilliput.training.expert_load import ExpertLoad, collapsed
 
 TINY = (
     *("model.d_model=32", "model.n_layers=2", "model.n_heads=2", "model.mlp=experts", "model.n_experts=4"),

@@ -114,7 +114,8 @@ def quantised(model: Model) -> Model:
     with torch.no_grad():
         for module in list(made.modules()):
             for name, child in list(module.named_children()):
-                if type(child) is Linear and name != "router":  # a rounded router would choose other experts
+                # A table beside the head is a router. A rounded router would choose other experts.
+                if type(child) is Linear and (child.role.kind == "matrix" or child is made.unembed):
                     setattr(module, name, Int8Linear(child.weight, child.bias))
                 elif type(child) is ExpertLinear:
                     setattr(module, name, Int8ExpertLinear(child.weight))

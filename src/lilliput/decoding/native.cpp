@@ -3,8 +3,8 @@
 //
 // native.py builds this file with the machine's own C++ compiler and calls `forward` and `logits`. Numbers are float32;
 // a matrix may be int8 with one scale a row, or bf16 (native_bf16.h). The order of a text's sums does not depend on the
-// other texts, so its results do not depend on the number of texts. The structs are mirrored in native.py, field by
-// field.
+// other texts, so its results do not depend on the number of texts. The structs are mirrored in native_structs.py, field
+// by field.
 
 #include "native_products.h"
 

@@ -277,13 +277,9 @@ class _Native(StandIn):
         mlp, inner = block.mlp, config.d_mlp
         if isinstance(mlp, Experts):
             made.router = self._matrix("router", mlp.router, config.n_experts, model)
-            both = zip(_matrices(mlp.gate_up), _matrices(mlp.down), strict=True)
-            shapes = (("up", 2 * inner, model), ("down", model, inner))
-            each = [
-                self._matrix(shape[0], one, *shape[1:])
-                for pair in both
-                for one, shape in zip(pair, shapes, strict=True)
-            ]
+            each: list[structs.Matrix] = []
+            for up, down in zip(_matrices(mlp.gate_up), _matrices(mlp.down), strict=True):
+                each += [self._matrix("up", up, 2 * inner, model), self._matrix("down", down, model, inner)]
             experts = (structs.Matrix * len(each))(*each)
             self._arrays.append(experts)
             made.experts = experts

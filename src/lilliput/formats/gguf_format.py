@@ -306,7 +306,7 @@ def _config(
         "init": "normal",
         **architecture.parts,
     }
-    if f"{name}.expert_count" in keys:
+    if keys.get(f"{name}.expert_count"):
         values |= {"mlp": "experts", "n_experts": key("expert_count"), "experts_per_token": key("expert_used_count")}
         values["d_mlp"] = key("expert_feed_forward_length", values["d_mlp"])
     if values.get("position") != "learned":

@@ -165,6 +165,11 @@ class ModelConfig(Config):
             raise ValueError(f"experts_per_token {self.experts_per_token} is more than n_experts {self.n_experts}")
         if self.n_experts and self.bias:
             raise ValueError("experts have no biases: give bias=false")
+        odd = [name for name in EXPERTS[1:] if getattr(self, name) != type(self).model_fields[name].default]
+        if odd and not self.n_experts:
+            raise ValueError(f"{', '.join(odd)} would do nothing without experts: give mlp=experts and n_experts")
+        if self.balance == "bias" and "balance_loss" in odd:
+            raise ValueError("balance_loss would do nothing: balance=bias has no loss; leave one of them out")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
         rotated = int(self.d_head * self.rotary_fraction)

@@ -133,7 +133,8 @@ def pieces_of(model: Model, targets: Sequence[str] | None = None) -> dict[str, l
     """Return the pieces that `targets` name (None: all), by the name of our module. Raises as `attach` does."""
     table, every = names_of(model), {}
     for name, module in model.named_modules():
-        if name.startswith("blocks.") and isinstance(module, Linear):
+        # A router is a table, and stock classes have no linear module there that an adapter could stand on.
+        if name.startswith("blocks.") and isinstance(module, Linear) and module.role.kind == "matrix":
             every[name] = _pieces(name, module, table, model)
     if targets is None or ALL in targets:
         return every

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lilliput.base.chart import Chart, Level, Series
 from lilliput.base.html import table
 from lilliput.runs.names import EXPERT_LOAD
 from lilliput.runs.record import RunRecord
 
+IDLE = 0.1
+"""An expert with less than this part of the even share of choices counts as idle."""
 MOST = 16
 """The most experts that a chart draws; of more it draws the busiest and the idlest."""
 
@@ -29,6 +33,11 @@ def experts(record: RunRecord) -> str:
     return f'<h2>Experts</h2>{words}<div class="trio">{charts}</div>{table(rows)}'
 
 
+def idle(load: Sequence[float]) -> int:
+    """The number of idle experts, by the share of the choices that each expert had."""
+    return sum(share < IDLE / len(load) for share in load)
+
+
 def _chart(layer: int, points: list[tuple[float, list[float]]]) -> str:
     last = points[-1][1]
     order = sorted(range(len(last)), key=lambda expert: -last[expert])
@@ -46,5 +55,5 @@ def _spread(load: list[float]) -> dict[str, str]:
     return {
         "busiest": f"{max(load) / even:.2f} of the even share",
         "idlest": f"{min(load) / even:.2f} of the even share",
-        "experts with under a tenth of it": f"{sum(share < 0.1 * even for share in load)} of {len(load)}",
+        "experts with under a tenth of it": f"{idle(load)} of {len(load)}",
     }

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from lilliput.model.experts import Experts
+from lilliput.runs.expert_section import idle
 from lilliput.runs.names import EXPERT_LOAD
 from lilliput.training.callbacks import LINES, Callback, Record
 from lilliput.training.trainer import Trainer
 
-IDLE = 0.1
-"""An expert with less than this part of the even share of choices counts as idle."""
 COLLAPSED = 0.5
 """The share of idle experts from which a router counts as collapsed."""
 SETTLED = 0.25
@@ -55,14 +54,9 @@ class ExpertLoad(Callback):
         if found:
             self.reported = True
             trainer.notify(
-                f"COLLAPSED ROUTER: experts that have next to no tokens: {', '.join(found)}; raise model.balance_loss, "
-                "lower train.optimizer.learning_rate, or take fewer experts"
+                f"COLLAPSED ROUTER: experts that have next to no tokens: {', '.join(found)}; train again with "
+                "model.balance=loss and a larger model.balance_loss"
             )
-
-
-def idle(load: Sequence[float]) -> int:
-    """The number of idle experts, by the share of the choices that each expert had."""
-    return sum(share < IDLE / len(load) for share in load)
 
 
 def collapsed(load: Sequence[float]) -> bool:
