@@ -22,8 +22,9 @@ def story_tokenizer(objective: ObjectiveConfig | None = None) -> Tokenizer:
     return Tokenizer.train([view(story(0, number).text) for number in range(300)], TokenizerConfig(vocab_size=1600))
 
 
-def vector(module: torch.nn.Module, name: str = "weight") -> torch.Tensor:
+def vector(module: torch.nn.Module | None, name: str = "weight") -> torch.Tensor:
     """A parameter of a module by its name."""
+    assert module is not None
     return dict(module.named_parameters())[name]
 
 

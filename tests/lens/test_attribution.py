@@ -10,9 +10,9 @@ from lilliput.lens.stream import block_of
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
 from tests.lens.subjects import vector
-from tests.model.families import FAMILIES, NEURONS, config, stirred, tokens
+from tests.model.families import NEURONS, SUMS, config, stirred, tokens
 
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", SUMS)
 tied = pytest.mark.parametrize("tied", [False, True])
 
 

@@ -18,7 +18,7 @@ from lilliput.lens.neurons import top_examples
 from lilliput.lens.sparse import collect, dense
 from lilliput.lens.sparse_files import load_features
 from tests.lens.small import exact_coder, generator, story_rows
-from tests.model.families import FAMILIES, stirred
+from tests.model.families import FAMILIES, SUMS, stirred
 from tests.pages import WIDTHS, visit
 
 LAST = "blocks.1.hook_resid_post"
@@ -83,7 +83,12 @@ def test_few_rows_are_refused(subject: Subject) -> None:
     assert config_for(4, 100, False, 0).k == 8
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in SUMS])
+def test_no_tokens_are_promoted_where_parts_do_not_add_up(family: str) -> None:
+    assert promoted(generator().with_model(stirred(family)), torch.ones(48)) == {"promotes": [], "lowers": []}
+
+
+@pytest.mark.parametrize("family", SUMS)
 def test_the_promoted_token_is_the_row_of_the_unembedding(family: str) -> None:
     made = generator().with_model(stirred(family))
     model: Any = made.model

@@ -9,9 +9,9 @@ from lilliput.lens.capture import capture
 from lilliput.lens.logit_lens import LogitLens, logit_lens, row_means, shuffled
 from lilliput.lens.stream import read_out, stages
 from tests.lens.subjects import subject, vector
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import SUMS, stirred, tokens
 
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", SUMS)
 
 
 @families
@@ -39,7 +39,7 @@ def test_a_stage_equals_its_formula(family):
     norm = model.ln_final
     if model.config.norm == "layer":
         x = x - x.mean(-1, keepdim=True)
-    x = x / (x.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * vector(norm)
+    x = x / (x.pow(2).mean(-1, keepdim=True) + model.config.norm_eps).sqrt() * vector(norm)
     x = x + vector(norm, "bias") if model.config.norm == "layer" else x
     wanted = (x @ model.output_matrix.T).softmax(-1)
     found = logit_lens(model, ids, top=61)

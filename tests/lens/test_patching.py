@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -128,7 +128,7 @@ def test_a_path_equals_its_formula(family, into):
     with torch.no_grad():
         part = block_of(model, 0).attn.out.weight[:, sender[1] * width : (sender[1] + 1) * width]
         moved = (clean[z] - own[z])[:, :, sender[1]] @ part.T
-        qkv = block.attn.qkv(block.ln1(own["blocks.1.hook_resid_pre"] + moved)).view(3, 8, -1, width)
+        qkv = block.attn.qkv(cast(Any, block.ln1)(own["blocks.1.hook_resid_pre"] + moved)).view(3, 8, -1, width)
     shared = receiver[1] // (config.n_heads // config.n_kv_heads)
     row, head = {
         "q": (receiver[1], receiver[1]),

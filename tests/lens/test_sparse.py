@@ -48,7 +48,7 @@ def test_activations_are_collected_without_the_first_position(family: str) -> No
     with torch.no_grad(), capture(model, hook) as seen:
         model(rows)
     torch.testing.assert_close(found, seen[hook][:, 1:].flatten(0, 1))
-    reads, writes = collect_pair(model, rows, "blocks.1.ln2.hook_normalized", "blocks.1.attn.hook_z")
+    reads, writes = collect_pair(model, rows, "blocks.1.hook_mlp_out", "blocks.1.attn.hook_z")
     assert len(reads) == len(writes) == 18
     with pytest.raises(ModelError, match="give one of them"):
         collect(model, rows, "blocks.*.hook_resid_post")

@@ -12,12 +12,12 @@ from lilliput.lens.sparse_files import save_features
 from lilliput.lens.steering import Push, read_push, steer, steered
 from lilliput.model.parts import is_hooked
 from tests.lens.small import exact_coder, generator, known_directions
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import SUMS, stirred, tokens
 
 LAST = "blocks.1.hook_resid_post"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SUMS)
 def test_a_push_raises_the_token_that_its_direction_writes(family: str) -> None:
     model, rows = stirred(family), tokens(2, 8)
     direction = F.normalize(model.output_matrix[7].detach(), dim=0)

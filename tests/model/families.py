@@ -6,13 +6,25 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from lilliput.lens.stream import FIELDS
 from lilliput.model.config import ModelConfig
+from lilliput.model.fields import unknown_fields
 from lilliput.model.parts import HookPoint
 from lilliput.model.transformer import Model
 
 SIZE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 80, "vocab_size": 61, "context_length": 24}
 EXPERTS = {"mlp": "experts", "n_experts": 4, "d_mlp": 48}
 GPT = {"norm": "layer", "mlp": "gelu", "qk_norm": False}
+PHI = {"rotary_fraction": 0.5, "bias": True, "unembed_bias": True}
+GEMMA = {"norm": "rms_plus_one", "norm_place": "sandwich", "embed_scale": True, "mlp": "geglu_tanh", "d_head": 8}
+LLAMA3 = {"kind": "llama3", "factor": 8.0, "low": 1.0, "high": 4.0, "original": 16}
+ENCODER = {"causal": False, "qk_norm": False, "embed_norm": True, "head": "transform", "unembed_bias": True}
+BERT = {
+    **{**ENCODER, "norm": "layer", "norm_place": "post", "position": "learned", "mlp": "gelu"},
+    **{"bias": True, "token_types": 2},
+}
+MODERNBERT = {**ENCODER, "norm": "layer_unbiased", "mlp": "geglu"}
+LOCAL = {"rope_theta_window": 100.0}
 FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "story": ("Qwen3ForCausalLM", {}),
     "story_grouped": ("Qwen3ForCausalLM", {"n_kv_heads": 2, "d_head": 16}),
@@ -29,12 +41,31 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "pythia": ("GPTNeoXForCausalLM", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
     "gpt2": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True}),
     "gpt2_unbiased": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "relu2"}),
+    "qwen2": ("Qwen2ForCausalLM", {"qk_norm": False, "qkv_bias": True, "n_kv_heads": 2}),
+    "qwen2_window": ("Qwen2ForCausalLM", {"qk_norm": False, "qkv_bias": True, "window": 5, "window_layers": (1,)}),
+    "olmo2": ("Olmo2ForCausalLM", {"norm_place": "output", "qk_norm_over": "all", "n_kv_heads": 2}),
+    "phi": ("PhiForCausalLM", {**GPT, "mlp": "gelu_tanh", "residual": "parallel_shared", **PHI}),
+    "gemma3": ("Gemma3ForCausalLM", {**GEMMA, "window": 5, "window_layers": (0,), "rope_theta_window": 100.0}),
+    "llama_linear": ("LlamaForCausalLM", {"qk_norm": False, "rope_scaling": {"kind": "linear", "factor": 4.0}}),
+    "llama3": ("LlamaForCausalLM", {"qk_norm": False, "rope_scaling": LLAMA3}),
+    "own_post": (None, {"norm_place": "post"}),
+    "own_alibi": (None, {"position": "alibi", "n_kv_heads": 2}),
+    "own_no_position": (None, {"position": "none"}),
+    "own_no_residual": (None, {"residual": "none", "norm": "layer", "mlp": "gelu", "init": "normal"}),
+    "own_batch_norm": (None, {"norm": "batch", "mlp": "relu"}),
+    "bert": ("BertForMaskedLM", BERT),
+    "modernbert": ("ModernBertForMaskedLM", {**MODERNBERT, "window": 5, "window_layers": (1,), **LOCAL}),
+    "modernbert_biased": ("ModernBertForMaskedLM", {**MODERNBERT, "bias": True, "norm": "layer"}),
+    "own_encoder": (None, {"causal": False}),
     "own": (None, {"mlp": "relu2", "residual": "parallel", "window": 7, "n_kv_heads": 2, "bias": True}),
 }
 
-
-NEURONS = [family for family, (_, parts) in FAMILIES.items() if parts.get("mlp") != "experts"]
-"""The families whose MLPs have neurons that act on all tokens."""
+DECODERS = [family for family, (_, parts) in FAMILIES.items() if parts.get("causal", True)]
+"""The families whose positions see earlier positions alone. They generate text, with a cache."""
+SUMS = [family for family in FAMILIES if not unknown_fields(ModelConfig(**{**SIZE, **FAMILIES[family][1]}), FIELDS)]
+"""The families whose logits are the sum of what their parts write, normed once."""
+NEURONS = [family for family in SUMS if FAMILIES[family][1].get("mlp") != "experts"]
+"""Those of them whose MLPs have neurons that act on all tokens."""
 
 
 def config(family: str, **changes: Any) -> ModelConfig:

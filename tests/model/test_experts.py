@@ -7,12 +7,13 @@ import torch
 from torch.autograd import gradcheck
 
 from lilliput.base.errors import ConfigError
+from lilliput.model.block import Block
 from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.experts import BIAS_GRADIENT, Experts
 from lilliput.model.grouped import grouped_linear
 from lilliput.model.lora import pieces_of
-from lilliput.model.transformer import Block, Model
+from lilliput.model.transformer import Model
 from tests.model.families import config, stirred, tokens
 
 FAMILY = "qwen3_moe"

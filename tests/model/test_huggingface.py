@@ -19,8 +19,13 @@ stock_families = [family for family, (name, _) in FAMILIES.items() if name]
 both = pytest.mark.parametrize("tied", [False, True])
 
 
-def _theirs(folder: Path) -> Any:
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+def _auto(family: str) -> Any:
+    masked = not FAMILIES[family][1].get("causal", True)
+    return transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+
+
+def _theirs(folder: Path, family: str = "story") -> Any:
+    return _auto(family).from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def _same_logits(ours: Model, theirs: Any) -> None:
@@ -40,14 +45,13 @@ def _edit(folder: Path, **changes: Any) -> None:
 def test_ours_is_loaded_by_the_stock_class(family, tied, tmp_path):
     model = stirred(family, tied_embeddings=tied, rope_theta=500.0)
     to_huggingface(model, tmp_path, bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
-        tmp_path, dtype=torch.float32, output_loading_info=True
-    )
+    theirs, report = _auto(family).from_pretrained(tmp_path, dtype=torch.float32, output_loading_info=True)
     assert type(theirs).__name__ == FAMILIES[family][0]
     assert not any(report.values())
     assert theirs.config.tie_word_embeddings == tied
     assert (theirs.config.bos_token_id, theirs.config.eos_token_id, theirs.config.pad_token_id) == (1, 2, 0)
-    assert theirs.generation_config.eos_token_id == 2
+    if model.config.causal:
+        assert theirs.generation_config.eos_token_id == 2
     _same_logits(model, theirs.eval())
 
 
@@ -57,7 +61,7 @@ def test_theirs_is_loaded_by_ours(family, tied, tmp_path):
     to_huggingface(Model(config(family, tied_embeddings=tied)), tmp_path / "first")
     _edit(tmp_path / "first", lilliput=None)
     blank = transformers.AutoConfig.from_pretrained(tmp_path / "first")
-    theirs = stir(transformers.AutoModelForCausalLM.from_config(blank))
+    theirs = stir(_auto(family).from_config(blank))
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size="20KB")
     assert (tmp_path / "theirs" / "model.safetensors.index.json").exists()
     ours = from_huggingface(tmp_path / "theirs")
@@ -69,7 +73,7 @@ def test_theirs_is_loaded_by_ours(family, tied, tmp_path):
 def test_their_saving_of_ours_comes_back_the_same(family, tmp_path):
     model = stirred(family)
     to_huggingface(model, tmp_path / "ours")
-    _theirs(tmp_path / "ours").save_pretrained(tmp_path / "theirs")
+    _theirs(tmp_path / "ours", family).save_pretrained(tmp_path / "theirs")
     again = from_huggingface(tmp_path / "theirs")
     assert again.config == model.config
     for name, tensor in model.state_dict().items():

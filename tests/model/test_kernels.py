@@ -331,16 +331,19 @@ def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch
     for module in (attention, rows):
         monkeypatch.setattr(module, "call", lambda name, *rest: calls.append(name) or called(name, *rest))
     ours = _loss_and_gradients(model, precision)
-    assert "attention_backward" in calls
+    parts = config(family)
+    attends = parts.position != "alibi" and parts.norm != "rms_plus_one" and parts.qk_norm_over == "head"
+    assert ("attention_backward" in calls) == (attends and parts.causal)
     assert ("swiglu_backward" in calls) == (config(family).mlp in ("swiglu", "experts"))
     assert ("rms_norm_backward" in calls) == (config(family).norm == "rms")
-    assert "softmax_gradient" in calls
+    assert ("softmax_gradient" in calls) == (not parts.unembed_bias)
     for module in (kernels, library):
         monkeypatch.setattr(module, "available", lambda: False)
     calls.clear()
     plain = _loss_and_gradients(model, precision)
     assert not calls
-    within = 1e-4 if precision == "fp32" else 0.05
+    # The channels' means of a batch norm are over 40 positions, which makes rounding larger.
+    within = 1e-4 if precision == "fp32" else 0.15 if parts.norm == "batch" else 0.05
     for one, other in zip(ours, plain, strict=True):
         assert (one - other).norm() <= within * other.norm() + 1e-6
 

@@ -20,12 +20,13 @@ from lilliput.base.config import validate
 from lilliput.base.errors import ConfigError
 from lilliput.decoding import native
 from lilliput.decoding.int8 import quantised
+from lilliput.model.block import Block
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, memory, parameters
 from lilliput.model.huggingface import huggingface_class
 from lilliput.model.mlps import MLP
 from lilliput.model.parts import ATTENTIONS, MLPS, Linear, Role, roles
-from lilliput.model.transformer import Block, Model
+from lilliput.model.transformer import Model
 from lilliput.training import optim
 from lilliput.training.config import OptimizerConfig
 from lilliput.training.muon import orthogonalise

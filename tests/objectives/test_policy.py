@@ -21,9 +21,10 @@ from lilliput.data.split import Split
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.engine import Engine
 from lilliput.decoding.sampling import SamplingConfig
+from lilliput.model.block import Block
 from lilliput.model.config import ModelConfig
 from lilliput.model.sight import Sight
-from lilliput.model.transformer import Block, Model
+from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.grpo import Grpo

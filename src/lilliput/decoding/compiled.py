@@ -58,15 +58,16 @@ class _Compiled(StandIn):
     def forward(
         self,
         tokens: torch.Tensor,
-        sight: Sight = CAUSAL,
+        sight: Sight | None = None,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), the same as the model's."""
-        step = sight is CAUSAL and blocks is None and tokens.shape[1] == 1
+        step = sight in (None, CAUSAL) and blocks is None and types is None and tokens.shape[1] == 1
         # A prompt of one token has a cache of its own.
         if not step or not isinstance(cache, KVCache) or not max(cache.lengths) or self._aside():
-            return self.stands_for(tokens, sight, cache)
+            return self.stands_for(tokens, sight, cache, blocks, types)
         if max(cache.lengths) >= cache.capacity:
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions")
         used, rows = cache.batch, 1 if cache.batch == 1 else cache.room

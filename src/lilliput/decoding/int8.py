@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init n_experts "
-    "experts_per_token normalize_routes balance_loss router_z_loss",
+    "experts_per_token normalize_routes balance_loss router_z_loss causal norm_place embed_norm embed_scale "
+    "token_types head unembed_bias qkv_bias qk_norm_over attention_scale rope_theta_window rope_scaling",
     balance=("loss",),
     d_shared=(0,),
 )

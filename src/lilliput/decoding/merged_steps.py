@@ -9,7 +9,7 @@ import torch
 from lilliput.model.attention import Cache
 from lilliput.model.lora import adapted, merged
 from lilliput.model.plain import hooked
-from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.sight import Sight
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -33,13 +33,14 @@ class MergedSteps(StandIn):
     def forward(
         self,
         tokens: torch.Tensor,
-        sight: Sight = CAUSAL,
+        sight: Sight | None = None,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model), as the model gives them."""
-        if cache is None or blocks is not None or self._steps_aside():
-            return self.stands_for(tokens, sight, cache, blocks)
+        if cache is None or blocks is not None or types is not None or self._steps_aside():
+            return self.stands_for(tokens, sight, cache, blocks, types)
         if not self._known or tokens.shape[-1] > 1 or min(getattr(cache, "lengths", (0,))) == 0:
             self._renew()
         return self._decoder(tokens, sight, cache)

@@ -27,13 +27,14 @@ from lilliput.decoding.cache import KVCache
 from lilliput.decoding.int8 import INT8
 from lilliput.model import plain
 from lilliput.model.attention import Cache
+from lilliput.model.block import Block
 from lilliput.model.experts import Experts
 from lilliput.model.fields import known
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.positions import Learned, Rotary
 from lilliput.model.sight import CAUSAL, Sight
 from lilliput.model.stand_in import StandIn
-from lilliput.model.transformer import Block, Model
+from lilliput.model.transformer import Model
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 MLPS = (SwiGLU, Gelu, GeluTanh, Relu2)
@@ -156,24 +157,25 @@ class _Native(StandIn):
     def forward(
         self,
         tokens: torch.Tensor,
-        sight: Sight = CAUSAL,
+        sight: Sight | None = None,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        other = sight is not CAUSAL or blocks is not None
+        other = sight not in (None, CAUSAL) or blocks is not None or types is not None
         if other or not isinstance(cache, KVCache) or self._steps_aside():
-            return self.stands_for(tokens, sight, cache)
+            return self.stands_for(tokens, sight, cache, blocks, types)
         if self._half and 0 in cache.lengths:  # a text begins
             self._take()
         if tokens.numel() > self._most or not self._can_read(tokens, cache):
-            return self.stands_for(tokens, sight, cache)
+            return self.stands_for(tokens, sight, cache, blocks, types)
         (batch, new), width = tokens.shape, self.stands_for.config.d_model
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self.stands_for.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
         if end > self._most_positions:
-            return self.stands_for(tokens, sight, cache)
+            return self.stands_for(tokens, sight, cache, blocks, types)
         bound, count = self._bind(cache), ctypes.c_int64(batch * new)
         bound.threads = torch.get_num_threads()
         slots = torch.arange(batch).repeat_interleave(new)

@@ -22,6 +22,7 @@ from lilliput.formats.source import Source
 from lilliput.formats.weights import check_size, filled
 from lilliput.model.biases import absent_biases, with_zero_biases
 from lilliput.model.config import ModelConfig
+from lilliput.model.fields import known, unknown_fields
 from lilliput.model.huggingface import huggingface_class
 from lilliput.model.places import Places, Split, SplitExperts, places, their_names, to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
@@ -118,6 +119,14 @@ CLASSES = {
 FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
 
 
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
+    "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init n_experts "
+    "experts_per_token normalize_routes balance_loss router_z_loss"
+)
+"""The config fields that are written, with the values that `refuses` leaves."""
+
+
 @FORMATS.add("gguf")
 class Gguf(Format):
     """Matrices are stored in the requested type. Norms, biases and learned positions stay fp32, as in llama.cpp's own
@@ -135,7 +144,7 @@ class Gguf(Format):
     def refuses(self, model: Model) -> list[str]:
         config = model.config
         name, reasons = huggingface_class(config)
-        found = [*altered(model, KINDS), *hooked(model)]
+        found = [*unknown_fields(config, FIELDS), *altered(model, KINDS), *hooked(model)]
         if name is None:
             found.append("a model without a stock class (" + "; ".join(reasons) + ")")
         elif name not in CLASSES:

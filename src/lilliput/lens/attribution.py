@@ -4,13 +4,14 @@ write to the residual stream (Elhage et al. 2021; Wang et al. 2022)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.decoding.inference import inference
 from lilliput.lens.capture import Captured, capture
-from lilliput.lens.stream import block_of, has_neurons, linear, output_weight
+from lilliput.lens.stream import block_of, check_sum, has_neurons, linear, output_weight
 from lilliput.model.norms import LayerNorm, Norm, RMSNorm
 from lilliput.model.transformer import Model
 
@@ -57,7 +58,7 @@ def attribute(
     product of its output and the direction of the logit. The direction is a row of the output matrix (or the difference
     of two rows) times the final norm's weight, divided by the final norm's scale at the position. LayerNorm subtracts
     the mean of its input, so each part is centred too. The shares are direct effects: the effect of a head on a later
-    part counts for the later part. Raises ModelError for a model whose heads or final norm are not the usual ones.
+    part counts for the later part. Raises ModelError for a model whose logits are no such sum (`stream.not_a_sum`).
     """
     seen, total = _run(model, tokens, right, wrong)
     config = model.config
@@ -107,6 +108,7 @@ def _run(
     model: Model, tokens: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor | None
 ) -> tuple[Captured, torch.Tensor]:
     """Return the activations that the parts are computed from, and the model's own logit or difference, (N, T)."""
+    check_sum(model)
     names = ["hook_embed", "hook_pos_embed", "blocks.*.attn.hook_z", "blocks.*.hook_mlp_out"]
     names += ["blocks.*.mlp.hook_post"] if has_neurons(model) else []
     end = f"blocks.{model.config.n_layers - 1}.hook_resid_post"
@@ -123,7 +125,7 @@ def _direction(
     """Return the direction (N, T, d_model) whose dot product with a part's output is the part's share, and the share of
     the final norm's bias (N, T)."""
     norm, matrix = model.ln_final, model.output_matrix.detach()
-    if not isinstance(norm, RMSNorm | LayerNorm):
+    if not isinstance(norm, RMSNorm | LayerNorm):  # another module was put in its place
         raise ModelError(f"the final norm is a {type(norm).__name__}, whose parts do not add up as RMSNorm's do")
     rows = matrix[right] if wrong is None else matrix[right] - matrix[wrong]
     along = rows * norm.weight.detach()
@@ -132,7 +134,7 @@ def _direction(
     if isinstance(norm, RMSNorm):
         return along / scale, torch.zeros_like(scale[..., 0])
     # (x - mean(x)) · a = x · (a - mean(a)): to centre the direction is to centre every part.
-    return (along - along.mean(-1, keepdim=True)) / scale, (rows * norm.bias.detach()).sum(-1)
+    return (along - along.mean(-1, keepdim=True)) / scale, (rows * cast(torch.Tensor, norm.bias).detach()).sum(-1)
 
 
 def _scale(norm: Norm, stream: torch.Tensor) -> torch.Tensor:

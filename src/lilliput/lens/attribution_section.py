@@ -96,6 +96,7 @@ class AttributionInstrument(Instrument):
     part = "decided"
     order = 3
     heads = True
+    sums = True
 
     def refuses(self, subject: Subject) -> str:
         config = subject.generator.model.config

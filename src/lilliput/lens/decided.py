@@ -139,6 +139,7 @@ class Decided(Instrument):
     script = "decided.js"
     heads = True
     neurons = True
+    sums = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         return explain(subject.generator, rows_of(subject, 1, TOKENS))

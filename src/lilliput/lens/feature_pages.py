@@ -15,6 +15,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.intervene import intervene
 from lilliput.lens.neurons import Example, top_examples
 from lilliput.lens.sparse import SparseCoder
+from lilliput.lens.stream import not_a_sum
 from lilliput.model.transformer import Model
 
 BARS = 12
@@ -67,7 +68,7 @@ def promoted(generator: TextGenerator, direction: torch.Tensor, count: int = PRO
     norm's weights and the unembedding, without the layers between. A score is the rise of the logit in standard
     deviations over the vocabulary. Directions of another width than the residual stream have no such tokens."""
     model = generator.model
-    if direction.shape[0] != model.config.d_model:
+    if direction.shape[0] != model.config.d_model or not_a_sum(model):
         return {"promotes": [], "lowers": []}
     with torch.no_grad():
         if model.config.norm == "layer":

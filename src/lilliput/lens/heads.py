@@ -21,7 +21,10 @@ from lilliput.lens.head_targets import (
     spread,
 )
 from lilliput.lens.probes import EncodedPairs, Repeated
-from lilliput.model.transformer import Block, Model
+from lilliput.lens.stream import check_sum, read_out
+from lilliput.model.block import Block
+from lilliput.model.norms import Norm
+from lilliput.model.transformer import Model
 
 Scores = dict[str, torch.Tensor]
 """Scores by name, each (rows, layers, heads)."""
@@ -54,6 +57,7 @@ KINDS = {
 
 def text_scores(model: Model, rows: torch.Tensor, pad: int) -> Scores:
     """Return `previous`, `first`, `spread` and `copies` on rows of text (N, T) that may end in padding."""
+    check_sum(model)
     with inference(model), capture(model, [PATTERN, VALUES]) as seen:
         model(rows)
         real = real_positions(rows, pad)
@@ -71,6 +75,7 @@ def repeated_scores(model: Model, made: Repeated, shuffled: bool = False) -> Sco
     """Return `duplicate`, `induction` and `adds` on random tokens that come twice. Queries of the second block count.
     With `shuffled`, the second block is the control's, and the targets are at the places where they are without it, so
     that a head scores as high only if it goes by place and not by token."""
+    check_sum(model)
     tokens = made.shuffled if shuffled else made.tokens
     with inference(model), capture(model, [PATTERN, RESULT, "ln_final.hook_scale"]) as seen:
         model(tokens)
@@ -86,6 +91,7 @@ def repeated_scores(model: Model, made: Repeated, shuffled: bool = False) -> Sco
 def mover_scores(model: Model, pairs: EncodedPairs) -> Scores:
     """Return `mover` on texts of minimal pairs of the kind "hero": the attention from the last token to the hero's
     name, times whether the head copies the name there."""
+    check_sum(model)
     with inference(model), capture(model, [PATTERN, VALUES]) as seen:
         model(pairs.tokens)
         rows = torch.arange(len(pairs.tokens), device=pairs.tokens.device)
@@ -125,7 +131,7 @@ def copied(model: Model, seen: Captured, tokens: torch.Tensor) -> torch.Tensor:
     for layer in range(config.n_layers):
         values = seen[VALUES.replace("*", str(layer))].repeat_interleave(groups, dim=2)
         for head in range(config.n_heads):
-            logits = model.logits(model.ln_final(written(model, layer, values, head)))
+            logits = read_out(model, written(model, layer, values, head))
             own = logits.gather(2, tokens[:, :, None])
             # Ties count against the head: a head that writes nothing copies nothing.
             found[:, layer, head] = ((logits >= own).sum(2) <= BEST).float()
@@ -152,7 +158,7 @@ def added(model: Model, seen: Captured, made: Repeated) -> torch.Tensor:
 
 def _through_last_norm(model: Model, vectors: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Return what the last norm makes of a part of its input: it is linear once its scale is fixed."""
-    norm = model.ln_final
+    norm = cast(Norm, model.ln_final)
     if model.config.norm == "layer":
         vectors = vectors - vectors.mean(-1, keepdim=True)
     return vectors / scale * cast(torch.Tensor, norm.weight)

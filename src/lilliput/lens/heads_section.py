@@ -34,6 +34,7 @@ class Heads(Instrument):
     title = "What each head does"
     part = "heads"
     heads = True
+    sums = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, untrained = subject.generator, subject.untrained

@@ -13,7 +13,7 @@ import torch
 from lilliput.base.registry import Registry
 from lilliput.evaluation.controls import untrained
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.stream import has_heads, has_neurons
+from lilliput.lens.stream import has_heads, has_neurons, not_a_sum
 from lilliput.lens.texts import no_next_token
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Instrument:
     script  the name of a JavaScript file in lens/page/ that its section needs; '' for none
     heads   whether it needs attention of the usual kind, whose heads' outputs add up
     neurons whether it needs an MLP whose neurons act on all tokens
+    sums    whether it needs logits that are the sum of what the parts write, normed once
     """
 
     title: ClassVar[str]
@@ -92,6 +93,7 @@ class Instrument:
     script: ClassVar[str] = ""
     heads: ClassVar[bool] = False
     neurons: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
 
     def refuses(self, subject: Subject) -> str:
         """Return why the instrument does not fit this model; '' where it fits. A subclass adds its own reasons to
@@ -100,6 +102,8 @@ class Instrument:
             return "its attention has no heads of the usual kind"
         if self.neurons and not has_neurons(subject.generator.model):
             return "its MLPs are experts, whose neurons do not act on all tokens"
+        if self.sums and (reasons := not_a_sum(subject.generator.model)):
+            return f"its logits are not the sum of what its parts write: {'; '.join(reasons)}"
         return no_next_token(subject.generator)
 
     def measure(self, subject: Subject) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class LogitLens(Instrument):
     title = "The prediction after each layer (logit lens)"
     part = "decided"
     order = 1
+    sums = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         rows = rows_of(subject, ROWS * (4 if subject.thorough else 1), LENGTH)

@@ -26,6 +26,7 @@ class Matched(Instrument):
     order = 1
     heads = True
     neurons = True
+    sums = True
 
     def refuses(self, subject: Subject) -> str:
         if reason := super().refuses(subject):

@@ -12,8 +12,21 @@ from lilliput.base.errors import ModelError
 from lilliput.decoding.inference import inference
 from lilliput.lens.capture import Captured, capture
 from lilliput.model.attention import Attention
-from lilliput.model.transformer import Block, Model
+from lilliput.model.block import Block
+from lilliput.model.fields import known, unknown_fields
+from lilliput.model.transformer import Model
 
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm_eps position rope_theta "
+    "rope_theta_window rope_scaling rotary_fraction mlp qk_norm qk_norm_over attention attention_scale window "
+    "window_layers bias qkv_bias dropout tied_embeddings init causal token_types embed_scale n_experts "
+    "experts_per_token d_shared normalize_routes balance balance_loss router_z_loss",
+    norm=("rms", "layer"),
+    residual=("sequential", "parallel", "parallel_shared"),
+    norm_place=("pre",),
+)
+"""The config fields under which the last state of the stream is the sum of what embeddings and parts write, and the
+logits are a product of this state, normed, and the output matrix."""
 NORM = "applied"
 """How the final norm is treated where logits are read from a state of the stream: the model's own final norm is
 applied, with the scale of that state. It is not folded into the output matrix."""
@@ -51,7 +64,7 @@ def stages(model: Model, tokens: torch.Tensor) -> torch.Tensor:
 def read_out(model: Model, stream: torch.Tensor) -> torch.Tensor:
     """Return the logits (..., vocab_size) that the model would give, if a state of the stream, (..., d_model), were its
     last. The final norm is applied with the scale of this state."""
-    return model.logits(model.ln_final(stream))
+    return model.logits(stream if model.ln_final is None else model.ln_final(stream))
 
 
 def output_weight(model: Model, layer: int) -> torch.Tensor:
@@ -77,6 +90,20 @@ def linear(part: nn.Module, name: str) -> nn.Linear:
             "merge the adapter first, or use a model of Lilliput's own attention and MLP",
         )
     return found
+
+
+def not_a_sum(model: Model) -> list[str]:
+    """Return why the logits are not the sum of what embeddings and parts write, normed once; empty where they are."""
+    return unknown_fields(model.config, FIELDS)
+
+
+def check_sum(model: Model) -> None:
+    """Raise ModelError where the logits are not the sum of what embeddings and parts write, normed once."""
+    if reasons := not_a_sum(model):
+        raise ModelError(
+            f"the logits of this model are not the sum of what its parts write: {'; '.join(reasons)}",
+            "ablation, patching and attention patterns work for every model",
+        )
 
 
 def has_neurons(model: Model) -> bool:

@@ -122,6 +122,7 @@ class TunedLensInstrument(Instrument):
     title = "The prediction after each layer, translated (tuned lens)"
     part = "decided"
     order = 2
+    sums = True
 
     def refuses(self, subject: Subject) -> str:
         few = f"it needs {FEWEST_ROWS} held-out texts, and there are {len(subject.rows)}"

@@ -4,6 +4,7 @@ model's own numbers."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
@@ -12,9 +13,19 @@ from lilliput.decoding.inference import inference
 from lilliput.lens.capture import capture
 from lilliput.lens.stream import block_of, linear
 from lilliput.model.attention import Attention
+from lilliput.model.fields import known, unknown_fields
 from lilliput.model.norms import LayerNorm, Norm, RMSNorm
 from lilliput.model.positions import Learned
 from lilliput.model.transformer import Model
+
+FIELDS = known(
+    "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm_eps rope_theta "
+    "rotary_fraction mlp qk_norm window window_layers residual bias qkv_bias dropout tied_embeddings init n_experts "
+    "experts_per_token d_shared normalize_routes balance balance_loss router_z_loss",
+    norm=("rms", "layer"),
+    position=("rotary", "learned"),
+)
+"""The config fields whose formulas are worked through here."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,17 @@ class Walk:
     logits: torch.Tensor
 
 
+def unknown_formulas(model: Model) -> list[str]:
+    """Return the settings of the model whose formulas are not known here; empty where all are."""
+    return unknown_fields(model.config, FIELDS)
+
+
 def walk(model: Model, tokens: torch.Tensor, layer: int, head: int) -> Walk:
     """Work through one head of a layer and the output matrix for tokens (T,). The stream before the layer and after the
     last layer are the model's own (in layer 0 the former is computed from the embeddings). Raises ModelError for a head
-    that the model lacks, and for parts other than the usual ones."""
+    that the model lacks, and for parts whose formulas are not known here."""
+    if reasons := unknown_formulas(model):
+        raise ModelError(f"formulas of this model's parts are not known here: {'; '.join(reasons)}")
     with torch.no_grad():
         seen = _streams(model, tokens, layer)
         block, config = block_of(model, layer), model.config
@@ -69,7 +87,7 @@ def walk(model: Model, tokens: torch.Tensor, layer: int, head: int) -> Walk:
             raise ModelError(f"the model has no head {head}", f"its heads are 0 to {config.n_heads - 1}")
         kv_head = head // (config.n_heads // config.n_kv_heads)
         stream = embedded(model, tokens) if layer == 0 else seen[0]
-        normed = plain_norm(block.ln1, stream)
+        normed = plain_norm(cast(Norm, block.ln1), stream)
         first = (head, config.n_heads + kv_head, config.n_heads + config.n_kv_heads + kv_head)
         q, k, v = (_projected(block.attn, normed, place, config.d_head) for place in first)
         q_ready = _positioned(model, q if block.attn.q_norm is None else plain_norm(block.attn.q_norm, q))
@@ -80,7 +98,7 @@ def walk(model: Model, tokens: torch.Tensor, layer: int, head: int) -> Walk:
         z = pattern @ v
         part = slice(head * config.d_head, (head + 1) * config.d_head)
         output = z @ linear(block.attn, "out").weight[:, part].T
-        final_normed = plain_norm(model.ln_final, seen[1])
+        final_normed = plain_norm(cast(Norm, model.ln_final), seen[1])
         logits = final_normed @ model.output_matrix.T
     ready = (
         stream,
@@ -149,7 +167,7 @@ def plain_norm(norm: Norm, x: torch.Tensor) -> torch.Tensor:
     elif not isinstance(norm, RMSNorm):
         raise ModelError(f"the norm is a {type(norm).__name__}, whose formula is not known here")
     scaled = x / (x.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight
-    return scaled + norm.bias if isinstance(norm, LayerNorm) else scaled
+    return scaled + norm.bias if isinstance(norm, LayerNorm) and norm.bias is not None else scaled
 
 
 def rotate(x: torch.Tensor, rotated: int, theta: float) -> torch.Tensor:

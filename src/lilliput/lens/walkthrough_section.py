@@ -12,7 +12,7 @@ from lilliput.lens.heat import heat_table
 from lilliput.lens.instrument import INSTRUMENTS, Instrument, Subject
 from lilliput.lens.stream import seen_in
 from lilliput.lens.texts import piece, rows_of
-from lilliput.lens.walkthrough import Walk, differences, walk
+from lilliput.lens.walkthrough import Walk, differences, unknown_formulas, walk
 from lilliput.model.transformer import Model
 
 TOKENS, SHOWN = 6, 4
@@ -35,11 +35,11 @@ class Walkthrough(Instrument):
     part = "decided"
     order = 5
     heads = True
+    sums = True
 
     def refuses(self, subject: Subject) -> str:
-        config = subject.generator.model.config
-        known = config.position in ("rotary", "learned") and config.norm in ("rms", "layer")
-        return super().refuses(subject) or ("" if known else "the formulas of its parts are not known here")
+        unknown = unknown_formulas(subject.generator.model)
+        return super().refuses(subject) or (f"formulas are not known here: {'; '.join(unknown)}" if unknown else "")
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator = subject.generator

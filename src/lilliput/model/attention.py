@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from lilliput.model import kernels
 from lilliput.model.fields import known, unknown_fields
-from lilliput.model.norms import RMSNorm
-from lilliput.model.parts import ATTENTIONS, POSITIONS, HookPoint, Linear, Part
+from lilliput.model.norms import Norm, RMSNorm
+from lilliput.model.parts import ATTENTIONS, NORMS, POSITIONS, HookPoint, Linear, Part
 from lilliput.model.positions import Position, Rotary
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KERNEL_FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init "
+    "causal norm_place embed_norm embed_scale token_types head unembed_bias qkv_bias rope_theta_window rope_scaling "
     "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss"
 )
 """The config fields whose effect the attention kernel computes. A model with other fields does not use the kernel."""
@@ -58,20 +59,24 @@ class Attention(Part):
         heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
         self.heads, self.shared, self.width = heads, shared, width
         self.dropout, self.eps = config.dropout, config.norm_eps
+        self.scale = config.attention_scale or width**-0.5
+        self.normed_over = config.qk_norm_over
         self.kernel_knows = not unknown_fields(config, KERNEL_FIELDS)
         stacked = (heads * width, shared * width, shared * width)
-        self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias, stacked=stacked)
+        self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias or config.qkv_bias, stacked=stacked)
         self.out = Linear(heads * width, config.d_model, bias=config.bias, writes=True)
-        self.q_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
-        self.k_norm = RMSNorm(width, config.norm_eps) if config.qk_norm else None
+        self.q_norm = _head_norm(config, heads) if config.qk_norm else None
+        self.k_norm = _head_norm(config, shared) if config.qk_norm else None
         self.hook_q, self.hook_k, self.hook_v = HookPoint(), HookPoint(), HookPoint()
         self.hook_rot_q, self.hook_rot_k = HookPoint(), HookPoint()
         self.hook_attn_scores, self.hook_pattern, self.hook_z = HookPoint(), HookPoint(), HookPoint()
 
     @classmethod
     def parameters_of(cls, config: ModelConfig) -> int:
-        biases = (config.n_heads + 2 * config.n_kv_heads) * config.d_head + config.d_model if config.bias else 0
-        norms = 2 * RMSNorm.parameters_of(config.d_head) if config.qk_norm else 0
+        stacked = (config.n_heads + 2 * config.n_kv_heads) * config.d_head
+        biases = stacked * (config.bias or config.qkv_bias) + config.d_model * config.bias
+        normed = 2 if config.qk_norm_over == "head" else config.n_heads + config.n_kv_heads
+        norms = RMSNorm.parameters_of(normed * config.d_head) if config.qk_norm else 0
         return cls.matrices_of(config) + biases + norms
 
     @classmethod
@@ -111,7 +116,8 @@ class Attention(Part):
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
         bounded = seen.form == "causal" or seen.first is not None
-        if bounded and cache is None and self._plain(position) and kernels.can_attend(qkv, tables):
+        biased = isinstance(tables, torch.Tensor)
+        if bounded and cache is None and not biased and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
             z = kernels.causal_attention(
                 qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability, first=seen.first
@@ -120,25 +126,31 @@ class Attention(Part):
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+            q, k = self._normed(self.q_norm, q), self._normed(self.k_norm, k)
         q, k = self.hook_rot_q(position.turn(q, tables)), self.hook_rot_k(position.turn(k, tables))
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(layer, k, v)
         if self.hook_pattern.active or self.hook_attn_scores.active:
-            z = self._spelled_out(q, k, v, seen, probability)
+            z = self._spelled_out(q, k, v, seen, tables, probability)
         else:
+            mask = seen.mask() if seen.form == "some" or (biased and seen.form == "causal") else None
             z = F.scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                attn_mask=seen.mask() if seen.form == "some" else None,
+                attn_mask=_biased(tables, mask, q.dtype) if biased else mask,
                 dropout_p=probability,
-                is_causal=seen.form == "causal",
+                is_causal=seen.form == "causal" and not biased,
+                scale=self.scale,
                 enable_gqa=self.shared != self.heads,
             )
         z = self.hook_z(z.transpose(1, 2))
         return self.out(z.reshape(rows, new, self.heads * self.width))
+
+    def _normed(self, norm: Norm, x: torch.Tensor) -> torch.Tensor:
+        """x (B, T, heads, d_head), normed by head, or over all heads together."""
+        return norm(x) if self.normed_over == "head" else norm(x.flatten(-2)).view(x.shape)
 
     def _plain(self, position: Position) -> bool:
         """Return whether the kernel may compute this layer's attention, from queries, keys and values to the input of
@@ -150,12 +162,24 @@ class Attention(Part):
         return self.kernel_knows and not looked and normed and type(position).turn in KNOWN_TURNS
 
     def _spelled_out(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, probability: float
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen, tables: Tables, probability: float
     ) -> torch.Tensor:
         """Compute the same as the fused kernel, and pass scores and pattern through their hook points."""
         groups = self.heads // self.shared
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-        scores = q @ k.transpose(-2, -1) * self.width**-0.5
+        scores = q @ k.transpose(-2, -1) * self.scale
+        scores = scores + tables.to(scores.dtype) if isinstance(tables, torch.Tensor) else scores
         scores = self.hook_attn_scores(scores.masked_fill(~seen.mask(), float("-inf")))
         pattern = self.hook_pattern(scores.softmax(-1, dtype=torch.float32))
         return F.dropout(pattern, probability, probability > 0).to(v.dtype) @ v
+
+
+def _head_norm(config: ModelConfig, heads: int) -> Norm:
+    """Return the norm of queries or keys: an RMS norm, of the same kind as the norms of the model where these are."""
+    kind = NORMS[config.norm] if config.norm.startswith("rms") else RMSNorm
+    return kind(config.d_head if config.qk_norm_over == "head" else heads * config.d_head, config.norm_eps)
+
+
+def _biased(bias: torch.Tensor, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
+    """Return the bias (1 or B, heads, T, end) of the scores, with minus infinity where `mask` is false."""
+    return (bias if mask is None else bias.masked_fill(~mask, float("-inf"))).to(dtype)

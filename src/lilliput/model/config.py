@@ -11,6 +11,7 @@ from lilliput.base.config import Config, validate
 from lilliput.base.errors import nearest
 from lilliput.base.registered import Named
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
+from lilliput.model.rope_scaling import RopeScaling
 from lilliput.model.styles import STYLES
 
 LARGEST = {
@@ -26,7 +27,12 @@ LARGEST = {
 """The bounds of the sizes, each several times the largest known model's. A larger value is a mistake or an attack."""
 EXPERTS = ("n_experts", "experts_per_token", "d_shared", "normalize_routes", "balance", "balance_loss", "router_z_loss")
 """Fields of a router and its experts, which nothing reads where mlp is not experts."""
-NEWER = ("attention", "window_layers", *EXPERTS)
+ZOO = (
+    *("causal", "norm_place", "embed_norm", "embed_scale", "token_types", "head", "unembed_bias", "qkv_bias"),
+    *("qk_norm_over", "attention_scale", "rope_theta_window", "rope_scaling"),
+)
+"""Fields of encoders and of the stock classes of others."""
+NEWER = ("attention", "window_layers", *EXPERTS, *ZOO)
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the other sizes where they are not given."""
@@ -74,14 +80,41 @@ class ModelConfig(Config):
         strict=True,
         description="most tokens that the model sees at once",
     )
-    norm: Annotated[str, Named(NORMS)] = Field(default="rms", description="rms or layer")
+    causal: bool = Field(
+        default=True, description="a position sees itself and earlier positions; false: an encoder, which sees all"
+    )
+    norm: Annotated[str, Named(NORMS)] = Field(
+        default="rms", description="rms, rms_plus_one, layer, layer_unbiased or batch"
+    )
+    norm_place: Literal["pre", "post", "output", "sandwich"] = Field(
+        default="pre",
+        description="pre: before attention and MLP; post: after the sum with the residual stream (BERT); output: on "
+        "the outputs of attention and MLP (OLMo 2); sandwich: before both and on their outputs (Gemma)",
+    )
+    embed_norm: bool = Field(
+        default=False,
+        description="norm of the embeddings; with norm_place=pre the first attention then has no norm of its own",
+    )
+    embed_scale: bool = Field(default=False, description="multiply the embeddings by the root of d_model (Gemma)")
+    token_types: int = Field(
+        default=0, ge=0, le=2**10, strict=True, description="number of types of tokens, such as BERT's two; 0: none"
+    )
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
-    position: Annotated[str, Named(POSITIONS)] = Field(default="rotary", description="rotary or learned")
+    position: Annotated[str, Named(POSITIONS)] = Field(default="rotary", description="rotary, learned, alibi or none")
     rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
+    rope_theta_window: float | None = Field(
+        default=None, gt=0, description="base of the rotary angles in the layers with the window; null: rope_theta"
+    )
+    rope_scaling: RopeScaling | None = Field(
+        default=None,
+        description="stretched rotary angles for a longer context, where rope_theta_window does not apply",
+    )
     rotary_fraction: float = Field(
         default=1.0, gt=0, le=1, description="share of each head's channels that rotary rotates"
     )
-    mlp: Annotated[str, Named(MLPS)] = Field(default="swiglu", description="swiglu, gelu, gelu_tanh, relu2 or experts")
+    mlp: Annotated[str, Named(MLPS)] = Field(
+        default="swiglu", description="swiglu, geglu, geglu_tanh, gelu, gelu_tanh, relu2, relu or experts"
+    )
     n_experts: int = Field(
         default=0, ge=0, le=2**12, strict=True, description="number of SwiGLU MLPs of width d_mlp, for mlp=experts"
     )
@@ -106,17 +139,27 @@ class ModelConfig(Config):
         default="full", description="full, or another kind of attention that a module of lilliput.model registers"
     )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
+    qk_norm_over: Literal["head", "all"] = Field(
+        default="head", description="head: each head has its own mean square; all: one for all heads together (OLMo 2)"
+    )
+    attention_scale: float | None = Field(
+        default=None, gt=0, description="factor of the products of queries and keys; null: 1 / sqrt(d_head)"
+    )
     window: int | None = Field(
         default=None, ge=1, description="number of last positions that a position sees, itself included"
     )
     window_layers: tuple[int, ...] | None = Field(
         default=None, description="numbers of the layers that have the window, from 0; null: all layers"
     )
-    residual: Literal["sequential", "parallel"] = Field(
+    residual: Literal["sequential", "parallel", "parallel_shared", "none"] = Field(
         default="sequential",
-        description="sequential: the MLP reads the output of attention; parallel: both read one input (GPT-NeoX)",
+        description="sequential: the MLP reads the output of attention; parallel: both read one input, each by a norm "
+        "(GPT-NeoX); parallel_shared: by one norm (Phi); none: no residual stream",
     )
     bias: bool = Field(default=False, description="biases in attention and MLP; the kind of a norm decides on its bias")
+    qkv_bias: bool = Field(
+        default=False, description="biases of queries, keys and values where there are no others (Qwen2)"
+    )
     dropout: float = Field(
         default=0.0,
         ge=0,
@@ -124,6 +167,10 @@ class ModelConfig(Config):
         description="probability of dropout in embeddings, attention patterns and both block outputs",
     )
     tied_embeddings: bool = Field(default=False, description="use one matrix for the embeddings and the output head")
+    head: Literal["linear", "transform"] = Field(
+        default="linear", description="linear: the output matrix; transform: a layer, GELU and a norm before it (BERT)"
+    )
+    unembed_bias: bool = Field(default=False, description="a bias of each token's logit")
     init: Literal["normal", "scaled", "zero_out"] = Field(
         default="zero_out", description="normal: N(0, 0.02); scaled: GPT-2's; zero_out: block outputs start at zero"
     )
@@ -170,6 +217,8 @@ class ModelConfig(Config):
             raise ValueError(f"{', '.join(odd)} would do nothing without experts: give mlp=experts and n_experts")
         if self.balance == "bias" and "balance_loss" in odd:
             raise ValueError("balance_loss would do nothing: balance=bias has no loss; leave one of them out")
+        if mistake := self._mistaken_parts():
+            raise ValueError(mistake)
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
         rotated = int(self.d_head * self.rotary_fraction)
@@ -179,6 +228,21 @@ class ModelConfig(Config):
                 f"{self.d_head} is {rotated} channels; it has to be even and at least 2"
             )
         return self
+
+    def _mistaken_parts(self) -> str | None:
+        """Return a sentence on a setting that would do nothing, or that contradicts another setting; else None."""
+        parallel = self.residual.startswith("parallel")
+        if parallel and self.norm_place != "pre":
+            return f"residual={self.residual} needs norm_place=pre: attention and MLP read one input before its norm"
+        if self.bias and self.qkv_bias:
+            return "bias=true has the biases of queries, keys and values: leave out qkv_bias"
+        if self.qk_norm_over == "all" and not self.qk_norm:
+            return "qk_norm_over would do nothing without qk_norm"
+        if self.position != "rotary" and (self.rope_scaling or self.rope_theta_window):
+            return f"rope_scaling and rope_theta_window would do nothing with position={self.position}"
+        if self.rope_theta_window and self.window is None:
+            return "rope_theta_window is the angle base of the layers with a window, and no window is given"
+        return None
 
     @model_serializer(mode="wrap")
     def _serialise(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from torch import nn
 
+from lilliput.model.block import norm_count
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import chunk_rows
+from lilliput.model.output import PredictionHead
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Linear, Part
 
 if TYPE_CHECKING:
-    from lilliput.model.transformer import Block, Model
+    from lilliput.model.block import Block
+    from lilliput.model.transformer import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,14 @@ def parameters(config: ModelConfig) -> Counts:
     """The exact number of parameters of `Model(config)`, without building it."""
     table, layers = config.vocab_size * config.d_model, config.n_layers
     attention, mlp = ATTENTIONS[config.attention], MLPS[config.mlp]
+    transform = PredictionHead.parameters_of(config) if config.head == "transform" else 0
     return Counts(
-        embedding=table,
+        embedding=table + config.token_types * config.d_model,
         positions=POSITIONS[config.position].parameters_of(config),
         attention=layers * attention.parameters_of(config),
         mlp=layers * mlp.parameters_of(config),
-        norms=(2 * layers + 1) * NORMS[config.norm].parameters_of(config.d_model),
-        head=0 if config.tied_embeddings else table,
+        norms=norm_count(config) * NORMS[config.norm].parameters_of(config.d_model),
+        head=(0 if config.tied_embeddings else table) + config.vocab_size * config.unembed_bias + transform,
         idle=layers * sum(part.parameters_of(config) - part.active_of(config) for part in (attention, mlp)),
     )
 
@@ -97,8 +101,13 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
     return Flops(
         blocks=2 * parameters(config).norms + sum(matrices + mlp.flops_of(config, each) for each in seen),
         attention=sum(attention.flops_of(config, each) - matrices for each in seen),
-        head=2 * config.vocab_size * config.d_model,
+        head=_head_flops(config),
     )
+
+
+def _head_flops(config: ModelConfig) -> int:
+    transform = PredictionHead.parameters_of(config) if config.head == "transform" else 0
+    return 2 * (config.vocab_size * config.d_model + transform)
 
 
 def training_flops(model: Model, context: int | None = None) -> int:
@@ -111,16 +120,24 @@ def training_flops(model: Model, context: int | None = None) -> int:
     """
     config, context = model.config, context or model.config.context_length
     # `flows`: whether something below is trained, so that the gradient has to get there.
-    flows, total = _trains(model.embed) or _trains(model.position), 0
+    inputs = [one for one in (model.embed, model.embed_types, model.position, model.ln_embed) if one is not None]
+    flows = any(map(_trains, inputs))
+    total = 0 if model.ln_embed is None else _vectors(model.ln_embed, any(map(_trains, inputs[:-1])))
     for block, window in zip(cast("list[Block]", [*model.blocks]), model.windows, strict=True):
         entering = flows
-        for norm, part in ((block.ln1, block.attn), (block.ln2, block.mlp)):
-            source = entering if config.residual == "parallel" else flows
-            total += _vectors(norm, source)
-            total += _part_flops(part, config, min(context, window or context), source or _trains(norm))
-            flows = flows or _trains(norm) or _trains(part)
-    total += _vectors(model.ln_final, flows)
-    flows = flows or _trains(model.ln_final)
+        for before, part, after in block.halves():
+            source = entering if config.residual.startswith("parallel") else flows
+            total += sum(_vectors(norm, source) for norm in before)
+            reached = source or any(map(_trains, before))
+            total += _part_flops(part, config, min(context, window or context), reached)
+            flows = flows or any(map(_trains, before)) or _trains(part)
+            for norm in after:
+                total += _vectors(norm, flows)
+                flows = flows or _trains(norm)
+    ends = [one for one in (model.ln_final, model.head) if one is not None]
+    for end in ends:
+        total += _vectors(end, flows)
+        flows = flows or _trains(end)
     head = 2 * config.vocab_size * config.d_model
     return total + head * (1 + flows + model.output_matrix.requires_grad)
 
@@ -130,6 +147,7 @@ def _trains(module: nn.Module) -> bool:
 
 
 def _vectors(module: nn.Module, flows: bool) -> int:
+    """FLOPs of a norm or of a prediction head, each of whose numbers acts once on a token."""
     return sum(2 * one.numel() * (1 + flows + one.requires_grad) for one in module.parameters())
 
 

@@ -72,6 +72,14 @@ class GeluTanh(MLP):
         return F.gelu(x, approximate="tanh")
 
 
+@MLPS.add("relu")
+class Relu(MLP):
+    """max(x, 0)."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(x)
+
+
 @MLPS.add("relu2")
 class Relu2(MLP):
     """max(x, 0)²."""
@@ -109,3 +117,19 @@ class SwiGLU(MLP):
             return self.down(self.hook_post(kernels.swiglu(gate_up)))
         gate, up = gate_up.chunk(2, dim=-1)
         return self.down(self.hook_post(self.activate(self.hook_pre(gate)) * self.hook_pre_linear(up)))
+
+
+@MLPS.add("geglu")
+class GeGLU(SwiGLU):
+    """down(gelu(gate(x)) * up(x)), with the exact GELU (arXiv:2002.05202)."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.gelu(x)
+
+
+@MLPS.add("geglu_tanh")
+class GeGLUTanh(SwiGLU):
+    """down(gelu(gate(x)) * up(x)), with GELU by its tanh approximation."""
+
+    def activate(self, x: torch.Tensor) -> torch.Tensor:
+        return F.gelu(x, approximate="tanh")

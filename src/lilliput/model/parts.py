@@ -175,11 +175,16 @@ class Linear(nn.Linear):
 
 
 class Embedding(nn.Embedding):
-    """nn.Embedding, (...) int64 -> (..., width), whose weights start unset, as in `Linear`."""
+    """nn.Embedding, (...) int64 -> (..., width), whose weights start unset, as in `Linear`. `table`: the rows are no
+    tokens of the vocabulary."""
+
+    def __init__(self, rows: int, width: int, table: bool = False):
+        super().__init__(rows, width)
+        self.role = Role("table" if table else "embedding")
 
     def roles(self) -> dict[str, Role]:
         """The role of the weight."""
-        return {"weight": Role("embedding")}
+        return {"weight": self.role}
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""

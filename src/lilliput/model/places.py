@@ -109,6 +109,24 @@ class ByExpert(Same):
         return torch.stack([torch.cat(tensors[place : place + count]) for place in range(0, len(tensors), count)])
 
 
+@dataclass(frozen=True, slots=True)
+class Doubled(Same):
+    """They hold our tensor once where the embeddings are tied, and twice where not: the tensor `name`, which nothing
+    reads then, and `untied`."""
+
+    untied: str
+
+    def names_in(self, config: ModelConfig) -> tuple[str, ...]:
+        return (self.name,) if config.tied_embeddings else (self.name, self.untied)
+
+    def out(self, tensor: torch.Tensor, config: ModelConfig) -> list[torch.Tensor]:
+        # A copy, because a file of safetensors holds no tensor under two names.
+        return [tensor] if config.tied_embeddings else [tensor, tensor.clone()]
+
+    def back(self, tensors: list[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+        return tensors[-1]
+
+
 Places = dict[str, Same]
 _BLOCK = re.compile(r"^blocks\.(\d+)\.")
 

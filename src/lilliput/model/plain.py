@@ -19,45 +19,58 @@ import torch
 from torch import nn
 
 from lilliput.model.attention import Attention
+from lilliput.model.block import Block
 from lilliput.model.config import ModelConfig
 from lilliput.model.experts import Experts
 from lilliput.model.fields import Fields, unknown_fields
 from lilliput.model.grouped import ExpertLinear
-from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
-from lilliput.model.norms import LayerNorm, RMSNorm
+from lilliput.model.mlps import GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu2, SwiGLU
+from lilliput.model.norms import LayerNorm, LayerNormUnbiased, RMSNorm, RMSNormPlusOne
+from lilliput.model.output import PredictionHead
 from lilliput.model.parts import HOOK_TABLES, Embedding, HookPoint, Linear, globally_hooked
 from lilliput.model.positions import Learned, Rotary
-from lilliput.model.transformer import Block, Model
+from lilliput.model.transformer import Model
 
 Types = tuple[type[nn.Module], ...]
-_NORMS: Types = (RMSNorm, LayerNorm)
+_NORMS: Types = (RMSNorm, RMSNormPlusOne, LayerNorm, LayerNormUnbiased)
 KINDS: dict[str, Types] = {
     "": (Model,),
     "embed": (Embedding,),
+    "embed_types": (Embedding,),
+    "ln_embed": _NORMS,
+    "position_window": (Rotary,),
     "position": (Rotary, Learned),
     "blocks": (nn.ModuleList,),
     "blocks.#": (Block,),
     "blocks.#.ln1": _NORMS,
     "blocks.#.attn": (Attention,),
     "blocks.#.attn.qkv": (Linear,),
-    "blocks.#.attn.q_norm": (RMSNorm,),
-    "blocks.#.attn.k_norm": (RMSNorm,),
+    "blocks.#.attn.q_norm": (RMSNorm, RMSNormPlusOne),
+    "blocks.#.attn.k_norm": (RMSNorm, RMSNormPlusOne),
     "blocks.#.attn.out": (Linear,),
     "blocks.#.ln2": _NORMS,
-    "blocks.#.mlp": (SwiGLU, Gelu, GeluTanh, Relu2, Experts),
+    "blocks.#.ln1_post": _NORMS,
+    "blocks.#.ln2_post": _NORMS,
+    "blocks.#.mlp": (SwiGLU, GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu2, Experts),
     "blocks.#.mlp.router": (Linear,),
     "blocks.#.mlp.gate_up": (Linear, ExpertLinear),
     "blocks.#.mlp.up": (Linear,),
     "blocks.#.mlp.down": (Linear, ExpertLinear),
     "ln_final": _NORMS,
+    "head": (PredictionHead,),
+    "head.dense": (Linear,),
+    "head.norm": _NORMS,
     "unembed": (Linear,),
 }
 """The exact types that backends know at each place of a model, besides its hook points."""
 TENSORS: dict[type[nn.Module], set[str]] = {
+    Model: {"unembed_bias"},
     Embedding: {"weight"},
     Linear: {"weight", "bias"},
     RMSNorm: {"weight"},
+    RMSNormPlusOne: {"weight"},
     LayerNorm: {"weight", "bias"},
+    LayerNormUnbiased: {"weight"},
     Learned: {"weight"},
     Rotary: {"cos", "sin"},
     ExpertLinear: {"weight"},
@@ -182,15 +195,19 @@ def _settings(module: nn.Module) -> dict[str, Any]:
 def _odd_tables(model: Model) -> list[str]:
     """Return the names of tables that were computed from the config and were changed later. No file stores these
     tables."""
-    if model.embed.weight.is_meta or not (held := dict(model.position.named_buffers())):
-        return []
-    made = dict(type(model.position)(model.config).named_buffers())
-    return [
-        f"position.{name} holds other numbers than a new model of this config"
-        for name, table in held.items()
-        if len(table) > len(made[name])
-        or not torch.allclose(table.float().cpu(), made[name][: len(table)], rtol=0, atol=_ROUNDING)
-    ]
+    found: list[str] = []
+    for place, windowed in (("position", False), ("position_window", True)):
+        position = getattr(model, place)
+        if model.embed.weight.is_meta or position is None or not (held := dict(position.named_buffers())):
+            continue
+        made = dict((Rotary(model.config, True) if windowed else type(position)(model.config)).named_buffers())
+        found += [
+            f"{place}.{name} holds other numbers than a new model of this config"
+            for name, table in held.items()
+            if len(table) > len(made[name])
+            or not torch.allclose(table.float().cpu(), made[name][: len(table)], rtol=0, atol=_ROUNDING)
+        ]
+    return found
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""The position of a token as the model sees it: rotary (RoPE, arXiv:2104.09864) or learned vectors."""
+"""The position of a token as the model sees it: rotary (RoPE, arXiv:2104.09864), learned vectors, ALiBi or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Where = slice | torch.Tensor
 """Positions of the tokens: a slice for a whole batch at once, or (B, T) int64 where rows differ."""
-Tables = tuple[torch.Tensor, torch.Tensor] | None
+Tables = tuple[torch.Tensor, torch.Tensor] | torch.Tensor | None
+"""The tensors that a kind of position gives to each layer: a pair that turns queries and keys, or a bias (1 or B,
+heads, T, end) that is added to the scores."""
 MOST_ROWS = 2**15
 """The most positions whose angles are kept, because a config.json may name millions of positions without any data for
 them."""
@@ -47,6 +49,38 @@ class Position(nn.Module):
         return x
 
 
+@POSITIONS.add("none")
+class NoPosition(Position):
+    """No position at all: a causal model can count what it sees (NoPE, arXiv:2305.19466)."""
+
+    relative = True
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+
+
+@POSITIONS.add("alibi")
+class Alibi(Position):
+    """A penalty on the score of each key that grows with its distance, by a slope of each head (arXiv:2108.12409).
+
+    The slopes of n heads, a power of two, are 2^(-8/n), 2^(-16/n) and so on. For another n, the slopes of the next
+    power of two below are followed by every second slope of the power above, as the paper's code has it."""
+
+    relative = True
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.register_buffer("slopes", torch.tensor(_slopes(config.n_heads)), persistent=False)
+
+    def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
+        """-slope * |i - j|, (1 or B, heads, T, end) float32."""
+        assert isinstance(self.slopes, torch.Tensor)
+        keys = torch.arange(end, device=self.slopes.device)
+        at = keys[where][None] if isinstance(where, slice) else where
+        distances = (at[..., None] - keys).abs()[:, None]
+        return -self.slopes[:, None, None] * distances
+
+
 @POSITIONS.add("learned")
 class Learned(Position):
     """One learned vector a position, added to the token's embedding."""
@@ -72,6 +106,13 @@ class Learned(Position):
         return self.weight[where] if isinstance(where, slice) else nn.functional.embedding(where, self.weight)
 
 
+def _slopes(heads: int) -> list[float]:
+    power = 2 ** (heads.bit_length() - 1)
+    slopes = [2.0 ** (-8 * step / power) for step in range(1, power + 1)]
+    between = [2.0 ** (-4 * step / power) for step in range(1, 2 * power + 1, 2)]
+    return slopes + between[: heads - power]
+
+
 @POSITIONS.add("rotary")
 class Rotary(Position):
     """Rotates pairs of channels of queries and keys by an angle that grows with the position.
@@ -83,10 +124,13 @@ class Rotary(Position):
     relative = True
     turns = True
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: ModelConfig, windowed: bool = False):
+        """`windowed`: the angles of the layers with a window, where they differ (`rope_theta_window`)."""
         super().__init__()
         self.rotated = int(config.d_head * config.rotary_fraction)
-        self.theta = config.rope_theta
+        own = config.rope_theta_window if windowed else None
+        self.theta = own or config.rope_theta
+        self._scaling = None if own else config.rope_scaling
         cos, sin = self._angles(torch.arange(min(config.context_length, MOST_ROWS)))
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -94,7 +138,10 @@ class Rotary(Position):
     def _angles(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin of position * theta^(-2i / rotated), each (..., rotated / 2) fp32."""
         steps = torch.arange(0, self.rotated, 2, device=positions.device).float() / self.rotated
-        angles = positions.float().unsqueeze(-1) * (1.0 / self.theta**steps)
+        frequencies = 1.0 / self.theta**steps
+        if self._scaling is not None:
+            frequencies = self._scaling.scaled(frequencies)
+        angles = positions.float().unsqueeze(-1) * frequencies
         return angles.cos(), angles.sin()
 
     def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
@@ -110,7 +157,7 @@ class Rotary(Position):
         return cos.unsqueeze(-2).to(dtype), sin.unsqueeze(-2).to(dtype)
 
     def turn(self, x: torch.Tensor, tables: Tables) -> torch.Tensor:
-        assert tables is not None
+        assert isinstance(tables, tuple)
         cos, sin = tables
         half = self.rotated // 2
         # One split, because two slices would each pad their gradient with zeros and add them up.

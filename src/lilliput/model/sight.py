@@ -63,6 +63,8 @@ class Sight:
 
 CAUSAL = Sight()
 """Each position sees itself and all earlier ones."""
+BOTH = Sight(causal=False)
+"""Each position sees all positions, as in an encoder."""
 
 
 class Seen:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from lilliput.model.attention import Cache
-from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 
 
@@ -27,10 +28,17 @@ class StandIn(Model):
         """The model whose parts and weights these are."""
         return self.__dict__["_stands_for"]
 
-    def __call__(self, tokens: torch.Tensor, sight: Sight = CAUSAL, cache: Cache | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        tokens: torch.Tensor,
+        sight: Sight | None = None,
+        cache: Cache | None = None,
+        blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model), the same as the model's. The hooks of the whole model
         run where `forward` calls the model."""
-        return self.forward(tokens, sight, cache)
+        return self.forward(tokens, sight, cache, blocks, types)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stands_for":  # a copy that is not filled yet

@@ -11,11 +11,12 @@ from lilliput.base.errors import ModelError
 from lilliput.model.config import LARGEST, ModelConfig
 from lilliput.model.fields import Fields, known, unknown_fields
 from lilliput.model.places import Places
+from lilliput.model.stock_derived import Derived, require
 
 _ANY_CLASS = ("style", "init", "rope_theta")
-"""The config fields that change no logits of a stock class, and the base of the rotary angles, which `settings`
-writes."""
-_MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window"}
+"""The config fields that change no logits of a stock class, and the base of the angles, which only rotary classes
+use."""
+_MAY_BE_ABSENT = {"n_kv_heads", "d_head", "dropout", "tied_embeddings", "bias", "window", "unembed_bias"}
 _INERT_KEYS = """
 architectures model_type transformers_version dtype torch_dtype _name_or_path name_or_path lilliput use_cache
 initializer_range bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id
@@ -34,8 +35,6 @@ num_return_sequences exponential_decay_length_penalty suppress_tokens begin_supp
 """
 _INERT = frozenset(_INERT_KEYS.split())
 """Keys of config.json that change no logits of a decoder, and keys that `read` examines itself."""
-_FIXED = {"is_causal": True}
-"""Keys that have one value for us in every class."""
 SCORE = "score.weight"
 """The matrix of a head in the classes ...ForSequenceClassification, (outputs, d_model)."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
@@ -55,10 +54,14 @@ class Stock:
     fixed                      its config keys that have one value for us
     base                       prefix of its tensors, which folders of the class without a head leave out
     always_biased              it has biases whether or not we do: zeros are written
+    divides                    it needs a d_model that is a multiple of the number of heads
     even                       it needs as many key heads as heads, and heads that fill d_model
     aliases                    other names for its tensors
+    aliases_by_end             other endings of the names of its tensors
     spellings                  other spellings of its config keys, which win where both are given
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
+    derived                    its fields that several keys give, or a key in another form
+    extra                      beginnings of names of its tensors that are no part of the model itself
     classifier                 the class of the same model with a head of one linear map; None: there is none
     unread                     its config keys that change nothing in a model of these parts
     also                       our further fields that `settings` writes with any value, or that its parts do not use
@@ -75,10 +78,14 @@ class Stock:
     base: str = "model."
     tied_by_default: bool = False
     always_biased: bool = False
+    divides: bool = False
     even: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases_by_end: Mapping[str, str] = field(default_factory=dict)
     spellings: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
+    derived: tuple[Derived, ...] = ()
+    extra: tuple[str, ...] = ()
     also: str = ""
     unread: str = ""
     classifier: str | None = None
@@ -88,7 +95,8 @@ class Stock:
         """The config fields that the class computes, each with its values; every other field is refused."""
         keyed = {*self.keys.values(), *self.also.split(), *_ANY_CLASS} | ({"bias"} if self.always_biased else set())
         keyed |= {"n_kv_heads", "d_head"} if self.even else set()
-        return {**known(" ".join(sorted(keyed))), **self.parts, "mlp": tuple(self.activations)}
+        derived = {name: values for one in self.derived for name, values in one.fields.items()}
+        return {**known(" ".join(sorted(keyed))), **derived, **self.parts, "mlp": tuple(self.activations)}
 
     def misfits(self, config: ModelConfig) -> list[str]:
         """Return the fields of `config` that this class cannot compute, with the values that the class needs; empty
@@ -98,11 +106,7 @@ class Stock:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
         if self.even and config.n_heads * config.d_head != config.d_model:
             found.append(f"n_heads x d_head = {config.n_heads * config.d_head} (needs d_model={config.d_model})")
-        if config.attention != "full":
-            found.append(f"attention={config.attention} (needs full)")
-        if config.window_layers is not None and self.model_type != "qwen3":
-            found.append(f"window_layers={list(config.window_layers)} (needs the window in all layers)")
-        if self.model_type == "llama" and config.d_model % config.n_heads:
+        if self.divides and config.d_model % config.n_heads:
             found.append(f"d_model={config.d_model} (needs a multiple of n_heads={config.n_heads})")
         return found
 
@@ -110,19 +114,8 @@ class Stock:
         """The keys of config.json that describe `config`, as newer and as older transformers spell them."""
         settings = {theirs: getattr(config, ours) for theirs, ours in self.keys.items()}
         settings |= {**self.fixed, self.activation_key: self.activations[config.mlp]}
-        if config.position == "rotary":
-            rope = {"rope_type": "default", "rope_theta": config.rope_theta}
-            if self.model_type == "gpt_neox":
-                rope["partial_rotary_factor"] = config.rotary_fraction
-                settings |= {"rotary_pct": config.rotary_fraction, "rotary_emb_base": config.rope_theta}
-                settings["use_parallel_residual"] = config.residual == "parallel"
-            settings |= {"rope_theta": config.rope_theta, "rope_parameters": rope}
-        if self.model_type == "qwen3":
-            windowed = config.window is not None
-            settings |= {"use_sliding_window": windowed, "sliding_window": config.window}
-            kinds = ["full_attention" if window is None else "sliding_attention" for window in config.windows]
-            settings["max_window_layers"] = kinds.index("sliding_attention") if windowed else config.n_layers
-            settings["layer_types"] = kinds
+        for derived in self.derived:
+            settings |= derived.write(config)
         return settings
 
     def read(self, raw: Mapping[str, Any], where: str) -> ModelConfig:
@@ -130,12 +123,14 @@ class Stock:
         Raises ModelError for a feature for which Lilliput has no part, and for unknown keys."""
         spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
         raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
-        known = {*self.keys, *self.fixed, *_FIXED, self.activation_key, *self.unread.split()} | _INERT
+        fixed = {**({} if self.parts.get("causal") == (False,) else {"is_causal": True}), **self.fixed}
+        known = {*self.keys, *fixed, self.activation_key, *self.unread.split()} | _INERT
+        known |= {key for derived in self.derived for key in derived.keys.split()}
         for key in sorted(set(raw) - known):
             silent = raw[key] is None or raw[key] is False or raw[key] in ("", 0, [], {})
-            _require(silent, where, key, raw[key], "configs without it")
-        for key, value in {**_FIXED, **self.fixed}.items():
-            _require(raw.get(key, value) == value, where, key, raw.get(key), value)
+            require(silent, where, key, raw[key], "configs without it")
+        for key, value in fixed.items():
+            require(raw.get(key, value) == value, where, key, raw.get(key), value)
         values: dict[str, Any] = {name: allowed[0] for name, allowed in self.parts.items()}
         values |= {"tied_embeddings": self.tied_by_default, "bias": self.always_biased, "init": "normal"}
         for theirs, ours in self.keys.items():
@@ -144,75 +139,32 @@ class Stock:
                 values[ours] = raw[theirs]
             elif ours not in _MAY_BE_ABSENT and theirs != "n_inner":
                 raise ModelError(f"{where} lacks the key '{theirs}'")
-        if "mlp_bias" in self.keys:
-            attention, mlp = bool(raw.get("attention_bias")), bool(raw.get("mlp_bias"))
-            _require(attention == mlp, where, "mlp_bias", mlp, f"attention_bias={attention} in both")
         default = next(iter(self.activations.values()))
         given = raw.get(self.activation_key) or default
         ours_of = {theirs: ours for ours, theirs in self.activations.items()}
-        activation = _SAME_ACTIVATION.get(str(given), given)
-        _require(
+        activation = given if given in ours_of else _SAME_ACTIVATION.get(str(given), given)
+        require(
             isinstance(given, str) and activation in ours_of, where, self.activation_key, given, " or ".join(ours_of)
         )
         values["mlp"] = ours_of.get(activation)
-        return validate(ModelConfig, values | self._read_positions(raw, where), where)
-
-    def _read_positions(self, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Return the rotary settings, which versions of transformers write in different ways, GPT-NeoX's residual and
-        Qwen3's window."""
-        values: dict[str, Any] = {}
-        given = {key: raw.get(key) or {} for key in ("rope_parameters", "rope_scaling")}
-        for key, words in given.items():
-            _require(isinstance(words, Mapping), where, key, words, "a mapping")
-            kind = words.get("rope_type") or words.get("type") or "default"
-            _require(kind == "default", where, "rope_type", kind, "default")
-            more = {name: words[name] for name in words if name not in _ROPE and words[name] is not None}
-            _require(not more, where, key, more, ", ".join(_ROPE))
-        rope = given["rope_scaling"] or given["rope_parameters"]
-        own = "rotary_emb_base" if self.model_type == "gpt_neox" else "rope_theta"
-        values["rope_theta"] = rope.get("rope_theta", raw.get(own, 10_000.0))
-        if self.model_type == "gpt_neox":
-            values["rotary_fraction"] = rope.get("partial_rotary_factor", raw.get("rotary_pct", 0.25))
-            values["residual"] = "parallel" if raw.get("use_parallel_residual", True) else "sequential"
-        else:
-            whole = rope.get("partial_rotary_factor", raw.get("partial_rotary_factor"))
-            _require(whole in (None, 1, 1.0), where, "partial_rotary_factor", whole, "1.0")
-        return values if "window" in self.parts or "sliding_window" in self.keys else values | _window(raw, where)
+        for derived in self.derived:
+            values |= derived.read(raw, where)
+        return validate(ModelConfig, values, where)
 
     def known_as(self, name: str, beside: Iterable[str]) -> str:
         """The name in `names` for a tensor called `name` in a file, `beside` being all that it holds."""
         name = self.aliases.get(name, name)
+        for end, ours in self.aliases_by_end.items():
+            name = name.removesuffix(end) + ours if name.endswith(end) else name
         headless = not any(other.startswith(self.base) for other in beside)
-        return self.base + name if headless and not name.startswith(("lm_head.", "embed_out.")) else name
+        outside = any(name in place.names for place in self.names.values())
+        return self.base + name if headless and not outside else name
 
     def ignorable(self, name: str) -> bool:
         """Whether a tensor holds nothing of the model itself: a buffer, the unembedding of a model whose embeddings are
         tied, or the matrix of a head."""
-        return name == SCORE or name.endswith(_BUFFERS) or name in self.names["unembed.weight"].names
-
-
-def _window(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Qwen3's window. Without `layer_types` it is that of the layers from `max_window_layers` up, and it counts only
-    with `use_sliding_window`."""
-    layers, width = int(raw["num_hidden_layers"]), raw.get("sliding_window") if raw.get("use_sliding_window") else None
-    first = raw.get("max_window_layers", 28) if width is not None else layers
-    _require(type(first) is int, where, "max_window_layers", first, "a whole number")
-    kinds = raw.get("layer_types")
-    if kinds is None:
-        kinds = ["full_attention"] * min(first, layers) + ["sliding_attention"] * max(0, layers - first)
-    known = isinstance(kinds, list) and all(kind in ("full_attention", "sliding_attention") for kind in kinds)
-    _require(known, where, "layer_types", kinds, "full_attention or sliding_attention for each layer")
-    _require(len(kinds) == layers, where, "layer_types", kinds, f"one for each of {layers} layers")
-    windowed = tuple(layer for layer, kind in enumerate(kinds) if kind == "sliding_attention")
-    _require(
-        not windowed or width is not None,
-        where,
-        "layer_types",
-        "sliding_attention",
-        "use_sliding_window with sliding_window",
-    )
-    some = windowed if len(windowed) < layers else None
-    return {"window": width, "window_layers": some} if windowed else {"window": None}
+        unembedding = self.names["unembed.weight"].names
+        return name == SCORE or name.endswith(_BUFFERS) or name in unembedding or name.startswith(self.extra or ("\n",))
 
 
 def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:
@@ -222,12 +174,3 @@ def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:
     if ours in LARGEST and not (whole and 1 <= value <= LARGEST[ours]):
         shown = str(value)[:40]
         raise ModelError(f"{where} has {theirs}={shown}, and has to be a whole number from 1 to {LARGEST[ours]:,}")
-
-
-_ROPE = ("rope_type", "type", "rope_theta", "partial_rotary_factor")
-
-
-def _require(true: bool, where: str, key: str, given: Any, needed: Any) -> None:
-    if not true:
-        shown = str(given) if len(str(given)) <= 200 else f"{str(given)[:200]}..."
-        raise ModelError(f"{where} has {key}={shown}, which no part of Lilliput computes; supported: {needed}")

@@ -1,199 +1,76 @@
-"""The stock classes of Hugging Face that Lilliput reads and writes, as data: a line a tensor, a key or a part."""
+"""The stock classes of Hugging Face that Lilliput reads and writes. Where several classes fit a config, the first one
+counts."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from lilliput.model.places import ByExpert, ByHead, Split, Turned, places
 from lilliput.model.stock import Stock
-
-_GATED = {"swiglu": "silu"}
-_EXPERT_MLP = {"experts": "silu"}
-_PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
-"""Our MLPs by the name of their activation there."""
-
-_LLAMA_NAMES = places(
-    {
-        "embed.weight": "model.embed_tokens.weight",
-        "blocks.#.ln1.weight": "model.layers.#.input_layernorm.weight",
-        "blocks.#.attn.qkv.weight": Split("model.layers.#.self_attn.{}_proj.weight", ("q", "k", "v")),
-        "blocks.#.attn.qkv.bias": Split("model.layers.#.self_attn.{}_proj.bias", ("q", "k", "v")),
-        "blocks.#.attn.out.weight": "model.layers.#.self_attn.o_proj.weight",
-        "blocks.#.attn.out.bias": "model.layers.#.self_attn.o_proj.bias",
-        "blocks.#.attn.q_norm.weight": "model.layers.#.self_attn.q_norm.weight",
-        "blocks.#.attn.k_norm.weight": "model.layers.#.self_attn.k_norm.weight",
-        "blocks.#.ln2.weight": "model.layers.#.post_attention_layernorm.weight",
-        "blocks.#.mlp.gate_up.weight": Split("model.layers.#.mlp.{}_proj.weight", ("gate", "up")),
-        "blocks.#.mlp.gate_up.bias": Split("model.layers.#.mlp.{}_proj.bias", ("gate", "up")),
-        "blocks.#.mlp.down.weight": "model.layers.#.mlp.down_proj.weight",
-        "blocks.#.mlp.down.bias": "model.layers.#.mlp.down_proj.bias",
-        "ln_final.weight": "model.norm.weight",
-        "unembed.weight": "lm_head.weight",
-    }
+from lilliput.model.stock_derived import BIAS_LLAMA, RESIDUAL_NEOX, ROPE, ROPE_NEOX, WINDOW_QWEN
+from lilliput.model.stock_encoders import BERT, MODERNBERT
+from lilliput.model.stock_names import GPT2_NAMES, LLAMA_NAMES, MIXTRAL_NAMES, NEOX_NAMES, QWEN3_MOE_NAMES
+from lilliput.model.stock_parts import (
+    EXPERT_MLP,
+    EXPERT_PARTS,
+    GATED,
+    GPT2_KEYS,
+    GPT_PARTS,
+    LLAMA_KEYS,
+    LLAMA_PARTS,
+    NEOX_KEYS,
+    PLAIN,
 )
-_EXPERTS = "model.layers.#.block_sparse_moe."
-_MIXTRAL_NAMES = {
-    **_LLAMA_NAMES,
-    **places(
-        {
-            "blocks.#.mlp.router.weight": f"{_EXPERTS}gate.weight",
-            "blocks.#.mlp.gate_up.weight": ByExpert(_EXPERTS + "experts.{expert}.{part}.weight", ("w1", "w3")),
-            "blocks.#.mlp.down.weight": ByExpert(_EXPERTS + "experts.{expert}.w2.weight"),
-        }
-    ),
-}
-_MLP = "model.layers.#.mlp."
-_QWEN3_MOE_NAMES = {
-    **_LLAMA_NAMES,
-    **places(
-        {
-            "blocks.#.mlp.router.weight": f"{_MLP}gate.weight",
-            "blocks.#.mlp.gate_up.weight": ByExpert(_MLP + "experts.{expert}.{part}_proj.weight", ("gate", "up")),
-            "blocks.#.mlp.down.weight": ByExpert(_MLP + "experts.{expert}.down_proj.weight"),
-        }
-    ),
-}
-_NEOX_NAMES = places(
-    {
-        "embed.weight": "gpt_neox.embed_in.weight",
-        "blocks.#.ln1.weight": "gpt_neox.layers.#.input_layernorm.weight",
-        "blocks.#.ln1.bias": "gpt_neox.layers.#.input_layernorm.bias",
-        "blocks.#.attn.qkv.weight": ByHead("gpt_neox.layers.#.attention.query_key_value.weight"),
-        "blocks.#.attn.qkv.bias": ByHead("gpt_neox.layers.#.attention.query_key_value.bias"),
-        "blocks.#.attn.out.weight": "gpt_neox.layers.#.attention.dense.weight",
-        "blocks.#.attn.out.bias": "gpt_neox.layers.#.attention.dense.bias",
-        "blocks.#.ln2.weight": "gpt_neox.layers.#.post_attention_layernorm.weight",
-        "blocks.#.ln2.bias": "gpt_neox.layers.#.post_attention_layernorm.bias",
-        "blocks.#.mlp.up.weight": "gpt_neox.layers.#.mlp.dense_h_to_4h.weight",
-        "blocks.#.mlp.up.bias": "gpt_neox.layers.#.mlp.dense_h_to_4h.bias",
-        "blocks.#.mlp.down.weight": "gpt_neox.layers.#.mlp.dense_4h_to_h.weight",
-        "blocks.#.mlp.down.bias": "gpt_neox.layers.#.mlp.dense_4h_to_h.bias",
-        "ln_final.weight": "gpt_neox.final_layer_norm.weight",
-        "ln_final.bias": "gpt_neox.final_layer_norm.bias",
-        "unembed.weight": "embed_out.weight",
-    }
-)
-_GPT2_NAMES = places(
-    {
-        "embed.weight": "transformer.wte.weight",
-        "position.weight": "transformer.wpe.weight",
-        "blocks.#.ln1.weight": "transformer.h.#.ln_1.weight",
-        "blocks.#.ln1.bias": "transformer.h.#.ln_1.bias",
-        "blocks.#.attn.qkv.weight": Turned("transformer.h.#.attn.c_attn.weight"),
-        "blocks.#.attn.qkv.bias": "transformer.h.#.attn.c_attn.bias",
-        "blocks.#.attn.out.weight": Turned("transformer.h.#.attn.c_proj.weight"),
-        "blocks.#.attn.out.bias": "transformer.h.#.attn.c_proj.bias",
-        "blocks.#.ln2.weight": "transformer.h.#.ln_2.weight",
-        "blocks.#.ln2.bias": "transformer.h.#.ln_2.bias",
-        "blocks.#.mlp.up.weight": Turned("transformer.h.#.mlp.c_fc.weight"),
-        "blocks.#.mlp.up.bias": "transformer.h.#.mlp.c_fc.bias",
-        "blocks.#.mlp.down.weight": Turned("transformer.h.#.mlp.c_proj.weight"),
-        "blocks.#.mlp.down.bias": "transformer.h.#.mlp.c_proj.bias",
-        "ln_final.weight": "transformer.ln_f.weight",
-        "ln_final.bias": "transformer.ln_f.bias",
-        "unembed.weight": "lm_head.weight",
-    }
-)
-
-_LLAMA_KEYS = {
-    "hidden_size": "d_model",
-    "num_hidden_layers": "n_layers",
-    "num_attention_heads": "n_heads",
-    "num_key_value_heads": "n_kv_heads",
-    "head_dim": "d_head",
-    "intermediate_size": "d_mlp",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "context_length",
-    "rms_norm_eps": "norm_eps",
-    "attention_dropout": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_NEOX_KEYS = {
-    "hidden_size": "d_model",
-    "num_hidden_layers": "n_layers",
-    "num_attention_heads": "n_heads",
-    "intermediate_size": "d_mlp",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "context_length",
-    "layer_norm_eps": "norm_eps",
-    "attention_dropout": "dropout",
-    "hidden_dropout": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_GPT2_KEYS = {
-    "n_embd": "d_model",
-    "n_layer": "n_layers",
-    "n_head": "n_heads",
-    "n_inner": "d_mlp",
-    "vocab_size": "vocab_size",
-    "n_positions": "context_length",
-    "layer_norm_epsilon": "norm_eps",
-    "attn_pdrop": "dropout",
-    "resid_pdrop": "dropout",
-    "embd_pdrop": "dropout",
-    "tie_word_embeddings": "tied_embeddings",
-}
-_LLAMA_PARTS: dict[str, tuple[Any, ...]] = {
-    "norm": ("rms",),
-    "position": ("rotary",),
-    "residual": ("sequential",),
-    "rotary_fraction": (1.0,),
-}
-_EXPERT_PARTS: dict[str, tuple[Any, ...]] = {
-    **_LLAMA_PARTS,
-    "bias": (False,),
-    "d_shared": (0,),
-    "balance": ("loss",),
-}
-_GPT_PARTS: dict[str, tuple[Any, ...]] = {"norm": ("layer",), "qk_norm": (False,), "window": (None,)}
+from lilliput.model.stock_zoo import GEMMA3, OLMO2, PHI, QWEN2
 
 STOCK = (
     Stock(
         architecture="LlamaForCausalLM",
         classifier="LlamaForSequenceClassification",
         model_type="llama",
-        parts={**_LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys={**_LLAMA_KEYS, "attention_bias": "bias", "mlp_bias": "bias"},
+        parts={**LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
+        activations=GATED,
+        names=LLAMA_NAMES,
+        keys=LLAMA_KEYS,
+        derived=(ROPE, BIAS_LLAMA),
+        divides=True,
     ),
     Stock(
         architecture="Qwen3ForCausalLM",
         classifier="Qwen3ForSequenceClassification",
         model_type="qwen3",
-        parts={**_LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys=_LLAMA_KEYS,
+        parts={**LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
+        activations=GATED,
+        names=LLAMA_NAMES,
+        keys=LLAMA_KEYS,
         fixed={"attention_bias": False},
-        also="window window_layers",
+        derived=(ROPE, WINDOW_QWEN),
         absent={"head_dim": 128, "num_key_value_heads": 32, "sliding_window": 4096},
     ),
     Stock(
         architecture="MistralForCausalLM",
         classifier="MistralForSequenceClassification",
         model_type="mistral",
-        parts={**_LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
-        activations=_GATED,
-        names=_LLAMA_NAMES,
-        keys={**_LLAMA_KEYS, "sliding_window": "window"},
+        parts={**LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
+        activations=GATED,
+        names=LLAMA_NAMES,
+        keys={**LLAMA_KEYS, "sliding_window": "window"},
+        derived=(ROPE,),
         absent={"num_key_value_heads": 8, "sliding_window": 4096},
     ),
     Stock(
         architecture="MixtralForCausalLM",
         classifier="MixtralForSequenceClassification",
         model_type="mixtral",
-        parts={**_EXPERT_PARTS, "qk_norm": (False,), "normalize_routes": (True,)},
-        activations=_EXPERT_MLP,
-        names=_MIXTRAL_NAMES,
+        parts={**EXPERT_PARTS, "qk_norm": (False,), "normalize_routes": (True,)},
+        activations=EXPERT_MLP,
+        names=MIXTRAL_NAMES,
         keys={
-            **_LLAMA_KEYS,
+            **LLAMA_KEYS,
             "sliding_window": "window",
             "num_local_experts": "n_experts",
             "num_experts_per_tok": "experts_per_token",
             "router_aux_loss_coef": "balance_loss",
         },
         fixed={"router_jitter_noise": 0.0},
+        derived=(ROPE,),
         also="router_z_loss",
         absent={"num_key_value_heads": 8, "num_local_experts": 8, "num_experts_per_tok": 2},
         unread="output_router_logits",
@@ -202,11 +79,11 @@ STOCK = (
         architecture="Qwen3MoeForCausalLM",
         classifier="Qwen3MoeForSequenceClassification",
         model_type="qwen3_moe",
-        parts={**_EXPERT_PARTS, "qk_norm": (True,), "window": (None,)},
-        activations=_EXPERT_MLP,
-        names=_QWEN3_MOE_NAMES,
+        parts={**EXPERT_PARTS, "qk_norm": (True,), "window": (None,)},
+        activations=EXPERT_MLP,
+        names=QWEN3_MOE_NAMES,
         keys={
-            **{theirs: ours for theirs, ours in _LLAMA_KEYS.items() if theirs != "intermediate_size"},
+            **{theirs: ours for theirs, ours in LLAMA_KEYS.items() if theirs != "intermediate_size"},
             "moe_intermediate_size": "d_mlp",
             "num_experts": "n_experts",
             "num_experts_per_tok": "experts_per_token",
@@ -214,6 +91,7 @@ STOCK = (
             "router_aux_loss_coef": "balance_loss",
         },
         fixed={"attention_bias": False, "decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False},
+        derived=(ROPE,),
         also="router_z_loss",
         spellings={"num_local_experts": "num_experts"},
         absent={"num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8, "norm_topk_prob": False},
@@ -223,12 +101,12 @@ STOCK = (
         architecture="GPTNeoXForCausalLM",
         classifier="GPTNeoXForSequenceClassification",
         model_type="gpt_neox",
-        parts={**_GPT_PARTS, "position": ("rotary",)},
-        activations=_PLAIN,
-        names=_NEOX_NAMES,
-        keys=_NEOX_KEYS,
+        parts={**GPT_PARTS, "position": ("rotary",)},
+        activations=PLAIN,
+        names=NEOX_NAMES,
+        keys=NEOX_KEYS,
         fixed={"attention_bias": True},
-        also="rotary_fraction residual",
+        derived=(ROPE_NEOX, RESIDUAL_NEOX),
         base="gpt_neox.",
         always_biased=True,
         even=True,
@@ -238,11 +116,11 @@ STOCK = (
         architecture="GPT2LMHeadModel",
         classifier="GPT2ForSequenceClassification",
         model_type="gpt2",
-        parts={**_GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
-        activations=_PLAIN,
+        parts={**GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
+        activations=PLAIN,
         activation_key="activation_function",
-        names=_GPT2_NAMES,
-        keys=_GPT2_KEYS,
+        names=GPT2_NAMES,
+        keys=GPT2_KEYS,
         fixed={"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False},
         also="rotary_fraction",
         base="transformer.",
@@ -257,4 +135,10 @@ STOCK = (
         always_biased=True,
         even=True,
     ),
+    QWEN2,
+    OLMO2,
+    PHI,
+    GEMMA3,
+    BERT,
+    MODERNBERT,
 )

@@ -1,7 +1,8 @@
-"""Model: one decoder-only transformer, built from the parts that its ModelConfig names."""
+"""Model: one transformer, decoder or encoder, built from the parts that its ModelConfig names."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -10,58 +11,17 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from lilliput.base.errors import ModelError
 from lilliput.model.attention import Cache
+from lilliput.model.block import Block, total
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
-from lilliput.model.parts import (
-    ATTENTIONS,
-    MLPS,
-    NORMS,
-    POSITIONS,
-    Embedding,
-    HookPoint,
-    Linear,
-    Part,
-    dropout,
-    is_hooked,
-)
-from lilliput.model.positions import Position, Tables
-from lilliput.model.sight import CAUSAL, Seen, Sight, starts
+from lilliput.model.output import PredictionHead
+from lilliput.model.parts import NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout, is_hooked
+from lilliput.model.positions import Position, Rotary
+from lilliput.model.sight import BOTH, CAUSAL, Sight, starts
 from lilliput.model.token_scores import token_scores
-
-
-class Block(Part):
-    """Attention and MLP. Each reads the normed residual stream and adds to it, one after the other, or (parallel) both
-    from the same input."""
-
-    def __init__(self, config: ModelConfig, layer: int):
-        super().__init__()
-        self.layer = layer
-        self.dropout = config.dropout
-        self.ln1 = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.attn = ATTENTIONS[config.attention](config)
-        self.ln2 = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.mlp = MLPS[config.mlp](config)
-        self.hook_resid_pre, self.hook_resid_post = HookPoint(), HookPoint()
-        self.hook_attn_out, self.hook_mlp_out = HookPoint(), HookPoint()
-        self.hook_resid_mid = None if config.residual == "parallel" else HookPoint()
-
-    def forward(
-        self, x: torch.Tensor, position: Position, tables: Tables, seen: Seen, cache: Cache | None
-    ) -> torch.Tensor:
-        """x (B, T, d_model) -> (B, T, d_model)."""
-        x = self.hook_resid_pre(x)
-        attended = self.attn(self.ln1(x), position, tables, seen, cache, self.layer)
-        middle = x + self.hook_attn_out(dropout(attended, self.dropout, self.training))
-        if self.hook_resid_mid is not None:
-            x = middle = self.hook_resid_mid(middle)
-        moved = self.hook_mlp_out(dropout(self.mlp(self.ln2(x)), self.dropout, self.training))
-        return self.hook_resid_post(middle + moved)
-
-    def added_loss(self) -> torch.Tensor | None:
-        """The sum of the terms that attention and MLP add, a float32 scalar; None where neither adds a term."""
-        return _sum([self.attn.added_loss(), self.mlp.added_loss()])
 
 
 class Model(nn.Module):
@@ -76,13 +36,20 @@ class Model(nn.Module):
         self.config = config
         self.recompute = False
         self.windows = config.windows
+        self.sight = CAUSAL if config.causal else BOTH
         self.embed = Embedding(config.vocab_size, config.d_model)
+        self.embed_types = Embedding(config.token_types, config.d_model, table=True) if config.token_types else None
         self.position = POSITIONS[config.position](config)
+        self.position_window: Position | None = Rotary(config, windowed=True) if config.rope_theta_window else None
+        self.ln_embed = NORMS[config.norm](config.d_model, config.norm_eps) if config.embed_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
-        self.ln_final = NORMS[config.norm](config.d_model, config.norm_eps)
+        # With norm_place=post the last block ends with a norm.
+        self.ln_final = None if config.norm_place == "post" else NORMS[config.norm](config.d_model, config.norm_eps)
+        self.head = PredictionHead(config) if config.head == "transform" else None
         self.unembed: nn.Module | None = (
             None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False, table=True)
         )
+        self.unembed_bias = nn.Parameter(torch.empty(config.vocab_size)) if config.unembed_bias else None
         self.hook_embed = HookPoint()
         self.hook_pos_embed = HookPoint()
         if seed is not None and self.embed.weight.device.type != "meta":
@@ -101,36 +68,52 @@ class Model(nn.Module):
     def forward(
         self,
         tokens: torch.Tensor,
-        sight: Sight = CAUSAL,
+        sight: Sight | None = None,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
-        `sight` gives the positions that see each other; the narrower of its window and a layer's own window counts. The
-        positions in `cache` are seen, and the new positions are stored in it. `blocks` are called in place of the
-        model's blocks, for example the same blocks compiled. Raises ModelError for a sight that does not fit a cache or
-        the tokens' shape, and for positions beyond the learned positions.
+        `sight` gives the positions that see each other, by default those that the config's `causal` says; the narrower
+        of its window and a layer's own window counts. The positions in `cache` are seen, and the new positions are
+        stored in it. `blocks` are called in place of the model's blocks, for example the same blocks compiled. `types`
+        (B, T) int64 are the types of the tokens, in a model that has types; by default 0. Raises ModelError for a
+        sight that does not fit a cache or the tokens' shape, for positions beyond the learned positions, and for types
+        where the model has none.
         """
+        sight = self.sight if sight is None else sight
         sight.check(tokens, cache is not None)
         where, end = (slice(0, tokens.shape[1]), tokens.shape[1]) if cache is None else cache.places(tokens.shape[1])
         kinds = {window: sight.within(window).at(where, end, tokens.device) for window in {*self.windows}}
         if sight.segments is not None and not self.position.relative:
             # Positions are counted from each document's first token. Where only distances count, this is not needed.
             where = torch.arange(end, device=tokens.device) - starts(sight.segments)
-        x = self.hook_embed(self.embed(tokens))
+        x = self._embedded(tokens, types)
         vectors = self.position.vectors(where, end)
         if vectors is not None:
             x = x + self.hook_pos_embed(vectors.expand_as(x))
+        x = x if self.ln_embed is None else self.ln_embed(x)
         x = dropout(x, self.config.dropout, self.training)
-        tables = self.position.tables(where, end, x.dtype)
+        everywhere = self.position.tables(where, end, x.dtype)
+        within = everywhere if self.position_window is None else self.position_window.tables(where, end, x.dtype)
         for block, window in zip(self.blocks if blocks is None else blocks, self.windows, strict=True):
-            seen = kinds[window]
+            given = (self.position, everywhere if window is None else within, kinds[window], cache)
             if self.recompute and self.training and torch.is_grad_enabled():
-                x = cast(torch.Tensor, checkpoint(block, x, self.position, tables, seen, cache, use_reentrant=False))
+                x = cast(torch.Tensor, checkpoint(block, x, *given, use_reentrant=False))
             else:
-                x = block(x, self.position, tables, seen, cache)
-        return self.ln_final(x)
+                x = block(x, *given)
+        return x if self.ln_final is None else self.ln_final(x)
+
+    def _embedded(self, tokens: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
+        """tokens and types (B, T) int64 -> (B, T, d_model)."""
+        x = self.embed(tokens)
+        x = x * math.sqrt(self.config.d_model) if self.config.embed_scale else x
+        if self.embed_types is not None:
+            x = x + self.embed_types(torch.zeros_like(tokens) if types is None else types)
+        elif types is not None:
+            raise ModelError("types of tokens are given to a model without types", "give model.token_types=2")
+        return self.hook_embed(x)
 
     @property
     def cache_dtype(self) -> torch.dtype:
@@ -139,9 +122,9 @@ class Model(nn.Module):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden (..., d_model) -> (..., vocab_size) float32."""
-        if self.unembed is None:
-            return F.linear(hidden, self.embed.weight).float()
-        return self.unembed(hidden).float()
+        hidden = hidden if self.head is None else self.head(hidden)
+        logits = F.linear(hidden, self.embed.weight) if self.unembed is None else self.unembed(hidden)
+        return logits.float() if self.unembed_bias is None else logits.float() + self.unembed_bias.float()
 
     def loss(self, hidden: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The sum over positions of weight * -log p(target), in nats, as a float32 scalar.
@@ -154,11 +137,11 @@ class Model(nn.Module):
         if self._calls_head():
             logits = self.logits(hidden).flatten(0, -2)
             # A product, and not @: under autocast @ would round the losses and their sum to bf16.
-            total = (F.cross_entropy(logits, targets.flatten(), reduction="none") * each).sum()
+            found = (F.cross_entropy(logits, targets.flatten(), reduction="none") * each).sum()
         else:
-            total = linear_cross_entropy(hidden.flatten(0, -2), self.output_matrix, targets.flatten(), each)
+            found = linear_cross_entropy(hidden.flatten(0, -2), self.output_matrix, targets.flatten(), each)
         added = self.added_loss()
-        return total if added is None else total + weights.float().sum() * added
+        return found if added is None else found + weights.float().sum() * added
 
     def scores(self, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """log p(target), differentiable, and the entropies of the predictions, without gradient: (N,) float32 each, in
@@ -170,8 +153,10 @@ class Model(nn.Module):
         return each.gather(-1, targets[:, None])[:, 0], entropies
 
     def _calls_head(self) -> bool:
-        """Whether the head is wrapped or hooked. Such a head has to be called."""
-        return self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed))
+        """Whether the logits are more than a product by the output matrix, or the head is wrapped or hooked. Such a
+        head has to be called."""
+        more = self.head is not None or self.unembed_bias is not None
+        return more or (self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)))
 
     def added_loss(self) -> torch.Tensor | None:
         """The terms that parts add to the mean loss of a position (a router's balance), for the last forward pass, as
@@ -179,10 +164,4 @@ class Model(nn.Module):
         computes its loss without `loss` adds it, times the divisor of its total."""
         if not self.training:
             return None
-        return _sum([cast(Block, block).added_loss() for block in self.blocks])
-
-
-def _sum(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
-    """Return the sum of the scalars among `terms`; None where there is no scalar."""
-    added = [loss for loss in losses if loss is not None]
-    return torch.stack(added).sum() if added else None
+        return total([cast(Block, block).added_loss() for block in self.blocks])

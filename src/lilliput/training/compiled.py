@@ -9,7 +9,7 @@ import torch
 from lilliput.base.console import warn
 from lilliput.model.attention import Cache
 from lilliput.model.plain import Once, Watch, hooked
-from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.sight import Sight
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -39,15 +39,16 @@ class Compiled(StandIn):
     def forward(
         self,
         tokens: torch.Tensor,
-        sight: Sight = CAUSAL,
+        sight: Sight | None = None,
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
+        types: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model)."""
         if reasons := self.refuses():
             self._say(f"compiled blocks step aside, and PyTorch's operators compute: {'; '.join(reasons)}")
-            return self.stands_for(tokens, sight, cache, blocks)
-        return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks)
+            return self.stands_for(tokens, sight, cache, blocks, types)
+        return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks, types)
 
     def refuses(self) -> list[str]:
         """The reasons why the compiled blocks differ from the model's present state; empty when they do not."""
