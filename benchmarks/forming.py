@@ -19,14 +19,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich import box
 from rich.table import Table
 
 import lilliput
 from growth import exponent
+from lilliput.assembly.subject import look_at
 from lilliput.base.console import console, emit, number, print_line, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.decoding.inference import inference
 from lilliput.runs.run_folder import RunFolder
 from teaching import TINY
 
@@ -126,9 +129,29 @@ def formation(run: Path) -> dict[str, Any]:
         "head": head,
         "untrained": curve[0][1],
         "bits_per_byte": bits[-1][1],
+        "copying": copying(run),
         "curve": [(tokens, excess) for tokens, excess, _ in curve],
         "losses": bits,
     }
+
+
+def copying(run: Path) -> dict[str, float] | None:
+    """Nats a token of held-out texts, `again` right after the same text, and `after` another text. A model that copies
+    predicts the second copy far better. None where no held-out text fills half of the context."""
+    subject = look_at(run, notify=lambda text: None).subject
+    model, length = subject.generator.model, (subject.generator.model.config.context_length - 1) // 2
+    rows = subject.rows[(subject.rows[:, : length + 1] != subject.generator.tokenizer.pad_id).all(1)]
+    start, texts = rows[:, :1], rows[:, 1 : length + 1]
+    if len(texts) < 2:
+        return None
+
+    def nats(before: torch.Tensor) -> float:
+        read = torch.cat([start, before, texts], 1)
+        with inference(model):
+            logs = model.logits(model(read[:, :-1])).log_softmax(-1)
+        return float(-logs.gather(-1, read[:, 1:, None])[:, length + 1 :].mean())
+
+    return {"again": nats(texts), "after": nats(texts.roll(1, 0))}
 
 
 def strongest(look: dict[str, Any]) -> tuple[float, str]:
@@ -189,14 +212,20 @@ def print_table(found: dict[str, Any]) -> None:
         "largest excess",
         "head",
         "bits a byte",
+        "nats of a second copy, and after another text",
     ):
         shown.add_column(title)
     for name, row in found.items():
         seeds = row["seeds"]
         cells = [", ".join(_tokens(one[key]) for one in seeds) for key in ("copies", "heroes", "bend")]
         cells += [", ".join(f"{one['best']:.2f}" for one in seeds), ", ".join(one["head"] for one in seeds)]
-        shown.add_row(name, *cells, ", ".join(f"{one['bits_per_byte']:.3f}" for one in seeds))
+        cells.append(", ".join(f"{one['bits_per_byte']:.3f}" for one in seeds))
+        shown.add_row(name, *cells, ", ".join(_copies(one["copying"]) for one in seeds))
     console.print(shown)
+
+
+def _copies(found: dict[str, float] | None) -> str:
+    return "-" if found is None else f"{found['again']:.2f}/{found['after']:.2f}"
 
 
 def _tokens(value: float | None) -> str:

@@ -2,8 +2,10 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 import forming
 
@@ -42,6 +44,37 @@ def test_the_power_is_of_the_runs_that_formed() -> None:
     assert (row["runs"], row["formed"], row["power"]) == (6, 3, pytest.approx(0.5))
     found = {"8 x 256": {"rows": 8, "context": 256, "seeds": [{"copies": 3.0}]}}
     assert forming.power(found, "copies")["power"] is None
+
+
+class _Copier(torch.nn.Module):
+    """Predicts the token that followed the last copy of a token, and else every token alike."""
+
+    config = SimpleNamespace(context_length=9)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(*tokens.shape, 20)
+        for row, ids in enumerate(tokens.tolist()):
+            for at, token in enumerate(ids):
+                earlier = [place for place in range(at) if ids[place] == token]
+                if earlier:
+                    logits[row, at, ids[earlier[-1] + 1]] = 9.0
+        return logits
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden
+
+
+def test_a_model_that_copies_predicts_a_second_copy_better_than_the_same_text_after_another(monkeypatch) -> None:
+    rows = torch.tensor([[1, 2, 3, 4, 5], [1, 6, 7, 8, 9], [1, 10, 11, 0, 0]])
+    generator = SimpleNamespace(model=_Copier(), tokenizer=SimpleNamespace(pad_id=0))
+    subject = SimpleNamespace(generator=generator, rows=rows)
+    monkeypatch.setattr(forming, "look_at", lambda run, notify: SimpleNamespace(subject=subject))
+    found = forming.copying(Path("run"))
+    assert found is not None
+    assert found["after"] == pytest.approx(math.log(20))
+    assert found["again"] < 0.1
+    subject.rows = rows[2:]
+    assert forming.copying(Path("run")) is None
 
 
 def test_stories_and_news_are_trained_watched_and_measured(tmp_path: Path) -> None:

@@ -95,6 +95,20 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
+    def _sight_fits(self) -> Recipe:
+        if self.model.causal not in self.objective.causal:
+            kind, needed = self.objective.kind, "a decoder" if self.objective.causal == (True,) else "an encoder"
+            hint = (
+                "leave out model.causal and styles of encoders"
+                if self.model.causal is False
+                else ("give model.style=modernbert_1.3m, or another style of an encoder (lilliput model list)")
+            )
+            raise ValueError(
+                f"the objective '{kind}' trains {needed}, and model.causal is {str(self.model.causal).lower()}; {hint}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _dropout_fits(self) -> Recipe:
         given = {"model.dropout": self.model.dropout, "adapter.dropout": self.adapter.dropout if self.adapter else 0}
         if found := [name for name, share in given.items() if share and not self.objective.dropout]:

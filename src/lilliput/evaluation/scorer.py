@@ -9,31 +9,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lilliput.base.errors import DataError, ModelError
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.inference import inference
+from lilliput.evaluation.masked_scorer import score_masked
+from lilliput.evaluation.pairs import Pair, PairScore, encode, targets_of
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.model.transformer import Model
-
-Pair = tuple[str, str]
-LOGITS = 1 << 24
-"""The most logits in memory at once."""
-
-
-@dataclass(slots=True)
-class PairScore:
-    """log_probability  of the continuation after its context, in nats
-    tokens           of the continuation
-    greedy           whether each of them is the likeliest token where it stands
-    cut              whether the context lost its beginning because the pair is longer than the model's context
-    """
-
-    log_probability: float = 0.0
-    tokens: int = 0
-    greedy: bool = True
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +54,14 @@ def score_pairs(
     loses its beginning. A continuation longer than the context is scored half a context at a time. Both are marked as
     cut.
 
+    An encoder predicts no next token: its scores are pseudo-log-likelihoods (`score_masked`).
+
     `batch_tokens` bounds the positions of a batch; the scores do not depend on it. `done(n)` is called when n more
     groups are scored. Raises DataError for an empty continuation, ModelError where the model's logits are not finite.
     """
-    encoded = _encode(tokenizer, groups)
+    if not model.config.causal:
+        return score_masked(model, tokenizer, groups, batch_tokens, done)
+    encoded = encode(tokenizer, groups)
     flat = [pair for group in encoded for pair in group]
     limit = model.config.context_length
     scores = [PairScore(tokens=len(ids) - first, cut=len(ids) - 1 > limit) for ids, first in flat]
@@ -88,28 +75,6 @@ def score_pairs(
             _score(model, batch, scores)
             done(len(batch))
     found = iter(scores)
-    return [[next(found) for _ in group] for group in groups]
-
-
-def _encode(tokenizer: Tokenizer, groups: Sequence[Sequence[Pair]]) -> list[list[tuple[list[int], int]]]:
-    """Return for each pair its ids and the place of the continuation's first id."""
-    moved = []
-    for group in groups:
-        for context, continuation in group:
-            kept = context.rstrip()
-            moved.append((kept, context[len(kept) :] + continuation) if context else ("", continuation))
-    contexts = list(dict.fromkeys(context for context, _ in moved if context))
-    lengths = dict(zip(contexts, map(len, tokenizer.encode_batch(contexts)), strict=True))
-    wholes = tokenizer.encode_batch([context + continuation for context, continuation in moved])
-    pairs = []
-    for (context, continuation), ids in zip(moved, wholes, strict=True):
-        # A context of spaces alone has moved to the continuation, so this pair also starts at the beginning mark.
-        first = lengths.get(context, 0)
-        if not continuation or first >= len(ids):
-            raise DataError(f"there is nothing to score after {context[-60:]!r}: the continuation is {continuation!r}")
-        before = tokenizer.beginning if first else [tokenizer.bos_id]  # the first scored token needs a token before it
-        pairs.append(([*before, *ids], len(before) + first))
-    found = iter(pairs)
     return [[next(found) for _ in group] for group in groups]
 
 
@@ -176,7 +141,7 @@ def _score(model: Model, batch: list[_Group], scores: list[PairScore]) -> None:
                 targets.append(window.ids[at])
                 owners.append(window.pair)
     chosen = hidden[torch.tensor(where_row, device=device), torch.tensor(where_column, device=device)]
-    log_probabilities, greedy = _targets(model, chosen, torch.tensor(targets, device=device))
+    log_probabilities, greedy = targets_of(model, chosen, torch.tensor(targets, device=device))
     for owner, value, likeliest in zip(owners, log_probabilities, greedy, strict=True):
         scores[owner].log_probability += value
         scores[owner].greedy &= likeliest
@@ -201,23 +166,6 @@ def _dtype(model: Model, device: torch.device) -> torch.dtype:
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return next(model.parameters()).dtype
-
-
-def _targets(model: Model, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[list[float], list[bool]]:
-    """Log-probability of each target, and whether it is the likeliest id; hidden (N, d_model), targets (N,)."""
-    values: list[float] = []
-    greedy: list[bool] = []
-    size = max(1, LOGITS // model.config.vocab_size)
-    for part, wanted in zip(hidden.split(size), targets.split(size), strict=True):
-        logits = model.logits(part)
-        if not bool(torch.isfinite(logits).all()):
-            raise ModelError(
-                "the model's logits are not finite: its weights are damaged or its training diverged",
-                "score an earlier checkpoint of the run",
-            )
-        values += (logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
-        greedy += (logits.argmax(-1) == wanted).tolist()
-    return values, greedy
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> list[list[int]]:

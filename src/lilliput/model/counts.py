@@ -212,7 +212,8 @@ def memory(
         },
         inference={
             "weights": 4 * counts.total,
-            "cache": tokens * layers * parts[0].cached_of(config) * width_bytes,
+            # An encoder reads all positions at once.
+            "cache": tokens * layers * parts[0].cached_of(config) * width_bytes * config.causal,
             "logits": rows * config.vocab_size * 4,
         },
     )

@@ -10,6 +10,9 @@ pythia_70m ...      shapes known from the literature; the last two are for count
 story_*             our own, sized for a CPU
 moe_*               story_1.8m with 8 experts in place of each MLP, of which a token takes 2: of half its width, so that
                     as many parameters act on a token, and of an eighth, so that there are as many in all
+bert_*              encoders with BERT's parts (arXiv:1810.04805): norms after the sums, learned positions, two types
+modernbert_*        encoders with ModernBERT's parts (arXiv:2412.13663): norms before, rotary, GeGLU; in the large one
+                    two of three layers see 64 positions on each side
 mixtral_8x7b ...    mixtures of experts known from the literature, for counting
 """
 
@@ -37,6 +40,15 @@ def _shape(d_model: int, n_layers: int, n_heads: int, d_mlp: int, vocab_size: in
 
 
 _EXPERTS: Row = {"mlp": "experts", "n_experts": 8, "experts_per_token": 2}
+_ENCODER: Row = {
+    **{"causal": False, "qk_norm": False, "embed_norm": True, "head": "transform", "unembed_bias": True},
+    **{"tied_embeddings": True, "init": "normal"},
+}
+_BERT: Row = {
+    **{**_ENCODER, "norm": "layer", "norm_place": "post", "position": "learned", "mlp": "gelu"},
+    **{"bias": True, "token_types": 2},
+}
+_MODERNBERT: Row = {**_ENCODER, "norm": "layer_unbiased", "mlp": "geglu"}
 _TIED: Row = {"tied_embeddings": True}
 _LLAMA3: Row = {**_LLAMA, "n_kv_heads": 8, "rope_theta": 500_000.0}
 
@@ -105,6 +117,13 @@ STYLES: dict[str, Row] = {
         **_shape(2048, 48, 32, 768, 151_936, 40_960),
         **{"n_kv_heads": 4, "d_head": 128, "rope_theta": 1e6, "init": "normal", "norm_eps": 1e-6},
         **{"mlp": "experts", "n_experts": 128, "experts_per_token": 8},
+    },
+    "bert_1.4m": {**_BERT, **_shape(128, 4, 4, 512, 4096, 256)},
+    "modernbert_1.3m": {**_MODERNBERT, **_shape(128, 4, 4, 352, 4096, 256)},
+    "bert_base": {**_BERT, **_shape(768, 12, 12, 3072, 30_522, 512), "norm_eps": 1e-12},
+    "modernbert_base": {
+        **{**_MODERNBERT, **_shape(768, 22, 12, 1152, 50_368, 8192), "window": 65, "rope_theta": 160_000.0},
+        **{"window_layers": tuple(layer for layer in range(22) if layer % 3), "rope_theta_window": 10_000.0},
     },
     "story_30m": {"d_model": 512, "n_layers": 8, "vocab_size": 4096, "context_length": 512},
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+import re
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,10 @@ from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Workshop
 
+if TYPE_CHECKING:
+    from lilliput.data.tokenizer import Tokenizer
+
+INSIDE = re.compile(r"[\w'\u2019]")
 FIGURE = Figure("masked_bits_per_byte", "val_masked_bits_per_byte", "bits a masked byte")
 
 
@@ -39,13 +44,17 @@ class MaskedToken(Objective):
         special = set(tokenizer.specials.values())
         self.ordinary = np.array([number for number in range(tokenizer.vocab_size) if number not in special])
         self.sizes = torch.from_numpy(tokenizer.token_bytes()).float()
+        self.inside = inside_words(tokenizer) if config.whole_words else None
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """The last id of each row is left out, because the next row begins with it. `sizes` are the UTF-8 bytes of each
         target."""
         targets, config = rows.tokens[:, :-1], self.config
-        chosen = (rng.random(targets.shape) < config.fraction) & (rows.learn[:, :-1] > 0)
-        kind = rng.random(targets.shape)
+        drawn, kind = rng.random(targets.shape), rng.random(targets.shape)
+        if self.inside is not None:
+            first = word_firsts(self.inside[targets])
+            drawn, kind = np.take_along_axis(drawn, first, 1), np.take_along_axis(kind, first, 1)
+        chosen = (drawn < config.fraction) & (rows.learn[:, :-1] > 0)
         others = self.ordinary[rng.integers(len(self.ordinary), size=targets.shape)]
         masked = chosen & (kind < config.masked)
         replaced = chosen & ~masked & (kind < config.masked + config.replaced)
@@ -57,7 +66,8 @@ class MaskedToken(Objective):
 
     def loss(self, batch: Batch) -> Loss:
         hidden = self.view(batch.tokens, Sight(causal=False, segments=batch.get("segments")))
-        return Loss(self.view.loss(hidden, batch.targets, batch.weights))
+        at = batch.weights > 0  # logits of a sixth of the positions, and not of all
+        return Loss(self.view.loss(hidden[at], batch.targets[at], batch.weights[at]))
 
     def reported(self, loss: float) -> dict[str, float]:
         return {FIGURE.training: loss / math.log(2) / self.workshop.bytes_per_target}
@@ -69,10 +79,9 @@ class MaskedToken(Objective):
         for batch in held.batches(self):
             with self.measuring():
                 hidden = self.model(batch.tokens, Sight(causal=False, segments=batch.get("segments")))
-                nats += float(self.model.loss(hidden, batch.targets, batch.weights))
-                hidden_at = batch.weights > 0
-                best = self.model.logits(hidden[hidden_at]).argmax(-1)
-                right += float((best == batch.targets[hidden_at]).sum())
+                at = batch.weights > 0
+                nats += float(self.model.loss(hidden[at], batch.targets[at], batch.weights[at]))
+                right += float((self.model.logits(hidden[at]).argmax(-1) == batch.targets[at]).sum())
             size, count = size + float(batch.sizes.sum()), count + float(batch.weights.sum())
         return {
             VAL_LOSS: nats / max(count, 1.0),
@@ -88,12 +97,16 @@ class Masked(ObjectiveConfig):
     fraction  share of the tokens that are targets
     masked    share of the targets that are replaced by the mask token
     replaced  share of the targets that are replaced by a random token; the rest stay as they are
+    whole_words  whether the tokens of a word are hidden together (BERT's whole-word masking). A word begins at a token
+                 that begins with white space or is no continuation of letters or digits
     """
 
     kind: Literal["masked"] = "masked"
     fraction: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are targets")
     masked: float = Field(default=0.8, ge=0, le=1, description="share of the targets replaced by the mask token")
     replaced: float = Field(default=0.1, ge=0, le=1, description="share of the targets replaced by a random token")
+    whole_words: bool = Field(default=False, description="hide all tokens of a word together, by one draw a word")
+    causal: ClassVar[tuple[bool, ...]] = (False,)
     specials: ClassVar[tuple[str, ...]] = ("mask",)
     figure: ClassVar[Figure] = FIGURE
 
@@ -103,3 +116,23 @@ class Masked(ObjectiveConfig):
                 f"objective.masked + objective.replaced is {self.masked + self.replaced:g}, and may be 1 at most"
             )
         return MaskedToken(self, workshop)
+
+
+def inside_words(tokenizer: Tokenizer) -> np.ndarray:
+    """(vocab_size,) bool: the tokens that continue a word: their text begins with a letter, a digit or an
+    apostrophe."""
+    texts = (tokenizer.decode([number], continuing=True) for number in range(tokenizer.vocab_size))
+    special = set(tokenizer.specials.values())
+    return np.array(
+        [bool(INSIDE.match(text)) and number not in special for number, text in enumerate(texts)], dtype=bool
+    )
+
+
+def word_firsts(inside: np.ndarray) -> np.ndarray:
+    """inside (B, T) bool -> (B, T) int64: the place of the first token of each token's word.
+
+    >>> word_firsts(np.array([[False, True, False, True, True]]))
+    array([[0, 0, 2, 2, 2]])
+    """
+    places = np.where(inside, 0, np.arange(inside.shape[1]))
+    return np.maximum.accumulate(places, axis=1)

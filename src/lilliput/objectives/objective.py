@@ -64,6 +64,8 @@ class ObjectiveConfig(Config):
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
+    causal: ClassVar[tuple[bool, ...]] = (True,)
+    """The values of `model.causal` that it trains: True for a decoder, False for an encoder."""
     dropout: ClassVar[bool] = True
     """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()

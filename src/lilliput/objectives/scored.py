@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 
 from lilliput.data.rows import Encoded, Rows
 from lilliput.model.heads import Head
-from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
 from lilliput.objectives.objective import ObjectiveConfig
@@ -53,7 +53,7 @@ def whole(rows: Rows, context: int) -> Batch:
 
 
 def outputs_of(model: Model, head: Head, batch: Batch) -> torch.Tensor:
-    """(R, S, outputs) float32: the head at the last token of each sequence."""
-    sight = Sight(lengths=batch.lengths.flatten())
+    """(R, S, outputs) float32: the head at the last token of each sequence; of an encoder, at the first token."""
+    sight = replace(model.sight, lengths=batch.lengths.flatten())
     found = head(model(batch.tokens.flatten(0, 1), sight), sight)
     return found.view(*batch.lengths.shape, head.outputs)

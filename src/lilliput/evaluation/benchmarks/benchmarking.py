@@ -13,9 +13,10 @@ from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.harness import through_harness
 from lilliput.evaluation.benchmarks.loading import available, records
 from lilliput.evaluation.benchmarks.measure import Row, measure
-from lilliput.evaluation.benchmarks.task import TASKS, Record, Task, Tools
+from lilliput.evaluation.benchmarks.task import TASKS, Generation, Record, Task, Tools
 from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.generation.loading import load
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.evaluation_file import keep_evaluation
 from lilliput.runs.finding import model_folder
 
@@ -49,7 +50,7 @@ def benchmark(
     loaded = load_tasks(tasks, task_data, max_items)
     generator = load(path, device, notify)
     if not generator.objective.generates:
-        raise generator.objective.no_text()
+        _check_masked(generator, loaded, through)
     if not generator.objective.reads_forwards:
         raise ConfigError(
             f"{path} reads backwards, and benchmarks go on from their questions",
@@ -76,6 +77,18 @@ def benchmark(
         row["scores"][HARNESS] = _beside(estimate(scores, [row["chance"]] * len(scores), graded))
     keep_evaluation(path, "benchmarks", table)
     return table
+
+
+def _check_masked(generator: TextGenerator, loaded: Loaded, through: str | None) -> None:
+    """Raise ConfigError unless an encoder can answer these tasks: by pseudo-log-likelihoods, and here."""
+    asked = [name for name, (task, _) in loaded.items() if isinstance(task, Generation)]
+    if generator.model.config.causal or asked:
+        raise ConfigError(
+            f"this model generates no text, and {', '.join(asked) or 'benchmarks'} need it",
+            "an encoder answers tasks of choices, such as --tasks blimp",
+        )
+    if through is not None:
+        raise ConfigError(f"{through} has no pseudo-log-likelihood", f"leave --through {through} out")
 
 
 def load_tasks(tasks: Sequence[str], task_data: str | Path | None, max_items: int | None) -> Loaded:
