@@ -84,6 +84,21 @@ def test_a_draft_changes_no_steered_text_and_is_not_steered_itself(
     assert drafted["speculation"]["acceptance"] < 0.5
 
 
+def test_a_draft_keeps_the_steered_model_s_chances_where_text_is_drawn(
+    command: Command, trained: Path, features: tuple[Path, str]
+) -> None:
+    """The push makes one token nearly certain to the steered model, and the draft, which is not steered, hardly ever
+    proposes it."""
+    folder, word = features
+    words = ("generate", str(trained), "One day", "--max-tokens", "8", "--temperature", "0.1", "-n", "4", "--json")
+    steer, draft = ("--steer", f"{folder}:0=200"), ("--draft", str(trained))
+    drawn = json.loads(command(*words, *draft).out)["texts"]
+    pushed = json.loads(command(*words, *steer, *draft).out)["texts"]
+    assert len(pushed) == 4
+    assert sum(text.count(word) for text in drawn) < 4
+    assert min(text.count(word) for text in pushed) > 4
+
+
 def test_mistakes_are_named(command: Command, trained: Path, features: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = features
     for wrong, match in (

@@ -51,6 +51,7 @@ def test_a_role_needs_to_be_above_the_controls():
     assert roles({"induction": score(0.8, 0.1, 0.1)}) == {"induction": ["0.0"]}
     assert roles({"induction": score(0.8, 0.9, 0.1)}) == {"induction": []}
     assert roles({"induction": score(0.8, 0.1, 0.9)}) == {"induction": []}
+    assert roles({"induction": score(0.45, 0.4, 0.1)}) == {"induction": []}  # its interval holds the control
     assert roles({"induction": score(0.25, 0.0, 0.0)}) == {"induction": []}
     assert roles({"previous": score(0.8, 0.9, 0.1)}) == {"previous": ["0.0"]}
 

@@ -15,7 +15,7 @@ from lilliput.data.rows import Rows
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
-from lilliput.objectives.masked import Masked
+from lilliput.objectives.masked import Masked, inside_words
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 TEXTS = ["the cat sat on a mat and saw one dog, who ran to the red ball"] * 20
@@ -24,7 +24,7 @@ TEXTS = ["the cat sat on a mat and saw one dog, who ran to the red ball"] * 20
 @pytest.fixture(scope="module")
 def workshop() -> Workshop:
     tokenizer = Tokenizer.train(TEXTS, TokenizerConfig(vocab_size=300), ("mask",))
-    shape = ModelConfig(d_model=16, n_layers=1, n_heads=2, d_mlp=16, vocab_size=300, context_length=64)
+    shape = ModelConfig(d_model=16, n_layers=1, n_heads=2, d_mlp=16, vocab_size=300, context_length=64, causal=False)
     model = Model(shape, seed=0)
     with torch.no_grad():  # the first weights of an output projection may be zeros
         for parameter in model.parameters():
@@ -59,6 +59,24 @@ def test_tokens_are_hidden_in_the_published_shares_and_by_place_alone(workshop: 
     assert not torch.equal(batch.tokens, other.tokens)
     sizes = torch.from_numpy(workshop.tokenizer.token_bytes())[batch.targets]
     assert torch.equal(batch.sizes, (sizes * chosen).float())
+
+
+def test_the_tokens_of_a_word_are_hidden_together(workshop: Workshop) -> None:
+    inside = inside_words(workshop.tokenizer)
+    texts = [workshop.tokenizer.decode([number], continuing=True) for number in range(300)]
+    assert inside[[number for number, text in enumerate(texts) if text in ("at", "og", "s")]].all()
+    assert not inside[[number for number, text in enumerate(texts) if text.startswith((" ", ","))]].any()
+    assert not inside[list(workshop.tokenizer.specials.values())].any()
+    batch = Masked(whole_words=True).build(workshop).batch(rows(400), generator(1, "batch", 0))
+    chosen = batch.weights > 0
+    assert float(batch.weights.mean()) == pytest.approx(0.15, abs=0.02)
+    follows = torch.from_numpy(inside[batch.targets.numpy()])[:, 1:]
+    follows[:, 0] = False  # the first token of a row is not learned
+    assert follows.float().mean() > 0.2
+    assert torch.equal(chosen[:, 1:][follows], chosen[:, :-1][follows])
+    hidden = batch.tokens == workshop.tokenizer.specials["mask"]
+    assert torch.equal(hidden[:, 1:][follows], hidden[:, :-1][follows])
+    assert not torch.equal(chosen[:, 1:][~follows], chosen[:, :-1][~follows])
 
 
 def test_a_hidden_token_is_predicted_from_both_sides_of_its_own_document(workshop: Workshop) -> None:
@@ -126,7 +144,7 @@ def test_a_run_ends_with_a_summary_and_no_samples(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "cache"))
     write_tales(tmp_path / "tales.txt")
-    run = api.train("story", [*TINY, "objective.kind=masked"], data=["tales.txt"], name="m", live=False)
+    run = api.train("masked", [*TINY, "model.causal=false"], data=["tales.txt"], name="m", live=False)
     summary = run.summary
     assert 0 < summary["val_masked_bits_per_byte"] < 20
     assert summary["baselines"] == {}

@@ -101,7 +101,9 @@ class Recipe(Config):
             hint = (
                 "leave out model.causal and styles of encoders"
                 if self.model.causal is False
-                else ("give model.style=modernbert_1.3m, or another style of an encoder (lilliput model list)")
+                else (
+                    "give model.style=modernbert_1.3m, or another encoder of lilliput model list; or: lilliput train masked"
+                )
             )
             raise ValueError(
                 f"the objective '{kind}' trains {needed}, and model.causal is {str(self.model.causal).lower()}; {hint}"

@@ -20,11 +20,13 @@ from lilliput.lens.probes import EncodedPairs, encode_pairs, encoded_pairs, repe
 from lilliput.lens.texts import sibling_of
 
 ROWS, THOROUGH_ROWS = 8, 64
+PAIRS = 12
+"""Texts that end before the hero's name, for each row of text: whether a head copies is 0 or 1 in a text."""
 TOKENS = 64
 """Tokens of a row of text that are looked at."""
 ROLES = {"previous": 0.3, "first": 0.3, "duplicate": 0.3, "induction": 0.3, "mover": 0.1}
-"""The least score of a head with each role. It is above every head of the controls too. The name mover's is lower,
-because it is a product of two shares."""
+"""The least score of a head with each role. Its interval lies above every head of the controls too. The name mover's is
+lower, because it is a product of two shares."""
 
 
 @INSTRUMENTS.add("heads")
@@ -61,7 +63,8 @@ class Heads(Instrument):
         parts = [
             "<p>Attention heads look at earlier words and carry something from there to here. Each head was given text "
             "and random words that come twice. A number from 0 to 1 is a share of its attention. A head is named below "
-            "only where it is above every head of the same model on shuffled text and of the untrained model.</p>",
+            "only where its interval lies above every head of the same model on shuffled text and of the untrained "
+            "model.</p>",
             _roles_as_html(found["roles"]),
         ]
         drawn = (f"<div>{_score_as_html(name, score)}</div>" for name, score in scores.items())
@@ -99,7 +102,7 @@ def all_scores(generator: TextGenerator, subject: Subject, shuffled: bool) -> Sc
     scores = text_scores(model, text, pad) | repeated_scores(
         model, repeated_for(generator, count, seed=subject.seed), shuffled
     )
-    pairs = _pairs(generator, 2 * count, subject.seed, shuffled)
+    pairs = _pairs(generator, PAIRS * count, subject.seed, shuffled)
     scores |= mover_scores(model, pairs) if pairs is not None else {}
     return {name: scores[name] for name in KINDS if name in scores}
 
@@ -113,12 +116,12 @@ def roles(found: Mapping[str, Any]) -> dict[str, list[str]]:
         score = found[role]
         # A head that looks by place is not disturbed by shuffled text, so untrained weights alone are its control.
         controls = [score["untrained"]] if role in ("previous", "first") else [score["untrained"], score["shuffled"]]
-        bar = max([least, *(value for control in controls for layer in control for value in layer)])
+        strongest = max(value for control in controls for layer in control for value in layer)
         heads = [
             (figure["mean"], f"{layer}.{head}")
             for layer, row in enumerate(score["heads"])
             for head, figure in enumerate(row)
-            if figure["mean"] >= bar and figure["low"] > 0
+            if figure["mean"] >= least and figure["low"] > strongest
         ]
         named[role] = [name for _, name in sorted(heads, reverse=True)]
     return named

@@ -126,7 +126,6 @@ class Classify(ScoredConfig):
         description="the names of the classes, in the order of the numbers that labels may be; empty: labels are "
         "scores, which the model learns by their squared error",
     )
-    causal: ClassVar[tuple[bool, ...]] = (True, False)
     examples: ClassVar[tuple[str, ...]] = ("labelled",)
     figure: ClassVar[Figure] = FIGURE
 

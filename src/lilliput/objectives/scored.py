@@ -53,7 +53,7 @@ def whole(rows: Rows, context: int) -> Batch:
 
 
 def outputs_of(model: Model, head: Head, batch: Batch) -> torch.Tensor:
-    """(R, S, outputs) float32: the head at the last token of each sequence; of an encoder, at the first token."""
+    """(R, S, outputs) float32: the head at the last token of each sequence."""
     sight = replace(model.sight, lengths=batch.lengths.flatten())
     found = head(model(batch.tokens.flatten(0, 1), sight), sight)
     return found.view(*batch.lengths.shape, head.outputs)
