@@ -76,9 +76,9 @@ faults: $(VENV)/.dev  ## inject every fault that is known and print how it ended
 	$(BIN)/python -m tests.faults
 
 # The sanitizer has to be there before Python, and with it the C++ library whose exceptions it watches.
-SANITIZED := tests/base/runtime/test_sanitize.py tests/model/test_kernels.py tests/model/test_wrong_kernels.py \
-  tests/model/test_cross_entropy.py tests/model/test_contract.py tests/decoding/test_native.py \
-  tests/decoding/test_engine.py tests/decoding/test_completion.py
+SANITIZED := tests/base/runtime/test_sanitize.py tests/model/test_kernels.py tests/model/test_attention_kernel.py \
+  tests/model/test_wrong_kernels.py tests/model/test_cross_entropy.py tests/model/test_contract.py \
+  tests/decoding/test_native.py tests/decoding/test_engine.py tests/decoding/test_completion.py
 sanitize: $(VENV)/.dev  ## run the tests of kernels and decoding under AddressSanitizer and UBSan (Linux, g++)
 	@test -e "$$($(CXX) -print-file-name=libasan.so)" || { echo "$(CXX) has no libasan: install g++"; exit 2; }
 	LILLIPUT_SANITIZE=address,undefined,float-cast-overflow UBSAN_OPTIONS=print_stacktrace=1 \

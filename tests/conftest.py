@@ -30,6 +30,7 @@ LONGEST = (
     "model/test_export.py",
     "training/test_trainer.py",
     "model/test_kernels.py",
+    "model/test_attention_kernel.py",
     "cli/test_next.py",
     "cli/test_options.py",
     "model/test_contract.py",

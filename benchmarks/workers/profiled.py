@@ -20,7 +20,7 @@ from protocol import Job
 
 WARM_UP = 3
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_grouped_mm")
-ATTENTION = ("causal_attention", "attention_for_cpu", "efficient_attention", "flash_attention", "cudnn_attention")
+ATTENTION = ("lilliput::attention", "attention_for_cpu", "efficient_attention", "flash_attention", "cudnn_attention")
 
 
 def group(event: Any) -> str:

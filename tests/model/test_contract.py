@@ -208,7 +208,14 @@ def test_recomputing_gives_the_same_gradient(family):
 # Inductor itself still imports what torch.jit deprecates.
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
-    ("family", "backend"), [("story", "inductor"), ("gpt2", "aot_eager"), ("own_experts", "aot_eager")]
+    ("family", "backend"),
+    [
+        ("story", "inductor"),
+        ("gpt2", "aot_eager"),
+        ("own_experts", "aot_eager"),
+        ("own_encoder", "inductor"),
+        ("modernbert", "aot_eager"),
+    ],
 )
 def test_compiled_equals_eager(family, backend):
     model, ids = stirred(family, n_layers=1).train(), tokens()

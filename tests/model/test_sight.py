@@ -11,11 +11,12 @@ from lilliput.decoding.cache import KVCache
 from lilliput.decoding.compiled import _Compiled
 from lilliput.decoding.native import _Native
 from lilliput.model.config import ModelConfig
-from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.sight import BOTH, CAUSAL, Sight
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 from lilliput.training.compiled import Compiled
 from tests.model.families import config, on, stirred, tokens
+from tests.model.sights import KINDS, pairs, sights
 
 
 def reach(sight: Sight, at: int, **changes) -> list[int]:
@@ -84,20 +85,35 @@ def test_a_pattern_that_is_looked_at_gives_the_same(sight):
     assert patterns
 
 
+@pytest.mark.parametrize("length", [1, 7, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_mask_and_bounds_are_the_definition(kind, length):
+    sight, keys = sights(length)[kind], torch.arange(length)
+    seen, right = sight.at(slice(0, length), length, keys.device), pairs(sight, 2, length)
+    assert torch.equal(seen.mask()[:, 0].expand(2, -1, -1), right)
+    assert seen.bounded
+    first = torch.zeros(1, length) if seen.first is None else seen.first
+    last = keys[None] if seen.last is None else seen.last
+    assert torch.equal(((keys >= first[..., None]) & (keys <= last[..., None])).expand(2, -1, -1), right)
+    assert all(bound is None or bound.dtype == torch.int32 for bound in (seen.first, seen.last))
+
+
 def test_the_forms():
     def form(sight, where, end):
         seen = sight.at(where, end, torch.device("cpu"))
-        return seen.form, seen.first is not None
+        return seen.form, seen.bounded, seen.first is not None, seen.last is not None
 
-    assert form(CAUSAL, slice(0, 8), 8) == ("causal", False)
-    assert form(Sight(window=8), slice(0, 8), 8) == ("causal", False)
-    assert form(Sight(window=7), slice(0, 8), 8) == ("some", True)
-    assert form(CAUSAL, slice(7, 8), 8) == ("all", False)
-    assert form(Sight(window=7), slice(7, 8), 8) == ("some", False)
-    assert form(CAUSAL, slice(6, 8), 8) == ("some", False)
-    assert form(CAUSAL, torch.tensor([[7], [3]]), 8) == ("some", False)
-    assert form(Sight(causal=False), slice(0, 8), 8) == ("all", False)
-    assert form(Sight(lengths=torch.tensor([2])), slice(0, 8), 8) == ("causal", False)
+    assert form(CAUSAL, slice(0, 8), 8) == ("causal", True, False, False)
+    assert form(Sight(window=8), slice(0, 8), 8) == ("causal", True, False, False)
+    assert form(Sight(window=7), slice(0, 8), 8) == ("some", True, True, False)
+    assert form(CAUSAL, slice(7, 8), 8) == ("all", False, False, False)
+    assert form(Sight(window=7), slice(7, 8), 8) == ("some", False, False, False)
+    assert form(CAUSAL, slice(6, 8), 8) == ("some", False, False, False)
+    assert form(CAUSAL, torch.tensor([[7], [3]]), 8) == ("some", False, False, False)
+    assert form(BOTH, slice(0, 8), 8) == ("all", True, False, True)
+    assert form(Sight(causal=False, window=7), slice(0, 8), 8) == ("some", True, True, True)
+    assert form(Sight(lengths=torch.tensor([2])), slice(0, 8), 8) == ("causal", True, False, False)
+    assert form(Sight(causal=False, lengths=torch.tensor([2])), slice(0, 8), 8) == ("some", True, True, True)
 
 
 def test_the_mask_behind_a_cache():

@@ -28,6 +28,7 @@ def right(name: str) -> dict[str, torch.Tensor]:
             "cos": (5, 1, 2),
             "sin": (5, 1, 2),
             "first": (2, 5),
+            "last": (2, 5),
         },
         "swiglu": {"gate_up": (3, 4, 10)},
         "rms_norm": {"x": (3, 4, 10), "weight": (10,)},
@@ -40,6 +41,7 @@ def right(name: str) -> dict[str, torch.Tensor]:
         made["targets"] = torch.randint(11, (7,))
     if name == "attention":
         made["first"] = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 3, 4]], dtype=torch.int32)
+        made["last"] = torch.tensor([[0, 4, 2, 3, 4], [4, 3, 3, 3, 4]], dtype=torch.int32)
     if name == "add":
         made["product"] = made["product"].bfloat16()
     return made
@@ -47,9 +49,8 @@ def right(name: str) -> dict[str, torch.Tensor]:
 
 def attend(x: dict[str, torch.Tensor], heads: int = 4, dropout: float = 0.2) -> torch.Tensor:
     tables, norms = (x["cos"], x["sin"]), (x["q_norm"], x["k_norm"])
-    return kernels.causal_attention(
-        x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout, first=x["first"]
-    )
+    bounds = {"first": x["first"], "last": x["last"]}
+    return kernels.attend(x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout, **bounds)
 
 
 CALLS: dict[str, Callable[[dict[str, torch.Tensor]], torch.Tensor | None]] = {
@@ -112,6 +113,7 @@ TAKEN = {
     ("rms_norm", "x"): {"fewer", "another dimension", "strided", "turned"},
     ("dropout", "x"): {"shorter", "fewer", "another dimension", "strided", "turned"},
     ("attention", "first"): {"meta", "int32", "fewer", "strided", "turned"},
+    ("attention", "last"): {"meta", "int32", "fewer", "strided", "turned"},
     ("attention", "qkv"): {"fewer", "strided", "turned"},
     ("head", "logits"): {"shorter"},  # where the targets are below
     ("head", "targets"): {"turned"},
@@ -139,20 +141,24 @@ def plainly_wrong() -> dict[str, Callable[[], object]]:
         cases[f"head: target {target}"] = lambda t=targets: CALLS["head"](right("head") | {"targets": t})
     operators = torch.ops.lilliput
     qkv, out, sums = torch.rand(2, 5, 8, 6), torch.rand(2, 5, 4, 6), torch.rand(2, 4, 5)
-    given = (None, None, 0.0, None, None, 0.0, None, None)
+    given = (None, None, 0.0, None, None, 0.0, None, None, None)
     for name, parts in {
         "out": (out[:1], sums, out),
         "sums": (out, sums[:, :2], out),
         "gradient": (out, sums, out[:, :4]),
         "gradient's dtype": (out, sums, out.double()),
     }.items():
-        cases[f"attention backward: {name}"] = lambda p=parts: operators.causal_attention_backward(qkv, 4, *given, *p)
-    cases["attention: one norm"] = lambda: operators.causal_attention(qkv, 4, out[0, 0, 0], *given[1:])
-    cases["attention: one table"] = lambda: operators.causal_attention(qkv, 4, *given[:3], sums[0, :, :2], *given[4:])
-    cases["attention: no seed"] = lambda: operators.causal_attention(qkv, 4, *given[:5], 0.5, None, None)
-    for wrong in ([0, 2, 0, 0, 0], [0, 0, 0, 0, -1], [0, 0, 0, 0, 2**31 - 1]):
-        first = torch.tensor([wrong] * 2, dtype=torch.int32)
-        cases[f"attention: first {wrong}"] = lambda f=first: attend(right("attention") | {"first": f})
+        cases[f"attention backward: {name}"] = lambda p=parts: operators.attention_backward(qkv, 4, *given, *p)
+    cases["attention: one norm"] = lambda: operators.attention(qkv, 4, out[0, 0, 0], *given[1:])
+    cases["attention: one table"] = lambda: operators.attention(qkv, 4, *given[:3], sums[0, :, :2], *given[4:])
+    cases["attention: no seed"] = lambda: operators.attention(qkv, 4, *given[:5], 0.5, None, None, None)
+    for name, wrongs in {
+        "first": ([0, 2, 0, 0, 0], [0, 0, 0, 0, -1], [0, 0, 0, 0, 2**31 - 1]),
+        "last": ([4, 0, 4, 4, 4], [4, 4, 4, 4, 5], [2**31 - 1, 4, 4, 4, 4], [-(2**31), 4, 4, 4, 4]),
+    }.items():
+        for wrong in wrongs:
+            bound = {name: torch.tensor([wrong] * 2, dtype=torch.int32)}
+            cases[f"attention: {name} {wrong}"] = lambda b=bound: attend(right("attention") | b)
     cases["dropout: two seeds"] = lambda: operators.dropout(qkv, 0.5, torch.tensor([1, 2]))
     return cases
 

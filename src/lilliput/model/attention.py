@@ -115,12 +115,18 @@ class Attention(Part):
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
         probability = self.dropout if self.training else 0.0
-        bounded = seen.form == "causal" or seen.first is not None
         biased = isinstance(tables, torch.Tensor)
-        if bounded and cache is None and not biased and self._plain(position) and kernels.can_attend(qkv, tables):
+        if seen.bounded and cache is None and not biased and self._plain(position) and kernels.can_attend(qkv, tables):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
-            z = kernels.causal_attention(
-                qkv, self.heads, norms=norms, eps=self.eps, tables=tables, dropout=probability, first=seen.first
+            z = kernels.attend(
+                qkv,
+                self.heads,
+                norms=norms,
+                eps=self.eps,
+                tables=tables,
+                dropout=probability,
+                first=seen.first,
+                last=seen.last,
             )
             return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)

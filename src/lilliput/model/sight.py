@@ -22,7 +22,8 @@ class Sight:
     lengths   (B,) int64: the real positions of each row; padding stands behind them and no real position sees it
 
     Segments, lengths and sight of later positions need all positions at once, so none of them goes with a cache.
-    Padding sees itself and real positions, so its hidden states are finite and of no use.
+    Padding sees itself, and in a causal row earlier positions too, so its hidden states are finite and of no use.
+    Under all these conditions a position sees one interval of positions, and itself in it.
     """
 
     causal: bool = True
@@ -73,15 +74,23 @@ class Seen:
     sight  the layer's Sight
     form   "causal": square, each position sees itself and all earlier ones; "all": every position sees all;
            "some": as `mask` shows
-    first  (1 or B, T) int32: the first position that each position sees, where a causal square needs nothing else;
-           None for other forms. Rows of several documents and windows have it
+    first  (1 or B, T) int32: the first position that each position sees; None: position 0
+    last   (1 or B, T) int32: the last position that each position sees; None: itself
+
+    `first` and `last` describe the same as `mask` where `bounded` is true: the queries are all positions, from position
+    0 on. Elsewhere they are None.
     """
 
     def __init__(self, sight: Sight, where: Where, end: int, device: torch.device):
         self.sight, self._where, self._end, self._device = sight, where, end, device
         self.form: Literal["causal", "all", "some"] = _form(sight, where, end)
-        whole = isinstance(where, slice) and where.start == 0
-        self.first = self._first() if self.form == "some" and sight.causal and whole else None
+        self.bounded = isinstance(where, slice) and where.start == 0
+        self.first: torch.Tensor | None = None
+        self.last: torch.Tensor | None = None
+        if self.bounded and self.form == "some":
+            self.first = self._first().int()
+        if self.bounded and not sight.causal:
+            self.last = self._last().int()
         self._mask: torch.Tensor | None = None
 
     def mask(self) -> torch.Tensor:
@@ -94,19 +103,10 @@ class Seen:
         return self._mask
 
     def _masked(self) -> torch.Tensor:
-        sight, keys, at = self.sight, torch.arange(self._end, device=self._device), self._at()[..., None]
-        if self.first is not None:
-            return ((keys <= at) & (keys >= self.first[..., None]))[:, None]
-        mask = keys <= at if sight.causal else (keys >= 0).expand(1, at.shape[1], -1)
-        if sight.window is not None:
-            mask = mask & (keys > at - sight.window)
-            mask = mask if sight.causal else mask & (keys < at + sight.window)
-        if sight.segments is not None:
-            runs = begins(sight.segments).cumsum(1)
-            mask = mask & (runs[:, :, None] == runs[:, None, :])
-        if sight.lengths is not None and not sight.causal:
-            mask = (mask & (keys < sight.lengths[:, None, None])) | (keys == at)
-        return mask[:, None]
+        keys = torch.arange(self._end, device=self._device)
+        first = self._first() if self.first is None else self.first
+        last = self._last() if self.last is None else self.last
+        return ((keys <= last[..., None]) & (keys >= first[..., None]))[:, None]
 
     def _at(self) -> torch.Tensor:
         """(1 or B, T): the positions of the queries."""
@@ -115,10 +115,24 @@ class Seen:
         return torch.arange(self._where.start, self._where.stop, device=self._device)[None]
 
     def _first(self) -> torch.Tensor:
+        """(1 or B, T) int64: the first position that each query sees."""
         at, sight = self._at(), self.sight
         first = torch.zeros_like(at) if sight.window is None else (at - sight.window + 1).clamp_min(0)
         first = first if sight.segments is None else torch.maximum(first, starts(sight.segments))
-        return first.int()
+        if sight.lengths is None or sight.causal:
+            return first
+        return torch.where(at < sight.lengths[:, None], first, at)
+
+    def _last(self) -> torch.Tensor:
+        """(1 or B, T) int64: the last position that each query sees."""
+        at, sight = self._at(), self.sight
+        if sight.causal:
+            return at
+        last = torch.full_like(at, self._end - 1)
+        last = last if sight.window is None else (at + sight.window - 1).clamp_max(self._end - 1)
+        last = last if sight.segments is None else torch.minimum(last, stops(sight.segments))
+        # A real position sees no padding, and padding sees no later position.
+        return last if sight.lengths is None else torch.minimum(last, torch.maximum(sight.lengths[:, None] - 1, at))
 
 
 def _form(sight: Sight, where: Where, end: int) -> Literal["causal", "all", "some"]:
@@ -143,3 +157,9 @@ def starts(segments: torch.Tensor) -> torch.Tensor:
     """segments (B, T) -> (B, T) int64: where the run of equal numbers that holds this position begins."""
     steps = torch.arange(segments.shape[1], device=segments.device)
     return torch.where(begins(segments), steps, 0).cummax(1).values
+
+
+def stops(segments: torch.Tensor) -> torch.Tensor:
+    """segments (B, T) -> (B, T) int64: the last position of the run of equal numbers that holds this position."""
+    length = segments.shape[1]
+    return length - 1 - starts(segments.flip(1)).flip(1)

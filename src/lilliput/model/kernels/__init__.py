@@ -5,7 +5,7 @@ kernels do not know, PyTorch's operators compute the same. docs/studies/speed.md
 `$LILLIPUT_KERNELS` names one of CHOICES.
 """
 
-from lilliput.model.kernels.attention import can_attend, causal_attention
+from lilliput.model.kernels.attention import attend, can_attend
 from lilliput.model.kernels.checks import DTYPES
 from lilliput.model.kernels.library import CHOICES, VARIABLE, available, name, state
 from lilliput.model.kernels.rows import add, can_drop, can_gate, can_norm, dropout, rms_norm, softmax_gradient, swiglu
@@ -15,12 +15,12 @@ __all__ = [
     "DTYPES",
     "VARIABLE",
     "add",
+    "attend",
     "available",
     "can_attend",
     "can_drop",
     "can_gate",
     "can_norm",
-    "causal_attention",
     "dropout",
     "name",
     "rms_norm",

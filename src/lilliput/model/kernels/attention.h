@@ -1,5 +1,6 @@
-// Causal attention, forward and backward, from the queries, keys and values of one matrix product. QK-norm, rotary
-// positions, softmax and dropout are computed in the same pass, one head at a time. The pattern is not kept in memory.
+// Attention, forward and backward, from the queries, keys and values of one matrix product. Each query sees one interval of
+// keys: itself and all earlier positions, the whole row, a window, or its own document. QK-norm, rotary positions, softmax
+// and dropout are computed in the same pass, one head at a time. The pattern is not kept in memory.
 // One thread computes each head of a row from start to end, so results do not depend on the number of threads.
 #pragma once
 
@@ -13,11 +14,12 @@ struct Shape {
 };
 
 // qkv (rows, length, heads + 2 shared, width) of the model. All other pointers may be null: the weights (width) of the
-// norms of queries and keys, cos and sin (length, half), and the first position that each position sees (rows, length).
+// norms of queries and keys, cos and sin (length, half), and the first and the last position that each position sees
+// (rows, length). Without `first`, positions see from position 0 on; without `last`, up to themselves.
 struct Inputs {
     const void* qkv;
     const float *q_norm, *k_norm, *cos, *sin;
-    const int32_t* first;
+    const int32_t *first, *last;
 };
 }
 
@@ -83,32 +85,42 @@ void transpose(const float* from, int64_t length, int64_t width, float* to) {
             for (int64_t t = 0; t < PANEL; t++) to[p * width + d * PANEL + t] = from[(p + t) * width + d];
 }
 
-// The first key that a query sees. The padding after the queries sees the same keys as the last query.
+// The first and the last key that a query sees. The padding after the queries sees the same keys as the last query.
 int64_t first_seen(const Shape& s, const Inputs& in, int64_t row, int64_t t) {
     return in.first ? in.first[row * s.length + std::min(t, s.length - 1)] : 0;
 }
 
-// The beginning of the panel with the first key of any query of a block. No key before it takes part in the block.
-int64_t first_panel(const Shape& s, const Inputs& in, int64_t row, int64_t from) {
-    int64_t least = first_seen(s, in, row, from);
-    for (int64_t i = 1; in.first && i < QUERIES; i++) least = std::min(least, first_seen(s, in, row, from + i));
-    return least / PANEL * PANEL;
+int64_t last_seen(const Shape& s, const Inputs& in, int64_t row, int64_t t) {
+    t = std::min(t, s.length - 1);
+    return in.last ? in.last[row * s.length + t] : t;
 }
 
-// scores (QUERIES, keys) = a (QUERIES, width) times the transpose of the keys in `panels`, from key `begin` on.
-void scores(const float* a, const float* panels, int64_t width, int64_t begin, int64_t keys, float* to, int64_t to_row) {
-    for (int64_t p = begin; p < keys; p += PANEL)
+struct Span {
+    int64_t begin, end;
+};
+
+// The panels of keys that any query of a block sees, from key `begin` to `end`. No other key takes part in the block.
+Span panels_seen(const Shape& s, const Inputs& in, int64_t row, int64_t from) {
+    int64_t least = first_seen(s, in, row, from), most = in.last ? last_seen(s, in, row, from) : from + QUERIES - 1;
+    for (int64_t t = from + 1; in.first && t < from + QUERIES; t++) least = std::min(least, first_seen(s, in, row, t));
+    for (int64_t t = from + 1; in.last && t < from + QUERIES; t++) most = std::max(most, last_seen(s, in, row, t));
+    return {least / PANEL * PANEL, padded(most + 1, PANEL)};
+}
+
+// scores (QUERIES, keys) = a (QUERIES, width) times the transpose of the keys in `panels`, for keys `begin` to `end`.
+void scores(const float* a, const float* panels, int64_t width, int64_t begin, int64_t end, float* to, int64_t to_row) {
+    for (int64_t p = begin; p < end; p += PANEL)
         product<false>(QUERIES, PANEL, width, a, width, 1, panels + p * width, PANEL, to + p, to_row);
 }
 
-// Writes e^(score * scale - shift) for the numbers `low` to `seen` of a row, and 0 for the other numbers from `begin`
-// to `keys`. Returns the sum.
-float exponentials(float* row, int64_t low, int64_t seen, int64_t begin, int64_t keys, float scale, float shift) {
+// Writes e^(score * scale - shift) for the numbers `low` to `high` of a row, and 0 for the other numbers from `begin`
+// to `end`. Returns the sum.
+float exponentials(float* row, int64_t low, int64_t high, int64_t begin, int64_t end, float scale, float shift) {
     Lanes sum{};
-    for (int64_t k = begin; k < keys; k += LANES) {
+    for (int64_t k = begin; k < end; k += LANES) {
         Lanes value = exponential(lanes(row + k) * scale - shift);
-        if (k < low || k + LANES > seen)
-            for (int i = 0; i < LANES; i++) value[i] = k + i >= low && k + i < seen ? value[i] : 0.f;
+        if (k < low || k + LANES > high)
+            for (int i = 0; i < LANES; i++) value[i] = k + i >= low && k + i < high ? value[i] : 0.f;
         store(row + k, value);
         sum += value;
     }
@@ -116,10 +128,10 @@ float exponentials(float* row, int64_t low, int64_t seen, int64_t begin, int64_t
 }
 
 // The dropout factors of one row of the pattern.
-void factors(const Shape& s, int64_t line, int64_t begin, int64_t keys, float* to) {
+void factors(const Shape& s, int64_t line, int64_t begin, int64_t end, float* to) {
     Dropout dropout{(uint64_t)s.seed, (uint32_t)s.below, s.kept};
     uint32_t start = dropout.start(line);
-    for (int64_t k = begin; k < keys; k++) to[k] = dropout.factor(start, k);
+    for (int64_t k = begin; k < end; k++) to[k] = dropout.factor(start, k);
 }
 
 float* copied(const float* from, int64_t count, int64_t width, float* to) {
@@ -142,23 +154,23 @@ void attend(const Shape& s, const Inputs& in, void* z, float* lse, int64_t item)
     for (int64_t head = shared * group; head < (shared + 1) * group; head++) {
         Head{s, in, row, head, q_norm, nullptr, width}.gather(length, true, queries);
         for (int64_t from = 0; from < s.length; from += QUERIES) {
-            int64_t count = padded(std::min(from + QUERIES, length), PANEL), begin = first_panel(s, in, row, from);
-            scores(queries + from * width, panels, width, begin, count, block, ld);
+            const auto [begin, end] = panels_seen(s, in, row, from);
+            scores(queries + from * width, panels, width, begin, end, block, ld);
             for (int64_t i = 0; i < QUERIES; i++) {
                 float* line = block + i * ld;
-                int64_t seen = std::min(from + i + 1, s.length), number = (row * s.heads + head) * s.length + from + i;
-                int64_t low = first_seen(s, in, row, from + i);
-                float most = largest(line + low, seen - low) * s.scale;
-                float sum = exponentials(line, low, seen, begin, count, s.scale, most);
-                for (int64_t t = begin; t < count; t += LANES) store(line + t, lanes(line + t) / sum);
+                int64_t number = (row * s.heads + head) * s.length + from + i;
+                int64_t low = first_seen(s, in, row, from + i), high = last_seen(s, in, row, from + i) + 1;
+                float most = largest(line + low, high - low) * s.scale;
+                float sum = exponentials(line, low, high, begin, end, s.scale, most);
+                for (int64_t t = begin; t < end; t += LANES) store(line + t, lanes(line + t) / sum);
                 if (from + i < s.length) lse[number] = most + std::log(sum);
                 if (s.below) {
-                    factors(s, number, begin, count, chance);
-                    for (int64_t t = begin; t < count; t += LANES) store(line + t, lanes(line + t) * lanes(chance + t));
+                    factors(s, number, begin, end, chance);
+                    for (int64_t t = begin; t < end; t += LANES) store(line + t, lanes(line + t) * lanes(chance + t));
                 }
             }
-            product<false>(QUERIES, width, std::min(count, from + QUERIES) - begin, block + begin, ld, 1, values + begin * width,
-                           width, out + from * width, width);
+            product<false>(QUERIES, width, end - begin, block + begin, ld, 1, values + begin * width, width,
+                           out + from * width, width);
         }
         for (int64_t t = 0; t < s.length; t++)
             write(z, s.bf16, ((row * s.length + t) * s.heads + head) * s.width, s.width, out + t * width);
@@ -193,32 +205,31 @@ void attend_back(const Shape& s, const Inputs& in, const void* z, const float* l
         gather(z, row, head, s, length, width, out);
         gather(grad, row, head, s, length, width, out_grad);
         for (int64_t from = 0; from < s.length; from += QUERIES) {
-            int64_t count = padded(std::min(from + QUERIES, length), PANEL), depth = std::min(count, from + QUERIES);
-            int64_t begin = first_panel(s, in, row, from);
-            scores(queries + from * width, key_panels, width, begin, count, pattern, ld);
-            scores(out_grad + from * width, value_panels, width, begin, count, pattern_grad, ld);
+            const auto [begin, end] = panels_seen(s, in, row, from);
+            scores(queries + from * width, key_panels, width, begin, end, pattern, ld);
+            scores(out_grad + from * width, value_panels, width, begin, end, pattern_grad, ld);
             for (int64_t i = 0; i < QUERIES; i++) {
                 float *line = pattern + i * ld, *line_grad = pattern_grad + i * ld;
                 bool real = from + i < s.length;
                 int64_t number = (row * s.heads + head) * s.length + from + i;
-                int64_t low = first_seen(s, in, row, from + i);
-                exponentials(line, low, real ? from + i + 1 : 0, begin, count, s.scale, real ? lse[number] : 0.f);
+                int64_t low = first_seen(s, in, row, from + i), high = real ? last_seen(s, in, row, from + i) + 1 : 0;
+                exponentials(line, low, high, begin, end, s.scale, real ? lse[number] : 0.f);
                 Lanes sum{};
                 for (int64_t d = 0; d < width; d += LANES)
                     sum += lanes(out + (from + i) * width + d) * lanes(out_grad + (from + i) * width + d);
                 float mean = total(sum);  // of the pattern's gradients, by the pattern
-                if (s.below) factors(s, number, begin, count, chance);
-                for (int64_t t = begin; t < count; t += LANES) {
+                if (s.below) factors(s, number, begin, end, chance);
+                for (int64_t t = begin; t < end; t += LANES) {
                     Lanes p = lanes(line + t), kept = lanes(chance + t);
                     store(line_grad + t, p * (lanes(line_grad + t) * kept - mean) * s.scale);
                     store(line + t, p * kept);
                 }
             }
             float *key_at = key_grad + begin * width, *value_at = value_grad + begin * width;
-            product<false>(QUERIES, width, depth - begin, pattern_grad + begin, ld, 1, keys + begin * width, width,
+            product<false>(QUERIES, width, end - begin, pattern_grad + begin, ld, 1, keys + begin * width, width,
                            query_grad + from * width, width);
-            product<true>(depth - begin, width, QUERIES, pattern_grad + begin, 1, ld, queries + from * width, width, key_at, width);
-            product<true>(depth - begin, width, QUERIES, pattern + begin, 1, ld, out_grad + from * width, width, value_at, width);
+            product<true>(end - begin, width, QUERIES, pattern_grad + begin, 1, ld, queries + from * width, width, key_at, width);
+            product<true>(end - begin, width, QUERIES, pattern + begin, 1, ld, out_grad + from * width, width, value_at, width);
         }
         query.scatter(query_grad, true, norm_grad, qkv_grad);
     }

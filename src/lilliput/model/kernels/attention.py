@@ -1,4 +1,4 @@
-"""Causal attention from the queries, keys and values of one product, with QK-norm, rotary positions and dropout."""
+"""Attention from the queries, keys and values of one product, with QK-norm, rotary positions and dropout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lilliput.model.kernels.checks import FLOAT, expect, expect_first, expect_seed
+from lilliput.model.kernels.checks import FLOAT, expect, expect_bounds, expect_seed
 from lilliput.model.kernels.library import call, chance, fits, pointer, seed
 
 
@@ -19,16 +19,16 @@ class _Shape(ctypes.Structure):
 
 
 class _Inputs(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin", "first")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin", "first", "last")]
 
 
 def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
-    """Return whether `causal_attention` supports this qkv (B, T, heads, d_head). The `tables`, if any, have to be the
-    same for all rows, with the shape (T, 1, r) each."""
+    """Return whether `attend` supports this qkv (B, T, heads, d_head). The `tables`, if any, have to be the same for
+    all rows, with the shape (T, 1, r) each."""
     return fits(qkv) and (tables is None or tables[0].dim() == 3)
 
 
-def causal_attention(
+def attend(
     qkv: torch.Tensor,
     heads: int,
     *,
@@ -37,24 +37,26 @@ def causal_attention(
     tables: tuple[torch.Tensor, torch.Tensor] | None = None,
     dropout: float = 0.0,
     first: torch.Tensor | None = None,
+    last: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(q k' / sqrt(d_head)) v over each position and the positions before it, in fp32 inside.
+    """softmax(q k' / sqrt(d_head)) v over the positions from `first` to `last` of each position, in fp32 inside.
 
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
     that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
-    `first` (1 or B, T) int32: the first position that each position sees, at most itself (windows, rows of several
-    documents); None: position 0. Raises ValueError for other shapes or dtypes, for numbers of heads that do not divide,
-    for impossible first positions, and for a dropout outside 0 to 1.
+    `first` and `last` (1 or B, T) int32: the first and the last position that each position sees, with itself between
+    them. Without `first`, positions see from position 0 on. Without `last`, they see up to themselves. Raises
+    ValueError for other shapes or dtypes, for numbers of heads that do not divide, for impossible bounds, and for a
+    dropout outside 0 to 1.
     """
     q_norm, k_norm = (weight.float().contiguous() for weight in norms) if norms else (None, None)
     cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
     drawn = seed() if dropout else None
-    first = None if first is None else first.expand(len(qkv), -1).contiguous()
-    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)[0]
+    first, last = (None if x is None else x.expand(len(qkv), -1).contiguous() for x in (first, last))
+    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)[0]
 
 
-@torch.library.custom_op("lilliput::causal_attention", mutates_args=())
+@torch.library.custom_op("lilliput::attention", mutates_args=())
 def _attention(
     qkv: torch.Tensor,
     heads: int,
@@ -66,9 +68,10 @@ def _attention(
     dropout: float,
     drawn: torch.Tensor | None,
     first: torch.Tensor | None,
+    last: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the result, log of the summed exponentials (B, n_heads, T))."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)
     how.check()
     out, sums = how.outputs()
     call("attention", how.shape(), how.inputs(), out, sums)
@@ -76,11 +79,11 @@ def _attention(
 
 
 @_attention.register_fake
-def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first).outputs()
+def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last).outputs()
 
 
-@torch.library.custom_op("lilliput::causal_attention_backward", mutates_args=())
+@torch.library.custom_op("lilliput::attention_backward", mutates_args=())
 def _attention_backward(
     qkv: torch.Tensor,
     heads: int,
@@ -92,12 +95,13 @@ def _attention_backward(
     dropout: float,
     drawn: torch.Tensor | None,
     first: torch.Tensor | None,
+    last: torch.Tensor | None,
     out: torch.Tensor,
     sums: torch.Tensor,
     grad: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients of qkv and, one line for each row and head of keys, of both norms' weights."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first)
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)
     how.check()
     grad, (rows, length, _, width) = grad.contiguous(), qkv.shape
     for name, given in {"the result": out, "the gradient": grad}.items():
@@ -109,21 +113,21 @@ def _attention_backward(
 
 
 @_attention_backward.register_fake
-def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, out, sums, grad):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first).gradients()
+def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, out, sums, grad):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last).gradients()
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:
-    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first = inputs
-    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, first, *output)
+    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last = inputs
+    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, first, last, *output)
 
 
 def _backward(ctx: Any, grad: torch.Tensor, _sums: Any) -> tuple[torch.Tensor | None, ...]:
-    qkv, q_norm, k_norm, cos, sin, drawn, first, *output = ctx.saved_tensors
-    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first)
+    qkv, q_norm, k_norm, cos, sin, drawn, first, last, *output = ctx.saved_tensors
+    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last)
     qkv_grad, q_lines, k_lines = _attention_backward(*given, *output, grad)
     norm_grads = (None, None) if q_norm is None else (q_lines.sum(0), k_lines.sum(0))
-    return qkv_grad, None, *norm_grads, None, None, None, None, None, None
+    return qkv_grad, None, *norm_grads, *[None] * 7
 
 
 _attention.register_autograd(_backward, setup_context=_keep)
@@ -143,6 +147,7 @@ class How:
     dropout: float
     drawn: torch.Tensor | None
     first: torch.Tensor | None
+    last: torch.Tensor | None
 
     def check(self) -> None:
         """Raise ValueError for arguments that would make attention.h read or write outside its memory."""
@@ -164,8 +169,7 @@ class How:
                 raise ValueError(f"the tables turn {2 * half} channels of a head that has {width}")
             expect("the table of cosines", self.cos, (length, 1, half), FLOAT)
             expect("the table of sines", self.sin, (length, 1, half), FLOAT)
-        if self.first is not None:
-            expect_first(self.first, len(self.qkv), length)
+        expect_bounds(self.first, self.last, len(self.qkv), length)
         if self.dropout:
             expect_seed(self.drawn)
 
@@ -193,6 +197,5 @@ class How:
         return ctypes.byref(_Shape(*numbers, width**-0.5, self.eps, kept))
 
     def inputs(self) -> Any:
-        return ctypes.byref(
-            _Inputs(*map(pointer, (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin, self.first)))
-        )
+        tensors = (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin, self.first, self.last)
+        return ctypes.byref(_Inputs(*map(pointer, tensors)))

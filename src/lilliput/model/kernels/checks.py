@@ -66,8 +66,16 @@ def expect_seed(drawn: torch.Tensor | None) -> None:
     expect("the seed", drawn, (), (torch.int64,))
 
 
-def expect_first(first: torch.Tensor, rows: int, length: int) -> None:
-    """Raise ValueError where `first` is not (rows, length) int32 with a position from 0 to t at each position t."""
-    expect("first", first, (rows, length), (torch.int32,))
-    if first.numel() and (int(first.min()) < 0 or bool((first > torch.arange(length, dtype=torch.int32)).any())):
-        raise ValueError("first has to hold, for each position, the first position that it sees: from 0 to itself")
+def expect_bounds(first: torch.Tensor | None, last: torch.Tensor | None, rows: int, length: int) -> None:
+    """Raise ValueError where `first` or `last` is given and is not (rows, length) int32, where `first` does not hold a
+    position from 0 to t at each position t, or where `last` does not hold a position from t to length - 1."""
+    if first is not None:
+        expect("first", first, (rows, length), (torch.int32,))
+        if first.numel() and (int(first.min()) < 0 or bool((first > torch.arange(length)).any())):
+            raise ValueError("first has to hold, for each position, the first position that it sees: from 0 to itself")
+    if last is not None:
+        expect("last", last, (rows, length), (torch.int32,))
+        if last.numel() and (int(last.max()) >= length or bool((last < torch.arange(length)).any())):
+            raise ValueError(
+                "last has to hold, for each position, the last position that it sees: from itself to the row's last"
+            )
