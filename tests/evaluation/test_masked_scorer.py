@@ -1,4 +1,4 @@
-"""Pseudo-log-likelihoods: equal to hiding one token after another, whatever the batches are; cut and refused by name."""
+"""Pseudo-log-likelihoods: equal to hiding one token after another, whatever the batches are; what is cut or refused."""
 
 import pytest
 import torch

@@ -98,13 +98,10 @@ class Recipe(Config):
     def _sight_fits(self) -> Recipe:
         if self.model.causal not in self.objective.causal:
             kind, needed = self.objective.kind, "a decoder" if self.objective.causal == (True,) else "an encoder"
-            hint = (
-                "leave out model.causal and styles of encoders"
-                if self.model.causal is False
-                else (
-                    "give model.style=modernbert_1.3m, or another encoder of lilliput model list; or: lilliput train masked"
-                )
-            )
+            encoder = "model.style=modernbert_1.3m, or another encoder of lilliput model list"
+            hint = f"give {encoder}; or: lilliput train masked"
+            if not self.model.causal:
+                hint = "leave out model.causal and styles of encoders"
             raise ValueError(
                 f"the objective '{kind}' trains {needed}, and model.causal is {str(self.model.causal).lower()}; {hint}"
             )
