@@ -13,7 +13,6 @@ from lilliput.decoding.engine import Engine, Request, Token
 from lilliput.decoding.explain import as_plain, table
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.model.config import resolve
-from lilliput.model.sight import CAUSAL
 from lilliput.model.transformer import Model
 
 
@@ -29,7 +28,7 @@ class Parrot(Model):
         super().__init__(resolve("story_1m", d_model=32, n_layers=1, vocab_size=vocab_size, context_length=64))
         self.ids = ids
 
-    def forward(self, tokens, sight=CAUSAL, cache=None, blocks=None):
+    def forward(self, tokens, sight=None, cache=None, blocks=None, types=None):
         super().forward(tokens, sight, cache)
         at = (cast(Any, cache).lengths[0] if cache else 0) + tokens.shape[1] - 1
         hidden = torch.zeros(*tokens.shape, 1)
