@@ -27,8 +27,10 @@ import lilliput
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import recipe_of
 from lilliput.base.console import console, emit, print_line, use_json
+from lilliput.base.errors import ConfigError
 from lilliput.base.statistics import mean_of
 from lilliput.base.units import whole
+from lilliput.cli.main import one_line_errors
 from lilliput.objectives.infilling import (
     Kind,
     Parts,
@@ -61,7 +63,7 @@ class Study:
 
 
 def trained(arm: str, seed: int, study: Study) -> Path:
-    """Train a run, or find it finished. Returns its folder."""
+    """Train a run, or find it finished. Returns its folder. Raises ConfigError for a run that was interrupted."""
     rate = [f"objective.rate={study.rate}"] if arm == "fim" else []
     overrides = [f"objective.kind={arm}", *rate, f"train.batch_tokens={BATCH_TOKENS}", "train.epochs=null"]
     overrides += [f"train.steps={study.tokens // BATCH_TOKENS}", "evaluate.samples=0"]
@@ -73,8 +75,10 @@ def trained(arm: str, seed: int, study: Study) -> Path:
     name = f"{arm}{share}-{study.tokens}-{seed}"
     print_line(f"{name}: {' '.join(overrides)}")
     given: dict[str, Any] = {"data": study.data} if study.data else {}
-    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None, **given)
-    return study.runs / name
+    run = lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None, **given)
+    if not run.summary:
+        raise ConfigError(f"the run {name} was interrupted", "repeat the command: it goes on where the run ended")
+    return run.path
 
 
 def middles(run: Path, study: Study) -> dict[Kind, list[Parts]]:
@@ -159,4 +163,5 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    with one_line_errors():
+        app()

@@ -119,7 +119,8 @@ def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
 def _around(served: Served, body: CompletionRequest, suffix: str) -> list[_Prompt]:
     """Return the prompts for texts between each prompt and the suffix."""
     if not served.objective.fills:
-        message = f"'{served.name}' was trained by the objective '{served.objective.kind}', which fills in no middle"
+        kind = served.objective.kind
+        message = f"'{served.name}' takes no 'suffix': its objective '{kind}' fills in no middle"
         raise Refused(message, "leave 'suffix' out, or ask a model of objective.kind=fim", param="suffix")
     if body.ending is not None or body.echo:
         other = "ending" if body.ending is not None else "echo"
