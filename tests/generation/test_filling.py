@@ -119,10 +119,10 @@ def test_what_cannot_be_is_refused_with_what_to_type(filler: TextGenerator, mode
     for given in ({"opening": "Once"}, {"ending": "home."}, {"opening": ""}):
         with pytest.raises(ConfigError, match="cannot be used together with a prompt or an ending") as caught:
             filler.generate(**given, **SIDES)
-        assert "--prefix" in caught.value.hint
+        assert "--prefix" in str(caught.value.hint)
     with pytest.raises(ConfigError, match="a prefix needs a suffix") as caught:
         filler.generate(prefix="Once")
-    assert "--suffix" in caught.value.hint
+    assert "--suffix" in str(caught.value.hint)
     with pytest.raises(ConfigError, match="a window would drop"):
         filler.generate(**SIDES, window=True)
     with pytest.raises(ConfigError, match="context"):

@@ -28,7 +28,7 @@ ROLES = ("fim_prefix", "fim_suffix", "fim_middle")
 """Roles of the special tokens before the three pieces, in the order of PSM."""
 MARKS = 5
 """Tokens of a row that belong to no piece: three special tokens, the beginning mark and the end mark."""
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 2048
 """Positions that are scored at once, padding included."""
 WORD_BEGINS = re.compile(r"(?<=\S) (?=\S)")
 """The space between two words. It belongs to the second word, so a cut before it cuts no token."""
