@@ -83,6 +83,22 @@ def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learned_by_heart(tmp_path_factory.mktemp("chatty"))
 
 
+@pytest.fixture(scope="session")
+def filler() -> Any:
+    """A tiny TextGenerator that fills in the words of one text (tests/fillings.py); tests must not change it."""
+    from tests.fillings import learned_by_heart
+
+    return learned_by_heart()
+
+
+@pytest.fixture(scope="session")
+def filler_folder(filler: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a model folder."""
+    from tests.fillings import write
+
+    return write(filler, tmp_path_factory.mktemp("filler"))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, native_builds: Path) -> None:
     """No test reads or fills the user's cache."""

@@ -15,6 +15,7 @@ from lilliput.base.errors import DataError
 from lilliput.base.files import sha256
 from lilliput.data import dataset as module
 from lilliput.data.config import DataConfig, TokenizerConfig
+from lilliput.data.curation import SPLITS
 from lilliput.data.dataset import Dataset, prepare, train_tokenizer
 from lilliput.data.rows import Encoded
 from lilliput.data.source import Errors
@@ -44,6 +45,29 @@ def test_every_document_is_there_with_both_bounds(corpus, prepared):
             ids = split.document(number)
             assert (ids[0], ids[-1]) == (tokenizer.bos_id, tokenizer.eos_id)
     assert dataset.split("train").document_id(0) == f"{corpus}#0"
+
+
+def test_each_split_is_encoded_as_it_needs_in_the_order_of_its_documents(corpus, monkeypatch):
+    config = DataConfig.model_validate({"sources": [{"kind": "text", "paths": [str(corpus)]}]})
+
+    def doubled(documents, tokenizer):
+        assert documents, "an encoder gets no empty list"
+        return [Encoded([*row.ids, *row.ids]) for row in encode(documents, tokenizer)]
+
+    def both(view_key, held_out):
+        made = prepare(
+            config, TokenizerConfig(vocab_size=300), doubled, str, view_key, seed=1, encode_held_out=held_out
+        )
+        return {
+            name: [made.split(name).document(n).tolist() for n in range(made.split(name).documents)] for name in SPLITS
+        }
+
+    plain, same = both("held out", encode), both("all", None)
+    assert plain["train"] == same["train"]
+    assert [ids * 2 for ids in plain["validation"]] == same["validation"]
+    assert min(map(len, plain.values())) > 3
+    monkeypatch.setattr(module, "BATCH_DOCUMENTS", 3)
+    assert both("small batches", encode) == plain
 
 
 def test_the_manifest_lists_what_is_there(corpus, prepared):

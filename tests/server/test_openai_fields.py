@@ -268,7 +268,7 @@ def test_every_field_without_effect_is_documented() -> None:
     named = {name for quoted in re.findall(r"`([^`\n]+)`", page) for name in re.findall(r"\w+", quoted)}
     without = {name for kind in (Neutral, NeutralChat, NeutralMessage) for name in kind.model_fields}
     assert {"user", "functions", "refusal"} <= without
-    assert (without | {"suffix", "best_of", "include_obfuscation"}) - named == set()
+    assert (without | {"best_of", "include_obfuscation"}) - named == set()
 
 
 def test_an_answer_of_the_official_client_can_be_sent_back(server: Address) -> None:

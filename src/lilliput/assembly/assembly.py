@@ -77,6 +77,7 @@ def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
         specials=objective.specials,
         check=partial(check_accepted, objective),
         equip=objective.equip,
+        encode_held_out=objective.encode_held_out,
     )
 
 
@@ -250,7 +251,9 @@ class Assembly:
         objective, trained = self.objective, Trained.now(self.run, self.objective.figure)
         forwards, text = objective.reads_forwards, objective.generates
         kind, begun = self.tokenizer.kind, self.recipe.init.from_
-        card = model_card(self.recipe.name, model, kind, forwards, trained, generates=text, begun=begun)
+        card = model_card(
+            self.recipe.name, model, kind, forwards, trained, generates=text, fills=objective.fills, begun=begun
+        )
         (folder / "README.md").write_text(card, encoding="utf-8")
 
     def read_model(self, folder: Path) -> None:

@@ -18,7 +18,8 @@ def generate(
     steer: Sequence[str] = (),
     **options: Any,
 ) -> list[str]:
-    """Generate texts with the model at `path`; a short form of `load(path).generate(...)`.
+    """Generate texts with the model at `path`; a short form of `load(path).generate(...)`. `options` are the fields of
+    SamplingConfig, and `prefix` and `suffix` for a model that fills in the middle (objective.kind=fim).
 
     `steer` holds features to add while the model generates, each 'FOLDER:FEATURE=STRENGTH' (see `lens.steering`).
     Raises the errors of `load`, and ConfigError for a feature that does not fit the model.

@@ -1,4 +1,4 @@
-"""`lilliput generate`: generate texts with a trained model, from an opening or to an ending."""
+"""`lilliput generate`: generate texts with a trained model, from an opening, to an ending, or between two texts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def generate(
     model: Model,
     opening: Annotated[str | None, typer.Argument(help="How the text begins.")] = None,
     ending: Annotated[str | None, typer.Option(help="How the text ends, for a model trained in reverse.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="The text before a missing middle, for a model of objective.kind=fim.")
+    ] = None,
+    suffix: Annotated[str | None, typer.Option(help="The text behind the missing middle.")] = None,
     temperature: Temperature = 0.8,
     top_k: Annotated[int, typer.Option(help="Keep the k likeliest tokens; 0 keeps all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Keep the fewest likeliest tokens with this total probability.")] = 1.0,
@@ -83,6 +87,7 @@ def generate(
         "seed": seed,
         "max_tokens": max_tokens,
     }
+    opening, ending = generator.sides(opening, ending, prefix, suffix)
     report: dict[str, Any] = {"model": model, "opening": opening, "ending": ending}
     report |= {"steer": steer} if steer else {}
     with _steered(generator, steer or ()):
@@ -94,13 +99,22 @@ def generate(
         else:
             made_by = constraint(generator.tokenizer, json_schema, regex, choice or ())
             sampling |= {"constraint": made_by, "window": window}
-            if json or n != 1 or not generator.objective.reads_forwards or compare or any(shown.values()):
+            streams = generator.objective.reads_forwards and ending is None
+            if json or n != 1 or not streams or compare or any(shown.values()):
                 _whole(generator, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
             else:
                 _stream(generator, opening, ending, {**sampling, "stop": stop or ()})
                 return
     if json:
-        console.emit(report)
+        console.emit(_filled(report) if generator.objective.fills and ending is not None else report)
+
+
+def _filled(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report of texts whose middle was generated: the sides by their names, and the middles alone."""
+    prefix, suffix = report["opening"] or "", report["ending"]
+    rest = {key: value for key, value in report.items() if key not in ("opening", "ending")}
+    middles = [text[len(prefix) : len(text) - len(suffix)] for text in report["texts"]]
+    return {**rest, "prefix": prefix, "suffix": suffix, "middles": middles}
 
 
 def _steered(generator: TextGenerator, steer: Sequence[str]) -> AbstractContextManager[None]:
@@ -161,6 +175,9 @@ def _whole(
         console.print_line(("\n\n---\n\n" if place else "") + printed)
         if explain or logprobs:
             console.console.print(table(text.tokens, generator.tokenizer))
+    if generator.objective.fills and sides[1] is not None and any(text.finish != "stop" for text in found):
+        most = options["max_tokens"]
+        console.aside(f"a middle did not end by itself within {most:,} tokens, so it may not lead to the suffix")
     if compare:
         valid, texts = report["unconstrained"]["valid"], report["unconstrained"]["texts"]
         ended = sum(finish == "stop" for finish in report["finishes"])

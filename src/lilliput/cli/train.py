@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lilliput.cli.texts import Data, sort_words
-from lilliput.runs.names import OLD_DOMAIN, TOKENS_PER_SECOND, VAL_BITS_PER_BYTE, VAL_HERO_KEPT, VAL_HEROES
+from lilliput.runs.names import (
+    OLD_DOMAIN,
+    TOKENS_PER_SECOND,
+    VAL_BITS_PER_BYTE,
+    VAL_HERO_KEPT,
+    VAL_HEROES,
+    VAL_MIDDLE_AFTER,
+    VAL_MIDDLE_BITS,
+    VAL_MIDDLE_WORDS,
+)
 
 if TYPE_CHECKING:
     from lilliput.api import Run
 
 INTERRUPTED = 130
+LAST_WORDS = 3
+"""Words at the end of the printed story that the next command gives as a suffix."""
 OPTIONS = ("--data", "--from", "--name", "--verbose", "--json", "--help")
 
 
@@ -66,6 +77,8 @@ def print_results(run: Run) -> None:
         console.print_line(summary["story"]["text"].strip())
     console.print_line()
     console.print_line(f"validation  {_against(summary)}")
+    if VAL_MIDDLE_BITS in summary:
+        console.print_line(f"middle      {_middle(summary)}")
     if old := summary.get(OLD_DOMAIN):
         console.print_line(f"old text    {_old_domain(old)}")
     if (kept := summary.get(VAL_HERO_KEPT)) is not None:
@@ -89,6 +102,14 @@ def _against(summary: dict[str, Any]) -> str:
         return f"{summary[figure.validation]:.3f} {figure.unit}"
     others = ", ".join(f"{name} {bits:.3f}" for name, bits in summary["baselines"].items())
     return f"{summary[VAL_BITS_PER_BYTE]:.3f} bits per byte" + (f" ({others} on the same tokens)" if others else "")
+
+
+def _middle(summary: dict[str, Any]) -> str:
+    """What is printed of the middles of held-out texts."""
+    both, before = summary[VAL_MIDDLE_BITS], summary[VAL_MIDDLE_AFTER]
+    words = summary.get(VAL_MIDDLE_WORDS)
+    exact = "" if words is None else f"; {words:.0%} of missing words are filled in to the letter"
+    return f"{both:.3f} bits per byte given both sides, {before:.3f} given the text before it{exact}"
 
 
 def _old_domain(old: dict[str, Any]) -> str:
@@ -139,7 +160,10 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     if _chats(path):
         talk = [f"{lilliput} chat {run}", f"{lilliput} chat {run} --prompt {prompt}", f"{lilliput} serve {run}"]
         return [*talk, f"{lilliput} report {run}"]
+    ending = shlex.quote(" ".join(summary["story"]["text"].split()[-LAST_WORDS:]))
+    between = [f"{lilliput} generate {run} --prefix {prompt} --suffix {ending}"]
     return [
+        *(between if objective is not None and objective.fills else []),
         f"{lilliput} generate {run}{given}",
         f"{lilliput} generate {run}{given} --explain",
         f"{lilliput} tokenizer show {prompt} --tokenizer {run}",

@@ -39,7 +39,9 @@ MANY_IN_A_ROW = 4
 ENCODERS_FROM = 2**24
 """After this many bytes of text, encoding moves to processes of its own. They take half a second to start."""
 
-Encode = Callable[[Sequence[Document], Tokenizer], Sequence[Encoded | Sequence[Encoded]]]
+Rows = Sequence[Encoded | Sequence[Encoded]]
+Encode = Callable[[Sequence[Document], Tokenizer], Rows]
+EncodeItems = Callable[[Sequence[Item], Tokenizer], Rows]
 Progress = Callable[[int, int], None]
 
 
@@ -128,11 +130,13 @@ def prepare(
     specials: Sequence[str] = (),
     check: Callable[[Document], None] | None = None,
     equip: Callable[[Tokenizer], Tokenizer] = lambda tokenizer: tokenizer,
+    encode_held_out: Encode | None = None,
 ) -> Dataset:
     """Train or load the tokenizer and tokenise every document, or find both in the cache.
 
     `encode` makes token ids of documents, and `view` is the text on which the tokenizer is trained; an objective gives
-    both, and `view_key` names them for the cache. `specials` are roles of further special tokens of a tokenizer that is
+    both, and `view_key` names them for the cache. `encode_held_out` does the same for documents of the validation split
+    (None: `encode`). `specials` are roles of further special tokens of a tokenizer that is
     trained here. `check` raises DataError for a document that the objective cannot learn from; it sees each document
     before any work is done with it. `equip` gives a tokenizer, trained or given, what an objective needs beside, such
     as a chat template. `seed` decides the order of rows later, and does not change the prepared data.
@@ -176,7 +180,7 @@ def prepare(
             tokenizer = equip(tokenizer)
         folder = _folder(key, tokenizer)
         with _shown(progress) as shown:
-            made = config, tokenizer, curation, items, encode, view_key, shown
+            made = config, tokenizer, curation, items, _by_split(encode, encode_held_out), view_key, shown
             held = publish(folder, lambda place: _build(place, *made))
         manifest = read_sealed(folder / "manifest.json")
         if curation.kept_back:
@@ -298,7 +302,7 @@ def _build(
     tokenizer: Tokenizer,
     curation: Curation,
     items: Iterator[Item],
-    encode: Encode,
+    encode: EncodeItems,
     view_key: str,
     progress: Progress,
 ) -> None:
@@ -345,10 +349,21 @@ def _build(
     )
 
 
-Rows = Sequence[Encoded | Sequence[Encoded]]
+def _by_split(encode: Encode, encode_held_out: Encode | None) -> EncodeItems:
+    """Return a function that encodes each item as its split needs, in the order of the items."""
+
+    def encode_items(items: Sequence[Item], tokenizer: Tokenizer) -> Rows:
+        found: dict[int, Any] = {}
+        for name, encoder in zip(SPLITS, (encode, encode_held_out or encode), strict=True):
+            if chosen := [place for place, item in enumerate(items) if item.split == name]:
+                made = encoder([items[place].document for place in chosen], tokenizer)
+                found.update(zip(chosen, made, strict=True))
+        return [found[place] for place in range(len(items))]
+
+    return encode_items
 
 
-def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], Rows]]:
+def _encoded(items: Iterable[Item], encode: EncodeItems, tokenizer: Tokenizer) -> Iterator[tuple[list[Item], Rows]]:
     """Yield batches with their tokens, in order. The next batches are read while earlier ones are encoded: by
     `tokenizers` without Python's lock, and for larger text in processes of their own."""
     count, size = encoder_count(), 0
@@ -359,7 +374,7 @@ def _encoded(items: Iterable[Item], encode: Encode, tokenizer: Tokenizer) -> Ite
             size += sum(item.size for item in batch)
             if size > ENCODERS_FROM and count > 1 and most == 1:
                 tokenizer, most = stack.enter_context(shared(tokenizer, count)), count
-            pending.append((batch, pool.submit(encode, [item.document for item in batch], tokenizer)))
+            pending.append((batch, pool.submit(encode, batch, tokenizer)))
             if len(pending) > most:
                 ready, future = pending.popleft()
                 yield ready, future.result()

@@ -42,7 +42,8 @@ class Source:
     def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:
         """The model card, as in runs/card.py."""
         forwards = self.direction != "reversed"
-        return model_card(self.name, self.model, self.tokenizer.kind, forwards, trained, repo=repo, licence=licence)
+        fills, kind = self.direction == "fim", self.tokenizer.kind
+        return model_card(self.name, self.model, kind, forwards, trained, fills=fills, repo=repo, licence=licence)
 
     def sample_ids(self) -> torch.Tensor:
         """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""

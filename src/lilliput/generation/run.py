@@ -43,7 +43,8 @@ class Run:
         return load(self.path)
 
     def generate(self, opening: str | None = None, ending: str | None = None, **sampling: Any) -> str:
-        """Generate one text from an opening, or for a reversed model the text before an ending."""
+        """Generate one text from an opening, for a reversed model the text before an ending, or with `prefix=` and
+        `suffix=` the text between them for a model that fills in the middle."""
         return self.text_generator.generate(opening, ending, **sampling)[0]
 
     tell = renamed("tell", "generate")

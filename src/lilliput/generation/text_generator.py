@@ -74,9 +74,44 @@ class TextGenerator:
         """The same tokenizer, objective and ends with another model, such as one of untrained weights."""
         return TextGenerator(model, self.tokenizer, self.objective, None, self.ends)
 
-    def generate(self, opening: str | None = None, ending: str | None = None, **options: Any) -> list[str]:
-        """Generate `n` whole texts that start with `opening` or end with `ending`."""
+    def generate(
+        self,
+        opening: str | None = None,
+        ending: str | None = None,
+        *,
+        prefix: str | None = None,
+        suffix: str | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """Generate `n` whole texts that start with `opening` or end with `ending`, or whose middle is generated between
+        `prefix` and `suffix` (see `sides`)."""
+        opening, ending = self.sides(opening, ending, prefix, suffix)
         return [self.whole(text, opening, ending) for text in self.generate_detailed(opening, ending, **options)]
+
+    def sides(
+        self, opening: str | None, ending: str | None, prefix: str | None, suffix: str | None
+    ) -> tuple[str | None, str | None]:
+        """Return the opening and the ending to generate from. A model that fills in the middle takes its `prefix` as
+        the opening and its `suffix` as the ending. Raises ConfigError for a prefix or a suffix where the model fills in
+        no middle, for a prefix alone, and for both beside an opening or an ending."""
+        if prefix is None and suffix is None:
+            return opening, ending
+        if opening is not None or ending is not None:
+            raise ConfigError(
+                "a prefix and a suffix cannot be used together with a prompt or an ending",
+                'give the text before the middle as the prefix: --prefix "Once upon a time" --suffix "They smiled."',
+            )
+        if not self.objective.fills:
+            raise ConfigError(
+                f"this model was trained by the objective '{self.objective.kind}', which fills in no middle",
+                "train one that does: lilliput train story objective.kind=fim",
+            )
+        if suffix is None:
+            raise ConfigError(
+                "a prefix needs a suffix, which is the text behind the middle",
+                'add --suffix "They were happy.", or continue the text: lilliput generate RUN "Once upon a time"',
+            )
+        return prefix or "", suffix
 
     def generate_detailed(
         self, opening: str | None = None, ending: str | None = None, alternatives: int = 0, **options: Any
@@ -205,7 +240,7 @@ class TextGenerator:
     def whole(self, text: Completion, opening: str | None, ending: str | None) -> str:
         """The whole text, in reading order."""
         if self.objective.reads_forwards:
-            return (opening or "") + text.text
+            return (opening or "") + text.text + (ending or "")
         return self.objective.text_of(self.tokenizer, opening, ending, text.ids)
 
     tell = renamed("tell", "generate")
@@ -218,7 +253,14 @@ class TextGenerator:
         if not self.objective.reads_forwards and (stop or options.get("constraint")):
             raise ConfigError("stop strings and constraints need a model that reads forwards; this one reads backwards")
         prompt = self.objective.prompt(self.tokenizer, opening, ending)
-        return self._run(prompt.ids, self.ends, bool(opening), stop, tuple(prompt.forbidden), **options)
+        filling = self.objective.fills and ending is not None
+        if filling and options.get("window"):
+            raise ConfigError(
+                "a window would drop the prefix and the suffix, which the middle has to fit",
+                "leave --window out, or give a shorter prefix and suffix",
+            )
+        continuing = bool(opening) or filling
+        return self._run(prompt.ids, self.ends, continuing, stop, tuple(prompt.forbidden), **options)
 
     def _run(
         self,

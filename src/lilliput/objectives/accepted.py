@@ -59,4 +59,4 @@ def encode_to_score(
         return objective.encode_texts(documents, tokenizer)
     for document in documents:
         check_accepted(objective, document)
-    return objective.encode(documents, tokenizer)
+    return objective.encode_held_out(documents, tokenizer)

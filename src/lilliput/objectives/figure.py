@@ -11,6 +11,16 @@ VAL_LOSS = "val_loss"
 """Nats a token."""
 VAL_BITS_PER_BYTE = "val_bits_per_byte"
 VAL_PERPLEXITY = "val_perplexity"
+VAL_MIDDLE_BITS = "val_middle_bits_per_byte"
+"""Bits per byte of the middles of held-out documents, given the text on both sides."""
+VAL_MIDDLE_AFTER = "val_middle_bits_per_byte_left_to_right"
+"""The same middles given the text before them alone."""
+VAL_MIDDLE_WORDS = "val_middle_words_exact"
+"""The share of missing words that greedy generation gives to the letter, 0 to 1."""
+VAL_MIDDLE_SENTENCES = "val_middle_sentences_exact"
+"""The same of missing sentences."""
+VAL_MIDDLES = "val_middles"
+"""The number of middles behind the bits per byte."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,9 @@ class ObjectiveConfig(Config):
     """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
+    fills: ClassVar[bool] = False
+    """Whether it generates the middle of a text, between an opening and an ending, which `prompt`, `text_of` and
+    `reader` then take together."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""
@@ -112,6 +115,13 @@ class ObjectiveConfig(Config):
         """Turn documents into sequences of token ids with their bounds, once, when data is prepared. A document gives
         one sequence or several. Called from several threads."""
         return self.encode_texts(documents, tokenizer)
+
+    def encode_held_out(
+        self, documents: Sequence[Document], tokenizer: Tokenizer
+    ) -> Sequence[Encoded | Sequence[Encoded]]:
+        """Encode documents that measure a model and teach it nothing: the validation split, and texts to score. By
+        default they have the form of the training documents."""
+        return self.encode(documents, tokenizer)
 
     def check_kinds(self, kinds: Mapping[str, int]) -> None:
         """Raise DataError for a training split, counted by kind of document, that the objective learns from and is not

@@ -37,7 +37,10 @@ OWN_CLASS = """No class of transformers computes these parts, so only Lilliput l
 `lilliput generate {name} "Once upon a time"`."""
 BACKWARDS = """It generates backwards, from a story's end to its beginning:
 `lilliput generate {name} --ending "They were happy."`."""
-
+FILLS = """It fills in the middle between two texts:
+`lilliput generate {name} --prefix "Once upon a time" --suffix "They were happy."`. For other tools the prompt is
+`<|fim_prefix|>Once upon a time<|fim_suffix|>They were happy.<|fim_middle|>` behind the beginning mark, each of the
+three marks one token."""
 NO_TEXT = """It generates no text. A stock class for text computes other hidden states than the ones it was trained
 with."""
 
@@ -103,13 +106,15 @@ def model_card(
     trained: Trained | None = None,
     *,
     generates: bool = True,
+    fills: bool = False,
     begun: str | None = None,
     repo: str | None = None,
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
-    `generates` is false, the card has no code that would generate text. `begun` is the folder whose weights the run
+    `generates` is false, the card has no code that would generate text. Where `fills` is true, the card shows how the
+    model fills in the middle of a text. `begun` is the folder whose weights the run
     began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
     `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
@@ -133,6 +138,8 @@ def model_card(
         lines += [snippet(".", forwards), ""]
     if generates and not forwards:
         lines += [BACKWARDS.format(name=own), ""]
+    if fills:
+        lines += [FILLS.format(name=own), ""]
     lines += [
         f"- class: {stock or 'none of transformers'}; {config.n_layers} layers of width {config.d_model}, "
         f"{config.n_heads} heads, context {config.context_length}",

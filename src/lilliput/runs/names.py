@@ -7,9 +7,29 @@ tests/runs/test_names.py looks for the names below in the rest of the package.
 
 from __future__ import annotations
 
-from lilliput.objectives.figure import VAL_BITS_PER_BYTE, VAL_LOSS, VAL_PERPLEXITY, VALIDATION
+from lilliput.objectives.figure import (
+    VAL_BITS_PER_BYTE,
+    VAL_LOSS,
+    VAL_MIDDLE_AFTER,
+    VAL_MIDDLE_BITS,
+    VAL_MIDDLE_SENTENCES,
+    VAL_MIDDLE_WORDS,
+    VAL_MIDDLES,
+    VAL_PERPLEXITY,
+    VALIDATION,
+)
 
-__all__ = ["VALIDATION", "VAL_BITS_PER_BYTE", "VAL_LOSS", "VAL_PERPLEXITY"]
+__all__ = [
+    "VALIDATION",
+    "VAL_BITS_PER_BYTE",
+    "VAL_LOSS",
+    "VAL_MIDDLES",
+    "VAL_MIDDLE_AFTER",
+    "VAL_MIDDLE_BITS",
+    "VAL_MIDDLE_SENTENCES",
+    "VAL_MIDDLE_WORDS",
+    "VAL_PERPLEXITY",
+]
 
 RECIPE = "recipe.yaml"
 SETTINGS = "settings.json"

@@ -22,6 +22,7 @@ from lilliput.runs.names import (
     PEAK_MEMORY_BYTES,
     TOKENS_PER_SECOND,
     VAL_HERO_KEPT,
+    VAL_HEROES,
     VAL_PERPLEXITY,
     VAL_TOKENS,
     VALIDATION,
@@ -45,6 +46,8 @@ SHAPE = (
     "mlp",
 )
 """The facts of the model's shape that the page shows; the recipe has all others."""
+SHOWN_ELSEWHERE = {VAL_HERO_KEPT, VAL_HEROES, VAL_PERPLEXITY, VAL_TOKENS}
+"""Validation figures of every model of text, which have places of their own on the page."""
 
 
 def write_report(run: Path) -> Path:
@@ -169,14 +172,13 @@ def _band(record: RunRecord) -> str | None:
 
 
 def _own(record: RunRecord) -> dict[str, str]:
-    """Further figures of an objective that is not judged by bits per byte of text."""
-    if record.figure == BITS:
-        return {}
-    numbers = {key: as_number(value) for key, value in record.summary.items() if key.startswith(VALIDATION)}
+    """Further figures of the run's objective. A count is a whole number."""
+    shown = {record.figure.validation, *(SHOWN_ELSEWHERE if record.figure == BITS else ())}
+    own = {key: value for key, value in record.summary.items() if key.startswith(VALIDATION) and key not in shown}
     return {
-        key.removeprefix(VALIDATION).replace("_", " "): f"{value:.3f}"
-        for key, value in numbers.items()
-        if value is not None and key != record.figure.validation
+        key.removeprefix(VALIDATION).replace("_", " "): f"{value:,}" if isinstance(value, int) else f"{number:.3f}"
+        for key, value in own.items()
+        if (number := as_number(value)) is not None
     }
 
 

@@ -118,6 +118,7 @@ def _card(served: Served) -> ModelCard:
         context_length=served.context_length,
         parameters=sum(parameter.numel() for parameter in served.model.parameters()),
         reads_forwards=served.objective.reads_forwards,
+        fills_middle=served.objective.fills,
         chat=served.chat is not None,
         tools=served.chat is not None and served.chat.takes_tools,
     )

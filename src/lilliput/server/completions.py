@@ -1,4 +1,4 @@
-"""/v1/completions: text that continues a prompt, or that leads to an ending."""
+"""/v1/completions: text that continues a prompt, that leads to an ending, or that stands between two texts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def router(service: Service) -> APIRouter:
 @dataclass(frozen=True)
 class _Prompt:
     """A prompt as ids. The last `given` ids stand for text, and a mark may stand before them. The text, where it is
-    known, is an opening or an ending."""
+    known, is an opening, an ending, or both around a missing middle."""
 
     ids: list[int]
     given: int
@@ -106,12 +106,31 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
 
 
 def _prompts(served: Served, body: CompletionRequest) -> list[_Prompt]:
+    if body.suffix:
+        return _around(served, body, body.suffix)
     if body.ending is not None:
         if body.prompt is not None:
             raise Refused("the request holds both 'prompt' and 'ending'", "give one of them", param="ending")
         return [_from_text(served, None, body.ending)]
     several = _several(body.prompt)
     return [_from_ids(served, one) if isinstance(one, list) else _from_text(served, one, None) for one in several]
+
+
+def _around(served: Served, body: CompletionRequest, suffix: str) -> list[_Prompt]:
+    """Return the prompts for texts between each prompt and the suffix."""
+    if not served.objective.fills:
+        kind = served.objective.kind
+        message = f"'{served.name}' takes no 'suffix': its objective '{kind}' fills in no middle"
+        raise Refused(message, "leave 'suffix' out, or ask a model of objective.kind=fim", param="suffix")
+    if body.ending is not None or body.echo:
+        other = "ending" if body.ending is not None else "echo"
+        raise Refused(f"the request holds both 'suffix' and '{other}'", "give one of them", param=other)
+    several = _several(body.prompt)
+    if any(isinstance(one, list) for one in several):
+        raise Refused("the text before a suffix is a text, and no ids", "give 'prompt' as a text", param="prompt")
+    with about("prompt"):
+        made = [served.objective.prompt(served.tokenizer, one, suffix) for one in several]
+    return [_Prompt(prompt.ids, 0, one, suffix) for prompt, one in zip(made, several, strict=True)]
 
 
 def _several(prompt: Any) -> list[Any]:

@@ -65,7 +65,8 @@ class AblatedPart(Body):
 
 
 class CompletionRequest(Draw):
-    """`/v1/completions`. Give `prompt`, or for a model that reads backwards `ending`."""
+    """`/v1/completions`. Give `prompt`, with `suffix` for a model that fills in the middle, or for a model that reads
+    backwards `ending`."""
 
     prompt: str | Ids | Annotated[list[str], Field(min_length=1)] | Annotated[list[Ids], Field(min_length=1)] | None = (
         Field(default=None, description="text that begins a document, or token ids as they are (no mark is added)")
@@ -92,7 +93,10 @@ class CompletionRequest(Draw):
     ablation: Literal["zero", "mean"] | None = Field(
         default=None, description="the stand-in for a part that is off: 0, or its mean output (the default; our own)"
     )
-    suffix: Literal[""] | None = Field(default=None, description="not supported: empty only")
+    suffix: str | None = Field(
+        default=None,
+        description="the text behind the answer, for a model of objective.kind=fim; empty: none",
+    )
     best_of: Literal[1] | None = Field(default=None, description="not supported: 1 only")
 
 
@@ -326,6 +330,7 @@ class ModelCard(BaseModel):
     context_length: int
     parameters: int
     reads_forwards: bool
+    fills_middle: bool
     chat: bool
     tools: bool
 
