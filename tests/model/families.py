@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from lilliput.model.attention_layers import UNREAD_POSITION
 from lilliput.model.config import ModelConfig
 from lilliput.model.parts import HookPoint
 from lilliput.model.transformer import Model
@@ -25,6 +26,8 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "mixtral": ("MixtralForCausalLM", {**EXPERTS, "qk_norm": False, "n_kv_heads": 2}),
     "qwen3_moe": ("Qwen3MoeForCausalLM", {**EXPERTS, "experts_per_token": 1, "normalize_routes": False}),
     "own_experts": (None, {**EXPERTS, "d_shared": 24, "balance": "bias"}),
+    "own_gated_delta": (None, {"attention": "gated_delta", "position": UNREAD_POSITION}),
+    "own_hybrid": (None, {"attention": "gated_delta", "attention_layers": (0,), "n_kv_heads": 2, "bias": True}),
     "gpt": ("GPTNeoXForCausalLM", {**GPT, "init": "scaled"}),
     "pythia": ("GPTNeoXForCausalLM", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
     "gpt2": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True}),
@@ -35,6 +38,8 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 NEURONS = [family for family, (_, parts) in FAMILIES.items() if parts.get("mlp") != "experts"]
 """The families whose MLPs have neurons that act on all tokens."""
+PATTERNED = [family for family, (_, parts) in FAMILIES.items() if parts.get("attention", "full") == "full"]
+"""The families whose attention has a pattern in every layer."""
 
 
 def config(family: str, **changes: Any) -> ModelConfig:

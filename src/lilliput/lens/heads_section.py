@@ -33,7 +33,7 @@ class Heads(Instrument):
 
     title = "What each head does"
     part = "heads"
-    heads = True
+    heads = patterns = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, untrained = subject.generator, subject.untrained

@@ -11,7 +11,7 @@ from torch import nn
 from lilliput.base.errors import ModelError
 from lilliput.decoding.inference import inference
 from lilliput.lens.capture import Captured, capture
-from lilliput.model.attention import Attention
+from lilliput.model.parts import AttentionPart
 from lilliput.model.transformer import Block, Model
 
 NORM = "applied"
@@ -86,5 +86,15 @@ def has_neurons(model: Model) -> bool:
 
 
 def has_heads(model: Model) -> bool:
-    """Return whether every layer's attention has heads whose outputs add up (the usual attention)."""
-    return all(isinstance(block_of(model, layer).attn, Attention) for layer in range(model.config.n_layers))
+    """Return whether every layer's attention has heads whose outputs add up."""
+    attentions = [block_of(model, layer).attn for layer in range(model.config.n_layers)]
+    return all(isinstance(attention, AttentionPart) and attention.summed for attention in attentions)
+
+
+def without_patterns(model: Model) -> str:
+    """Return the layers whose attention has no pattern, with their kind, such as "layers 0, 1 (attention=gated_delta)";
+    '' where every layer has a pattern."""
+    kinds = dict(enumerate(model.config.attentions))
+    odd = {layer: kind for layer, kind in kinds.items() if not getattr(block_of(model, layer).attn, "patterned", False)}
+    names = " and ".join(f"attention={kind}" for kind in sorted({*odd.values()}))
+    return f"layers {', '.join(map(str, odd))} ({names})" if odd else ""

@@ -40,7 +40,7 @@ class Block(Part):
         self.layer = layer
         self.dropout = config.dropout
         self.ln1 = NORMS[config.norm](config.d_model, config.norm_eps)
-        self.attn = ATTENTIONS[config.attention](config)
+        self.attn = ATTENTIONS[config.attentions[layer]](config)
         self.ln2 = NORMS[config.norm](config.d_model, config.norm_eps)
         self.mlp = MLPS[config.mlp](config)
         self.hook_resid_pre, self.hook_resid_post = HookPoint(), HookPoint()
