@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from lilliput.base.errors import ModelError
+from lilliput.decoding import engine
 from lilliput.decoding.beams import beam_search
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.decode import generate
+from lilliput.decoding.engine import Engine, Job, Request
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.speculative import refuses, speculate
-from tests.model.families import PATTERNED, FAMILIES, config, stirred, tokens
+from tests.model.families import FAMILIES, PATTERNED, config, stirred, tokens
 
 linear = pytest.mark.parametrize("family", [family for family in FAMILIES if family not in PATTERNED])
 
@@ -29,7 +31,7 @@ def test_a_cache_holds_a_state_in_place_of_keys_and_values(family):
     assert cache.states is not None
     shapes = {layer: [tuple(one.shape) for one in state] for layer, state in cache.states.numbers.items()}
     linear = [layer for layer, kind in enumerate(made.attentions) if kind != "full"]
-    assert shapes == dict.fromkeys(linear, [(2, 4, 12, 12), (2, 3, 3 * 48)])
+    assert shapes == {layer: [(2, 4, 12, 12), (2, 3, 3 * 48)] for layer in linear}
     assert KVCache(config("story"), 2, 20).states is None
 
 
@@ -107,6 +109,50 @@ def test_texts_are_those_without_a_cache(family):
             text.append(one)
         assert beam.log_probability == pytest.approx(score, abs=1e-4)
     assert best[0].log_probability >= best[-1].log_probability
+
+
+@linear
+@pytest.mark.parametrize("slots", [1, 2, 8])
+def test_a_text_does_not_depend_on_the_texts_beside_it(family, slots, monkeypatch):
+    """Texts join and leave, one is cancelled, prompts are read in several passes, and windows slide."""
+    monkeypatch.setattr(engine, "PREFILL_TOKENS", 20)
+    model = stirred(family, context_length=16)
+    prompts = [(1, 2, 3), (9,), (7,) * 11, (4, 5), (1, 2, 3), tuple(range(15))]
+    wanted = {}
+    for sample, prompt in enumerate(prompts):
+        sampling = SamplingConfig(temperature=0.9, max_tokens=12, seed=3)
+        alone = Engine(model, 1)
+        wanted[sample] = run(alone, [Request(prompt, sampling, sample, window=True)])[0]
+    many = Engine(model, slots)
+    cancelled = many.submit(Request((8, 8), SamplingConfig(max_tokens=12)))
+    many.step()
+    many.cancel(cancelled)
+    assert run(many, [Request(prompt, sampling, sample, window=True) for sample, prompt in enumerate(prompts)]) == [
+        *wanted.values()
+    ]
+
+
+def run(machine: Engine, requests: list[Request]) -> list[list[int | None]]:
+    """The ids of every request."""
+    texts: dict[Job, list[int | None]] = {machine.submit(request): [] for request in requests}
+    while not machine.idle:
+        for job, token in machine.step():
+            texts[job].append(token.id)
+    return [*texts.values()]
+
+
+@linear
+def test_a_shared_beginning_is_read_once(family):
+    """The scorer reads the common beginning of choices once, and goes on from it in several rows."""
+    model, shared = stirred(family), [3, 1, 4, 1, 5]
+    cache = KVCache(model.config, 1, 20, room=3)
+    model(torch.tensor([shared]), cache=cache)
+    cache.advance(5)
+    cache.select([0, 0, 0])
+    ends = tokens(3, 4, seed=6)
+    found = model(ends, cache=cache)
+    for row, end in enumerate(ends.tolist()):
+        torch.testing.assert_close(found[row, -1], after(model, [*shared, *end]), atol=1e-5, rtol=1e-5)
 
 
 @linear

@@ -67,7 +67,8 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "balance_loss": (0.0, 0.3),
     "router_z_loss": (0.0, 0.5),
     "qk_norm": (True, False),
-    "attention": ("halved",),
+    "attention": ("halved", "gated_delta"),
+    "attention_layers": ((0,), (1,)),
     "window": (3, 100),
     "window_layers": ((0,), (1,), (0, 1)),
     "residual": ("sequential", "parallel"),
@@ -93,12 +94,14 @@ class Halved(Attention):
 
 @pytest.fixture(autouse=True)
 def _another_kind_of_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ATTENTIONS, "_entries", {"full": ATTENTIONS["full"], "halved": Halved})
+    monkeypatch.setattr(ATTENTIONS, "_entries", {**ATTENTIONS._entries, "full": ATTENTIONS["full"], "halved": Halved})
 
 
 def made(base: str, **changes: Any) -> Model:
     if "window_layers" in changes:  # legal beside a window alone
         changes["window"] = 3
+    if "attention_layers" in changes:  # legal beside another kind of attention alone
+        changes["attention"] = "gated_delta"
     if changes.keys() & {*EXPERTS}:  # legal with experts alone, which have no biases
         changes = {"mlp": "experts", "n_experts": 4, "bias": False, **changes}
     return stir(Model(ModelConfig(**{**SIZE, **BASES[base], **changes})))

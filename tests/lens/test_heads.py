@@ -19,9 +19,9 @@ from lilliput.lens.heads import repeated_scores, shuffled_rows, text_scores, wri
 from lilliput.lens.probes import repeated
 from lilliput.model.transformer import Model
 from tests.lens.induction_model import WORDS, induction_model
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import PATTERNED, stirred, tokens
 
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", PATTERNED)
 TEXT = torch.tensor([[0, 5, 7, 5, 7, 9, 5, 7, 7, 7, 9, 0]])
 BY_TRANSFORMERLENS = {
     previous_token: (0.208411, 0.175268, 0.162649),
@@ -121,7 +121,7 @@ def test_the_writings_of_all_heads_add_up(family):
     torch.testing.assert_close(total + bias, seen["blocks.1.hook_attn_out"], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "story_window_layers"])
+@pytest.mark.parametrize("family", [family for family in PATTERNED if family != "story_window_layers"])
 def test_what_all_parts_add_is_the_logit(family):
     """The direct logit attribution of heads is exact: with a stream of heads alone, it sums to the logits."""
     model, made = stirred(family, n_layers=1), repeated(torch.arange(61), 0, rows=2, length=9)

@@ -12,9 +12,9 @@ from lilliput.lens.walkthrough import differences, rotate, softmax, visible, wal
 from lilliput.lens.walkthrough_section import TOKENS, Walkthrough
 from lilliput.objectives.reversed import Reversed
 from tests.lens.subjects import subject, vector
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import PATTERNED, stirred, tokens
 
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", PATTERNED)
 
 
 @families

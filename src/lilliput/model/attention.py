@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 KERNEL_FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
-    "rope_theta rotary_fraction mlp attention attention_layers qk_norm window window_layers residual bias dropout tied_embeddings init "
-    "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss"
+    "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init "
+    "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss attention "
+    "attention_layers"
 )
 """The config fields whose effect on a layer of full attention the attention kernel computes. A model with other fields
 does not use the kernel, and neither does another kind of attention."""

@@ -1,4 +1,4 @@
-"""A short convolution: each channel becomes a weighted sum of its last few values, so that a token sees its neighbours."""
+"""A short convolution: each channel becomes a weighted sum of its last values, so that a token sees its neighbours."""
 
 from __future__ import annotations
 
