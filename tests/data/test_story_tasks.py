@@ -89,3 +89,16 @@ def test_shares_without_a_share_are_refused() -> None:
     for shares in ({"story": 0}, {"story": -1, "arithmetic": 2}, {"rhymes": 1}):
         with pytest.raises((ValidationError, ValueError)):
             source("story_prompts", shares=shares)
+
+
+def test_belongings_are_texts_by_their_fields() -> None:
+    made = list(source("belongings", count=5, pairs=3, distance=1, seed=2).documents())
+    assert [document.id for document in made] == [f"belongings:2:{number}" for number in range(5)]
+    assert all(document.text.count("What does") == 3 and document.text.count(".") == 7 for document in made)
+    assert all(document.example is None and document.meta["task"] == "belongings" for document in made)
+    fields: list[dict[str, Any]] = [{}, {"pairs": 3}, {"distance": 0}, {"seed": 1}, {"count": 6}]
+    prints = {source("belongings", **{"count": 5, **values}).fingerprint() for values in fields}
+    assert len(prints) == 5
+    assert "belongings: 5 examples of the story world (texts), seed 0" in source("belongings", count=5).describe()
+    with pytest.raises(ValidationError, match="less than or equal to 16"):
+        source("belongings", pairs=17)

@@ -8,7 +8,7 @@ from lilliput.decoding.cache import KVCache
 
 
 class Shape:
-    n_layers, n_kv_heads, d_head = 2, 3, 4
+    n_layers, n_kv_heads, d_head, attentions = 2, 3, 4, ("full", "full")
 
 
 SHAPE = cast(Any, Shape)

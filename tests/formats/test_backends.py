@@ -79,7 +79,8 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "qk_norm": (True, False),
     "qk_norm_over": ("all",),
     "attention_scale": (0.5,),
-    "attention": ("halved",),
+    "attention": ("halved", "gated_delta"),
+    "attention_layers": ((0,), (1,)),
     "window": (3, 100),
     "window_layers": ((0,), (1,), (0, 1)),
     "residual": ("sequential", "parallel", "parallel_shared", "none"),
@@ -108,12 +109,14 @@ class Halved(Attention):
 
 @pytest.fixture(autouse=True)
 def _another_kind_of_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ATTENTIONS, "_entries", {"full": ATTENTIONS["full"], "halved": Halved})
+    monkeypatch.setattr(ATTENTIONS, "_entries", {**ATTENTIONS._entries, "full": ATTENTIONS["full"], "halved": Halved})
 
 
 def made(base: str, **changes: Any) -> Model:
     if changes.keys() & {"window_layers", "rope_theta_window"}:  # legal beside a window alone
         changes["window"] = 3
+    if "attention_layers" in changes:  # legal beside another kind of attention alone
+        changes["attention"] = "gated_delta"
     if changes.keys() & {*EXPERTS}:  # legal with experts alone, which have no biases
         changes = {"mlp": "experts", "n_experts": 4, "bias": False, **changes}
     return stir(Model(ModelConfig(**{**SIZE, **BASES[base], **changes})))

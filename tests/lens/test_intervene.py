@@ -5,7 +5,7 @@ import torch
 
 from lilliput import lens
 from lilliput.base.errors import ModelError
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import FAMILIES, PATTERNED, stirred, tokens
 
 families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -33,12 +33,34 @@ def test_activations_of_another_text_give_its_logits(family):
 def test_every_point_of_attention_acts(family, point):
     model, ids = stirred(family), tokens()
     plain = model(ids)
+    if family not in PATTERNED and point in ("hook_pattern", "hook_attn_scores"):
+        assert f"blocks.0.attn.{point}" not in model.hooks
+        return
 
     def change(x: torch.Tensor, hook: lens.Hook) -> torch.Tensor:
-        return 0.5 * x if x.isfinite().all() else x.masked_fill(x.isfinite(), 0.0)
+        # Not a factor: it would be lost where queries and keys are divided by their lengths.
+        return x.roll(1, -1) if x.isfinite().all() else x.masked_fill(x.isfinite(), 0.0)
 
     with lens.intervene(model, {f"blocks.0.attn.{point}": change}):
         assert not torch.allclose(model(ids), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in PATTERNED])
+@pytest.mark.parametrize("point", ["hook_alpha", "hook_beta"])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_rates_of_linear_attention_act(family, point, value):
+    model, ids = stirred(family), tokens()
+    plain = model(ids)
+    with lens.intervene(model, {f"blocks.0.attn.{point}": lambda x, hook: torch.full_like(x, value)}):
+        changed = model(ids)
+    assert changed.isfinite().all()
+    assert not torch.allclose(changed, plain, atol=1e-5)
+    if point == "hook_alpha" and value == 0:  # nothing is remembered: only the convolution looks back
+        other = ids.clone()
+        other[:, 0] = (other[:, 0] + 1) % 61
+        with lens.intervene(model, {"blocks.*.attn.hook_alpha": lambda x, hook: torch.zeros_like(x)}):
+            if "full" not in model.config.attentions:
+                torch.testing.assert_close(model(other)[:, 8:], model(ids)[:, 8:], atol=1e-5, rtol=1e-5)
 
 
 def test_the_place_is_named():

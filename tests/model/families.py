@@ -7,6 +7,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from lilliput.lens.stream import FIELDS
+from lilliput.model.attention_layers import UNREAD_POSITION
 from lilliput.model.config import ModelConfig
 from lilliput.model.fields import unknown_fields
 from lilliput.model.parts import HookPoint
@@ -37,6 +38,8 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "mixtral": ("MixtralForCausalLM", {**EXPERTS, "qk_norm": False, "n_kv_heads": 2}),
     "qwen3_moe": ("Qwen3MoeForCausalLM", {**EXPERTS, "experts_per_token": 1, "normalize_routes": False}),
     "own_experts": (None, {**EXPERTS, "d_shared": 24, "balance": "bias"}),
+    "own_gated_delta": (None, {"attention": "gated_delta", "position": UNREAD_POSITION}),
+    "own_hybrid": (None, {"attention": "gated_delta", "attention_layers": (0,), "n_kv_heads": 2, "bias": True}),
     "gpt": ("GPTNeoXForCausalLM", {**GPT, "init": "scaled"}),
     "pythia": ("GPTNeoXForCausalLM", {**GPT, "residual": "parallel", "rotary_fraction": 0.5, "bias": True}),
     "gpt2": ("GPT2LMHeadModel", {**GPT, "position": "learned", "mlp": "gelu_tanh", "bias": True}),
@@ -66,6 +69,8 @@ SUMS = [family for family in FAMILIES if not unknown_fields(ModelConfig(**{**SIZ
 """The families whose logits are the sum of what their parts write, normed once."""
 NEURONS = [family for family in SUMS if FAMILIES[family][1].get("mlp") != "experts"]
 """Those of them whose MLPs have neurons that act on all tokens."""
+PATTERNED = [family for family, (_, parts) in FAMILIES.items() if parts.get("attention", "full") == "full"]
+"""The families whose attention has a pattern in every layer."""
 
 
 def config(family: str, **changes: Any) -> ModelConfig:

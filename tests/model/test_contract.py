@@ -140,9 +140,6 @@ def test_taps_have_their_names_and_shapes(family):
     model(ids)
     c = model.config
     each, shared, square = (2, 20, c.n_heads, c.d_head), (2, 20, c.n_kv_heads, c.d_head), (2, c.n_heads, 20, 20)
-    attention = {"q": each, "k": shared, "v": shared, "rot_q": each, "rot_k": shared, "z": each}
-    expected = {f"attn.hook_{name}": shape for name, shape in attention.items()}
-    expected |= {"attn.hook_attn_scores": square, "attn.hook_pattern": square}
     inner = dict.fromkeys(("hook_pre", "hook_post"), (2, 20, c.d_mlp))
     if c.mlp == "experts":
         chosen = dict.fromkeys(("hook_expert_weights", "hook_expert_indices"), (2, 20, c.experts_per_token))
@@ -150,7 +147,7 @@ def test_taps_have_their_names_and_shapes(family):
         if c.d_shared:
             names = ("hook_pre", "hook_pre_linear", "hook_post")
             inner |= {f"shared.{name}": (2, 20, c.d_shared) for name in names}
-    expected |= {f"mlp.{name}": shape for name, shape in inner.items()}
+    expected = {f"mlp.{name}": shape for name, shape in inner.items()}
     names = ["resid_pre", "attn_out", "mlp_out", "resid_post", *(["resid_mid"] if "parallel" not in c.residual else [])]
     expected |= {f"hook_{name}": (2, 20, 48) for name in names}
     scale = 48 if c.norm == "batch" else 1
@@ -163,12 +160,19 @@ def test_taps_have_their_names_and_shapes(family):
     expected |= {f"{ln}.hook_{what}": (2, 20, n) for ln in norms for what, n in (("scale", scale), ("normalized", 48))}
     if c.mlp in ("swiglu", "geglu", "geglu_tanh"):
         expected["mlp.hook_pre_linear"] = (2, 20, c.d_mlp)
+    full = {"hook_q": each, "hook_k": shared, "hook_v": shared, "hook_rot_q": each, "hook_rot_k": shared}
+    full |= {"hook_z": each, "hook_attn_scores": square, "hook_pattern": square}
     if c.qk_norm:
         by_head = c.qk_norm_over == "head"
         for x, shape in (("q", each), ("k", shared)):
-            expected[f"attn.{x}_norm.hook_scale"] = (*shape[:3], 1) if by_head else (2, 20, 1)
-            expected[f"attn.{x}_norm.hook_normalized"] = shape if by_head else (2, 20, shape[2] * shape[3])
+            full[f"{x}_norm.hook_scale"] = (*shape[:3], 1) if by_head else (2, 20, 1)
+            full[f"{x}_norm.hook_normalized"] = shape if by_head else (2, 20, shape[2] * shape[3])
+    linear = dict.fromkeys(("hook_q", "hook_k", "hook_v", "hook_z", "z_norm.hook_normalized"), each)
+    linear |= {"z_norm.hook_scale": (*each[:3], 1), **dict.fromkeys(("hook_alpha", "hook_beta"), each[:3])}
+    attention = {"full": full, "gated_delta": linear}
     whole = {f"blocks.{i}.{name}": shape for i in range(2) for name, shape in expected.items()}
+    for i, kind in enumerate(c.attentions):
+        whole |= {f"blocks.{i}.attn.{name}": shape for name, shape in attention[kind].items()}
     outside = [*(["ln_embed"] if c.embed_norm else []), *(["ln_final"] if c.norm_place != "post" else [])]
     whole |= {f"{ln}.hook_{what}": (2, 20, n) for ln in outside for what, n in (("scale", scale), ("normalized", 48))}
     if c.embed_norm and c.norm_place == "pre":
@@ -185,10 +189,14 @@ def test_looking_changes_nothing(family):
     plain, patterns = model(ids), []
     for hook in model.hooks.values():
         on(hook, lambda _: None)
-    on(model.hooks["blocks.0.attn.hook_pattern"], patterns.append)
+    for layer, kind in enumerate(model.config.attentions):
+        if kind == "full":  # linear attention has no pattern
+            on(model.hooks[f"blocks.{layer}.attn.hook_pattern"], patterns.append)
     torch.testing.assert_close(model(ids), plain, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(patterns[0].sum(-1), torch.ones(2, model.config.n_heads, 20))
-    assert bool((patterns[0].triu(1) == 0).all()) == model.config.causal
+    assert len(patterns) == model.config.attentions.count("full")
+    for pattern in patterns:
+        torch.testing.assert_close(pattern.sum(-1), torch.ones(2, model.config.n_heads, 20))
+        assert bool((pattern.triu(1) == 0).all()) == model.config.causal
 
 
 @families
@@ -213,8 +221,9 @@ def test_recomputing_gives_the_same_gradient(family):
         ("story", "inductor"),
         ("gpt2", "aot_eager"),
         ("own_experts", "aot_eager"),
+        ("own_gated_delta", "aot_eager"),
         ("own_encoder", "inductor"),
-        ("modernbert", "aot_eager"),
+        ("modernbert_biased", "aot_eager"),
     ],
 )
 def test_compiled_equals_eager(family, backend):

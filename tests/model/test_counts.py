@@ -5,7 +5,9 @@ import torch
 
 from lilliput.model.config import resolve
 from lilliput.model.counts import flops_per_token, memory, parameters, training_flops
+from lilliput.model.delta_rule import CHUNK
 from lilliput.model.kernels import library
+from lilliput.model.linear_attention import NEIGHBOURS
 from lilliput.model.lora import AdapterConfig, attach
 from lilliput.model.selection import freeze
 from lilliput.model.transformer import Model
@@ -39,6 +41,40 @@ def test_flops_equal_those_that_pytorch_counts():
     counts = parameters(model.config)
     vectors = counts.norms + 2 * 2 * model.config.d_head
     assert counter.get_total_flops() == 24 * (flops_per_token(model.config, 24).forward - 2 * vectors)
+
+
+@pytest.mark.parametrize("context", [24, 200])
+def test_flops_of_linear_attention_do_not_grow_with_the_context(context):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    chosen = config("own_gated_delta", context_length=256)
+    model, ids = Model(chosen), torch.zeros(1, context, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.logits(model(ids))
+    counts, chunk, heads, width = parameters(chosen), min(CHUNK, context), chosen.n_heads, chosen.d_head
+    # PyTorch counts neither vectors (norms, the convolution, the base of the decay) nor the solution of a triangle.
+    vectors = counts.norms + 2 * (width + heads + 3 * NEIGHBOURS * heads * width)
+    uncounted = 2 * vectors + 2 * heads * 2 * chunk * width
+    spare = -context % chunk  # positions that fill the last chunk are computed as well
+    products = flops_per_token(chosen, context).attention - 2 * heads * 2 * chunk * width
+    found = counter.get_total_flops() - spare * products
+    assert found == context * (flops_per_token(chosen, context).forward - uncounted)
+    assert training_flops(model, context) == flops_per_token(chosen, context).training
+    assert flops_per_token(chosen, 200) == flops_per_token(chosen, 256)
+
+
+def test_a_hybrid_counts_each_layer_by_its_kind():
+    hybrid = config("own_hybrid")
+    linear, full = config("own_hybrid", attention_layers=None, n_kv_heads=4), config("story", bias=True, n_kv_heads=2)
+    assert hybrid.attentions == ("gated_delta", "full")
+    for count in (lambda one: parameters(one).attention, lambda one: flops_per_token(one, 24).attention):
+        assert 2 * count(hybrid) == count(linear) + count(full)
+    for field in ("training", "inference"):
+        for part, found in getattr(memory(hybrid), field).items():
+            if part != "logits":
+                assert 2 * found == getattr(memory(linear), field)[part] + getattr(memory(full), field)[part]
+    # 4 heads of 12 x 12 and the last 3 positions of 3 x 48 channels, and keys and values of 2 heads.
+    assert memory(hybrid, rows=3, context=10).inference["cache"] == 4 * (3 * (576 + 432) + 3 * 10 * 2 * 2 * 12)
 
 
 @pytest.mark.parametrize("family", ["story", "gpt", "pythia"])
@@ -80,7 +116,10 @@ def test_flops_of_training_are_those_that_pytorch_counts(family, frozen, adapter
         assert found < whole if names else found == whole
 
 
-@pytest.mark.parametrize("family", ["story", "llama_grouped_biased", "gpt", "pythia", "gpt2", "gpt2_unbiased"])
+@pytest.mark.parametrize(
+    "family",
+    ["story", "llama_grouped_biased", "gpt", "pythia", "gpt2", "gpt2_unbiased", "own_gated_delta", "own_hybrid"],
+)
 def test_activations_are_estimated_well(family, monkeypatch):
     kept = activations_kept(family)
     estimated = memory(config(family, **KEPT_SHAPE), rows=8).training["activations"]

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from lilliput.formats.onnx_format import Onnx
 from lilliput.model import kernels
 from lilliput.model.transformer import Model
-from tests.model.families import FAMILIES, stirred, tokens
+from tests.model.families import FAMILIES, PATTERNED, stirred, tokens
 
 OTHERS = ((1, 1), (1, 2), (3, 17), (5, 24))
 """Batches and lengths besides the traced one, a single token and the whole context among them."""
@@ -33,7 +34,7 @@ def operations(exported: torch.export.ExportedProgram) -> str:
     return " ".join(str(node.target) for node in exported.graph.nodes)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PATTERNED)
 def test_torch_export_with_any_batch_and_length(family):
     model = Logits(stirred(family)).eval()
     exported = torch.export.export(model, (tokens(2, 9),), dynamic_shapes=shapes(model.model))
@@ -42,6 +43,13 @@ def test_torch_export_with_any_batch_and_length(family):
         ids = tokens(rows, length)
         gap = (exported.module()(ids) - model(ids)).abs().max()
         assert gap < 1e-4, (rows, length)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in PATTERNED])
+def test_a_graph_of_any_length_is_refused_for_a_state(family):
+    (reason,) = Onnx().refuses(stirred(family))
+    assert reason.startswith("attention=gated_delta (its graph would be of one length")
+    assert Onnx().refuses(stirred("story")) == []
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -76,7 +84,7 @@ def _names(node: Any) -> str:
 
 # torch's exporter, of itself
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PATTERNED)
 def test_onnx_with_any_batch_and_length(family, tmp_path):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")

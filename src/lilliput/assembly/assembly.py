@@ -15,6 +15,7 @@ from lilliput.assembly.prompts import knows_stories, prompts_for
 from lilliput.assembly.recipe import Recipe, with_own_tokenizer
 from lilliput.assembly.usual import bands_of
 from lilliput.base.damage import set_aside
+from lilliput.base.errors import ConfigError
 from lilliput.base.files import write_json
 from lilliput.base.machine import allow_tf32, choose_device
 from lilliput.base.reading import read_object
@@ -31,6 +32,7 @@ from lilliput.evaluation.reward_hacking import RewardHacking
 from lilliput.generation.live_engines import LiveEngines
 from lilliput.generation.loading import faster, load
 from lilliput.generation.text_generator import TextGenerator
+from lilliput.lens.stream import without_patterns
 from lilliput.lens.watching import Watch
 from lilliput.model import kernels
 from lilliput.model.bounds import check_memory
@@ -364,13 +366,25 @@ class Assembly:
         shown = [self.live, *([AsUsual(self.bands, self.live.band)] if self.bands else [])] if self.shows else []
         parting = [RewardHacking(self.objective.watched)] if self.objective.watched else []
         kept = [KeptRecipe(self.recipe), KeptOrigin(self.beginning.origin)]
-        every, watched = self.recipe.evaluate.watch, []
-        if every != 0 and self.objective.generates:
-            watched = [Watch(every, self.tokenizer, self.model.config.context_length)]
+        watched = self._watched()
         experts = [module for module in self.model.modules() if isinstance(module, Experts)]
         load = [ExpertLoad(experts)] if experts else []
         measured = [self.energy, self.evaluation, benchmarks, *heroes, *load]
         return [*measured, Metrics(), Rollouts(), *watched, *shown, *samples, *parting, *trackers, *kept]
+
+    def _watched(self) -> list[Callback]:
+        """Return the callback that measures heads, where the run has one. Raises ConfigError where it is asked for and
+        the attention has no patterns."""
+        every = self.recipe.evaluate.watch
+        if every == 0 or not self.objective.generates:
+            return []
+        if layers := without_patterns(self.model):
+            raise ConfigError(
+                f"evaluate.watch={'null' if every is None else every} measures attention patterns, and {layers} have "
+                "none",
+                "leave it out: evaluate.watch=0",
+            )
+        return [Watch(every, self.tokenizer, self.model.config.context_length)]
 
     def report(self) -> Path:
         """Write report.html from what stands in the run folder."""

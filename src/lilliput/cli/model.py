@@ -109,21 +109,25 @@ def _tree(name: str, config: ModelConfig) -> Tree:
 
     from lilliput.model.transformer import Model
 
-    # All blocks are alike, so one is enough. The meta device allocates nothing, however large the model.
+    # All blocks with one kind of attention are alike, so one of each kind is enough. The meta device allocates nothing,
+    # however large the model.
+    one = {"n_layers": 1, "attention_layers": None, "window_layers": None}
     with torch.device("meta"):
-        model = Model(config.model_copy(update={"n_layers": 1}))
+        models = {
+            kind: Model(config.model_copy(update={**one, "attention": kind}))
+            for kind in dict.fromkeys(config.attentions)
+        }
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
-    for name, part in model.named_children():
-        if part is model.blocks:
-            branch, part, name = (
-                tree.add(f"blocks  [bold]x {config.n_layers}[/]  {_block(config)}"),
-                model.blocks[0],
-                "",
-            )
-        else:
-            branch = tree
-        for line in _tensors(part, name):
-            branch.add(line)
+    first = next(iter(models.values()))
+    for name, part in first.named_children():
+        if part is not first.blocks:
+            for line in _tensors(part, name):
+                tree.add(line)
+            continue
+        for kind, model in models.items():
+            branch = tree.add(f"blocks  [bold]x {config.attentions.count(kind)}[/]  {_block(config, kind)}")
+            for line in _tensors(model.blocks[0], ""):
+                branch.add(line)
     if config.tied_embeddings:
         tree.add("unembed  [cyan]the embeddings again (tied)[/]")
     return tree
@@ -144,18 +148,25 @@ def _tensors(part: Module, name: str) -> Iterator[str]:
             yield f"{place if own == 'weight' else f'{place}.{own}'}  [cyan]{times}{' → '.join(map(str, sizes))}[/]"
 
 
-def _block(config: ModelConfig) -> str:
-    parts = [f"{config.n_heads} heads of {config.d_head}"]
-    if config.n_kv_heads != config.n_heads:
+def _block(config: ModelConfig, kind: str) -> str:
+    from lilliput.model.parts import ATTENTIONS
+
+    parts, unread = [f"{config.n_heads} heads of {config.d_head}"], ATTENTIONS[kind].unread
+    if kind != "full":
+        parts.append(f"attention {kind}{_layers(config.attention_layers)}")
+    if config.n_kv_heads != config.n_heads and "n_kv_heads" not in unread:
         parts.append(f"{config.n_kv_heads} key heads")
-    if config.qk_norm:
+    if config.qk_norm and "qk_norm" not in unread:
         parts.append("QK-norm")
     if config.n_experts:
         parts.append(f"{config.experts_per_token} of {config.n_experts} experts")
-    if config.window is not None:
-        layers = "" if config.window_layers is None else f" in layers {', '.join(map(str, config.window_layers))}"
-        parts.append(f"window {config.window}{layers}")
+    if config.window is not None and "window" not in unread:
+        parts.append(f"window {config.window}{_layers(config.window_layers)}")
     return ", ".join(parts)
+
+
+def _layers(named: tuple[int, ...] | None) -> str:
+    return "" if named is None else f" in layers {', '.join(map(str, named))}"
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tasks of the story world as sources: instructions, questions, refusals, arithmetic, preferences, ratings, prompts."""
+"""Tasks of the story world as sources: instructions, questions, belongings, refusals, arithmetic, preferences, ..."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from lilliput.data.document import Document
 from lilliput.data.examples import Example
 from lilliput.data.source import SOURCES, Errors, Source, hash_of
+from lilliput.storybook.belongings import MOST_DISTANCE, MOST_PAIRS
 
 if TYPE_CHECKING:
     from lilliput.storybook.tasks import Task
@@ -93,6 +94,26 @@ class Questions(PhrasedTasks):
         from lilliput.storybook.questions import question
 
         return question(self.seed, number, self.phrasings, self.unanswerable)
+
+
+@SOURCES.add("belongings")
+class Belongings(StoryTasks):
+    """Texts: several people who each have a thing, and questions about who has what. They teach recall."""
+
+    kind: Literal["belongings"] = "belongings"
+    rows: ClassVar[str] = "text"
+    pairs: int = Field(default=0, ge=0, le=MOST_PAIRS, description="people who each have a thing; 0: 2 to 8, a mixture")
+    distance: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_DISTANCE,
+        description="sentences between what they have and the first question; null: 0 to 6, a mixture",
+    )
+
+    def task(self, number: int) -> Task:
+        from lilliput.storybook.belongings import belongings_text
+
+        return belongings_text(self.seed, number, self.pairs, self.distance)
 
 
 @SOURCES.add("refusals")

@@ -88,7 +88,7 @@ def _step(
     return model(tokens, cache=_Fixed(keys, values, at[:, None]))
 
 
-class _Fixed:
+class _Fixed(Cache):
     """A KVCache in the form that compiles once: positions are a tensor, and a mask hides the unused part."""
 
     def __init__(self, keys: list[torch.Tensor], values: list[torch.Tensor], at: torch.Tensor):

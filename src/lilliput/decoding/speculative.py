@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
-    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init"
+    "rope_theta rotary_fraction mlp qk_norm window residual bias dropout tied_embeddings init",
+    attention=("full",),
 )
 """The config fields under which a cache may forget the last tokens that it has read."""
 _say_once = Once(warn)
@@ -172,7 +173,7 @@ class _Reader:
         self.cache.lengths = [min(self.cache.lengths[0], len(text) - count)]
         new = text[self.cache.lengths[0] :]
         with inference(self.model):
-            hidden = self.model(torch.tensor([new], device=self.cache.keys[0].device), cache=self.cache)
+            hidden = self.model(torch.tensor([new], device=self.cache.device), cache=self.cache)
             self.cache.advance(len(new))
             self._read = text
             logits = self.model.logits(hidden[0, -count:]).float()

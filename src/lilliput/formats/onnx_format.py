@@ -19,6 +19,7 @@ from lilliput.data.beginning import marked
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.formats.format import FORMATS, Content, Format, Logits
 from lilliput.formats.source import Source
+from lilliput.model.parts import ATTENTIONS
 from lilliput.model.plain import hooked
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ class Onnx(Format):
     def refuses(self, model: Model) -> list[str]:
         # torch traces the graph from the model's own code, for any config and modules. The graph is compared when it is
         # read back. A hook is no part of that code, and it may depend on objects that exist only during tracing.
-        length = model.config.context_length
-        return hooked(model) + (
-            [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
-        )
+        config, length = model.config, model.config.context_length
+        found = [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
+        if any(ATTENTIONS[kind].state_of(config) for kind in config.attentions):
+            found.append(f"attention={config.attention} (its graph would be of one length, and a length is free)")
+        return hooked(model) + found
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:
         for name in ("onnx", "onnxscript", "onnxruntime"):

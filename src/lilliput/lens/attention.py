@@ -76,7 +76,7 @@ class Attention(Instrument):
     title = "Which earlier word a head looks at"
     part = "attention"
     script = "attention.js"
-    heads = True
+    heads = patterns = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:
         generator, config = subject.generator, subject.generator.model.config

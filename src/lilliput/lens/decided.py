@@ -137,7 +137,7 @@ class Decided(Instrument):
     part = "decided"
     order = 0
     script = "decided.js"
-    heads = True
+    heads = patterns = True
     neurons = True
     sums = True
 

@@ -93,7 +93,7 @@ class Forming(Instrument):
     title = "When its heads formed"
     part = "time"
     order = 1
-    heads = True
+    heads = patterns = True
 
     def refuses(self, subject: Subject) -> str:
         if reason := super().refuses(subject):

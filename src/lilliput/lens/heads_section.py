@@ -35,7 +35,7 @@ class Heads(Instrument):
 
     title = "What each head does"
     part = "heads"
-    heads = True
+    heads = patterns = True
     sums = True
 
     def measure(self, subject: Subject) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from lilliput.base.registry import Registry
 from lilliput.evaluation.controls import untrained
 from lilliput.generation.text_generator import TextGenerator
-from lilliput.lens.stream import has_heads, has_neurons, not_a_sum
+from lilliput.lens.stream import has_heads, has_neurons, not_a_sum, without_patterns
 from lilliput.lens.texts import no_next_token
 
 if TYPE_CHECKING:
@@ -79,12 +79,13 @@ class Instrument:
     """A subclass registers itself by `@INSTRUMENTS.add(name)` and is found in any file of lens/. It fits models that
     predict the next token, where it does not say otherwise.
 
-    title   its heading on the page, in words that a learner knows
-    part    the part of the page it stands in; order: its place in it
-    script  the name of a JavaScript file in lens/page/ that its section needs; '' for none
-    heads   whether it needs attention of the usual kind, whose heads' outputs add up
-    neurons whether it needs an MLP whose neurons act on all tokens
-    sums    whether it needs logits that are the sum of what the parts write, normed once
+    title     its heading on the page, in words that a learner knows
+    part      the part of the page it stands in; order: its place in it
+    script    the name of a JavaScript file in lens/page/ that its section needs; '' for none
+    heads     whether it needs attention whose heads' outputs add up
+    patterns  whether it needs the patterns of all heads, which linear attention does not have
+    neurons   whether it needs an MLP whose neurons act on all tokens
+    sums      whether it needs logits that are the sum of what the parts write, normed once
     """
 
     title: ClassVar[str]
@@ -92,6 +93,7 @@ class Instrument:
     order: ClassVar[int] = 0
     script: ClassVar[str] = ""
     heads: ClassVar[bool] = False
+    patterns: ClassVar[bool] = False
     neurons: ClassVar[bool] = False
     sums: ClassVar[bool] = False
 
@@ -100,6 +102,8 @@ class Instrument:
         those of `super().refuses(subject)`."""
         if self.heads and not has_heads(subject.generator.model):
             return "its attention has no heads of the usual kind"
+        if self.patterns and (layers := without_patterns(subject.generator.model)):
+            return f"it needs attention patterns, and {layers} have none"
         if self.neurons and not has_neurons(subject.generator.model):
             return "its MLPs are experts, whose neurons do not act on all tokens"
         if self.sums and (reasons := not_a_sum(subject.generator.model)):

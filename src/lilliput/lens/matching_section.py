@@ -24,7 +24,7 @@ class Matched(Instrument):
     title = "The same parts in another model"
     part = "time"
     order = 1
-    heads = True
+    heads = patterns = True
     neurons = True
     sums = True
 

@@ -176,9 +176,9 @@ def path_patch(
         patched = logit_difference(model, pairs, own, changes)
     else:
         point = f"blocks.{receiver[0]}.attn.hook_{into}"
-        head = receiver[1] if into == "q" else receiver[1] * model.config.n_kv_heads // model.config.n_heads
         with inference(model), intervene(model, changes):
             received = seen_in(model, own, point)[point]
+        head = receiver[1] * received.shape[2] // model.config.n_heads
         patched = logit_difference(model, pairs, own, {point: _replace(received, (slice(None), slice(None), head))})
     before = runs.corrupted if base == "corrupted" else runs.clean
     return (patched - before) / (runs.gap if base == "corrupted" else -runs.gap)

@@ -11,16 +11,16 @@ from torch import nn
 from lilliput.base.errors import ModelError
 from lilliput.decoding.inference import inference
 from lilliput.lens.capture import Captured, capture
-from lilliput.model.attention import Attention
 from lilliput.model.block import Block
 from lilliput.model.fields import known, unknown_fields
+from lilliput.model.parts import AttentionPart
 from lilliput.model.transformer import Model
 
 FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm_eps position rope_theta "
-    "rope_theta_window rope_scaling rotary_fraction mlp qk_norm qk_norm_over attention attention_scale window "
-    "window_layers bias qkv_bias dropout tied_embeddings init causal token_types embed_scale n_experts "
-    "experts_per_token d_shared normalize_routes balance balance_loss router_z_loss",
+    "rope_theta_window rope_scaling rotary_fraction mlp qk_norm qk_norm_over attention attention_layers "
+    "attention_scale window window_layers bias qkv_bias dropout tied_embeddings init causal token_types embed_scale "
+    "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss",
     norm=("rms", "layer"),
     residual=("sequential", "parallel", "parallel_shared"),
     norm_place=("pre",),
@@ -113,5 +113,15 @@ def has_neurons(model: Model) -> bool:
 
 
 def has_heads(model: Model) -> bool:
-    """Return whether every layer's attention has heads whose outputs add up (the usual attention)."""
-    return all(isinstance(block_of(model, layer).attn, Attention) for layer in range(model.config.n_layers))
+    """Return whether every layer's attention has heads whose outputs add up."""
+    attentions = [block_of(model, layer).attn for layer in range(model.config.n_layers)]
+    return all(isinstance(attention, AttentionPart) and attention.summed for attention in attentions)
+
+
+def without_patterns(model: Model) -> str:
+    """Return the layers whose attention has no pattern, with their kind, such as "layers 0, 1 (attention=gated_delta)";
+    '' where every layer has a pattern."""
+    kinds = dict(enumerate(model.config.attentions))
+    odd = {layer: kind for layer, kind in kinds.items() if not getattr(block_of(model, layer).attn, "patterned", False)}
+    names = " and ".join(f"attention={kind}" for kind in sorted({*odd.values()}))
+    return f"layers {', '.join(map(str, odd))} ({names})" if odd else ""

@@ -34,7 +34,7 @@ class Walkthrough(Instrument):
     title = "One head, step by step, in real numbers"
     part = "decided"
     order = 5
-    heads = True
+    heads = patterns = True
     sums = True
 
     def refuses(self, subject: Subject) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
 
+from lilliput.base.errors import ModelError
 from lilliput.model import kernels
 from lilliput.model.fields import known, unknown_fields
 from lilliput.model.norms import Norm, RMSNorm
-from lilliput.model.parts import ATTENTIONS, NORMS, POSITIONS, HookPoint, Linear, Part
+from lilliput.model.parts import ATTENTIONS, NORMS, POSITIONS, AttentionPart, HookPoint, Linear
 from lilliput.model.positions import Position, Rotary
 
 if TYPE_CHECKING:
@@ -22,16 +24,19 @@ KERNEL_FIELDS = known(
     "style d_model n_layers n_heads n_kv_heads d_head d_mlp vocab_size context_length norm norm_eps position "
     "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init "
     "causal norm_place embed_norm embed_scale token_types head unembed_bias qkv_bias rope_theta_window rope_scaling "
-    "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss"
+    "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss attention "
+    "attention_layers"
 )
-"""The config fields whose effect the attention kernel computes. A model with other fields does not use the kernel."""
+"""The config fields whose effect on a layer of full attention the attention kernel computes. A model with other fields
+does not use the kernel, and neither does another kind of attention."""
 KNOWN_TURNS = (Position.turn, Rotary.turn)
 """The kinds of position that the kernel computes."""
 
 
 class Cache(Protocol):
-    """Keys and values of the positions so far. A forward pass over T new positions of each row calls `places` once, and
-    `update` once for each layer."""
+    """What the layers keep of the positions so far. A forward pass over T new positions of each row calls `places`
+    once. Each layer with keys and values calls `update` once; each layer with a state calls `state` and `write`
+    once."""
 
     def places(self, new: int) -> tuple[Where, int]:
         """Return the positions of the `new` tokens of each row, a slice or (B, new) int64, and the largest position
@@ -43,9 +48,28 @@ class Cache(Protocol):
         the layer, (B, n_kv_heads, end, d_head) each."""
         ...
 
+    def state(self, layer: int) -> tuple[torch.Tensor, ...]:
+        """Return the state of a layer after the positions that are held: the tensors of the kind's `state_of`, with a
+        row for each text. Raises ModelError for a cache of keys and values alone."""
+        raise keys_and_values_alone(layer)
+
+    def write(self, layer: int, after: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> None:
+        """Take what new positions make of a layer's state: `after(counts)` returns the state after the first counts[b]
+        of the new positions of row b, counts (B,) int64. It is called when positions are counted as held, with 0 to
+        all of them. Raises ModelError as `state` does."""
+        raise keys_and_values_alone(layer)
+
+
+def keys_and_values_alone(layer: int) -> ModelError:
+    """Return the error of a cache that holds keys and values alone, for a layer that keeps a state."""
+    return ModelError(
+        f"layer {layer} keeps a state in place of keys and values, and this cache holds keys and values alone",
+        "decode with a KVCache that was made with the model's own config",
+    )
+
 
 @ATTENTIONS.add("full")
-class Attention(Part):
+class Attention(AttentionPart):
     """Queries, keys and values from one matrix, softmax(q k / sqrt(d_head)) v, and one matrix back (arXiv:1706.03762).
 
     Hook points, in TransformerLens' shapes: `hook_q`, `hook_k`, `hook_v`, `hook_rot_q`, `hook_rot_k`, `hook_z` are
@@ -54,14 +78,16 @@ class Attention(Part):
     `hook_attn_scores` or `hook_pattern` is hooked.
     """
 
+    patterned = summed = True
+
     def __init__(self, config: ModelConfig):
-        super().__init__()
+        super().__init__(config)
         heads, shared, width = config.n_heads, config.n_kv_heads, config.d_head
         self.heads, self.shared, self.width = heads, shared, width
         self.dropout, self.eps = config.dropout, config.norm_eps
         self.scale = config.attention_scale or width**-0.5
         self.normed_over = config.qk_norm_over
-        self.kernel_knows = not unknown_fields(config, KERNEL_FIELDS)
+        self.kernel_knows = type(self) is Attention and not unknown_fields(config, KERNEL_FIELDS)
         stacked = (heads * width, shared * width, shared * width)
         self.qkv = Linear(config.d_model, sum(stacked), bias=config.bias or config.qkv_bias, stacked=stacked)
         self.out = Linear(heads * width, config.d_model, bias=config.bias, writes=True)
@@ -99,7 +125,6 @@ class Attention(Part):
 
     @classmethod
     def cached_of(cls, config: ModelConfig) -> int:
-        """Numbers that a cache holds of one position."""
         return 2 * config.n_kv_heads * config.d_head
 
     def forward(

@@ -44,7 +44,7 @@ class Block(Part):
         inputs, outputs = config.norm_place != "output", config.norm_place in ("output", "sandwich")
         normed = layer == 0 and config.embed_norm and config.norm_place == "pre"
         self.ln1 = norm(inputs and not normed)
-        self.attn = ATTENTIONS[config.attention](config)
+        self.attn = ATTENTIONS[config.attentions[layer]](config)
         self.ln1_post = norm(outputs)
         self.ln2 = norm(inputs and config.residual != "parallel_shared")
         self.mlp = MLPS[config.mlp](config)

@@ -10,6 +10,7 @@ from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, mo
 from lilliput.base.config import Config, validate
 from lilliput.base.errors import nearest
 from lilliput.base.registered import Named
+from lilliput.model.attention_layers import check_layers
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS
 from lilliput.model.rope_scaling import RopeScaling
 from lilliput.model.styles import STYLES
@@ -32,7 +33,7 @@ ZOO = (
     *("qk_norm_over", "attention_scale", "rope_theta_window", "rope_scaling"),
 )
 """Fields of encoders and of the stock classes of others."""
-NEWER = ("attention", "window_layers", *EXPERTS, *ZOO)
+NEWER = ("attention", "attention_layers", "window_layers", *EXPERTS, *ZOO)
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the other sizes where they are not given."""
@@ -136,7 +137,14 @@ class ModelConfig(Config):
     balance_loss: float = Field(default=0.01, ge=0, description="weight of the load-balancing loss")
     router_z_loss: float = Field(default=0.001, ge=0, description="weight of the loss of large router logits")
     attention: Annotated[str, Named(ATTENTIONS)] = Field(
-        default="full", description="full, or another kind of attention that a module of lilliput.model registers"
+        default="full",
+        description="full, gated_delta (linear attention: arXiv:2412.06464), or another kind that a module of "
+        "lilliput.model registers",
+    )
+    attention_layers: tuple[int, ...] | None = Field(
+        default=None,
+        description="numbers of the layers that have this kind of attention, from 0, while all others have full "
+        "attention; null: all layers",
     )
     qk_norm: bool = Field(default=True, description="RMS norm of every query and key head, before rotary")
     qk_norm_over: Literal["head", "all"] = Field(
@@ -197,6 +205,12 @@ class ModelConfig(Config):
         windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
         return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
 
+    @property
+    def attentions(self) -> tuple[str, ...]:
+        """Return the kind of attention of each layer."""
+        named = range(self.n_layers) if self.attention_layers is None else self.attention_layers
+        return tuple(self.attention if layer in named else "full" for layer in range(self.n_layers))
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
         named = self.window_layers
@@ -221,6 +235,8 @@ class ModelConfig(Config):
             raise ValueError(mistake)
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
+        fields = type(self).model_fields
+        check_layers(self, {**{name: field.default for name, field in fields.items()}, "n_kv_heads": self.n_heads})
         rotated = int(self.d_head * self.rotary_fraction)
         if self.position == "rotary" and (rotated < 2 or rotated % 2):
             raise ValueError(

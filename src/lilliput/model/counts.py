@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Literal, cast
 
 from torch import nn
@@ -11,7 +12,7 @@ from lilliput.model.block import norm_count
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import chunk_rows
 from lilliput.model.output import PredictionHead
-from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, Linear, Part
+from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, AttentionPart, Linear, Part
 
 if TYPE_CHECKING:
     from lilliput.model.block import Block
@@ -51,17 +52,22 @@ class Counts:
 def parameters(config: ModelConfig) -> Counts:
     """The exact number of parameters of `Model(config)`, without building it."""
     table, layers = config.vocab_size * config.d_model, config.n_layers
-    attention, mlp = ATTENTIONS[config.attention], MLPS[config.mlp]
+    attentions, mlp = _attentions(config), MLPS[config.mlp]
     transform = PredictionHead.parameters_of(config) if config.head == "transform" else 0
     return Counts(
         embedding=table + config.token_types * config.d_model,
         positions=POSITIONS[config.position].parameters_of(config),
-        attention=layers * attention.parameters_of(config),
+        attention=sum(attention.parameters_of(config) for attention in attentions),
         mlp=layers * mlp.parameters_of(config),
         norms=norm_count(config) * NORMS[config.norm].parameters_of(config.d_model),
         head=(0 if config.tied_embeddings else table) + config.vocab_size * config.unembed_bias + transform,
-        idle=layers * sum(part.parameters_of(config) - part.active_of(config) for part in (attention, mlp)),
+        idle=sum(part.parameters_of(config) - part.active_of(config) for part in (*attentions, *[mlp] * layers)),
     )
+
+
+def _attentions(config: ModelConfig) -> list[type[AttentionPart]]:
+    """Return the kind of attention of each layer."""
+    return [ATTENTIONS[kind] for kind in config.attentions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ class Flops:
 
     rule = (
         "forward, a token: 2 x non-embedding parameters that act + 4 x layers x heads x head width x context seen + "
-        "2 x vocabulary x width; training is 3 times that (forward and twice for backward)"
+        "2 x vocabulary x width; training is 3 times that (forward and twice for backward); a layer of gated_delta "
+        "counts heads x (6 x head width^2 + 8 x chunk x head width) in place of the context seen"
     )
 
     @property
@@ -95,12 +102,13 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
     appendix B). Each token is counted against the whole context (or window), although a causal kernel may skip half.
     """
     context = context or config.context_length
-    attention, mlp = ATTENTIONS[config.attention], MLPS[config.mlp]
+    mlp = MLPS[config.mlp]
     seen = [min(context, window or context) for window in config.windows]
-    matrices = 2 * attention.active_of(config)
+    attentions = list(zip(_attentions(config), seen, strict=True))
+    matrices = [2 * attention.active_of(config) for attention, _ in attentions]
     return Flops(
-        blocks=2 * parameters(config).norms + sum(matrices + mlp.flops_of(config, each) for each in seen),
-        attention=sum(attention.flops_of(config, each) - matrices for each in seen),
+        blocks=2 * parameters(config).norms + sum(matrices) + sum(mlp.flops_of(config, each) for each in seen),
+        attention=sum(attention.flops_of(config, each) for attention, each in attentions) - sum(matrices),
         head=_head_flops(config),
     )
 
@@ -195,25 +203,27 @@ def memory(
     """
     context = context or config.context_length
     counts, tokens, layers = parameters(config), rows * context, config.n_layers
-    parts = (ATTENTIONS[config.attention], MLPS[config.mlp])
-    matrices = layers * sum(part.matrices_of(config) for part in parts)
+    attentions = _attentions(config)
+    parts = (*attentions, *[MLPS[config.mlp]] * layers)
+    matrices = sum(part.matrices_of(config) for part in parts)
     states = 2 * counts.total - (matrices if optimizer == "muon" else 0)
     # Besides the activations of its parts, a block keeps its input, the stream between attention and MLP, and both
     # after their norms.
-    kept = 4 * config.d_model + sum(part.kept_of(config) for part in parts)
+    kept = 4 * layers * config.d_model + sum(part.kept_of(config) for part in parts)
     chunk = min(tokens, chunk_rows(tokens, config.vocab_size, "cpu")) * config.vocab_size * 4
     return Memory(
         training={
             "weights": 4 * counts.total,
             "gradients": 4 * counts.total,
             "optimizer": 4 * states,
-            "activations": tokens * width_bytes * (layers * kept + 3 * config.d_model),
+            "activations": tokens * width_bytes * (kept + 3 * config.d_model),
             "logits": 2 * chunk + 4 * config.vocab_size * config.d_model,
         },
         inference={
             "weights": 4 * counts.total,
             # An encoder reads all positions at once.
-            "cache": tokens * layers * parts[0].cached_of(config) * width_bytes * config.causal,
+            "cache": tokens * sum(part.cached_of(config) for part in attentions) * width_bytes * config.causal
+            + rows * sum(prod(shape) for part in attentions for shape in part.state_of(config)) * 4,
             "logits": rows * config.vocab_size * 4,
         },
     )

@@ -16,7 +16,8 @@ STD = 0.02
 
 @torch.no_grad()
 def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
-    """Fill every parameter by its Role. Norms become the identity and biases 0. All other parameters follow `init`:
+    """Fill every parameter by its Role. Norms become the identity and biases 0. All other parameters follow `init`,
+    unless their Role has a standard deviation of its own:
 
     normal    N(0, 0.02)
     scaled    the same, and the matrices of each block that write to the residual stream divided by
@@ -31,7 +32,7 @@ def initialise(model: nn.Module, init: str, n_layers: int, seed: int) -> None:
         if role.first is not None:
             parameter.fill_(role.first)
             continue
-        std = STD
+        std = STD if role.std is None else role.std
         if init == "zero_out" and role.writes:
             std = 0.0
         elif init == "scaled" and role.writes:

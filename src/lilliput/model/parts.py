@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -15,16 +15,17 @@ from lilliput.base.registry import Registry
 from lilliput.model import kernels
 
 if TYPE_CHECKING:
-    from lilliput.model.attention import Attention
+    from lilliput.model.attention import Cache
     from lilliput.model.config import ModelConfig
     from lilliput.model.mlps import MLP
     from lilliput.model.norms import Norm
-    from lilliput.model.positions import Position
+    from lilliput.model.positions import Position, Tables
+    from lilliput.model.sight import Seen
 
 NORMS: Registry[type[Norm]] = Registry("norm", "lilliput.model")
 POSITIONS: Registry[type[Position]] = Registry("position", "lilliput.model")
 MLPS: Registry[type[MLP]] = Registry("mlp", "lilliput.model")
-ATTENTIONS: Registry[type[Attention]] = Registry("attention", "lilliput.model")
+ATTENTIONS: Registry[type[AttentionPart]] = Registry("attention", "lilliput.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class Role:
     stacked row counts of matrices that are stored below each other in one tensor; (): the weight is one matrix
     writes whether the output of the matrix is added to the residual stream
     first    the first value of all numbers; None: they are drawn
+    std      the standard deviation of drawn numbers, whatever the config's init; None: that of the init
     """
 
     kind: Literal["matrix", "embedding", "table", "vector"]
     stacked: tuple[int, ...] = ()
     writes: bool = False
     first: float | None = None
+    std: float | None = None
 
 
 ZEROS, ONES = Role("vector", first=0.0), Role("vector", first=1.0)
@@ -112,6 +115,41 @@ class Part(nn.Module):
         """The term that the last forward pass in training adds to the mean loss of a position (a router's balance),
         a float32 scalar in nats; None where the part adds nothing."""
         return None
+
+
+class AttentionPart(Part):
+    """A kind of attention: what lets a position read earlier positions. A subclass is registered in ATTENTIONS.
+
+    unread     config fields that this kind does not read; a value that no layer would read is refused
+    patterned  whether it has a pattern (`hook_pattern`): a weight for each earlier position
+    summed     whether `hook_z` times the matrix `out` is the sum of its heads' parts in the residual stream
+    """
+
+    unread: ClassVar[tuple[str, ...]] = ()
+    sees_later: ClassVar[bool] = True
+    patterned: ClassVar[bool] = False
+    summed: ClassVar[bool] = False
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+
+    @classmethod
+    def cached_of(cls, config: ModelConfig) -> int:
+        """Numbers that a cache holds of one position."""
+        raise NotImplementedError
+
+    @classmethod
+    def state_of(cls, config: ModelConfig) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the tensors that a cache holds of one text in place of keys and values, however long the text
+        is; () for a kind that keeps keys and values."""
+        return ()
+
+    def forward(
+        self, x: torch.Tensor, position: Position, tables: Tables, seen: Seen, cache: Cache | None, layer: int
+    ) -> torch.Tensor:
+        """x (B, T, d_model) -> (B, T, d_model). `seen`: the positions that each position sees in this layer. Raises
+        ModelError for a sight that the kind cannot compute."""
+        raise NotImplementedError
 
 
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

@@ -16,6 +16,7 @@ True
 | `short`, `briefs` | the same plots and plans in a paragraph of four to eight sentences |
 | `instructions`, `questions`, `preferences` | rows that teach, made from short stories |
 | `refusals`, `arithmetic`, `tasks` | further rows that teach, and what all of them share |
+| `belongings` | who has what, and questions for it: texts that teach and measure recall |
 | `rules` | scores of a completion by the columns of its prompt |
 | `minimal_pairs` | pieces of stories that differ in one word, with the word that each asks for, next or before |
 | `controls` | true stories damaged on purpose, which a score has to rank |

@@ -8,6 +8,7 @@ import pytest
 from lilliput.base.errors import ConfigError, DataError
 from lilliput.evaluation.benchmarks.loading import available, find_files, records
 from lilliput.evaluation.benchmarks.measure import measure
+from lilliput.evaluation.benchmarks.recall import ITEMS, PAIRS
 from lilliput.evaluation.benchmarks.task import TASKS, Generation, Item, Likelihood, Place, chance, mark
 from lilliput.evaluation.scorer import PairScore
 from tests.evaluation.benchmarks.examples import RECORDS, examples
@@ -150,3 +151,19 @@ def test_real_files_are_read(name, shared_data):
             assert isinstance(task, Generation)
             assert task.prompt(record).strip()
         assert task.text(record).strip()
+
+
+def test_recall_is_made_without_files_by_number_of_people(tiny, tmp_path):
+    found = records("recall", None)
+    assert found == records("recall", tmp_path)  # a folder that has no file of it
+    assert len(found) == len(PAIRS) * ITEMS
+    for record in found:
+        item = question("recall", record)
+        assert len(item.pairs) == len({thing.split()[-1] for thing in record["things"]}) == record["pairs"]
+        assert record["told"].count(f"{record['who']} ") == 1
+        assert record["things"][0] in record["told"]
+        assert item.pairs[0][0].endswith(f"What does {record['who']} have? {record['who']} has")
+    some = [record for record in found if record["pairs"] <= 4][::25]
+    acc, greedy = measure("recall", TASKS["recall"](), some, tiny.generator)
+    assert {name: part.chance for name, part in acc.parts.items()} == {"02 pairs": 1 / 2, "04 pairs": 1 / 4}
+    assert greedy.total.chance < 1e-3

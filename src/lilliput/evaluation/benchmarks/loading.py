@@ -1,4 +1,4 @@
-"""Records of a task: from a file, from a folder in which files are found by name, or from the hub."""
+"""Records of a task: from a file, from a folder in which files are found by name, from the hub, or made by the task."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def available(folder: Path) -> list[str]:
 
 def records(name: str, source: str | Path | None, max_items: int | None = None, seed: int = 0) -> list[Record]:
     """Return the records of the task `name` from `source` (a file, or a folder with files named after the task), or
-    from the Hugging Face hub where `source` is None. With `max_items`, `seed` draws the same records every time.
+    from the Hugging Face hub where `source` is None. A task that makes its records needs no source, and
+    reads a file alone. With `max_items`,
+    `seed` draws the same records every time.
 
     Raises ConfigError for an unknown task, and DataError where there are no records or a record lacks a field."""
     task = TASKS[name]()
@@ -72,6 +74,9 @@ def _missing(where: str, name: str, fields: list[str], record: Mapping[str, Any]
 
 def _raw(task: Task, name: str, source: str | Path | None) -> Iterator[tuple[str, Path | None, Mapping[str, Any]]]:
     """Yield (place, file, record) of every record."""
+    if not (source and Path(source).is_file()) and (made := task.made()) is not None:
+        yield from ((f"{name}:{number}", None, row) for number, row in enumerate(made))
+        return
     if source is None:
         if task.hub is None:
             raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -44,7 +44,8 @@ class Task:
         @TASKS.add("piqa")
         class Piqa(Likelihood): ...
 
-    files    names of local files, as globs below the given folder; the first glob that matches counts
+    files    names of local files, as globs below the given folder; the first glob that matches counts. Empty for a
+             task that makes its records (`made`)
     hub      its place on the Hugging Face hub, with records of the same fields
     fields   fields that every record has
     metrics  names of the metrics; the first is shown where there is room for only one
@@ -56,6 +57,11 @@ class Task:
     fields: ClassVar[tuple[str, ...]]
     metrics: ClassVar[tuple[str, ...]]
     graded: ClassVar[tuple[str, ...]] = ()
+
+    def made(self) -> Iterator[Record] | None:
+        """Return the raw records of a task that makes them itself, always the same; None for a task that reads them
+        from files or from the hub."""
+        return None
 
     def record(self, raw: Mapping[str, Any], file: Path | None) -> Record:
         """Return a raw record with the hub's fields. Raises KeyError, IndexError or ValueError for a record with other

@@ -1,0 +1,265 @@
+"""Kinds of attention at equal training FLOPs: full, with a window, linear, and a hybrid; quality, recall and speed.
+
+    python benchmarks/attention.py quality --seeds 3 --news FILE     # trains every arm on stories, and on news
+    python benchmarks/attention.py speed                             # training and decoding at contexts 256 and 1,024
+    python benchmarks/attention.py quality --smoke                   # every run in seconds, to see that all of it works
+
+`quality` trains the recipe story on stories (or news) and on `belongings`, the texts that teach recall. Every arm has
+as many training FLOPs (model/counts.py) as --steps steps of full attention: an arm whose tokens cost less reads more of
+them. It prints bits per byte of each source and the benchmark `recall` by number of people. `speed` times one thread
+in processor seconds, in interleaved rounds, with random weights: a training step, and decoding after a prompt of nearly
+the whole context. Steps are PyTorch's for all arms; native steps in C++ stand beside them where an arm has them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, median
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich import box
+from rich.table import Table
+
+import lilliput
+from lilliput.base.console import console, emit, print_line, use_json
+from lilliput.base.errors import ConfigError
+from lilliput.decoding.cache import KVCache
+from lilliput.decoding.native import native, why_not
+from lilliput.model.attention_layers import UNREAD_POSITION
+from lilliput.model.config import ModelConfig, resolve
+from lilliput.model.counts import flops_per_token
+from lilliput.model.transformer import Model
+from teaching import QUICK
+
+STYLE = "story_1.8m"
+"""The model of every arm but for its attention: 4 layers of 128, context 256."""
+ARMS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "window": {"window": 64, "window_layers": [0, 2]},
+    "gated_delta": {"attention": "gated_delta", "position": UNREAD_POSITION},
+    "hybrid": {"attention": "gated_delta", "attention_layers": [0, 1, 2]},
+}
+STEPS, ROWS = 2000, 8
+"""Steps of full attention, of rows of 256 tokens."""
+SHAPES = ((8, 256), (2, 1024))
+"""Rows and contexts whose speed is measured."""
+DECODED = 32
+"""Tokens that are decoded, up to the end of the context."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all runs of `quality` have in common."""
+
+    runs: Path
+    steps: int = STEPS
+    news: str = ""
+    smoke: bool = False
+
+
+def config_of(arm: str, **changes: Any) -> ModelConfig:
+    """Return the model of an arm."""
+    return resolve(STYLE, **ARMS[arm], **changes)
+
+
+def steps_of(arm: str, steps: int) -> int:
+    """Return the steps of an arm that cost as many training FLOPs as `steps` steps of full attention."""
+    return round(steps * flops_per_token(config_of("full")).training / flops_per_token(config_of(arm)).training)
+
+
+def overrides_of(arm: str, study: Study) -> list[str]:
+    """Return the overrides of the recipe story for an arm. Both sources give enough documents for the longest arm."""
+    steps = steps_of(arm, study.steps)
+    count = 400 if study.smoke else 9 * study.steps
+    text = {"kind": "text", "paths": [study.news]} if study.news else {"kind": "story", "stories": count}
+    sources = [text, {"kind": "belongings", "count": count // 2}]
+    made = [f"data.sources={json.dumps(sources)}", f"train.steps={steps}"]
+    made += [f"model.{key}={json.dumps(value)}" for key, value in ARMS[arm].items()]
+    made += ["evaluate.heroes=0", "evaluate.final_heroes=0", "evaluate.samples=0", f"evaluate.steps={max(1, steps)}"]
+    if study.smoke:
+        made += ["model.d_model=64", "model.n_heads=2", f"train.batch_tokens={2 * 256}", *QUICK]
+    return made
+
+
+def trained(arm: str, seed: int, study: Study) -> Path:
+    """Train a run, or find it finished. Return its folder."""
+    name = f"{'news' if study.news else 'stories'}-{arm}-{study.steps}-{seed}"
+    overrides = overrides_of(arm, study)
+    print_line(f"{name}: {' '.join(overrides)}")
+    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None)
+    return study.runs / name
+
+
+def quality_of(run: Path, smoke: bool) -> dict[str, Any]:
+    """Return a run's bits per byte by source, its recall by number of people with the chance, and its cost."""
+    quiet = {"controls": False, "notify": lambda text: None}
+    table = lilliput.score_text(run, orders=(), **quiet).as_dict()
+    acc, greedy = lilliput.benchmark(run, ["recall"], max_items=16 if smoke else None, **quiet)
+    parts = {name: {"acc": part["score"], "chance": part["chance"]} for name, part in acc["parts"].items()}
+    for name, part in greedy["parts"].items():
+        parts[name]["greedy"] = part["score"]
+    summary = json.loads((run / "summary.json").read_text())
+    cost = {key: summary[key] for key in ("tokens", "flops", "seconds") if key in summary}
+    return {"bits": bits_by_source(table), "recall": parts, **cost}
+
+
+def bits_by_source(table: Mapping[str, Any]) -> dict[str, float]:
+    """Return bits per byte of the texts, and of `belongings`, by the rows of `lilliput evaluate`."""
+    found: dict[str, float] = {}
+    for name, row in table["sources"].items():
+        found["belongings" if name.startswith("belongings") else "text"] = row["bits_per_byte"]
+    return found
+
+
+def quality_rows(arms: Sequence[str], seeds: Sequence[int], study: Study) -> dict[str, list[dict[str, Any]]]:
+    """Train and measure every arm for every seed."""
+    return {arm: [quality_of(trained(arm, seed, study), study.smoke) for seed in seeds] for arm in arms}
+
+
+def print_quality(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Print the means over seeds: bits per byte, and recall by likelihood and by generation, beside chance."""
+    first = next(iter(found.values()))[0]
+    shown = Table(box=box.SIMPLE_HEAD)
+    for title in ("", "tokens", "bits a byte", "of belongings"):
+        shown.add_column(title)
+    for name, part in first["recall"].items():
+        shown.add_column(f"recall, {name.lstrip('0')} (chance {part['chance']:.2f})")
+    for arm, seeds in found.items():
+        bits = [f"{mean(one['bits'].get(key, float('nan')) for one in seeds):.3f}" for key in ("text", "belongings")]
+        recall = [
+            " / ".join(f"{mean(one['recall'][name][metric] for one in seeds):.2f}" for metric in ("acc", "greedy"))
+            for name in first["recall"]
+        ]
+        shown.add_row(arm, f"{first_of(seeds, 'tokens'):,}", *bits, *recall)
+    console.print(shown)
+
+
+def first_of(seeds: Sequence[Mapping[str, Any]], key: str) -> int:
+    """Return a figure that all seeds share."""
+    return int(seeds[0][key])
+
+
+# ---------------------------------------------------------------------------- speed
+
+
+@dataclass
+class Timed:
+    """An arm of `speed` at one shape, and the processor seconds of its rounds."""
+
+    model: Model
+    ids: torch.Tensor
+    train: list[float] = field(default_factory=list)
+    decode: dict[str, list[float]] = field(default_factory=dict)
+
+    def train_once(self) -> None:
+        """Time one forward and backward pass."""
+        model, ids = self.model.train(), self.ids
+        began = time.process_time()
+        model.loss(model(ids), ids, torch.ones(ids.shape)).backward()
+        self.train.append(time.process_time() - began)
+        model.zero_grad()
+
+    def decode_once(self, how: str, model: Model) -> None:
+        """Time DECODED steps of one text, after a prompt that fills the rest of the context."""
+        context = self.ids.shape[1]
+        cache, prompt = KVCache(self.model.config, 1, context), context - DECODED
+        with torch.inference_mode():
+            model(self.ids[:1, :prompt], cache=cache)
+            cache.advance(prompt)
+            began = time.process_time()
+            for place in range(prompt, context):
+                model.logits(model(self.ids[:1, place : place + 1], cache=cache))
+                cache.advance(1)
+        self.decode.setdefault(how, []).append((time.process_time() - began) / DECODED)
+
+
+def speed_rows(arms: Sequence[str], shapes: Sequence[tuple[int, int]], rounds: int) -> list[dict[str, Any]]:
+    """Return tokens/s of training and decoding of every arm at every shape: the median of interleaved rounds."""
+    torch.set_num_threads(1)
+    found = []
+    for rows, context in shapes:
+        source = torch.Generator().manual_seed(0)
+        ids = torch.randint(0, 4096, (rows, context), generator=source)
+        timed = {arm: Timed(Model(config_of(arm, context_length=context, init="normal")), ids) for arm in arms}
+        for _ in range(rounds):
+            for one in timed.values():
+                one.train_once()
+                one.model.eval()
+                one.decode_once("pytorch", one.model)
+                if why_not(one.model) is None:
+                    one.decode_once("native", native(one.model))
+        for arm, one in timed.items():
+            decode = {how: 1 / median(seconds) for how, seconds in one.decode.items()}
+            row = {"arm": arm, "rows": rows, "context": context, "decode": decode}
+            found.append({**row, "train": rows * context / median(one.train)})
+    return found
+
+
+def print_speed(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print tokens a processor second, and each beside full attention at the same context."""
+    shown = Table(box=box.SIMPLE_HEAD)
+    for title in ("context", "", "training", "beside full", "decoding", "beside full", "native steps"):
+        shown.add_column(title)
+    for row in rows:
+        full = next(one for one in rows if one["context"] == row["context"])
+        steps, base = row["decode"]["pytorch"], full["decode"]["pytorch"]
+        quick = f"{row['decode']['native']:,.0f}" if "native" in row["decode"] else "none"
+        cells = (f"{row['train']:,.0f}", f"{row['train'] / full['train']:.2f}", f"{steps:,.0f}", f"{steps / base:.2f}")
+        shown.add_row(f"{row['rows']} x {row['context']}", row["arm"], *cells, quick)
+    console.print(shown)
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+Only = Annotated[list[str] | None, typer.Option(help=f"Arms: {', '.join(ARMS)}. Left out: all. Repeatable.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="At the smallest size, to see that all of it works.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def chosen(only: Sequence[str] | None) -> list[str]:
+    """Return the arms in their order. Raises ConfigError for an unknown arm."""
+    if unknown := set(only or ()) - ARMS.keys():
+        raise ConfigError(f"no arm is named {', '.join(sorted(unknown))}", ", ".join(ARMS))
+    return [arm for arm in ARMS if not only or arm in only]
+
+
+@app.command(help="Bits per byte and recall of every arm, at equal training FLOPs.")
+def quality(
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/attention"),
+    news: Annotated[str, typer.Option(help="A file of news in place of stories.")] = "",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of full attention.")] = STEPS,
+    only: Only = None,
+    smoke: Smoke = False,
+    json: Json = False,
+) -> None:
+    use_json(json)
+    runs.mkdir(parents=True, exist_ok=True)
+    study = Study(runs, 20 if smoke else steps, news, smoke)
+    found = quality_rows(chosen(only), range(1, seeds + 1), study)
+    print_quality(found)
+    if json:
+        emit({"arms": found})
+
+
+@app.command(help="Tokens a processor second of training and of decoding, on one thread.")
+def speed(
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 10,
+    only: Only = None,
+    smoke: Smoke = False,
+    json: Json = False,
+) -> None:
+    use_json(json)
+    rows = speed_rows(chosen(only), ((2, 64),) if smoke else SHAPES, 1 if smoke else rounds)
+    print_speed(rows)
+    if json:
+        emit({"rows": rows})
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,46 @@
+"""The benchmark of kinds of attention at its smallest size: equal FLOPs, every arm trained, measured and timed."""
+
+from pathlib import Path
+
+import pytest
+
+import attention
+from lilliput.base.errors import ConfigError
+from lilliput.model.counts import flops_per_token
+
+
+def test_every_arm_has_the_training_flops_of_full_attention() -> None:
+    whole = 2000 * flops_per_token(attention.config_of("full")).training
+    for arm in attention.ARMS:
+        cost = attention.steps_of(arm, 2000) * flops_per_token(attention.config_of(arm)).training
+        assert cost == pytest.approx(whole, rel=1e-3)
+    with pytest.raises(ConfigError, match="no arm is named linear"):
+        attention.chosen(["linear"])
+
+
+def test_arms_are_trained_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = attention.Study(tmp_path, 20, smoke=True)
+    found = attention.quality_rows(["full", "hybrid"], [1], study)
+    for (seed,) in found.values():
+        assert seed["bits"].keys() == {"text", "belongings"}
+        assert set(seed["recall"]) <= {"02 pairs", "04 pairs", "08 pairs", "12 pairs"}
+        assert all(part["chance"] == 1 / int(name[:2]) for name, part in seed["recall"].items())
+    assert found["hybrid"][0]["tokens"] > found["full"][0]["tokens"]
+    attention.print_quality(found)
+    assert "hybrid" in capsys.readouterr().out
+
+
+def test_news_take_the_place_of_stories(tmp_path: Path) -> None:
+    (text,) = [one for one in attention.overrides_of("full", attention.Study(tmp_path, news="n.txt")) if "data" in one]
+    assert '"paths": ["n.txt"]' in text
+    assert "belongings" in text
+    assert "stories" not in text
+
+
+def test_training_and_decoding_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = attention.speed_rows([*attention.ARMS], ((1, 64),), rounds=1)
+    assert [row["arm"] for row in rows] == [*attention.ARMS]
+    assert all(row["train"] > 0 and row["decode"]["pytorch"] > 0 for row in rows)
+    assert all("native" not in row["decode"] for row in rows if row["arm"] in ("gated_delta", "hybrid"))
+    attention.print_speed(rows)
+    assert "beside full" in capsys.readouterr().out
