@@ -36,6 +36,7 @@ def test_the_table_has_the_mean_of_the_seeds(capsys: pytest.CaptureFixture[str])
 
     causal = [row(1.0, 0.25, "before"), row(3.0, 0.75, "before")]
     filled = [row(2.0, 0.5, "before", "both"), row(4.0, 1.0, "before", "both")]
+    fim.use_json(False)  # whatever another test left
     fim.print_table({"causal": causal, "fim": filled, "cost": {"mean": 1.0, "margin": 0.125}})
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines() if line.strip().startswith(("causal", "fim"))]

@@ -102,6 +102,8 @@ def test_list(command: Command):
         "LlamaForCausalLM",
         "Qwen3ForCausalLM",
         "GPTNeoXForCausalLM",
+        "BertForMaskedLM",
+        "ModernBertForMaskedLM",
         "GPT2LMHeadModel",
         "MixtralForCausalLM",
         "Qwen3MoeForCausalLM",

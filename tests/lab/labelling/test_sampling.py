@@ -53,7 +53,7 @@ def test_samples_differ_and_are_drawn_again_alike(generator: TextGenerator, prom
 
 def test_the_recorded_sampling_gives_the_recorded_reply(generator: TextGenerator) -> None:
     for candidate in sampler(generator)("One day"):
-        options = dict(candidate.sampling)
+        options: dict[str, Any] = dict(candidate.sampling)
         sample = int(options.pop("sample"))
         found = generator.generate("One day", None, **options, n=sample + 1)[sample]
         assert found == "One day" + candidate.text
