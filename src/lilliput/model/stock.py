@@ -98,8 +98,6 @@ class Stock:
             found.append(f"n_kv_heads={config.n_kv_heads} (needs n_heads={config.n_heads})")
         if self.even and config.n_heads * config.d_head != config.d_model:
             found.append(f"n_heads x d_head = {config.n_heads * config.d_head} (needs d_model={config.d_model})")
-        if config.attention != "full":
-            found.append(f"attention={config.attention} (needs full)")
         if config.window_layers is not None and self.model_type != "qwen3":
             found.append(f"window_layers={list(config.window_layers)} (needs the window in all layers)")
         if self.model_type == "llama" and config.d_model % config.n_heads:
