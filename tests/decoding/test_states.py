@@ -118,18 +118,14 @@ def test_a_text_does_not_depend_on_the_texts_beside_it(family, slots, monkeypatc
     monkeypatch.setattr(engine, "PREFILL_TOKENS", 20)
     model = stirred(family, context_length=16)
     prompts = [(1, 2, 3), (9,), (7,) * 11, (4, 5), (1, 2, 3), tuple(range(15))]
-    wanted = {}
-    for sample, prompt in enumerate(prompts):
-        sampling = SamplingConfig(temperature=0.9, max_tokens=12, seed=3)
-        alone = Engine(model, 1)
-        wanted[sample] = run(alone, [Request(prompt, sampling, sample, window=True)])[0]
+    sampling = SamplingConfig(temperature=0.9, max_tokens=12, seed=3)
+    requests = [Request(prompt, sampling, sample, window=True) for sample, prompt in enumerate(prompts)]
+    wanted = [run(Engine(model, 1), [request])[0] for request in requests]
     many = Engine(model, slots)
-    cancelled = many.submit(Request((8, 8), SamplingConfig(max_tokens=12)))
+    cancelled = many.submit(Request((8, 8), sampling))
     many.step()
     many.cancel(cancelled)
-    assert run(many, [Request(prompt, sampling, sample, window=True) for sample, prompt in enumerate(prompts)]) == [
-        *wanted.values()
-    ]
+    assert run(many, requests) == wanted
 
 
 def run(machine: Engine, requests: list[Request]) -> list[list[int | None]]:

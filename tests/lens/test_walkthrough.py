@@ -7,7 +7,7 @@ import torch
 
 from lilliput.base.errors import ModelError
 from lilliput.lens.capture import capture
-from lilliput.lens.stream import block_of
+from lilliput.lens.stream import block_of, linear
 from lilliput.lens.walkthrough import differences, rotate, softmax, unknown_formulas, visible, walk
 from lilliput.lens.walkthrough_section import TOKENS, Walkthrough
 from lilliput.objectives.reversed import Reversed
@@ -34,7 +34,7 @@ def test_the_heads_and_the_bias_sum_to_the_attention_output(family):
     with torch.no_grad(), capture(model, "blocks.1.hook_attn_out") as seen:
         model(ids)
     outputs = [walk(model, ids[0], 1, head).output for head in range(model.config.n_heads)]
-    bias = block_of(model, 1).attn.out.bias
+    bias = linear(block_of(model, 1).attn, "out").bias
     total = torch.stack(outputs).sum(0) + (0 if bias is None else bias)
     assert torch.allclose(total, seen["blocks.1.hook_attn_out"][0], atol=1e-5)
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from lilliput.model import delta_rule as rule
 from lilliput.model.delta_rule import CHUNK, delta_rule, state_after
 
-Inputs = list[torch.Tensor]
+Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def inputs(length: int, seed: int = 0, width: int = 8) -> Inputs:
@@ -16,7 +16,7 @@ def inputs(length: int, seed: int = 0, width: int = 8) -> Inputs:
     q, k, v = (torch.randn(2, 3, length, width, generator=source, dtype=torch.float64) for _ in range(3))
     decay = -3 * torch.rand(2, 3, length, generator=source, dtype=torch.float64) ** 4
     beta = torch.rand(2, 3, length, generator=source, dtype=torch.float64)
-    return [F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, decay, beta]
+    return F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, decay, beta
 
 
 def recurrence(
@@ -86,26 +86,24 @@ def test_a_state_goes_on_where_it_was(length):
     before, given = inputs(11, seed=3), inputs(length, seed=4)
     state = recurrence(*before)[1]
     exact, last = recurrence(*given, state=state)
-    found, written = delta_rule(*(one.float() for one in given), state=state.float())
+    q, k, v, decay, beta = (one.float() for one in given)
+    found, written = delta_rule(q, k, v, decay, beta, state=state.float())
     torch.testing.assert_close(found.double(), exact, atol=2e-6, rtol=1e-5)
-    single = [one.float() for one in (state, given[1], written, given[3])]
-    torch.testing.assert_close(
-        state_after(*single, torch.tensor([length, length])).double(), last, atol=2e-6, rtol=1e-5
-    )
+    found = state_after(state.float(), k, written, decay, torch.tensor([length, length]))
+    torch.testing.assert_close(found.double(), last, atol=2e-6, rtol=1e-5)
     # Rows of which the last positions are padding.
     counts = torch.tensor([length // 2, 0])
     short = recurrence(*(one[:1, :, : length // 2] for one in given), state=state[:1])[1] if length > 1 else state[:1]
-    found = state_after(*single, counts).double()
+    found = state_after(state.float(), k, written, decay, counts).double()
     torch.testing.assert_close(found[:1], short, atol=2e-6, rtol=1e-5)
     torch.testing.assert_close(found[1], state[1])
 
 
 def test_one_position_is_computed_as_a_chunk_is(monkeypatch):
-    given, state = [one.float() for one in inputs(1)], torch.randn(2, 3, 8, 8)
-    step = delta_rule(*given, state=state)
-    monkeypatch.setattr(rule, "_step", lambda *given: pytest.fail("the step is for steps with a state"))
-    torch.testing.assert_close(delta_rule(*given)[0], delta_rule(*given, state=None)[0])
-    two = [F.pad(one, (0, 0, 0, 1) if one.dim() == 4 else (0, 1)) for one in given]
-    chunk = delta_rule(*two, state=state)
+    (q, k, v, decay, beta), state = (one.float() for one in inputs(1)), torch.randn(2, 3, 8, 8)
+    step = delta_rule(q, k, v, decay, beta, state=state)
+    monkeypatch.setattr(rule, "_step", lambda *given: pytest.fail("the step is for a single position"))
+    q, k, v = (F.pad(one, (0, 0, 0, 1)) for one in (q, k, v))
+    chunk = delta_rule(q, k, v, F.pad(decay, (0, 1)), F.pad(beta, (0, 1)), state=state)
     for one, other in zip(step, chunk, strict=True):
         torch.testing.assert_close(one, other[:, :, :1], atol=1e-6, rtol=1e-5)

@@ -16,7 +16,7 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.counts import parameters
 from lilliput.model.huggingface import huggingface_class
 from lilliput.model.linear_attention import FIRST_DECAY, GatedDelta
-from lilliput.model.parts import roles
+from lilliput.model.parts import Part, roles
 from lilliput.model.short_convolution import STD, ShortConvolution, tail_after
 from lilliput.model.sight import Sight
 from lilliput.model.transformer import Model
@@ -69,8 +69,8 @@ def test_parameters_in_closed_form_and_their_roles(family):
         assert parameters(model.config).total == sum(one.numel() for one in model.parameters())
         known = roles(model)
         matrices = sum(model.get_parameter(name).numel() for name in known if known[name].kind == "matrix")
-        parts = [(type(block.attn), type(block.mlp)) for block in model.blocks]
-        assert matrices == sum(part.matrices_of(model.config) for both in parts for part in both)
+        parts = [part for block in model.blocks for part in block.children() if isinstance(part, Part)]
+        assert matrices == sum(part.matrices_of(model.config) for part in parts)
 
 
 def test_first_weights_follow_the_roles():
@@ -134,6 +134,18 @@ def test_a_convolution_reads_its_last_positions_and_goes_on_from_a_tail():
     assert torch.equal(made(x[:, 3:], tail=tail), made(x)[:, 3:])
     assert tail_after(tail, x, torch.tensor([0])).equal(tail)
     assert tail_after(tail, x, torch.tensor([1]))[0, :, 0].tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_the_gradient_of_a_convolution_is_that_of_its_formula(documents):
+    made, source = ShortConvolution(5, 4).double(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        made.weight.normal_(generator=source)
+    first = torch.tensor([[0] * 3 + [3] + [4] * 7, [0] * 11]) if documents else None
+    x = torch.randn(2, 11, 5, generator=source, dtype=torch.float64, requires_grad=True)
+    tail = torch.randn(2, 3, 5, generator=source, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, tail: made(x, first, None if documents else tail), (x, tail))
+    assert torch.autograd.gradcheck(lambda w: torch.func.functional_call(made, {"weight": w}, (x, first)), made.weight)
 
 
 def test_under_autocast_the_rule_computes_in_float32():

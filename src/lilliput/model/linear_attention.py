@@ -37,7 +37,7 @@ class GatedDelta(AttentionPart):
     their lengths. beta = sigmoid(b) and alpha = exp(-softplus(a + base)), where a and b are maps of the token and
     `base` is a vector. (The paper's alpha has one more factor for each head, which scales the softplus.) What is read
     is normed by head (RMSNorm), and one matrix leads back. The paper's gate on the output is left out, as it would be a
-    fifth matrix. The rule computes in float32 whatever the precision of the matrices. There is no pattern, and no
+    fifth matrix. Between the matrices everything is float32, whatever their precision. There is no pattern, and no
     position is needed: decays and the convolution give the order of tokens.
 
     Hook points: `hook_q`, `hook_k`, `hook_v`, `hook_z` (B, T, heads, d_head), q and k before they are divided by their
@@ -110,15 +110,15 @@ class GatedDelta(AttentionPart):
         """x (B, T, d_model) -> (B, T, d_model). Raises ModelError for a sight of later positions or with a window."""
         check(seen.sight)
         rows, new, _ = x.shape
-        made, first = self.qkv(x), seen.first
+        made, first = self.qkv(x).float(), seen.first
         state, tail = (None, None) if cache is None else cache.state(layer)
         qkv = F.silu(self.convolution(made, first, tail)).view(rows, new, 3 * self.heads, self.width)
         q, k, v = qkv.split(self.heads, dim=2)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         decay, beta = self._rates(x)
         with torch.autocast(x.device.type, enabled=False):
-            q, k = F.normalize(q.float(), dim=-1), F.normalize(k.float(), dim=-1)
-            q, k, v, decay, beta = (one.transpose(1, 2) for one in (q, k, v.float(), decay, beta))
+            q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+            q, k, v, decay, beta = (one.transpose(1, 2) for one in (q, k, v, decay, beta))
             read, written = delta_rule(q, k, v, decay, beta, first, state)
         if cache is not None and state is not None and tail is not None:
             cache.write(layer, lambda n: (state_after(state, k, written, decay, n), tail_after(tail, made, n)))

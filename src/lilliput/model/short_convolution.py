@@ -34,8 +34,8 @@ class ShortConvolution(nn.Module):
     ) -> torch.Tensor:
         """x (B, T, channels) -> (B, T, channels). `first` (1 or B, T): the first position of each position's document,
         before which a position reads zeros. `tail` (B, size - 1, channels): the values before x; None: zeros."""
-        length, weight = x.shape[1], self.weight.to(x.dtype)
-        before = F.pad(x, (0, 0, self.size - 1, 0)) if tail is None else torch.cat([tail.to(x.dtype), x], 1)
+        length, weight = x.shape[1], self.weight
+        before = F.pad(x, (0, 0, self.size - 1, 0)) if tail is None else torch.cat([tail, x], 1)
         summed = x * weight[:, 0]
         for back in range(1, self.size):
             value = before[:, self.size - 1 - back :][:, :length]
@@ -50,5 +50,5 @@ def tail_after(tail: torch.Tensor, x: torch.Tensor, counts: torch.Tensor) -> tor
     (B,) of x (B, T, channels). Example: a tail of 2 values, x = 3 4 5 and a count of 1 give the last 2 of "1 2 3"."""
     size = tail.shape[1]
     where = counts[:, None] + torch.arange(size, device=x.device)
-    whole = torch.cat([tail, x.to(tail.dtype)], 1)
+    whole = torch.cat([tail, x], 1)
     return whole.gather(1, where[..., None].expand(-1, -1, x.shape[2]))
