@@ -3,6 +3,7 @@
     python benchmarks/fim.py --seeds 3                      # the recipe story, six runs
     python benchmarks/fim.py --seeds 3 --data FILE          # text of your own
     python benchmarks/fim.py --tokens 1m --rate 0.9         # shorter runs, and more documents rearranged
+    python benchmarks/fim.py model.style=story_1m           # another value of the recipe, for both kinds of run
     python benchmarks/fim.py --smoke                        # every run in seconds, to see that all of it works
 
 Both kinds of run have the same tokenizer, validation text, batches and number of tokens. A rearranged document has
@@ -52,7 +53,8 @@ ALL = 10**12
 @dataclass(frozen=True)
 class Study:
     """What all runs have in common: their folder, a text of one's own, the tokens that each reads, the share of
-    rearranged documents, the held-out documents whose middles are predicted, and whether all is tiny."""
+    rearranged documents, the held-out documents whose middles are predicted, whether all is tiny, and further overrides
+    of the recipe."""
 
     runs: Path
     data: str = ""
@@ -60,6 +62,7 @@ class Study:
     rate: float = 0.5
     documents: int = 800
     smoke: bool = False
+    overrides: tuple[str, ...] = ()
 
 
 def trained(arm: str, seed: int, study: Study) -> Path:
@@ -71,6 +74,7 @@ def trained(arm: str, seed: int, study: Study) -> Path:
     if study.smoke:
         overrides += [text for text in TINY if not (study.data and text.startswith("data."))]
         overrides += ["evaluate.steps=15"]
+    overrides += study.overrides
     share = f"-{study.rate:g}" if arm == "fim" else ""
     name = f"{arm}{share}-{study.tokens}-{seed}"
     print_line(f"{name}: {' '.join(overrides)}")
@@ -143,6 +147,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command(help="Train causal and fim runs of the same tokens, and compare them.")
 def main(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value of the recipe, for all runs.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 3,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/fim"),
     data: Annotated[str, typer.Option(help="A text; left out: the story world.")] = "",
@@ -154,7 +161,9 @@ def main(
 ) -> None:
     use_json(json)
     runs.mkdir(parents=True, exist_ok=True)
-    study = Study(runs, data, whole(tokens, least=BATCH_TOKENS), rate, 40 if smoke else documents, smoke)
+    study = Study(
+        runs, data, whole(tokens, least=BATCH_TOKENS), rate, 40 if smoke else documents, smoke, tuple(overrides or ())
+    )
     found = compared(range(1, seeds + 1), study)
     if json:
         emit({"seeds": seeds, "tokens": study.tokens, "rate": rate, **found})

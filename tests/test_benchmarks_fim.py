@@ -50,8 +50,8 @@ def test_the_command_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.M
     asked: list[tuple] = []
     monkeypatch.setattr(fim, "compared", lambda seeds, study: asked.append((list(seeds), study)) or {"cost": 1})
     words = ["--seeds", "2", "--runs", str(tmp_path), "--tokens", "1m", "--rate", "0.9", "--documents", "7", "--json"]
-    result = CliRunner().invoke(fim.app, [*words, "--data", "a.txt"])
+    result = CliRunner().invoke(fim.app, [*words, "--data", "a.txt", "model.n_layers=1"])
     fim.use_json(False)
     assert result.exit_code == 0, result.output
-    assert asked == [([1, 2], fim.Study(tmp_path, "a.txt", 1_000_000, 0.9, 7))]
+    assert asked == [([1, 2], fim.Study(tmp_path, "a.txt", 1_000_000, 0.9, 7, overrides=("model.n_layers=1",)))]
     assert json.loads(result.output)["rate"] == 0.9
