@@ -49,8 +49,8 @@ class Cache(Protocol):
         ...
 
     def state(self, layer: int) -> tuple[torch.Tensor, ...]:
-        """Return the state of a layer after the positions that are held: the tensors of the kind's `state_of`, with a
-        row for each text. Raises ModelError for a cache of keys and values alone."""
+        """Return the state of a layer after the positions that are held: the tensors of the kind's `state_of`, (B, ...)
+        each. Raises ModelError for a cache of keys and values alone."""
         raise keys_and_values_alone(layer)
 
     def write(self, layer: int, after: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> None:
