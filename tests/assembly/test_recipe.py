@@ -97,11 +97,15 @@ def test_a_recipe_is_read_without_measuring_the_machine(monkeypatch: pytest.Monk
 
 
 def test_an_encoder_and_a_decoder_each_need_their_objective() -> None:
-    with pytest.raises(ConfigError, match=r"'masked' trains an encoder, and model\.causal is true") as found:
+    with pytest.raises(
+        ConfigError, match=r"'masked' trains an encoder, and the model is a decoder \(model\.causal=true"
+    ) as found:
         load("story", ["objective=masked"])
     assert "model.style=modernbert_1.3m" in str(found.value)
     assert load("story", ["objective=masked", "model.style=modernbert_1.3m"]).model.causal is False
-    with pytest.raises(ConfigError, match=r"'causal' trains a decoder, and model\.causal is false"):
+    with pytest.raises(
+        ConfigError, match=r"'causal' trains a decoder, and the model is an encoder \(model\.causal=false"
+    ):
         load("masked", ["objective=causal"])
 
 

@@ -8,7 +8,7 @@ from lilliput.decoding.cache import KVCache
 
 
 class Shape:
-    n_layers, n_kv_heads, d_head, attentions = 2, 3, 4, ("full", "full")
+    n_layers, n_kv_heads, d_head, attentions, encoder_layers = 2, 3, 4, ("full", "full"), 0
 
 
 SHAPE = cast(Any, Shape)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lilliput.base.errors import ConfigError
-from lilliput.decoding import engine as rooms
+from lilliput.decoding import reading
 from lilliput.decoding.decode import generate
 from lilliput.decoding.engine import Engine, Request
 from lilliput.decoding.sampling import SamplingConfig
@@ -81,7 +81,7 @@ def test_prompts_beyond_one_pass_are_read_in_several(tiny, monkeypatch):
     model = tiny(context_length=16)
     asked = requests(9, seed=3)
     expected = [alone(model, request) for request in asked]
-    monkeypatch.setattr(rooms, "PREFILL_TOKENS", 20)
+    monkeypatch.setattr(reading, "PREFILL_TOKENS", 20)
     shapes = []
     model.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape)))
     engine = Engine(model)

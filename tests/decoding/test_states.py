@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lilliput.base.errors import ModelError
-from lilliput.decoding import engine
+from lilliput.decoding import reading
 from lilliput.decoding.beams import beam_search
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.decode import generate
@@ -115,7 +115,7 @@ def test_texts_are_those_without_a_cache(family):
 @pytest.mark.parametrize("slots", [1, 2, 8])
 def test_a_text_does_not_depend_on_the_texts_beside_it(family, slots, monkeypatch):
     """Texts join and leave, one is cancelled, prompts are read in several passes, and windows slide."""
-    monkeypatch.setattr(engine, "PREFILL_TOKENS", 20)
+    monkeypatch.setattr(reading, "PREFILL_TOKENS", 20)
     model = stirred(family, context_length=16)
     prompts = [(1, 2, 3), (9,), (7,) * 11, (4, 5), (1, 2, 3), tuple(range(15))]
     sampling = SamplingConfig(temperature=0.9, max_tokens=12, seed=3)

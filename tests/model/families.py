@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from lilliput.decoding.cache import KVCache
 from lilliput.lens.stream import FIELDS
 from lilliput.model.attention_layers import UNREAD_POSITION
 from lilliput.model.config import ModelConfig
 from lilliput.model.fields import unknown_fields
 from lilliput.model.parts import HookPoint
+from lilliput.model.sight import Sight
+from lilliput.model.source import Source
 from lilliput.model.transformer import Model
 
 SIZE = {"d_model": 48, "n_layers": 2, "n_heads": 4, "d_mlp": 80, "vocab_size": 61, "context_length": 24}
@@ -63,6 +66,16 @@ FAMILIES: dict[str, tuple[str | None, dict[str, Any]]] = {
     "own": (None, {"mlp": "relu2", "residual": "parallel", "window": 7, "n_kv_heads": 2, "bias": True}),
 }
 
+T5 = {"position": "buckets", "qk_norm": False, "attention_scale": 1.0, "encoder_layers": 3, "d_head": 16}
+TIED = {"tied_embeddings": True, "unembed_scale": True}
+SOURCED: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "t5": ("T5ForConditionalGeneration", {**T5, "mlp": "geglu_tanh", "position_buckets": 8, "position_distance": 12}),
+    "t5_tied": ("T5ForConditionalGeneration", {**T5, **TIED, "mlp": "relu", "d_head": 8}),
+    "own_sourced": (None, {**EXPERTS, "encoder_layers": 1, "n_kv_heads": 2, "norm_place": "sandwich"}),
+    "own_sourced_post": (None, {**GPT, "encoder_layers": 2, "norm_place": "post", "position": "learned", "bias": True}),
+}
+"""Decoders with an encoder. They read a source beside their tokens (`read`)."""
+
 DECODERS = [family for family, (_, parts) in FAMILIES.items() if parts.get("causal", True)]
 """The families whose positions see earlier positions alone. They generate text, with a cache."""
 SUMS = [family for family in FAMILIES if not unknown_fields(ModelConfig(**{**SIZE, **FAMILIES[family][1]}), FIELDS)]
@@ -75,7 +88,7 @@ PATTERNED = [family for family, (_, parts) in FAMILIES.items() if parts.get("att
 
 def config(family: str, **changes: Any) -> ModelConfig:
     """The family's small config."""
-    return ModelConfig(**{**SIZE, **FAMILIES[family][1], **changes})
+    return ModelConfig(**{**SIZE, **(FAMILIES | SOURCED)[family][1], **changes})
 
 
 def stirred(family: str, seed: int = 0, **changes: Any) -> Model:
@@ -90,6 +103,19 @@ def stir(model: Any, seed: int = 0) -> Any:
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
+
+
+def source(rows: int = 2, seed: int = 5) -> Source:
+    """Sources of 9 tokens, of which the second row has 4."""
+    return Source(tokens(rows, 9, seed=seed), torch.tensor([9, 4])[:rows])
+
+
+def read(model: Model, ids: torch.Tensor, sight: Sight | None = None, cache: KVCache | None = None) -> torch.Tensor:
+    """The hidden states of ids (B, T), B at most 2. A model with an encoder reads `source`, with the first tokens of
+    a cache alone."""
+    first = cache is None or not max(cache.lengths)
+    given = {"source": source(len(ids))} if model.encoder is not None and first else {}
+    return model(ids, sight, cache, **given)
 
 
 def gradients(model: Model) -> list[torch.Tensor]:

@@ -95,15 +95,16 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
-    def _sight_fits(self) -> Recipe:
-        if self.model.causal not in self.objective.causal:
-            kind, needed = self.objective.kind, "a decoder" if self.objective.causal == (True,) else "an encoder"
-            encoder = "model.style=modernbert_1.3m, or another encoder of lilliput model list"
-            hint = f"give {encoder}; or: lilliput train masked"
-            if not self.model.causal:
-                hint = "leave out model.causal and styles of encoders"
+    def _family_fits(self) -> Recipe:
+        kind, family, trains = self.objective.kind, self.model.family, self.objective.trains
+        if family not in trains:
+            styles = {"decoder": "story_1m", "encoder": "modernbert_1.3m", "encoder-decoder": "t5_2.5m"}
+            article = {name: f"{'an' if name.startswith('e') else 'a'} {name}" for name in styles}
             raise ValueError(
-                f"the objective '{kind}' trains {needed}, and model.causal is {str(self.model.causal).lower()}; {hint}"
+                f"the objective '{kind}' trains {' or '.join(article[name] for name in trains)}, and the model is "
+                f"{article[family]} (model.causal={str(self.model.causal).lower()}, "
+                f"model.encoder_layers={self.model.encoder_layers}); give model.style={styles[trains[0]]}, or another "
+                f"{trains[0]} of lilliput model list"
             )
         return self
 

@@ -99,7 +99,8 @@ def generate(
         else:
             made_by = constraint(generator.tokenizer, json_schema, regex, choice or ())
             sampling |= {"constraint": made_by, "window": window}
-            streams = generator.objective.reads_forwards and ending is None
+            continues = generator.objective.reads_forwards and not generator.objective.reads_source
+            streams = continues and ending is None
             if json or n != 1 or not streams or compare or any(shown.values()):
                 _whole(generator, report, {**sampling, "n": n, "stop": stop or ()}, explain, logprobs, compare)
             else:

@@ -160,6 +160,8 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     if _chats(path):
         talk = [f"{lilliput} chat {run}", f"{lilliput} chat {run} --prompt {prompt}", f"{lilliput} serve {run}"]
         return [*talk, f"{lilliput} report {run}"]
+    if objective is not None and objective.reads_source:
+        return [f"{lilliput} generate {run}{given}", f"{lilliput} serve {run}", f"{lilliput} report {run}"]
     ending = shlex.quote(" ".join(summary["story"]["text"].split()[-LAST_WORDS:]))
     between = [f"{lilliput} generate {run} --prefix {prompt} --suffix {ending}"]
     return [

@@ -190,6 +190,10 @@ def _completion(reply: str) -> Callable[[Row], Parts]:
     return build
 
 
+def _translation(row: Row) -> Parts:
+    return {"prompt": text(row, "source"), "completion": text(row, "target")}
+
+
 def _preference(asked: Callable[[Row], Any]) -> Callable[[Row], Parts]:
     def build(row: Row) -> Parts:
         prompt, chosen, rejected = _alike(asked(row), _turns(row, "chosen"), _turns(row, "rejected"))
@@ -317,6 +321,7 @@ FORMS: tuple[Form, ...] = (
     Form("messages", ("instruction", "output"), _messages(_asked, "output"), ALPACA),
     Form("messages", ("instruction", "response"), _messages(_asked, "response"), ("context", "input", "system")),
     Form("completion", ("prompt", "completion"), _completion("completion"), ("tools",)),
+    Form("completion", ("source", "target"), _translation, without=("text",)),
     Form("completion", ("prompt", "response"), _completion("response"), ("tools",)),
     *(
         Form("labelled", (*pair, mark), _labelled(*pair, mark))

@@ -10,6 +10,8 @@ from lilliput.base.errors import DataError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
+SPANS = {f"span_{number}": f"<extra_id_{number}>" for number in range(100)}
+"""Marks of the missing spans of a text, as T5 names them."""
 COMMON = {
     "bos": ("<|begin_of_text|>", "<s>", "<bos>", "<|startoftext|>", "[CLS]", "<|endoftext|>"),
     "eos": ("<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>", "[SEP]"),
@@ -21,6 +23,7 @@ COMMON = {
     "fim_prefix": ("<|fim_prefix|>",),
     "fim_middle": ("<|fim_middle|>",),
     "fim_suffix": ("<|fim_suffix|>",),
+    **{role: (token,) for role, token in SPANS.items()},
 }
 """The special tokens that may have each role, the most specific name first."""
 

@@ -20,6 +20,7 @@ ROWS = {
     "preference": "preferences: prompt, chosen, rejected",
     "rating": "ratings: prompt, completion, label",
     "prompt": "prompts with columns for rewards",
+    "completion": "pairs: prompt, completion",
     "text": "texts",
 }
 """How `describe` names each kind of row."""
@@ -94,6 +95,28 @@ class Questions(PhrasedTasks):
         from lilliput.storybook.questions import question
 
         return question(self.seed, number, self.phrasings, self.unanswerable)
+
+
+@SOURCES.add("rewrites")
+class Rewrites(StoryTasks):
+    """Pairs of a source and its target: a short story and its summary, a story with a question and the answer, a
+    sentence and its words in reverse order."""
+
+    kind: Literal["rewrites"] = "rewrites"
+    rows: ClassVar[str] = "completion"
+    shares: dict[Literal["summary", "answer", "reverse"], float] = Field(
+        default={"summary": 1.0, "answer": 1.0, "reverse": 1.0}, description="relative number of rewrites of each sort"
+    )
+
+    @field_validator("shares")
+    @classmethod
+    def _has_a_share(cls, value: dict[str, float]) -> dict[str, float]:
+        return with_a_share(value, "{summary: 1, reverse: 1}")
+
+    def task(self, number: int) -> Task:
+        from lilliput.storybook.rewrites import rewrite
+
+        return rewrite(self.seed, number, self.shares)
 
 
 @SOURCES.add("belongings")
@@ -198,16 +221,19 @@ class StoryPrompts(PhrasedTasks):
     @field_validator("shares")
     @classmethod
     def _has_a_share(cls, value: dict[str, float]) -> dict[str, float]:
-        if any(share < 0 for share in value.values()) or not sum(value.values()):
-            raise ValueError(
-                "shares are numbers from 0, and at least one is above 0, such as {story: 0.7, arithmetic: 0.3}"
-            )
-        return value
+        return with_a_share(value, "{story: 0.7, arithmetic: 0.3}")
 
     def task(self, number: int) -> Task:
         from lilliput.storybook.preferences import story_prompt
 
         return story_prompt(self.seed, number, self.phrasings, self.shares)
+
+
+def with_a_share(shares: dict[Any, float], example: str) -> dict[Any, float]:
+    """Return shares of which at least one is above 0. Raises ValueError for others."""
+    if any(share < 0 for share in shares.values()) or not sum(shares.values()):
+        raise ValueError(f"shares are numbers from 0, and at least one is above 0, such as {example}")
+    return shares
 
 
 def _document(task: Task, name: str) -> Document:

@@ -12,6 +12,7 @@ from lilliput.base.background import in_background
 from lilliput.base.errors import DataError
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.patterns import MARK, byte_level, words
+from lilliput.data.special_tokens import SPANS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -29,7 +30,7 @@ SPECIALS = {
 }
 # Roles that a tokenizer has where its run's objective asks for them. They are no part of SPECIALS, so that the ids of
 # all other tokenizers, and the losses of runs with them, stay as they are.
-FURTHER = {"mask": "<|mask|>"}
+FURTHER = {"mask": "<|mask|>", **SPANS}
 # The first three ids of SentencePiece's Llama vocabulary; llama2.c and llama.cpp count on them.
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 RESERVED = {role: token for role, token in SPECIALS.items() if role not in ("bos", "eos")}

@@ -11,6 +11,7 @@ import torch
 from lilliput.base.errors import ConfigError
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.inference import damaged, inference
+from lilliput.decoding.reading import check_source, read, source_of
 
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
@@ -37,9 +38,10 @@ def beam_search(
     max_tokens: int,
     stop_ids: Collection[int] = (),
     forbidden_first: Collection[int] = (),
+    source: Sequence[int] = (),
 ) -> list[Beam]:
     """Return the `beams` best texts after `prompt`, best first, with at most `max_tokens` new ids within the model's
-    context.
+    context. `source` is what the encoder reads, in a model that has one.
 
     Each step considers the 2 `beams` likeliest continuations of the running texts. Continuations that stop are
     finished, and the best others run on. The search ends when no running text scores better than the worst of `beams`
@@ -51,6 +53,7 @@ def beam_search(
             f"beam search got {beams} beams and a prompt of {len(prompt)} tokens",
             f"give 1 to {vocabulary} beams and 1 to {context} tokens",
         )
+    check_source(source, model.config)
     length = min(max_tokens, context - len(prompt) + 1)
     device = next(model.parameters()).device
     running, finished = [Beam((), 0.0)], list[Beam]()
@@ -58,7 +61,7 @@ def beam_search(
         cache = KVCache(model.config, 1, len(prompt) + length, device, next(model.parameters()).dtype, room=beams)
         newest = torch.tensor([list(prompt)], device=device)
         for step in range(length):
-            hidden = model(newest, cache=cache)
+            hidden = read(model, newest, cache, source_of([source], device) if step == 0 else None)
             cache.advance(newest.shape[1])
             scores = model.logits(hidden[:, -1]).float().log_softmax(-1)
             if not scores.isfinite().all():

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from lilliput.base.errors import ModelError
+from lilliput.decoding.sources import Sources
 from lilliput.decoding.states import States
-from lilliput.model.attention import Cache, keys_and_values_alone
+from lilliput.model.attention import Cache, keys_and_values_alone, no_sources
 from lilliput.model.parts import ATTENTIONS
 from lilliput.model.positions import Where
 
@@ -27,6 +28,7 @@ class KVCache(Cache):
 
     keys, values  (room, Hkv, capacity, d_head) for each layer that has keys and values
     states        of the layers that keep a state; None where no layer does
+    sources       of the texts, in the decoder of an encoder; None elsewhere
     lengths       positions held of each row; `len(lengths)` rows are in use. Lowering one forgets the row's end, which
                   `places` refuses where a layer keeps a state
     """
@@ -45,6 +47,7 @@ class KVCache(Cache):
         kept = {layer: ATTENTIONS[kind].state_of(config) for layer, kind in enumerate(config.attentions)}
         states = {layer: state for layer, state in kept.items() if state}
         self.states = States(states, batch, self.room, device) if states else None
+        self.sources = Sources() if config.encoder_layers else None
         self._places = {layer: place for place, layer in enumerate(sorted(kept.keys() - states.keys()))}
         shape = (self.room, config.n_kv_heads, capacity, config.d_head)
         # Zeros: masked positions are multiplied by 0, and 0 times NaN would be NaN.
@@ -109,6 +112,18 @@ class KVCache(Cache):
             raise keys_and_values_alone(layer)
         self.states.write(layer, after)
 
+    def remember(self, layer: int, k: torch.Tensor, v: torch.Tensor, lengths: torch.Tensor | None) -> None:
+        """Keep a layer's keys and values of the sources, as long as their texts are in the cache."""
+        if self.sources is None:
+            raise no_sources(layer)
+        self.sources.remember(layer, k, v, lengths)
+
+    def remembered(self, layer: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return a layer's keys and values of the sources of all rows. Raises ModelError where none was kept."""
+        if self.sources is None:
+            raise no_sources(layer)
+        return self.sources.remembered(layer)
+
     def advance(self, new: int | Sequence[int]) -> None:
         """Count `new` further positions as held, as one number for each row or one number for all rows. Called once a
         forward pass, after every layer has stored the positions. Where `new` is less than the stored number, the other
@@ -126,6 +141,8 @@ class KVCache(Cache):
             ours[row, :, :length] = theirs[source, :, :length]
         if self.states is not None and other.states is not None:
             self.states.put(row, other.states, source)
+        if self.sources is not None and other.sources is not None:
+            self.sources.put(row, other.sources, source)
         self.lengths[row : row + 1] = [length]
 
     def select(self, rows: Sequence[int]) -> None:
@@ -134,6 +151,8 @@ class KVCache(Cache):
             layer[: len(rows)] = layer[list(rows)]
         if self.states is not None:
             self.states.select(rows)
+        if self.sources is not None:
+            self.sources.select(rows)
         self.lengths = [self.lengths[row] for row in rows]
 
     def drop(self, row: int) -> None:
@@ -144,3 +163,5 @@ class KVCache(Cache):
         self.lengths.pop()
         if self.states is not None:
             self.states.drop()
+        if self.sources is not None:
+            self.sources.drop()

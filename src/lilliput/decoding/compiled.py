@@ -16,6 +16,7 @@ from lilliput.model.attention import Cache
 from lilliput.model.fields import known
 from lilliput.model.positions import Where
 from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.source import Memory, Source
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -62,12 +63,13 @@ class _Compiled(StandIn):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), the same as the model's."""
-        step = sight in (None, CAUSAL) and blocks is None and types is None and tokens.shape[1] == 1
+        step = sight in (None, CAUSAL) and blocks is None and types is None and source is None and tokens.shape[1] == 1
         # A prompt of one token has a cache of its own.
         if not step or not isinstance(cache, KVCache) or not max(cache.lengths) or self._aside():
-            return self.stands_for(tokens, sight, cache, blocks, types)
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
         if max(cache.lengths) >= cache.capacity:
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions")
         used, rows = cache.batch, 1 if cache.batch == 1 else cache.room

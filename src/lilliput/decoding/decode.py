@@ -46,10 +46,11 @@ def generate(
     forbidden_first: Collection[int] = (),
     window: bool = False,
     generators: Sequence[np.random.Generator] | None = None,
+    sources: Sequence[Sequence[int]] | None = None,
 ) -> list[list[int]]:
     """The new ids of every row, prompt and stop id left out; arguments, rows and errors as in `stream`."""
     texts: list[list[int]] = [[] for _ in range(len(prompts) * sampling.n)]
-    for step in stream(model, prompts, sampling, stop_ids, forbidden_first, window, generators):
+    for step in stream(model, prompts, sampling, stop_ids, forbidden_first, window, generators, sources):
         for row, ids in enumerate(texts):
             ids += step.added(row)
     return texts
@@ -63,13 +64,15 @@ def stream(
     forbidden_first: Collection[int] = (),
     window: bool = False,
     generators: Sequence[np.random.Generator] | None = None,
+    sources: Sequence[Sequence[int]] | None = None,
 ) -> Iterator[Step]:
     """Continue `prompts` (lists of token ids) token by token until every row has finished.
 
     `sampling.n` rows continue each prompt. `forbidden_first` are ids that may not come first; `window` continues a row
     when the context is full (see engine.Request). `generators` replaces the rows' own random streams, which depend on
-    (seed, sample number) only. The model's training mode and torch's random state are untouched, also between steps and
-    when the stream is left half-way.
+    (seed, sample number) only. `sources` are what
+    the encoder reads for each prompt, in a model that has one. The model's training mode and torch's random state are
+    untouched, also between steps and when the stream is left half-way.
 
     Raises ConfigError at the call for an empty prompt, ids outside the vocabulary, and a prompt longer than
     the context without `window`; ModelError in the step where the model's logits are not finite.
@@ -84,7 +87,8 @@ def stream(
     for row in range(rows):
         prompt, sample = divmod(row, sampling.n)
         ids, stops, forbidden = tuple(map(int, prompts[prompt])), frozenset(stop_ids), tuple(set(forbidden_first))
-        request = Request(ids, sampling, sample, stops, forbidden, window=window)
+        source = () if sources is None else tuple(map(int, sources[prompt]))
+        request = Request(ids, sampling, sample, stops, forbidden, window=window, source=source)
         places[engine.submit(request, None if generators is None else generators[row])] = row
     return _steps(engine, places)
 

@@ -17,6 +17,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.choosing import allowed, choose
 from lilliput.decoding.inference import damaged, inference
+from lilliput.decoding.reading import Text, check_source, padded, passes, read, source_of
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.decoding.turns import take_turns
 
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
 
 Finish = Literal["stop", "length", "context", "error"]
 
-PREFILL_TOKENS = 8192
-"""The most positions, padding included, that one forward pass over prompts reads (a single prompt may be longer)."""
-
 
 @dataclass(frozen=True)
 class Request:
     """One text to generate.
 
     prompt                    token ids, one at least
+    source                    token ids that the encoder reads, in a model that has one; else none
     sampling                  how its tokens are drawn; `n` is left aside: n texts are n requests
     sample                    which of the random streams of `sampling.seed` this text draws from
     stop_ids                  ids that end the text
@@ -50,6 +49,7 @@ class Request:
     """
 
     prompt: tuple[int, ...]
+    source: tuple[int, ...] = field(default=(), kw_only=True)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     sample: int = 0
     stop_ids: frozenset[int] = frozenset()
@@ -191,9 +191,11 @@ class Engine:
         the request. `client` and `call` matter only where slots are shared fairly.
 
         Raises ConfigError for an empty prompt, ids outside the vocabulary, a prompt longer than the context without
-        `window`, and a constraint made for another vocabulary.
+        `window`, a source where the model reads none, a missing or a too long source, and a constraint made for another
+        vocabulary.
         """
         _check(request, self.model.config.vocab_size, self.capacity)
+        check_source(request.source, self.model.config)
         if generator is None:
             generator = seeds.generator(request.sampling.seed, "sample", request.sample)
         job = Job(request, generator, client, call)
@@ -275,24 +277,25 @@ class Engine:
 
     def _join(self, jobs: list[Job]) -> Iterator[torch.Tensor]:
         """Read the texts of `jobs` into new rows, equal texts only once. Yield the logits of each pass."""
-        texts: dict[tuple[int, ...], list[Job]] = {}
+        texts: dict[Text, list[Job]] = {}
         for job in jobs:
             if job._reach() > self.capacity:
                 job._begin = len(job._ids) - max(1, self.capacity // 2)
-            texts.setdefault(tuple(job._ids[job._begin :]), []).append(job)
-        for together in _passes(list(texts)):
-            longest = max(map(len, together))
-            padded = torch.tensor([[*text, *[0] * (longest - len(text))] for text in together], device=self.device)
-            cache = self._new_cache(len(together), longest)
-            hidden = self.model(padded, cache=cache)
-            cache.advance([len(text) for text in together])
+            texts.setdefault((tuple(job._ids[job._begin :]), job.request.source), []).append(job)
+        for together in passes(list(texts)):
+            lengths = [len(ids) for ids, _ in together]
+            cache = self._new_cache(len(together), max(lengths))
+            sources = source_of([source for _, source in together], self.device)
+            tokens = padded([ids for ids, _ in together], self.device)
+            hidden = read(self.model, tokens, cache, sources)
+            cache.advance(lengths)
             rows = [row for row, text in enumerate(together) for _ in texts[text]]
             for row, job in zip(rows, (job for text in together for job in texts[text]), strict=True):
                 self._cache.put(len(self._running), cache, row)
                 self._running.append(job)
                 if job.request.prompt_log_probabilities and not job.generated:
                     job.prompt_scores = self._score(job, hidden[row])
-            last = hidden[torch.arange(len(together)), [len(text) - 1 for text in together]]
+            last = hidden[torch.arange(len(together)), [length - 1 for length in lengths]]
             yield self.model.logits(last).float()[rows]
 
     def _score(self, job: Job, hidden: torch.Tensor) -> tuple[Token | None, ...]:
@@ -357,20 +360,6 @@ def _check(request: Request, vocabulary: int, capacity: int) -> None:
             f"the constraint is for {request.constraint.vocab_size} tokens, and the model knows {vocabulary}",
             "make the constraint with the tokenizer that the model was trained with",
         )
-
-
-def _passes(texts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Yield the texts in groups. One forward pass reads a group, which has as many texts as fit into PREFILL_TOKENS,
-    padding included."""
-    group: list[tuple[int, ...]] = []
-    for text in texts:
-        longest = max(map(len, (*group, text)))
-        if group and longest * (len(group) + 1) > PREFILL_TOKENS:
-            yield group
-            group = []
-        group.append(text)
-    if group:
-        yield group
 
 
 def _tokens(logits: torch.Tensor, ids: Sequence[int], alternatives: int) -> list[Token]:

@@ -10,6 +10,7 @@ from lilliput.model.attention import Cache
 from lilliput.model.lora import adapted, merged
 from lilliput.model.plain import hooked
 from lilliput.model.sight import Sight
+from lilliput.model.source import Memory, Source
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -37,10 +38,11 @@ class MergedSteps(StandIn):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model), as the model gives them."""
-        if cache is None or blocks is not None or types is not None or self._steps_aside():
-            return self.stands_for(tokens, sight, cache, blocks, types)
+        if cache is None or blocks is not None or types is not None or source is not None or self._steps_aside():
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
         if not self._known or tokens.shape[-1] > 1 or min(getattr(cache, "lengths", (0,))) == 0:
             self._renew()
         return self._decoder(tokens, sight, cache)

@@ -33,6 +33,7 @@ from lilliput.model.fields import known
 from lilliput.model.mlps import Gelu, GeluTanh, Relu2, SwiGLU
 from lilliput.model.positions import Learned, Rotary
 from lilliput.model.sight import CAUSAL, Sight
+from lilliput.model.source import Memory, Source
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -161,21 +162,22 @@ class _Native(StandIn):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) -> hidden states (B, T, d_model), as the model gives them."""
-        other = sight not in (None, CAUSAL) or blocks is not None or types is not None
+        other = sight not in (None, CAUSAL) or blocks is not None or types is not None or source is not None
         if other or not isinstance(cache, KVCache) or self._steps_aside():
-            return self.stands_for(tokens, sight, cache, blocks, types)
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
         if self._half and 0 in cache.lengths:  # a text begins
             self._take()
         if tokens.numel() > self._most or not self._can_read(tokens, cache):
-            return self.stands_for(tokens, sight, cache, blocks, types)
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
         (batch, new), width = tokens.shape, self.stands_for.config.d_model
         end = max(cache.lengths) + new
         if end > min(cache.capacity, self.stands_for.config.context_length):
             raise ModelError(f"the key-value cache is full: it holds {cache.capacity} positions, and {end} are needed")
         if end > self._most_positions:
-            return self.stands_for(tokens, sight, cache, blocks, types)
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
         bound, count = self._bind(cache), ctypes.c_int64(batch * new)
         bound.threads = torch.get_num_threads()
         slots = torch.arange(batch).repeat_interleave(new)

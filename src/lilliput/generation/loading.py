@@ -95,7 +95,9 @@ def faster(
     if compile and reason and not can_compile(next(model.parameters()).device):
         raise ConfigError(f"this machine cannot compile: {reason}", "install g++, or leave --compile out")
     if compile is False or (reason and not compile):
-        if compile is None and (why := unnamed(model)):
+        if compile is None and model.config.family == "encoder-decoder":
+            notify("native steps are not used for a decoder with an encoder, and PyTorch's operators compute")
+        elif compile is None and model.config.causal and (why := unnamed(model)):  # an encoder generates nothing
             notify(f"native steps are not used, and PyTorch's operators compute: {'; '.join(why)}")
         return None
     if reason:

@@ -145,7 +145,7 @@ class TextGenerator:
     ) -> list[tuple[str, Beam]]:
         """Return the `beams` likeliest texts that beam search finds, best first."""
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
-        found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden)
+        found = beam_search(self.decoder, prompt.ids, beams, max_tokens, stops, prompt.forbidden, prompt.source)
         ids = [[number for number in beam.ids if number not in stops] for beam in found]
         texts = [self.objective.text_of(self.tokenizer, opening, ending, each) for each in ids]
         return list(zip(texts, found, strict=True))
@@ -160,6 +160,8 @@ class TextGenerator:
                 "the draft has another tokenizer or objective than the model",
                 "train the draft on the same data, with the same tokenizer and objective",
             )
+        if self.objective.reads_source:
+            raise ConfigError("a draft continues a text, and this model answers a source", "leave out --draft")
         config = validate(SamplingConfig, sampling, "sampling")
         prompt, stops = self.objective.prompt(self.tokenizer, opening, ending), set(self.ends)
         found = [
@@ -173,6 +175,8 @@ class TextGenerator:
 
         Where a prompt and its answer do not fit into the context, the prompt loses its beginning, as in
         lm-evaluation-harness. The beginning mark stays."""
+        if self.objective.reads_source:
+            return self._answer_sources(prompts, stops, max_tokens)
         context = self.model.config.context_length
         room = max(1, context - min(max_tokens, context // 2) - 1)
         encoded = self.tokenizer.encode_batch(prompts)
@@ -185,6 +189,22 @@ class TextGenerator:
         requests = [Request(tuple(each), greedy, stop_ids=ends) for each in ids]
         texts = finished(complete(engine, requests, self.tokenizer, stops))
         return [text.text for text in texts], sum(len(found) > room for found in encoded)
+
+    def _answer_sources(self, prompts: Sequence[str], stops: Sequence[str], max_tokens: int) -> tuple[list[str], int]:
+        """`answer` by a model whose encoder reads the prompts. A longer prompt loses its end."""
+        context = self.model.config.context_length
+        made = [self.objective.prompt(self.tokenizer, prompt, None) for prompt in prompts]
+        greedy, ends = (
+            SamplingConfig(temperature=0, max_tokens=max_tokens),
+            self.ends | special_ids(stops, self.tokenizer),
+        )
+        requests = [
+            Request(tuple(each.ids), greedy, stop_ids=ends, source=tuple(each.source[:context])) for each in made
+        ]
+        texts = finished(
+            complete(Engine(self.decoder, ANSWERS_AT_ONCE), requests, self.tokenizer, stops, continuing=False)
+        )
+        return [text.text for text in texts], sum(len(each.source) > context for each in made)
 
     def chat(self, messages: Sequence[Message], **options: Any) -> str:
         """The assistant's reply to `messages`, each {"role": ..., "content": ...}. `tools` are descriptions of
@@ -234,12 +254,14 @@ class TextGenerator:
         shorter. These rows serve to compare two copies of a model on texts that the model itself generates."""
         length = min(tokens, self.model.config.context_length)
         bos = self.tokenizer.bos_id
-        found = generate(self.decoder, [[bos]], SamplingConfig(n=rows, max_tokens=length))
+        # An encoder reads the beginning mark alone.
+        sources = [[bos]] if self.objective.reads_source else None
+        found = generate(self.decoder, [[bos]], SamplingConfig(n=rows, max_tokens=length), sources=sources)
         return [[bos, *row][:length] for row in found]
 
     def whole(self, text: Completion, opening: str | None, ending: str | None) -> str:
         """The whole text, in reading order."""
-        if self.objective.reads_forwards:
+        if self.objective.reads_forwards and not self.objective.reads_source:
             return (opening or "") + text.text + (ending or "")
         return self.objective.text_of(self.tokenizer, opening, ending, text.ids)
 
@@ -259,7 +281,8 @@ class TextGenerator:
                 "a window would drop the prefix and the suffix, which the middle has to fit",
                 "leave --window out, or give a shorter prefix and suffix",
             )
-        continuing = bool(opening) or filling
+        continuing = filling or (bool(opening) and not self.objective.reads_source)
+        options["source"] = tuple(prompt.source)
         return self._run(prompt.ids, self.ends, continuing, stop, tuple(prompt.forbidden), **options)
 
     def _run(
@@ -272,7 +295,8 @@ class TextGenerator:
         **options: Any,
     ) -> Iterator[list[Completion]]:
         """Return `n` completions of the prompt `ids`; `continuing` as in Tokenizer.decode."""
-        own = {name: options.pop(name) for name in ("window", "constraint", "alternatives") if name in options}
+        names = ("source", "window", "constraint", "alternatives")
+        own = {name: options.pop(name) for name in names if name in options}
         config = validate(SamplingConfig, options, "sampling")
         ends = ends | special_ids(stop, self.tokenizer)
         request = Request(tuple(ids), config, stop_ids=ends, forbidden_first=forbidden, **own)
@@ -284,7 +308,8 @@ class TextGenerator:
         if not isinstance(prompt, str):
             return Request(tuple(self._asked(prompt)), config, stop_ids=self.turn_ends, **options)
         made = self.objective.prompt(self.tokenizer, *self._sides(prompt))
-        return Request(tuple(made.ids), config, stop_ids=self.ends, forbidden_first=tuple(made.forbidden), **options)
+        forbidden, source = tuple(made.forbidden), tuple(made.source)
+        return Request(tuple(made.ids), config, stop_ids=self.ends, forbidden_first=forbidden, source=source, **options)
 
     def _joined(self, prompt: str, ids: Sequence[int]) -> str:
         return self.objective.text_of(self.tokenizer, *self._sides(prompt), ids)

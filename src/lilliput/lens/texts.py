@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 def no_next_token(generator: TextGenerator) -> str:
-    """Return why the model has no next token to explain; '' for a model that generates text."""
-    return (
-        ""
-        if generator.objective.generates
-        else f"a model of the objective '{generator.objective.kind}' generates no text"
-    )
+    """Return why the model has no next token of a text to explain; '' for a model that continues a text."""
+    if generator.objective.reads_source:
+        return "its decoder reads an encoder's source, and instruments look at one text"
+    kind = generator.objective.kind
+    return "" if generator.objective.generates else f"a model of the objective '{kind}' generates no text"
 
 
 def ids_of(generator: TextGenerator, text: str) -> list[int]:

@@ -24,6 +24,7 @@ LARGEST = {
     "d_mlp": 2**19,
     "vocab_size": 2**21,
     "context_length": 2**24,
+    "encoder_layers": 2**11,
 }
 """The bounds of the sizes, each several times the largest known model's. A larger value is a mistake or an attack."""
 EXPERTS = ("n_experts", "experts_per_token", "d_shared", "normalize_routes", "balance", "balance_loss", "router_z_loss")
@@ -31,12 +32,16 @@ EXPERTS = ("n_experts", "experts_per_token", "d_shared", "normalize_routes", "ba
 ZOO = (
     *("causal", "norm_place", "embed_norm", "embed_scale", "token_types", "head", "unembed_bias", "qkv_bias"),
     *("qk_norm_over", "attention_scale", "rope_theta_window", "rope_scaling"),
+    *("encoder_layers", "position_buckets", "position_distance", "unembed_scale"),
 )
 """Fields of encoders and of the stock classes of others."""
 NEWER = ("attention", "attention_layers", "window_layers", *EXPERTS, *ZOO)
 """Fields that older folders and versions do not have: they are written only where they are not at their default."""
 DERIVED = ("n_heads", "n_kv_heads", "d_head", "d_mlp")
 """Sizes that follow from the other sizes where they are not given."""
+
+
+Family = Literal["decoder", "encoder", "encoder-decoder"]
 
 
 class ModelConfig(Config):
@@ -84,6 +89,13 @@ class ModelConfig(Config):
     causal: bool = Field(
         default=True, description="a position sees itself and earlier positions; false: an encoder, which sees all"
     )
+    encoder_layers: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST["encoder_layers"],
+        strict=True,
+        description="number of blocks of an encoder, whose text the decoder reads by cross-attention (T5); 0: none",
+    )
     norm: Annotated[str, Named(NORMS)] = Field(
         default="rms", description="rms, rms_plus_one, layer, layer_unbiased or batch"
     )
@@ -101,7 +113,21 @@ class ModelConfig(Config):
         default=0, ge=0, le=2**10, strict=True, description="number of types of tokens, such as BERT's two; 0: none"
     )
     norm_eps: float = Field(default=1e-5, gt=0, description="added under the root of every norm")
-    position: Annotated[str, Named(POSITIONS)] = Field(default="rotary", description="rotary, learned, alibi or none")
+    position: Annotated[str, Named(POSITIONS)] = Field(
+        default="rotary",
+        description="rotary, learned, alibi, buckets (a learned bias by distance, as in T5) or none",
+    )
+    position_buckets: int = Field(
+        default=32,
+        ge=4,
+        le=2**12,
+        multiple_of=4,
+        strict=True,
+        description="distances that position=buckets tells apart",
+    )
+    position_distance: int = Field(
+        default=128, ge=2, le=2**24, strict=True, description="the distance from which on all are one bucket"
+    )
     rope_theta: float = Field(default=10_000.0, gt=0, description="base of the rotary angles")
     rope_theta_window: float | None = Field(
         default=None, gt=0, description="base of the rotary angles in the layers with the window; null: rope_theta"
@@ -179,6 +205,9 @@ class ModelConfig(Config):
         default="linear", description="linear: the output matrix; transform: a layer, GELU and a norm before it (BERT)"
     )
     unembed_bias: bool = Field(default=False, description="a bias of each token's logit")
+    unembed_scale: bool = Field(
+        default=False, description="divide the last hidden states by the root of d_model (T5 with tied embeddings)"
+    )
     init: Literal["normal", "scaled", "zero_out"] = Field(
         default="zero_out", description="normal: N(0, 0.02); scaled: GPT-2's; zero_out: block outputs start at zero"
     )
@@ -204,6 +233,18 @@ class ModelConfig(Config):
         """Return the window of each layer, None where the layer sees everything that the Sight shows."""
         windowed = range(self.n_layers) if self.window_layers is None else self.window_layers
         return tuple(self.window if layer in windowed else None for layer in range(self.n_layers))
+
+    @property
+    def family(self) -> Family:
+        """Return the kind of model: a decoder, an encoder, or a decoder with an encoder before it."""
+        if self.encoder_layers:
+            return "encoder-decoder"
+        return "decoder" if self.causal else "encoder"
+
+    @property
+    def encoder(self) -> ModelConfig:
+        """Return the config of the encoder before a decoder: a stack of the same parts that sees both sides."""
+        return self.model_copy(update={"n_layers": self.encoder_layers, "encoder_layers": 0, "causal": False})
 
     @property
     def attentions(self) -> tuple[str, ...]:
@@ -256,8 +297,24 @@ class ModelConfig(Config):
             return "qk_norm_over would do nothing without qk_norm"
         if self.position != "rotary" and (self.rope_scaling or self.rope_theta_window):
             return f"rope_scaling and rope_theta_window would do nothing with position={self.position}"
+        if self.position != "buckets" and (self.position_buckets, self.position_distance) != (32, 128):
+            return f"position_buckets and position_distance would do nothing with position={self.position}"
+        if self.position == "buckets" and self.position_distance <= self.position_buckets // 2:
+            return f"position_distance {self.position_distance} has to be more than half of position_buckets"
+        if self.encoder_layers and (mistake := self._mistaken_encoder()):
+            return f"encoder_layers={self.encoder_layers} and {mistake}"
         if self.rope_theta_window and self.window is None:
             return "rope_theta_window is the angle base of the layers with a window, and no window is given"
+        return None
+
+    def _mistaken_encoder(self) -> str | None:
+        """Return a sentence on a setting that an encoder before a decoder does not take; else None."""
+        if not self.causal:
+            return "causal=false: a decoder reads the encoder; leave one of them out"
+        if self.residual != "sequential":
+            return f"residual={self.residual}: a decoder reads its source between attention and MLP; use sequential"
+        if self.window is not None or self.attention != "full" or self.token_types:
+            return "window, attention and token_types: an encoder and its decoder have full attention and no types"
         return None
 
     @model_serializer(mode="wrap")

@@ -10,12 +10,14 @@ from torch import nn
 
 from lilliput.model.block import norm_count
 from lilliput.model.config import ModelConfig
+from lilliput.model.cross_attention import CrossAttention
 from lilliput.model.cross_entropy import chunk_rows
 from lilliput.model.output import PredictionHead
 from lilliput.model.parts import ATTENTIONS, MLPS, NORMS, POSITIONS, AttentionPart, Linear, Part
 
 if TYPE_CHECKING:
     from lilliput.model.block import Block
+    from lilliput.model.stack import Stack
     from lilliput.model.transformer import Model
 
 
@@ -51,23 +53,37 @@ class Counts:
 
 def parameters(config: ModelConfig) -> Counts:
     """The exact number of parameters of `Model(config)`, without building it."""
-    table, layers = config.vocab_size * config.d_model, config.n_layers
-    attentions, mlp = _attentions(config), MLPS[config.mlp]
+    table, stacks = config.vocab_size * config.d_model, _stacks(config)
+    mlp = MLPS[config.mlp]
     transform = PredictionHead.parameters_of(config) if config.head == "transform" else 0
     return Counts(
         embedding=table + config.token_types * config.d_model,
-        positions=POSITIONS[config.position].parameters_of(config),
-        attention=sum(attention.parameters_of(config) for attention in attentions),
-        mlp=layers * mlp.parameters_of(config),
-        norms=norm_count(config) * NORMS[config.norm].parameters_of(config.d_model),
+        positions=sum(POSITIONS[each.position].parameters_of(each) for each in stacks),
+        attention=sum(attention.parameters_of(config) for each in stacks for attention in _attentions(each)),
+        mlp=sum(each.n_layers for each in stacks) * mlp.parameters_of(config),
+        norms=sum(_norms(each) for each in stacks),
         head=(0 if config.tied_embeddings else table) + config.vocab_size * config.unembed_bias + transform,
-        idle=sum(part.parameters_of(config) - part.active_of(config) for part in (*attentions, *[mlp] * layers)),
+        idle=sum(part.parameters_of(config) - part.active_of(config) for each in stacks for part in _parts(each)),
     )
 
 
+def _stacks(config: ModelConfig) -> list[ModelConfig]:
+    """Return the config of each stack of blocks: the model's own, and its encoder's where it has one."""
+    return [config, config.encoder] if config.encoder_layers else [config]
+
+
 def _attentions(config: ModelConfig) -> list[type[AttentionPart]]:
-    """Return the kind of attention of each layer."""
-    return [ATTENTIONS[kind] for kind in config.attentions]
+    """Return the kinds of attention in a stack, layer by layer, and a decoder's attention to its encoder."""
+    own: list[type[AttentionPart]] = [ATTENTIONS[kind] for kind in config.attentions]
+    return own + [CrossAttention] * (config.n_layers if config.encoder_layers else 0)
+
+
+def _parts(config: ModelConfig) -> list[type[Part]]:
+    return [*_attentions(config), *[MLPS[config.mlp]] * config.n_layers]
+
+
+def _norms(config: ModelConfig) -> int:
+    return norm_count(config) * NORMS[config.norm].parameters_of(config.d_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,8 @@ class Flops:
     rule = (
         "forward, a token: 2 x non-embedding parameters that act + 4 x layers x heads x head width x context seen + "
         "2 x vocabulary x width; training is 3 times that (forward and twice for backward); a layer of gated_delta "
-        "counts heads x (6 x head width^2 + 8 x chunk x head width) in place of the context seen"
+        "counts heads x (6 x head width^2 + 8 x chunk x head width) in place of the context seen; with an encoder, "
+        "half of the tokens pass it, and half pass the decoder"
     )
 
     @property
@@ -101,16 +118,20 @@ def flops_per_token(config: ModelConfig, context: int | None = None) -> Flops:
     6 x non-embedding + 12 x layers x width x context + 6 x head for training: the rule of PaLM (arXiv:2204.02311,
     appendix B). Each token is counted against the whole context (or window), although a causal kernel may skip half.
     """
-    context = context or config.context_length
+    found = [_stack_flops(each, context or config.context_length) for each in _stacks(config)]
+    blocks, attention = (sum(part) // len(found) for part in zip(*found, strict=True))
+    return Flops(blocks, attention, _head_flops(config) // len(found))
+
+
+def _stack_flops(config: ModelConfig, context: int) -> tuple[int, int]:
+    """Return the forward FLOPs of one token in a stack: of the weights, and of the products of attention."""
     mlp = MLPS[config.mlp]
     seen = [min(context, window or context) for window in config.windows]
-    attentions = list(zip(_attentions(config), seen, strict=True))
-    matrices = [2 * attention.active_of(config) for attention, _ in attentions]
-    return Flops(
-        blocks=2 * parameters(config).norms + sum(matrices) + sum(mlp.flops_of(config, each) for each in seen),
-        attention=sum(attention.flops_of(config, each) for attention, each in attentions) - sum(matrices),
-        head=_head_flops(config),
-    )
+    crossed = [context] * (len(_attentions(config)) - len(seen))
+    attentions = list(zip(_attentions(config), seen + crossed, strict=True))
+    matrices = sum(2 * attention.active_of(config) for attention, _ in attentions)
+    blocks = 2 * _norms(config) + matrices + sum(mlp.flops_of(config, each) for each in seen)
+    return blocks, sum(attention.flops_of(config, each) for attention, each in attentions) - matrices
 
 
 def _head_flops(config: ModelConfig) -> int:
@@ -127,10 +148,26 @@ def training_flops(model: Model, context: int | None = None) -> int:
     the products of their own matrices.
     """
     config, context = model.config, context or model.config.context_length
+    embedded = any(_trains(one) for one in (model.embed, model.embed_types) if one is not None)
+    total, flows = _stack_training_flops(model, context, embedded)
+    stacks = 1
+    if model.encoder is not None:
+        encoded, trained = _stack_training_flops(model.encoder, context, embedded)
+        total, flows, stacks = total + encoded, flows or trained, 2
+    if model.head is not None:
+        total += _vectors(model.head, flows)
+        flows = flows or _trains(model.head)
+    head = 2 * config.vocab_size * config.d_model
+    return (total + head * (1 + flows + model.output_matrix.requires_grad)) // stacks
+
+
+def _stack_training_flops(model: Stack, context: int, embedded: bool) -> tuple[int, bool]:
+    """Return the FLOPs of one token in a stack forward and backward, and whether something of it, or below it, is
+    trained. `embedded`: whether the embeddings are."""
     # `flows`: whether something below is trained, so that the gradient has to get there.
-    inputs = [one for one in (model.embed, model.embed_types, model.position, model.ln_embed) if one is not None]
-    flows = any(map(_trains, inputs))
-    total = 0 if model.ln_embed is None else _vectors(model.ln_embed, any(map(_trains, inputs[:-1])))
+    config, below = model.config, embedded or _trains(model.position)
+    total = 0 if model.ln_embed is None else _vectors(model.ln_embed, below)
+    flows = below or (model.ln_embed is not None and _trains(model.ln_embed))
     for block, window in zip(cast("list[Block]", [*model.blocks]), model.windows, strict=True):
         entering = flows
         for before, part, after in block.halves():
@@ -142,12 +179,10 @@ def training_flops(model: Model, context: int | None = None) -> int:
             for norm in after:
                 total += _vectors(norm, flows)
                 flows = flows or _trains(norm)
-    ends = [one for one in (model.ln_final, model.head) if one is not None]
-    for end in ends:
-        total += _vectors(end, flows)
-        flows = flows or _trains(end)
-    head = 2 * config.vocab_size * config.d_model
-    return total + head * (1 + flows + model.output_matrix.requires_grad)
+    if model.ln_final is not None:
+        total += _vectors(model.ln_final, flows)
+        flows = flows or _trains(model.ln_final)
+    return total, flows
 
 
 def _trains(module: nn.Module) -> bool:
@@ -202,9 +237,10 @@ def memory(
     less.
     """
     context = context or config.context_length
-    counts, tokens, layers = parameters(config), rows * context, config.n_layers
+    counts, tokens, stacks = parameters(config), rows * context, _stacks(config)
     attentions = _attentions(config)
-    parts = (*attentions, *[MLPS[config.mlp]] * layers)
+    parts = [part for each in stacks for part in _parts(each)]
+    layers = sum(each.n_layers for each in stacks)
     matrices = sum(part.matrices_of(config) for part in parts)
     states = 2 * counts.total - (matrices if optimizer == "muon" else 0)
     # Besides the activations of its parts, a block keeps its input, the stream between attention and MLP, and both

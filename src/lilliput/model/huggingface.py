@@ -18,6 +18,7 @@ from lilliput.model.heads import Head
 from lilliput.model.loading import load
 from lilliput.model.places import to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
+from lilliput.model.source import Source
 from lilliput.model.stock import SCORE, Stock
 from lilliput.model.stock_classes import STOCK
 from lilliput.model.stock_heads import head_settings, read_head
@@ -84,6 +85,8 @@ def to_huggingface(
     labels = {} if head is None else head_settings(stock, head)
     folder.mkdir(parents=True, exist_ok=True)
     ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
+    if config.encoder_layers:
+        ids["decoder_start_token_id"] = pad_token_id  # transformers begins a text with it, as T5 does
     own = {**(extra or {}), "config": config.model_dump(mode="json")}
     dtype = str(model.embed.weight.dtype).removeprefix("torch.")
     state = model.state_dict()
@@ -150,7 +153,9 @@ def _logits(model: Model, tokens: torch.Tensor) -> torch.Tensor:
         for module, _ in modes:
             module.training = False
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            return model.logits(model(tokens.to(device))).float().cpu()
+            tokens = tokens.to(device)
+            source = None if model.encoder is None else Source(tokens.flip(1))
+            return model.logits(model(tokens, source=source)).float().cpu()
     finally:
         for module, mode in modes:
             module.training = mode

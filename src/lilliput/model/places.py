@@ -128,7 +128,7 @@ class Doubled(Same):
 
 
 Places = dict[str, Same]
-_BLOCK = re.compile(r"^blocks\.(\d+)\.")
+_BLOCK = re.compile(r"^((?:encoder\.)?blocks)\.(\d+)\.")
 
 
 def places(table: Mapping[str, str | Same]) -> Places:
@@ -139,13 +139,13 @@ def places(table: Mapping[str, str | Same]) -> Places:
 def find(ours: str, table: Places, config: ModelConfig) -> tuple[Same, tuple[str, ...]]:
     """The place of one of our names in a model of this config, and their names with the layer's number filled in."""
     match = _BLOCK.match(ours)
-    place = table[_BLOCK.sub("blocks.#.", ours)]
-    return place, tuple(name.replace("#", match[1] if match else "#") for name in place.names_in(config))
+    place = table[_BLOCK.sub(r"\1.#.", ours)]
+    return place, tuple(name.replace("#", match[2] if match else "#") for name in place.names_in(config))
 
 
 def their_names(ours: Iterable[str], table: Places, config: ModelConfig) -> list[str]:
     """The names of theirs for our names; those of ours that the table lacks are left out."""
-    return [name for each in ours if _BLOCK.sub("blocks.#.", each) in table for name in find(each, table, config)[1]]
+    return [name for each in ours if _BLOCK.sub(r"\1.#.", each) in table for name in find(each, table, config)[1]]
 
 
 def to_theirs(state: Mapping[str, torch.Tensor], table: Places, config: ModelConfig) -> dict[str, torch.Tensor]:

@@ -20,15 +20,18 @@ from torch import nn
 
 from lilliput.model.attention import Attention
 from lilliput.model.block import Block
+from lilliput.model.buckets import Buckets
 from lilliput.model.config import ModelConfig
+from lilliput.model.cross_attention import CrossAttention
 from lilliput.model.experts import Experts
 from lilliput.model.fields import Fields, unknown_fields
 from lilliput.model.grouped import ExpertLinear
-from lilliput.model.mlps import GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu2, SwiGLU
+from lilliput.model.mlps import GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu, Relu2, SwiGLU
 from lilliput.model.norms import LayerNorm, LayerNormUnbiased, RMSNorm, RMSNormPlusOne
 from lilliput.model.output import PredictionHead
 from lilliput.model.parts import HOOK_TABLES, Embedding, HookPoint, Linear, globally_hooked
 from lilliput.model.positions import Learned, Rotary
+from lilliput.model.stack import Stack
 from lilliput.model.transformer import Model
 
 Types = tuple[type[nn.Module], ...]
@@ -39,7 +42,7 @@ KINDS: dict[str, Types] = {
     "embed_types": (Embedding,),
     "ln_embed": _NORMS,
     "position_window": (Rotary,),
-    "position": (Rotary, Learned),
+    "position": (Rotary, Learned, Buckets),
     "blocks": (nn.ModuleList,),
     "blocks.#": (Block,),
     "blocks.#.ln1": _NORMS,
@@ -51,17 +54,27 @@ KINDS: dict[str, Types] = {
     "blocks.#.ln2": _NORMS,
     "blocks.#.ln1_post": _NORMS,
     "blocks.#.ln2_post": _NORMS,
-    "blocks.#.mlp": (SwiGLU, GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu2, Experts),
+    "blocks.#.mlp": (SwiGLU, GeGLU, GeGLUTanh, Gelu, GeluTanh, Relu2, Relu, Experts),
     "blocks.#.mlp.router": (Linear,),
     "blocks.#.mlp.gate_up": (Linear, ExpertLinear),
     "blocks.#.mlp.up": (Linear,),
     "blocks.#.mlp.down": (Linear, ExpertLinear),
     "ln_final": _NORMS,
+    "blocks.#.cross": (CrossAttention,),
+    "blocks.#.cross.q": (Linear,),
+    "blocks.#.cross.kv": (Linear,),
+    "blocks.#.cross.out": (Linear,),
+    "blocks.#.cross.q_norm": (RMSNorm, RMSNormPlusOne),
+    "blocks.#.cross.k_norm": (RMSNorm, RMSNormPlusOne),
+    "blocks.#.ln_cross": _NORMS,
+    "blocks.#.ln_cross_post": _NORMS,
     "head": (PredictionHead,),
     "head.dense": (Linear,),
     "head.norm": _NORMS,
     "unembed": (Linear,),
 }
+STACK = ("position", "blocks", "ln_embed", "ln_final")
+KINDS |= {"encoder": (Stack,), **{f"encoder.{place}": KINDS[place] for place in KINDS if place.startswith(STACK)}}
 """The exact types that backends know at each place of a model, besides its hook points."""
 TENSORS: dict[type[nn.Module], set[str]] = {
     Model: {"unembed_bias"},
@@ -72,6 +85,7 @@ TENSORS: dict[type[nn.Module], set[str]] = {
     LayerNorm: {"weight", "bias"},
     LayerNormUnbiased: {"weight"},
     Learned: {"weight"},
+    Buckets: {"weight"},
     Rotary: {"cos", "sin"},
     ExpertLinear: {"weight"},
 }
@@ -196,8 +210,9 @@ def _odd_tables(model: Model) -> list[str]:
     """Return the names of tables that were computed from the config and were changed later. No file stores these
     tables."""
     found: list[str] = []
-    for place, windowed in (("position", False), ("position_window", True)):
-        position = getattr(model, place)
+    places = [("position", model.position, False), ("position_window", model.position_window, True)]
+    places += [] if model.encoder is None else [("encoder.position", model.encoder.position, False)]
+    for place, position, windowed in places:
         if model.embed.weight.is_meta or position is None or not (held := dict(position.named_buffers())):
             continue
         made = dict((Rotary(model.config, True) if windowed else type(position)(model.config)).named_buffers())

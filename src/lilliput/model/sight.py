@@ -135,6 +135,24 @@ class Seen:
         return last if sight.lengths is None else torch.minimum(last, torch.maximum(sight.lengths[:, None] - 1, at))
 
 
+class Across:
+    """The positions of a source that the positions of a decoder see: all real ones, whatever the decoder's position.
+
+    lengths  (B,) int64: the real positions of each source; None: all `end` of them
+    form     "all" or "some", as in Seen
+    """
+
+    def __init__(self, lengths: torch.Tensor | None, end: int, device: torch.device):
+        self.form: Literal["all", "some"] = "all" if lengths is None else "some"
+        self._lengths, self._end, self._device = lengths, end, device
+
+    def mask(self) -> torch.Tensor:
+        """(1 or B, 1, 1, end) bool: whether the positions of a text see this position of its source."""
+        keys = torch.arange(self._end, device=self._device)
+        ends = torch.full((1,), self._end, device=self._device) if self._lengths is None else self._lengths
+        return (keys < ends[:, None])[:, None, None]
+
+
 def _form(sight: Sight, where: Where, end: int) -> Literal["causal", "all", "some"]:
     # An exported graph keeps its window's mask: it serves every length.
     narrow = sight.window is not None and (torch.compiler.is_exporting() or end > sight.window)

@@ -9,6 +9,7 @@ import torch
 
 from lilliput.model.attention import Cache
 from lilliput.model.sight import Sight
+from lilliput.model.source import Memory, Source
 from lilliput.model.transformer import Model
 
 
@@ -35,10 +36,11 @@ class StandIn(Model):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model), the same as the model's. The hooks of the whole model
         run where `forward` calls the model."""
-        return self.forward(tokens, sight, cache, blocks, types)
+        return self.forward(tokens, sight, cache, blocks, types, source)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stands_for":  # a copy that is not filled yet

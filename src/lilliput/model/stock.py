@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,11 +59,13 @@ class Stock:
     aliases                    other names for its tensors
     aliases_by_end             other endings of the names of its tensors
     spellings                  other spellings of its config keys, which win where both are given
+    same                       its config keys that have the value of another key where config.json lacks them
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
     derived                    its fields that several keys give, or a key in another form
     extra                      beginnings of names of its tensors that are no part of the model itself
     classifier                 the class of the same model with a head of one linear map; None: there is none
     unread                     its config keys that change nothing in a model of these parts
+    check                      further reasons why a config does not fit
     also                       our further fields that `settings` writes with any value, or that its parts do not use
     """
 
@@ -83,9 +85,11 @@ class Stock:
     aliases: Mapping[str, str] = field(default_factory=dict)
     aliases_by_end: Mapping[str, str] = field(default_factory=dict)
     spellings: Mapping[str, str] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
     derived: tuple[Derived, ...] = ()
     extra: tuple[str, ...] = ()
+    check: Callable[[ModelConfig], list[str]] = lambda config: []
     also: str = ""
     unread: str = ""
     classifier: str | None = None
@@ -108,7 +112,7 @@ class Stock:
             found.append(f"n_heads x d_head = {config.n_heads * config.d_head} (needs d_model={config.d_model})")
         if self.divides and config.d_model % config.n_heads:
             found.append(f"d_model={config.d_model} (needs a multiple of n_heads={config.n_heads})")
-        return found
+        return found + self.check(config)
 
     def settings(self, config: ModelConfig) -> dict[str, Any]:
         """The keys of config.json that describe `config`, as newer and as older transformers spell them."""
@@ -123,6 +127,7 @@ class Stock:
         Raises ModelError for a feature for which Lilliput has no part, and for unknown keys."""
         spelled = {key: raw[other] for other, key in self.spellings.items() if other in raw}
         raw = {**self.absent, **{key: value for key, value in raw.items() if key not in self.spellings}, **spelled}
+        raw = {**{key: raw[other] for key, other in self.same.items() if other in raw}, **raw}
         fixed = {**({} if self.parts.get("causal") == (False,) else {"is_causal": True}), **self.fixed}
         known = {*self.keys, *fixed, self.activation_key, *self.unread.split()} | _INERT
         known |= {key for derived in self.derived for key in derived.keys.split()}

@@ -18,6 +18,7 @@ from lilliput.model.stock_parts import (
     NEOX_KEYS,
     PLAIN,
 )
+from lilliput.model.stock_t5 import T5
 from lilliput.model.stock_zoo import GEMMA3, OLMO2, PHI, QWEN2
 
 STOCK = (
@@ -141,4 +142,5 @@ STOCK = (
     GEMMA3,
     BERT,
     MODERNBERT,
+    T5,
 )

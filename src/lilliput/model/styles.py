@@ -49,6 +49,10 @@ _BERT: Row = {
     **{"bias": True, "token_types": 2},
 }
 _MODERNBERT: Row = {**_ENCODER, "norm": "layer_unbiased", "mlp": "geglu"}
+_T5: Row = {
+    **{"position": "buckets", "mlp": "geglu_tanh", "qk_norm": False, "attention_scale": 1.0, "norm_eps": 1e-6},
+    **{"init": "normal"},
+}
 _TIED: Row = {"tied_embeddings": True}
 _LLAMA3: Row = {**_LLAMA, "n_kv_heads": 8, "rope_theta": 500_000.0}
 
@@ -125,5 +129,7 @@ STYLES: dict[str, Row] = {
         **{**_MODERNBERT, **_shape(768, 22, 12, 1152, 50_368, 8192), "window": 65, "rope_theta": 160_000.0},
         **{"window_layers": tuple(layer for layer in range(22) if layer % 3), "rope_theta_window": 10_000.0},
     },
+    "t5_2.5m": {**_T5, **_shape(128, 3, 4, 352, 4096, 256), "encoder_layers": 3},
+    "t5_small": {**_T5, **_shape(512, 8, 6, 1024, 32_128, 512), "encoder_layers": 8, "d_head": 64},
     "story_30m": {"d_model": 512, "n_layers": 8, "vocab_size": 4096, "context_length": 512},
 }

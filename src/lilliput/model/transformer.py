@@ -1,59 +1,53 @@
-"""Model: one transformer, decoder or encoder, built from the parts that its ModelConfig names."""
+"""Model: one transformer, a decoder, an encoder or both, built from the parts that its ModelConfig names."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from lilliput.base.errors import ModelError
 from lilliput.model.attention import Cache
-from lilliput.model.block import Block, total
+from lilliput.model.block import total
 from lilliput.model.config import ModelConfig
 from lilliput.model.cross_entropy import linear_cross_entropy
 from lilliput.model.initialise import initialise
 from lilliput.model.output import PredictionHead
-from lilliput.model.parts import NORMS, POSITIONS, Embedding, HookPoint, Linear, dropout, is_hooked
-from lilliput.model.positions import Position, Rotary
-from lilliput.model.sight import BOTH, CAUSAL, Sight, starts
+from lilliput.model.parts import Embedding, HookPoint, Linear, is_hooked
+from lilliput.model.sight import BOTH, Sight
+from lilliput.model.source import Memory, Source
+from lilliput.model.stack import Stack
 from lilliput.model.token_scores import token_scores
 
 
-class Model(nn.Module):
-    """A transformer. `seed` decides the first weights; None leaves them unset, for a loader to fill.
+class Model(Stack):
+    """A transformer: embeddings, a stack of blocks, and the output. A decoder may have an encoder, a second stack with
+    the same embeddings.
 
-    `recompute` drops each block's activations and computes them again in the backward pass: about a third more
-    work for memory that no longer grows with depth.
+    `seed` decides the first weights; None leaves them unset, for a loader to fill.
     """
 
     def __init__(self, config: ModelConfig, seed: int | None = 0):
-        super().__init__()
-        self.config = config
-        self.recompute = False
-        self.windows = config.windows
-        self.sight = CAUSAL if config.causal else BOTH
+        super().__init__(config)
+        if seed is not None and self.embed.weight.device.type != "meta":
+            initialise(self, config.init, config.n_layers, seed)
+
+    def _place(self, config: ModelConfig) -> None:
         self.embed = Embedding(config.vocab_size, config.d_model)
         self.embed_types = Embedding(config.token_types, config.d_model, table=True) if config.token_types else None
-        self.position = POSITIONS[config.position](config)
-        self.position_window: Position | None = Rotary(config, windowed=True) if config.rope_theta_window else None
-        self.ln_embed = NORMS[config.norm](config.d_model, config.norm_eps) if config.embed_norm else None
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
-        # With norm_place=post the last block ends with a norm.
-        self.ln_final = None if config.norm_place == "post" else NORMS[config.norm](config.d_model, config.norm_eps)
+        super()._place(config)
+        self.encoder = Stack(config.encoder) if config.encoder_layers else None
         self.head = PredictionHead(config) if config.head == "transform" else None
         self.unembed: nn.Module | None = (
             None if config.tied_embeddings else Linear(config.d_model, config.vocab_size, bias=False, table=True)
         )
         self.unembed_bias = nn.Parameter(torch.empty(config.vocab_size)) if config.unembed_bias else None
         self.hook_embed = HookPoint()
-        self.hook_pos_embed = HookPoint()
-        if seed is not None and self.embed.weight.device.type != "meta":
-            initialise(self, config.init, config.n_layers, seed)
 
     @property
     def output_matrix(self) -> torch.Tensor:
@@ -72,38 +66,46 @@ class Model(nn.Module):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> final hidden states (B, T, d_model), normed.
 
         `sight` gives the positions that see each other, by default those that the config's `causal` says; the narrower
         of its window and a layer's own window counts. The positions in `cache` are seen, and the new positions are
         stored in it. `blocks` are called in place of the model's blocks, for example the same blocks compiled. `types`
-        (B, T) int64 are the types of the tokens, in a model that has types; by default 0. Raises ModelError for a
-        sight that does not fit a cache or the tokens' shape, for positions beyond the learned positions, and for types
-        where the model has none.
+        (B, T) int64 are the types of the tokens, in a model that has types; by default 0. `source` is what the encoder
+        reads, or has read (`encode`), in a model with an encoder; a cache keeps it, so that it is given with the first
+        tokens of a text alone. Raises ModelError for a sight that does not fit a cache or the tokens' shape, for
+        positions beyond the learned positions, for types and a source where the model takes none, and for a missing
+        source.
         """
         sight = self.sight if sight is None else sight
         sight.check(tokens, cache is not None)
-        where, end = (slice(0, tokens.shape[1]), tokens.shape[1]) if cache is None else cache.places(tokens.shape[1])
-        kinds = {window: sight.within(window).at(where, end, tokens.device) for window in {*self.windows}}
-        if sight.segments is not None and not self.position.relative:
-            # Positions are counted from each document's first token. Where only distances count, this is not needed.
-            where = torch.arange(end, device=tokens.device) - starts(sight.segments)
-        x = self._embedded(tokens, types)
-        vectors = self.position.vectors(where, end)
-        if vectors is not None:
-            x = x + self.hook_pos_embed(vectors.expand_as(x))
-        x = x if self.ln_embed is None else self.ln_embed(x)
-        x = dropout(x, self.config.dropout, self.training)
-        everywhere = self.position.tables(where, end, x.dtype)
-        within = everywhere if self.position_window is None else self.position_window.tables(where, end, x.dtype)
-        for block, window in zip(self.blocks if blocks is None else blocks, self.windows, strict=True):
-            given = (self.position, everywhere if window is None else within, kinds[window], cache)
-            if self.recompute and self.training and torch.is_grad_enabled():
-                x = cast(torch.Tensor, checkpoint(block, x, *given, use_reentrant=False))
-            else:
-                x = block(x, *given)
-        return x if self.ln_final is None else self.ln_final(x)
+        memory = self._memory(source, tokens, cache)
+        hidden = self.through(self._embedded(tokens, types), sight, cache, blocks, memory)
+        return hidden / math.sqrt(self.config.d_model) if self.config.unembed_scale else hidden
+
+    def encode(self, source: Source) -> Memory:
+        """Return the last hidden states of the encoder. Raises ModelError for a model without an encoder."""
+        if self.encoder is None:
+            raise ModelError("a source is given to a model without an encoder", "leave the source out")
+        self.encoder.recompute = self.recompute
+        sight = BOTH if source.lengths is None else replace(BOTH, lengths=source.lengths)
+        return Memory(self.encoder.through(self._embedded(source.tokens, None), sight), source.lengths)
+
+    def _memory(self, source: Source | Memory | None, tokens: torch.Tensor, cache: Cache | None) -> Memory | None:
+        """The encoded source; None where the cache has it, and in a model without an encoder."""
+        if isinstance(source, Source):
+            source.check(len(tokens))
+            return self.encode(source)
+        if source is None and self.encoder is not None and cache is None:
+            raise ModelError(
+                "this model is a decoder that reads an encoder's source, and no source is given",
+                "give source=Source(tokens) with the first tokens of a text",
+            )
+        if source is not None and self.encoder is None:
+            raise ModelError("a source is given to a model without an encoder", "leave the source out")
+        return source
 
     def _embedded(self, tokens: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
         """tokens and types (B, T) int64 -> (B, T, d_model)."""
@@ -162,6 +164,5 @@ class Model(nn.Module):
         """The terms that parts add to the mean loss of a position (a router's balance), for the last forward pass, as
         a float32 scalar; None where no part adds anything, and outside training. `loss` includes it. An objective that
         computes its loss without `loss` adds it, times the divisor of its total."""
-        if not self.training:
-            return None
-        return total([cast(Block, block).added_loss() for block in self.blocks])
+        own = super().added_loss()
+        return own if self.encoder is None else total([own, self.encoder.added_loss()])

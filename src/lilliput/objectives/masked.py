@@ -15,7 +15,7 @@ from lilliput.data.rows import Rows
 from lilliput.model.sight import Sight
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.objective import OBJECTIVES, Objective, ObjectiveConfig
+from lilliput.objectives.objective import OBJECTIVES, Family, Objective, ObjectiveConfig
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Masked(ObjectiveConfig):
     masked: float = Field(default=0.8, ge=0, le=1, description="share of the targets replaced by the mask token")
     replaced: float = Field(default=0.1, ge=0, le=1, description="share of the targets replaced by a random token")
     whole_words: bool = Field(default=False, description="hide all tokens of a word together, by one draw a word")
-    causal: ClassVar[tuple[bool, ...]] = (False,)
+    trains: ClassVar[tuple[Family, ...]] = ("encoder",)
     specials: ClassVar[tuple[str, ...]] = ("mask",)
     figure: ClassVar[Figure] = FIGURE
 

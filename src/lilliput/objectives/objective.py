@@ -19,6 +19,7 @@ from lilliput.data.document import Document
 from lilliput.data.fitting import Reserved
 from lilliput.data.rows import Encoded, Rows
 from lilliput.decoding.inference import inference
+from lilliput.model.config import Family
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import BITS, VALIDATION, Figure
 from lilliput.objectives.reader import Reader
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
 PROMPT_WORDS, PROMPT_TOKENS = 6, 48
 """Words of a prompt that is taken from a validation document, and the tokens that are read to find these words."""
 
-__all__ = ["BITS", "OBJECTIVES", "Batch", "Figure", "Loss", "Objective", "ObjectiveConfig", "Prompt"]
+__all__ = ["BITS", "OBJECTIVES", "Batch", "Family", "Figure", "Loss", "Objective", "ObjectiveConfig", "Prompt"]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Token ids to continue from, and how the generated ids become text.
 
-    `forbidden` are ids that may not come first (they would grow into a neighbouring word of the prompt)."""
+    `forbidden` are ids that may not come first (they would grow into a neighbouring word of the prompt). `source` are
+    the ids that the encoder reads, in a model that has one."""
 
     ids: list[int]
     forbidden: list[int] = field(default_factory=list)
+    source: list[int] = field(default_factory=list)
 
 
 class ObjectiveConfig(Config):
@@ -60,6 +63,8 @@ class ObjectiveConfig(Config):
     fills: ClassVar[bool] = False
     """Whether it generates the middle of a text, between an opening and an ending, which `prompt`, `text_of` and
     `reader` then take together."""
+    reads_source: ClassVar[bool] = False
+    """Whether a prompt is a source that an encoder reads. The generated text then does not continue it."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""
@@ -67,8 +72,8 @@ class ObjectiveConfig(Config):
     """The kinds of documents that it learns from: "text", or kinds of structured rows (data.examples)."""
     specials: ClassVar[tuple[str, ...]] = ()
     """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
-    causal: ClassVar[tuple[bool, ...]] = (True,)
-    """The values of `model.causal` that it trains: True for a decoder, False for an encoder."""
+    trains: ClassVar[tuple[Family, ...]] = ("decoder",)
+    """The kinds of models that it trains (`ModelConfig.family`)."""
     dropout: ClassVar[bool] = True
     """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()

@@ -50,13 +50,15 @@ def router(service: Service) -> APIRouter:
 @dataclass(frozen=True)
 class _Prompt:
     """A prompt as ids. The last `given` ids stand for text, and a mark may stand before them. The text, where it is
-    known, is an opening, an ending, or both around a missing middle."""
+    known, is an opening, an ending, or both around a missing middle. The encoder of a model that has one reads
+    `source`."""
 
     ids: list[int]
     given: int
     opening: str | None = None
     ending: str | None = None
     forbidden: tuple[int, ...] = ()
+    source: tuple[int, ...] = ()
 
 
 def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
@@ -75,6 +77,9 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
     alternatives = answers.alternatives(body.logprobs, served, "logprobs")
     parts_off = altered.off(served, body.ablate, body.ablation)
     orders = []
+    if served.objective.reads_source and (body.echo or forced):
+        param = "echo" if body.echo else "forced_token_ids"
+        raise Refused(f"'{served.name}' answers a source, and has no '{param}'", f"leave '{param}' out", param=param)
     for prompt in _prompts(served, body):
         echoed = len(forced) + (prompt.given if body.echo else 0)
         ids = (*prompt.ids, *forced)
@@ -90,6 +95,7 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
                     alternatives=alternatives,
                     prompt_log_probabilities=body.logprobs is not None and echoed > 0,
                     constraint=limit,
+                    source=prompt.source,
                 ),
                 served.objective.reader(served.tokenizer, *sides),
                 stops,
@@ -142,6 +148,8 @@ def _several(prompt: Any) -> list[Any]:
 
 def _from_ids(served: Served, ids: list[int]) -> _Prompt:
     _check_ids(served, ids, "the prompt", param="prompt")
+    if served.objective.reads_source:
+        return _Prompt([served.tokenizer.pad_id], 0, source=tuple(ids))
     return _Prompt(ids, len(ids), opening=served.tokenizer.decode(ids) if served.objective.reads_forwards else None)
 
 
@@ -156,6 +164,8 @@ def _from_text(served: Served, opening: str | None, ending: str | None) -> _Prom
     opening = opening if forwards else None
     with about("prompt" if ending is None else "ending"):
         prompt = served.objective.prompt(served.tokenizer, opening, ending)
+    if prompt.source:
+        return _Prompt(prompt.ids, 0, opening, None, tuple(prompt.forbidden), tuple(prompt.source))
     given = len(prompt.ids) - (1 if served.tokenizer.begins or not (opening or ending) else 0)
     return _Prompt(prompt.ids, given, opening, ending, tuple(prompt.forbidden))
 

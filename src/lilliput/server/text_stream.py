@@ -165,7 +165,8 @@ async def generate(
     streams = [TextStream(order) for order in orders]
     with about(orders[0].source):
         call = await worker.submit([order.request for order in orders], client, orders[0].off)
-    usage.prompt_tokens = sum(len(order.request.prompt) for order in orders if order.request.sample == 0)
+    first = [order.request for order in orders if order.request.sample == 0]
+    usage.prompt_tokens = sum(len(request.prompt) + len(request.source) for request in first)
     worker.prompt_tokens += usage.prompt_tokens
     try:
         with about("response_format"):  # the engine refuses a text under way only for its constraint

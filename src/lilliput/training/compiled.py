@@ -10,6 +10,7 @@ from lilliput.base.console import warn
 from lilliput.model.attention import Cache
 from lilliput.model.plain import Once, Watch, hooked
 from lilliput.model.sight import Sight
+from lilliput.model.source import Memory, Source
 from lilliput.model.stand_in import StandIn
 from lilliput.model.transformer import Model
 
@@ -43,12 +44,13 @@ class Compiled(StandIn):
         cache: Cache | None = None,
         blocks: Sequence[Callable[..., torch.Tensor]] | None = None,
         types: torch.Tensor | None = None,
+        source: Source | Memory | None = None,
     ) -> torch.Tensor:
         """tokens (B, T) int64 -> hidden states (B, T, d_model)."""
         if reasons := self.refuses():
             self._say(f"compiled blocks step aside, and PyTorch's operators compute: {'; '.join(reasons)}")
-            return self.stands_for(tokens, sight, cache, blocks, types)
-        return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks, types)
+            return self.stands_for(tokens, sight, cache, blocks, types, source)
+        return self.stands_for(tokens, sight, cache, self._blocks if blocks is None else blocks, types, source)
 
     def refuses(self) -> list[str]:
         """The reasons why the compiled blocks differ from the model's present state; empty when they do not."""
