@@ -112,6 +112,7 @@ def _tree(name: str, config: ModelConfig) -> Tree:
     # All blocks with one kind of attention are alike, so one of each kind is enough. The meta device allocates nothing,
     # however large the model.
     one = {"n_layers": 1, "attention_layers": None, "window_layers": None}
+    one |= {"encoder_layers": 1} if config.encoder_layers else {}
     with torch.device("meta"):
         models = {
             kind: Model(config.model_copy(update={**one, "attention": kind}))
@@ -120,6 +121,9 @@ def _tree(name: str, config: ModelConfig) -> Tree:
     tree = Tree(f"[bold]{name}[/]  {config.norm} norm, {config.position} positions, {config.mlp}, {config.residual}")
     first = next(iter(models.values()))
     for name, part in first.named_children():
+        if part is first.encoder:
+            _encoder(tree.add(f"encoder  [bold]x {config.encoder_layers}[/]"), part)
+            continue
         if part is not first.blocks:
             for line in _tensors(part, name):
                 tree.add(line)
@@ -131,6 +135,12 @@ def _tree(name: str, config: ModelConfig) -> Tree:
     if config.tied_embeddings:
         tree.add("unembed  [cyan]the embeddings again (tied)[/]")
     return tree
+
+
+def _encoder(branch: Tree, encoder: Module) -> None:
+    """Add the parts of an encoder of one block."""
+    for line in _tensors(encoder, ""):
+        branch.add(line.replace("blocks.0.", "blocks.#."))
 
 
 def _tensors(part: Module, name: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lilliput.generation.loading import load_folder
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
+from lilliput.objectives.known import objective_of
 from lilliput.runs.card import Trained, model_card
 
 
@@ -42,8 +43,10 @@ class Source:
     def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:
         """The model card, as in runs/card.py."""
         forwards = self.direction != "reversed"
-        fills, kind = self.direction == "fim", self.tokenizer.kind
-        return model_card(self.name, self.model, kind, forwards, trained, fills=fills, repo=repo, licence=licence)
+        objective = objective_of(self.direction)
+        fills, source = (False, None) if objective is None else (objective.fills, objective.example)
+        kind, about = self.tokenizer.kind, {"repo": repo, "licence": licence}
+        return model_card(self.name, self.model, kind, forwards, trained, fills=fills, source=source, **about)
 
     def sample_ids(self) -> torch.Tensor:
         """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""

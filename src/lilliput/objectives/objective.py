@@ -65,6 +65,8 @@ class ObjectiveConfig(Config):
     `reader` then take together."""
     reads_source: ClassVar[bool] = False
     """Whether a prompt is a source that an encoder reads. The generated text then does not continue it."""
+    example: ClassVar[str | None] = None
+    """A source as the model card shows it, for a model that reads one."""
     rows: ClassVar[Literal["packed", "documents"]] = "packed"
     """`packed`: rows as `data.packing` has them. `documents`: a row is one document, all its sequences one under
     the other (see Loader)."""

@@ -93,6 +93,7 @@ class Span(FromSourceConfig):
     kind: Literal["span"] = "span"
     fraction: float = Field(default=0.15, gt=0, lt=1, description="share of the tokens that are left out")
     mean_span: float = Field(default=3.0, ge=1, description="mean length of a missing span, in tokens")
+    example: ClassVar[str | None] = "Tom had a <extra_id_0> dog."
     specials: ClassVar[tuple[str, ...]] = tuple(SPANS)
     figure: ClassVar[Figure] = Figure("span_bits_per_byte", "val_span_bits_per_byte", "bits a missing byte")
 

@@ -21,20 +21,25 @@ from lilliput.runs.samples_file import Section
 if TYPE_CHECKING:
     from lilliput.model.transformer import Model
 
-LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
+LOAD = """from transformers import {auto}, AutoTokenizer
 
 folder = "{folder}"
-model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+model, tokenizer = {auto}.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 """
 CONTINUE = """given = tokenizer("Once upon a time", return_tensors="pt")
 ids = model.generate(**given, do_sample=False, max_new_tokens=100)
 print(tokenizer.decode(ids[0], skip_special_tokens=True))
 """
+ANSWER = """ids = tokenizer("{prompt}", return_tensors="pt").input_ids
+ids = torch.nn.functional.pad(ids, (0, 1), value=tokenizer.eos_token_id)
+made = model.generate(ids, do_sample=False, max_new_tokens=100)
+print(tokenizer.decode(made[0], skip_special_tokens={plain}))
+"""
 PULL = """{snippet}
 
-or `lilliput pull {repo}`, then `lilliput generate {name} "Once upon a time"`."""
+or `lilliput pull {repo}`, then `lilliput generate {name} "{prompt}"`."""
 OWN_CLASS = """No class of transformers computes these parts, so only Lilliput loads it: `lilliput pull {repo}`, then
-`lilliput generate {name} "Once upon a time"`."""
+`lilliput generate {name} "{prompt}"`."""
 BACKWARDS = """It generates backwards, from a story's end to its beginning:
 `lilliput generate {name} --ending "They were happy."`."""
 FILLS = """It fills in the middle between two texts:
@@ -93,9 +98,14 @@ class Trained:
         return cls(run, at, last, scored[-1] if scored else {}, figure, summary or {}, samples)
 
 
-def snippet(folder: str, forwards: bool) -> str:
-    """A block of code in which transformers loads the model, and continues a prompt where it reads `forwards`."""
-    return "```python\n" + LOAD.format(folder=folder) + (CONTINUE if forwards else "") + "```"
+def snippet(folder: str, forwards: bool, source: str | None = None) -> str:
+    """A block of code in which transformers loads the model, and continues a prompt where it reads `forwards`, or
+    answers the `source` of an encoder-decoder."""
+    if source is None:
+        load = LOAD.format(folder=folder, auto="AutoModelForCausalLM")
+        return "```python\n" + load + (CONTINUE if forwards else "") + "```"
+    load = "import torch\n" + LOAD.format(folder=folder, auto="AutoModelForSeq2SeqLM")
+    return "```python\n" + load + ANSWER.format(prompt=source, plain="<extra_id_" not in source) + "```"
 
 
 def model_card(
@@ -107,6 +117,7 @@ def model_card(
     *,
     generates: bool = True,
     fills: bool = False,
+    source: str | None = None,
     begun: str | None = None,
     repo: str | None = None,
     licence: str | None = None,
@@ -114,8 +125,8 @@ def model_card(
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
     `generates` is false, the card has no code that would generate text. Where `fills` is true, the card shows how the
-    model fills in the middle of a text. `begun` is the folder whose weights the run
-    began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
+    model fills in the middle of a text. `source` is an example of what the encoder of an encoder-decoder reads. `begun`
+    is the folder whose weights the run began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
     `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
     stock, _ = huggingface_class(config)
@@ -129,13 +140,14 @@ def model_card(
     origin = f"trained from the weights of {_source_name(begun)} with" if begun else origin
     lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
     own = repo.rpartition("/")[2] if repo else name
+    prompt = (source or "Once upon a time").replace("<extra_id_0>", "___")
     if not generates:
         lines += [NO_TEXT, ""]
     elif repo is not None:
-        code = snippet(repo, forwards)
-        lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own), ""]
+        code = snippet(repo, forwards, source)
+        lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own, prompt=prompt), ""]
     elif stock:
-        lines += [snippet(".", forwards), ""]
+        lines += [snippet(".", forwards, source), ""]
     if generates and not forwards:
         lines += [BACKWARDS.format(name=own), ""]
     if fills:
