@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """ids with the mask at `place`, where `right` stood; a part of pair number `pair`."""
+    """ids with a mask where `right` stood, which is predicted at `place`; a part of pair number `pair`."""
 
     pair: int
     ids: tuple[int, ...]
@@ -35,12 +35,14 @@ def score_masked(
     groups: Sequence[Sequence[Pair]],
     batch_tokens: int = 16384,
     done: Callable[[int], None] = lambda groups: None,
+    ahead: bool = False,
 ) -> list[list[PairScore]]:
     """Score every (context, continuation) of every group by the pseudo-log-likelihood of the continuation
     (arXiv:1910.14659): the sum over its tokens of log p(token | all other tokens), with the token hidden by the mask.
 
     The text stands between the marks of beginning and end, as in training. `greedy` is whether each token is the
-    likeliest at its place. A pair longer than the model's context loses its beginning, and is marked as cut. Raises
+    likeliest at its place. A pair longer than the model's context loses its beginning, and is marked as cut.
+    `ahead`: whether the model predicts a hidden token at the position before it (objective.kind=hybrid). Raises
     ConfigError for a tokenizer without a mask token, DataError for an empty continuation, ModelError where logits are
     not finite.
     """
@@ -57,9 +59,9 @@ def score_masked(
     for pair, (ids, first) in enumerate(pair for group in encoded for pair in group):
         whole = [*ids, *end]
         lost = max(0, len(whole) - limit)
-        for place in range(max(first, lost), len(ids)):
+        for place in range(max(first, lost + ahead), len(ids)):
             hidden = [*whole[lost:place], mask, *whole[place + 1 :]]
-            queries.append(_Query(pair, tuple(hidden), place - lost, whole[place]))
+            queries.append(_Query(pair, tuple(hidden), place - lost - ahead, whole[place]))
             waiting[owners[pair]] += 1
         scores.append(PairScore(tokens=len(ids) - first, cut=lost > 0))
     with inference(model):

@@ -25,6 +25,45 @@ INSIDE = re.compile(r"[\w'\u2019]")
 FIGURE = Figure("masked_bits_per_byte", "val_masked_bits_per_byte", "bits a masked byte")
 
 
+class Hiding:
+    """Hides tokens. Most are replaced by the mask token, some by a random token, and the others stay.
+
+    fraction          share of the tokens that are hidden
+    masked, replaced  of these, the shares that the mask token and a random token replace
+    whole_words       whether the tokens of a word are hidden together
+
+    Raises ConfigError for a tokenizer without a mask token, and where masked + replaced is above 1."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, fraction: float, masked: float, replaced: float, whole_words: bool = False
+    ):
+        if masked + replaced > 1:
+            raise ConfigError(f"objective.masked + objective.replaced is {masked + replaced:g}, and may be 1 at most")
+        if "mask" not in tokenizer.specials:
+            raise ConfigError(
+                "the tokenizer has no mask token (<|mask|>, <mask> or [MASK]), which this objective needs",
+                "leave out tokenizer.path: a tokenizer that is trained for this objective has one",
+            )
+        self.mask = tokenizer.specials["mask"]
+        self.fraction, self.masked, self.replaced = fraction, masked, replaced
+        special = set(tokenizer.specials.values())
+        self.ordinary = np.array([number for number in range(tokenizer.vocab_size) if number not in special])
+        self.inside = inside_words(tokenizer) if whole_words else None
+
+    def hide(self, ids: np.ndarray, learn: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """ids and learn (B, T) -> the ids with hidden tokens replaced, and (B, T) bool: the hidden ones, which are
+        among those that may be learned."""
+        drawn, kind = rng.random(ids.shape), rng.random(ids.shape)
+        if self.inside is not None:
+            first = word_firsts(self.inside[ids])
+            drawn, kind = np.take_along_axis(drawn, first, 1), np.take_along_axis(kind, first, 1)
+        chosen = (drawn < self.fraction) & (learn > 0)
+        others = self.ordinary[rng.integers(len(self.ordinary), size=ids.shape)]
+        masked = chosen & (kind < self.masked)
+        replaced = chosen & ~masked & (kind < self.masked + self.replaced)
+        return np.where(masked, self.mask, np.where(replaced, others, ids)), chosen
+
+
 class MaskedToken(Objective):
     """Some tokens of each row are targets. Most targets are replaced by the mask token, some by a random token, and the
     other targets stay. Every position sees the whole row, or its own document where rows have segments. The choice of
@@ -35,30 +74,14 @@ class MaskedToken(Objective):
     def __init__(self, config: Masked, workshop: Workshop):
         super().__init__(config, workshop)
         tokenizer = workshop.tokenizer
-        if "mask" not in tokenizer.specials:
-            raise ConfigError(
-                "the tokenizer has no mask token (<|mask|>, <mask> or [MASK]), which objective.kind=masked needs",
-                "leave out tokenizer.path: a tokenizer that is trained for this objective has one",
-            )
-        self.mask = tokenizer.specials["mask"]
-        special = set(tokenizer.specials.values())
-        self.ordinary = np.array([number for number in range(tokenizer.vocab_size) if number not in special])
+        self.hiding = Hiding(tokenizer, config.fraction, config.masked, config.replaced, config.whole_words)
         self.sizes = torch.from_numpy(tokenizer.token_bytes()).float()
-        self.inside = inside_words(tokenizer) if config.whole_words else None
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """The last id of each row is left out, because the next row begins with it. `sizes` are the UTF-8 bytes of each
         target."""
-        targets, config = rows.tokens[:, :-1], self.config
-        drawn, kind = rng.random(targets.shape), rng.random(targets.shape)
-        if self.inside is not None:
-            first = word_firsts(self.inside[targets])
-            drawn, kind = np.take_along_axis(drawn, first, 1), np.take_along_axis(kind, first, 1)
-        chosen = (drawn < config.fraction) & (rows.learn[:, :-1] > 0)
-        others = self.ordinary[rng.integers(len(self.ordinary), size=targets.shape)]
-        masked = chosen & (kind < config.masked)
-        replaced = chosen & ~masked & (kind < config.masked + config.replaced)
-        tokens = np.where(masked, self.mask, np.where(replaced, others, targets))
+        targets = rows.tokens[:, :-1]
+        tokens, chosen = self.hiding.hide(targets, rows.learn[:, :-1], rng)
         right = torch.from_numpy(np.ascontiguousarray(targets))
         segments = None if rows.segments is None else torch.from_numpy(np.ascontiguousarray(rows.segments[:, :-1]))
         weights = torch.from_numpy(chosen.astype(np.float32))
@@ -111,10 +134,6 @@ class Masked(ObjectiveConfig):
     figure: ClassVar[Figure] = FIGURE
 
     def build(self, workshop: Workshop) -> Objective:
-        if self.masked + self.replaced > 1:
-            raise ConfigError(
-                f"objective.masked + objective.replaced is {self.masked + self.replaced:g}, and may be 1 at most"
-            )
         return MaskedToken(self, workshop)
 
 

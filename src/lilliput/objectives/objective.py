@@ -63,6 +63,9 @@ class ObjectiveConfig(Config):
     fills: ClassVar[bool] = False
     """Whether it generates the middle of a text, between an opening and an ending, which `prompt`, `text_of` and
     `reader` then take together."""
+    predicts_hidden: ClassVar[bool] = False
+    """Whether a model that reads from left to right is also trained to predict a hidden token from both sides, at the
+    position before it."""
     reads_source: ClassVar[bool] = False
     """Whether a prompt is a source that an encoder reads. The generated text then does not continue it."""
     example: ClassVar[str | None] = None

@@ -15,7 +15,10 @@ from lilliput.data.examples import Turns
 from lilliput.objectives.figure import VAL_BITS_PER_BYTE, VAL_LOSS, VAL_PERPLEXITY
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lilliput.data.loader import Loader
+    from lilliput.data.rows import Rows
     from lilliput.data.tokenizer import Tokenizer
     from lilliput.decoding.engine import Engine
     from lilliput.model.heads import Head
@@ -118,15 +121,18 @@ class HeldOut:
             return loader.rows_per_epoch
         return min(loader.rows_per_epoch, max(1, self.max_tokens // loader.row_tokens))
 
-    def batches(self, objective: Objective) -> Iterator[Batch]:
-        """Prepared batches of the rows on the objective's device. Their random numbers depend on a row's place alone,
-        so that two evaluations see the same batches."""
+    def draws(self) -> Iterator[tuple[Rows, np.random.Generator]]:
+        """Yield the rows, some at a time, each with random numbers that depend on their place alone, so that two
+        evaluations are alike."""
         loader = self.loader()
         count = self.rows(loader)
         for place in range(0, count, ROWS):
-            rows = loader.take(place, min(ROWS, count - place))
-            batch = objective.batch(rows, generator("validation", place))
-            yield objective.prepared(batch.to(objective.workshop.device))
+            yield loader.take(place, min(ROWS, count - place)), generator("validation", place)
+
+    def batches(self, objective: Objective) -> Iterator[Batch]:
+        """Prepared batches of the rows on the objective's device."""
+        for rows, rng in self.draws():
+            yield objective.prepared(objective.batch(rows, rng).to(objective.workshop.device))
 
 
 def numbers_of(text: TextScore) -> dict[str, float]:

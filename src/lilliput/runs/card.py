@@ -126,12 +126,13 @@ def model_card(
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
     `generates` is false, the card has no code that would generate text. Where `fills` is true, the card shows how the
     model fills in the middle of a text. `source` is an example of what the encoder of an encoder-decoder reads. `begun`
-    is the folder whose weights the run began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
-    `licence` an identifier of the hub's, such as apache-2.0."""
+    is the folder whose weights the run began with; without it, that of the run's summary. `repo` is the repository on
+    the hub that the card is for, `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
     stock, _ = huggingface_class(config)
     lines = ["---", "library_name: transformers"]
-    lines += ["pipeline_tag: text-generation"] if generates else []
+    task = "text-generation" if source is None else "text2text-generation"
+    lines += [f"pipeline_tag: {task}"] if generates else []
     lines += ["tags: [lilliput, tiny]"]
     lines += [f"license: {licence}"] if licence else []
     lines += ["---", "", f"# {name}", ""]

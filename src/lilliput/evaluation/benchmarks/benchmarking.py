@@ -13,7 +13,7 @@ from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.harness import through_harness
 from lilliput.evaluation.benchmarks.loading import available, records
 from lilliput.evaluation.benchmarks.measure import Row, measure
-from lilliput.evaluation.benchmarks.task import TASKS, Generation, Record, Task, Tools
+from lilliput.evaluation.benchmarks.task import TASKS, Generation, Likelihood, Record, Task, Tools
 from lilliput.evaluation.controls import UNTRAINED, untrained
 from lilliput.generation.loading import load
 from lilliput.generation.text_generator import TextGenerator
@@ -22,6 +22,8 @@ from lilliput.runs.finding import model_folder
 
 Loaded = dict[str, tuple[Task, list[Record]]]
 HARNESS = "lm-eval"
+BOTH_SIDES = ", both sides"
+"""Behind the name of a hybrid model in the table, whose choices were scored by its predictions of hidden tokens."""
 
 
 def benchmark(
@@ -42,13 +44,19 @@ def benchmark(
 
         {"task", "metric", "items", "chance", "cut", "scores": {model: {"score", "stderr", "verdict"}}, "parts"}
 
-    where the models are `path` itself, the same shape with untrained weights (`controls`), the models at `against`, and
+    where the models are `path` itself (twice for a model of objective.kind=hybrid, from left to right and by both
+    sides), the same shape with untrained weights (`controls`), the models at `against`, and
     with `through` "lm-eval" the harness on the saved folder. `task_data` is a file or folder, or None for the Hugging
     Face hub. A whole run's table is kept in its evaluation.json. Raises LilliputError."""
     if through not in (None, HARNESS):
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
     loaded = load_tasks(tasks, task_data, max_items)
     generator = load(path, device, notify)
+    if generator.objective.reads_source:
+        raise ConfigError(
+            f"{path} answers a source, and benchmarks score what continues a text",
+            f"read its own figures: lilliput report {path}",
+        )
     if not generator.objective.generates:
         _check_masked(generator, loaded, through)
     if not generator.objective.reads_forwards:
@@ -64,12 +72,16 @@ def benchmark(
         models[UNTRAINED] = untrained(generator)
     for other in against:
         models[str(other)] = load(other, device, notify)
+    choices = all(isinstance(task, Likelihood) for task, _ in loaded.values())
+    hybrid = {
+        f"{name}{BOTH_SIDES}": each for name, each in models.items() if choices and each.objective.predicts_hidden
+    }
     found: dict[str, list[Row]] = {}
-    for name, each in models.items():
+    for name, each in {**models, **hybrid}.items():
         found[name] = []
         for task_name, (task, items) in loaded.items():
             with progress(f"{task_name}, {name}", len(items), "items") as bar:
-                found[name] += measure(task_name, task, items, each, tools, bar.advance)
+                found[name] += measure(task_name, task, items, each, tools, bar.advance, name in hybrid)
     table = _table(found)
     for row in table if through else ():
         scores = harness[row["task"]][row["metric"]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lilliput.base.statistics import Estimate, estimate
 from lilliput.evaluation.benchmarks.task import Generation, Likelihood, Record, Task, Tools, chance, mark
+from lilliput.evaluation.masked_scorer import score_masked
 from lilliput.evaluation.scorer import score_pairs
 
 if TYPE_CHECKING:
@@ -69,11 +71,13 @@ def measure(
     generator: TextGenerator,
     tools: Tools | None = None,
     done: Callable[[int], None] = lambda items: None,
+    both_sides: bool = False,
 ) -> list[Row]:
-    """Rows of a task, one a metric. `done(n)` is called when n more items are finished. Raises LilliputError where
+    """Rows of a task, one a metric. `done(n)` is called when n more items are finished. `both_sides`: choices are
+    scored by the hidden tokens that a model of objective.kind=hybrid predicts. Raises LilliputError where
     records cannot be used, where the model's numbers are not finite, and where answers cannot be marked."""
     if isinstance(task, Likelihood):
-        return _by_likelihood(name, task, records, generator, done)
+        return _by_likelihood(name, task, records, generator, done, both_sides)
     assert isinstance(task, Generation)
     tools = tools or Tools()
     task.check(tools)
@@ -98,9 +102,11 @@ def _by_likelihood(
     records: Sequence[Record],
     generator: TextGenerator,
     done: Callable[[int], None],
+    both_sides: bool,
 ) -> list[Row]:
     items = [task.item(record) for record in records]
-    scores = score_pairs(generator.model, generator.tokenizer, [item.pairs for item in items], done=done)
+    scorer = partial(score_masked, ahead=True) if both_sides else score_pairs
+    scores = scorer(generator.model, generator.tokenizer, [item.pairs for item in items], done=done)
     groups = [task.group(record) for record in records]
     cut = sum(any(score.cut for score in found) for found in scores)
     rows = []
