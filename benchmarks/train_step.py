@@ -5,6 +5,7 @@ the same threads, precision and settings, each in a process and an environment o
 
     python benchmarks/train_step.py                  # or `make bench`, which installs the peers first
     python benchmarks/train_step.py --sizes story_7m --contexts 256 1024 --rounds 9 --json
+    python benchmarks/train_step.py --families        # experts, encoders, an encoder-decoder, and a decoder beside them
     python benchmarks/train_step.py --arms ours_eager transformers --contexts 512 --rows 32 --micro-rows 32
 
 All that take part hold their memory at once: --arms leaves out some.
@@ -36,6 +37,10 @@ from rounds import Arm
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
 SIZES = ("llama_6L_6H_288D", "story_7m")
+FAMILIES = ("story_1.8m", "moe_3.5m_a1.9m", "bert_1.4m", "modernbert_1.3m", "t5_2.5m")
+"""A size of each family."""
+CHANGES = {"t5_2.5m": {"tied_embeddings": True, "unembed_scale": True}}
+"""transformers trains T5 with tied embeddings alone."""
 BATCH_TOKENS = {"llama_6L_6H_288D": 4096, "story_7m": 8192}
 COMPARED = {
     "norm": "rms",
@@ -78,6 +83,7 @@ def unable(model: ModelConfig) -> dict[str, str]:
     if stock is None or (stock.always_biased and not model.bias):
         found["transformers"] = "none of its classes has just these parts"
     other = [f"{key}={value}" for key, plain in COMPARED.items() if (value := getattr(model, key)) != plain]
+    other += [] if model.family == "decoder" else [f"an {model.family}"]
     if other:
         found |= dict.fromkeys(LITGPT, f"it is set up here for Llama's parts, not {', '.join(other)}")
     return found
@@ -107,6 +113,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="named model styles (`lilliput model list`)")
+    parser.add_argument("--families", action="store_true", help=f"in place of --sizes: {', '.join(FAMILIES)}")
     parser.add_argument("--contexts", nargs="+", type=int, default=[256], help="tokens in a row")
     every = [*OURS, *PEERS, CEILING]
     parser.add_argument("--arms", nargs="+", choices=every, default=every, help="who takes part")
@@ -137,9 +144,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def cases(asked: argparse.Namespace, precision: str, device: torch.device, threads: int) -> dict[str, Case]:
     """The comparisons asked for, by name: a size, and from the second context on the size '@' the context."""
     found = {}
-    for size in asked.sizes:
+    for size in FAMILIES if asked.families else asked.sizes:
         for context in asked.contexts:
-            model = resolve(size, context_length=context)
+            model = resolve(size, context_length=context, **CHANGES.get(size, {}))
             tokens = MICRO_TOKENS[device.type]
             rows = asked.rows or max(1, (BATCH_TOKENS.get(size, tokens) if device.type == "cpu" else tokens) // context)
             micro = asked.micro_rows or max(1, tokens // context)

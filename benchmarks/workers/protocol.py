@@ -51,6 +51,25 @@ class Job:
     compile: bool
 
 
+HIDDEN = 7
+"""An encoder predicts each seventh token, about 15% of them."""
+
+
+def given(model: dict[str, Any], ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what a model of this shape reads and predicts of ids (rows, context + 1): `tokens` and `targets` of a
+    decoder; of an encoder also `hidden`, where targets are hidden; of an encoder-decoder `sources` too, four fifths of
+    the context, while the rest is what the decoder generates."""
+    if model.get("encoder_layers"):
+        split = (ids.shape[1] - 1) * 4 // 5
+        return {"sources": ids[:, :split], "tokens": ids[:, split:-1], "targets": ids[:, split + 1 :]}
+    if model.get("causal", True):
+        return {"tokens": ids[:, :-1], "targets": ids[:, 1:]}
+    targets = ids[:, :-1]
+    places = torch.arange(targets.shape[1]) + torch.arange(len(targets))[:, None]
+    hidden = places % HIDDEN == 0
+    return {"tokens": targets.masked_fill(hidden, 0), "targets": targets, "hidden": hidden}
+
+
 @dataclass(frozen=True)
 class TellingJob:
     """The job of every worker that generates (tell_*.py).

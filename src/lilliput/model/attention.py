@@ -131,17 +131,18 @@ class Weighing(AttentionPart):
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: Seen | Across, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return the sum of the values by the pattern, (B, T, heads * d_head): q (B, heads, T, d_head), k and v
-        (B, n_kv_heads, keys, d_head), and a bias (1 or B, heads, T, keys) of the scores."""
+        (B, n_kv_heads, keys, d_head), and a bias (1 or B, heads, T, keys) of the scores, minus infinity where nothing
+        is seen."""
         probability = self.dropout if self.training else 0.0
         if self.hook_pattern.active or self.hook_attn_scores.active:
             z = self._spelled_out(q, k, v, seen, bias, probability)
         else:
-            mask = seen.mask() if seen.form == "some" or (bias is not None and seen.form == "causal") else None
+            mask = seen.mask() if seen.form == "some" else None
             z = F.scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                attn_mask=mask if bias is None else _biased(bias, mask, q.dtype),
+                attn_mask=mask if bias is None else bias.to(q.dtype),
                 dropout_p=probability,
                 is_causal=seen.form == "causal" and bias is None,
                 scale=self.scale,
@@ -257,8 +258,3 @@ def head_norms(config: ModelConfig) -> tuple[Norm | None, Norm | None]:
     kind = NORMS[config.norm] if config.norm.startswith("rms") else RMSNorm
     query, key = (1, 1) if config.qk_norm_over == "head" else (config.n_heads, config.n_kv_heads)
     return kind(query * config.d_head, config.norm_eps), kind(key * config.d_head, config.norm_eps)
-
-
-def _biased(bias: torch.Tensor, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
-    """Return the bias (1 or B, heads, T, end) of the scores, with minus infinity where `mask` is false."""
-    return (bias if mask is None else bias.masked_fill(~mask, float("-inf"))).to(dtype)

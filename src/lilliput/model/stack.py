@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from lilliput.model.block import Block, total
 from lilliput.model.parts import NORMS, POSITIONS, HookPoint, dropout
-from lilliput.model.positions import Position, Rotary
-from lilliput.model.sight import BOTH, CAUSAL, Sight, starts
+from lilliput.model.positions import Position, Rotary, Tables
+from lilliput.model.sight import BOTH, CAUSAL, Seen, Sight, starts
 
 if TYPE_CHECKING:
     from lilliput.model.attention import Cache
@@ -68,8 +68,9 @@ class Stack(nn.Module):
         x = dropout(x, self.config.dropout, self.training)
         everywhere = self.position.tables(where, end, x.dtype)
         within = everywhere if self.position_window is None else self.position_window.tables(where, end, x.dtype)
+        tables = {window: _shown(everywhere if window is None else within, kinds[window]) for window in kinds}
         for block, window in zip(self.blocks if blocks is None else blocks, self.windows, strict=True):
-            given = (self.position, everywhere if window is None else within, kinds[window], cache, memory)
+            given = (self.position, tables[window], kinds[window], cache, memory)
             if self.recompute and self.training and torch.is_grad_enabled():
                 x = cast(torch.Tensor, checkpoint(block, x, *given, use_reentrant=False))
             else:
@@ -82,3 +83,13 @@ class Stack(nn.Module):
         if not self.training:
             return None
         return total([cast(Block, block).added_loss() for block in self.blocks])
+
+
+def _shown(tables: Tables, seen: Seen) -> Tables:
+    """Return a bias of the scores in the precision of the products, with minus infinity where nothing is seen: once for
+    all layers. Other tables stay as they are."""
+    if not isinstance(tables, torch.Tensor):
+        return tables
+    kind = tables.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tables.dtype
+    return seen.biased(tables).to(dtype)
