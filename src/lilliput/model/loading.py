@@ -30,10 +30,9 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
     if stock is not None and config.tied_embeddings and _has_own_head(found, config, stock):
         notify(f"{folder}: config.json ties the embeddings, but the file has a separate head; the model gets this head")
         config = config.model_copy(update={"tied_embeddings": False})
-    if stock is not None and not config.tied_embeddings and _has_no_unembedding(found, stock):
-        if has_head_tensors(stock, found) or _is_of_another_class(folder, config, stock):
-            notify(f"{folder} holds a model without an unembedding: its embeddings count as tied")
-            config = config.model_copy(update={"tied_embeddings": True})
+    if stock is not None and not config.tied_embeddings and _needs_no_unembedding(folder, found, config, stock):
+        notify(f"{folder} holds a model without an unembedding: its embeddings count as tied")
+        config = config.model_copy(update={"tied_embeddings": True})
     check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config
     with torch.device("meta"):
@@ -103,8 +102,13 @@ def _neutral(
     return made
 
 
-def _has_no_unembedding(found: Mapping[str, tuple[Path, tuple[int, ...]]], stock: Stock) -> bool:
-    return stock.names["unembed.weight"].names[0] not in {stock.known_as(name, found) for name in found}
+def _needs_no_unembedding(
+    folder: Path, found: Mapping[str, tuple[Path, tuple[int, ...]]], config: ModelConfig, stock: Stock
+) -> bool:
+    """Return whether a folder without an unembedding is that of a class that has none."""
+    if stock.names["unembed.weight"].names[0] in {stock.known_as(name, found) for name in found}:
+        return False
+    return has_head_tensors(stock, found) or _is_of_another_class(folder, config, stock)
 
 
 def _check(folder: Path, wanted: dict[str, Any], found: dict[str, Any], stock: Stock | None) -> None:

@@ -26,6 +26,7 @@ from lilliput.objectives.reader import Reader
 if TYPE_CHECKING:
     from lilliput.data.loader import Loader
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.config import ModelConfig
     from lilliput.model.heads import Head
     from lilliput.objectives.workshop import HeldOut, Texts, Workshop
 
@@ -78,6 +79,10 @@ class ObjectiveConfig(Config):
     def learns_from(self) -> tuple[str, ...]:
         """The kinds of `examples` that it learns from as it is configured."""
         return self.examples
+
+    def fitted(self, model: ModelConfig) -> ObjectiveConfig:
+        """Return this config with the settings that follow from the model where a person left them open."""
+        return self
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -253,7 +258,8 @@ class Objective:
 
     def stock_head(self) -> Head | None:
         """The head that belongs to the model wherever it is loaded, such as a reward's: the checkpoint's model folder
-        is then one of a class ...ForSequenceClassification. It is also one of `modules`."""
+        is then one of a class ...ForSequenceClassification, or ...ForTokenClassification. It is also one of
+        `modules`."""
         return None
 
     def reported(self, loss: float) -> dict[str, float]:
