@@ -20,8 +20,8 @@ ROLES = ("hero", "friend", "elder")
 @SOURCES.add("story_roles")
 class StoryRoles(Source):
     """Stories of the built-in world as words, with a tag for each: B-hero, B-friend or B-elder at a name (I- in its
-    further words), else O. One name is the hero of a story and a friend in another, so that no list of names knows the
-    roles. Ids are `story_roles:seed:number`."""
+    further words), else O. A name may be the hero of a story and a friend in another. Ids are
+    `story_roles:seed:number`."""
 
     kind: Literal["story_roles"] = "story_roles"
     stories: int = Field(default=4_000, gt=0, description="number of stories")
