@@ -187,6 +187,19 @@ def test_an_encoders_loss_and_gradients_are_those_of_transformers(tmp_path: Path
         torch.testing.assert_close(ours.head.pooler.weight.grad, pooler, atol=trl_side.NEAR, rtol=0)
 
 
+def test_a_head_of_modernbert_reads_the_mean_or_the_first_position(tmp_path: Path) -> None:
+    first = Classify(labels=("dull", "bright"), pooling="first").build(workshop(tiny(**SHAPES["modernbert"])))
+    mean = MARKS.build(workshop(tiny(**SHAPES["modernbert"])))
+    assert isinstance(first, Classifier)
+    assert isinstance(mean, Classifier)
+    assert (first.head.pooling, mean.head.pooling) == ("first", "mean")
+    batch = teaching.first_batch(tmp_path, mean, sentiments(6))
+    assert first.loss(batch).total.item() != pytest.approx(mean.loss(batch).total.item(), abs=1e-4)
+    for shape in ("bert", "decoder"):
+        with pytest.raises(ConfigError, match="only a head of ModernBERT's parts has a choice"):
+            Classify(labels=("dull", "bright"), pooling="mean").build(workshop(tiny(**SHAPES[shape])))
+
+
 def test_the_baselines_read_both_texts_of_a_pair(tmp_path: Path) -> None:
     made = teaching.loader(tmp_path, MARKS, sentiments(4))
     texts, labels = classifier()._read(made, 4)

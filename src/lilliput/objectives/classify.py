@@ -18,7 +18,7 @@ from lilliput.base.statistics import wilson
 from lilliput.data.document import Document
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded, Rows
-from lilliput.model.heads import Head
+from lilliput.model.heads import POOLING, Head, Pooling, through_prediction
 from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.bag_of_words import baselines
 from lilliput.objectives.batch import Batch, Loss
@@ -43,7 +43,8 @@ class Classifier(Objective):
     def __init__(self, config: Classify, workshop: Workshop):
         super().__init__(config, workshop)
         names = config.labels or ("score",)
-        self.head = Head(workshop.model.config, len(names), workshop.seed, names).to(workshop.device)
+        pooling = config.pooling or POOLING
+        self.head = Head(workshop.model.config, len(names), workshop.seed, names, pooling=pooling).to(workshop.device)
 
     def stock_head(self) -> Head:
         return self.head
@@ -143,6 +144,11 @@ class Classify(ScoredConfig):
         "each text, and the second text with types of its own where the model has types (BERT); null: marks for an "
         "encoder, lines for a decoder",
     )
+    pooling: Pooling | None = Field(
+        default=None,
+        description="how a head of ModernBERT's parts makes one position of a text: mean or first; null: "
+        f"{POOLING}. A decoder's head reads the last position, and BERT's reads the first",
+    )
     causal: ClassVar[tuple[bool, ...]] = (True, False)
     examples: ClassVar[tuple[str, ...]] = ("labelled",)
     figure: ClassVar[Figure] = FIGURE
@@ -219,6 +225,11 @@ class Classify(ScoredConfig):
             raise ConfigError(
                 f"objective.labels is {', '.join(self.labels)}: a class needs another one, and a name of its own",
                 "name at least two classes; leave objective.labels empty for scores",
+            )
+        if self.pooling is not None and not through_prediction(workshop.model.config):
+            raise ConfigError(
+                f"objective.pooling is {self.pooling}, and only a head of ModernBERT's parts has a choice",
+                "leave objective.pooling out",
             )
         return Classifier(self, workshop)
 
