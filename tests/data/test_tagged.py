@@ -16,7 +16,7 @@ from lilliput.data.story_roles import ROLES, StoryRoles, tags
 from lilliput.data.tables import Jsonl
 from lilliput.storybook import story
 
-WNUT = Path("/work/shared/data/tables/wnut17.train.conll.gz")
+WNUT = Path(__file__).resolve().parents[3] / "shared" / "data" / "tables" / "wnut17.train.conll.gz"
 
 
 def test_a_conll_file_holds_a_sentence_between_blank_lines(tmp_path: Path) -> None:

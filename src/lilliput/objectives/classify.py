@@ -152,6 +152,7 @@ class Classify(ScoredConfig):
     causal: ClassVar[tuple[bool, ...]] = (True, False)
     examples: ClassVar[tuple[str, ...]] = ("labelled",)
     figure: ClassVar[Figure] = FIGURE
+    tries: ClassVar[tuple[str, ...]] = ('score {run} "It was a good day."', "evaluate {run}")
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
         examples = examples_of(documents, self)

@@ -109,6 +109,10 @@ class Masked(ObjectiveConfig):
     causal: ClassVar[tuple[bool, ...]] = (False,)
     specials: ClassVar[tuple[str, ...]] = ("mask",)
     figure: ClassVar[Figure] = FIGURE
+    tries: ClassVar[tuple[str, ...]] = (
+        'fill {run} "It was a [MASK] day."',
+        'embed {run} "a day" "a night" --near "a week"',
+    )
 
     def build(self, workshop: Workshop) -> Objective:
         if self.masked + self.replaced > 1:

@@ -74,6 +74,8 @@ class ObjectiveConfig(Config):
     """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
+    tries: ClassVar[tuple[str, ...]] = ()
+    """Commands that a finished run prints as next, where it generates no text: `{run}` stands for the run."""
 
     @property
     def learns_from(self) -> tuple[str, ...]:

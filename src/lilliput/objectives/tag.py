@@ -151,6 +151,7 @@ class Tag(ScoredConfig):
     examples: ClassVar[tuple[str, ...]] = ("tagged",)
     causal: ClassVar[tuple[bool, ...]] = (True, False)
     figure: ClassVar[Figure] = FIGURE
+    tries: ClassVar[tuple[str, ...]] = ('score {run} "It was a good day."', "evaluate {run}")
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
         examples = examples_of(documents, self)

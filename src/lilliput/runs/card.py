@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lilliput import __version__
 from lilliput.base.console import duration, size
 from lilliput.model.counts import parameters
-from lilliput.model.huggingface import huggingface_class
+from lilliput.model.huggingface import stock_of
 from lilliput.objectives.figure import BITS, Figure
 from lilliput.objectives.known import figure_of
 from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND
@@ -19,12 +19,13 @@ from lilliput.runs.run_folder import STEP, RunFolder
 from lilliput.runs.samples_file import Section
 
 if TYPE_CHECKING:
+    from lilliput.model.heads import Head
     from lilliput.model.transformer import Model
 
-LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
+LOAD = """from transformers import {auto}, AutoTokenizer
 
 folder = "{folder}"
-model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+model, tokenizer = {auto}.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 """
 CONTINUE = """given = tokenizer("Once upon a time", return_tensors="pt")
 ids = model.generate(**given, do_sample=False, max_new_tokens=100)
@@ -41,8 +42,7 @@ FILLS = """It fills in the middle between two texts:
 `lilliput generate {name} --prefix "Once upon a time" --suffix "They were happy."`. For other tools the prompt is
 `<|fim_prefix|>Once upon a time<|fim_suffix|>They were happy.<|fim_middle|>` behind the beginning mark, each of the
 three marks one token."""
-NO_TEXT = """It generates no text. A stock class for text computes other hidden states than the ones it was trained
-with."""
+NO_TEXT = "It generates no text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,21 @@ class Trained:
         return cls(run, at, last, scored[-1] if scored else {}, figure, summary or {}, samples)
 
 
-def snippet(folder: str, forwards: bool) -> str:
-    """A block of code in which transformers loads the model, and continues a prompt where it reads `forwards`."""
-    return "```python\n" + LOAD.format(folder=folder) + (CONTINUE if forwards else "") + "```"
+def snippet(folder: str, forwards: bool, auto: str = "AutoModelForCausalLM") -> str:
+    """A block of code in which transformers' class `auto` loads the model, and continues a prompt where it reads
+    `forwards`."""
+    return "```python\n" + LOAD.format(folder=folder, auto=auto) + (CONTINUE if forwards else "") + "```"
+
+
+def _classes(model: Model, head: Head | None) -> tuple[str | None, str]:
+    """The class of transformers that computes a model with this head, None without one, and the class that loads it."""
+    stock = stock_of(model.config)
+    if head is not None:
+        kind = "TokenClassification" if head.each else "SequenceClassification"
+        named = None if stock is None else stock.tagger if head.each else stock.classifier
+    else:
+        kind, named = "CausalLM" if model.config.causal else "MaskedLM", None if stock is None else stock.architecture
+    return named, f"AutoModelFor{kind}"
 
 
 def model_card(
@@ -107,18 +119,20 @@ def model_card(
     *,
     generates: bool = True,
     fills: bool = False,
+    head: Head | None = None,
     begun: str | None = None,
     repo: str | None = None,
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
-    `generates` is false, the card has no code that would generate text. Where `fills` is true, the card shows how the
-    model fills in the middle of a text. `begun` is the folder whose weights the run
+    `generates` is false, the card has no code that would generate text. `head` is the head in the folder. Where `fills`
+    is true, the card shows how the model fills in the middle of a text. `begun` is the folder whose weights the run
     began with; without it, that of the run's summary. `repo` is the repository on the hub that the card is for,
     `licence` an identifier of the hub's, such as apache-2.0."""
     config, counts = model.config, parameters(model.config)
-    stock, _ = huggingface_class(config)
+    stock, auto = _classes(model, head)
+    loads = stock is not None and (head is not None or not config.causal)
     lines = ["---", "library_name: transformers"]
     lines += ["pipeline_tag: text-generation"] if generates else []
     lines += ["tags: [lilliput, tiny]"]
@@ -130,7 +144,7 @@ def model_card(
     lines += [f"A language model of {counts.total:,} parameters, {origin} Lilliput {__version__}.", ""]
     own = repo.rpartition("/")[2] if repo else name
     if not generates:
-        lines += [NO_TEXT, ""]
+        lines += [NO_TEXT, "", *([snippet(repo or ".", False, auto), ""] if loads else [])]
     elif repo is not None:
         code = snippet(repo, forwards)
         lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own), ""]
