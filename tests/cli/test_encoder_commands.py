@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,16 @@ def folder(place: Path, objective: ObjectiveConfig, family: str = "bert", head: 
 
 def shape(family: str = "bert"):
     return config(family, vocab_size=TOKENIZER.vocab_size)
+
+
+def run_next(out: str, command: Command) -> list[str]:
+    """The commands that a run prints as next, each of which works."""
+    lines = out.splitlines()
+    found = [line.strip() for line in lines[lines.index("next:") + 1 :] if line.strip()]
+    for line in found:
+        again = command(*shlex.split(line)[1:])
+        assert again.code == 0, f"{line}\n{again.err}"
+    return found
 
 
 def test_masks_are_filled_in(tmp_path: Path, command: Command) -> None:
@@ -151,13 +162,16 @@ def test_an_encoder_learns_classes_and_tags(tmp_path: Path, command: Command) ->
         "model.context_length=64",
     ]
     world = "data.sources=[{kind: story, stories: 60}]"
-    assert command("train", "masked", *small, *size, "model.d_mlp=64", world).code == 0
+    done = command("train", "masked", *small, *size, "model.d_mlp=64", world)
+    assert done.code == 0, done.err
+    assert [line.split()[1] for line in run_next(done.out, command)] == ["fill", "embed", "report"]
     fresh = [word for word in small if not word.startswith("tokenizer.")]
     rows = [{"sentence1": f"the cat sat {n}", "sentence2": "a dog", "label": n % 2} for n in range(60)]
     Path("pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     more = ("--data", "pairs.jsonl", "--name", "c", "objective.labels=[unlike,like]")
     done = command("train", "classify", "--from", "masked", *fresh, *more)
     assert done.code == 0, done.err
+    assert [line.split()[1] for line in run_next(done.out, command)] == ["score", "evaluate", "report"]
     assert "unlike" in command("score", "c", "the cat", "--pair", "a dog").out
     roles = "data.sources=[{kind: story_roles, stories: 60}]"
     done = command("train", "tag", "--from", "masked", *fresh, roles, "--name", "t")

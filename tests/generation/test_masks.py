@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers as backend
 import torch
+from tokenizers import decoders, models, pre_tokenizers
 
 from lilliput import api
 from lilliput.base.errors import ConfigError
@@ -73,6 +75,24 @@ def test_a_mask_at_the_beginning_and_a_tokenizer_with_marks_for_spaces(tmp_path:
     found = fill(folder(tmp_path, marked), "[MASK] sat on a mat")
     assert found["filled"].endswith(" sat on a mat")
     assert not found["filled"].startswith(" ")
+
+
+def test_words_of_a_tokenizer_without_spaces_in_its_tokens(tmp_path: Path) -> None:
+    """WordPiece, as BERT's: a space before a mask stays where it is."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "##s", "sat", "on", "!"]
+    pieces = backend.Tokenizer(models.WordPiece({name: place for place, name in enumerate(names)}, unk_token="[UNK]"))
+    pieces.pre_tokenizer, pieces.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    pieces.add_special_tokens(names[:5])
+    tokenizer = Tokenizer(pieces.to_str())
+    assert tokenizer.kind == "other"
+    model = stir(Model(config("bert", vocab_size=len(names))))
+    with torch.no_grad():
+        model.unembed_bias[names.index("dog")] += 99
+    to_huggingface(model, tmp_path, **tokenizer.marks, extra={"objective": "masked"})
+    tokenizer.save(tmp_path, 24)
+    found = fill(tmp_path, "the [MASK] sat on the ___!")
+    assert found["filled"] == "the dog sat on the dog!"
+    assert found["masks"][0]["tokens"][0]["token"] == "dog"
 
 
 def test_other_models_are_refused_with_the_line_to_type(tmp_path: Path, tokenizer: Tokenizer) -> None:
