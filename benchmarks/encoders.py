@@ -6,8 +6,9 @@
 
 Encoders with ModernBERT's and BERT's parts are pretrained on the story world, and one on news (wikinews in --data).
 Each part then compares an encoder that begins with these weights, the same encoder with new weights, and answers that
-need no language model. New weights are trained at the rates of pretraining, and pretrained weights at a quarter of
-them. A run that was finished in --runs is not trained again.
+need no language model. New weights are trained at the rates of pretraining. Pretrained weights are trained at a quarter
+of these rates, as the recipes do, and those of ModernBERT's parts at the full rates too. A run that was finished in
+--runs is not trained again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ STYLES = {"modernbert": "modernbert_1.3m", "bert": "bert_1.4m"}
 FOLDS = 5
 FAST = "{kind: muon, learning_rate: 0.008, embedding_learning_rate: 0.05, muon_learning_rate: 0.014}"
 """The rates of pretraining, for new weights."""
+ARMS = ("pretrained", "pretrained at full rates", "new")
 SMALL = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "model.d_mlp=64")
 Row = dict[str, Any]
 
@@ -89,11 +91,11 @@ def _news(study: Study) -> list[str]:
     return [f"data.sources=[{{kind: jsonl, paths: ['{out}']}}]", "data.packing=auto"]
 
 
-def begun(source: Path, style: str, new: bool) -> tuple[list[str], dict[str, Any]]:
+def begun(source: Path, style: str, arm: str) -> tuple[list[str], dict[str, Any]]:
     """Overrides and options of a run that begins with the weights of `source`, or with new weights of the same shape
     and with its tokenizer."""
-    if not new:
-        return [], {"from_": source}
+    if arm != "new":
+        return [] if arm == "pretrained" else [f"train.optimizer={FAST}"], {"from_": source}
     shape = jsons.loads((newest(source) / "config.json").read_text())["lilliput"]["config"]
     sizes = {"d_model", "n_layers", "n_heads", "d_mlp"}
     own = [f"model.{key}={value}" for key, value in shape.items() if key in sizes]
@@ -114,16 +116,17 @@ def plots(study: Study) -> list[Row]:
     usual = [f"data.sources=[{{kind: story_labels, stories: {stories}, field: plot}}]", "data.validation_fraction=0.25"]
     usual += [f"train.steps={2 if study.smoke else study.tuning}", "train.batch_tokens=4096", "train.epochs=null"]
     usual += ["evaluate.steps=100000", "evaluate.final_tokens=1000000"]
-    arms: list[tuple[str, str, bool, list[str]]] = [
-        *((f"{style}, {'new' if new else 'pretrained'}", style, new, []) for style in STYLES for new in (False, True)),
-        ("modernbert, pretrained, first position", "modernbert", False, ["objective.pooling=first"]),
+    arms: list[tuple[str, str, str, list[str]]] = [
+        *((f"modernbert, {arm}", "modernbert", arm, []) for arm in ARMS),
+        ("modernbert, pretrained, first position", "modernbert", "pretrained", ["objective.pooling=first"]),
+        *((f"bert, {arm}", "bert", arm, []) for arm in ("pretrained", "new")),
     ]
     rows, simple = list[Row](), dict[str, float]()
     items = 0
-    for title, style, new, more in arms:
+    for title, style, arm, more in arms:
         source, found = pretrained(study, style), list[float]()
         for seed in range(1, study.seeds + 1):
-            overrides, given = begun(source, style, new)
+            overrides, given = begun(source, style, arm)
             name = f"plots-{title.replace(', ', '-').replace(' ', '-')}-{seed}"
             run = train(study, "classify", name, [*usual, *overrides, *more], seed=seed, **given)
             summary = lilliput.Run(run).summary
@@ -194,7 +197,7 @@ def sentiment(study: Study) -> list[Row]:
     assert study.data is not None
     with gzip.open(study.data / "benchmarks" / "raw" / "glue.sst2.validation.jsonl.gz", "rt") as file:
         given = [jsons.loads(line) for line in file][: 60 if study.smoke else None]
-    arms = {"news": "pretrained on news", "story": "pretrained on the story world", "new": "new"}
+    arms = [("news", arm) for arm in ARMS] + [("story", "pretrained")]
     right: Counter[str] = Counter()
     for fold in range(2 if study.smoke else FOLDS):
         held = [row for place, row in enumerate(given) if place % FOLDS == fold]
@@ -202,25 +205,26 @@ def sentiment(study: Study) -> list[Row]:
         texts, labels = ([[row[key] for row in side] for side in (rest, held)] for key in ("sentence", "label"))
         for name, error in baselines(texts, labels, 2).items():
             right[name] += round((1 - error) * len(held))
-        for arm in arms:
-            run = _sentiment_run(study, arm, fold, rest)
+        for text, arm in arms:
+            run = _sentiment_run(study, text, arm, fold, rest)
             found = lilliput.score(run, texts[1], notify=lambda text: None)
-            right[f"modernbert, {arms[arm]}"] += sum(
+            title = f"modernbert, {arm}" if text == "news" else f"modernbert, {arm} on the story world"
+            right[title] += sum(
                 one["label"] == ("negative", "positive")[label] for one, label in zip(found, labels[1], strict=True)
             )
     items = sum(place % FOLDS < (2 if study.smoke else FOLDS) for place in range(len(given)))
     return [accuracy(name, [count / items], items) for name, count in right.items()]
 
 
-def _sentiment_run(study: Study, arm: str, fold: int, rows: Sequence[Row]) -> Path:
+def _sentiment_run(study: Study, text: str, arm: str, fold: int, rows: Sequence[Row]) -> Path:
     path = study.runs / f"sst2-{fold}.jsonl"
     path.write_text("".join(jsons.dumps({"sentence": row["sentence"], "label": row["label"]}) + "\n" for row in rows))
-    source = pretrained(study, "modernbert", "story" if arm == "story" else "news")
-    overrides, options = begun(source, "modernbert", arm == "new")
+    overrides, options = begun(pretrained(study, "modernbert", text), "modernbert", arm)
     usual = [f"data.sources=[{{kind: jsonl, paths: ['{path}']}}]", "objective.labels=[negative,positive]"]
     usual += ["model.context_length=64", "train.batch_tokens=2048", f"train.epochs={1 if study.smoke else 6}"]
     usual += ["train.steps=200", "train.least_steps=null", "evaluate.steps=100000"]
-    return train(study, "classify", f"sst2-{arm}-{fold}", [*overrides, *usual], **options)
+    name = {"pretrained": text, "new": "new"}.get(arm, "full-rates")
+    return train(study, "classify", f"sst2-{name}-{fold}", [*overrides, *usual], **options)
 
 
 def entities(study: Study) -> list[Row]:
@@ -233,12 +237,13 @@ def entities(study: Study) -> list[Row]:
     usual += [f"train.epochs={0.1 if study.smoke else 5}", "train.steps=100000", "train.least_steps=null"]
     usual += ["evaluate.steps=100000", "evaluate.final_tokens=1000000"]
     source, rows, simple = pretrained(study, "modernbert", "news"), list[Row](), dict[str, float]()
-    for title, new in (("pretrained on news", False), ("new", True)):
-        overrides, options = begun(source, "modernbert", new)
-        run = train(study, "tag", f"wnut-{title.replace(' ', '-')}", [*overrides, *usual], **options)
+    for arm in ARMS:
+        overrides, options = begun(source, "modernbert", arm)
+        name = "pretrained-on-news" if arm == "pretrained" else arm.replace(" ", "-")
+        run = train(study, "tag", f"wnut-{name}", [*overrides, *usual], **options)
         summary = lilliput.Run(run).summary
         keys = {"f1": "val_f1", "precision": "val_precision", "recall": "val_recall", "items": "val_entities"}
-        rows.append({"model": f"modernbert, {title}", **{ours: summary[key] for ours, key in keys.items()}})
+        rows.append({"model": f"modernbert, {arm}", **{ours: summary[key] for ours, key in keys.items()}})
         simple = summary["baselines"]
     return [*({"model": name, "f1": 1 - error} for name, error in simple.items()), *rows]
 

@@ -29,7 +29,7 @@ def test_the_parts_on_real_text(tmp_path: Path) -> None:
     study = encoders.Study(tmp_path, DATA, 1, smoke=True)
     rows = {row["model"]: row for row in encoders.sentiment(study)}
     assert {row["items"] for row in rows.values()} == {24}
-    assert "modernbert, pretrained on news" in rows
+    assert "modernbert, pretrained at full rates" in rows
     found = {row["model"]: row["f1"] for row in encoders.entities(study)}
     assert found["all O"] == 0
     assert 0 < found["word dictionary"] < 1

@@ -134,6 +134,24 @@ def test_entities_are_printed(tmp_path: Path, command: Command) -> None:
     assert "leave --prompt and --pair out" in command("score", place, text, "--pair", "a dog").err
 
 
+@pytest.mark.parametrize("labels", [("NOUN", "VERB"), ("O", "S-pet"), ("O", "B-pet", "I-pet", "B-toy", "I-toy")])
+def test_a_tagger_of_others_is_read_where_its_tags_are_those_of_entities(
+    labels: tuple[str, ...], tmp_path: Path, command: Command
+) -> None:
+    place = folder(
+        tmp_path / "model", Tag(labels=labels), head=stir(Head(shape(), len(labels), labels=labels, each=True))
+    )
+    path = tmp_path / "model" / "config.json"
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in raw.items() if key != "lilliput"}))
+    result = command("score", place, "the cat saw a red ball")
+    if len(labels) == 5:
+        assert result.code == 0, result.err
+    else:
+        assert result.code == 2
+        assert f"the head has the tags {', '.join(label for label in labels if label != 'O')}" in result.err
+
+
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
 def test_the_second_text_of_a_pair_is_read(family: str, tmp_path: Path, command: Command) -> None:
     transformers = pytest.importorskip("transformers")

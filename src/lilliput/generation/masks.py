@@ -18,6 +18,7 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.inference import damaged, inference
 from lilliput.generation.loading import objective_of
 from lilliput.model.huggingface import from_huggingface, read_config
+from lilliput.model.transformer import Model
 from lilliput.objectives.masked import Masked
 from lilliput.runs.finding import model_folder
 
@@ -61,24 +62,32 @@ def fill(
             f"the text has {len(ids):,} tokens, and the context of the model {model.config.context_length:,}",
             "give a shorter text around the mask",
         )
+    found = _likeliest(model, tokenizer, ids, places, top)
+    whole = _joined(parts, [str(tokens[0]["token"]) for tokens in found], tokenizer)
+    return {"text": text, "masks": [{"tokens": tokens} for tokens in found], "filled": whole}
+
+
+def _likeliest(
+    model: Model, tokenizer: Tokenizer, ids: list[int], places: list[int], top: int
+) -> list[list[dict[str, Any]]]:
+    """The `top` likeliest tokens at each of the places, with their probabilities. Raises ModelError for a damaged
+    model."""
     with inference(model):
         hidden = model(torch.tensor([ids], device=model.embed.weight.device))[0]
         logits = model.logits(hidden[places])[:, : tokenizer.vocab_size]
     if not bool(torch.isfinite(logits).all()):
         raise damaged()
     shares = logits.softmax(-1).cpu()
-    shares[:, sorted(set(tokenizer.specials.values()))] = -1.0
-    values, numbers = shares.topk(min(top, shares.shape[-1]), dim=-1)
-    found = [
+    special = sorted(set(tokenizer.specials.values()))
+    shares[:, special] = -1.0  # they are listed behind all others, and then left out
+    values, numbers = shares.topk(min(top, shares.shape[-1] - len(special)), dim=-1)
+    return [
         [
             {"token": tokenizer.decode([number], continuing=True), "probability": share}
             for number, share in zip(row, its, strict=True)
-            if share >= 0
         ]
         for row, its in zip(numbers.tolist(), values.tolist(), strict=True)
     ]
-    whole = _joined(parts, [str(tokens[0]["token"]) for tokens in found], tokenizer)
-    return {"text": text, "masks": [{"tokens": tokens} for tokens in found], "filled": whole}
 
 
 def _parts(text: str, tokenizer: Tokenizer) -> list[str]:

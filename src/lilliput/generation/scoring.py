@@ -44,6 +44,7 @@ def load_with_head(
             f"{path} was trained by the objective '{objective.kind}', and has no head that scores a text",
             f"train a classifier or a reward model: lilliput train classify --from {path}",
         )
+    objective.check_head(head)
     return objective, model, head.to(place).eval(), Tokenizer.load(folder)
 
 

@@ -24,6 +24,11 @@ def tags_of(labels: Sequence[str]) -> tuple[str, ...]:
     return (OUTSIDE, *(f"{begin}-{label}" for label in labels for begin in "BI"))
 
 
+def odd_tags(tags: Iterable[str]) -> list[str]:
+    """The tags that are neither O nor B-TYPE nor I-TYPE."""
+    return [tag for tag in tags if tag != OUTSIDE and (tag[:2] not in ("B-", "I-") or len(tag) == 2)]
+
+
 def spans_of(tags: Iterable[str]) -> list[Span]:
     """The entities in a text's tags, as CoNLL's script finds them: B- begins an entity, and I- continues an entity of
     its type, or begins one where the word before has none of its type.

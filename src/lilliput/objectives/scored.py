@@ -37,6 +37,9 @@ class ScoredConfig(ObjectiveConfig):
         does not take, and where it needs one."""
         raise NotImplementedError
 
+    def check_head(self, head: Head) -> None:
+        """Raise ModelError for a head in a folder whose outputs this objective cannot name."""
+
     def answer(self, outputs: torch.Tensor, text: str, sequence: Encoded) -> dict[str, Any]:
         """Return the head's `outputs` of one text as named values: (N,) float32, or (T, N) for a head of each token,
         where T are the tokens of the encoded `sequence` that fit into the context."""

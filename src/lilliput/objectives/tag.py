@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError, DataError, ModelError
 from lilliput.data.document import Document
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded, Rows
@@ -19,7 +19,7 @@ from lilliput.data.split_words import WORDS
 from lilliput.model.heads import Head
 from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.batch import Batch, Loss
-from lilliput.objectives.entities import OUTSIDE, compare, dictionary, spans_of, tags_of
+from lilliput.objectives.entities import OUTSIDE, compare, dictionary, odd_tags, spans_of, tags_of
 from lilliput.objectives.figure import VAL_LOSS, Figure
 from lilliput.objectives.objective import OBJECTIVES, Objective
 from lilliput.objectives.scored import ScoredConfig, outputs_of, whole
@@ -192,6 +192,15 @@ class Tag(ScoredConfig):
             found.append({"type": kind, "text": text[begin:end], "start": begin, "stop": end})
         return {"entities": found}
 
+    def check_head(self, head: Head) -> None:
+        odd = odd_tags(head.labels)
+        if odd or OUTSIDE not in head.labels or tags_of(self.labels) != head.labels:
+            odd = odd or list(head.labels)
+            raise ModelError(
+                f"the head has the tags {', '.join(odd[:10])}, and entities are read from O, B-TYPE and I-TYPE",
+                "name the tags so in id2label of config.json, where they mean the same",
+            )
+
     def build(self, workshop: Workshop) -> Objective:
         tags = tags_of(self.labels)
         if not self.labels or len({*tags}) < len(tags):
@@ -199,7 +208,7 @@ class Tag(ScoredConfig):
                 f"objective.labels is '{', '.join(self.labels)}', and a tagger needs types of entities, each once",
                 "name the types in the data: 'objective.labels=[person,place]'",
             )
-        if odd := [tag for tag in tags if tag != OUTSIDE and tag[:2] not in ("B-", "I-")]:
+        if odd := odd_tags(tags):
             raise ConfigError(
                 f"objective.labels has the tags {', '.join(odd)}, and a tag of BIO is O, B-TYPE or I-TYPE",
                 "name the types alone: 'objective.labels=[person,place]'",
