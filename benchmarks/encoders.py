@@ -1,6 +1,6 @@
 """What pretraining gives an encoder that is fine-tuned: classes of stories and of sentences, entities, neighbours.
 
-    python benchmarks/encoders.py --data ../shared/data     # all parts: about 20 minutes of one core
+    python benchmarks/encoders.py --data ../shared/data     # all parts: about 35 minutes of one core
     python benchmarks/encoders.py --parts plots,neighbours  # the story world alone, which needs no files
     python benchmarks/encoders.py --smoke                   # every run in seconds, to see that all of it works
 
@@ -197,7 +197,6 @@ def sentiment(study: Study) -> list[Row]:
     assert study.data is not None
     with gzip.open(study.data / "benchmarks" / "raw" / "glue.sst2.validation.jsonl.gz", "rt") as file:
         given = [jsons.loads(line) for line in file][: 60 if study.smoke else None]
-    arms = [("news", arm) for arm in ARMS] + [("story", "pretrained")]
     right: Counter[str] = Counter()
     for fold in range(2 if study.smoke else FOLDS):
         held = [row for place, row in enumerate(given) if place % FOLDS == fold]
@@ -205,25 +204,24 @@ def sentiment(study: Study) -> list[Row]:
         texts, labels = ([[row[key] for row in side] for side in (rest, held)] for key in ("sentence", "label"))
         for name, error in baselines(texts, labels, 2).items():
             right[name] += round((1 - error) * len(held))
-        for text, arm in arms:
-            run = _sentiment_run(study, text, arm, fold, rest)
+        for arm in ARMS:
+            run = _sentiment_run(study, arm, fold, rest)
             found = lilliput.score(run, texts[1], notify=lambda text: None)
-            title = f"modernbert, {arm}" if text == "news" else f"modernbert, {arm} on the story world"
-            right[title] += sum(
+            right[f"modernbert, {arm}"] += sum(
                 one["label"] == ("negative", "positive")[label] for one, label in zip(found, labels[1], strict=True)
             )
     items = sum(place % FOLDS < (2 if study.smoke else FOLDS) for place in range(len(given)))
     return [accuracy(name, [count / items], items) for name, count in right.items()]
 
 
-def _sentiment_run(study: Study, text: str, arm: str, fold: int, rows: Sequence[Row]) -> Path:
+def _sentiment_run(study: Study, arm: str, fold: int, rows: Sequence[Row]) -> Path:
     path = study.runs / f"sst2-{fold}.jsonl"
     path.write_text("".join(jsons.dumps({"sentence": row["sentence"], "label": row["label"]}) + "\n" for row in rows))
-    overrides, options = begun(pretrained(study, "modernbert", text), "modernbert", arm)
+    overrides, options = begun(pretrained(study, "modernbert", "news"), "modernbert", arm)
     usual = [f"data.sources=[{{kind: jsonl, paths: ['{path}']}}]", "objective.labels=[negative,positive]"]
     usual += ["model.context_length=64", "train.batch_tokens=2048", f"train.epochs={1 if study.smoke else 6}"]
     usual += ["train.steps=200", "train.least_steps=null", "evaluate.steps=100000"]
-    name = {"pretrained": text, "new": "new"}.get(arm, "full-rates")
+    name = {"pretrained": "news", "new": "new"}.get(arm, "full-rates")
     return train(study, "classify", f"sst2-{name}-{fold}", [*overrides, *usual], **options)
 
 
