@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from lilliput.formats.exchange import export, import_file, pull, push
     from lilliput.generation.conversation import Conversation
     from lilliput.generation.loading import chat, load
+    from lilliput.generation.masks import fill
     from lilliput.generation.run import Run
     from lilliput.generation.scoring import score
     from lilliput.generation.text_generator import TextGenerator
+    from lilliput.generation.vectors import embed, neighbours
     from lilliput.lab.compare import compare
     from lilliput.lab.labelling.labelling import LabelOptions, label
     from lilliput.planning.planning import plan
@@ -50,9 +52,11 @@ __all__ = [
     "compare_inside",
     "complete",
     "doctor",
+    "embed",
     "evaluate",
     "evaluate_held_out",
     "export",
+    "fill",
     "generate",
     "import_file",
     "judge",
@@ -60,6 +64,7 @@ __all__ = [
     "load",
     "look_inside",
     "look_through",
+    "neighbours",
     "overlaps",
     "plan",
     "pull",
@@ -85,9 +90,11 @@ _HOMES = {
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
     "lilliput.generation.conversation": ("Conversation",),
     "lilliput.generation.loading": ("chat", "load"),
+    "lilliput.generation.masks": ("fill",),
     "lilliput.generation.run": ("Run",),
     "lilliput.generation.scoring": ("score",),
     "lilliput.generation.text_generator": ("TextGenerator",),
+    "lilliput.generation.vectors": ("embed", "neighbours"),
     "lilliput.lab.compare": ("compare",),
     "lilliput.lab.labelling.labelling": ("LabelOptions", "label"),
     "lilliput.planning.planning": ("plan",),

@@ -29,6 +29,17 @@ def test_old_rows_stay_and_new_rows_are_near_their_mean(tied: bool):
     assert not torch.equal(other.embed.weight, made.embed.weight)
 
 
+def test_an_encoder_keeps_the_biases_of_its_old_tokens():
+    model, ids = stirred("bert"), tokens()
+    made = resized(model, model.config.model_copy(update={"vocab_size": 70}), seed=1)
+    with torch.no_grad():
+        assert torch.equal(made.logits(made(ids))[..., :61], model.logits(model(ids)))
+    assert made.unembed_bias is not None
+    assert made.unembed_bias.shape == (70,)
+    new = made.unembed_bias[61:]
+    assert 0 < float((new - made.unembed_bias[:61].mean()).abs().max()) < 0.1 * float(made.unembed_bias[:61].std())
+
+
 def test_a_longer_context_and_dropout():
     model = stirred("llama")
     made = resized(model, model.config.model_copy(update={"context_length": 48, "dropout": 0.1}), seed=1)

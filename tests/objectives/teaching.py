@@ -42,6 +42,17 @@ SHAPE: dict[str, Any] = {
     "vocab_size": 300,
     "context_length": CONTEXT,
 }
+_ENCODER = {"causal": False, "embed_norm": True, "head": "transform", "unembed_bias": True, "qk_norm": False}
+SHAPES: dict[str, dict[str, Any]] = {
+    "decoder": {},
+    "gpt": {"norm": "layer", "mlp": "gelu", "qk_norm": False},
+    "bert": {
+        **{**_ENCODER, "norm": "layer", "norm_place": "post", "position": "learned", "mlp": "gelu", "bias": True},
+        "token_types": 2,
+    },
+    "modernbert": {**_ENCODER, "norm": "layer_unbiased", "mlp": "geglu"},
+}
+"""Parts of small models: decoders and encoders of stock classes."""
 
 
 def tiny(seed: int = 0, **shape: Any) -> Model:

@@ -13,7 +13,7 @@ from lilliput.model.huggingface import to_huggingface
 from lilliput.objectives.bag_of_words import baselines
 from lilliput.objectives.classify import Classifier, Classify, one_text
 from tests.objectives import teaching, trl_side
-from tests.objectives.teaching import TOKENIZER, document, pairs, tiny, workshop
+from tests.objectives.teaching import SHAPES, TOKENIZER, document, pairs, tiny, workshop
 
 TWO = Classify(labels=("dull", "bright"))
 
@@ -139,6 +139,76 @@ def test_the_linear_model_of_words_is_scikit_learns() -> None:
     found = baselines([texts[:200], texts[200:]], [labels[:200], labels[200:]], 2)
     assert found["bag of words"] == pytest.approx(expected, abs=1e-6)
     assert 0 < expected < found["majority class"]
+
+
+MARKS = Classify(labels=("dull", "bright"), pairs="marks")
+ENCODERS: dict[str, dict[str, Any]] = {"bert": SHAPES["bert"], "modernbert": SHAPES["modernbert"]}
+
+
+def test_how_a_pair_is_read_follows_from_the_model() -> None:
+    decoder, encoder = tiny().config, tiny(causal=False).config
+    assert TWO.fitted(decoder).pairs == "lines"
+    assert TWO.fitted(encoder) == MARKS
+    assert MARKS.fitted(decoder) == MARKS
+    ((first,), (second,)) = MARKS.encode(sentiments(2), TOKENIZER)
+    before = [TOKENIZER.bos_id, *TOKENIZER.encode("the dog saw rain 0"), TOKENIZER.eos_id]
+    assert list(first.ids) == [*before, *TOKENIZER.encode("a bird sang"), TOKENIZER.eos_id]
+    assert dict(first.columns or {}) == {"label": 0, "second": len(before)}
+    assert dict(second.columns or {}) == {"label": 1}
+    assert [list(each.ids) for each in MARKS.encode_scored(["the dog saw rain 0"], None, TOKENIZER, "a bird sang")] == [
+        list(first.ids)
+    ]
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+@pytest.mark.parametrize("scores", [False, True])
+def test_an_encoders_loss_and_gradients_are_those_of_transformers(tmp_path: Path, scores: bool, family: str) -> None:
+    """BERT reads the second text of a pair with types of its own."""
+    transformers = pytest.importorskip("transformers")
+    config = Classify(pairs="marks") if scores else MARKS
+    ours = config.build(workshop(tiny(**ENCODERS[family])))
+    assert isinstance(ours, Classifier)
+    batch = teaching.first_batch(tmp_path / "data", ours, sentiments(6, scores))
+    to_huggingface(ours.model, tmp_path / "model", **TOKENIZER.marks, head=ours.head)
+    stock = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    real = torch.arange(batch.tokens.shape[-1]) < batch.lengths
+    types = {"token_type_ids": batch.types[:, 0]} if family == "bert" else {}
+    assert ("types" in batch.fields) == (family == "bert")
+    if family == "bert":
+        assert 0 < int(batch.types.amax((1, 2)).sum()) < len(batch)  # every second text is a pair
+    found = stock(input_ids=batch.tokens[:, 0], attention_mask=real.long(), labels=batch.labels, **types)
+    found.loss.backward()
+    assert trl_side.our_loss(ours, batch) == pytest.approx(found.loss.item(), abs=trl_side.NEAR)
+    trl_side.same_gradients(ours.model, stock)
+    torch.testing.assert_close(ours.head.score.weight.grad, stock.classifier.weight.grad, atol=trl_side.NEAR, rtol=0)
+    if family == "bert":
+        pooler = stock.bert.pooler.dense.weight.grad
+        assert ours.head.pooler is not None
+        torch.testing.assert_close(ours.head.pooler.weight.grad, pooler, atol=trl_side.NEAR, rtol=0)
+
+
+def test_a_head_of_modernbert_reads_the_mean_or_the_first_position(tmp_path: Path) -> None:
+    first = Classify(labels=("dull", "bright"), pooling="first").build(workshop(tiny(**SHAPES["modernbert"])))
+    mean = MARKS.build(workshop(tiny(**SHAPES["modernbert"])))
+    assert isinstance(first, Classifier)
+    assert isinstance(mean, Classifier)
+    assert (first.head.pooling, mean.head.pooling) == ("first", "mean")
+    batch = teaching.first_batch(tmp_path, mean, sentiments(6))
+    assert first.loss(batch).total.item() != pytest.approx(mean.loss(batch).total.item(), abs=1e-4)
+    for shape in ("bert", "decoder"):
+        with pytest.raises(ConfigError, match="only a head of ModernBERT's parts has a choice"):
+            Classify(labels=("dull", "bright"), pooling="mean").build(workshop(tiny(**SHAPES[shape])))
+
+
+def test_the_baselines_read_both_texts_of_a_pair(tmp_path: Path) -> None:
+    made = teaching.loader(tmp_path, MARKS, sentiments(4))
+    texts, labels = classifier()._read(made, 4)
+    assert sorted(texts) == sorted(
+        "\n".join(filter(None, (each.example.row["text"], each.example.row["pair"])))
+        for each in sentiments(4)
+        if each.example
+    )
+    assert sorted(labels) == [0, 0, 1, 1]
 
 
 def test_names_of_classes_stand_in_the_folder(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from lilliput.model.config import resolve
+from lilliput.model.heads import Head
 from lilliput.model.transformer import Model
 from lilliput.objectives.masked import Masked
 from lilliput.runs.card import Trained, model_card
 from lilliput.runs.run_folder import RunFolder
+from tests.model.families import config
 from tests.runs.made_run import make_run
 
 
@@ -50,6 +52,20 @@ def test_a_model_that_generates_no_text_is_judged_by_its_own_figure(model: Model
     assert "It generates no text." in card
     for words in ("text-generation", "AutoModelForCausalLM", "lilliput generate"):
         assert words not in card, words
+
+
+def test_a_card_names_the_class_with_the_head() -> None:
+    encoder, decoder = (Model(config(family)) for family in ("bert", "story"))
+    cases = [
+        (encoder, None, "BertForMaskedLM", "AutoModelForMaskedLM"),
+        (encoder, Head(encoder.config, 2), "BertForSequenceClassification", "AutoModelForSequenceClassification"),
+        (encoder, Head(encoder.config, 2, each=True), "BertForTokenClassification", "AutoModelForTokenClassification"),
+        (decoder, Head(decoder.config, 2), "Qwen3ForSequenceClassification", "AutoModelForSequenceClassification"),
+    ]
+    for model, head, named, auto in cases:
+        card = model_card("it", model, "bpe", True, generates=False, head=head)
+        assert f"- class: {named};" in card
+        assert f"{auto}.from_pretrained(folder)" in card
 
 
 def test_a_checkpoint_of_an_unfinished_run_is_judged_by_its_recipes_figure(model: Model, tmp_path: Path) -> None:

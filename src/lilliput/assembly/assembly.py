@@ -254,14 +254,11 @@ class Assembly:
         forwards, text = objective.reads_forwards, objective.generates
         kind, begun = self.tokenizer.kind, self.recipe.init.from_
         card = model_card(
-            self.recipe.name,
-            model,
-            kind,
-            forwards,
-            trained,
+            *(self.recipe.name, model, kind, forwards, trained),
             generates=text,
             fills=objective.fills,
             source=objective.example,
+            head=head,
             begun=begun,
         )
         (folder / "README.md").write_text(card, encoding="utf-8")

@@ -109,6 +109,11 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
+    def _objective_knows_the_model(self) -> Recipe:
+        object.__setattr__(self, "objective", self.objective.fitted(self.model))
+        return self
+
+    @model_validator(mode="after")
     def _dropout_fits(self) -> Recipe:
         given = {"model.dropout": self.model.dropout, "adapter.dropout": self.adapter.dropout if self.adapter else 0}
         if found := [name for name, share in given.items() if share and not self.objective.dropout]:

@@ -13,9 +13,11 @@ from lilliput.cli import (
     compare,
     data,
     doctor,
+    embed,
     evaluate,
     exchange,
     experiments,
+    fill,
     generate,
     init,
     judge,
@@ -46,6 +48,8 @@ app.command("generate")(generate.generate)
 app.command("chat")(chat.chat)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
+app.command("fill")(fill.fill)
+app.command("embed")(embed.embed)
 app.command("judge")(judge.judge)
 app.command("complete")(judge.complete)
 app.command("label")(label.label)
@@ -81,6 +85,8 @@ COMPUTING = (
         "chat",
         "evaluate",
         "score",
+        "fill",
+        "embed",
         "judge",
         "complete",
         "label",

@@ -68,7 +68,7 @@ def evaluate(
     if not names and _has_scores(model):
         if data or against or overlap:
             raise ConfigError(
-                f"{model} is a classifier or a reward model, which is measured on the held-out rows of its run",
+                f"{model} is a classifier, a tagger or a reward model, and is measured on the held-out rows of its run",
                 "leave --data, --against and --overlap out; score texts of your own: lilliput score",
             )
         result |= api.evaluate_held_out(

@@ -151,10 +151,11 @@ def _next(path: Path, summary: dict[str, Any]) -> list[str]:
     from lilliput.base import console
     from lilliput.objectives.known import objective_of
 
-    lilliput, run = console.command(), console.typed(path)
+    lilliput, run, objective = console.command(), console.typed(path), objective_of(summary["objective"])
     if "story" not in summary:
-        return [f"{lilliput} report {run}"]
-    prompt, objective = shlex.quote(summary["story"]["prompt"]), objective_of(summary["objective"])
+        tries = () if objective is None else objective.tries
+        return [*(f"{lilliput} {line.format(run=run)}" for line in tries), f"{lilliput} report {run}"]
+    prompt = shlex.quote(summary["story"]["prompt"])
     side = "" if objective is None or objective.reads_forwards else "--ending "
     given = f" {side}{prompt}" if summary["story"]["prompt"] else ""
     if _chats(path):

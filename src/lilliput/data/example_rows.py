@@ -12,7 +12,7 @@ from lilliput.data.messages import Unusable, are_messages, messages_of, parsed, 
 
 Row = Mapping[str, Any]
 Parts = dict[str, Any]
-Format = Literal["auto", "text", "messages", "completion", "preference", "rating", "prompt", "labelled"]
+Format = Literal["auto", "text", "messages", "completion", "preference", "rating", "prompt", "labelled", "tagged"]
 
 PLURAL: dict[str, str] = {
     "text": "texts",
@@ -22,6 +22,7 @@ PLURAL: dict[str, str] = {
     "rating": "ratings",
     "prompt": "prompts",
     "labelled": "labelled texts",
+    "tagged": "tagged words",
 }
 """The name of each kind of document in messages to a person."""
 ANSWERED = "\n\nAssistant:"
@@ -275,6 +276,19 @@ def _labelled(first: str, second: str | None, mark: str) -> Callable[[Row], Part
     }
 
 
+def tagged(words: Any, tags: Any) -> Parts:
+    """Return the parts of tagged words. Raises Unusable for lists of unequal lengths, and for a word or a tag of
+    another type."""
+    words, tags = (part.tolist() if hasattr(part, "tolist") else part for part in (words, tags))
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise Unusable("its words are no list of texts")
+    if not isinstance(tags, list) or not all(isinstance(tag, str | int) and not isinstance(tag, bool) for tag in tags):
+        raise Unusable("its tags are no list of names or numbers")
+    if len(words) != len(tags):
+        raise Unusable(f"it has {len(words)} words and {len(tags)} tags")
+    return {"text": " ".join(words), "words": words, "tags": tags}
+
+
 def _prompt(row: Row) -> Parts:
     return {"prompt": _turns(row, "prompt"), **_tools(row)}
 
@@ -330,6 +344,11 @@ FORMS: tuple[Form, ...] = (
     ),
     Form("labelled", ("sentence", "label"), _labelled("sentence", None, "label")),
     Form("labelled", ("text", "label"), _labelled("text", None, "label")),
+    *(
+        Form("tagged", (words, tags), lambda row, names=(words, tags): tagged(*(row[name] for name in names)))
+        for words in ("words", "tokens")
+        for tags in ("tags", "ner_tags")
+    ),
     Form("prompt", ("prompt",), _prompt, ("tools",), without=("chosen", "rejected", "completion", "response")),
 )
 """Every form, the most specific first: the first that fits a row's columns counts."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Kind = Literal["messages", "completion", "preference", "rating", "prompt", "labelled"]
+Kind = Literal["messages", "completion", "preference", "rating", "prompt", "labelled", "tagged"]
 
 Message = Mapping[str, Any]
 """`role` (system, user, assistant, tool), `content` (text, maybe null beside tool calls), and where present
@@ -21,8 +21,11 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "rating": ("prompt", "completion"),
     "prompt": ("prompt",),
     "labelled": ("text", "pair"),
+    "tagged": ("text",),
 }
 """The parts of each kind that hold text or messages, in reading order."""
+TEXTS = frozenset(("text", "labelled", "tagged"))
+"""The kinds of documents that are a text, with or without labels beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Example:
              rating      prompt, completion, label (bool: whether people want such a completion)
              prompt      prompt
              labelled    text, pair (a second text, or null), label (a name, a number of a class, or a score)
+             tagged      words (a list), tags (a name or a number for each word), text (the words with spaces between)
     row      the parts; `prompt`, `completion`, `chosen` and `rejected` are plain text or lists of messages, all of one
              sort in a row
     columns  the other columns of the source's row, JSON values, for rewards
@@ -59,7 +63,7 @@ class Example:
     def key(self) -> str:
         """The text that decides the split: the prompt, so that two answers to one prompt land on one side."""
         first = self.row[PARTS[self.kind][0]]
-        if self.kind == "labelled":
+        if self.kind in TEXTS:
             return self.text
         if self.kind == "messages":
             asked = [message for message in first if message["role"] == "user"]
@@ -67,7 +71,10 @@ class Example:
         return text_of(first)
 
     def mapped(self, change: Callable[[str], str]) -> Example:
-        """The same example with `change` applied to each of its texts."""
+        """The same example with `change` applied to each of its texts, or of its words."""
+        if self.kind == "tagged":
+            words = [change(word) for word in self.row["words"]]
+            return replace(self, row={**self.row, "words": words, "text": " ".join(words)})
         parts = {part: _mapped(self.row.get(part), change) for part in PARTS[self.kind]}
         return replace(self, row={**self.row, **parts})
 

@@ -15,8 +15,8 @@ from lilliput.data.examples import Example
 from lilliput.data.messages import Unusable
 
 FORMAT = (
-    "what a row is: text, messages, completion, preference, rating, prompt or labelled; auto: a text where the column "
-    "of the text is there, else the kind that the first row's columns make"
+    "what a row is: text, messages, completion, preference, rating, prompt, labelled or tagged; auto: a text where the "
+    "column of the text is there, else the kind that the first row's columns make"
 )
 SHOWN = 300
 """Characters of a row in an error."""

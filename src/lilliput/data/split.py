@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from lilliput.data.examples import TEXTS
+
 
 class Stream:
     """An array, (length,), whose parts lie in several files. Indexing with a slice (of step 1) or with positions
@@ -91,7 +93,7 @@ class Split:
     @property
     def has_examples(self) -> bool:
         """Whether documents are examples that are more than a text, so that a row begins where an example does."""
-        return bool(self.kinds.keys() - {"text", "labelled"})
+        return bool(self.kinds.keys() - TEXTS)
 
     def document(self, number: int) -> np.ndarray:
         """Return the ids of a document, (length,) int64, bounds included."""

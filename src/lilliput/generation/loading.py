@@ -69,18 +69,25 @@ def objective_of(folder: Path) -> ObjectiveConfig:
     of the folder's head. Raises ModelError."""
     raw = read_object(folder / "config.json")
     try:
-        values = inner(raw, OWN).get("objective") or _objective_of_head(folder, raw)
-        return cast(ObjectiveConfig, OneOf(OBJECTIVES).build(values))
+        if values := inner(raw, OWN).get("objective"):
+            return cast(ObjectiveConfig, OneOf(OBJECTIVES).build(values))
+        found = cast(ObjectiveConfig, OneOf(OBJECTIVES).build(_objective_of_head(folder, raw)))
+        return found.fitted(read_config(folder)[0])
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'}: its objective cannot be used: {error}") from None
 
 
 def _objective_of_head(folder: Path, raw: Mapping[str, Any]) -> Any:
     """The objective of a folder that names none."""
-    head = read_head(folder, read_config(folder)[0]) if has_head(raw) else None
+    config, _ = read_config(folder)
+    head = read_head(folder, config) if has_head(raw) else None
     if head is None:
-        return "causal"
-    return "reward" if head.outputs == 1 else {"kind": "classify", "labels": head.labels}
+        return {"decoder": "causal", "encoder": "masked", "encoder-decoder": "text_to_text"}[config.family]
+    if head.each:
+        return {"kind": "tag", "labels": head.labels}
+    if head.outputs == 1 and config.causal:
+        return "reward"
+    return {"kind": "classify", "labels": () if head.outputs == 1 else head.labels}
 
 
 def faster(

@@ -1,4 +1,4 @@
-"""Scoring: the classes of texts by a classifier, or their rewards by a reward model."""
+"""Scoring: the classes of texts by a classifier, their entities by a tagger, or their rewards by a reward model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilliput.model.huggingface import from_huggingface
 from lilliput.model.stock_heads import read_head
 from lilliput.model.transformer import Model
 from lilliput.objectives.batch import Batch
-from lilliput.objectives.scored import ScoredConfig, outputs_of
+from lilliput.objectives.scored import ScoredConfig, outputs_of, with_types
 from lilliput.runs.finding import model_folder
 
 ROWS = 16
@@ -26,14 +26,15 @@ ROWS = 16
 
 
 def has_scores(path: str | Path) -> bool:
-    """Whether the model at `path` is a classifier or a reward model. Raises CheckpointError where there is no model."""
+    """Whether the model at `path` is a classifier, a tagger or a reward model. Raises CheckpointError where there is no
+    model."""
     return isinstance(objective_of(model_folder(path, lambda text: None)), ScoredConfig)
 
 
 def load_with_head(
     path: str | Path, device: str, notify: Callable[[str], None]
 ) -> tuple[ScoredConfig, Model, Head, Tokenizer]:
-    """Load a classifier or a reward model with its head. Raises ConfigError for a model without a head."""
+    """Load a classifier, a tagger or a reward model with its head. Raises ConfigError for a model without a head."""
     folder = model_folder(path, notify)
     objective, place = objective_of(folder), choose_device(device)
     model = from_huggingface(folder, notify).to(place).eval()
@@ -43,6 +44,7 @@ def load_with_head(
             f"{path} was trained by the objective '{objective.kind}', and has no head that scores a text",
             f"train a classifier or a reward model: lilliput train classify --from {path}",
         )
+    objective.check_head(head)
     return objective, model, head.to(place).eval(), Tokenizer.load(folder)
 
 
@@ -51,28 +53,36 @@ def score(
     texts: Sequence[str],
     *,
     prompt: str | None = None,
+    pair: str | None = None,
     device: str = "auto",
     notify: Callable[[str], None] = print_line,
 ) -> list[dict[str, Any]]:
-    """Score each text by the classifier or reward model at `path` (a run, a checkpoint, a Hugging Face folder).
+    """Score each text by the classifier, tagger or reward model at `path` (a run, a checkpoint, a Hugging Face folder).
 
     Each text gives a dict with `text` and, by the kind of model, `label` and `probabilities` by class, or `score`, or
-    `reward`. A reward model scores each text as the reply to `prompt`. A text that is longer than the context is cut at
-    its end, as in training, and a line counts such texts.
+    `entities`, or `reward`. A reward model scores each text as the reply to `prompt`. A classifier of pairs reads
+    `pair` as the second text of each pair. A text that is longer than the context is cut at its end, as in training,
+    and a line counts such texts.
 
-    Raises ConfigError for a model without a head, for a prompt that the model does not take, and where it needs one."""
+    Raises ConfigError for a model without a head, for a prompt or a pair that the model does not take, and where it
+    needs one."""
     objective, model, head, tokenizer = load_with_head(path, device, notify)
     context = model.config.context_length
-    sequences = [list(one.ids) for one in objective.encode_scored(texts, prompt, tokenizer)]
-    if longer := sum(len(ids) > context for ids in sequences):
+    sequences = objective.encode_scored(texts, prompt, tokenizer, pair)
+    if longer := sum(len(one.ids) > context for one in sequences):
         notify(f"{longer:,} of {len(texts):,} texts are longer than the context of {context:,} tokens: cut at the end")
     found: list[dict[str, Any]] = []
     for place in range(0, len(texts), ROWS):
-        part = [ids[:context] for ids in sequences[place : place + ROWS]]
-        longest = max(map(len, part))
-        tokens = torch.tensor([[[*ids, *[tokenizer.pad_id] * (longest - len(ids))]] for ids in part])
-        lengths = torch.tensor([[len(ids)] for ids in part])
+        part = sequences[place : place + ROWS]
+        rows = [list(one.ids)[:context] for one in part]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([[[*ids, *[tokenizer.pad_id] * (longest - len(ids))]] for ids in rows])
+        batch = Batch(tokens, lengths=torch.tensor([[len(ids)] for ids in rows]))
+        batch = with_types(batch, [[one.columns or {}] for one in part], model)
         with torch.no_grad():
-            outputs = outputs_of(model, head, Batch(tokens, lengths=lengths).to(next(model.parameters()).device))
-        found += [objective.answer(one) for one in outputs[:, 0].cpu()]
+            outputs = outputs_of(model, head, batch.to(next(model.parameters()).device))[:, 0].cpu()
+        found += [
+            objective.answer(one[: len(ids)] if head.each else one, text, sequence)
+            for one, ids, text, sequence in zip(outputs, rows, texts[place : place + ROWS], part, strict=True)
+        ]
     return [{"text": text, **answer} for text, answer in zip(texts, found, strict=True)]

@@ -19,9 +19,9 @@ from lilliput.model.loading import load
 from lilliput.model.places import to_theirs
 from lilliput.model.plain import KINDS, altered, hooked
 from lilliput.model.source import Source
-from lilliput.model.stock import SCORE, Stock
+from lilliput.model.stock import Stock
 from lilliput.model.stock_classes import STOCK
-from lilliput.model.stock_heads import head_settings, read_head
+from lilliput.model.stock_heads import head_notes, head_settings, head_state, read_head
 from lilliput.model.transformer import Model
 from lilliput.model.weights import write_tensors
 
@@ -65,7 +65,8 @@ def to_huggingface(
     head: Head | None = None,
 ) -> None:
     """Write config.json, generation_config.json and model.safetensors into `folder`, which is made if need be. With a
-    `head` the folder is that of the class ...ForSequenceClassification.
+    `head` the folder is that of the class ...ForSequenceClassification, or ...ForTokenClassification for a head of each
+    token.
 
     The same weights give the same bytes. config.json holds our config and `extra` under "lilliput". A config that no
     stock class computes is written under our own names, with the reasons. Only `from_huggingface` reads such a folder.
@@ -92,12 +93,13 @@ def to_huggingface(
     state = model.state_dict()
     if stock is None:
         own["no_stock_class"] = [*huggingface_class(config)[1], *odd]
+        own |= {} if head is None else head_notes(head)
         described = {"architectures": ["LilliputModel"], "model_type": OWN}
     else:
         described = {"architectures": [stock.architecture], "model_type": stock.model_type, **stock.settings(config)}
         state = to_theirs(with_zero_biases(model) if stock.always_biased else state, stock.names, config)
     if head is not None:
-        state[SCORE] = head.score.weight.detach()
+        state = {**state, **head_state(stock, head)}
     write_tensors(folder, state)
     settings = {**described, **labels, **ids, "use_cache": True, "dtype": dtype}
     write_json(folder / "config.json", {**settings, OWN: own})
@@ -113,10 +115,8 @@ def read_back(model: Model, folder: Path, head: Head | None = None) -> None:
     ours, theirs = model.state_dict(), again.state_dict()
     if head is not None:
         stored = read_head(folder, model.config)
-        ours, theirs = (
-            {**ours, SCORE: head.score.weight},
-            {**theirs, **({SCORE: stored.score.weight} if stored else {})},
-        )
+        ours |= {f"the head's {name}": tensor for name, tensor in head.state_dict().items()}
+        theirs |= {f"the head's {name}": tensor for name, tensor in stored.state_dict().items()} if stored else {}
     unlike = [name for name in {**ours, **theirs} if not _same_bits(ours.get(name), theirs.get(name))]
     if unlike:
         raise ModelError(f"{folder}, read back: {len(unlike)} of {len(ours)} tensors differ, first {unlike[0]}")

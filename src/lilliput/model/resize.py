@@ -39,6 +39,8 @@ def resized(model: Model, config: ModelConfig, seed: int) -> Model:
     for name in ("embed.weight", "unembed.weight"):
         if name in state:
             state[name] = grown(state[name], config.vocab_size, derive(seed, "resize", name))
+    if "unembed_bias" in state:  # a row of one number for each token
+        state["unembed_bias"] = grown(state["unembed_bias"][:, None], config.vocab_size, derive(seed, "resize"))[:, 0]
     made.load_state_dict(state)
     made.recompute = model.recompute
     return made.to(model.embed.weight.device).train(model.training)

@@ -36,7 +36,11 @@ num_return_sequences exponential_decay_length_penalty suppress_tokens begin_supp
 _INERT = frozenset(_INERT_KEYS.split())
 """Keys of config.json that change no logits of a decoder, and keys that `read` examines itself."""
 SCORE = "score.weight"
-"""The matrix of a head in the classes ...ForSequenceClassification, (outputs, d_model)."""
+"""The matrix of a head, (outputs, d_model), by our name, and in most classes ...ForSequenceClassification."""
+_SCORED = {SCORE: SCORE}
+_TAGGED = {SCORE: SCORE, "score.bias": "score.bias"}
+CLASSIFIED = {SCORE: "classifier.weight", "score.bias": "classifier.bias"}
+"""The linear map of a head in classes that call it `classifier`."""
 _SAME_ACTIVATION = {"gelu_pytorch_tanh": "gelu_new"}
 _BUFFERS = (".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
 """Tensors that older versions of transformers saved although they can be computed."""
@@ -63,7 +67,11 @@ class Stock:
     absent                     what it takes for its config keys where config.json lacks them; null is another matter
     derived                    its fields that several keys give, or a key in another form
     extra                      beginnings of names of its tensors that are no part of the model itself
-    classifier                 the class of the same model with a head of one linear map; None: there is none
+    classifier                 the class of the same model with a head of whole documents; None: there is none
+    classifier_names           the tensors of that head by ours (see model.heads)
+    classifier_pooling         whether config.json names how that head makes one position of a document
+    tagger                     the class of the same model with a head of each token; None: there is none
+    tagger_names               the tensors of that head by ours
     unread                     its config keys that change nothing in a model of these parts
     check                      further reasons why a config does not fit
     also                       our further fields that `settings` writes with any value, or that its parts do not use
@@ -93,6 +101,10 @@ class Stock:
     also: str = ""
     unread: str = ""
     classifier: str | None = None
+    classifier_names: Mapping[str, str] = field(default_factory=lambda: _SCORED)
+    classifier_pooling: bool = False
+    tagger: str | None = None
+    tagger_names: Mapping[str, str] = field(default_factory=lambda: _TAGGED)
 
     @property
     def fields(self) -> Fields:
@@ -167,9 +179,10 @@ class Stock:
 
     def ignorable(self, name: str) -> bool:
         """Whether a tensor holds nothing of the model itself: a buffer, the unembedding of a model whose embeddings are
-        tied, or the matrix of a head."""
+        tied, or a tensor of a head."""
         unembedding = self.names["unembed.weight"].names
-        return name == SCORE or name.endswith(_BUFFERS) or name in unembedding or name.startswith(self.extra or ("\n",))
+        heads = {*self.classifier_names.values(), *self.tagger_names.values()}
+        return name in heads or name.endswith(_BUFFERS) or name in unembedding or name.startswith(self.extra or ("\n",))
 
 
 def _check_size(ours: str, value: Any, where: str, theirs: str) -> None:

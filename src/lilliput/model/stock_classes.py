@@ -3,7 +3,7 @@ counts."""
 
 from __future__ import annotations
 
-from lilliput.model.stock import Stock
+from lilliput.model.stock import CLASSIFIED, Stock
 from lilliput.model.stock_derived import BIAS_LLAMA, RESIDUAL_NEOX, ROPE, ROPE_NEOX, WINDOW_QWEN
 from lilliput.model.stock_encoders import BERT, MODERNBERT
 from lilliput.model.stock_names import GPT2_NAMES, LLAMA_NAMES, MIXTRAL_NAMES, NEOX_NAMES, QWEN3_MOE_NAMES
@@ -25,6 +25,7 @@ STOCK = (
     Stock(
         architecture="LlamaForCausalLM",
         classifier="LlamaForSequenceClassification",
+        tagger="LlamaForTokenClassification",
         model_type="llama",
         parts={**LLAMA_PARTS, "qk_norm": (False,), "window": (None,)},
         activations=GATED,
@@ -36,6 +37,7 @@ STOCK = (
     Stock(
         architecture="Qwen3ForCausalLM",
         classifier="Qwen3ForSequenceClassification",
+        tagger="Qwen3ForTokenClassification",
         model_type="qwen3",
         parts={**LLAMA_PARTS, "qk_norm": (True,), "bias": (False,)},
         activations=GATED,
@@ -48,6 +50,7 @@ STOCK = (
     Stock(
         architecture="MistralForCausalLM",
         classifier="MistralForSequenceClassification",
+        tagger="MistralForTokenClassification",
         model_type="mistral",
         parts={**LLAMA_PARTS, "qk_norm": (False,), "bias": (False,)},
         activations=GATED,
@@ -59,6 +62,7 @@ STOCK = (
     Stock(
         architecture="MixtralForCausalLM",
         classifier="MixtralForSequenceClassification",
+        tagger="MixtralForTokenClassification",
         model_type="mixtral",
         parts={**EXPERT_PARTS, "qk_norm": (False,), "normalize_routes": (True,)},
         activations=EXPERT_MLP,
@@ -79,6 +83,7 @@ STOCK = (
     Stock(
         architecture="Qwen3MoeForCausalLM",
         classifier="Qwen3MoeForSequenceClassification",
+        tagger="Qwen3MoeForTokenClassification",
         model_type="qwen3_moe",
         parts={**EXPERT_PARTS, "qk_norm": (True,), "window": (None,)},
         activations=EXPERT_MLP,
@@ -101,6 +106,8 @@ STOCK = (
     Stock(
         architecture="GPTNeoXForCausalLM",
         classifier="GPTNeoXForSequenceClassification",
+        tagger="GPTNeoXForTokenClassification",
+        tagger_names=CLASSIFIED,
         model_type="gpt_neox",
         parts={**GPT_PARTS, "position": ("rotary",)},
         activations=PLAIN,
@@ -116,6 +123,8 @@ STOCK = (
     Stock(
         architecture="GPT2LMHeadModel",
         classifier="GPT2ForSequenceClassification",
+        tagger="GPT2ForTokenClassification",
+        tagger_names=CLASSIFIED,
         model_type="gpt2",
         parts={**GPT_PARTS, "position": ("learned",), "residual": ("sequential",)},
         activations=PLAIN,

@@ -1,9 +1,9 @@
-"""Stock encoders: BERT and ModernBERT, as models of masked tokens."""
+"""Stock encoders: BERT and ModernBERT, as models of masked tokens, and with heads."""
 
 from __future__ import annotations
 
 from lilliput.model.places import Doubled, Split, places
-from lilliput.model.stock import Stock
+from lilliput.model.stock import CLASSIFIED, Stock
 from lilliput.model.stock_derived import BIAS_MODERNBERT, NORM_MODERNBERT, ROPE_MODERNBERT, WINDOW_MODERNBERT
 
 _LAYER = "bert.encoder.layer.#."
@@ -74,6 +74,14 @@ _KEYS = {
 
 BERT = Stock(
     architecture="BertForMaskedLM",
+    classifier="BertForSequenceClassification",
+    classifier_names={
+        **CLASSIFIED,
+        "pooler.weight": "bert.pooler.dense.weight",
+        "pooler.bias": "bert.pooler.dense.bias",
+    },
+    tagger="BertForTokenClassification",
+    tagger_names=CLASSIFIED,
     model_type="bert",
     parts={
         "causal": (False,),
@@ -111,6 +119,11 @@ BERT = Stock(
 )
 MODERNBERT = Stock(
     architecture="ModernBertForMaskedLM",
+    classifier="ModernBertForSequenceClassification",
+    classifier_names=CLASSIFIED,
+    classifier_pooling=True,
+    tagger="ModernBertForTokenClassification",
+    tagger_names=CLASSIFIED,
     model_type="modernbert",
     parts={
         "causal": (False,),

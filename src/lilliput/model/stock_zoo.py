@@ -43,6 +43,7 @@ _PHI_NAMES = places(
 QWEN2 = Stock(
     architecture="Qwen2ForCausalLM",
     classifier="Qwen2ForSequenceClassification",
+    tagger="Qwen2ForTokenClassification",
     model_type="qwen2",
     parts={**LLAMA_PARTS, "qk_norm": (False,), "bias": (False,), "qkv_bias": (True,)},
     activations=GATED,
@@ -72,6 +73,7 @@ OLMO2 = Stock(
 PHI = Stock(
     architecture="PhiForCausalLM",
     classifier="PhiForSequenceClassification",
+    tagger="PhiForTokenClassification",
     model_type="phi",
     parts={
         "norm": ("layer",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lilliput.base.errors import DataError
 from lilliput.data.document import Document
 from lilliput.data.example_rows import PLURAL
-from lilliput.data.examples import Example
+from lilliput.data.examples import TEXTS, Example
 from lilliput.data.rows import Encoded
 from lilliput.objectives.objective import OBJECTIVES, ObjectiveConfig
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def accepts(objective: type[ObjectiveConfig] | ObjectiveConfig, kind: str) -> bool:
-    """Whether an objective learns from documents of this kind. A labelled text is a text, too."""
+    """Whether an objective learns from documents of this kind. A text with labels is a text, too."""
     kinds = objective.examples if isinstance(objective, type) else objective.learns_from
-    return kind in kinds or (kind == "labelled" and "text" in kinds)
+    return kind in kinds or (kind in TEXTS and "text" in kinds)
 
 
 def check_accepted(objective: ObjectiveConfig, document: Document) -> None:
@@ -54,7 +54,7 @@ def encode_to_score(
 ) -> Sequence[Encoded | Sequence[Encoded]]:
     """Encode documents that a model is to be scored on. A model that generates text is scored on plain text, too, also
     where its objective learns from examples alone. Raises DataError for other documents that it does not learn from."""
-    texts = objective.generates and all(document.kind in ("text", "labelled") for document in documents)
+    texts = objective.generates and all(document.kind in TEXTS for document in documents)
     if texts and not accepts(objective, "text"):
         return objective.encode_texts(documents, tokenizer)
     for document in documents:

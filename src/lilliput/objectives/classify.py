@@ -1,8 +1,10 @@
-"""Classification: the class of a text or a pair of texts, or a score, by a head at the last token."""
+"""Classification: the class of a text or a pair of texts, or a score, by a head of whole texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,17 +18,18 @@ from lilliput.base.statistics import wilson
 from lilliput.data.document import Document
 from lilliput.data.loader import Loader
 from lilliput.data.rows import Encoded, Rows
-from lilliput.model.heads import Head
+from lilliput.model.heads import POOLING, Head, Pooling, through_prediction
 from lilliput.objectives.accepted import examples_of
 from lilliput.objectives.bag_of_words import baselines
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS, Figure
-from lilliput.objectives.objective import OBJECTIVES, Objective
-from lilliput.objectives.scored import ScoredConfig, outputs_of, read_whole, whole
+from lilliput.objectives.objective import OBJECTIVES, Family, Objective
+from lilliput.objectives.scored import SECOND, ScoredConfig, outputs_of, read_whole, whole, with_types
 from lilliput.objectives.workshop import HeldOut, Workshop
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.config import ModelConfig
 
 FIGURE = Figure("error", "val_error", "error")
 LABEL = "label"
@@ -40,7 +43,8 @@ class Classifier(Objective):
     def __init__(self, config: Classify, workshop: Workshop):
         super().__init__(config, workshop)
         names = config.labels or ("score",)
-        self.head = Head(workshop.model.config, len(names), workshop.seed, names).to(workshop.device)
+        pooling = config.pooling or POOLING
+        self.head = Head(workshop.model.config, len(names), workshop.seed, names, pooling=pooling).to(workshop.device)
 
     def stock_head(self) -> Head:
         return self.head
@@ -49,10 +53,12 @@ class Classifier(Objective):
         return {"classifier": self.head}
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        """tokens (R, 1, T), lengths (R, 1), labels (R,): int64 numbers of classes, or float32 scores."""
+        """tokens (R, 1, T), lengths (R, 1), labels (R,): int64 numbers of classes, or float32 scores; types (R, 1, T)
+        where the model has them."""
         found = [columns[0][LABEL] for columns in rows.columns]
         labels = torch.tensor(found, dtype=torch.int64 if self.config.labels else torch.float32)
-        return whole(rows, self.model.config.context_length).including({"labels": labels})
+        made = with_types(whole(rows, self.model.config.context_length), rows.columns, self.model)
+        return made.including({"labels": labels})
 
     def weight(self, batch: Batch) -> float:
         """The number of documents."""
@@ -107,18 +113,24 @@ class Classifier(Objective):
         """The texts and labels of the first `count` rows."""
         tokenizer, texts, labels = self.workshop.tokenizer, [], []
         special = set(tokenizer.specials.values())
+
+        def text_of(ids: list[int]) -> str:
+            """The texts between marks, a line each."""
+            parts = (list(part) for marked, part in groupby(ids, special.__contains__) if not marked)
+            return "\n".join(tokenizer.decode(part) for part in parts)
+
         for place in range(0, count, 256):
             rows = loader.take(place, min(256, count - place))
             for ids, columns in zip(rows.tokens[:, 0].tolist(), rows.columns, strict=True):
-                texts.append(tokenizer.decode([number for number in ids if number not in special]))
+                texts.append(text_of(ids))
                 labels.append(columns[0][LABEL])
         return texts, labels
 
 
 @OBJECTIVES.add("classify")
 class Classify(ScoredConfig):
-    """The class of a text, of a pair of texts, or a score. A pair is read as one text with a line break between both.
-    The figure is the share of wrong classes; for scores, their mean distance from the right ones."""
+    """The class of a text, of a pair of texts, or a score. The figure is the share of wrong classes; for scores, their
+    mean distance from the right ones."""
 
     kind: Literal["classify"] = "classify"
     labels: tuple[str, ...] = Field(
@@ -126,8 +138,21 @@ class Classify(ScoredConfig):
         description="the names of the classes, in the order of the numbers that labels may be; empty: labels are "
         "scores, which the model learns by their squared error",
     )
+    pairs: Literal["lines", "marks"] | None = Field(
+        default=None,
+        description="how a pair of texts is read: lines: as one text of two lines; marks: with the end mark behind "
+        "each text, and the second text with types of its own where the model has types (BERT); null: marks for an "
+        "encoder, lines for a decoder",
+    )
+    pooling: Pooling | None = Field(
+        default=None,
+        description="how a head of ModernBERT's parts makes one position of a text: mean or first; null: "
+        f"{POOLING}. A decoder's head reads the last position, and BERT's reads the first",
+    )
+    trains: ClassVar[tuple[Family, ...]] = ("decoder", "encoder")
     examples: ClassVar[tuple[str, ...]] = ("labelled",)
     figure: ClassVar[Figure] = FIGURE
+    tries: ClassVar[tuple[str, ...]] = ('score {run} "It was a good day."', "evaluate {run}")
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[list[Encoded]]:
         examples = examples_of(documents, self)
@@ -135,22 +160,44 @@ class Classify(ScoredConfig):
             self.number_of(example.row[LABEL], document.id, [other.row[LABEL] for other in examples])
             for document, example in zip(documents, examples, strict=True)
         ]
-        texts = [one_text(example.row["text"], example.row.get("pair")) for example in examples]
-        found = self.encode_scored(texts, None, tokenizer)
-        return [[Encoded(each.ids, None, {LABEL: number})] for number, each in zip(numbers, found, strict=True)]
+        found = self._encoded([(each.row["text"], each.row.get("pair")) for each in examples], tokenizer)
+        columns = ({LABEL: number, **(each.columns or {})} for number, each in zip(numbers, found, strict=True))
+        return [[replace(each, columns=own)] for each, own in zip(found, columns, strict=True)]
 
-    def encode_scored(self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer) -> list[Encoded]:
+    def encode_scored(
+        self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer, pair: str | None = None
+    ) -> list[Encoded]:
         if prompt is not None:
-            raise ConfigError("a classifier reads texts alone", "leave --prompt out")
-        bounded = ([*tokenizer.beginning, *ids, *sorted(tokenizer.ends)] for ids in tokenizer.encode_batch([*texts]))
-        return [read_whole(Encoded(ids), tokenizer) for ids in bounded]
+            raise ConfigError("a classifier reads texts alone", "leave --prompt out; a second text is --pair TEXT")
+        return self._encoded([(text, pair) for text in texts], tokenizer)
 
-    def answer(self, outputs: torch.Tensor) -> dict[str, Any]:
+    def _encoded(self, pairs: Sequence[tuple[str, str | None]], tokenizer: Tokenizer) -> list[Encoded]:
+        """Return the ids of texts, each with its second text or None, and the place of the second text where it is
+        read behind a mark."""
+        marked = self.pairs == "marks"
+        texts = [text if marked else one_text(text, pair) for text, pair in pairs]
+        firsts = tokenizer.encode_batch(texts)
+        seconds = iter(tokenizer.encode_batch([pair for _, pair in pairs if marked and pair is not None]))
+        ends, made = sorted(tokenizer.ends), []
+        for ids, (_, pair) in zip(firsts, pairs, strict=True):
+            before = [*tokenizer.beginning, *ids, *ends]
+            if marked and pair is not None:
+                made.append(Encoded([*before, *next(seconds), *ends], None, {SECOND: len(before)}))
+            else:
+                made.append(Encoded(before))
+        return [read_whole(each, tokenizer) for each in made]
+
+    def answer(self, outputs: torch.Tensor, text: str, sequence: Encoded) -> dict[str, Any]:
         """`label`, the likeliest class, and `probabilities` by class; or `score`."""
         if not self.labels:
             return {"score": float(outputs[0])}
         shares = dict(zip(self.labels, outputs.softmax(-1).tolist(), strict=True))
         return {"label": max(shares, key=lambda name: shares[name]), "probabilities": shares}
+
+    def fitted(self, model: ModelConfig) -> Classify:
+        if self.pairs is not None:
+            return self
+        return self.model_copy(update={"pairs": "lines" if model.causal else "marks"})
 
     def number_of(self, label: Any, where: str, others: Sequence[Any]) -> int | float:
         """The number of a class from its name or number, or a score. Raises DataError with the labels of the `others`
@@ -180,9 +227,14 @@ class Classify(ScoredConfig):
                 f"objective.labels is {', '.join(self.labels)}: a class needs another one, and a name of its own",
                 "name at least two classes; leave objective.labels empty for scores",
             )
+        if self.pooling is not None and not through_prediction(workshop.model.config):
+            raise ConfigError(
+                f"objective.pooling is {self.pooling}, and only a head of ModernBERT's parts has a choice",
+                "leave objective.pooling out",
+            )
         return Classifier(self, workshop)
 
 
 def one_text(text: str, pair: str | None) -> str:
-    """The text that the model reads."""
+    """The text of two lines that stands for a pair."""
     return text if pair is None else f"{text}\n{pair}"

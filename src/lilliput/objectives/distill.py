@@ -11,6 +11,7 @@ from pydantic import Field
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.document import Document
+from lilliput.data.examples import TEXTS
 from lilliput.data.rows import Encoded
 from lilliput.model.cross_entropy import filled
 from lilliput.model.sight import Sight
@@ -115,7 +116,7 @@ class Distill(NextTokenConfig):
         return self.teacher
 
     def encode(self, documents: Sequence[Document], tokenizer: Tokenizer) -> list[Encoded]:
-        plain = [each.kind in ("text", "labelled") for each in documents]
+        plain = [each.kind in TEXTS for each in documents]
         texts = iter(
             self.encode_texts([each for each, is_text in zip(documents, plain, strict=True) if is_text], tokenizer)
         )

@@ -132,6 +132,10 @@ class Masked(ObjectiveConfig):
     trains: ClassVar[tuple[Family, ...]] = ("encoder",)
     specials: ClassVar[tuple[str, ...]] = ("mask",)
     figure: ClassVar[Figure] = FIGURE
+    tries: ClassVar[tuple[str, ...]] = (
+        'fill {run} "It was a [MASK] day."',
+        'embed {run} "a day" "a night" --near "a week"',
+    )
 
     def build(self, workshop: Workshop) -> Objective:
         return MaskedToken(self, workshop)

@@ -27,6 +27,7 @@ from lilliput.objectives.reader import Reader
 if TYPE_CHECKING:
     from lilliput.data.loader import Loader
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.model.config import ModelConfig
     from lilliput.model.heads import Head
     from lilliput.objectives.workshop import HeldOut, Texts, Workshop
 
@@ -83,11 +84,17 @@ class ObjectiveConfig(Config):
     """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()
     """The figure by which its runs are judged."""
+    tries: ClassVar[tuple[str, ...]] = ()
+    """Commands that a finished run prints as next, where it generates no text: `{run}` stands for the run."""
 
     @property
     def learns_from(self) -> tuple[str, ...]:
         """The kinds of `examples` that it learns from as it is configured."""
         return self.examples
+
+    def fitted(self, model: ModelConfig) -> ObjectiveConfig:
+        """Return this config with the settings that follow from the model where a person left them open."""
+        return self
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -263,7 +270,8 @@ class Objective:
 
     def stock_head(self) -> Head | None:
         """The head that belongs to the model wherever it is loaded, such as a reward's: the checkpoint's model folder
-        is then one of a class ...ForSequenceClassification. It is also one of `modules`."""
+        is then one of a class ...ForSequenceClassification, or ...ForTokenClassification. It is also one of
+        `modules`."""
         return None
 
     def reported(self, loss: float) -> dict[str, float]:

@@ -120,7 +120,11 @@ class RewardConfig(ScoredConfig):
             made.append([read_whole(Encoded(each.ids, None, columns), tokenizer) for each in pair])
         return made
 
-    def encode_scored(self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer) -> list[Encoded]:
+    def encode_scored(
+        self, texts: Sequence[str], prompt: str | None, tokenizer: Tokenizer, pair: str | None = None
+    ) -> list[Encoded]:
+        if pair is not None:
+            raise ConfigError("a reward model scores replies to a request, and no pairs", "leave --pair out")
         if prompt is None and tokenizer.chat_template is not None:
             raise ConfigError("a reward model of a chat model scores replies to a request", "name it: --prompt REQUEST")
         chats = tokenizer.chat_template is not None
@@ -128,7 +132,7 @@ class RewardConfig(ScoredConfig):
         replies: list[Turns] = [[{"role": "assistant", "content": text}] if chats else text for text in texts]
         return [read_whole(encode_reply(asked, reply, tokenizer), tokenizer) for reply in replies]
 
-    def answer(self, outputs: torch.Tensor) -> dict[str, Any]:
+    def answer(self, outputs: torch.Tensor, text: str, sequence: Encoded) -> dict[str, Any]:
         """`reward`."""
         return {"reward": float(outputs[0])}
 

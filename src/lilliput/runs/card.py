@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lilliput import __version__
 from lilliput.base.console import duration, size
 from lilliput.model.counts import parameters
-from lilliput.model.huggingface import huggingface_class
+from lilliput.model.huggingface import stock_of
 from lilliput.objectives.figure import BITS, Figure
 from lilliput.objectives.known import figure_of
 from lilliput.runs.names import CHECKPOINTS, TOKENS_PER_SECOND
@@ -19,6 +19,7 @@ from lilliput.runs.run_folder import STEP, RunFolder
 from lilliput.runs.samples_file import Section
 
 if TYPE_CHECKING:
+    from lilliput.model.heads import Head
     from lilliput.model.transformer import Model
 
 LOAD = """from transformers import {auto}, AutoTokenizer
@@ -46,8 +47,7 @@ FILLS = """It fills in the middle between two texts:
 `lilliput generate {name} --prefix "Once upon a time" --suffix "They were happy."`. For other tools the prompt is
 `<|fim_prefix|>Once upon a time<|fim_suffix|>They were happy.<|fim_middle|>` behind the beginning mark, each of the
 three marks one token."""
-NO_TEXT = """It generates no text. A stock class for text computes other hidden states than the ones it was trained
-with."""
+NO_TEXT = "It generates no text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,26 @@ class Trained:
         return cls(run, at, last, scored[-1] if scored else {}, figure, summary or {}, samples)
 
 
-def snippet(folder: str, forwards: bool, source: str | None = None) -> str:
-    """A block of code in which transformers loads the model, and continues a prompt where it reads `forwards`, or
-    answers the `source` of an encoder-decoder."""
+def snippet(folder: str, forwards: bool, auto: str = "AutoModelForCausalLM", source: str | None = None) -> str:
+    """A block of code in which transformers' class `auto` loads the model, and continues a prompt where it reads
+    `forwards`, or answers the `source` of an encoder-decoder."""
+    load = LOAD.format(folder=folder, auto=auto)
     if source is None:
-        load = LOAD.format(folder=folder, auto="AutoModelForCausalLM")
         return "```python\n" + load + (CONTINUE if forwards else "") + "```"
-    load = "import torch\n" + LOAD.format(folder=folder, auto="AutoModelForSeq2SeqLM")
-    return "```python\n" + load + ANSWER.format(prompt=source, plain="<extra_id_" not in source) + "```"
+    answer = ANSWER.format(prompt=source, plain="<extra_id_" not in source)
+    return "```python\nimport torch\n" + load + answer + "```"
+
+
+def _classes(model: Model, head: Head | None) -> tuple[str | None, str]:
+    """The class of transformers that computes a model with this head, None without one, and the class that loads it."""
+    stock = stock_of(model.config)
+    if head is not None:
+        kind = "TokenClassification" if head.each else "SequenceClassification"
+        named = None if stock is None else stock.tagger if head.each else stock.classifier
+    else:
+        kind = {"decoder": "CausalLM", "encoder": "MaskedLM", "encoder-decoder": "Seq2SeqLM"}[model.config.family]
+        named = None if stock is None else stock.architecture
+    return named, f"AutoModelFor{kind}"
 
 
 def model_card(
@@ -117,6 +129,7 @@ def model_card(
     *,
     generates: bool = True,
     fills: bool = False,
+    head: Head | None = None,
     source: str | None = None,
     begun: str | None = None,
     repo: str | None = None,
@@ -124,12 +137,14 @@ def model_card(
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
     and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
-    `generates` is false, the card has no code that would generate text. Where `fills` is true, the card shows how the
-    model fills in the middle of a text. `source` is an example of what the encoder of an encoder-decoder reads. `begun`
-    is the folder whose weights the run began with; without it, that of the run's summary. `repo` is the repository on
-    the hub that the card is for, `licence` an identifier of the hub's, such as apache-2.0."""
+    `generates` is false, the card has no code that would generate text. `head` is the head in the folder. Where `fills`
+    is true, the card shows how the model fills in the middle of a text. `source` is an example of what the encoder of
+    an encoder-decoder reads. `begun` is the folder whose weights the run began with; without it, that of the run's
+    summary. `repo` is the repository on the hub that the card is for, `licence` an identifier of the hub's, such as
+    apache-2.0."""
     config, counts = model.config, parameters(model.config)
-    stock, _ = huggingface_class(config)
+    stock, auto = _classes(model, head)
+    loads = stock is not None and (head is not None or not config.causal)
     lines = ["---", "library_name: transformers"]
     task = "text-generation" if source is None else "text2text-generation"
     lines += [f"pipeline_tag: {task}"] if generates else []
@@ -143,12 +158,12 @@ def model_card(
     own = repo.rpartition("/")[2] if repo else name
     prompt = (source or "Once upon a time").replace("<extra_id_0>", "___")
     if not generates:
-        lines += [NO_TEXT, ""]
+        lines += [NO_TEXT, "", *([snippet(repo or ".", False, auto), ""] if loads else [])]
     elif repo is not None:
-        code = snippet(repo, forwards, source)
+        code = snippet(repo, forwards, auto, source)
         lines += [(PULL if stock else OWN_CLASS).format(snippet=code, repo=repo, name=own, prompt=prompt), ""]
     elif stock:
-        lines += [snippet(".", forwards, source), ""]
+        lines += [snippet(".", forwards, auto, source), ""]
     if generates and not forwards:
         lines += [BACKWARDS.format(name=own), ""]
     if fills:
