@@ -25,6 +25,11 @@ class Logits(torch.nn.Module):
         return self.model.logits(self.model(ids))
 
 
+ONNX = ["story_window_layers", "mixtral", "own_experts", "pythia", "gpt2", "gemma3", "llama3", "bert", "modernbert"]
+ONNX += ["own_alibi", "own_batch_norm"]
+"""The families whose graphs differ in their operations. Each takes seconds."""
+
+
 def shapes(model: Model) -> Any:
     dim = torch.export.Dim
     return ({0: dim("batch"), 1: dim("length", max=model.config.context_length)},)
@@ -84,7 +89,7 @@ def _names(node: Any) -> str:
 
 # torch's exporter, of itself
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("family", PATTERNED)
+@pytest.mark.parametrize("family", ONNX)
 def test_onnx_with_any_batch_and_length(family, tmp_path):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
