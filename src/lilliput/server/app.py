@@ -119,6 +119,7 @@ def _card(served: Served) -> ModelCard:
         parameters=sum(parameter.numel() for parameter in served.model.parameters()),
         reads_forwards=served.objective.reads_forwards,
         fills_middle=served.objective.fills,
+        reads_source=served.objective.reads_source,
         chat=served.chat is not None,
         tools=served.chat is not None and served.chat.takes_tools,
     )

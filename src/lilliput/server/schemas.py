@@ -331,6 +331,7 @@ class ModelCard(BaseModel):
     parameters: int
     reads_forwards: bool
     fills_middle: bool
+    reads_source: bool
     chat: bool
     tools: bool
 
