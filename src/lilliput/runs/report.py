@@ -15,6 +15,7 @@ from lilliput.base.html import as_html, document, escape, fact_list, table
 from lilliput.objectives.figure import BITS
 from lilliput.runs.evaluation_section import evaluation
 from lilliput.runs.expert_section import experts
+from lilliput.runs.gradient_section import gradients
 from lilliput.runs.learning_section import learning
 from lilliput.runs.names import (
     BAND,
@@ -61,7 +62,7 @@ def write_report(run: Path) -> Path:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    sections = (_head, _tiles, _story, _evaluation, _curves, learning, experts, evaluation, _samples)
+    sections = (_head, _tiles, _story, _evaluation, _curves, learning, gradients, experts, evaluation, _samples)
     facts = (_data, _model, _machine, _cost, _repeat, _recipe)
     body = "\n".join(filter(None, (section(record) for section in (*sections, *facts))))
     made_from = "recipe.yaml, metrics.jsonl, summary.json and samples.md"

@@ -145,6 +145,9 @@ class TrainConfig(Config):
     log_steps: int | None = Field(
         default=None, gt=0, description="steps between lines of metrics.jsonl; null: 200 lines a run"
     )
+    log_gradients: bool = Field(
+        default=False, description="the norm of each block's gradient in metrics.jsonl and in the report"
+    )
     checkpoint_steps: int | None = Field(
         default=None, gt=0, description="steps between checkpoints; null: ten checkpoints a run"
     )

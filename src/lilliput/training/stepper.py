@@ -21,18 +21,21 @@ from lilliput.training.settings import Settings, passes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lilliput.model.transformer import Model
     from lilliput.objectives.batch import Batch
     from lilliput.objectives.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """One step's numbers; `loss` is nats a unit of weight, such as a learned token."""
+    """One step's numbers; `loss` is nats a unit of weight, such as a learned token. `by_block` are the norms of each
+    block's gradient before clipping, of the last minibatch; () where they are not asked for."""
 
     loss: float
     grad_norm: float
     metrics: dict[str, float]
     applied: bool
+    by_block: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, outcomes: Sequence[StepOutcome]) -> StepOutcome:
@@ -46,6 +49,7 @@ class StepOutcome:
             sum(one.grad_norm for one in outcomes) / count,
             {name: sum(one.metrics.get(name, 0.0) for one in outcomes) / count for name in names},
             outcomes[-1].applied,
+            outcomes[-1].by_block,
         )
 
 
@@ -63,6 +67,7 @@ class Stepper:
         self.optimizers = optim.build(self.model, config.optimizer, settings.precision == "bf16", self.modules)
         self._trained = [self.model, *self.modules.values()]
         self._parameters = [parameter for module in self._trained for parameter in module.parameters()]
+        self._blocks = blocks_of(self.model) if config.log_gradients else []
         varied = objective.config.rows == "documents"  # a batch is as long as its longest document
         objective.view = Compiled(self.model, varied) if settings.compile else self.model
 
@@ -108,12 +113,13 @@ class Stepper:
             (loss.total / weight).backward()
             for name, value in {"loss": loss.total, **loss.metrics}.items():
                 sums[name] = sums.get(name, 0) + value.detach()
+        by_block = [torch.nn.utils.get_total_norm(_gradients_of(block)).to(self.device) for block in self._blocks]
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.clip)
         # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
-        *means, norm = torch.stack([*(value / weight for value in sums.values()), norm]).tolist()
-        metrics = dict(zip(sums, means, strict=True))
+        numbers = torch.stack([*(value / weight for value in sums.values()), norm, *by_block]).tolist()
+        metrics, norm = dict(zip(sums, numbers, strict=False)), numbers[len(sums)]
         applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
-        return StepOutcome(metrics.pop("loss"), norm, metrics, applied)
+        return StepOutcome(metrics.pop("loss"), norm, metrics, applied, tuple(numbers[len(sums) + 1 :]))
 
     def state(self, values: dict[str, Any]) -> checkpoint.TrainerState:
         """The trainer state of a checkpoint, beside the model's weights, with `values`."""
@@ -125,6 +131,15 @@ class Stepper:
         self.optimizers.load_state(state.tensors)
         for name, module in self.modules.items():
             checkpoint.load_module(module, state.modules, name, folder)
+
+
+def blocks_of(model: Model) -> list[nn.Module]:
+    """The blocks of an encoder, where there is one, and of the model, in the order in which a text passes them."""
+    return [*([] if model.encoder is None else model.encoder.blocks), *model.blocks]
+
+
+def _gradients_of(block: nn.Module) -> list[torch.Tensor]:
+    return [parameter.grad for parameter in block.parameters() if parameter.grad is not None]
 
 
 def _state(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lilliput.base.errors import TrainingError
 from lilliput.base.seeds import generator
 from lilliput.runs import checkpoint
-from lilliput.runs.names import TOKENS_PER_SECOND
+from lilliput.runs.names import GRADIENTS, TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training import schedule
 from lilliput.training.callbacks import LINES, Callback, Record, in_phases, keys, see_step
@@ -238,6 +238,7 @@ class Trainer:
             "step_tokens": tokens,
             "step_seconds": seconds,
             **outcome.metrics,
+            **({GRADIENTS: [float(f"{norm:.4g}") for norm in outcome.by_block]} if outcome.by_block else {}),
         }
         due = self.due(self.config.log_steps, times=LINES)
         see_step(self.callbacks, self, record, due)
