@@ -59,7 +59,7 @@ def test_transformers_class_gives_our_logits(family: str, each: bool, tied: bool
         read_back(model, tmp_path, head)
         raw = json.loads((tmp_path / "config.json").read_text())
         kind = "Token" if each else "Sequence"
-        assert raw["architectures"] == [FAMILIES[family][0].replace("MaskedLM", f"{kind}Classification")]
+        assert raw["architectures"] == [str(FAMILIES[family][0]).replace("MaskedLM", f"{kind}Classification")]
         assert raw["id2label"] == dict(zip("012", LABELS, strict=True))
         same(ours(model, head, ids, types), theirs(tmp_path, each, ids, types), each)
 

@@ -31,7 +31,7 @@ def load(folder: Path, config: ModelConfig, stock: Stock | None, notify: Callabl
         notify(f"{folder}: config.json ties the embeddings, but the file has a separate head; the model gets this head")
         config = config.model_copy(update={"tied_embeddings": False})
     if stock is not None and not config.tied_embeddings and _needs_no_unembedding(folder, found, config, stock):
-        notify(f"{folder} holds a model without an unembedding: its embeddings count as tied")
+        notify(f"{folder} holds a model with no unembedding: its embeddings count as tied")
         config = config.model_copy(update={"tied_embeddings": True})
     check_stored(config, stored_bytes(found), str(folder / "config.json"))
     full = config.model_copy(update={"bias": True}) if stock is not None and stock.always_biased else config

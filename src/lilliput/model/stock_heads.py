@@ -97,13 +97,13 @@ def _names(stock: Stock, each: bool) -> Mapping[str, str]:
     return stock.tagger_names if each else stock.classifier_names
 
 
-def _is_of_each(raw: Mapping[str, Any]) -> bool:
+def _is_of_each(raw: dict[str, Any]) -> bool:
     named = raw.get("architectures")
     tagger = isinstance(named, list) and any(str(name).endswith(TAGGER) for name in named)
     return tagger or inner(raw, "lilliput").get(EACH) is True
 
 
-def _pooling(raw: Mapping[str, Any], where: str) -> Pooling:
+def _pooling(raw: dict[str, Any], where: str) -> Pooling:
     """How the head of a folder makes one position of a document. Raises ModelError for a way that Lilliput lacks."""
     given = raw.get(POOLING, inner(raw, "lilliput").get(POOLING, "cls"))
     found: Pooling | None = next((ours for ours, theirs in _POOLING_NAMES.items() if theirs == given), None)
