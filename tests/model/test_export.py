@@ -55,6 +55,7 @@ def test_a_graph_of_any_length_is_refused_for_a_state(family):
     (reason,) = Onnx().refuses(stirred(family))
     assert reason.startswith("attention=gated_delta (its graph would be of one length")
     assert Onnx().refuses(stirred("story")) == []
+    assert Onnx().refuses(stirred("t5")) == ["encoder_layers=3 (its graph would read a source as well)"]
 
 
 @pytest.mark.parametrize("strict", [False, True])

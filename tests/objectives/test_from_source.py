@@ -196,6 +196,9 @@ def test_a_run_trains_generates_and_is_resumed(recipe, more, figure, tmp_path, m
     assert (tmp_path / "runs/r/samples.md").read_text().count("## step") >= 2
     api.train(recipe, [*TINY, *more], name="again", live=False)
     assert api.load("runs/again").model.state_dict().keys() == generator.model.state_dict().keys()
+    vectors = api.embed("runs/r", ["a dog", "a little red ball", "a dog"])
+    assert vectors.shape == (3, 32)
+    assert np.allclose(vectors[0], vectors[2], atol=1e-5)
     with pytest.raises(ConfigError, match="cannot lead to a given ending"):
         generator.generate(ending="The end.")
     with pytest.raises(ConfigError, match="answers a source"):

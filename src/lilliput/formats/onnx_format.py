@@ -72,6 +72,8 @@ class Onnx(Format):
         found = [f"context_length={length} (a length that is free needs 3 at least)"] if length < 3 else []
         if any(ATTENTIONS[kind].state_of(config) for kind in config.attentions):
             found.append(f"attention={config.attention} (its graph would be of one length, and a length is free)")
+        if config.encoder_layers:
+            found.append(f"encoder_layers={config.encoder_layers} (its graph would read a source as well)")
         return hooked(model) + found
 
     def write(self, source: Source, file: Path, kind: str) -> list[Path]:

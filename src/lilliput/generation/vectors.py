@@ -19,6 +19,7 @@ from lilliput.decoding.inference import inference
 from lilliput.generation.loading import objective_of
 from lilliput.model.heads import mean_of_real
 from lilliput.model.huggingface import from_huggingface
+from lilliput.model.source import Source
 from lilliput.model.transformer import Model
 from lilliput.runs.finding import model_folder
 
@@ -34,8 +35,8 @@ def embed(
     notify: Callable[[str], None] = print_line,
 ) -> np.ndarray:
     """Return a vector for each text, (texts, d_model) float32, by the model at `path` (a run, a checkpoint, a Hugging
-    Face folder): the mean of its last hidden states, normed, over the tokens of the text with its marks. This is the
-    mean pooling of sentence-transformers. The vectors are not scaled to length 1.
+    Face folder): the mean of its last hidden states, normed, over the tokens of the text with its marks, of its encoder
+    where it has one beside a decoder. This is the mean pooling of sentence-transformers. The vectors are not scaled to length 1.
 
     A text is read as in training, so that a model that reads in reverse reads it in reverse. A text that is longer than
     the context is cut at its end, and a line counts such texts. Raises ConfigError without a text, and ModelError where
@@ -72,10 +73,17 @@ def means(model: Model, sequences: Sequence[np.ndarray]) -> np.ndarray:
             for row, number in enumerate(chosen):
                 tokens[row, : len(sequences[number])] = sequences[number]
             lengths = torch.tensor([len(sequences[number]) for number in chosen], device=device)
-            hidden = model(torch.from_numpy(tokens).to(device), replace(model.sight, lengths=lengths))
-            found[chosen] = mean_of_real(hidden.float(), lengths).cpu().numpy()
+            found[chosen] = mean_of_real(_hidden(model, torch.from_numpy(tokens).to(device), lengths), lengths).cpu()
             at += len(chosen)
     return found
+
+
+def _hidden(model: Model, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """The last hidden states (B, T, d_model) float32 of tokens (B, T), of which `lengths` are real: those of the
+    encoder in a model that has one."""
+    if model.encoder is not None:
+        return model.encode(Source(tokens, lengths)).hidden.float()
+    return model(tokens, replace(model.sight, lengths=lengths)).float()
 
 
 def cosines(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
