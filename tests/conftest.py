@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lilliput.base import machine
+from lilliput.base import console, machine
 
 TESTS = Path(__file__).parent
 
@@ -105,6 +105,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     (cache / "native").symlink_to(native_builds)
     monkeypatch.setenv("LILLIPUT_CACHE", str(cache))
+
+
+@pytest.fixture(autouse=True)
+def own_mode() -> Iterator[None]:
+    """No test leaves the JSON mode of a command to the next one."""
+    yield
+    console.use_json(False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -107,6 +107,7 @@ def test_list(command: Command):
         "GPT2LMHeadModel",
         "MixtralForCausalLM",
         "Qwen3MoeForCausalLM",
+        "T5ForConditionalGeneration",
     }
 
 

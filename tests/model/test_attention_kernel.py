@@ -28,20 +28,30 @@ class Case:
     norms: tuple[torch.Tensor, torch.Tensor] | None = None
     tables: tuple[torch.Tensor, torch.Tensor] | None = None
     sight: Sight = CAUSAL
+    scale: float | None = None
+    bias: torch.Tensor | None = None
+
+    @property
+    def learned(self) -> tuple[torch.Tensor, ...]:
+        """The weights of the norms, and the bias."""
+        return (*(self.norms or ()), *(() if self.bias is None else (self.bias,)))
 
     def ours(self, dropout: float = 0.0, bounds: dict[str, torch.Tensor] | None = None) -> list[torch.Tensor]:
-        """The result, the gradient of qkv, and those of the norms; with the sight's bounds, except those given."""
+        """The result, the gradient of qkv, and those of the norms and the bias; with the sight's bounds, except those
+        given."""
         length = self.qkv.shape[1]
         seen = self.sight.at(slice(0, length), length, self.qkv.device)
         first, last = ({"first": seen.first, "last": seen.last} | (bounds or {})).values()
         how = {"norms": self.norms, "eps": 1e-5, "tables": self.tables, "dropout": dropout}
+        how |= {"scale": self.scale, "bias": self.bias}
         out = kernels.attend(self.qkv, self.heads, **how, first=first, last=last)
-        return [out.detach(), *torch.autograd.grad(out, (self.qkv, *(self.norms or ())), self.grad)]
+        return [out.detach(), *torch.autograd.grad(out, (self.qkv, *self.learned), self.grad)]
 
     def plain(self, dtype: torch.dtype = torch.float64, factors: torch.Tensor | None = None) -> list[torch.Tensor]:
         """The same by PyTorch's operators, with the pattern multiplied by `factors`."""
         qkv = self.qkv.detach().to(dtype).requires_grad_()
-        norms = [weight.detach().to(dtype).requires_grad_() for weight in self.norms or ()]
+        learned = [weight.detach().to(dtype).requires_grad_() for weight in self.learned]
+        norms, bias = learned[: 2 * (self.norms is not None)], learned[-1] if self.bias is not None else None
         q, k, v = qkv.split((self.heads, self.shared, self.shared), 2)
         if norms:
             q, k = (F.rms_norm(x, x.shape[-1:], weight, 1e-5) for x, weight in zip((q, k), norms, strict=True))
@@ -62,13 +72,18 @@ class Case:
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
         mask = pairs(self.sight, len(qkv), qkv.shape[1])[:, None]
         if factors is None:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+            shown = mask
+            if bias is not None:
+                length = qkv.shape[1]
+                distances = torch.arange(length) - torch.arange(length)[:, None] + length - 1
+                shown = bias[:, distances].masked_fill(~mask, -torch.inf)
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=shown, enable_gqa=True, scale=self.scale)
         else:
             k, v = (x.repeat_interleave(self.heads // self.shared, 1) for x in (k, v))
             scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf)
             out = (scores.softmax(-1) * factors) @ v
         out = out.transpose(1, 2)
-        return [out.detach(), *torch.autograd.grad(out, (qkv, *norms), self.grad.to(dtype))]
+        return [out.detach(), *torch.autograd.grad(out, (qkv, *learned), self.grad.to(dtype))]
 
 
 def _case(
@@ -113,6 +128,34 @@ def test_attention_sees_what_the_sight_shows(kind, length):
     case = _case(2, length, 4, 2, 48, normed=True, half=12)
     case.sight = sights(length)[kind]
     _close(case)
+
+
+@needs_compiler
+@pytest.mark.parametrize("length", [1, 7, 33, 100])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1.0, 0.3, None])
+def test_a_bias_by_distance_is_learned(kind, length, scale):
+    case = _case(2, length, 4, 2, 24)
+    case.sight, case.scale = sights(length)[kind], scale
+    case.bias = torch.randn(4, 2 * length - 1, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    _close(case)
+
+
+@needs_compiler
+@pytest.mark.parametrize("shape", [(4, 18), (3, 19), (4, 20), (76,)])
+def test_a_bias_of_another_shape_is_refused(shape):
+    case = _case(1, 10, 4, 2, 8)
+    case.bias = torch.zeros(shape)
+    with pytest.raises(ValueError, match="the bias"):
+        case.ours()
+
+
+@needs_compiler
+def test_a_scale_that_is_no_factor_is_refused():
+    case = _case(1, 10, 4, 2, 8)
+    for case.scale in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="has to be above 0"):
+            case.ours()
 
 
 @needs_compiler
@@ -202,8 +245,10 @@ def test_attention_is_a_sound_operator():
     cos, sin = case.tables or (None, None)
     first = torch.arange(20, dtype=torch.int32).sub(4).clamp_min(0).repeat(2, 1)
     last = torch.full_like(first, 19)
-    torch.library.opcheck(operator, (case.qkv, 4, q_norm, k_norm, 1e-5, cos, sin, 0.1, torch.tensor(7), first, last))
-    torch.library.opcheck(operator, (case.qkv, 4, None, None, 0.0, None, None, 0.0, None, None, None))
+    bias = torch.randn(4, 39).requires_grad_()
+    given = (case.qkv, 4, q_norm, k_norm, 1e-5, cos, sin, 0.1, torch.tensor(7), first, last, 0.4, bias)
+    torch.library.opcheck(operator, given)
+    torch.library.opcheck(operator, (case.qkv, 4, None, None, 0.0, None, None, 0.0, None, None, None, 0.4, None))
 
 
 @needs_compiler

@@ -8,6 +8,7 @@ import transformers
 
 from lilliput.base.errors import ConfigError, ModelError
 from lilliput.decoding.cache import KVCache
+from lilliput.model.biased import Biased
 from lilliput.model.buckets import Buckets
 from lilliput.model.config import ModelConfig
 from lilliput.model.counts import flops_per_token, memory, parameters, training_flops
@@ -95,12 +96,16 @@ def test_buckets_are_transformers_own():
             assert torch.equal(Buckets(each).numbers(distances), expected)
 
 
-@pytest.mark.parametrize("family", ["t5", "t5_tied"])
+@pytest.mark.parametrize("family", ["t5", "t5_tied", "own_alibi"])
 def test_biases_by_distance_are_those_of_all_pairs(family):
     position = stirred(family).position
+    assert isinstance(position, Biased)
     for where, end in ((slice(0, 20), 20), (slice(7, 8), 8), (slice(5, 12), 12)):
         pairs = position.tables(torch.arange(where.start, where.stop)[None], end, torch.float32)
-        assert torch.equal(cast(torch.Tensor, position.tables(where, end, torch.float32)), cast(torch.Tensor, pairs))
+        line = position.tables(where, end, torch.float32)
+        assert torch.equal(line.scores(), pairs.scores())
+        assert (line.square is not None) == (where.start == 0)
+        assert pairs.square is None
 
 
 @sourced

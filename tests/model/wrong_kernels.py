@@ -27,6 +27,7 @@ def right(name: str) -> dict[str, torch.Tensor]:
             "k_norm": (6,),
             "cos": (5, 1, 2),
             "sin": (5, 1, 2),
+            "bias": (4, 9),
             "first": (2, 5),
             "last": (2, 5),
         },
@@ -50,7 +51,8 @@ def right(name: str) -> dict[str, torch.Tensor]:
 def attend(x: dict[str, torch.Tensor], heads: int = 4, dropout: float = 0.2) -> torch.Tensor:
     tables, norms = (x["cos"], x["sin"]), (x["q_norm"], x["k_norm"])
     bounds = {"first": x["first"], "last": x["last"]}
-    return kernels.attend(x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout, **bounds)
+    more = {"scale": 0.4, "bias": x["bias"]}
+    return kernels.attend(x["qkv"], heads, norms=norms, eps=1e-5, tables=tables, dropout=dropout, **bounds, **more)
 
 
 CALLS: dict[str, Callable[[dict[str, torch.Tensor]], torch.Tensor | None]] = {
@@ -109,6 +111,7 @@ TAKEN = {
     ("attention", "k_norm"): {"meta", "float64", "float16", "int32", "bool", "strided", "turned"},
     ("attention", "cos"): {"meta", "float64", "float16", "int32", "bool", "strided", "turned"},
     ("attention", "sin"): {"meta", "float64", "float16", "int32", "bool", "strided", "turned"},
+    ("attention", "bias"): {"meta", "float64", "float16", "int32", "bool", "strided", "turned"},
     ("swiglu", "gate_up"): {"fewer", "another dimension", "strided", "turned"},
     ("rms_norm", "x"): {"fewer", "another dimension", "strided", "turned"},
     ("dropout", "x"): {"shorter", "fewer", "another dimension", "strided", "turned"},
@@ -141,7 +144,7 @@ def plainly_wrong() -> dict[str, Callable[[], object]]:
         cases[f"head: target {target}"] = lambda t=targets: CALLS["head"](right("head") | {"targets": t})
     operators = torch.ops.lilliput
     qkv, out, sums = torch.rand(2, 5, 8, 6), torch.rand(2, 5, 4, 6), torch.rand(2, 4, 5)
-    given = (None, None, 0.0, None, None, 0.0, None, None, None)
+    given = (None, None, 0.0, None, None, 0.0, None, None, None, 0.4, None)
     for name, parts in {
         "out": (out[:1], sums, out),
         "sums": (out, sums[:, :2], out),
@@ -151,7 +154,9 @@ def plainly_wrong() -> dict[str, Callable[[], object]]:
         cases[f"attention backward: {name}"] = lambda p=parts: operators.attention_backward(qkv, 4, *given, *p)
     cases["attention: one norm"] = lambda: operators.attention(qkv, 4, out[0, 0, 0], *given[1:])
     cases["attention: one table"] = lambda: operators.attention(qkv, 4, *given[:3], sums[0, :, :2], *given[4:])
-    cases["attention: no seed"] = lambda: operators.attention(qkv, 4, *given[:5], 0.5, None, None, None)
+    cases["attention: no seed"] = lambda: operators.attention(qkv, 4, *given[:5], 0.5, None, None, None, 0.4, None)
+    for scale in (0.0, -1.0, float("nan")):
+        cases[f"attention: scale {scale}"] = lambda s=scale: operators.attention(qkv, 4, *given[:9], s, None)
     for name, wrongs in {
         "first": ([0, 2, 0, 0, 0], [0, 0, 0, 0, -1], [0, 0, 0, 0, 2**31 - 1]),
         "last": ([4, 0, 4, 4, 4], [4, 4, 4, 4, 5], [2**31 - 1, 4, 4, 4, 4], [-(2**31), 4, 4, 4, 4]),

@@ -36,7 +36,8 @@ def embed(
 ) -> np.ndarray:
     """Return a vector for each text, (texts, d_model) float32, by the model at `path` (a run, a checkpoint, a Hugging
     Face folder): the mean of its last hidden states, normed, over the tokens of the text with its marks, of its encoder
-    where it has one beside a decoder. This is the mean pooling of sentence-transformers. The vectors are not scaled to length 1.
+    where it has one beside a decoder. This is the mean pooling of sentence-transformers. The vectors are not scaled to
+    length 1.
 
     A text is read as in training, so that a model that reads in reverse reads it in reverse. A text that is longer than
     the context is cut at its end, and a line counts such texts. Raises ConfigError without a text, and ModelError where

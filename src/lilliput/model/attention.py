@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from lilliput.base.errors import ModelError
 from lilliput.model import kernels
+from lilliput.model.biased import Bias
 from lilliput.model.fields import known, unknown_fields
 from lilliput.model.norms import Norm, RMSNorm
 from lilliput.model.parts import ATTENTIONS, NORMS, POSITIONS, AttentionPart, HookPoint, Linear
@@ -25,7 +26,7 @@ KERNEL_FIELDS = known(
     "rope_theta rotary_fraction mlp qk_norm window window_layers residual bias dropout tied_embeddings init "
     "causal norm_place embed_norm embed_scale token_types head unembed_bias qkv_bias rope_theta_window rope_scaling "
     "n_experts experts_per_token d_shared normalize_routes balance balance_loss router_z_loss attention "
-    "attention_layers"
+    "attention_layers attention_scale encoder_layers position_buckets position_distance unembed_scale"
 )
 """The config fields whose effect on a layer of full attention the attention kernel computes. A model with other fields
 does not use the kernel, and neither does another kind of attention."""
@@ -216,19 +217,21 @@ class Attention(Weighing):
         """x (B, T, d_model) -> (B, T, d_model). `seen`: the positions that each position sees in this layer."""
         rows, new, _ = x.shape
         qkv = self.qkv(x).view(rows, new, self.heads + 2 * self.shared, self.width)
-        bias = tables if isinstance(tables, torch.Tensor) else None
-        unbiased = seen.bounded and cache is None and bias is None
-        if unbiased and self._plain(position) and kernels.can_attend(qkv, tables):
+        bias, turned = (tables, None) if isinstance(tables, Bias) else (None, tables)
+        whole = seen.bounded and cache is None and (bias is None or bias.square is not None)
+        if whole and self._plain(position) and kernels.can_attend(qkv, turned):
             norms = (self.q_norm.weight, self.k_norm.weight) if self.q_norm is not None and self.k_norm else None
             z = kernels.attend(
                 qkv,
                 self.heads,
                 norms=norms,
                 eps=self.eps,
-                tables=tables,
+                tables=turned,
                 dropout=self.dropout if self.training else 0.0,
                 first=seen.first,
                 last=seen.last,
+                scale=self.scale,
+                bias=None if bias is None else bias.square,
             )
             return self.out(self.hook_z(z).reshape(rows, new, self.heads * self.width))
         q, k, v = qkv.split((self.heads, self.shared, self.shared), dim=2)
@@ -238,7 +241,7 @@ class Attention(Weighing):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(layer, k, v)
-        return self.out(self.weighed(q, k, v, seen, bias))
+        return self.out(self.weighed(q, k, v, seen, None if bias is None else bias.scores()))
 
     def _plain(self, position: Position) -> bool:
         """Return whether the kernel may compute this layer's attention, from queries, keys and values to the input of

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from lilliput.model.biased import Biased
 from lilliput.model.parts import POSITIONS, Role
-from lilliput.model.positions import Position, Tables, Where
 
 if TYPE_CHECKING:
     from lilliput.model.config import ModelConfig
 
 
 @POSITIONS.add("buckets")
-class Buckets(Position):
+class Buckets(Biased):
     """One bias a bucket and head, for all layers of a stack. A causal stack has all `position_buckets` for earlier
     positions; a stack that sees both sides has half of them for each side.
 
     The first half of a side's buckets holds one distance each. The other half holds distances that grow by a constant
     factor up to `position_distance`, and all further distances are in the last bucket."""
-
-    relative = True
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -39,18 +37,8 @@ class Buckets(Position):
         """The role of the weight (position_buckets, n_heads)."""
         return {"weight": Role("table")}
 
-    def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
-        """The biases (1 or B, heads, T, end) of the scores."""
-        device = self.weight.device
-        if isinstance(where, slice):
-            # One number for each distance: row i of the result is a window of them that begins at -i. The gradient of a
-            # table of all pairs would be summed over as many rows as there are pairs.
-            new = where.stop - where.start
-            distances = torch.arange(1 - where.stop, end - where.start, device=device)
-            each = nn.functional.embedding(self.numbers(distances), self.weight)
-            return each.T.unfold(-1, end, 1)[:, :new].flip(1)[None]
-        keys = torch.arange(end, device=device)
-        return nn.functional.embedding(self.numbers(keys - where[..., None]), self.weight).permute(0, 3, 1, 2)
+    def biases(self, distances: torch.Tensor) -> torch.Tensor:
+        return nn.functional.embedding(self.numbers(distances), self.weight).movedim(-1, 0)
 
     def numbers(self, distances: torch.Tensor) -> torch.Tensor:
         """Distances of any shape (...,), the key's position less the query's -> their buckets, int64."""

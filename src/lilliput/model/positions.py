@@ -1,8 +1,9 @@
-"""The position of a token as the model sees it: rotary (RoPE, arXiv:2104.09864), learned vectors, ALiBi or none."""
+"""The position of a token as the model sees it: rotary (RoPE, arXiv:2104.09864), learned vectors or none; biases of the
+scores by distance are in biased.py and buckets.py."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import nn
@@ -11,13 +12,14 @@ from lilliput.base.errors import ModelError
 from lilliput.model.parts import POSITIONS, Role
 
 if TYPE_CHECKING:
+    from lilliput.model.biased import Bias
     from lilliput.model.config import ModelConfig
 
 Where = slice | torch.Tensor
 """Positions of the tokens: a slice for a whole batch at once, or (B, T) int64 where rows differ."""
-Tables = tuple[torch.Tensor, torch.Tensor] | torch.Tensor | None
-"""The tensors that a kind of position gives to each layer: a pair that turns queries and keys, or a bias (1 or B,
-heads, T, end) that is added to the scores."""
+Tables: TypeAlias = "tuple[torch.Tensor, torch.Tensor] | Bias | None"
+"""What a kind of position gives to each layer: a pair of tensors that turns queries and keys, or a bias that is added
+to the scores."""
 MOST_ROWS = 2**15
 """The most positions whose angles are kept, because a config.json may name millions of positions without any data for
 them."""
@@ -59,28 +61,6 @@ class NoPosition(Position):
         super().__init__()
 
 
-@POSITIONS.add("alibi")
-class Alibi(Position):
-    """A penalty on the score of each key that grows with its distance, by a slope of each head (arXiv:2108.12409).
-
-    The slopes of n heads, a power of two, are 2^(-8/n), 2^(-16/n) and so on. For another n, the slopes of the next
-    power of two below are followed by every second slope of the power above, as the paper's code has it."""
-
-    relative = True
-
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.register_buffer("slopes", torch.tensor(_slopes(config.n_heads)), persistent=False)
-
-    def tables(self, where: Where, end: int, dtype: torch.dtype) -> Tables:
-        """-slope * |i - j|, (1 or B, heads, T, end) float32."""
-        assert isinstance(self.slopes, torch.Tensor)
-        keys = torch.arange(end, device=self.slopes.device)
-        at = keys[where][None] if isinstance(where, slice) else where
-        distances = (at[..., None] - keys).abs()[:, None]
-        return -self.slopes[:, None, None] * distances
-
-
 @POSITIONS.add("learned")
 class Learned(Position):
     """One learned vector a position, added to the token's embedding."""
@@ -104,13 +84,6 @@ class Learned(Position):
                 "shorten the text, or train with a larger model.context_length",
             )
         return self.weight[where] if isinstance(where, slice) else nn.functional.embedding(where, self.weight)
-
-
-def _slopes(heads: int) -> list[float]:
-    power = 2 ** (heads.bit_length() - 1)
-    slopes = [2.0 ** (-8 * step / power) for step in range(1, power + 1)]
-    between = [2.0 ** (-4 * step / power) for step in range(1, 2 * power + 1, 2)]
-    return slopes + between[: heads - power]
 
 
 @POSITIONS.add("rotary")

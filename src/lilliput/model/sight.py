@@ -102,10 +102,6 @@ class Seen:
             self._mask = self._masked()
         return self._mask
 
-    def biased(self, bias: torch.Tensor) -> torch.Tensor:
-        """The bias (1 or B, heads, T, end) of the scores with minus infinity where the mask is false."""
-        return bias if self.form == "all" else bias.masked_fill(~self.mask(), float("-inf"))
-
     def _masked(self) -> torch.Tensor:
         keys = torch.arange(self._end, device=self._device)
         first = self._first() if self.first is None else self.first

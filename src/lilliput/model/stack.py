@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from lilliput.model.biased import Bias
 from lilliput.model.block import Block, total
 from lilliput.model.parts import NORMS, POSITIONS, HookPoint, dropout
 from lilliput.model.positions import Position, Rotary, Tables
@@ -68,10 +69,15 @@ class Stack(nn.Module):
         x = dropout(x, self.config.dropout, self.training)
         everywhere = self.position.tables(where, end, x.dtype)
         within = everywhere if self.position_window is None else self.position_window.tables(where, end, x.dtype)
-        tables = {window: _shown(everywhere if window is None else within, kinds[window]) for window in kinds}
+        recompute = self.recompute and self.training and torch.is_grad_enabled()
+        # A block that is computed again may not find what it computed itself at first.
+        tables = {
+            window: _seen_by(everywhere if window is None else within, seen, now=recompute)
+            for window, seen in kinds.items()
+        }
         for block, window in zip(self.blocks if blocks is None else blocks, self.windows, strict=True):
             given = (self.position, tables[window], kinds[window], cache, memory)
-            if self.recompute and self.training and torch.is_grad_enabled():
+            if recompute:
                 x = cast(torch.Tensor, checkpoint(block, x, *given, use_reentrant=False))
             else:
                 x = block(x, *given)
@@ -85,11 +91,15 @@ class Stack(nn.Module):
         return total([cast(Block, block).added_loss() for block in self.blocks])
 
 
-def _shown(tables: Tables, seen: Seen) -> Tables:
-    """Return a bias of the scores in the precision of the products, with minus infinity where nothing is seen: once for
-    all layers. Other tables stay as they are."""
-    if not isinstance(tables, torch.Tensor):
+def _seen_by(tables: Tables, seen: Seen, now: bool) -> Tables:
+    """Return a bias of the scores as the layers with this sight read it, computed `now` or when the first layer needs
+    it. Other tables stay as they are."""
+    if not isinstance(tables, Bias):
         return tables
-    kind = tables.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tables.dtype
-    return seen.biased(tables).to(dtype)
+    given = tables.line if tables.line is not None else tables.whole
+    assert given is not None
+    kind = given.device.type
+    bias = tables.within(seen, torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else given.dtype)
+    if now:
+        bias.scores()
+    return bias

@@ -1,6 +1,6 @@
 // Attention, forward and backward, from the queries, keys and values of one matrix product. Each query sees one interval of
-// keys: itself and all earlier positions, the whole row, a window, or its own document. QK-norm, rotary positions, softmax
-// and dropout are computed in the same pass, one head at a time. The pattern is not kept in memory.
+// keys: itself and all earlier positions, the whole row, a window, or its own document. QK-norm, rotary positions, a bias
+// of the scores by distance, softmax and dropout are computed in the same pass, one head at a time. The pattern is not kept in memory.
 // One thread computes each head of a row from start to end, so results do not depend on the number of threads.
 #pragma once
 
@@ -14,11 +14,12 @@ struct Shape {
 };
 
 // qkv (rows, length, heads + 2 shared, width) of the model. All other pointers may be null: the weights (width) of the
-// norms of queries and keys, cos and sin (length, half), and the first and the last position that each position sees
+// norms of queries and keys, cos and sin (length, half), the bias (heads, 2 length - 1) of the scores, whose number d is
+// of keys at the query's position + d - (length - 1), and the first and the last position that each position sees
 // (rows, length). Without `first`, positions see from position 0 on; without `last`, up to themselves.
 struct Inputs {
     const void* qkv;
-    const float *q_norm, *k_norm, *cos, *sin;
+    const float *q_norm, *k_norm, *cos, *sin, *bias;
     const int32_t *first, *last;
 };
 }
@@ -95,6 +96,12 @@ int64_t last_seen(const Shape& s, const Inputs& in, int64_t row, int64_t t) {
     return in.last ? in.last[row * s.length + t] : t;
 }
 
+// The place in a head's bias, or in its gradient, that belongs to key 0 for a query. The padding after the queries has the
+// place of the last query.
+int64_t bias_place(const Shape& s, int64_t head, int64_t t) {
+    return head * (2 * s.length - 1) + s.length - 1 - std::min(t, s.length - 1);
+}
+
 struct Span {
     int64_t begin, end;
 };
@@ -160,6 +167,10 @@ void attend(const Shape& s, const Inputs& in, void* z, float* lse, int64_t item)
                 float* line = block + i * ld;
                 int64_t number = (row * s.heads + head) * s.length + from + i;
                 int64_t low = first_seen(s, in, row, from + i), high = last_seen(s, in, row, from + i) + 1;
+                if (in.bias) {  // before the scale, by which the sum is multiplied below
+                    const float* bias = in.bias + bias_place(s, head, from + i);
+                    for (int64_t t = low; t < high; t++) line[t] += bias[t] / s.scale;
+                }
                 float most = largest(line + low, high - low) * s.scale;
                 float sum = exponentials(line, low, high, begin, end, s.scale, most);
                 for (int64_t t = begin; t < end; t += LANES) store(line + t, lanes(line + t) / sum);
@@ -178,7 +189,7 @@ void attend(const Shape& s, const Inputs& in, void* z, float* lse, int64_t item)
 }
 
 void attend_back(const Shape& s, const Inputs& in, const void* z, const float* lse, const void* grad, void* qkv_grad,
-                 float* q_norm_grads, float* k_norm_grads, int64_t item) {
+                 float* q_norm_grads, float* k_norm_grads, float* bias_grads, int64_t item) {
     int64_t row = item / s.shared, shared = item % s.shared, group = s.heads / s.shared;
     int64_t length = padded(s.length, std::max(QUERIES, PANEL)), width = padded(s.width, LANES), ld = length + LANES;
     int64_t area = length * width;
@@ -213,6 +224,10 @@ void attend_back(const Shape& s, const Inputs& in, const void* z, const float* l
                 bool real = from + i < s.length;
                 int64_t number = (row * s.heads + head) * s.length + from + i;
                 int64_t low = first_seen(s, in, row, from + i), high = real ? last_seen(s, in, row, from + i) + 1 : 0;
+                if (in.bias) {
+                    const float* bias = in.bias + bias_place(s, head, from + i);
+                    for (int64_t t = low; t < high; t++) line[t] += bias[t] / s.scale;
+                }
                 exponentials(line, low, high, begin, end, s.scale, real ? lse[number] : 0.f);
                 Lanes sum{};
                 for (int64_t d = 0; d < width; d += LANES)
@@ -223,6 +238,10 @@ void attend_back(const Shape& s, const Inputs& in, const void* z, const float* l
                     Lanes p = lanes(line + t), kept = lanes(chance + t);
                     store(line_grad + t, p * (lanes(line_grad + t) * kept - mean) * s.scale);
                     store(line + t, p * kept);
+                }
+                if (in.bias && real) {
+                    float* bias_grad = bias_grads + row * s.heads * (2 * s.length - 1) + bias_place(s, head, from + i);
+                    for (int64_t t = low; t < high; t++) bias_grad[t] += line_grad[t] / s.scale;
                 }
             }
             float *key_at = key_grad + begin * width, *value_at = value_grad + begin * width;
@@ -246,11 +265,12 @@ void attention(const Shape* s, const Inputs* in, void* z, float* lse) {
     for (int64_t item = 0; item < s->rows * s->shared; item++) attend(*s, *in, z, lse, item);
 }
 
-// Gradients of the norms' weights are one line (width) for each row and head of keys, to be added up.
+// Gradients of the norms' weights are one line (width) for each row and head of keys, to be added up. Those of the bias
+// (rows, heads, 2 length - 1) are added to zeros, one line for each row and head.
 void attention_backward(const Shape* s, const Inputs* in, const void* z, const float* lse, const void* grad,
-                        void* qkv_grad, float* q_norm_grads, float* k_norm_grads) {
+                        void* qkv_grad, float* q_norm_grads, float* k_norm_grads, float* bias_grads) {
 #pragma omp parallel for schedule(dynamic) num_threads(s->threads)
     for (int64_t item = 0; item < s->rows * s->shared; item++)
-        attend_back(*s, *in, z, lse, grad, qkv_grad, q_norm_grads, k_norm_grads, item);
+        attend_back(*s, *in, z, lse, grad, qkv_grad, q_norm_grads, k_norm_grads, bias_grads, item);
 }
 }

@@ -19,7 +19,7 @@ class _Shape(ctypes.Structure):
 
 
 class _Inputs(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin", "first", "last")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("qkv", "q_norm", "k_norm", "cos", "sin", "bias", "first", "last")]
 
 
 def can_attend(qkv: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor] | None) -> bool:
@@ -38,22 +38,28 @@ def attend(
     dropout: float = 0.0,
     first: torch.Tensor | None = None,
     last: torch.Tensor | None = None,
+    scale: float | None = None,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(q k' / sqrt(d_head)) v over the positions from `first` to `last` of each position, in fp32 inside.
+    """softmax(scale q k' + bias) v over the positions from `first` to `last` of each position, in fp32 inside.
 
     qkv (B, T, n_heads + 2 n_kv_heads, d_head) holds queries, keys and values -> (B, T, n_heads, d_head) in its dtype.
     `norms`: the weights (d_head,) of an RMSNorm of queries and of keys, with `eps`. `tables`: cos and sin (T, 1, r)
     that turn the first 2 r channels of each, halves paired. `dropout`: the share of the pattern that is dropped.
     `first` and `last` (1 or B, T) int32: the first and the last position that each position sees, with itself between
-    them. Without `first`, positions see from position 0 on. Without `last`, they see up to themselves. Raises
-    ValueError for other shapes or dtypes, for numbers of heads that do not divide, for impossible bounds, and for a
-    dropout outside 0 to 1.
+    them. Without `first`, positions see from position 0 on. Without `last`, they see up to themselves. `scale`: by
+    default 1 / sqrt(d_head). `bias` (n_heads, 2 T - 1) float32: of a key at the query's position + d - (T - 1) for its
+    number d. Raises ValueError for other shapes or dtypes, for numbers of heads that do not divide, for impossible
+    bounds, and for a dropout outside 0 to 1.
     """
     q_norm, k_norm = (weight.float().contiguous() for weight in norms) if norms else (None, None)
     cos, sin = (table.float().contiguous() for table in tables) if tables else (None, None)
     drawn = seed() if dropout else None
     first, last = (None if x is None else x.expand(len(qkv), -1).contiguous() for x in (first, last))
-    return _attention(qkv.contiguous(), heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)[0]
+    scale = qkv.shape[-1] ** -0.5 if scale is None else scale
+    bias = None if bias is None else bias.float().contiguous()
+    given = (q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias)
+    return _attention(qkv.contiguous(), heads, *given)[0]
 
 
 @torch.library.custom_op("lilliput::attention", mutates_args=())
@@ -69,9 +75,11 @@ def _attention(
     drawn: torch.Tensor | None,
     first: torch.Tensor | None,
     last: torch.Tensor | None,
+    scale: float,
+    bias: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the result, log of the summed exponentials (B, n_heads, T))."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias)
     how.check()
     out, sums = how.outputs()
     call("attention", how.shape(), how.inputs(), out, sums)
@@ -79,8 +87,8 @@ def _attention(
 
 
 @_attention.register_fake
-def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last).outputs()
+def _attention_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias).outputs()
 
 
 @torch.library.custom_op("lilliput::attention_backward", mutates_args=())
@@ -96,12 +104,15 @@ def _attention_backward(
     drawn: torch.Tensor | None,
     first: torch.Tensor | None,
     last: torch.Tensor | None,
+    scale: float,
+    bias: torch.Tensor | None,
     out: torch.Tensor,
     sums: torch.Tensor,
     grad: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The gradients of qkv and, one line for each row and head of keys, of both norms' weights."""
-    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The gradients of qkv, of both norms' weights, one line for each row and head of keys, and of the bias, one line
+    for each row and head."""
+    how = How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias)
     how.check()
     grad, (rows, length, _, width) = grad.contiguous(), qkv.shape
     for name, given in {"the result": out, "the gradient": grad}.items():
@@ -113,21 +124,23 @@ def _attention_backward(
 
 
 @_attention_backward.register_fake
-def _gradient_shapes(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, out, sums, grad):
-    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last).gradients()
+def _gradient_shapes(
+    qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias, out, sums, grad
+):
+    return How(qkv, heads, q_norm, k_norm, eps, cos, sin, dropout, drawn, first, last, scale, bias).gradients()
 
 
 def _keep(ctx: Any, inputs: Any, output: Any) -> None:
-    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last = inputs
-    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, first, last, *output)
+    qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last, ctx.scale, bias = inputs
+    ctx.save_for_backward(qkv, q_norm, k_norm, cos, sin, drawn, first, last, bias, *output)
 
 
 def _backward(ctx: Any, grad: torch.Tensor, _sums: Any) -> tuple[torch.Tensor | None, ...]:
-    qkv, q_norm, k_norm, cos, sin, drawn, first, last, *output = ctx.saved_tensors
-    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last)
-    qkv_grad, q_lines, k_lines = _attention_backward(*given, *output, grad)
+    qkv, q_norm, k_norm, cos, sin, drawn, first, last, bias, *output = ctx.saved_tensors
+    given = (qkv, ctx.heads, q_norm, k_norm, ctx.eps, cos, sin, ctx.dropout, drawn, first, last, ctx.scale, bias)
+    qkv_grad, q_lines, k_lines, bias_lines = _attention_backward(*given, *output, grad)
     norm_grads = (None, None) if q_norm is None else (q_lines.sum(0), k_lines.sum(0))
-    return qkv_grad, None, *norm_grads, *[None] * 7
+    return qkv_grad, None, *norm_grads, *[None] * 8, None if bias is None else bias_lines.sum(0)
 
 
 _attention.register_autograd(_backward, setup_context=_keep)
@@ -148,6 +161,8 @@ class How:
     drawn: torch.Tensor | None
     first: torch.Tensor | None
     last: torch.Tensor | None
+    scale: float
+    bias: torch.Tensor | None
 
     def check(self) -> None:
         """Raise ValueError for arguments that would make attention.h read or write outside its memory."""
@@ -169,6 +184,10 @@ class How:
                 raise ValueError(f"the tables turn {2 * half} channels of a head that has {width}")
             expect("the table of cosines", self.cos, (length, 1, half), FLOAT)
             expect("the table of sines", self.sin, (length, 1, half), FLOAT)
+        if self.bias is not None:
+            expect("the bias", self.bias, (self.heads, 2 * length - 1), FLOAT)
+        if not self.scale > 0:
+            raise ValueError(f"the scale of the scores is {self.scale}, and has to be above 0")
         expect_bounds(self.first, self.last, len(self.qkv), length)
         if self.dropout:
             expect_seed(self.drawn)
@@ -179,12 +198,14 @@ class How:
         sums = self.qkv.new_empty((rows, self.heads, length), dtype=torch.float32)
         return self.qkv.new_empty((rows, length, self.heads, width)), sums
 
-    def gradients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Memory for the gradients of qkv and, (B x key heads, d_head) float32, of both norms' weights."""
-        rows, _, stacked, width = self.qkv.shape
+    def gradients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Memory for the gradients of qkv, of both norms' weights, (B x key heads, d_head) float32 each, and zeros for
+        those of the bias, (B, n_heads, 2 T - 1) float32."""
+        rows, length, stacked, width = self.qkv.shape
         lines = (rows * (stacked - self.heads) // 2 if self.q_norm is not None else 0, width)
         q_lines, k_lines = (self.qkv.new_empty(lines, dtype=torch.float32) for _ in range(2))
-        return self.qkv.new_empty(self.qkv.shape), q_lines, k_lines
+        biased = (0 if self.bias is None else rows, self.heads, 2 * length - 1)
+        return self.qkv.new_empty(self.qkv.shape), q_lines, k_lines, self.qkv.new_zeros(biased, dtype=torch.float32)
 
     def shape(self) -> Any:
         rows, length, stacked, width = self.qkv.shape
@@ -194,8 +215,8 @@ class How:
         drawn = 0 if self.drawn is None else int(self.drawn)
         shared = (stacked - self.heads) // 2
         numbers = (rows, length, self.heads, shared, width, half, bf16, threads, drawn, below)
-        return ctypes.byref(_Shape(*numbers, width**-0.5, self.eps, kept))
+        return ctypes.byref(_Shape(*numbers, self.scale, self.eps, kept))
 
     def inputs(self) -> Any:
-        tensors = (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin, self.first, self.last)
+        tensors = (self.qkv, self.q_norm, self.k_norm, self.cos, self.sin, self.bias, self.first, self.last)
         return ctypes.byref(_Inputs(*map(pointer, tensors)))
