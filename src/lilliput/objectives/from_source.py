@@ -14,7 +14,7 @@ from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.figure import VAL_LOSS
 from lilliput.objectives.objective import Family, Objective, ObjectiveConfig, Prompt
 from lilliput.objectives.reader import Reader
-from lilliput.objectives.workshop import HeldOut
+from lilliput.objectives.workshop import HeldOut, Texts
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
@@ -30,6 +30,9 @@ class FromSource(Objective):
 
     def reported(self, loss: float) -> dict[str, float]:
         return {self.config.figure.training: loss / math.log(2) / self.workshop.bytes_per_target}
+
+    def samples(self, prompts: Sequence[str], generate: Texts) -> list[str]:
+        return [f"{prompt}\n\n{text}" for prompt, text in zip(prompts, generate(prompts), strict=True)]
 
     def evaluate(self, held: HeldOut) -> dict[str, float]:
         """Return nats a target, bits for each byte of the text that the targets stand for, and the share of the targets
