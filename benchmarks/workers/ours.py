@@ -44,7 +44,7 @@ def batch_of(job: Job, ids: torch.Tensor) -> Batch:
     weights = parts.pop("hidden", torch.ones(parts["targets"].shape)).float()
     if "sources" in parts:
         parts["source_lengths"] = torch.full((len(ids),), parts["sources"].shape[1])
-    return Batch(weights=weights, **parts)
+    return Batch(parts.pop("tokens"), parts.pop("targets"), weights, None, **parts)
 
 
 def build(job: Job, optimizer: Literal["adamw", "muon"] = "adamw") -> Subject:

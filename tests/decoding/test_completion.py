@@ -28,7 +28,7 @@ class Parrot(Model):
         super().__init__(resolve("story_1m", d_model=32, n_layers=1, vocab_size=vocab_size, context_length=64))
         self.ids = ids
 
-    def forward(self, tokens, sight=None, cache=None, blocks=None, types=None):
+    def forward(self, tokens, sight=None, cache=None, blocks=None, types=None, source=None):
         super().forward(tokens, sight, cache)
         at = (cast(Any, cache).lengths[0] if cache else 0) + tokens.shape[1] - 1
         hidden = torch.zeros(*tokens.shape, 1)

@@ -6,7 +6,7 @@ import torch
 from lilliput.base.errors import ModelError
 from lilliput.lens.attribution import attribute, attribute_neurons, rivals
 from lilliput.lens.capture import capture
-from lilliput.lens.stream import block_of
+from lilliput.lens.stream import block_of, linear
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
 from tests.lens.subjects import vector
@@ -58,7 +58,7 @@ def test_biases_are_terms_of_their_own():
     found = attribute(model, tokens(), right)
     assert torch.allclose(found.norm_bias, model.output_matrix[right] @ vector(model.ln_final, "bias"), atol=1e-5)
     assert (found.attn_bias != 0).all()
-    vector(block_of(model, 1).attn.out, "bias").data.zero_()
+    vector(linear(block_of(model, 1).attn, "out"), "bias").data.zero_()
     assert (attribute(model, tokens(), right).attn_bias[..., 1] == 0).all()
 
 
@@ -84,8 +84,10 @@ def copying_model() -> Model:
         model.output_matrix.copy_(torch.eye(48))
         for norm in (module for module in model.modules() if isinstance(module, Norm)):
             vector(norm).fill_(1.0)
-        vector(block_of(model, 0).attn.qkv, "bias")[-48:] = 3.0 * torch.eye(48)[7]  # the values, whatever the text
-        block_of(model, 0).attn.out.weight.copy_(torch.eye(48))
+        vector(linear(block_of(model, 0).attn, "qkv"), "bias")[-48:] = (
+            3.0 * torch.eye(48)[7]
+        )  # the values, whatever the text
+        linear(block_of(model, 0).attn, "out").weight.copy_(torch.eye(48))
     return model.eval()
 
 

@@ -11,7 +11,7 @@ from lilliput.base.errors import ModelError
 from lilliput.lens.intervene import intervene
 from lilliput.lens.patching import Pairs, Patching, path_patch, unrelated
 from lilliput.lens.patching_section import PatchingInstrument, name_pairs, reads_names
-from lilliput.lens.stream import block_of, seen_in
+from lilliput.lens.stream import block_of, linear, seen_in
 from lilliput.lens.texts import piece
 from lilliput.model.config import ModelConfig
 from lilliput.model.norms import Norm
@@ -62,10 +62,10 @@ def relay() -> Model:
         model.embed.weight[:, :8] = eye
         first, second = (block_of(model, layer).attn for layer in range(2))
         # The rows of qkv are 24 of queries, 24 of keys and 24 of values, 12 a head.
-        first.qkv.weight[48:56, :8] = eye
-        first.out.weight[8:16, :8] = eye
-        second.qkv.weight[60:68, 8:16] = eye
-        second.out.weight[16:24, 12:20] = eye
+        linear(first, "qkv").weight[48:56, :8] = eye
+        linear(first, "out").weight[8:16, :8] = eye
+        linear(second, "qkv").weight[60:68, 8:16] = eye
+        linear(second, "out").weight[16:24, 12:20] = eye
         model.output_matrix[:, 16:24] = 5 * eye
     return model.eval()
 
@@ -126,9 +126,11 @@ def test_a_path_equals_its_formula(family, into):
     clean, own = (seen_in(model, ids, [z, "blocks.1.hook_resid_pre"]) for ids in (pairs.clean, pairs.corrupted))
     block, width = block_of(model, 1), config.d_head
     with torch.no_grad():
-        part = block_of(model, 0).attn.out.weight[:, sender[1] * width : (sender[1] + 1) * width]
+        part = linear(block_of(model, 0).attn, "out").weight[:, sender[1] * width : (sender[1] + 1) * width]
         moved = (clean[z] - own[z])[:, :, sender[1]] @ part.T
-        qkv = block.attn.qkv(cast(Any, block.ln1)(own["blocks.1.hook_resid_pre"] + moved)).view(3, 8, -1, width)
+        qkv = linear(block.attn, "qkv")(cast(Any, block.ln1)(own["blocks.1.hook_resid_pre"] + moved)).view(
+            3, 8, -1, width
+        )
     shared = receiver[1] // (config.n_heads // config.n_kv_heads)
     row, head = {
         "q": (receiver[1], receiver[1]),

@@ -176,9 +176,20 @@ def _taps(c: ModelConfig, length: int) -> dict[str, tuple[int, ...]]:
     }
     if c.mlp in ("swiglu", "geglu", "geglu_tanh"):
         expected["mlp.hook_pre_linear"] = width
-    full = {"hook_q": each, "hook_k": shared, "hook_v": shared, "hook_rot_q": each, "hook_rot_k": shared}
+    full: dict[str, tuple[int, ...]] = {
+        "hook_q": each,
+        "hook_k": shared,
+        "hook_v": shared,
+        "hook_rot_q": each,
+        "hook_rot_k": shared,
+    }
     full |= {"hook_z": each, "hook_attn_scores": square, "hook_pattern": square}
-    crossed = {"hook_q": each, "hook_k": (2, 9, *shared[2:]), "hook_v": (2, 9, *shared[2:]), "hook_z": each}
+    crossed: dict[str, tuple[int, ...]] = {
+        "hook_q": each,
+        "hook_k": (2, 9, *shared[2:]),
+        "hook_v": (2, 9, *shared[2:]),
+        "hook_z": each,
+    }
     crossed |= dict.fromkeys(("hook_attn_scores", "hook_pattern"), (*square[:3], 9))
     if c.qk_norm:
         by_head = c.qk_norm_over == "head"

@@ -116,6 +116,7 @@ def test_source_and_target_hold_the_whole_text(tokenizer):
         target = batch.targets[row][batch.weights[row] > 0].tolist()
         assert source[-1] == target[-1] == tokenizer.eos_id
         parts: dict[int, list[int]] = {}
+        here: list[int] = []
         for number in target[:-1]:
             if number in marks:
                 here = parts.setdefault(number, [])

@@ -45,8 +45,8 @@ class Source:
         forwards = self.direction != "reversed"
         objective = objective_of(self.direction)
         fills, source = (False, None) if objective is None else (objective.fills, objective.example)
-        kind, about = self.tokenizer.kind, {"repo": repo, "licence": licence}
-        return model_card(self.name, self.model, kind, forwards, trained, fills=fills, source=source, **about)
+        names = self.name, self.model, self.tokenizer.kind
+        return model_card(*names, forwards, trained, fills=fills, source=source, repo=repo, licence=licence)
 
     def sample_ids(self) -> torch.Tensor:
         """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""

@@ -21,7 +21,7 @@ from lilliput.lens.head_targets import (
     spread,
 )
 from lilliput.lens.probes import EncodedPairs, Repeated
-from lilliput.lens.stream import check_sum, read_out
+from lilliput.lens.stream import check_sum, linear, read_out
 from lilliput.model.block import Block
 from lilliput.model.norms import Norm
 from lilliput.model.transformer import Model
@@ -116,7 +116,7 @@ def shuffled_rows(rows: torch.Tensor, pad: int, seed: int = 0) -> torch.Tensor:
 def written(model: Model, layer: int, z: torch.Tensor, head: int) -> torch.Tensor:
     """Return what one head adds to the residual stream, (N, T, d_model), for its results z (N, T, heads, d_head). The
     bias of the output matrix belongs to no head and is left out."""
-    out = cast(Block, model.blocks[layer]).attn.out
+    out = linear(cast(Block, model.blocks[layer]).attn, "out")
     alone = torch.zeros_like(z)
     alone[:, :, head] = z[:, :, head]
     return out(alone.flatten(2)) - out(torch.zeros_like(z[:1, :1]).flatten(2))

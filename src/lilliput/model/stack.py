@@ -35,9 +35,9 @@ class Stack(nn.Module):
         self.recompute = False
         self.windows = config.windows
         self.sight = CAUSAL if config.causal else BOTH
-        self._place(config)
+        self._build(config)
 
-    def _place(self, config: ModelConfig) -> None:
+    def _build(self, config: ModelConfig) -> None:
         """Make the modules, in the order of their names in files."""
         self.position = POSITIONS[config.position](config)
         self.position_window: Position | None = Rotary(config, windowed=True) if config.rope_theta_window else None

@@ -51,7 +51,7 @@ def head_notes(head: Head) -> dict[str, Any]:
 
 
 def head_state(stock: Stock | None, head: Head) -> dict[str, torch.Tensor]:
-    """The head's tensors by their names in a folder of this class."""
+    """The head's tensors, each of its own shape (...,), by their names in a folder of this class."""
     state = head.state_dict()
     names = {name: name for name in state} if stock is None else _names(stock, head.each)
     return {names[name]: tensor.detach() for name, tensor in state.items()}

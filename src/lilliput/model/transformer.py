@@ -37,10 +37,10 @@ class Model(Stack):
         if seed is not None and self.embed.weight.device.type != "meta":
             initialise(self, config.init, config.n_layers, seed)
 
-    def _place(self, config: ModelConfig) -> None:
+    def _build(self, config: ModelConfig) -> None:
         self.embed = Embedding(config.vocab_size, config.d_model)
         self.embed_types = Embedding(config.token_types, config.d_model, table=True) if config.token_types else None
-        super()._place(config)
+        super()._build(config)
         self.encoder = Stack(config.encoder) if config.encoder_layers else None
         self.head = PredictionHead(config) if config.head == "transform" else None
         self.unembed: nn.Module | None = (

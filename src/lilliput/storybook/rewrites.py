@@ -4,6 +4,7 @@ order."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from lilliput.storybook.questions import question
 from lilliput.storybook.short import short_story
@@ -15,7 +16,7 @@ SHARES: Mapping[str, float] = dict.fromkeys(REWRITES, 1.0)
 WORDS = {"summary": "summarize", "answer": "answer", "reverse": "reverse"}
 
 
-def rewrite(seed: int, number: int, shares: Mapping[str, float] = SHARES) -> Task:
+def rewrite(seed: int, number: int, shares: Mapping[Any, float] = SHARES) -> Task:
     """Return rewrite number `number` of `seed`: a source and its target. Its column `task` is the sort, which is drawn
     by `shares`. The summary and the answer come from the story's plan."""
     random = random_of("rewrite", seed, number)
