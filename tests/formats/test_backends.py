@@ -301,11 +301,13 @@ def test_each_backend_computes_some_model(base: str, backends: Backends) -> None
 
 PAIRS = [(base, field) for base in BASES for field in OTHER if field not in ZOO or base in ("story", "gpt2", "t5")]
 """Every field on every base; those that no style of ours has on three bases, to save time."""
+SIZES = {"d_model", "n_layers", "n_heads", "d_mlp", "vocab_size", "context_length", "norm_eps", "rope_theta"}
+"""Fields of which another value is computed as the first one is: one on all bases but the first."""
 
 
 @pytest.mark.parametrize(("base", "field"), PAIRS)
 def test_each_field_is_computed_or_refused(base: str, field: str, backends: Backends) -> None:
-    for value in OTHER[field]:
+    for value in OTHER[field][: 1 if field in SIZES and base != "story" else None]:
         try:
             model = made(base, **{field: value})
         except ValueError:
