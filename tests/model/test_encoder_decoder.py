@@ -160,3 +160,32 @@ def _checked(**changes: Any) -> ModelConfig:
     from tests.model.families import SIZE, T5
 
     return validate(ModelConfig, {**SIZE, **T5, **changes}, "model")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of peft and transformers themselves
+@pytest.mark.parametrize("family", STOCK)
+def test_an_adapter_is_peft_s_own(family, tmp_path):
+    from peft import PeftModel
+
+    from lilliput.model.lora import AdapterConfig, attach, merged
+    from lilliput.model.lora_files import write_adapter
+
+    model, given = stirred(family), source()
+    assert given.lengths is not None
+    to_huggingface(model, tmp_path / "base", pad_token_id=3)
+    settings = AdapterConfig(rank=3)
+    attach(model, settings, seed=1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_b" in name:
+                parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
+    model.eval()
+    write_adapter(model, settings, tmp_path / "adapter", str(tmp_path / "base"))
+    base = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "base")
+    theirs: Any = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    mask = (torch.arange(9) < given.lengths[:, None]).long()
+    with torch.no_grad():
+        wanted = theirs(input_ids=given.tokens, attention_mask=mask, decoder_input_ids=tokens()).logits
+        for one in (model, merged(model)):
+            torch.testing.assert_close(one.logits(read(one, tokens())), wanted, atol=2e-4, rtol=1e-3)
+    assert type(theirs).__name__ == "PeftModelForSeq2SeqLM"

@@ -34,7 +34,7 @@ _INERT = frozenset(
 """Settings that do not change a merged model. For `fan_in_fan_out` peft always uses the layer's own value."""
 _ALLOWED: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
-    "task_type": ("CAUSAL_LM", None),
+    "task_type": ("CAUSAL_LM", "SEQ_2_SEQ_LM", None),
     "bias": ("none", None),
     "init_lora_weights": (True, False, None, "gaussian"),  # other values change the adapter's base model
     "megatron_core": ("megatron.core", None),

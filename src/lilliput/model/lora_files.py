@@ -75,7 +75,7 @@ def _settings(model: Model, config: AdapterConfig, base: str) -> dict[str, Any]:
     whole = config.alpha.is_integer()
     return {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": "CAUSAL_LM" if model.encoder is None else "SEQ_2_SEQ_LM",
         "base_model_name_or_path": base,
         "r": config.rank,
         "lora_alpha": int(config.alpha) if whole else config.alpha,
