@@ -111,6 +111,10 @@ class LoraLinear(Linear):
         return weight
 
 
+STACKS = ("blocks.", "encoder.blocks.")
+"""How the names of the blocks' matrices begin."""
+
+
 def attach(model: Model, config: AdapterConfig, seed: int) -> int:
     """Give the targets of `config` their updates, and leave the updates alone to be trained. Returns the number of
     trained parameters. The first A is a function of `seed` and the module's name.
@@ -134,7 +138,7 @@ def pieces_of(model: Model, targets: Sequence[str] | None = None) -> dict[str, l
     table, every = names_of(model), {}
     for name, module in model.named_modules():
         # A router is a table, and stock classes have no linear module there that an adapter could stand on.
-        if name.startswith("blocks.") and isinstance(module, Linear) and module.role.kind == "matrix":
+        if name.startswith(STACKS) and isinstance(module, Linear) and module.role.kind == "matrix":
             every[name] = _pieces(name, module, table, model)
     if targets is None or ALL in targets:
         return every
@@ -189,7 +193,8 @@ def _within(target: str, name: str) -> bool:
 
 
 def _leaves(name: str, pieces: Sequence[Piece]) -> list[str]:
-    return [".".join(name.split(".")[2:]), *(piece.theirs.rpartition(".")[2] for piece in pieces)]
+    within = name.removeprefix("encoder.")
+    return [".".join(within.split(".")[2:]), *(piece.theirs.rpartition(".")[2] for piece in pieces)]
 
 
 def adapted(model: nn.Module) -> dict[str, LoraLinear]:
