@@ -33,7 +33,7 @@ def test_a_style_fills_in_what_is_not_given():
         ({"style": 7}, "unknown model style '7'"),
         ({"norm": "group"}, "unknown norm 'group'.*known: batch, layer, layer_unbiased, rms, rms_plus_one"),
         ({"mlp": "swiglo"}, "did you mean 'swiglu'"),
-        ({"position": "sinusoidal"}, "known: alibi, learned, none, rotary"),
+        ({"position": "sinusoidal"}, "known: alibi, buckets, learned, none, rotary"),
         ({"d_model": 100}, "d_model 100 is not a multiple of 32"),
         ({"d_model": 128, "n_heads": 3}, "d_model 128 is not a multiple of n_heads 3"),
         ({"n_heads": 4, "n_kv_heads": 3}, "n_heads 4 is not a multiple of n_kv_heads 3"),

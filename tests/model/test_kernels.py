@@ -138,7 +138,7 @@ def test_a_model_learns_the_same_with_and_without(family, precision, monkeypatch
         monkeypatch.setattr(module, "call", lambda name, *rest: calls.append(name) or called(name, *rest))
     ours = _loss_and_gradients(model, precision)
     parts = config(family)
-    attends = parts.position != "alibi" and parts.norm != "rms_plus_one" and parts.qk_norm_over == "head"
+    attends = parts.norm != "rms_plus_one" and parts.qk_norm_over == "head"
     assert ("attention_backward" in calls) == (attends and "full" in parts.attentions)
     assert ("swiglu_backward" in calls) == (config(family).mlp in ("swiglu", "experts"))
     assert ("rms_norm_backward" in calls) == (config(family).norm == "rms")

@@ -75,12 +75,14 @@ class Biased(Position):
     def tables(self, where: Where, end: int, dtype: torch.dtype) -> Bias:
         """The biases of queries at `where` and keys at 0 to `end` - 1, of the shapes that Bias gives."""
         device = next(iter((*self.parameters(), *self.buffers()))).device
-        if isinstance(where, slice):
-            # One number for each distance: the gradient of all pairs would be summed over as many rows.
+        if isinstance(where, slice) and not torch.compiler.is_exporting():
+            # One number for each distance: the gradient of all pairs would be summed over as many rows. An exported
+            # graph, whose lengths are free, has no windows of a line.
             distances = torch.arange(1 - where.stop, end - where.start, device=device)
             return Bias(self.biases(distances), None, where.stop - where.start, end)
-        distances = torch.arange(end, device=device) - where[..., None]
-        return Bias(None, self.biases(distances).transpose(0, 1), where.shape[1], end)
+        at = torch.arange(where.start, where.stop, device=device)[None] if isinstance(where, slice) else where
+        distances = torch.arange(end, device=device) - at[..., None]
+        return Bias(None, self.biases(distances).transpose(0, 1), at.shape[1], end)
 
 
 @POSITIONS.add("alibi")
