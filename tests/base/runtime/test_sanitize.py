@@ -14,9 +14,12 @@ SOURCE = """
 #include <cstdint>
 extern "C" {
 int64_t beside(int64_t at) {
-    int64_t* volatile some = new int64_t[4]();
+    // Of two arrays the lower one: behind the higher one the memory may end, and the system would report the read.
+    int64_t *one = new int64_t[4](), *other = new int64_t[4]();
+    int64_t* volatile some = one < other ? one : other;
     int64_t found = some[at];
-    delete[] some;
+    delete[] one;
+    delete[] other;
     return found;
 }
 int32_t beyond(int32_t by) { return by + 2147483647; }
