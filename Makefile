@@ -61,7 +61,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/pyright --project pyproject.toml
+	$(BIN)/pyright --project pyproject.toml --threads
 
 bench: $(VENV)/.dev $(VENV)-bench/.peers  ## measure a training step beside transformers and LitGPT: 15 minutes, alone
 	$(BIN)/python benchmarks/train_step.py

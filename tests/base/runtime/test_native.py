@@ -39,6 +39,7 @@ def _damage(library, harm):
     halves = {"cut": content[: len(content) // 2], "empty": b"", "NUL": bytes(len(content))}
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 0x10
+    library.unlink()  # the file itself is loaded, and its memory ends with it
     library.write_bytes(halves.get(harm, bytes(flipped)))
 
 
