@@ -3,6 +3,7 @@ order."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from lilliput.storybook.tasks import Task, columns, pick, random_of
 REWRITES = ("summary", "answer", "reverse")
 """The sorts of rewrites. A source begins with the sort's word and a colon, as T5's sources do."""
 SHARES: Mapping[str, float] = dict.fromkeys(REWRITES, 1.0)
+_SENTENCE = re.compile(r'[^.!?]+[.!?]"?')
 WORDS = {"summary": "summarize", "answer": "answer", "reverse": "reverse"}
 
 
@@ -28,7 +30,8 @@ def rewrite(seed: int, number: int, shares: Mapping[Any, float] = SHARES) -> Tas
     tale = short_story(key, 0)
     if sort == "summary":
         return _task(sort, tale.text, tale.summary)
-    return _task(sort, tale.opening, " ".join(reversed(tale.opening.split())))
+    sentence = random.choice(_SENTENCE.findall(tale.text)).strip()
+    return _task(sort, sentence, " ".join(reversed(sentence.split())))
 
 
 def _task(sort: str, text: str, target: str) -> Task:
