@@ -43,4 +43,5 @@ def test_training_and_decoding_are_timed(capsys: pytest.CaptureFixture[str]) -> 
     assert all(row["train"] > 0 and row["decode"]["pytorch"] > 0 for row in rows)
     assert all("native" not in row["decode"] for row in rows if row["arm"] in ("gated_delta", "hybrid"))
     attention.print_speed(rows)
-    assert "beside full" in capsys.readouterr().out
+    printed = capsys.readouterr().out  # a narrow terminal breaks the titles between words
+    assert all(word in printed for word in ("training", "beside", "gated_delta"))
