@@ -27,6 +27,7 @@ from rich.table import Table
 import lilliput
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.cli.main import one_line_errors
 from lilliput.data.story import Stories
 from lilliput.model.counts import flops_per_token, parameters
 from lilliput.model.transformer import Model
@@ -150,52 +151,35 @@ def print_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     console.print(shown)
 
 
+STUDIES = {"experts": EXPERTS, "blocks": BLOCKS}
 app = typer.Typer(add_completion=False)
-Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds.")]
-Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
-Tokens = Annotated[int, typer.Option(min=BATCH_TOKENS, help="Tokens that every run reads.")]
-Only = Annotated[list[str] | None, typer.Option(help="Arms by name. Left out: all of them. Repeatable.")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="Every run in seconds.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def _command(
-    name: str, arms: Mapping[str, dict[str, Any]], seeds: int, study: Study, only: list[str] | None, json: bool
+@app.command(help="Experts beside a dense model, or a block's parts taken away, over seeds.")
+def main(
+    study: Annotated[str, typer.Argument(help="experts, or blocks: norms, their place and the residual stream.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 3,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/families"),
+    tokens: Annotated[int, typer.Option(min=BATCH_TOKENS, help="Tokens that every run reads.")] = TOKENS,
+    only: Annotated[list[str] | None, typer.Option(help="Arms by name. Left out: all of them. Repeatable.")] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Every run in seconds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     use_json(json)
-    study.runs.mkdir(parents=True, exist_ok=True)
+    if study not in STUDIES:
+        raise ConfigError(f"there is no study '{study}'", f"known: {', '.join(STUDIES)}")
+    arms = STUDIES[study]
     if unknown := {*(only or ())} - {*arms}:
         raise ConfigError(f"no arm is named {', '.join(unknown)}", "; ".join(arms))
-    found = compared(name, {arm: arms[arm] for arm in only or arms}, range(1, seeds + 1), study)
+    runs.mkdir(parents=True, exist_ok=True)
+    chosen = {arm: arms[arm] for arm in only or arms}
+    found = compared(study, chosen, range(1, seeds + 1), Study(runs, tokens, smoke))
     if json:
-        emit({"seeds": seeds, "tokens": study.tokens, "arms": found})
+        emit({"seeds": seeds, "tokens": tokens, "arms": found})
     else:
         print_table(found)
 
 
-@app.command(help="Experts beside a dense model: at equal work on a token, and at equal parameters.")
-def experts(
-    seeds: Seeds = 3,
-    runs: Runs = Path("runs/families"),
-    tokens: Tokens = TOKENS,
-    only: Only = None,
-    smoke: Smoke = False,
-    json: Json = False,
-) -> None:
-    _command("experts", EXPERTS, seeds, Study(runs, tokens, smoke), only, json)
-
-
-@app.command(help="A block's norms, their place, and the residual stream.")
-def blocks(
-    seeds: Seeds = 3,
-    runs: Runs = Path("runs/families"),
-    tokens: Tokens = TOKENS,
-    only: Only = None,
-    smoke: Smoke = False,
-    json: Json = False,
-) -> None:
-    _command("blocks", BLOCKS, seeds, Study(runs, tokens, smoke), only, json)
-
-
 if __name__ == "__main__":
-    app()
+    with one_line_errors():
+        app()

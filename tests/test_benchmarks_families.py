@@ -15,7 +15,7 @@ from tests.model.families import config, stirred, tokens
 def test_experts_run_whole_and_are_not_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = ["dense", "experts, equal work"]
     for _ in range(2):
-        bench.experts(1, tmp_path, 4096, only, True, True)
+        bench.main("experts", 1, tmp_path, 4096, only, True, True)
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     use_json(False)
     assert list(found["arms"]) == only

@@ -14,13 +14,16 @@ from lilliput.base.errors import ConfigError
 from lilliput.data.config import TokenizerConfig
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.generation.masks import fill
-from lilliput.model.huggingface import to_huggingface
+from lilliput.model.huggingface import from_huggingface, to_huggingface
+from lilliput.model.sight import BOTH
 from lilliput.model.transformer import Model
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.classify import Classify
 from lilliput.objectives.fim import Fim
+from lilliput.objectives.hybrid import Hybrid
 from lilliput.objectives.masked import Masked
 from lilliput.objectives.objective import ObjectiveConfig
+from lilliput.objectives.span import Span
 from tests.model.families import config, stir
 
 TEXTS = ["the cat sat on a mat and saw one dog, who ran to the red ball"] * 20
@@ -99,6 +102,7 @@ def test_other_models_are_refused_with_the_line_to_type(tmp_path: Path, tokenize
     cases: list[tuple[str, ObjectiveConfig, str, str]] = [
         ("story", Causal(), "is a decoder", "lilliput generate RUN --prefix 'the cat ' --suffix ', who ran'"),
         ("story", Fim(), "is a decoder", f"lilliput generate {tmp_path / '1'} --prefix 'the cat '"),
+        ("t5", Span(), "generates texts and fills in no masks", f"lilliput generate {tmp_path / '2'} 'the cat ___"),
         ("bert", Classify(labels=("a", "b")), "no longer to fill in masks", "init.from"),
     ]
     for number, (family, objective, message, hint) in enumerate(cases):
@@ -124,3 +128,18 @@ def test_a_folder_of_others_fills_in_masks(tmp_path: Path, tokenizer: Tokenizer)
     (place / "config.json").write_text(json.dumps(raw))
     found = api.fill(place, TEXT)
     assert found["filled"] == expected["filled"]
+
+
+def test_a_hybrid_predicts_a_hidden_token_one_place_before_it(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    place = folder(tmp_path, tokenizer, "story", Hybrid())
+    listed = fill(place, "the cat [MASK] on", top=4)["masks"][0]["tokens"]
+    model = from_huggingface(place).eval()
+    before = [tokenizer.bos_id, *tokenizer.encode("the cat")]
+    after = tokenizer.encode(" on", continuing=True)
+    ids = torch.tensor([[*before, tokenizer.specials["mask"], *after, tokenizer.eos_id]])
+    with torch.no_grad():
+        shares = model.logits(model(ids, BOTH)[0, len(before) - 1])[: tokenizer.vocab_size].softmax(-1)
+    special = set(tokenizer.specials.values())
+    order = [number for number in shares.argsort(descending=True).tolist() if number not in special][:4]
+    assert [each["token"] for each in listed] == [tokenizer.decode([number], continuing=True) for number in order]
+    assert [each["probability"] for each in listed] == pytest.approx(shares[order].tolist(), abs=1e-5)

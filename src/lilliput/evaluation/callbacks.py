@@ -82,7 +82,7 @@ class Benchmarks(Callback):
     """Scores benchmarks by likelihood at every evaluation. The record gets each score, such as `blimp_acc`, and beside
     it the score of guessing (`blimp_acc_chance`). The items of the benchmarks are read when the run starts, so that a
     missing file ends the run at its start. EvaluateConfig refuses tasks with generated answers. Raises ConfigError for
-    a model that reads backwards and for a model that generates no text."""
+    a model that reads backwards, that answers a source, or that generates no text."""
 
     def __init__(self, config: EvaluateConfig, generator: TextGenerator):
         self.config, self.generator = config, generator
@@ -91,6 +91,10 @@ class Benchmarks(Callback):
     def on_start(self, trainer: Trainer) -> None:
         if self.config.tasks and not trainer.objective.config.generates:
             raise trainer.objective.config.no_text()
+        if self.config.tasks and trainer.objective.config.reads_source:
+            raise ConfigError(
+                "this model answers a source, and benchmarks score what continues a text", "leave out evaluate.tasks"
+            )
         if self.config.tasks and not trainer.objective.config.reads_forwards:
             raise ConfigError("this model reads backwards, and benchmarks go on from their questions")
         for name in self.config.tasks:

@@ -17,7 +17,9 @@ from lilliput.data.special_tokens import COMMON
 from lilliput.data.tokenizer import Tokenizer
 from lilliput.decoding.inference import damaged, inference
 from lilliput.generation.loading import objective_of
+from lilliput.model.config import Family
 from lilliput.model.huggingface import from_huggingface, read_config
+from lilliput.model.sight import BOTH
 from lilliput.model.transformer import Model
 from lilliput.objectives.masked import Masked
 from lilliput.runs.finding import model_folder
@@ -49,8 +51,8 @@ def fill(
     objective = objective_of(folder)
     tokenizer = Tokenizer.load(folder)
     parts = _parts(text, tokenizer)
-    if not isinstance(objective, Masked):
-        raise _cannot(path, objective.kind, not read_config(folder)[0].causal, parts)
+    if not isinstance(objective, Masked) and not objective.predicts_hidden:
+        raise _cannot(path, objective.kind, read_config(folder)[0].family, parts)
     if len(parts) == 1:
         raise ConfigError("the text holds no mask", 'put [MASK] or ___ at the gap: "Tim had a [MASK] dog."')
     model = from_huggingface(folder, notify).to(choose_device(device)).eval()
@@ -62,7 +64,9 @@ def fill(
             f"the text has {len(ids):,} tokens, and the context of the model {model.config.context_length:,}",
             "give a shorter text around the mask",
         )
-    found = _likeliest(model, tokenizer, ids, places, top)
+    # A hybrid predicts a hidden token at the position before it.
+    read = [place - objective.predicts_hidden for place in places]
+    found = _likeliest(model, tokenizer, ids, read, top)
     whole = _joined(parts, [str(tokens[0]["token"]) for tokens in found], tokenizer)
     return {"text": text, "masks": [{"tokens": tokens} for tokens in found], "filled": whole}
 
@@ -70,10 +74,10 @@ def fill(
 def _likeliest(
     model: Model, tokenizer: Tokenizer, ids: list[int], places: list[int], top: int
 ) -> list[list[dict[str, Any]]]:
-    """The `top` likeliest tokens at each of the places, with their probabilities. Raises ModelError for a damaged
-    model."""
+    """The `top` likeliest tokens that are predicted at each of the places, with their probabilities. Raises ModelError
+    for a damaged model."""
     with inference(model):
-        hidden = model(torch.tensor([ids], device=model.embed.weight.device))[0]
+        hidden = model(torch.tensor([ids], device=model.embed.weight.device), BOTH)[0]
         logits = model.logits(hidden[places])[:, : tokenizer.vocab_size]
     if not bool(torch.isfinite(logits).all()):
         raise damaged()
@@ -120,9 +124,17 @@ def _joined(parts: list[str], tokens: list[str], tokenizer: Tokenizer) -> str:
     return made if parts[0] else made.lstrip(" ")
 
 
-def _cannot(path: str | Path, kind: str, encoder: bool, parts: list[str]) -> ConfigError:
+def _cannot(path: str | Path, kind: str, family: Family, parts: list[str]) -> ConfigError:
     """The error for a model that fills in no masks, with the line to type instead."""
-    if encoder:
+    if family == "encoder-decoder":
+        gaps = shlex.quote("___".join(parts)) if len(parts) > 1 else '"Tim had a ___ dog."'
+        return ConfigError(
+            f"{path} is an encoder-decoder (objective '{kind}'), which generates texts and fills in no masks",
+            f"lilliput generate {path} {gaps}"
+            if kind == "span"
+            else f"train one for gaps: lilliput train span; then type: lilliput generate span {gaps}",
+        )
+    if family == "encoder":
         return ConfigError(
             f"{path} was trained by the objective '{kind}', and no longer to fill in masks",
             "ask the model that it began with (init.from in its recipe.yaml), or train one: lilliput train masked",

@@ -93,7 +93,7 @@ class TextToText(FromSourceConfig):
 
     kind: Literal["text_to_text"] = "text_to_text"
     exact: int = Field(default=64, ge=0, description="pairs whose target is generated at each evaluation; 0: none")
-    example: ClassVar[str | None] = "reverse: Tom had a little dog."
+    example: ClassVar[str | None] = "reverse: Once there was a busy bear whose name was Barney."
     rows: ClassVar[Literal["packed", "documents"]] = "documents"
     examples: ClassVar[tuple[str, ...]] = ("completion", "messages")
     figure: ClassVar[Figure] = Figure("target_bits_per_byte", "val_target_bits_per_byte", "bits a target byte")

@@ -52,18 +52,7 @@ def benchmark(
         raise ConfigError(f"benchmarks cannot be run through '{through}'", f"known: {HARNESS}")
     loaded = load_tasks(tasks, task_data, max_items)
     generator = load(path, device, notify)
-    if generator.objective.reads_source:
-        raise ConfigError(
-            f"{path} answers a source, and benchmarks score what continues a text",
-            f"read its own figures: lilliput report {path}",
-        )
-    if not generator.objective.generates:
-        _check_masked(generator, loaded, through)
-    if not generator.objective.reads_forwards:
-        raise ConfigError(
-            f"{path} reads backwards, and benchmarks go on from their questions",
-            "bits per byte compare it: lilliput evaluate RUN",
-        )
+    _check_model(generator, path, loaded, through)
     tools = Tools(judge, allow_code)
     place = next(generator.model.parameters()).device
     harness = through_harness(model_folder(path, notify), loaded, str(place)) if through else {}
@@ -89,6 +78,22 @@ def benchmark(
         row["scores"][HARNESS] = _beside(estimate(scores, [row["chance"]] * len(scores), graded))
     keep_evaluation(path, "benchmarks", table)
     return table
+
+
+def _check_model(generator: TextGenerator, path: str | Path, loaded: Loaded, through: str | None) -> None:
+    """Raise ConfigError for a model that these tasks cannot ask."""
+    if generator.objective.reads_source:
+        raise ConfigError(
+            f"{path} answers a source, and benchmarks score what continues a text",
+            f"read its own figures: lilliput report {path}",
+        )
+    if not generator.objective.generates:
+        _check_masked(generator, loaded, through)
+    if not generator.objective.reads_forwards:
+        raise ConfigError(
+            f"{path} reads backwards, and benchmarks go on from their questions",
+            "bits per byte compare it: lilliput evaluate RUN",
+        )
 
 
 def _check_masked(generator: TextGenerator, loaded: Loaded, through: str | None) -> None:

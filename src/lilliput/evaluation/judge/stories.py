@@ -59,7 +59,10 @@ def complete(
 def complete_stories(
     generator: TextGenerator, path: str | Path, beginnings: Sequence[str], sampling: Mapping[str, Any]
 ) -> list[JudgedStory]:
-    """A story from each beginning by the model at `path`. Raises ConfigError for a model that reads backwards."""
+    """A story from each beginning by the model at `path`. Raises ConfigError for a model that reads backwards, and for
+    one that answers a source."""
+    if generator.objective.reads_source:
+        raise ConfigError(f"{path} answers a source: it cannot go on from a beginning", "leave it out")
     if not generator.objective.reads_forwards:
         raise ConfigError(f"{path} reads backwards: it cannot go on from a beginning", "leave it out")
     texts = generator.generate_batch(beginnings, window=True, **sampling)
