@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+# Workers inherit a terminal of 80 columns, which breaks the cells of tables. The console reads it when it is imported.
+os.environ.pop("COLUMNS", None)
+
 from lilliput.base import console, machine
 
 TESTS = Path(__file__).parent
