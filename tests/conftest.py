@@ -163,6 +163,7 @@ def browser() -> Iterator:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("no Chromium on this machine")
+    sync_api.expect.set_options(timeout=30_000)  # 5 s are too few for a page on cores that others use
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield chromium

@@ -26,7 +26,7 @@ def _rows(file: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def found(runs: Path) -> dict:
     """What the study of all stages found."""
-    return align.study([1], runs, 16, smoke=True, at_once=2)
+    return align.study([1], runs, 16, smoke=True)
 
 
 def test_every_stage_is_trained_and_measured(found: dict) -> None:

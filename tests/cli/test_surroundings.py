@@ -98,25 +98,29 @@ NOWHERE = "/dev/null/cache"
 
 @pytest.mark.skipif(sys.platform == "win32", reason="/dev/null")
 @pytest.mark.parametrize(
-    "words",
+    "lines",
     [
-        "--help",
-        "recipe list",
-        "model list",
-        "model show story_1m",
-        "data show --data RUN/../../tales.txt",
-        "tokenizer show hello --tokenizer RUN",
-        "generate RUN One --max-tokens 3",
-        "complete RUN",
-        "doctor",
+        (
+            "--help",
+            "recipe list",
+            "model list",
+            "model show story_1m",
+            "data show --data RUN/../../tales.txt",
+            "tokenizer show hello --tokenizer RUN",
+            "complete RUN",
+        ),
+        ("generate RUN One --max-tokens 3",),
+        ("doctor",),
     ],
 )
-def test_without_a_cache_all_that_needs_none_works(words: str, trained: Path, tmp_path: Path) -> None:
+def test_without_a_cache_all_that_needs_none_works(lines: tuple[str, ...], trained: Path, tmp_path: Path) -> None:
     (tmp_path / "tales.txt").write_text("One day.\n\nTwo days.")
-    words = words.replace("RUN/../..", str(tmp_path)).replace("RUN", str(trained))
-    found = lilliput(*words.split(), LILLIPUT_CACHE=NOWHERE, TMPDIR=str(tmp_path))
+    spelt = [line.replace("RUN/../..", str(tmp_path)).replace("RUN", str(trained)).split() for line in lines]
+    places = {"LILLIPUT_CACHE": NOWHERE, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
+    found = lilliput(json.dumps(spelt), code=ONE_AFTER_ANOTHER, **places)
     assert found.returncode == 0, found.stderr
     assert b"error" not in found.stderr
+    assert found.stdout.decode().count(END) == len(lines) - 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="/dev/null")

@@ -22,7 +22,7 @@ MODELS = ("teacher", "reference")
 def bands_of(recipe: Recipe) -> tuple[Bands | None, str]:
     """Return the band of the shipped recipe whose runs had the values of `recipe`. Without one, return None and the
     reason: how the recipe differs from the nearest shipped one."""
-    reasons: list[tuple[int, str]] = []
+    here, reasons = values_of(recipe), list[tuple[int, str]]()
     for name, path in bands_files().items():
         try:
             bands = read_bands(path)
@@ -30,7 +30,6 @@ def bands_of(recipe: Recipe) -> tuple[Bands | None, str]:
         except (OSError, FileError, ConfigError) as error:
             reasons.append((0, f"{path.name} cannot be used: {error}"))
             continue
-        here = values_of(recipe)
         if there != here:
             count = len(list(differences(there, here)))
             reasons.append((count, differing(there, here, words=f"{{}} in the runs of {name}, {{}} here")))

@@ -202,7 +202,7 @@ def _settings(module: nn.Module) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, plain) and not name.startswith("_") and name not in _NO_MATTER
+        if name[0] != "_" and isinstance(value, plain) and name not in _NO_MATTER
     }
 
 
