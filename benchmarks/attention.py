@@ -1,4 +1,5 @@
-"""Kinds of attention at equal training FLOPs: full, with a window, linear, and a hybrid; quality, recall and speed.
+"""Kinds of attention at equal training FLOPs: full with rotary positions, a window, ALiBi, no positions, linear, and a
+hybrid of linear and full; quality, recall and speed.
 
     python benchmarks/attention.py quality --seeds 3 --news FILE     # trains every arm on stories, and on news
     python benchmarks/attention.py speed                             # training and decoding at contexts 256 and 1,024
@@ -29,6 +30,7 @@ from rich.table import Table
 import lilliput
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.data.infer import infer_sources
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.native import native, why_not
 from lilliput.model.attention_layers import UNREAD_POSITION
@@ -42,6 +44,8 @@ STYLE = "story_1.8m"
 ARMS: dict[str, dict[str, Any]] = {
     "full": {},
     "window": {"window": 64, "window_layers": [0, 2]},
+    "alibi": {"position": "alibi"},
+    "no position": {"position": "none"},
     "gated_delta": {"attention": "gated_delta", "position": UNREAD_POSITION},
     "hybrid": {"attention": "gated_delta", "attention_layers": [0, 1, 2]},
 }
@@ -77,8 +81,10 @@ def overrides_of(arm: str, study: Study) -> list[str]:
     """Return the overrides of the recipe story for an arm. Both sources give enough documents for the longest arm."""
     steps = steps_of(arm, study.steps)
     count = 400 if study.smoke else 9 * study.steps
-    text = {"kind": "text", "paths": [study.news]} if study.news else {"kind": "story", "stories": count}
-    sources = [text, {"kind": "belongings", "count": count // 2}]
+    texts: list[dict[str, Any]] = [{"kind": "story", "stories": count}]
+    if study.news:
+        texts = [source.model_dump(mode="json") for source in infer_sources([study.news])]
+    sources = [*texts, {"kind": "belongings", "count": count // 2}]
     made = [f"data.sources={json.dumps(sources)}", f"train.steps={steps}"]
     made += [f"model.{key}={json.dumps(value)}" for key, value in ARMS[arm].items()]
     made += ["evaluate.heroes=0", "evaluate.final_heroes=0", "evaluate.samples=0", f"evaluate.steps={max(1, steps)}"]
@@ -89,7 +95,7 @@ def overrides_of(arm: str, study: Study) -> list[str]:
 
 def trained(arm: str, seed: int, study: Study) -> Path:
     """Train a run, or find it finished. Return its folder."""
-    name = f"{'news' if study.news else 'stories'}-{arm}-{study.steps}-{seed}"
+    name = f"{'news' if study.news else 'stories'}-{arm.replace(' ', '-')}-{study.steps}-{seed}"
     overrides = overrides_of(arm, study)
     print_line(f"{name}: {' '.join(overrides)}")
     lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None)

@@ -1,5 +1,6 @@
 """The benchmark of kinds of attention at its smallest size: equal FLOPs, every arm trained, measured and timed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,13 @@ def test_arms_are_trained_and_measured(tmp_path: Path, capsys: pytest.CaptureFix
     assert "hybrid" in capsys.readouterr().out
 
 
-def test_news_take_the_place_of_stories(tmp_path: Path) -> None:
-    (text,) = [one for one in attention.overrides_of("full", attention.Study(tmp_path, news="n.txt")) if "data" in one]
-    assert '"paths": ["n.txt"]' in text
-    assert "belongings" in text
-    assert "stories" not in text
+@pytest.mark.parametrize("name", ["news.txt", "news.jsonl"])
+def test_news_take_the_place_of_stories(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"text": "It rained."}\n')
+    overrides = attention.overrides_of("full", attention.Study(tmp_path, news=str(tmp_path / name)))
+    sources = json.loads(next(one for one in overrides if one.startswith("data.sources="))[len("data.sources=") :])
+    assert [source["kind"] for source in sources] == ["text" if name.endswith("txt") else "jsonl", "belongings"]
+    assert sources[0]["paths"] == [str(tmp_path / name)]
 
 
 def test_training_and_decoding_are_timed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,12 +21,29 @@ def test_labels_are_those_of_the_plan(field: str) -> None:
     assert len({document.id for document in documents}) == 40
 
 
+def test_answers_are_right_or_wrong_by_the_story() -> None:
+    documents = list(StoryLabels.model_validate({"stories": 300, "seed": 3, "field": "answer"}).documents())
+    rows = [document.example.row for document in documents if document.example is not None]
+    assert 0.4 < sum(row["label"] == "right" for row in rows) / 300 < 0.6
+    answers = [row for row in rows if str(row["pair"]).startswith("Who is the hero")]
+    assert {row["label"] for row in answers} == {"right", "wrong"}
+    for row in answers:
+        named = str(row["pair"]).removesuffix(".").split()[-1]
+        assert named in row["text"]  # right or wrong, it is somebody of the story
+        assert (f"named {named}." in row["text"] or f"name was {named}." in row["text"]) == (row["label"] == "right")
+    weather = [row for row in rows if "the weather" in str(row["pair"])]
+    assert len(weather) > 20
+    for row in weather:
+        named = str(row["pair"]).removesuffix(".").split("was ")[-1]
+        assert (f" {named} " in row["text"]) == (row["label"] == "right")
+
+
 def test_the_fingerprint_names_what_is_read() -> None:
     prints = {
         StoryLabels.model_validate(values).fingerprint()
-        for values in ({}, {"stories": 10}, {"seed": 1}, {"field": "ending"})
+        for values in ({}, {"stories": 10}, {"seed": 1}, {"field": "ending"}, {"field": "answer"})
     }
-    assert len(prints) == 4
+    assert len(prints) == 5
     assert StoryLabels().fingerprint()[:12] in StoryLabels().describe()
 
 

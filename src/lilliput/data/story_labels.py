@@ -11,26 +11,38 @@ from lilliput.data.document import Document
 from lilliput.data.examples import Example
 from lilliput.data.source import SOURCES, Errors, Source, hash_of
 
+RIGHT, WRONG = "right", "wrong"
+"""The labels of answers."""
+
 
 @SOURCES.add("story_labels")
 class StoryLabels(Source):
-    """Stories of the built-in world, each labelled by a field of its plan. Ids are `story_labels:seed:number`."""
+    """Stories of the built-in world, each labelled by a field of its plan; or short stories, each with an answer to a
+    question as its pair and whether that is right. Ids are `story_labels:seed:number`."""
 
     kind: Literal["story_labels"] = "story_labels"
     stories: int = Field(default=4_000, gt=0, description="number of stories")
     seed: int = Field(default=0, description="the same seed makes the same stories")
-    field: Literal["plot", "ending"] = Field(
-        default="plot", description="the label: plot (one of 18) or ending (happy, neutral, sad)"
+    field: Literal["plot", "ending", "answer"] = Field(
+        default="plot",
+        description="the label: plot (one of 18), ending (happy, neutral, sad), or answer (right, wrong)",
     )
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
-        from lilliput.storybook import story
-
         for number in range(self.stories):
-            made = story(self.seed, number)
-            label = getattr(made.plan, self.field)
-            example = Example("labelled", {"text": made.text, "pair": None, "label": label})
-            yield Document(made.text, f"story_labels:{self.seed}:{number}", example=example)
+            text, pair, label = self._labelled(number)
+            example = Example("labelled", {"text": text, "pair": pair, "label": label})
+            yield Document(text, f"story_labels:{self.seed}:{number}", example=example)
+
+    def _labelled(self, number: int) -> tuple[str, str | None, str]:
+        from lilliput.storybook import story
+        from lilliput.storybook.questions import judged_answer
+
+        if self.field == "answer":
+            text, answer, right = judged_answer(self.seed, number)
+            return text, answer, RIGHT if right else WRONG
+        made = story(self.seed, number)
+        return made.text, None, getattr(made.plan, self.field)
 
     def fingerprint(self) -> str:
         from lilliput.storybook import VERSION

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lilliput.storybook.grammar import Ways, article, capital, ways
 from lilliput.storybook.short import ShortStory, short_story
 from lilliput.storybook.tasks import Asked, Phrasings, Task, assistant, columns, phrase, random_of, user
@@ -54,6 +56,9 @@ UNANSWERABLE = Asked(
 )
 """Questions that no short story answers."""
 
+JUDGED = ("who", "kind", "where", "weather", "want", "lesson")
+"""What judged answers are about. Feelings are left out, because a word such as "happy" is true of a glad hero too."""
+
 
 def question(seed: int, number: int, phrasings: Phrasings = "train", unanswerable: float = 0.15) -> Task:
     """Return question number `number` of `seed` as a conversation: a story with a question, and the answer.
@@ -71,6 +76,30 @@ def question(seed: int, number: int, phrasings: Phrasings = "train", unanswerabl
     reply = phrase(random, ANSWERS[sort]).format_map(slots)
     row = columns("question", words=_words_of(sort, slots), held_out=phrased.held_out)
     return _conversation(tale, phrased.text, reply, row)
+
+
+def judged_answer(seed: int, number: int) -> tuple[str, str, bool]:
+    """Return a story, a question with an answer behind it, and whether the answer is right: judged answer `number` of
+    `seed`. A wrong answer names another character of the story where it asks who the hero is; otherwise it is true of
+    another story, and has this story's hero. So its words alone do not give it away."""
+    random = random_of("judged", seed, number)
+    tale = short_story(random.getrandbits(32), 0)
+    sorts = [sort for sort in JUDGED if _known(sort, tale) and (sort != "who" or len(tale.plan.characters) > 1)]
+    sort, right = random.choice(sorts), random.random() < 0.5
+    slots = _slots(tale)
+    asked = ASK[sort].draw(random, "train", **slots).text
+    answer = phrase(random, ANSWERS[sort])
+    truth = answer.format_map(slots)
+    reply = truth
+    while not right and reply == truth:
+        if sort == "who":
+            reply = answer.format_map({"hero": random.choice(tale.plan.characters[1:]).name})
+            continue
+        other = short_story(random.getrandbits(32), 0)
+        if _known(sort, other) and other.plan.hero.pronoun == tale.plan.hero.pronoun:
+            theirs = re.compile(rf"\b{re.escape(other.plan.hero.name)}\b")
+            reply = theirs.sub(tale.plan.hero.name, answer.format_map(_slots(other)))
+    return tale.text, f"{asked} {reply}", right
 
 
 def _conversation(tale: ShortStory, asked: str, reply: str, row: dict[str, object]) -> Task:
