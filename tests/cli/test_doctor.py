@@ -30,6 +30,7 @@ def test_words(command: Command, quick):
         r"rollouts +(with bf16 weights by (amx|avx512)_bf16|in fp32), (in|also in) runs in bf16", result.out
     )
     assert torch.__version__ in result.out
+    assert re.search("by PyTorch +cross-attention, linear attention", result.out)
 
 
 def test_json(command: Command, quick):

@@ -41,6 +41,33 @@ def test_dropout_drops_the_given_share_and_the_same_backward(dtype):
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("attention", {"attention": "gated_delta", "position": "none"}),
+        ("attention", {"qk_norm_over": "all"}),
+        ("rms_norm", {"norm": "layer", "qk_norm": False}),
+        ("rms_norm", {"norm": "batch", "qk_norm": False}),
+        ("swiglu", {"mlp": "geglu"}),
+        ("swiglu", {"mlp": "gelu"}),
+    ],
+)
+def test_what_falls_back_has_no_kernel(part: str, changes: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    for module in (attention, rows):
+        original = module.call
+        monkeypatch.setattr(
+            module, "call", lambda name, *given, call=original: called.append(name) or call(name, *given)
+        )
+    _loss_and_gradients(stirred("story").train(), "fp32")
+    assert part in called  # a model of known parts uses them all
+    called.clear()
+    _loss_and_gradients(stirred("story", **changes).train(), "fp32")
+    assert part not in called
+    assert called
+
+
+@needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 16, 37])
 def test_swiglu_and_its_gradient_are_the_plain_ones(dtype, width):

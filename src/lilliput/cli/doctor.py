@@ -26,6 +26,7 @@ def doctor(
         f"{found.bf16_flops_per_second / 1e9:,.0f} in bf16, with train.threads={found.threads}, on {found.device}",
         **({"kernels": found.kernels} if found.kernels else {}),
         **({"training": found.training} if found.training else {}),
+        **({"by PyTorch": found.falls_back} if found.falls_back else {}),
         **({"rollouts": found.rollouts} if found.rollouts else {}),
         "precision": found.precision,
         "allocator": found.allocator,

@@ -31,7 +31,7 @@ class Diagnosis:
 
     Rates are floating-point operations a second of the best square matrix product. `kernels` names the library of the
     matrix products, where several could be chosen. `training` names the code of a step's attention, activations and
-    softmax on a CPU. `rollouts` names the precision and the instructions by which a run in bf16 generates its rollouts
+    softmax on a CPU, and `falls_back` the parts that PyTorch computes in either case. `rollouts` names the precision and the instructions by which a run in bf16 generates its rollouts
     on a CPU. `cache` is the cache's folder, and `runtime` reports whether LILLIPUT_PLAIN turns all of this off.
     `advice` holds sentences, the most useful first."""
 
@@ -48,6 +48,7 @@ class Diagnosis:
     precision_reason: str
     kernels: str | None
     training: str | None
+    falls_back: str | None
     rollouts: str | None
     allocator: str
     compiler: bool
@@ -86,6 +87,7 @@ def examine(device: str = "auto") -> Diagnosis:
         precision_reason=choice.reason,
         kernels=words.get("products") if place.type == "cpu" else None,
         training=kernels.state() if place.type == "cpu" else None,
+        falls_back=kernels.FALLS_BACK if place.type == "cpu" else None,
         rollouts=_rollouts() if place.type == "cpu" else None,
         allocator=words["allocator"],
         compiler=can_compile(place),

@@ -54,6 +54,10 @@ def state() -> str:
     return f"attention, activations and softmax by {by}"
 
 
+FALLS_BACK = "cross-attention, linear attention, QK-norm over all heads, LayerNorm, BatchNorm, activations but SwiGLU's"
+"""Parts of a training step without a kernel."""
+
+
 def name() -> str:
     """Return the name that a run records for this code: 'cpp-' and the name of the build, or 'pytorch'."""
     return f"cpp-{key(SOURCE, FLAGS)}" if available() else "pytorch"
