@@ -31,9 +31,9 @@ class Diagnosis:
 
     Rates are floating-point operations a second of the best square matrix product. `kernels` names the library of the
     matrix products, where several could be chosen. `training` names the code of a step's attention, activations and
-    softmax on a CPU, and `falls_back` the parts that PyTorch computes in either case. `rollouts` names the precision and the instructions by which a run in bf16 generates its rollouts
-    on a CPU. `cache` is the cache's folder, and `runtime` reports whether LILLIPUT_PLAIN turns all of this off.
-    `advice` holds sentences, the most useful first."""
+    softmax on a CPU, and `falls_back` the parts that PyTorch computes in either case. `rollouts` names the precision
+    and the instructions by which a run in bf16 generates its rollouts on a CPU. `cache` is the cache's folder, and
+    `runtime` reports whether LILLIPUT_PLAIN turns all of this off. `advice` holds sentences, the most useful first."""
 
     machine: str
     device: str
