@@ -38,12 +38,23 @@ def test_answers_are_right_or_wrong_by_the_story() -> None:
         assert (f" {named} " in row["text"]) == (row["label"] == "right")
 
 
+def test_a_wrong_owner_has_the_thing_of_another() -> None:
+    documents = list(StoryLabels.model_validate({"stories": 200, "seed": 3, "field": "owner"}).documents())
+    rows = [document.example.row for document in documents if document.example is not None]
+    assert 0.4 < sum(row["label"] == "right" for row in rows) / 200 < 0.6
+    for row in rows:
+        who, thing = str(row["pair"]).removesuffix(".").split(" has ")
+        (told,) = [sentence for sentence in row["text"].split(". ") if sentence.startswith(f"{who} ")]
+        assert thing in row["text"]
+        assert (thing in told) == (row["label"] == "right")
+
+
 def test_the_fingerprint_names_what_is_read() -> None:
     prints = {
         StoryLabels.model_validate(values).fingerprint()
-        for values in ({}, {"stories": 10}, {"seed": 1}, {"field": "ending"}, {"field": "answer"})
+        for values in ({}, {"stories": 10}, {"seed": 1}, {"field": "ending"}, {"field": "answer"}, {"field": "owner"})
     }
-    assert len(prints) == 5
+    assert len(prints) == 6
     assert StoryLabels().fingerprint()[:12] in StoryLabels().describe()
 
 

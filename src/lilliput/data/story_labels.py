@@ -17,15 +17,16 @@ RIGHT, WRONG = "right", "wrong"
 
 @SOURCES.add("story_labels")
 class StoryLabels(Source):
-    """Stories of the built-in world, each labelled by a field of its plan; or short stories, each with an answer to a
-    question as its pair and whether that is right. Ids are `story_labels:seed:number`."""
+    """Stories of the built-in world, each labelled by a field of its plan. With the fields `answer` and `owner`, a text
+    has a pair, and its label is whether the pair is right. Ids are `story_labels:seed:number`."""
 
     kind: Literal["story_labels"] = "story_labels"
     stories: int = Field(default=4_000, gt=0, description="number of stories")
     seed: int = Field(default=0, description="the same seed makes the same stories")
-    field: Literal["plot", "ending", "answer"] = Field(
+    field: Literal["plot", "ending", "answer", "owner"] = Field(
         default="plot",
-        description="the label: plot (one of 18), ending (happy, neutral, sad), or answer (right, wrong)",
+        description="the label: plot (one of 18), ending (happy, neutral, sad), answer (an answer about a short story "
+        "is right or wrong), or owner (of a thing, right or wrong)",
     )
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
@@ -36,11 +37,13 @@ class StoryLabels(Source):
 
     def _labelled(self, number: int) -> tuple[str, str | None, str]:
         from lilliput.storybook import story
+        from lilliput.storybook.belongings import judged_owner
         from lilliput.storybook.questions import judged_answer
 
-        if self.field == "answer":
-            text, answer, right = judged_answer(self.seed, number)
-            return text, answer, RIGHT if right else WRONG
+        if self.field in ("answer", "owner"):
+            judged = judged_answer if self.field == "answer" else judged_owner
+            text, pair, right = judged(self.seed, number)
+            return text, pair, RIGHT if right else WRONG
         made = story(self.seed, number)
         return made.text, None, getattr(made.plan, self.field)
 

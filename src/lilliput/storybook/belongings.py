@@ -63,6 +63,17 @@ def belongings_text(seed: int, number: int, pairs: int = 0, distance: int | None
     return Task("text", {"text": belongings(seed, number, pairs, distance).text}, columns("belongings"))
 
 
+def judged_owner(seed: int, number: int, pairs: int = 0) -> tuple[str, str, bool]:
+    """Return what is told, who is said to have what, and whether that is right: judged owner `number` of `seed`, with
+    2 to 4 people where `pairs` is 0. A wrong owner has the thing of another person, so that both kinds have the same
+    words."""
+    random = random_of("owner", seed, number)
+    told = belongings(random.getrandbits(32), 0, pairs or random.randint(2, 4))
+    (who, thing), (_, other) = random.sample(told.pairs, 2)
+    right = random.random() < 0.5
+    return told.told, f"{ANSWER.format(who=who)} {thing if right else other}.", right
+
+
 def _thing(random: Random, noun: str) -> str:
     color = random.choice(COLORS)
     return f"{article(color)} {color} {noun}"
