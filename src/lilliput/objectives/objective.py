@@ -189,9 +189,10 @@ class ObjectiveConfig(Config):
 
     def no_text(self) -> ConfigError:
         """The error for a request of text from a model that generates none."""
+        does = f"what it does: lilliput {self.tries[0].format(run='RUN')}; " if self.tries else ""
         return ConfigError(
             f"this model was trained by the objective '{self.kind}', which generates no text",
-            "train a model that does: objective.kind=causal",
+            f"{does}for text, train a model with objective.kind=causal",
         )
 
 
