@@ -1,14 +1,17 @@
-"""What pretraining gives an encoder that is fine-tuned: classes of stories and of sentences, entities, neighbours.
+"""What pretraining gives a model that is fine-tuned: classes of stories and of sentences, questions, entities,
+neighbours.
 
-    python benchmarks/encoders.py --data ../shared/data     # all parts: about 35 minutes of one core
+    python benchmarks/encoders.py --data ../shared/data     # all parts: about two hours of one core
     python benchmarks/encoders.py --parts plots,neighbours  # the story world alone, which needs no files
+    python benchmarks/encoders.py --parts sentiment,entities --data ../shared/data --from RUN
     python benchmarks/encoders.py --smoke                   # every run in seconds, to see that all of it works
 
 Encoders with ModernBERT's and BERT's parts are pretrained on the story world, and one on news (wikinews in --data).
-Each part then compares an encoder that begins with these weights, the same encoder with new weights, and answers that
-need no language model. New weights are trained at the rates of pretraining. Pretrained weights are trained at a quarter
-of these rates, as the recipes do, and those of ModernBERT's parts at the full rates too. A run that was finished in
---runs is not trained again.
+With --from, sentiment and entities begin with a run of one's own. The questions take a decoder beside an encoder, each
+pretrained by its whole recipe. Each part compares a model that begins with these weights, the same model with new
+weights, and answers that need no language model. New weights are trained at the rates of pretraining. Pretrained
+weights are trained at a quarter of these rates, as the recipes do, at half of them for the questions, and those of
+ModernBERT's parts at the full rates too. A run that was finished in --runs is not trained again.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ STYLES = {"modernbert": "modernbert_1.3m", "bert": "bert_1.4m"}
 FOLDS = 5
 FAST = "{kind: muon, learning_rate: 0.008, embedding_learning_rate: 0.05, muon_learning_rate: 0.014}"
 """The rates of pretraining, for new weights."""
+HALF = "{kind: muon, learning_rate: 0.004, embedding_learning_rate: 0.02, muon_learning_rate: 0.007}"
+"""Half of these rates, for the questions."""
 ARMS = ("pretrained", "pretrained at full rates", "new")
 SMALL = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "model.d_mlp=64")
 Row = dict[str, Any]
@@ -49,14 +54,17 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Study:
     """The folder of the runs, the folder of real data (None: the story world alone), the number of seeds, the steps of
-    pretraining and of fine-tuning on plots, and whether all is tiny."""
+    pretraining, of fine-tuning on plots and on questions, whether all is tiny, and a pretrained run for the parts of
+    real text (None: one on news)."""
 
     runs: Path
     data: Path | None = None
     seeds: int = 2
     steps: int = 600
     tuning: int = 80
+    questions: int = 5000
     smoke: bool = False
+    source: Path | None = None
 
 
 def train(study: Study, recipe: str, name: str, overrides: Sequence[str], **given: Any) -> Path:
@@ -81,6 +89,11 @@ def pretrained(study: Study, style: str, text: str = "story") -> Path:
     return train(study, "masked", f"masked-{style}-news", [*overrides, *_news(study)])
 
 
+def source_of(study: Study) -> Path:
+    """The run that sentiment and entities begin with."""
+    return study.source or pretrained(study, "modernbert", "news")
+
+
 def _news(study: Study) -> list[str]:
     """Overrides for the first articles of wikinews: text of about as many tokens as are read."""
     assert study.data is not None
@@ -91,7 +104,7 @@ def _news(study: Study) -> list[str]:
     return [f"data.sources=[{{kind: jsonl, paths: ['{out}']}}]", "data.packing=auto"]
 
 
-def begun(source: Path, style: str, arm: str) -> tuple[list[str], dict[str, Any]]:
+def begun(source: Path, arm: str) -> tuple[list[str], dict[str, Any]]:
     """Overrides and options of a run that begins with the weights of `source`, or with new weights of the same shape
     and with its tokenizer."""
     if arm != "new":
@@ -99,7 +112,7 @@ def begun(source: Path, style: str, arm: str) -> tuple[list[str], dict[str, Any]
     shape = jsons.loads((newest(source) / "config.json").read_text())["lilliput"]["config"]
     sizes = {"d_model", "n_layers", "n_heads", "d_mlp"}
     own = [f"model.{key}={value}" for key, value in shape.items() if key in sizes]
-    return [f"model.style={STYLES[style]}", *own, f"tokenizer.path={source}", f"train.optimizer={FAST}"], {}
+    return [f"model.style={shape['style']}", *own, f"tokenizer.path={source}", f"train.optimizer={FAST}"], {}
 
 
 def newest(run: Path) -> Path:
@@ -126,7 +139,7 @@ def plots(study: Study) -> list[Row]:
     for title, style, arm, more in arms:
         source, found = pretrained(study, style), list[float]()
         for seed in range(1, study.seeds + 1):
-            overrides, given = begun(source, style, arm)
+            overrides, given = begun(source, arm)
             name = f"plots-{title.replace(', ', '-').replace(' ', '-')}-{seed}"
             run = train(study, "classify", name, [*usual, *overrides, *more], seed=seed, **given)
             summary = lilliput.Run(run).summary
@@ -141,6 +154,27 @@ def accuracy(title: str, found: Sequence[float], items: int) -> Row:
     mean = mean_of(found).mean
     low, high = wilson(round(mean * items), items)
     return {"model": title, "accuracy": mean, "low": low, "high": high, "items": items, "seeds": list(found)}
+
+
+def questions(study: Study) -> list[Row]:
+    """Whether an answer about a short story is right, on the same held-out stories: by a decoder and an encoder that
+    were pretrained by the recipes `story` and `masked`, and by new weights."""
+    usual = [f"data.sources=[{{kind: story_labels, field: answer, stories: {400 if study.smoke else 20_000}}}]"]
+    usual += ["objective.labels=[wrong,right]", "train.batch_tokens=4096", "train.epochs=null"]
+    usual += [f"train.steps={2 if study.smoke else study.questions}", f"train.optimizer={HALF}"]
+    usual += ["evaluate.steps=100000", "evaluate.final_tokens=1000000"]
+    rows, simple, items = list[Row](), dict[str, float](), 0
+    for title, recipe in (("decoder", "story"), ("encoder", "masked")):
+        small = [*SMALL, "train.steps=8", "tokenizer.vocab_size=400", "data.sources=[{kind: story, stories: 300}]"]
+        heroes = ["evaluate.heroes=0", "evaluate.final_heroes=0"] if recipe == "story" else []
+        source = train(study, recipe, f"whole-{recipe}", [*heroes, *(small if study.smoke else [])])
+        for arm in ("pretrained", "new"):
+            overrides, given = begun(source, arm)
+            run = train(study, "classify", f"questions-{title}-{arm}", [*usual, *overrides], **given)
+            summary = lilliput.Run(run).summary
+            items, simple = summary["val_items"], summary["baselines"]
+            rows.append(accuracy(f"{title}, {arm}", [summary["val_accuracy"]], items))
+    return [*(accuracy(name, [1 - error], items) for name, error in simple.items()), *rows]
 
 
 def neighbours(study: Study) -> list[Row]:
@@ -217,11 +251,11 @@ def sentiment(study: Study) -> list[Row]:
 def _sentiment_run(study: Study, arm: str, fold: int, rows: Sequence[Row]) -> Path:
     path = study.runs / f"sst2-{fold}.jsonl"
     path.write_text("".join(jsons.dumps({"sentence": row["sentence"], "label": row["label"]}) + "\n" for row in rows))
-    overrides, options = begun(pretrained(study, "modernbert", "news"), "modernbert", arm)
+    overrides, options = begun(source_of(study), arm)
     usual = [f"data.sources=[{{kind: jsonl, paths: ['{path}']}}]", "objective.labels=[negative,positive]"]
     usual += ["model.context_length=64", "train.batch_tokens=2048", f"train.epochs={1 if study.smoke else 6}"]
     usual += ["train.steps=200", "train.least_steps=null", "evaluate.steps=100000"]
-    name = {"pretrained": "news", "new": "new"}.get(arm, "full-rates")
+    name = f"{source_of(study).name}-{arm.replace(' ', '-')}"
     return train(study, "classify", f"sst2-{name}-{fold}", [*overrides, *usual], **options)
 
 
@@ -234,10 +268,10 @@ def entities(study: Study) -> list[Row]:
     usual += ["data.validation_fraction=0.15", "model.context_length=128", "train.batch_tokens=4096"]
     usual += [f"train.epochs={0.1 if study.smoke else 5}", "train.steps=100000", "train.least_steps=null"]
     usual += ["evaluate.steps=100000", "evaluate.final_tokens=1000000"]
-    source, rows, simple = pretrained(study, "modernbert", "news"), list[Row](), dict[str, float]()
+    source, rows, simple = source_of(study), list[Row](), dict[str, float]()
     for arm in ARMS:
-        overrides, options = begun(source, "modernbert", arm)
-        name = "pretrained-on-news" if arm == "pretrained" else arm.replace(" ", "-")
+        overrides, options = begun(source, arm)
+        name = f"{source.name}-{arm.replace(' ', '-')}"
         run = train(study, "tag", f"wnut-{name}", [*overrides, *usual], **options)
         summary = lilliput.Run(run).summary
         keys = {"f1": "val_f1", "precision": "val_precision", "recall": "val_recall", "items": "val_entities"}
@@ -248,6 +282,7 @@ def entities(study: Study) -> list[Row]:
 
 PARTS: dict[str, tuple[Callable[[Study], list[Row]], bool]] = {
     "plots": (plots, False),
+    "questions": (questions, False),
     "neighbours": (neighbours, False),
     "sentiment": (sentiment, True),
     "entities": (entities, True),
@@ -278,6 +313,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help="The folder with wikinews/, benchmarks/raw/ and tables/.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/encoders"),
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds of the runs on plots.")] = 2,
+    source: Annotated[Path | None, typer.Option("--from", help="A pretrained run for the parts of real text.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Every run in seconds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -288,7 +324,7 @@ def main(
     if lacking := [name for name in names if PARTS[name][1] and data is None]:
         raise ConfigError(f"{', '.join(lacking)} needs files of real data", "name their folder: --data FOLDER")
     runs.mkdir(parents=True, exist_ok=True)
-    study = Study(runs.absolute(), None if data is None else data.absolute(), seeds, smoke=smoke)
+    study = Study(runs.absolute(), None if data is None else data.absolute(), seeds, smoke=smoke, source=source)
     found = {name: PARTS[name][0](study) for name in names}
     if json:
         emit({"seeds": seeds, **found})

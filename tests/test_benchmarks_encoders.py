@@ -18,6 +18,12 @@ def test_the_parts_on_the_story_world(tmp_path: Path) -> None:
     assert len({row["items"] for row in rows.values()}) == 1
     for row in rows.values():
         assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+    asked = {row["model"]: row for row in encoders.questions(study)}
+    assert asked.keys() == {
+        *("majority class", "bag of words", "decoder, pretrained", "decoder, new"),
+        *("encoder, pretrained", "encoder, new"),
+    }
+    assert all(row["items"] > 5 for row in asked.values())
     nearest = {row["model"]: row["accuracy"] for row in encoders.neighbours(study)}
     assert nearest.keys() >= {"chance", "words in common", "modernbert, pretrained", "bert, new"}
     assert 0.02 < nearest["chance"] < 0.3

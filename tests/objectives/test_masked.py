@@ -172,7 +172,7 @@ def test_a_run_ends_with_a_summary_and_no_samples(
         lambda: load_served(run.path),
         lambda: Source.load(folder, "m"),
     ):
-        with pytest.raises(ConfigError, match="'masked', which generates no text\n.*what it does: lilliput fill RUN"):
+        with pytest.raises(ConfigError, match=r"'masked', which generates no text\n.*what it does: lilliput fill RUN"):
             refused()
     with pytest.raises(ConfigError, match="no bits per byte of text"):
         api.evaluate(run.path)
