@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ADDITIONS = Path(__file__).with_name("additions")
 PLACES: dict[str, tuple[str, Registry[Any]]] = {
     "source": ("data", SOURCES),
-    "step": ("data", STEPS),
+    "step": ("data.steps", STEPS),
     "objective": ("objectives", OBJECTIVES),
     "norm": ("model", NORMS),
     "mlp": ("model", MLPS),

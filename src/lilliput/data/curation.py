@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -72,30 +72,37 @@ class Curation:
         sources = self.config.sources
         streams = [documents_of(source, number, self.config.errors) for number, source in enumerate(sources)]
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
-        for number, document in islice(mixture, self.config.max_documents):
-            counts = self.by_source[number]
-            item = self._item(document)
-            if isinstance(item, Dropped):
-                self.drops[item.reason] += 1
-                counts["dropped"] += 1
-                continue
-            counts["documents"] += 1
-            counts["text_bytes"] += item.size
-            yield item
+        for batch in _batches(islice(mixture, self.config.max_documents)):
+            for (number, _), item in zip(batch, self._kept([document for _, document in batch]), strict=True):
+                counts = self.by_source[number]
+                if isinstance(item, Dropped):
+                    self.drops[item.reason] += 1
+                    counts["dropped"] += 1
+                    continue
+                counts["documents"] += 1
+                counts["text_bytes"] += item.size
+                yield item
 
-    def _item(self, document: Document) -> Item | Dropped:
-        document = self._whole(document)
-        position = place(document.text if document.example is None else document.example.key)
-        outcome: Document | Dropped = document
+    def _kept(self, documents: Sequence[Document]) -> list[Item | Dropped]:
+        """Apply all steps to documents."""
+        whole = [self._whole(document) for document in documents]
+        places = [place(each.text if each.example is None else each.example.key) for each in whole]
+        outcomes: list[Document | Dropped] = [*whole]
         for step in self.config.steps:
-            outcome = applied(step, document)
-            if isinstance(outcome, Dropped):
-                return outcome
-            document = outcome if outcome.text == document.text else replace(outcome, tokens=None)
-        if not document.text or document.text.isspace():
+            there = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
+            before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
+            for number, old, new in zip(there, before, applied(step, before), strict=True):
+                changed = isinstance(new, Document) and new.text != old.text
+                outcomes[number] = replace(new, tokens=None) if changed else new
+        return [self._item(outcome, at) for outcome, at in zip(outcomes, places, strict=True)]
+
+    def _item(self, outcome: Document | Dropped, position: float) -> Item | Dropped:
+        if isinstance(outcome, Dropped):
+            return outcome
+        if not outcome.text or outcome.text.isspace():
             return Dropped("empty")
         split = "validation" if position < self.config.validation_fraction else "train"
-        return Item(document, split, document.size, position)
+        return Item(outcome, split, outcome.size, position)
 
     def _whole(self, document: Document) -> Document:
         """Return the document if its text has a UTF-8 form. JSON can spell half a surrogate pair, which has no such
@@ -132,6 +139,23 @@ class Curation:
                 f"the only document is too short to keep a part of it for validation: {described}",
                 f"give more text: --data MORE, or cut it into more documents: {_cut(self.config.sources)}",
             )
+
+
+BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 2**20
+"""Documents, and characters, that the steps are given at once at most, but for one longer document."""
+
+
+def _batches(documents: Iterator[tuple[int, Document]]) -> Iterator[list[tuple[int, Document]]]:
+    batch: list[tuple[int, Document]] = []
+    size = 0
+    for number, document in documents:
+        batch.append((number, document))
+        size += len(document.text)
+        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _paired(text: str) -> str:

@@ -1,0 +1,349 @@
+"""Measures of texts that several rules read: the words of many texts, split at once, and repeated sequences of words.
+
+A text is an array of characters here, and its words are found by comparing arrays. So a word is never a Python string,
+and the rules read megabytes a second. English is split nearly as spaCy splits it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+WORD, LETTER, DIGIT, SPACE, MARK = 1, 2, 4, 8, 16
+"""Classes of characters, as bits."""
+LARGEST = 0x10000
+"""Characters from here on, such as emoji, count as marks by themselves."""
+PUNCTUATION = "!\"#%&'()*+,-./:;<=>?@[\\]^_`{|}~–—―‘’“”„«»…•·、。【】《》「」（），．：；？！％～−∶´"
+"""Characters that make no word by themselves, beside control characters. "$" makes one."""
+APOSTROPHES = tuple(map(ord, "'’"))
+JOINTS = tuple(map(ord, ".,:/"))
+"""Characters that join the parts of a number: 2,000 and 12:30."""
+ENDINGS = ("s", "S", "ll", "re", "ve", "d", "m")
+"""What follows an apostrophe in a word of its own: Tom 's."""
+TITLES = ("Mr", "Mrs", "Ms", "Dr", "St", "Mt", "Jr", "Sr", "Prof", "Gen", "Sen", "Rep", "Gov", "Co", "Inc", "Ltd", "vs")
+TITLES += ("Jan", "Feb", "Aug", "Sept", "Oct", "Nov", "Dec")
+"""Words whose full stop belongs to them."""
+BASE = np.uint64(0x9E3779B97F4A7C15)
+"""The base of the hashes of words and sequences: odd, so that it has an inverse modulo 2^64."""
+
+
+class Texts:
+    """Many texts and what rules measure of their words. Each measure is computed when it is first read."""
+
+    def __init__(self, texts: Sequence[str]):
+        self.texts = texts
+        joined = "\n".join(texts) + "\n"
+        self.codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        self.sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        """(texts,) characters of each text."""
+        begins = np.concatenate([[0], np.cumsum(self.sizes + 1)])
+        self.kinds = classes(self.codes)
+        self.starts, self.ends = _words(self.codes, self.kinds)
+        self._known: dict[int, Doubled] = {}
+        self.bounds = np.searchsorted(self.starts, begins)
+        """(texts + 1,) the first word of each text, and the number of words."""
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """(words,) int64: characters of each word."""
+        return self.ends - self.starts
+
+    @cached_property
+    def text_of(self) -> np.ndarray:
+        """(words,) int64: the text of each word."""
+        return np.repeat(np.arange(len(self.texts)), np.diff(self.bounds))
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(texts,) int64: words of each text, marks included."""
+        return np.diff(self.bounds)
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """(texts,) int64: the sum over the words of each text of `values` (words,)."""
+        sums = np.concatenate([[0], np.cumsum(values)])
+        return sums[self.bounds[1:]] - sums[self.bounds[:-1]]
+
+    @cached_property
+    def lettered(self) -> np.ndarray:
+        """(words,) bool: whether a word has a letter."""
+        return self._any((self.kinds & LETTER) > 0)
+
+    @cached_property
+    def bare(self) -> np.ndarray:
+        """(words,) bool: whether a word has nothing but marks."""
+        return ~self._any((self.kinds & MARK) == 0)
+
+    def _any(self, holds: np.ndarray) -> np.ndarray:
+        """(words,) bool: whether a word has a character that `holds` (characters,)."""
+        sums = np.concatenate([[0], np.cumsum(holds, dtype=np.int32)])
+        return sums[self.ends] > sums[self.starts]
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """(words,) uint64: a hash of each word, equal for equal words."""
+        return _hashes(self.codes, self.starts, self.ends)
+
+    def different(self, words: Iterable[str]) -> np.ndarray:
+        """(texts,) int64: how many of these words each text has."""
+        found = np.zeros(len(self.texts), np.int64)
+        for word in words:
+            found += self.total(self.hashes == hash_of_word(word)) > 0
+        return found
+
+    @cached_property
+    def _until(self) -> np.ndarray:
+        """(words + 1,) int64: characters of the words before each word."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def _doubled(self, n: int) -> Doubled:
+        """The sequences of n words that a text has twice or more. The first n - 1 words of each are such a sequence
+        too, so that longer ones are looked for among few places."""
+        if n not in self._known:
+            if n == 2:
+                firsts = np.flatnonzero(self.text_of[:-1] == self.text_of[1:])
+                hashes = self.hashes[firsts] ^ _spread(self.text_of[firsts])
+            else:
+                before = self._doubled(n - 1)
+                inside = before.words + n - 1 < self.bounds[1:][self.text_of[before.words]]
+                firsts, hashes = before.words[inside], before.hashes[inside]
+            hashes = hashes * BASE + self.hashes[firsts + n - 1]
+            self._known[n] = _find_doubled(firsts, hashes)
+        return self._known[n]
+
+    def top_gram(self, n: int) -> np.ndarray:
+        """(texts,) int64: characters of the most frequent sequence of n words of a text (n from 2), joined by spaces,
+        times its count. Of sequences with the same count, the first in the text counts, as in datatrove."""
+        whole = np.flatnonzero(self.counts >= n)
+        found, firsts = np.zeros(len(self.texts), np.int64), self.bounds[:-1][whole]
+        found[whole] = self._until[firsts + n] - self._until[firsts] + n - 1
+        here = self._doubled(n)
+        if not len(here.words):
+            return found
+        counts, firsts = np.diff(here.runs, append=len(here.words)), here.firsts
+        texts = self.text_of[firsts]
+        by = np.lexsort((firsts, -counts, texts))
+        best = by[np.concatenate([[True], texts[by][1:] != texts[by][:-1]])]
+        sizes = self._until[firsts[best] + n] - self._until[firsts[best]] + n - 1
+        found[texts[best]] = counts[best] * sizes
+        return found
+
+    def repeated(self, n: int, above: float = 0.0) -> np.ndarray:
+        """(texts,) int64: characters of the words in sequences of n words (n from 2) that came before in the text (Rae
+        et al. 2021). The search is datatrove's: behind a repeated sequence it goes on after the sequence's last word.
+        Where all words of such sequences are at most the share `above` of a text's characters, their characters are
+        returned, which are no fewer."""
+        here = self._doubled(n)
+        later = np.sort(here.later)
+        change = np.bincount(later, minlength=len(self.starts) + 1) - np.bincount(
+            later + n, minlength=len(self.starts) + 1
+        )
+        found = self.total((np.cumsum(change[: len(self.starts)]) > 0) * self.lengths)
+        for text in np.flatnonzero(found > above * self.sizes):
+            first, last = self.bounds[text : text + 2]
+            found[text] = self._exactly(here, int(first), int(last), n)
+        return found
+
+    def _exactly(self, here: Doubled, first: int, last: int, n: int) -> int:
+        """Characters of the repeated sequences among the words from `first` to `last`."""
+        chosen = (here.words >= first) & (here.words < last)
+        by = np.argsort(here.words[chosen])
+        seen: set[int] = set()
+        found, after = 0, 0
+        for word, hashed in zip(here.words[chosen][by].tolist(), here.hashes[chosen][by].tolist(), strict=True):
+            if word < after:
+                continue
+            if hashed in seen:
+                found, after = found + int(self._until[word + n] - self._until[word]), word + n
+            seen.add(hashed)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """Sequences of words that a text has twice or more: the first `words` of each, their `hashes`, in runs of equal
+    ones that begin at `runs`."""
+
+    words: np.ndarray
+    hashes: np.ndarray
+    runs: np.ndarray
+
+    @property
+    def firsts(self) -> np.ndarray:
+        """(runs,) the first place of each sequence."""
+        return np.minimum.reduceat(self.words, self.runs)
+
+    @property
+    def later(self) -> np.ndarray:
+        """The places of sequences that came before."""
+        if not len(self.words):
+            return self.words
+        first = np.repeat(self.firsts, np.diff(self.runs, append=len(self.words)))
+        return self.words[self.words != first]
+
+
+TABLE_BITS = 20
+
+
+def _find_doubled(words: np.ndarray, hashes: np.ndarray) -> Doubled:
+    """The hashes that occur twice or more. A table of their first bits leaves few that have to be sorted."""
+    table = (hashes >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
+    chosen = np.bincount(table, minlength=1)[table] > 1
+    words, hashes = words[chosen], hashes[chosen]
+    order = np.argsort(hashes)
+    words, hashes = words[order], hashes[order]
+    alike = hashes[1:] == hashes[:-1]
+    kept = np.concatenate([alike, [False]]) | np.concatenate([[False], alike])
+    if not len(hashes):
+        return Doubled(words, hashes, np.zeros(0, np.int64))
+    words, hashes = words[kept], hashes[kept]
+    starts = np.concatenate([[True], hashes[1:] != hashes[:-1]]) if len(hashes) else np.zeros(0, bool)
+    return Doubled(words, hashes, np.flatnonzero(starts))
+
+
+# ---------------------------------------------------------------------------- characters and words
+
+
+@cache
+def _table() -> np.ndarray:
+    """(LARGEST + 1,) uint8: the classes of each character, and of all beyond."""
+    found = np.zeros(LARGEST + 1, np.uint8)
+    for code in range(LARGEST):
+        char = chr(code)
+        if char.isspace():
+            found[code] = SPACE
+        elif char.isalnum():
+            found[code] = WORD | (LETTER if char.isalpha() else 0) | (DIGIT if char.isdigit() else 0)
+        elif char in PUNCTUATION or unicodedata.category(char) == "Cc":
+            found[code] = MARK
+        elif char.isalpha():
+            found[code] = WORD | LETTER
+    return found
+
+
+def classes(codes: np.ndarray) -> np.ndarray:
+    """(characters,) uint8: the classes of each character."""
+    return _table()[np.minimum(codes, LARGEST)]
+
+
+def _before(values: np.ndarray, by: int = 1) -> np.ndarray:
+    """The values moved `by` places to the right: at each place, what stands so far before it."""
+    return np.concatenate([np.zeros(by, values.dtype), values[:-by]])
+
+
+def _after(values: np.ndarray, by: int = 1) -> np.ndarray:
+    return np.concatenate([values[by:], np.zeros(by, values.dtype)])
+
+
+def _words(codes: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first character of each word and of each mark, and the character behind it."""
+    word = (kinds & WORD) > 0
+    own = np.zeros(len(codes), bool)  # a word begins here, although it goes on from a word
+    odd = np.flatnonzero(~word & ((kinds & SPACE) == 0))  # all marks: few places, which are looked at one by one
+    odd = odd[odd > 0]  # behind the last character a line end follows
+    mark, left, right = codes[odd], odd - 1, odd + 1
+    between = word[left] & word[right]
+    digits = ((kinds[left] & kinds[right]) & DIGIT) > 0
+    joined = odd[between & digits & np.isin(mark, JOINTS)]
+    dots = odd[mark == ord(".")]
+    left = np.maximum(dots - 2, 0)
+    alone = (dots < 2) | (~word[left] & ~np.isin(codes[left], APOSTROPHES))
+    single = ((kinds[dots - 1] & LETTER) > 0) & alone  # J., U.S.
+    for title in TITLES:
+        single |= _stands(codes, word, dots, title)
+    apostrophes = odd[between & np.isin(mark, APOSTROPHES)]
+    own, inside = _contracted(codes, word, apostrophes, own)
+    word[joined] = True
+    word[dots[single]] = True
+    word[inside] = True
+    starts_word = word & (~_before(word) | own)
+    symbol = ~word & ((kinds & SPACE) == 0)
+    again = symbol & _before(symbol) & (codes == _before(codes)) & ((codes == ord(".")) | (codes == ord("-")))
+    starts = starts_word | (symbol & ~again)
+    going = word | symbol
+    ends = going & (~_after(going) | _after(starts))
+    return np.flatnonzero(starts), np.flatnonzero(ends) + 1
+
+
+def _stands(codes: np.ndarray, word: np.ndarray, places: np.ndarray, title: str) -> np.ndarray:
+    """(places,) bool: whether this whole word stands before a place."""
+    first = places - len(title)
+    held = (first == 0) | ((first > 0) & ~word[np.maximum(first - 1, 0)])
+    for place, char in enumerate(title):
+        held[held] = codes[first[held] + place] == ord(char)
+    return held
+
+
+def _contracted(
+    codes: np.ndarray, word: np.ndarray, apostrophes: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where words begin within words, as n't does in don't; and the apostrophes that stand inside of a word."""
+    for ending in ENDINGS:
+        here = apostrophes
+        for place, char in enumerate(ending, start=1):
+            here = here[here + place < len(codes)]
+            here = here[codes[here + place] == ord(char)]
+        here = here[here + len(ending) + 1 < len(codes)]
+        own[here[~word[here + len(ending) + 1]]] = True
+    negations = apostrophes[(codes[apostrophes - 1] == ord("n")) & (codes[apostrophes + 1] == ord("t"))]
+    own[negations[~word[np.minimum(negations + 2, len(codes) - 1)]] - 1] = True
+    return own, apostrophes
+
+
+def _hashes(codes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Polynomial hashes of pieces of the characters, by differences of one running sum. The sum grows by c_i B^i; a
+    piece's share of it, times B^-start, depends on the piece alone."""
+    powers, inverses = _powers(len(codes))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * powers)])
+    return _spread((sums[ends] - sums[starts]) * inverses[starts])
+
+
+_kept: tuple[np.ndarray, np.ndarray] = (np.ones(1, np.uint64), np.ones(1, np.uint64))
+
+
+def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count,) uint64 each: the powers of BASE and of its inverse."""
+    global _kept
+    if len(_kept[0]) < count:
+        inverse = np.uint64(pow(int(BASE), -1, 2**64))
+        _kept = tuple(
+            np.concatenate([np.ones(1, np.uint64), np.cumprod(np.full(count, base, np.uint64))])
+            for base in (BASE, inverse)
+        )
+    return _kept[0][:count], _kept[1][:count]
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """uint64 -> uint64, one to one: near values become far ones (splitmix64, Steele et al. 2014)."""
+    x = values.astype(np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@cache
+def hash_of_word(word: str) -> np.uint64:
+    """The hash that `Texts.hashes` has for a word."""
+    codes = np.frombuffer(word.encode("utf-32-le"), np.uint32)
+    return _hashes(codes, np.zeros(1, np.int64), np.full(1, len(codes)))[0]
+
+
+# ---------------------------------------------------------------------------- texts that rules share
+
+
+_last: tuple[Texts, dict[int, int]] | None = None
+
+
+def measured(texts: Sequence[str]) -> tuple[Texts, list[int]]:
+    """Return measures of texts, and the place of each text in them. The last measures are kept, so that rules in a row
+    split the words of their texts once, although some texts are dropped on the way."""
+    global _last
+    known = _last[1] if _last else {}
+    if not all(id(text) in known for text in texts):
+        made = Texts(list(texts))
+        _last = made, {id(text): place for place, text in enumerate(made.texts)}
+    assert _last is not None
+    return _last[0], [_last[1][id(text)] for text in texts]
