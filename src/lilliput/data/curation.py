@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -17,8 +17,9 @@ from lilliput.data.config import DataConfig
 from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
 from lilliput.data.source import Source, documents_of, hash_of
-from lilliput.data.steps import Dropped, applied, normalised
+from lilliput.data.steps import CorpusStep, Dropped, Survey, applied, normalised
 
+Pass = Callable[[Sequence[Document]], list[Document | Dropped]]
 SPLITS = ("train", "validation")
 
 
@@ -69,11 +70,13 @@ class Curation:
             yield item
 
     def _items(self) -> Iterator[Item]:
-        sources = self.config.sources
-        streams = [documents_of(source, number, self.config.errors) for number, source in enumerate(sources)]
-        mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
-        for batch in _batches(islice(mixture, self.config.max_documents)):
-            for (number, _), item in zip(batch, self._kept([document for _, document in batch]), strict=True):
+        surveys: list[Survey] = []
+        for number, step in enumerate(self.config.steps):
+            if isinstance(step, CorpusStep):
+                surveys.append(step.survey(self._before(number, surveys)))
+        passes = self._passes(surveys)
+        for batch in self._batches():
+            for (number, _), item in zip(batch, self._kept([each for _, each in batch], passes), strict=True):
                 counts = self.by_source[number]
                 if isinstance(item, Dropped):
                     self.drops[item.reason] += 1
@@ -83,18 +86,44 @@ class Curation:
                 counts["text_bytes"] += item.size
                 yield item
 
-    def _kept(self, documents: Sequence[Document]) -> list[Item | Dropped]:
+    def _batches(self) -> Iterator[list[tuple[int, Document]]]:
+        """Yield the documents of the mixture in batches, each with the number of its source."""
+        sources = self.config.sources
+        streams = [documents_of(source, number, self.config.errors) for number, source in enumerate(sources)]
+        mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
+        return _batches(islice(mixture, self.config.max_documents))
+
+    def _before(self, last: int, surveys: Sequence[Survey]) -> Iterator[list[Document]]:
+        """Yield the documents as they come to step number `last`."""
+        passes = self._passes(surveys)
+        for batch in self._batches():
+            outcomes = self._outcomes([self._whole(document) for _, document in batch], passes, last)
+            yield [outcome for outcome in outcomes if isinstance(outcome, Document)]
+
+    def _passes(self, surveys: Sequence[Survey]) -> dict[int, Pass]:
+        """Begin a pass of each surveyed step, by the step's number."""
+        numbers = [number for number, step in enumerate(self.config.steps) if isinstance(step, CorpusStep)]
+        return {number: survey.begin() for number, survey in zip(numbers, surveys, strict=False)}
+
+    def _kept(self, documents: Sequence[Document], passes: Mapping[int, Pass]) -> list[Item | Dropped]:
         """Apply all steps to documents."""
         whole = [self._whole(document) for document in documents]
         places = [place(each.text if each.example is None else each.example.key) for each in whole]
-        outcomes: list[Document | Dropped] = [*whole]
-        for step in self.config.steps:
-            there = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
-            before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
-            for number, old, new in zip(there, before, applied(step, before), strict=True):
-                changed = isinstance(new, Document) and new.text != old.text
-                outcomes[number] = replace(new, tokens=None) if changed else new
+        outcomes = self._outcomes(whole, passes, len(self.config.steps))
         return [self._item(outcome, at) for outcome, at in zip(outcomes, places, strict=True)]
+
+    def _outcomes(
+        self, documents: Sequence[Document], passes: Mapping[int, Pass], last: int
+    ) -> list[Document | Dropped]:
+        """Apply the steps before number `last`."""
+        outcomes: list[Document | Dropped] = [*documents]
+        for number, step in enumerate(self.config.steps[:last]):
+            there = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
+            before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
+            for at, old, new in zip(there, before, applied(step, before, passes.get(number)), strict=True):
+                changed = isinstance(new, Document) and new.text != old.text
+                outcomes[at] = replace(new, tokens=None) if changed else new
+        return outcomes
 
     def _item(self, outcome: Document | Dropped, position: float) -> Item | Dropped:
         if isinstance(outcome, Dropped):

@@ -105,7 +105,7 @@ class Texts:
         if n not in self._known:
             if n == 2:
                 firsts = np.flatnonzero(self.text_of[:-1] == self.text_of[1:])
-                hashes = self.hashes[firsts] ^ _spread(self.text_of[firsts])
+                hashes = self.hashes[firsts] ^ spread(self.text_of[firsts])
             else:
                 before = self._doubled(n - 1)
                 inside = before.words + n - 1 < self.bounds[1:][self.text_of[before.words]]
@@ -113,6 +113,19 @@ class Texts:
             hashes = hashes * BASE + self.hashes[firsts + n - 1]
             self._known[n] = _find_doubled(firsts, hashes)
         return self._known[n]
+
+    def sequences(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """(sequences,) uint64 and int64: a hash of each sequence of n words within a text, and its text. A text of
+        fewer words is one sequence. Equal sequences have equal hashes in all texts."""
+        hashes = self.hashes
+        for place in range(1, n):
+            hashes = hashes[:-1] * BASE + self.hashes[place:]
+        firsts = np.arange(len(hashes))
+        inside = firsts[self.text_of[: len(firsts)] == self.text_of[n - 1 :]] if n > 1 else firsts
+        short = np.flatnonzero((self.counts > 0) & (self.counts < n))
+        whole = [_chained(self.hashes[self.bounds[text] : self.bounds[text + 1]]) for text in short]
+        found = np.concatenate([hashes[inside], np.array(whole, np.uint64)])
+        return spread(found), np.concatenate([self.text_of[inside], short])
 
     def top_gram(self, n: int) -> np.ndarray:
         """(texts,) int64: characters of the most frequent sequence of n words of a text (n from 2), joined by spaces,
@@ -183,6 +196,14 @@ class Doubled:
             return self.words
         first = np.repeat(self.firsts, np.diff(self.runs, append=len(self.words)))
         return self.words[self.words != first]
+
+
+def _chained(hashes: np.ndarray) -> np.uint64:
+    """The hash of the sequence of all these words."""
+    found = hashes[:1]
+    for place in range(1, len(hashes)):
+        found = found * BASE + hashes[place : place + 1]
+    return found[0]
 
 
 TABLE_BITS = 20
@@ -298,7 +319,7 @@ def _hashes(codes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarr
     piece's share of it, times B^-start, depends on the piece alone."""
     powers, inverses = _powers(len(codes))
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * powers)])
-    return _spread((sums[ends] - sums[starts]) * inverses[starts])
+    return spread((sums[ends] - sums[starts]) * inverses[starts])
 
 
 _kept: tuple[np.ndarray, np.ndarray] = (np.ones(1, np.uint64), np.ones(1, np.uint64))
@@ -316,7 +337,7 @@ def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
     return _kept[0][:count], _kept[1][:count]
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
+def spread(values: np.ndarray) -> np.ndarray:
     """uint64 -> uint64, one to one: near values become far ones (splitmix64, Steele et al. 2014)."""
     x = values.astype(np.uint64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,9 +33,40 @@ class Step(Config):
         return [self.apply(document) for document in documents]
 
 
-def applied(step: Step, documents: Sequence[Document]) -> list[Document | Dropped]:
-    """Apply a step to documents. Of an example, the whole text decides whether the example is dropped, and each text
-    is changed by itself, so that no text moves from one part to another."""
+class CorpusStep(Step):
+    """A curation step that looks at all documents before it changes or drops any: for duplicates. The documents are
+    read once more for it. `survey` has to keep its memory small for each document."""
+
+    def survey(self, batches: Iterator[Sequence[Document]]) -> Survey:
+        """Read all documents that come to this step. Returns what `apply_all` of a pass needs."""
+        raise NotImplementedError
+
+    def apply(self, document: Document) -> Document | Dropped:
+        raise TypeError("this step looks at all documents first: call survey")
+
+
+class Survey:
+    """What a step found in all documents. A pass gives the same documents again, in the same order."""
+
+    def begin(self) -> Callable[[Sequence[Document]], list[Document | Dropped]]:
+        """Return the function that a new pass calls with one batch of documents after the other."""
+        raise NotImplementedError
+
+
+def applied(
+    step: Step,
+    documents: Sequence[Document],
+    surveyed: Callable[[Sequence[Document]], list[Document | Dropped]] | None = None,
+) -> list[Document | Dropped]:
+    """Apply a step to documents; `surveyed` is the pass of a step that looked at all documents first. Of an example,
+    the whole text decides whether the example is dropped, and each text is changed by itself, so that no text moves
+    from one part to another. A step that looks at all documents drops an example or leaves it as it is."""
+    if surveyed is not None:
+        outcomes = surveyed(documents)
+        return [
+            document if document.example is not None and isinstance(outcome, Document) else outcome
+            for document, outcome in zip(documents, outcomes, strict=True)
+        ]
     outcomes = step.apply_all(documents)
     return [_in_parts(step, document, outcome) for document, outcome in zip(documents, outcomes, strict=True)]
 
