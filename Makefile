@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help story install dev test check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
-  lens-check hooks constraints clean
+  lens-check curation-check hooks constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,14 @@ $(VENV)-bridge/.peers: constraints.txt | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)-bridge
 	$(VENV)-bridge/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
 	  'transformer-lens>=4.3,<5' 'nnsight>=0.8,<0.9'
+	@touch $@
+
+# datatrove needs spaCy for its words, and both are large, so they live apart with Lilliput's core.
+$(VENV)-curation/.peers: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing datatrove, spaCy and rensa into $(VENV)-curation ..."
+	$(PYTHON) -m venv $(VENV)-curation
+	$(VENV)-curation/bin/python -m pip --disable-pip-version-check --quiet install -e . \
+	  'datatrove[processing]>=0.10,<0.11' 'spacy>=3.8,<4' 'rensa>=0.5,<0.6' pytest pytest-timeout hypothesis
 	@touch $@
 
 install: $(VENV)/.core  ## install Lilliput into .venv
@@ -92,6 +100,10 @@ lens-check: $(VENV)/.dev $(VENV)-lens/.peers $(VENV)-bridge/.peers  ## compare t
 	$(BIN)/python benchmarks/lens.py
 	$(BIN)/python benchmarks/lens_sparse.py
 
+curation-check: $(VENV)/.dev $(VENV)-curation/.peers  ## compare the rules of curation with datatrove's, and their speed
+	$(VENV)-curation/bin/python -m pytest tests/data/test_rules_datatrove.py
+	$(BIN)/python benchmarks/curation.py --data ../shared/data
+
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
 	@$(BIN)/lilliput experiments list
 
@@ -120,4 +132,4 @@ constraints: $(BIN)/python  ## bring every dependency up to date and pin what wa
 	$(VENV)-bench/bin/python .ci/pin.py constraints-bench.txt
 
 clean:  ## remove the virtual environments and caches; runs stay
-	rm -rf .venv .venv-bench .venv-lens .venv-bridge .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lens .venv-bridge .venv-curation .pytest_cache .ruff_cache .hypothesis
