@@ -15,8 +15,8 @@ from typing import Any
 
 def rules(texts: Sequence[str]) -> list[list[bool]]:
     """The four sets of rules, each on every text."""
-    from datatrove.data import Document
-    from datatrove.pipeline import filters
+    from datatrove.data import Document  # pyright: ignore[reportMissingImports]
+    from datatrove.pipeline import filters  # pyright: ignore[reportMissingImports]
 
     steps = (
         filters.GopherQualityFilter(),
@@ -32,8 +32,8 @@ def rules(texts: Sequence[str]) -> list[list[bool]]:
 
 def minhash(texts: Sequence[str]) -> int:
     """The signatures of datatrove's MinHash, with its defaults."""
-    from datatrove.data import Document
-    from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature
+    from datatrove.data import Document  # pyright: ignore[reportMissingImports]
+    from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature  # pyright: ignore[reportMissingImports]
 
     step = MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig())
     return sum(len(step.get_signature(step.get_shingles(Document(text=text, id="a").text))) for text in texts)
@@ -41,7 +41,7 @@ def minhash(texts: Sequence[str]) -> int:
 
 def rensa(texts: Sequence[str]) -> int:
     """Signatures of 128 minima by rensa, of sequences of five words."""
-    from rensa import RMinHash
+    from rensa import RMinHash  # pyright: ignore[reportMissingImports]
 
     count = 0
     for text in texts:

@@ -23,10 +23,10 @@ def outcomes(step: CorpusStep, texts: Sequence[str], batch: int = 3) -> list[str
     documents = [Document(text, str(number)) for number, text in enumerate(texts)]
     batches = [documents[place : place + batch] for place in range(0, len(documents), batch)]
     surveyed = step.survey(iter(batches))
-    for _ in range(2):  # a second pass gives the same
-        act = surveyed.begin()
-        found = [outcome for each in batches for outcome in act(each)]
-    return [None if isinstance(outcome, Dropped) else outcome.text for outcome in found]
+    passes = [surveyed.begin() for _ in range(2)]
+    first, again = ([outcome for each in batches for outcome in act(each)] for act in passes)
+    assert first == again
+    return [None if isinstance(outcome, Dropped) else outcome.text for outcome in first]
 
 
 def test_the_first_of_equal_documents_stays() -> None:

@@ -56,9 +56,11 @@ def test_gopher_quality(text: str, wanted: str) -> None:
     ],
 )
 def test_gopher_repetition(text: str, wanted: str) -> None:
-    others = {} if "sequence" in wanted or not text else {"max_top": {}, "max_repeated": {}}
-    others |= {"max_top": {}} if "sequences" in wanted else {}
-    step = GopherRepetition(**others)
+    step = GopherRepetition()
+    if "sequences" in wanted:
+        step = GopherRepetition(max_top={})
+    elif wanted.startswith("gopher: repeated"):
+        step = GopherRepetition(max_top={}, max_repeated={})
     assert reason(step, text) == wanted
 
 

@@ -330,10 +330,9 @@ def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
     global _kept
     if len(_kept[0]) < count:
         inverse = np.uint64(pow(int(BASE), -1, 2**64))
-        _kept = tuple(
-            np.concatenate([np.ones(1, np.uint64), np.cumprod(np.full(count, base, np.uint64))])
-            for base in (BASE, inverse)
-        )
+        ones = np.ones(1, np.uint64)
+        powers, inverses = (np.cumprod(np.full(count, base, np.uint64)) for base in (BASE, inverse))
+        _kept = np.concatenate([ones, powers]), np.concatenate([ones, inverses])
     return _kept[0][:count], _kept[1][:count]
 
 
