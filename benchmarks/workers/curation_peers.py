@@ -2,6 +2,7 @@
 
 python curation_peers.py FILE.jsonl JOB     # prints one JSON object: seconds of processor time, and verdicts
 """
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from typing import Any
 
 def rules(texts: Sequence[str]) -> list[list[bool]]:
     """The four sets of rules, each on every text."""
-    from datatrove.data import Document  # pyright: ignore[reportMissingImports]
-    from datatrove.pipeline import filters  # pyright: ignore[reportMissingImports]
+    from datatrove.data import Document
+    from datatrove.pipeline import filters
 
     steps = (
         filters.GopherQualityFilter(),
@@ -32,8 +33,8 @@ def rules(texts: Sequence[str]) -> list[list[bool]]:
 
 def minhash(texts: Sequence[str]) -> int:
     """The signatures of datatrove's MinHash, with its defaults."""
-    from datatrove.data import Document  # pyright: ignore[reportMissingImports]
-    from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature  # pyright: ignore[reportMissingImports]
+    from datatrove.data import Document
+    from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature
 
     step = MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig())
     return sum(len(step.get_signature(step.get_shingles(Document(text=text, id="a").text))) for text in texts)
@@ -41,7 +42,7 @@ def minhash(texts: Sequence[str]) -> int:
 
 def rensa(texts: Sequence[str]) -> int:
     """Signatures of 128 minima by rensa, of sequences of five words."""
-    from rensa import RMinHash  # pyright: ignore[reportMissingImports]
+    from rensa import RMinHash
 
     count = 0
     for text in texts:
