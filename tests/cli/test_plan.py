@@ -70,7 +70,7 @@ def test_a_sweep_goes_on_where_it_was_left(command: Command, tales: Path, monkey
     pytest.importorskip("scipy")
     monkeypatch.setattr("lilliput.planning.fit.DRAWS", 20)
     study = (
-        "plan", "sweep", "story", *SMALL, "train.batch_tokens=64", "train.checkpoint_steps=100000",
+        "plan", "sweep", "story", *SMALL, "train.batch_tokens=256", "train.checkpoint_steps=100000",
         "--data", str(tales), "--budgets", "3e9,4e9,5e9",
         "--held-out", "none", "--sizes", "w32-d1,w64-d1,w96-d2", "--name", "s", "--json",
     )  # fmt: skip

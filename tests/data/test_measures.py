@@ -36,7 +36,7 @@ def test_words_are_split_as_english_is(text: str, wanted: str) -> None:
 
 
 @given(st.lists(st.text(alphabet="abn'’t.s,1 \n-😀", max_size=40), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_words_of_many_texts_are_those_of_each(texts: list[str]) -> None:
     found = Texts(texts)
     for number, text in enumerate(texts):
@@ -86,7 +86,7 @@ def plain_repeated(text: str, n: int) -> int:
 
 
 @given(st.lists(st.text(alphabet="ab c", max_size=60), min_size=1, max_size=5), st.integers(2, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_sequences_are_counted_as_a_plain_search_counts_them(texts: list[str], n: int) -> None:
     found = Texts(texts)
     assert found.top_gram(n).tolist() == [plain_top(text, n) for text in texts]

@@ -95,14 +95,23 @@ class Stepper:
         self.optimizers.zero_grad()
         return StepOutcome.of(outcomes)
 
+    def _begin(self, *keys: int | str) -> None:
+        """Seed PyTorch's own draws, such as dropout's, by their place in the run."""
+        seed = derive(self.seed, *keys) % 2**63
+        if self.device.type == "cpu":
+            # torch.manual_seed also seeds devices that are absent, and formats the call stack for each: 1 ms a step.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def _prepared(self, batch: Batch, step: int) -> Batch:
-        torch.manual_seed(derive(self.seed, "prepare", step) % 2**63)
+        self._begin("prepare", step)
         with self.autocast():
             return self.objective.prepared(batch.to(self.device))
 
     def _gradients(self, batch: Batch, step: int, nth: int) -> StepOutcome:
         """The gradients of minibatch `nth` of a step."""
-        torch.manual_seed(derive(self.seed, "dropout", step, *([nth] if nth else [])) % 2**63)
+        self._begin("dropout", step, *([nth] if nth else []))
         for module in self._trained:
             module.train()
         weight = max(self.objective.weight(batch), 1e-9)
