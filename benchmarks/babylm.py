@@ -100,7 +100,7 @@ def measured(arm: str, study: Study) -> dict[str, Any]:
     cost = {key: summary[key] for key in keys if key in summary}
     found = {name.replace(str(run), arm): each for name, each in row["scores"].items()}
     return {
-        "parameters": parameters(lilliput.load(run).model.config).total,
+        "parameters": parameters(lilliput.load(run, notify=lambda text: None).model.config).total,
         **cost,
         "blimp": found,
         "sets": row["parts"],

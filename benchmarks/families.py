@@ -92,7 +92,7 @@ def measured(run: Path) -> dict[str, Any]:
     early, late = norms[len(norms) // 10], norms[-1 - len(norms) // 10]
     found = {"bits": summary["val_bits_per_byte"], "seconds": summary["training_seconds"]}
     found |= {"early": [early[0], early[-1]], "late": [late[0], late[-1]]}
-    config = lilliput.load(run).model.config
+    config = lilliput.load(run, notify=lambda text: None).model.config
     found |= {"parameters": parameters(config).total, "active": parameters(config).active}
     found |= {"flops_per_token": flops_per_token(config).training}
     return found | ({"leak": leak(run)} if config.norm == "batch" else {})
@@ -101,7 +101,7 @@ def measured(run: Path) -> dict[str, Any]:
 def leak(run: Path) -> float:
     """Return the nats a token by which first halves of held-out rows are predicted better beside their own second
     halves than beside those of other rows, with the norms in training mode. It is 0 where no later position counts."""
-    generator = lilliput.load(run)
+    generator = lilliput.load(run, notify=lambda text: None)
     tokenizer, length = generator.tokenizer, generator.model.config.context_length
     ids = tokenizer.encode_batch([document.text for document in Stories(stories=64, seed=991).documents()])
     rows = torch.tensor([[*tokenizer.beginning, *each][:length] for each in ids if len(each) >= length])

@@ -17,7 +17,7 @@ def test_the_arms_are_trained_and_judged(tmp_path: Path, capsys: pytest.CaptureF
     arguments = ["--data", str(DATA), "--runs", str(tmp_path), "--only", "hybrid", "--smoke", "--json"]
     result = CliRunner().invoke(babylm.app, arguments)
     babylm.use_json(False)
-    arms = json.loads(result.stdout.splitlines()[-1])["arms"]
+    arms = json.loads(result.stdout)["arms"]
     row = arms["hybrid"]
     assert row["blimp"].keys() == {
         *("hybrid", "hybrid, both sides", "untrained weights", "untrained weights, both sides")

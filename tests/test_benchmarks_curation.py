@@ -16,7 +16,7 @@ def test_it_runs_without_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(curation, "PEERS", str(tmp_path / "none"))
     result = CliRunner().invoke(curation.app, ["--texts", str(texts), "--rounds", "1", "--json"])
     curation.use_json(False)
-    found = json.loads(result.stdout.splitlines()[-1])
+    found = json.loads(result.stdout)
     assert set(found["speed"]) == {"rules", "near duplicates", "exact documents", "exact paragraphs"}
     assert all(speed > 0 for speed in found["speed"].values())
     recall = [row["recall"] for row in found["near_duplicates"]]

@@ -15,8 +15,9 @@ from tests.model.families import config, stirred, tokens
 def test_experts_run_whole_and_are_not_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = ["dense", "experts, equal work"]
     for _ in range(2):
+        capsys.readouterr()
         bench.main("experts", 1, tmp_path, 4096, only, True, True)
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = json.loads(capsys.readouterr().out)
     use_json(False)
     assert list(found["arms"]) == only
     for (row,) in found["arms"].values():
@@ -25,6 +26,15 @@ def test_experts_run_whole_and_are_not_trained_again(tmp_path: Path, capsys: pyt
     dense, sparse = (found["arms"][arm][0] for arm in only)
     assert dense["active"] == dense["parameters"]
     assert sparse["active"] < sparse["parameters"]
+
+
+def test_a_part_without_native_steps_prints_nothing_beside_the_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.main("blocks", 1, tmp_path, 4096, ["pre-norm, BatchNorm"], True, True)
+    (row,) = json.loads(capsys.readouterr().out)["arms"]["pre-norm, BatchNorm"]
+    use_json(False)
+    assert "leak" in row
 
 
 def test_batch_norm_leaks_the_future_and_other_norms_do_not(tmp_path: Path) -> None:
