@@ -4,8 +4,9 @@
     python benchmarks/babylm.py --data ../shared/data --only decoder
     python benchmarks/babylm.py --data ../shared/data --smoke         # in seconds, to see that all of it works
 
-The text is 7M words of books for children and 3M words of news, whole documents drawn by a seed. Each arm is scored on
-the sets of BLiMP in --data: the grammatical sentence of a pair must be the likelier, and a tie counts half. An encoder
+The text is 7M words of books for children and 3M words of news, whole documents drawn by a seed. They are cut into
+pieces of paragraphs, because a sentence of BLiMP stands at the beginning of a text. Each arm is scored on the sets in
+--data: the grammatical sentence of a pair must be the likelier, and a tie counts half. An encoder
 and the second row of a hybrid score a sentence by both sides (pseudo-log-likelihood). Each arm is also measured with
 untrained weights. A run that was finished in --runs is not trained again.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import gzip
 import json as jsons
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,8 @@ WORDS = {"gutenberg/children.train.jsonl.gz": 7_000_000, "wikinews/train.jsonl.g
 """Words of each file that are taken."""
 ENCODER = ("model.style=modernbert_1.3m", "model.d_mlp=704", "model.n_heads=4", "objective.kind=masked")
 ARMS: dict[str, tuple[str, ...]] = {"decoder": (), "encoder": ENCODER, "hybrid": ("objective.kind=hybrid",)}
+PIECE_WORDS = 80
+"""A piece ends with the paragraph that brings it to so many words."""
 PUBLISHED = {"GPT-2 small": 67.3, "GPT-BERT": 71.7, "baseline of 2026": 65.1}
 """BLiMP of BabyLM's models of 10M words, in percent, on all of its sets."""
 SMALL = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "model.d_mlp=64", "tokenizer.vocab_size=400")
@@ -54,8 +57,8 @@ class Study:
 
 
 def corpus(study: Study) -> Path:
-    """Write the text as JSONL, documents of each file in random order up to its words. Returns the file. Raises
-    ConfigError for a folder without the files."""
+    """Write the text as JSONL, pieces of the documents of each file in random order up to its words. Returns the file.
+    Raises ConfigError for a folder without the files."""
     out, rng = study.runs / "babylm.jsonl", random.Random(1)
     if out.exists():
         return out
@@ -69,10 +72,23 @@ def corpus(study: Study) -> Path:
         left = most // 100 if study.smoke else most
         for text in texts:
             if (count := len(text.split())) <= left:
-                lines.append(jsons.dumps({"text": text}) + "\n")
+                lines += (jsons.dumps({"text": piece}) + "\n" for piece in pieces(text))
                 left -= count
     write_text(out, "".join(lines))
     return out
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Yield the paragraphs of a text, as many together as have PIECE_WORDS words."""
+    piece, words = list[str](), 0
+    for paragraph in filter(str.strip, text.split("\n")):
+        piece.append(paragraph.strip())
+        words += len(paragraph.split())
+        if words >= PIECE_WORDS:
+            yield "\n".join(piece)
+            piece, words = [], 0
+    if piece:
+        yield "\n".join(piece)
 
 
 def trained(arm: str, study: Study) -> Path:
