@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.data.steps import measures
-from lilliput.data.steps.measures import Texts, hash_of_word, measured
+from lilliput.data.steps.measures import Texts, measured
+from lilliput.data.steps.words import hash_of_word
 
 
 def words(text: str) -> list[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lilliput.data.steps.measures import Texts, spread
+from lilliput.data.steps.measures import Texts
+from lilliput.data.steps.words import spread
 
 ROWS = 8
 """Minima of a band. The bytes of a band are one uint64, so that bands are compared at once."""
