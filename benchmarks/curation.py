@@ -31,7 +31,7 @@ from lilliput.base.console import console, emit, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.cli.main import one_line_errors
 from lilliput.data.document import Document
-from lilliput.data.steps import CorpusStep, Dropped, Step
+from lilliput.data.steps import CorpusStep, Dropped, Step, decided
 from lilliput.data.steps.duplicates import ExactDuplicates, NearDuplicates
 from lilliput.data.steps.rules import C4, FineWeb, GopherQuality, GopherRepetition
 
@@ -89,9 +89,7 @@ def rules(texts: Sequence[str]) -> int:
 
 def survey(step: CorpusStep, texts: Sequence[str]) -> int:
     """Apply a step that looks at all texts first, and return the number of texts that are dropped."""
-    made = batches(texts)
-    act = step.survey(iter(made)).begin()
-    return sum(isinstance(each, Dropped) for batch in made for each in act(batch))
+    return sum(dropped_by(step, texts))
 
 
 def peer(job: str, texts: Sequence[str]) -> dict[str, Any] | None:
@@ -136,9 +134,7 @@ def planted(texts: Sequence[str]) -> list[dict[str, float]]:
 
 def dropped_by(step: CorpusStep, texts: Sequence[str]) -> list[bool]:
     """Which texts a step drops."""
-    made = batches(texts)
-    act = step.survey(iter(made)).begin()
-    return [isinstance(each, Dropped) for batch in made for each in act(batch)]
+    return [isinstance(each, Dropped) for batch in decided(step, batches(texts)) for each in batch]
 
 
 def measured(texts: Sequence[str], rounds: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
 import yaml
 from pydantic import Field
 
@@ -120,11 +121,31 @@ def train(
 
 
 def learned_by_heart(folder: Path) -> Path:
-    """A run that knows TALKS and, with the calculator, SUM by heart."""
+    """A run that knows TALKS and, with the calculator, SUM by heart. So small a model does not learn them from every
+    seed, and machines round differently, so seeds are tried until one does."""
     from lilliput.generation.tools import CALCULATOR
 
     rows = [*({"messages": messages} for messages in TALKS), {"messages": SUM, "tools": [CALCULATOR]}]
     with pytest.MonkeyPatch.context() as patch:
         known(patch)
         patch.setenv("LILLIPUT_CACHE", str(folder / "cache"))
-        return train(folder, rows, steps=110)
+        for seed in range(1, 9):
+            (place := folder / str(seed)).mkdir()
+            run = train(place, rows, f"seed={seed}", steps=110)
+            if least_sure(run, rows) > 0.7:
+                return run
+    raise AssertionError("no seed learned the conversations")
+
+
+def least_sure(run: Path, rows: Sequence[Mapping[str, Any]]) -> float:
+    """The least probability of a token of the assistant's messages."""
+    generator, least = api.load(run, "cpu", compile=False), 1.0
+    assert generator.chat_template is not None
+    for row in rows:
+        options = {"tools": row["tools"]} if "tools" in row else {}
+        ids, spans = generator.chat_template.encode(row["messages"], generator.tokenizer, **options)
+        with torch.inference_mode():
+            logits = generator.model.logits(generator.model(torch.tensor([ids])))[0]
+        chances = logits.float().softmax(-1)[torch.arange(len(ids) - 1), ids[1:]]
+        least = min(least, *(float(chances[start - 1 : stop - 1].min()) for start, stop in spans))
+    return least

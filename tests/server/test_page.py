@@ -18,7 +18,7 @@ from tests.server.conftest import CONTEXT, Address, serving
 
 pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 
 @pytest.fixture
@@ -338,9 +338,15 @@ def test_the_page_asks_for_a_key_once(browser: Browser, models: dict) -> None:
         page.close()
 
 
+def without_chance(route: Route) -> None:
+    """Send a request of the page on, greedy: the page samples."""
+    route.continue_(post_data=json.dumps({**route.request.post_data_json, "temperature": 0}))
+
+
 def test_chat_runs_the_calculator(browser: Browser, chatty: Path) -> None:
     with serving(Served("caller", api.load(chatty, "cpu", compile=False))) as address:
         page = browser.new_page()
+        page.route("**/v1/chat/completions", without_chance)
         page.goto(f"{address.url}/#chat")
         expect(page.locator("#tool-names")).to_have_text("Tools: calculator")
         page.check("#use-tools")

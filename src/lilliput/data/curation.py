@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -17,9 +17,10 @@ from lilliput.data.config import DataConfig
 from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
 from lilliput.data.source import Source, documents_of, hash_of
-from lilliput.data.steps import CorpusStep, Dropped, Survey, applied, normalised
+from lilliput.data.steps import CorpusStep, Dropped, normalised, step_into
 
-Pass = Callable[[Sequence[Document]], list[Document | Dropped]]
+Decisions = dict[int, list[np.ndarray]]
+"""What each CorpusStep decided, by its number: the part of each batch."""
 SPLITS = ("train", "validation")
 
 
@@ -70,13 +71,13 @@ class Curation:
             yield item
 
     def _items(self) -> Iterator[Item]:
-        surveys: list[Survey] = []
+        decisions: Decisions = {}
         for number, step in enumerate(self.config.steps):
             if isinstance(step, CorpusStep):
-                surveys.append(step.survey(self._before(number, surveys)))
-        passes = self._passes(surveys)
-        for batch in self._batches():
-            for (number, _), item in zip(batch, self._kept([each for _, each in batch], passes), strict=True):
+                decisions[number] = step.decide(map(step.digest, self._before(number, decisions)))
+        for at, batch in enumerate(self._batches()):
+            kept = self._kept([each for _, each in batch], at, decisions)
+            for (number, _), item in zip(batch, kept, strict=True):
                 counts = self.by_source[number]
                 if isinstance(item, Dropped):
                     self.drops[item.reason] += 1
@@ -93,36 +94,27 @@ class Curation:
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
         return _batches(islice(mixture, self.config.max_documents))
 
-    def _before(self, last: int, surveys: Sequence[Survey]) -> Iterator[list[Document]]:
+    def _before(self, last: int, decisions: Decisions) -> Iterator[list[Document]]:
         """Yield the documents as they come to step number `last`."""
-        passes = self._passes(surveys)
-        for batch in self._batches():
-            outcomes = self._outcomes([self._whole(document) for _, document in batch], passes, last)
+        for at, batch in enumerate(self._batches()):
+            outcomes = self._outcomes([self._whole(document) for _, document in batch], at, decisions, last)
             yield [outcome for outcome in outcomes if isinstance(outcome, Document)]
 
-    def _passes(self, surveys: Sequence[Survey]) -> dict[int, Pass]:
-        """Begin a pass of each surveyed step, by the step's number."""
-        numbers = [number for number, step in enumerate(self.config.steps) if isinstance(step, CorpusStep)]
-        return {number: survey.begin() for number, survey in zip(numbers, surveys, strict=False)}
-
-    def _kept(self, documents: Sequence[Document], passes: Mapping[int, Pass]) -> list[Item | Dropped]:
-        """Apply all steps to documents."""
+    def _kept(self, documents: Sequence[Document], at: int, decisions: Decisions) -> list[Item | Dropped]:
+        """Apply all steps to batch number `at`."""
         whole = [self._whole(document) for document in documents]
         places = [place(each.text if each.example is None else each.example.key) for each in whole]
-        outcomes = self._outcomes(whole, passes, len(self.config.steps))
-        return [self._item(outcome, at) for outcome, at in zip(outcomes, places, strict=True)]
+        outcomes = self._outcomes(whole, at, decisions, len(self.config.steps))
+        return [self._item(outcome, where) for outcome, where in zip(outcomes, places, strict=True)]
 
     def _outcomes(
-        self, documents: Sequence[Document], passes: Mapping[int, Pass], last: int
+        self, documents: Sequence[Document], at: int, decisions: Decisions, last: int
     ) -> list[Document | Dropped]:
-        """Apply the steps before number `last`."""
+        """Apply the steps before number `last` to batch number `at`."""
         outcomes: list[Document | Dropped] = [*documents]
         for number, step in enumerate(self.config.steps[:last]):
-            there = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
-            before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
-            for at, old, new in zip(there, before, applied(step, before, passes.get(number)), strict=True):
-                changed = isinstance(new, Document) and new.text != old.text
-                outcomes[at] = replace(new, tokens=None) if changed else new
+            part = decisions[number][at] if number in decisions else None
+            step_into(outcomes, step, part)
         return outcomes
 
     def _item(self, outcome: Document | Dropped, position: float) -> Item | Dropped:

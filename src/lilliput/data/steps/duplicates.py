@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,52 +14,12 @@ from pydantic import Field
 from lilliput.data.document import Document
 from lilliput.data.steps.measures import Texts
 from lilliput.data.steps.minhash import clusters, signatures
-from lilliput.data.steps.step import STEPS, CorpusStep, Dropped, Survey
+from lilliput.data.steps.step import STEPS, CorpusStep, Dropped
 
 
 def _hash(text: str) -> int:
     """A 64-bit hash of a text, the same in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-
-
-@dataclass(frozen=True)
-class Marked(Survey):
-    """(documents,) bool: the documents that are dropped, in the order of the pass."""
-
-    dropped: np.ndarray
-    reason: str
-
-    def begin(self) -> Callable[[Sequence[Document]], list[Document | Dropped]]:
-        place = 0
-
-        def outcomes(documents: Sequence[Document]) -> list[Document | Dropped]:
-            nonlocal place
-            here = self.dropped[place : place + len(documents)]
-            place += len(documents)
-            pairs = zip(documents, here, strict=True)
-            return [Dropped(self.reason) if dropped else document for document, dropped in pairs]
-
-        return outcomes
-
-
-@dataclass(frozen=True)
-class MarkedParagraphs(Survey):
-    """(paragraphs,) bool: the paragraphs that are left out, in the order of the pass, of those that are compared."""
-
-    dropped: np.ndarray
-    shortest: int
-
-    def begin(self) -> Callable[[Sequence[Document]], list[Document | Dropped]]:
-        marks = iter(self.dropped.tolist())
-
-        def outcome(document: Document) -> Document | Dropped:
-            parts = document.text.split("\n")
-            kept = [part for part in parts if len(part) < self.shortest or not next(marks)]
-            if len(kept) == len(parts):
-                return document
-            return replace(document, text="\n".join(kept)) if any(kept) else Dropped("the same paragraphs before")
-
-        return lambda documents: [outcome(document) for document in documents]
 
 
 @STEPS.add("exact_duplicates")
@@ -74,22 +33,45 @@ class ExactDuplicates(CorpusStep):
         default=20, ge=0, description="characters of the shortest paragraph that is compared; shorter ones stay"
     )
 
-    def survey(self, batches: Iterator[Sequence[Document]]) -> Survey:
-        texts = (document.text for document in chain.from_iterable(batches))
+    def digest(self, documents: Sequence[Document]) -> np.ndarray:
+        """(documents or paragraphs,) uint64: their hashes."""
+        texts = (document.text for document in documents)
+        if self.of == "paragraphs":
+            texts = (part for text in texts for part in text.split("\n") if len(part) >= self.min_characters)
+        return np.frombuffer(array("Q", map(_hash, texts)), np.uint64)
+
+    def decide(self, digests: Iterator[np.ndarray]) -> list[np.ndarray]:
+        """(documents or paragraphs,) bool each: whether the same came before."""
+        found = list(digests)
+        hashes = np.concatenate([np.zeros(0, np.uint64), *found])
+        order = np.argsort(hashes, kind="stable")
+        ordered, before = hashes[order], np.zeros(len(hashes), bool)
+        before[order[1:]] = ordered[1:] == ordered[:-1]
+        return parts_of(before, found)
+
+    def conclude(self, documents: Sequence[Document], part: np.ndarray) -> list[Document | Dropped]:
         if self.of == "documents":
-            return Marked(_came_before(texts), "the same document before")
-        shortest = self.min_characters
-        parts = (part for text in texts for part in text.split("\n") if len(part) >= shortest)
-        return MarkedParagraphs(_came_before(parts), shortest)
+            return marked(documents, part, "the same document before")
+        marks = iter(part.tolist())
+        return [self._without(document, marks) for document in documents]
+
+    def _without(self, document: Document, marks: Iterator[bool]) -> Document | Dropped:
+        """Return the document without the marked ones of the paragraphs that are compared."""
+        paragraphs = document.text.split("\n")
+        kept = [one for one in paragraphs if len(one) < self.min_characters or not next(marks)]
+        if len(kept) == len(paragraphs):
+            return document
+        return replace(document, text="\n".join(kept)) if any(kept) else Dropped("the same paragraphs before")
 
 
-def _came_before(texts: Iterator[str]) -> np.ndarray:
-    """(texts,) bool: whether each text came before."""
-    hashes = np.frombuffer(array("Q", map(_hash, texts)), np.uint64)
-    order = np.argsort(hashes, kind="stable")
-    ordered, found = hashes[order], np.zeros(len(hashes), bool)
-    found[order[1:]] = ordered[1:] == ordered[:-1]
-    return found
+def parts_of(decided: np.ndarray, digests: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Cut a decision on all rows into those of each digest."""
+    return np.split(decided, np.cumsum([len(digest) for digest in digests])[:-1]) if digests else []
+
+
+def marked(documents: Sequence[Document], part: np.ndarray, reason: str) -> list[Document | Dropped]:
+    """Drop the documents of a batch that (documents,) bool `part` marks."""
+    return [Dropped(reason) if drop else document for document, drop in zip(documents, part.tolist(), strict=True)]
 
 
 @STEPS.add("near_duplicates")
@@ -105,10 +87,15 @@ class NearDuplicates(CorpusStep):
     bands: int = Field(default=24, ge=1, le=64, description="pieces of a signature, of 8 minima of one byte each")
     similarity: float = Field(default=0.6, gt=0, le=1, description="least estimated similarity of duplicates")
 
-    def survey(self, batches: Iterator[Sequence[Document]]) -> Marked:
-        found = [np.zeros((0, self.bands), np.uint64)]
-        for documents in batches:
-            texts = Texts([document.text for document in documents])
-            found.append(signatures(texts, self.words, self.bands))
-        firsts = clusters(np.concatenate(found), self.similarity)
-        return Marked(firsts != np.arange(len(firsts)), "nearly the same document before")
+    def digest(self, documents: Sequence[Document]) -> np.ndarray:
+        """(documents, bands) uint64: their signatures."""
+        return signatures(Texts([document.text for document in documents]), self.words, self.bands)
+
+    def decide(self, digests: Iterator[np.ndarray]) -> list[np.ndarray]:
+        """(documents,) bool each: whether a document before is nearly the same."""
+        found = list(digests)
+        firsts = clusters(np.concatenate([np.zeros((0, self.bands), np.uint64), *found]), self.similarity)
+        return parts_of(firsts != np.arange(len(firsts)), found)
+
+    def conclude(self, documents: Sequence[Document], part: np.ndarray) -> list[Document | Dropped]:
+        return marked(documents, part, "nearly the same document before")

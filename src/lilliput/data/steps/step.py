@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from lilliput.base.config import Config
 from lilliput.base.registry import Registry
@@ -34,41 +36,61 @@ class Step(Config):
 
 
 class CorpusStep(Step):
-    """A curation step that looks at all documents before it changes or drops any: for duplicates. The documents are
-    read once more for it. `survey` has to keep its memory small for each document."""
+    """A curation step that looks at all documents before it changes or drops any: for duplicates, or for the words of a
+    whole corpus. The documents come in batches. Each batch is digested by itself, in any process; one process decides
+    from all digests; and each batch is concluded by itself with its part of the decision."""
 
-    def survey(self, batches: Iterator[Sequence[Document]]) -> Survey:
-        """Read all documents that come to this step. Returns what `apply_all` of a pass needs."""
+    def digest(self, documents: Sequence[Document]) -> np.ndarray:
+        """Return what the decision needs of a batch: (rows, ...), small beside the texts."""
+        raise NotImplementedError
+
+    def decide(self, digests: Iterator[np.ndarray]) -> list[np.ndarray]:
+        """Return what `conclude` needs for each batch, from the digests of all batches in their order."""
+        raise NotImplementedError
+
+    def conclude(self, documents: Sequence[Document], part: np.ndarray) -> list[Document | Dropped]:
+        """Return the outcomes of a batch, given its part of the decision."""
         raise NotImplementedError
 
     def apply(self, document: Document) -> Document | Dropped:
-        raise TypeError("this step looks at all documents first: call survey")
+        raise TypeError("this step looks at all documents first: call digest, decide and conclude")
 
 
-class Survey:
-    """What a step found in all documents. A pass gives the same documents again, in the same order."""
-
-    def begin(self) -> Callable[[Sequence[Document]], list[Document | Dropped]]:
-        """Return the function that a new pass calls with one batch of documents after the other."""
-        raise NotImplementedError
-
-
-def applied(
-    step: Step,
-    documents: Sequence[Document],
-    surveyed: Callable[[Sequence[Document]], list[Document | Dropped]] | None = None,
-) -> list[Document | Dropped]:
-    """Apply a step to documents; `surveyed` is the pass of a step that looked at all documents first. Of an example,
+def applied(step: Step, documents: Sequence[Document], part: np.ndarray | None = None) -> list[Document | Dropped]:
+    """Apply a step to a batch of documents; `part` is the batch's part of the decision of a CorpusStep. Of an example,
     the whole text decides whether the example is dropped, and each text is changed by itself, so that no text moves
     from one part to another. A step that looks at all documents drops an example or leaves it as it is."""
-    if surveyed is not None:
-        outcomes = surveyed(documents)
+    if isinstance(step, CorpusStep):
+        assert part is not None
         return [
             document if document.example is not None and isinstance(outcome, Document) else outcome
-            for document, outcome in zip(documents, outcomes, strict=True)
+            for document, outcome in zip(documents, step.conclude(documents, part), strict=True)
         ]
     outcomes = step.apply_all(documents)
     return [_in_parts(step, document, outcome) for document, outcome in zip(documents, outcomes, strict=True)]
+
+
+def decided(step: CorpusStep, batches: Sequence[Sequence[Document]]) -> list[list[Document | Dropped]]:
+    """Return the outcomes of batches that are all in memory."""
+    parts = step.decide(map(step.digest, batches))
+    return [step.conclude(batch, part) for batch, part in zip(batches, parts, strict=True)]
+
+
+def step_into(
+    outcomes: list[Document | Dropped], step: Step, part: np.ndarray | None = None
+) -> list[tuple[int, Document | Dropped]]:
+    """Apply a step to the documents among the outcomes of a batch so far, in place. Return the places and outcomes of
+    those that it changed or dropped. Tokens that came with a changed text are gone."""
+    there = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
+    before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
+    changed: list[tuple[int, Document | Dropped]] = []
+    for place, old, new in zip(there, before, applied(step, before, part), strict=True):
+        if isinstance(new, Document) and new.text != old.text:
+            new = replace(new, tokens=None)
+        if new is not old:
+            outcomes[place] = new
+            changed.append((place, new))
+    return changed
 
 
 def _in_parts(step: Step, document: Document, outcome: Document | Dropped) -> Document | Dropped:
