@@ -47,7 +47,7 @@ def place(text: str) -> float:
 def inputs_key(config: DataConfig) -> str:
     """Return the hex hash of every input that decides the documents, their order and their splits."""
     sources = [(source.fingerprint(), source.weight) for source in config.sources]
-    steps = [(step.kind, step.model_dump(mode="json")) for step in config.steps]
+    steps = [step.fingerprint() for step in config.steps]
     rest = (config.mix_until, config.errors, config.validation_fraction, config.max_documents)
     return hash_of(sources, steps, rest)
 

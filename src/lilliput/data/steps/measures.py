@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lilliput.data.steps.words import BASE, LETTER, MARK, classes, hash_of_word, hashes_of, split, spread
+from lilliput.data.steps.words import BASE, LETTER, MARK, classes, folded, hash_of_word, hashes_of, split, spread
 
 
 class Texts:
@@ -20,11 +20,12 @@ class Texts:
         self.codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
         self.sizes = np.fromiter(map(len, texts), np.int64, len(texts))
         """(texts,) characters of each text."""
-        begins = np.concatenate([[0], np.cumsum(self.sizes + 1)])
+        self.begins = np.concatenate([[0], np.cumsum(self.sizes + 1)])
+        """(texts + 1,) the first character of each text, and the number of characters."""
         self.kinds = classes(self.codes)
         self.starts, self.ends = split(self.codes, self.kinds)
         self._known: dict[int, Doubled] = {}
-        self.bounds = np.searchsorted(self.starts, begins)
+        self.bounds = np.searchsorted(self.starts, self.begins)
         """(texts + 1,) the first word of each text, and the number of words."""
 
     @cached_property
@@ -66,6 +67,16 @@ class Texts:
     def hashes(self) -> np.ndarray:
         """(words,) uint64: a hash of each word, equal for equal words."""
         return hashes_of(self.codes, self.starts, self.ends)
+
+    @cached_property
+    def folded(self) -> np.ndarray:
+        """(characters,) uint32: the characters with the letters A to Z as small ones, and those of Latin-1."""
+        return folded(self.codes)
+
+    @cached_property
+    def folded_hashes(self) -> np.ndarray:
+        """(words,) uint64: a hash of each word, equal for equal words whatever their case."""
+        return hashes_of(self.folded, self.starts, self.ends)
 
     def different(self, words: Iterable[str]) -> np.ndarray:
         """(texts,) int64: how many of these words each text has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from lilliput.base.config import Config
 from lilliput.base.registry import Registry
 from lilliput.data.document import Document
+from lilliput.data.files import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,14 @@ class Step(Config):
     """A curation step. Subclass it, give `kind` a Literal, and register it with @STEPS.add(NAME)."""
 
     kind: Any = None
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the files whose content decides what the step does: a word list, a model."""
+        return ()
+
+    def fingerprint(self) -> list[Any]:
+        """Return what decides the step's outcomes: its settings, and the hashes of the files that it reads."""
+        return [self.kind, self.model_dump(mode="json"), [digest(Path(path).expanduser()) for path in self.reads()]]
 
     def apply(self, document: Document) -> Document | Dropped:
         """Return the document, a changed document, or the reason to drop it. The result depends on the document

@@ -11,8 +11,9 @@ from functools import cache
 
 import numpy as np
 
-WORD, LETTER, DIGIT, SPACE, MARK = 1, 2, 4, 8, 16
+WORD, LETTER, DIGIT, SPACE, MARK, VOWEL = 1, 2, 4, 8, 16, 32
 """Classes of characters, as bits."""
+VOWELS = "aeiouyàáâäæèéêëìíîïòóôöœùúûü"
 LARGEST = 0x10000
 """Characters from here on, such as emoji, are words by themselves."""
 PUNCTUATION = "!\"#%&'()*+,-./:;<=>?@[\\]^_`{|}~–—―‘’“”„«»…•·、。【】《》「」（），．：；？！％～−∶´"
@@ -43,12 +44,20 @@ def _table() -> np.ndarray:
             found[code] = MARK
         elif char.isalpha():
             found[code] = WORD | LETTER
+        if char.lower() in VOWELS:
+            found[code] |= VOWEL
     return found
 
 
 def classes(codes: np.ndarray) -> np.ndarray:
     """(characters,) uint8: the classes of each character."""
     return _table()[np.minimum(codes, LARGEST)]
+
+
+def folded(codes: np.ndarray) -> np.ndarray:
+    """The characters with capital letters of ASCII and Latin-1 as small ones."""
+    upper = ((codes >= 65) & (codes <= 90)) | ((codes >= 0xC0) & (codes <= 0xDE) & (codes != 0xD7))
+    return codes + upper * np.uint32(32)
 
 
 def _before(values: np.ndarray, by: int = 1) -> np.ndarray:
