@@ -60,7 +60,8 @@ def test_the_main_text_of_a_page() -> None:
     body = "<p>Once upon a time there was a fox who lived by the river and liked to sing every day.</p>" * 3
     page = f"<!DOCTYPE html><html><body><nav><a href='/'>Home</a></nav><article>{body}</article></body></html>"
     (text,) = after("markup", page, pages="main_text")
-    assert text.startswith("Once upon a time") and "Home" not in text
+    assert text.startswith("Once upon a time")
+    assert "Home" not in text
 
 
 def test_boilerplate_goes_and_prose_stays() -> None:

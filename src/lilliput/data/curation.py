@@ -16,9 +16,12 @@ from lilliput.base.errors import DataError
 from lilliput.data.config import DataConfig
 from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
+from lilliput.data.profiles import choose, steps_of
 from lilliput.data.source import Source, documents_of, hash_of
-from lilliput.data.steps import CorpusStep, Dropped, normalised, step_into
+from lilliput.data.steps import CorpusStep, Dropped, Step, normalised, step_into
 
+Batch = Sequence[tuple[int, Document]]
+"""Documents with the numbers of their sources."""
 Decisions = dict[int, list[np.ndarray]]
 """What each CorpusStep decided, by its number: the part of each batch."""
 SPLITS = ("train", "validation")
@@ -47,9 +50,21 @@ def place(text: str) -> float:
 def inputs_key(config: DataConfig) -> str:
     """Return the hex hash of every input that decides the documents, their order and their splits."""
     sources = [(source.fingerprint(), source.weight) for source in config.sources]
-    steps = [step.fingerprint() for step in config.steps]
+    steps = [(step.fingerprint(), number) for step, number in planned(config)]
     rest = (config.mix_until, config.errors, config.validation_fraction, config.max_documents)
     return hash_of(sources, steps, rest)
+
+
+def planned(config: DataConfig) -> list[tuple[Step, int | None]]:
+    """Return every step with the number of the source whose documents it sees (None: all): the steps of each source's
+    profile, and then those of the data."""
+    found: list[tuple[Step, int | None]] = []
+    for number, source in enumerate(config.sources):
+        profile = source.profile
+        if profile == "auto":
+            profile = choose(documents_of(source, number, config.errors))
+        found += [(step, number) for step in steps_of(profile)]
+    return [*found, *((step, None) for step in config.steps)]
 
 
 class Curation:
@@ -57,6 +72,7 @@ class Curation:
 
     def __init__(self, config: DataConfig):
         self.config = config
+        self.steps = planned(config)
         self.documents: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.by_source = [{"documents": 0, "text_bytes": 0, "dropped": 0} for _ in config.sources]
@@ -72,12 +88,11 @@ class Curation:
 
     def _items(self) -> Iterator[Item]:
         decisions: Decisions = {}
-        for number, step in enumerate(self.config.steps):
+        for number, (step, source) in enumerate(self.steps):
             if isinstance(step, CorpusStep):
-                decisions[number] = step.decide(map(step.digest, self._before(number, decisions)))
+                decisions[number] = step.decide(map(step.digest, self._before(number, source, decisions)))
         for at, batch in enumerate(self._batches()):
-            kept = self._kept([each for _, each in batch], at, decisions)
-            for (number, _), item in zip(batch, kept, strict=True):
+            for (number, _), item in zip(batch, self._kept(batch, at, decisions), strict=True):
                 counts = self.by_source[number]
                 if isinstance(item, Dropped):
                     self.drops[item.reason] += 1
@@ -94,27 +109,31 @@ class Curation:
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
         return _batches(islice(mixture, self.config.max_documents))
 
-    def _before(self, last: int, decisions: Decisions) -> Iterator[list[Document]]:
-        """Yield the documents as they come to step number `last`."""
+    def _before(self, last: int, source: int | None, decisions: Decisions) -> Iterator[list[Document]]:
+        """Yield the documents of a source (None: of all) as they come to step number `last`."""
         for at, batch in enumerate(self._batches()):
-            outcomes = self._outcomes([self._whole(document) for _, document in batch], at, decisions, last)
-            yield [outcome for outcome in outcomes if isinstance(outcome, Document)]
+            outcomes = self._outcomes([(number, self._whole(each)) for number, each in batch], at, decisions, last)
+            yield [
+                outcome
+                for (number, _), outcome in zip(batch, outcomes, strict=True)
+                if isinstance(outcome, Document) and source in (None, number)
+            ]
 
-    def _kept(self, documents: Sequence[Document], at: int, decisions: Decisions) -> list[Item | Dropped]:
+    def _kept(self, batch: Batch, at: int, decisions: Decisions) -> list[Item | Dropped]:
         """Apply all steps to batch number `at`."""
-        whole = [self._whole(document) for document in documents]
-        places = [place(each.text if each.example is None else each.example.key) for each in whole]
-        outcomes = self._outcomes(whole, at, decisions, len(self.config.steps))
+        whole = [(number, self._whole(document)) for number, document in batch]
+        places = [place(each.text if each.example is None else each.example.key) for _, each in whole]
+        outcomes = self._outcomes(whole, at, decisions, len(self.steps))
         return [self._item(outcome, where) for outcome, where in zip(outcomes, places, strict=True)]
 
-    def _outcomes(
-        self, documents: Sequence[Document], at: int, decisions: Decisions, last: int
-    ) -> list[Document | Dropped]:
+    def _outcomes(self, batch: Batch, at: int, decisions: Decisions, last: int) -> list[Document | Dropped]:
         """Apply the steps before number `last` to batch number `at`."""
-        outcomes: list[Document | Dropped] = [*documents]
-        for number, step in enumerate(self.config.steps[:last]):
+        outcomes: list[Document | Dropped] = [document for _, document in batch]
+        for number, (step, source) in enumerate(self.steps[:last]):
             part = decisions[number][at] if number in decisions else None
-            step_into(outcomes, step, part)
+            seen = None if source is None else [one == source for one, _ in batch]
+            if seen is None or any(seen) or part is not None:
+                step_into(outcomes, step, part, seen)
         return outcomes
 
     def _item(self, outcome: Document | Dropped, position: float) -> Item | Dropped:

@@ -45,7 +45,7 @@ class FileSource(Source):
 
     def fingerprint(self) -> str:
         """Return the hash of the files' names and bytes, and of the options that decide how the files are read."""
-        options = self.model_dump(mode="json", exclude={"paths", "weight"})
+        options = self.model_dump(mode="json", exclude={"paths", "weight", "profile"})
         return hash_of(options, [(path.name, digest(path)) for path in self.files()])
 
     def describe(self) -> str:

@@ -31,6 +31,10 @@ class Source(Config):
 
     kind: Any = None
     weight: float = Field(default=1.0, gt=0, description="share of this source's documents among all documents")
+    profile: Literal["none", "auto", "web", "simple", "stories", "books", "code"] = Field(
+        default="none",
+        description="steps for this source alone, before data.steps; auto: chosen by the source's first documents",
+    )
 
     def documents(self, errors: Errors = "strict") -> Iterator[Document]:
         """Yield every document in a fixed order, with memory bounded by one document. A row without a text yields the

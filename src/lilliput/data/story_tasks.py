@@ -46,7 +46,7 @@ class StoryTasks(Source):
         from lilliput.storybook import VERSION as STORIES
         from lilliput.storybook.tasks import VERSION
 
-        return hash_of("story tasks", STORIES, VERSION, self.model_dump(mode="json", exclude={"weight"}))
+        return hash_of("story tasks", STORIES, VERSION, self.model_dump(mode="json", exclude={"weight", "profile"}))
 
     def describe(self) -> str:
         rows = ROWS[self.rows]

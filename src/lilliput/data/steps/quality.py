@@ -130,7 +130,7 @@ def train(good: Sequence[str], bad: Sequence[str], seed: int = 0) -> Trained:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    made = Classifier(bag.weight.detach()[:, 0].numpy().copy(), float(bias))
+    made = Classifier(bag.weight.detach()[:, 0].numpy().copy(), float(bias.detach()))
     scores = made.probabilities(Texts([texts[place] for place in held]))
     right = (scores >= 0.5) == (labels[held] == 1)
     return Trained(made, len(learned), len(held), float(right.mean()), auc(scores, labels[held]))

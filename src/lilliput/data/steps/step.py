@@ -87,12 +87,20 @@ def decided(step: CorpusStep, batches: Sequence[Sequence[Document]]) -> list[lis
 
 
 def step_into(
-    outcomes: list[Document | Dropped], step: Step, part: np.ndarray | None = None
+    outcomes: list[Document | Dropped],
+    step: Step,
+    part: np.ndarray | None = None,
+    seen: Sequence[bool] | None = None,
 ) -> list[tuple[int, Document | Dropped]]:
-    """Apply a step to the documents among the outcomes of a batch so far, in place. Return the places and outcomes of
-    those that it changed or dropped. Tokens that came with a changed text are gone."""
-    there = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Document)]
-    before = [outcome for outcome in outcomes if isinstance(outcome, Document)]
+    """Apply a step to the documents among the outcomes of a batch so far, in place: to those that `seen` marks, or to
+    all. Return the places and outcomes of those that it changed or dropped. Tokens that came with a changed text are
+    gone."""
+    there: list[int] = []
+    before: list[Document] = []
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Document) and (seen is None or seen[place]):
+            there.append(place)
+            before.append(outcome)
     changed: list[tuple[int, Document | Dropped]] = []
     for place, old, new in zip(there, before, applied(step, before, part), strict=True):
         if isinstance(new, Document) and new.text != old.text:

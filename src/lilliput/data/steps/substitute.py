@@ -122,7 +122,8 @@ def _with_article(before: str, new: str) -> str:
 
 @lru_cache(maxsize=16)
 def _table(words: str, above: str | None, content: tuple[str, ...]) -> Table:
-    """Return the replacements of a list with this content, with all forms of its words. Of a form that two rows give, the first counts."""
+    """Return the replacements of a list, which has this content, with all forms of its words. Of a form that two rows
+    give, the first counts."""
     made: dict[tuple[int, ...], str] = {}
     for old, new, part in _rows(words, above):
         targets = forms(new, part)
