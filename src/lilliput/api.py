@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversation",
+    "CorpusConfig",
     "LabelOptions",
     "Run",
     "TextGenerator",
@@ -67,6 +68,7 @@ __all__ = [
     "neighbours",
     "overlaps",
     "plan",
+    "prepare",
     "pull",
     "push",
     "report",
@@ -85,6 +87,7 @@ _HOMES = {
     "lilliput.assembly.looking": ("look_inside",),
     "lilliput.assembly.looking_across": ("compare_inside", "look_through"),
     "lilliput.assembly.overlaps": ("overlaps",),
+    "lilliput.data.corpus": ("CorpusConfig", "prepare"),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),

@@ -167,7 +167,7 @@ def test_the_key_follows_every_option(tmp_path, change):
     assert inputs_key(config(path, packing="best_fit")) == inputs_key(config(path))
 
 
-def test_a_profile_sees_its_own_source_alone(tmp_path: Path) -> None:
+def test_a_profile_sees_its_own_source_alone(tmp_path):
     (tmp_path / "a.txt").write_text("Short one.\n\nShort one.\n\nAnother <b>line</b> here.")
     (tmp_path / "b.txt").write_text("Short one.\n\nA <b>bold</b> word.")
     sources = [
@@ -175,6 +175,6 @@ def test_a_profile_sees_its_own_source_alone(tmp_path: Path) -> None:
         {"kind": "text", "paths": [str(tmp_path / "b.txt")]},
     ]
     steps = [{"kind": "markup"}]
-    curation = Curation(DataConfig(sources=sources, steps=steps, validation_fraction=0))  # type: ignore[arg-type]
+    curation = Curation(DataConfig(sources=sources, steps=steps, validation_fraction=0))
     assert sorted(item.document.text for item in curation) == ["A bold word.", "Short one."]
     assert curation.drops == {"fewer than 5 words": 3}

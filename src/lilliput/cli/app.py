@@ -11,6 +11,7 @@ from lilliput.cli import (
     cache,
     chat,
     compare,
+    corpus,
     data,
     doctor,
     embed,
@@ -64,6 +65,9 @@ app.command("pull")(exchange.pull)
 app.command("wtac")(wtac.wtac)
 app.add_typer(cache.app, name="cache")
 app.add_typer(tokenizer.app, name="tokenizer")
+data.app.command("prepare")(corpus.prepare)
+data.app.command("report")(corpus.report)
+data.app.command("classifier")(corpus.classifier)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 app.add_typer(lens.app, name="lens")

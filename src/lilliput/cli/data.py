@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lilliput.data.curation import Curation
     from lilliput.data.document import Document
 
-app = typer.Typer(help="See how a source's text is split into documents, and what is learned.", no_args_is_help=True)
+app = typer.Typer(help="Look at data, curate it, and download it.", no_args_is_help=True)
 
 
 @app.command("show")

@@ -65,7 +65,9 @@ LOOKED_AT = 200
 """Documents that the choice of a profile looks at."""
 LONG, EASY = 20_000, 5.5
 """Characters of a document that is longer than most pages, and the grade below which sentences are a child's."""
-CODE_LINE = re.compile(r"^(?:\t| {2,})\S|[;{}(\[,]\s*$|\)\s*[:{]?\s*$|\w\(|==?\s|->|^(?:import|from|#include|def|class|@)\b")
+CODE_LINE = re.compile(
+    r"^(?:\t| {2,})\S|[;{}(\[,]\s*$|\)\s*[:{]?\s*$|\w\(|==?\s|->|^(?:import|from|#include|def|class|@)\b"
+)
 
 
 def steps_of(profile: str) -> tuple[Step, ...]:

@@ -44,11 +44,11 @@ class Substitute(Step):
     )
 
     def reads(self) -> tuple[str, ...]:
-        return () if self.words in SHIPPED else (str(Path(self.words).expanduser()),)
+        return (str(LISTS / SHIPPED[self.words][0] if self.words in SHIPPED else Path(self.words).expanduser()),)
 
     def apply_all(self, documents: Sequence[Document]) -> list[Document | Dropped]:
         texts, places = measured([document.text for document in documents])
-        found = _Found(texts, _table(self.words, self.above, tuple(map(digest, map(Path, self.reads())))))
+        found = _Found(texts, _table(self.words, self.above, digest(Path(*self.reads()))))
         return [
             document if (text := found.text(place)) is None else replace(document, text=text)
             for document, place in zip(documents, places, strict=True)
@@ -121,7 +121,7 @@ def _with_article(before: str, new: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _table(words: str, above: str | None, content: tuple[str, ...]) -> Table:
+def _table(words: str, above: str | None, content: str) -> Table:
     """Return the replacements of a list, which has this content, with all forms of its words. Of a form that two rows
     give, the first counts."""
     made: dict[tuple[int, ...], str] = {}

@@ -35,10 +35,10 @@ class WordList(Rules):
     )
 
     def reads(self) -> tuple[str, ...]:
-        return () if self.words in SHIPPED else (self.words,)
+        return (str(LISTS / f"{self.words}.txt" if self.words in SHIPPED else Path(self.words).expanduser()),)
 
     def reasons(self, texts: Texts) -> Iterator[tuple[str, np.ndarray]]:
-        count = occurrences(texts, _phrases(_path(self.words), tuple(map(digest, map(Path, self.reads())))))
+        count = occurrences(texts, _phrases(*self.reads(), digest(Path(*self.reads()))))
         allowed = self.most
         if self.most_per_thousand is not None:
             allowed = self.most_per_thousand / 1000 * np.maximum(texts.total(texts.lettered), 1)
@@ -103,10 +103,7 @@ def _hashed(phrases: tuple[str, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
     return singles, [each for each in split if len(each) > 1]
 
 
-def _path(name: str) -> str:
-    return str(LISTS / f"{name}.txt") if name in SHIPPED else name
-
-
 @lru_cache(maxsize=16)
-def _phrases(path: str, content: tuple[str, ...]) -> tuple[str, ...]:
+def _phrases(path: str, content: str) -> tuple[str, ...]:
+    """Return the words and phrases of a file, which has this content."""
     return tuple(sorted(read_words(path)))

@@ -1,0 +1,145 @@
+"""`lilliput data prepare`, `report`, `classifier`: a curated corpus in a folder, its page, and a classifier of quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lilliput.cli.options import Json
+from lilliput.cli.texts import Data, sort_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROFILE = "Steps for each source: web, simple, stories, books, code, none, or auto by its documents."
+
+
+def prepare(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A YAML file with sources and steps, or a recipe; further paths; key=value such as executor.workers=4.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    profile: Annotated[str | None, typer.Option(help=PROFILE)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the corpus. Left out: corpora/NAME.")] = None,
+    json: Json = False,
+) -> None:
+    """Take the documents of sources through curation steps, into a folder: documents/ (JSON lines, for training and any
+    other tool), rejects/ with the reasons, and report.html. The same command goes on after an interruption, and after a
+    change does only what depends on it."""
+    from lilliput.base import console
+    from lilliput.data.corpus import prepare
+    from lilliput.data.corpus.config import load
+
+    console.use_json(json)
+    words = words or []
+    file = next((Path(word) for word in words if word.endswith((".yaml", ".yml"))), None)
+    rest = [word for word in words if file is None or word != str(file)]
+    assignments, paths = sort_words(rest, data)
+    config = load(file, paths, assignments, profile)
+    folder = out or Path("corpora") / (file.stem if file else "corpus")
+    made = prepare(config, folder, console.print_line)
+    if made.submitted:
+        console.print_line(f"submitted; see its state with squeue, and its logs in {folder / 'work' / 'logs'}")
+        return
+    if json:
+        console.emit({"folder": folder, **made.manifest})
+    else:
+        print_corpus(made.manifest, folder)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a prepared corpus.")],
+    json: Json = False,
+) -> None:
+    """Print what curation did to a corpus, and write its page anew: report.html, one offline file."""
+    from lilliput.base import console
+    from lilliput.base.damage import read_sealed
+    from lilliput.base.errors import DataError
+    from lilliput.base.files import write_text
+    from lilliput.data.corpus.page import page
+
+    console.use_json(json)
+    try:
+        manifest = read_sealed(folder / "manifest.json")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} is no prepared corpus: {error}", f"prepare it: lilliput data prepare CONFIG --out {folder}"
+        ) from None
+    write_text(folder / "report.html", page(manifest))
+    if json:
+        console.emit({"folder": folder, **manifest})
+    else:
+        print_corpus(manifest, folder)
+
+
+def print_corpus(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Print the funnel, the reasons, and what to do next."""
+    from rich import box
+    from rich.table import Table
+
+    from lilliput.base import console
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    for title in ("step", "documents", "dropped", "changed", "changed words", "MB/s of a core"):
+        shown.add_column(title, justify="left" if title == "step" else "right")
+    for step in manifest["steps"]:
+        name = step["kind"] if step["source"] is None else f"{step['kind']} (source {step['source']})"
+        share = f"{step['changed_words'] / step['sampled_words']:.2%}" if step["sampled_words"] else ""
+        speed = f"{step['bytes'] / 1e6 / step['seconds']:,.1f}" if step["seconds"] > 0.05 else ""
+        counts = (f"{step['documents']:,}", f"{sum(step['dropped'].values()):,}", f"{step['changed']:,}")
+        shown.add_row(name, *counts, share, speed)
+    console.console.print(shown)
+    for reason, count in manifest["dropped"].items():
+        console.print_line(f"dropped: {count:,} {reason}")
+    documents, size = manifest["documents"], manifest["bytes"]
+    console.print_line(
+        f"kept {documents['kept']:,} of {documents['read']:,} documents, {size['kept'] / 1e6:,.1f} of "
+        f"{size['read'] / 1e6:,.1f} MB"
+    )
+    before, after = manifest["before"], manifest["after"]
+    console.print_line(
+        f"vocabulary {before['vocabulary']:,} to {after['vocabulary']:,} words, median grade "
+        f"{before.get('grade', 0):.1f} to {after.get('grade', 0):.1f}"
+    )
+    console.print_line(f"look at it: {console.typed(folder / 'report.html')}")
+    console.print_line(f"train on it: lilliput train {console.typed(folder / 'recipe.yaml')}")
+
+
+def classifier(
+    good: Annotated[Path, typer.Argument(help="Files or a folder of good documents.")],
+    bad: Annotated[Path, typer.Argument(help="Files or a folder of bad documents.")],
+    out: Annotated[Path, typer.Option(help="The file that is written.")] = Path("quality.safetensors"),
+    json: Json = False,
+) -> None:
+    """Train a small classifier of good and bad documents, for the step `quality`."""
+    from lilliput.base import console
+    from lilliput.data.steps.quality import train
+
+    console.use_json(json)
+    made = train(_texts(good), _texts(bad))
+    made.classifier.save(out)
+    figures = {"documents": made.documents, "held_out": made.held_out, "accuracy": made.accuracy, "auc": made.auc}
+    if json:
+        console.emit({"file": out, **figures})
+        return
+    console.print_line(
+        f"{made.documents:,} documents learned; of {made.held_out:,} held out {made.accuracy:.1%} are right (area "
+        f"under the curve {made.auc:.3f})"
+    )
+    step = "{kind: quality, classifier: %s}" % out
+    console.print_line(f"use it: lilliput data prepare --data FILES 'steps=[{step}]'")
+
+
+def _texts(path: Path) -> Sequence[str]:
+    """Return the texts of a file or a folder."""
+    from lilliput.data.infer import infer_sources
+    from lilliput.data.source import documents_of
+
+    sources = enumerate(infer_sources([str(path)]))
+    return [each.text for number, source in sources for each in documents_of(source, number) if each.text.strip()]
