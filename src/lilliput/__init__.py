@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lilliput.api import (
         Conversation,
+        CorpusConfig,
         LabelOptions,
         Run,
         TextGenerator,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         neighbours,
         overlaps,
         plan,
+        prepare,
         pull,
         push,
         report,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Conversation",
+    "CorpusConfig",
     "LabelOptions",
     "Run",
     "TextGenerator",
@@ -73,6 +76,7 @@ __all__ = [
     "neighbours",
     "overlaps",
     "plan",
+    "prepare",
     "pull",
     "push",
     "report",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lilliput.assembly.looking_across import compare_inside, look_through
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
+    from lilliput.data.corpus import CorpusConfig, prepare
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push

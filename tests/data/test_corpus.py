@@ -1,4 +1,4 @@
-"""Prepared corpora: what is written, what is done again after a change or an interruption, and what other tools read."""
+"""Prepared corpora: what is written, what is done again after a change or an interruption, who else reads it."""
 
 import gzip
 import json

@@ -1,11 +1,14 @@
 """Hugging Face datasets, on a local stand-in and without a network."""
 
+import gzip
+import json
 import sys
 
 import pytest
 
 from lilliput.base.errors import DataError, MissingExtra
-from lilliput.data.hub import PRESETS, Hub, preset
+from lilliput.data.hub import Hub, preset
+from lilliput.data.known import KNOWN
 
 
 @pytest.fixture
@@ -100,10 +103,41 @@ def test_without_the_package_the_extra_is_named(folder, monkeypatch):
     "name", ["TinyStories", "SimpleStories", "FineWeb-Edu", "fineweb_edu", "Wikipedia", "BookCorpus"]
 )
 def test_presets_are_found_however_they_are_spelled(name):
-    assert preset(name) in PRESETS.values()
+    assert preset(name) is not None
 
 
 def test_a_preset_gives_config_and_column_unless_they_are_given():
     assert Hub(name="SimpleStories")._place().column == "story"
     assert Hub(name="wikipedia")._place().config == "20231101.simple"
     assert Hub(name="wikipedia", config="20231101.en")._place().config == "20231101.en"
+
+
+LAYOUTS = {  # the files and further columns of each dataset on the hub
+    "TinyStories": ("data/train-00000-of-00001.parquet", {}),
+    "SimpleStories": ("data/train-00000-of-00001.parquet", {"topic": "fox"}),
+    "FineWeb": ("data/train-00000.parquet", {"id": "<urn>", "dump": "CC-MAIN-2013-20", "url": "http://a"}),
+    "FineWeb-Edu": ("data/train-00000.parquet", {"id": "<urn>", "score": 3.2, "int_score": 3}),
+    "Wikipedia": ("20231101.simple/train-00000-of-00001.parquet", {"id": "1", "url": "http://a", "title": "Fox"}),
+    "BookCorpus": ("data/train-00000-of-00001.parquet", {}),
+    "C4": ("en/c4-train.00000-of-01024.json.gz", {"timestamp": "2019-04-25T12:57:54Z", "url": "http://a"}),
+    "RefinedWeb": ("data/train-00000-of-05534.parquet", {"url": "http://a", "dump": "x", "segment": "y"}),
+    "Pile": ("train/00.jsonl.zst", {"meta": {"pile_set_name": "Pile-CC"}}),
+    "StarCoder": ("python/train-00000-of-00059.parquet", {"max_stars_repo_path": "a.py", "id": "1"}),
+}
+
+
+@pytest.mark.parametrize("known", [each for each in KNOWN if each.way == "hub"], ids=lambda each: each.name)
+def test_each_known_dataset_is_read_from_its_layout(known, tmp_path):
+    """A stand-in in the real layout: the place of the files, their format, and the columns beside the text."""
+    pytest.importorskip("datasets")
+    name, columns = LAYOUTS[known.name]
+    (path := tmp_path / name).parent.mkdir(parents=True)
+    rows = [{known.column: f"text {number}", **columns} for number in range(3)]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    if path.suffix == ".parquet":
+        pytest.importorskip("polars").DataFrame(rows).write_parquet(path)
+    else:
+        packed = gzip.compress(lines) if path.suffix == ".gz" else pytest.importorskip("zstandard").compress(lines)
+        path.write_bytes(packed)
+    source = Hub(name=str(tmp_path), column=known.column)
+    assert [document.text for document in source.documents()] == ["text 0", "text 1", "text 2"]

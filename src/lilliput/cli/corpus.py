@@ -1,4 +1,4 @@
-"""`lilliput data prepare`, `report`, `classifier`: a curated corpus in a folder, its page, and a classifier of quality."""
+"""`lilliput data prepare`, `report`, `classifier`, `sources`, `download`: curated corpora, and their sources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lilliput.cli.options import Json
+from lilliput.cli.options import Json, whole
 from lilliput.cli.texts import Data, sort_words
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def prepare(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A YAML file with sources and steps, or a recipe; further paths; key=value such as executor.workers=4.",
+            help="A YAML file with sources and steps, or a recipe; further paths; key=value such as errors=replace.",
             show_default=False,
         ),
     ] = None,
@@ -132,7 +132,7 @@ def classifier(
         f"{made.documents:,} documents learned; of {made.held_out:,} held out {made.accuracy:.1%} are right (area "
         f"under the curve {made.auc:.3f})"
     )
-    step = "{kind: quality, classifier: %s}" % out
+    step = f"{{kind: quality, classifier: {out}}}"
     console.print_line(f"use it: lilliput data prepare --data FILES 'steps=[{step}]'")
 
 
@@ -143,3 +143,90 @@ def _texts(path: Path) -> Sequence[str]:
 
     sources = enumerate(infer_sources([str(path)]))
     return [each.text for number, source in sources for each in documents_of(source, number) if each.text.strip()]
+
+
+def sources(json: Json = False) -> None:
+    """List the sources that are known by name: their licence, their size, and how to get them."""
+    from rich import box
+    from rich.table import Table
+
+    from lilliput.base import console
+    from lilliput.data.known import KNOWN
+
+    console.use_json(json)
+    if json:
+        console.emit({"sources": [each._asdict() for each in KNOWN]})
+        return
+    shown = Table(box=box.SIMPLE_HEAD)
+    for title in ("name", "text", "licence", "profile", "how to get it"):
+        shown.add_column(title)
+    ways = {
+        "hub": "--data {name}, or lilliput data download {name}",
+        "files": "lilliput data download {name}",
+        "folder": "{place}",
+    }
+    for each in KNOWN:
+        how = ways[each.way].format(name=each.name, place=each.place)
+        shown.add_row(each.name, each.size, each.licence, each.profile, f"{how}\n{each.note}" if each.note else how)
+    console.console.print(shown)
+    console.print_line("the licences are those that the publishers state; the hub's datasets need the extra data")
+
+
+def download(
+    name: Annotated[
+        str, typer.Argument(help="A known source (`lilliput data sources`), hf:NAME, or an https address.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder. Left out: data/NAME.")] = None,
+    max_documents: Annotated[int | None, whole(help="Download at most this many documents of a hub dataset.")] = None,
+    crawl: Annotated[str | None, typer.Option(help="CommonCrawl: the crawl, such as CC-MAIN-2024-10.")] = None,
+    files: Annotated[int, typer.Option(min=1, help="CommonCrawl: number of WARC files, of about 1 GB each.")] = 1,
+) -> None:
+    """Download a corpus into files, which training and `data prepare` read. The same command goes on after an
+    interruption."""
+    from lilliput.base.errors import DataError
+    from lilliput.data.known import known
+
+    found = known(name)
+    folder = out or Path("data") / (found.name.lower() if found else Path(name.removeprefix("hf:")).name)
+    if found is not None and found.way == "folder":
+        raise DataError("a folder of your own is here already", "lilliput data prepare --data FOLDER")
+    if name.startswith("hf:") or (found is not None and found.way == "hub"):
+        _download_dataset(name, folder, max_documents)
+    else:
+        _download_files(name, folder, crawl, files)
+
+
+def _download_dataset(name: str, folder: Path, most: int | None) -> None:
+    from lilliput.base import console
+    from lilliput.data.corpus import CorpusConfig, prepare
+    from lilliput.data.infer import infer_sources
+
+    config = CorpusConfig(sources=tuple(infer_sources([name])), max_documents=most)
+    made = prepare(config, folder, console.print_line)
+    console.print_line(
+        f"{made.manifest['documents']['kept']:,} documents: --data {console.typed(folder / 'documents')}"
+    )
+
+
+def _download_files(name: str, folder: Path, crawl: str | None, count: int) -> None:
+    from lilliput.base import console
+    from lilliput.base.errors import DataError
+    from lilliput.data.download import crawl_files, fetch
+    from lilliput.data.known import CRAWL, known
+
+    found = known(name)
+    with console.progress("downloading", unit="MB") as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.update(done / 1e6, None if total is None else total / 1e6)
+
+        if found is None:
+            addresses = [name]
+        elif found.name == "CommonCrawl":
+            if crawl is None:
+                raise DataError("no crawl is named", "lilliput data download CommonCrawl --crawl CC-MAIN-2024-10")
+            addresses = crawl_files(CRAWL, crawl, count, folder, progress)
+        else:
+            addresses = [found.place]
+        paths = [fetch(address, folder, progress) for address in addresses]
+    console.print_line(f"read them: lilliput data prepare --data {' '.join(map(console.typed, paths))}")

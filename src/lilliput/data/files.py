@@ -1,7 +1,8 @@
-"""Files of documents: finding them, opening them through gzip and zstd, decoding them with byte offsets."""
+"""Files of documents: finding them, opening them through gzip, bzip2 and zstd, decoding them with byte offsets."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import hashlib
@@ -21,7 +22,7 @@ from lilliput.base.errors import DataError, MissingExtra, nearest
 from lilliput.base.reading import open_regular
 from lilliput.data.source import MAX_DOCUMENT_CHARACTERS, Errors, Source, hash_of
 
-COMPRESSIONS = (".gz", ".zst")
+COMPRESSIONS = (".gz", ".zst", ".bz2")
 BLOCK_BYTES = 2**20
 MOST_UNPACKED, MOST_RATIO = 2**27, 200
 """A file may unpack to this many bytes, or to this many times its own size. Packed text takes a third to a tenth."""
@@ -30,7 +31,7 @@ GLOB = frozenset("*?[")
 
 
 class FileSource(Source):
-    """A source of files, each of which may be compressed with gzip or zstd."""
+    """A source of files, each of which may be compressed with gzip, bzip2 or zstd."""
 
     paths: tuple[str, ...] = Field(
         min_length=1, description="files, globs, and folders that are searched in depth for files of this kind"
@@ -141,7 +142,7 @@ def reading(path: Path) -> Iterator[None]:
     except PermissionError:
         raise DataError(f"no permission to read {path}", f"allow it: chmod u+r {shlex.quote(str(path))}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        tool = "zstd" if path.suffix.lower() == ".zst" else "gzip"
+        tool = {".zst": "zstd", ".bz2": "bzip2"}.get(path.suffix.lower(), "gzip")
         raise DataError(
             f"{path} is damaged: {error}",
             f"copy or download it again; test it with: {tool} -t {shlex.quote(str(path))}",
@@ -157,11 +158,11 @@ def byte_blocks(path: Path) -> Iterator[bytes]:
         yield from _bounded(path, _zstd_blocks(path))
         return
     with open_regular(path) as raw:
-        if path.suffix.lower() != ".gz":
+        if path.suffix.lower() not in (".gz", ".bz2"):
             while block := raw.read(BLOCK_BYTES):
                 yield block
             return
-        with gzip.open(raw) as file:
+        with gzip.open(raw) if path.suffix.lower() == ".gz" else bz2.open(raw) as file:
             yield from _bounded(path, iter(lambda: file.read(BLOCK_BYTES), b""))
 
 
@@ -240,7 +241,7 @@ def not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
 
 def _converted(path: Path, encoding: str) -> str:
     """Return the shell command that converts a file, compressed or not, to UTF-8."""
-    tool = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(path.suffix.lower())
+    tool = {".gz": "gzip -dc", ".zst": "zstd -dc", ".bz2": "bzip2 -dc"}.get(path.suffix.lower())
     file, wanted = shlex.quote(str(path)), f"iconv -f {encoding} -t UTF-8"
     return f"{f'{tool} {file} | {wanted}' if tool else f'{wanted} {file}'} > utf8{kind_suffix(path)}"
 

@@ -15,6 +15,7 @@ from lilliput.base.errors import DataError, MissingExtra
 from lilliput.data.document import Document
 from lilliput.data.example_rows import Format
 from lilliput.data.files import digest
+from lilliput.data.known import KNOWN, known
 from lilliput.data.row_documents import FORMAT, RowReader, described
 from lilliput.data.source import SOURCES, Errors, Source, hash_of
 
@@ -31,23 +32,15 @@ class Preset(NamedTuple):
     column: str = "text"
 
 
-# The keys are in lower case without separators, so that fineweb-edu, FineWeb_Edu and FineWebEdu name the same preset.
-PRESETS = {
-    "tinystories": Preset("roneneldan/TinyStories"),
-    "simplestories": Preset("SimpleStories/SimpleStories", column="story"),
-    "finewebedu": Preset("HuggingFaceFW/fineweb-edu", "sample-10BT"),
-    "wikipedia": Preset("wikimedia/wikipedia", "20231101.simple"),
-    "bookcorpus": Preset("rojagtap/bookcorpus"),
-}
-
-
-TEXTS = frozenset(known.name for known in PRESETS.values())
-"""Datasets that hold texts, so that no row is read to find it out."""
-
-
 def preset(name: str) -> Preset | None:
-    """Return the preset of `name`, whatever its case and separators; None for an unknown name."""
-    return PRESETS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+    """Return the dataset of a known source of the hub, whatever the case and separators of its name; None for another
+    name."""
+    found = known(name)
+    return Preset(found.place, found.config, found.column) if found is not None and found.way == "hub" else None
+
+
+TEXTS = frozenset(each.place for each in KNOWN if each.way == "hub")
+"""Datasets that hold texts, so that no row is read to find it out."""
 
 
 @SOURCES.add("hub")
@@ -60,12 +53,13 @@ class Hub(Source):
 
     kind: Literal["hub"] = "hub"
     name: str = Field(
-        description="a preset (TinyStories, SimpleStories, FineWeb-Edu, Wikipedia, BookCorpus), a dataset's name on "
-        "the hub, or a local folder that `datasets` can load"
+        description="a known name such as TinyStories (`lilliput data sources`), a dataset's name on the hub, "
+        "or a local folder that `datasets` can load"
     )
     split: str = Field(default="train", description="the dataset's split that is read")
     revision: str | None = Field(default=None, description="a branch, tag or commit; null: main")
     config: str | None = Field(default=None, description="the dataset's configuration; null: the preset's, if any")
+    data_dir: str | None = Field(default=None, description="the folder of the dataset that is read, such as python")
     column: str | None = Field(default=None, description="the column that holds the text; null: the preset's, or text")
     keep: tuple[str, ...] = Field(default=(), description="columns that are kept beside the text as its meta")
     max_documents: int | None = Field(default=None, gt=0, description="documents that are read at most; null: all")
@@ -86,6 +80,8 @@ class Hub(Source):
     def fingerprint(self) -> str:
         place = self._place()
         options = (place.config, self.column or place.column, self.split, self.keep, self.max_documents, self.format)
+        if self.data_dir is not None:
+            options = (*options, self.data_dir)
         return hash_of("hub", self._content(place), options)
 
     def describe(self) -> str:
@@ -144,6 +140,7 @@ class Hub(Source):
             stream = datasets.load_dataset(
                 place.name,
                 name=place.config,
+                data_dir=self.data_dir,
                 split=self.split,
                 streaming=True,
                 revision=commit,

@@ -21,7 +21,7 @@ class Executor(Config):
 
     kind: Literal["local", "datatrove", "slurm", "ray"] = Field(
         default="local",
-        description="local: processes of this machine; datatrove, slurm, ray: datatrove's executors of local processes, "
+        description="local: processes here; datatrove, slurm, ray: datatrove's executors of local processes, "
         "of a Slurm cluster and of a Ray cluster (extra `cluster`)",
     )
     workers: int | None = Field(
@@ -66,8 +66,8 @@ class CorpusConfig(Config):
 
 def load(file: Path | None, data: Sequence[str], assignments: Sequence[str], profile: str | None) -> CorpusConfig:
     """Return the config of a YAML file, or of the words after --data, changed by overrides such as
-    `executor.workers=4`; each word is a source. A recipe gives its `data` section. `profile` is that of all sources. Raises
-    ConfigError."""
+    `executor.workers=4`; each word is a source. A recipe gives its `data` section. `profile` is that of all
+    sources. Raises ConfigError."""
     values: dict[str, Any] = {} if file is None else dict(read_yaml(file))
     if "data" in values:
         known = CorpusConfig.model_fields.keys()

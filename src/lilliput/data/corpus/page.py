@@ -1,4 +1,4 @@
-"""The report of a prepared corpus: one offline page with the funnel by step, rejects with examples, and distributions."""
+"""The report of a prepared corpus: an offline page with the funnel by step, rejects with examples, distributions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from lilliput.base.html import document, escape, table
 
 SIDES = ("before", "after")
 CSS = """
-.funnel { display: grid; grid-template-columns: minmax(9em, max-content) 1fr max-content; gap: .3em .8em; align-items: center; }
+.funnel {
+  display: grid; grid-template-columns: minmax(9em, max-content) 1fr max-content; gap: .3em .8em; align-items: center;
+}
 .funnel .track { background: var(--line, #e5e0d4); border-radius: 3px; height: 1.1em; overflow: hidden; display: flex; }
 .funnel .kept { background: var(--s0, #0f766e); }
 .funnel .gone { background: var(--s1, #c2711c); }
 .funnel .number { font-variant-numeric: tabular-nums; text-align: right; }
 details { margin: .5em 0; } summary { cursor: pointer; }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--line, #e5e0d4); padding-left: .8em; margin: .4em 0; }
+.text {
+  white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--line, #e5e0d4);
+  padding-left: .8em; margin: .4em 0;
+}
 del { background: #c2711c33; text-decoration: none; } ins { background: #0f766e33; text-decoration: none; }
 """
 

@@ -176,21 +176,25 @@ def measured(documents: Sequence[Document]) -> Measured:
     """Measure words, grades by Flesch and Kincaid, and the hashes of different words of documents."""
     found = Measured(len(documents))
     waiting = iter(documents)
+    words = [found.vocabulary]
     while batch := [one.text for one in islice(waiting, 64)]:
         texts = Texts(batch)
         counts = counts_of(texts)
         found.words += texts.total(texts.lettered).tolist()
         found.grades += np.round(flesch_kincaid(counts), 2).tolist()
-        words = np.unique(words_of(texts, range(len(batch))))
-        found.vocabulary = np.union1d(found.vocabulary, words)
+        words.append(np.unique(words_of(texts, range(len(batch)))))
+    found.vocabulary = np.unique(np.concatenate(words))
     return found
 
 
 def _write_gzip(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines through gzip, whole or not at all, the same bytes for the same rows."""
     partial = path.with_name(path.name + ".tmp")
-    with open(partial, "wb") as raw:
-        with gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed, io.TextIOWrapper(packed, "utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with (
+        open(partial, "wb") as raw,
+        gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, "utf-8") as file,
+    ):
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
     partial.replace(path)

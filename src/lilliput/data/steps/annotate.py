@@ -15,7 +15,7 @@ from lilliput.base.endpoint import Judge
 from lilliput.data.document import Document
 from lilliput.data.steps.step import STEPS, Dropped, Step
 
-PROMPT = """Grade how useful the text below is for teaching a small language model plain, correct English that children understand.
+PROMPT = """Grade how useful the text below is for teaching a small language model plain, correct English.
 0: no sentences, spam or noise. 1: hard to read. 2: adult prose. 3: plain prose. 4: plain and well told. 5: excellent.
 
 Text:

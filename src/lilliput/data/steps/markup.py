@@ -56,7 +56,7 @@ class Markup(Step):
         text = document.text
         if self.html and "<" in text:
             if self.pages == "main_text" and re.match(r"\s*(?:<!doctype html|<html)", text, re.IGNORECASE):
-                main = _main_text(text)
+                main = main_text(text)
                 return Dropped("markup: no main text") if main is None else replace(document, text=main)
             text = _without_html(text)
         if self.wiki and any(sign in text for sign in ("{{", "[[", "''", "==", "[http")):
@@ -83,7 +83,7 @@ def _changed(text: str, patterns: tuple[tuple[re.Pattern[str], str], ...]) -> st
     return text
 
 
-def _main_text(page: str) -> str | None:
+def main_text(page: str) -> str | None:
     try:
         import trafilatura
     except ImportError:
@@ -99,6 +99,10 @@ NOTICES = re.compile(
     r"|powered by \w+|\d+ comments?)\b|©|^\s*(?:https?://|www\.)\S+\s*$",
     re.IGNORECASE,
 )
+CUES = ("rights reserved", "click", "read more", "read the full", "sign up", "sign in", "log in", "login", "subscribe")
+CUES += ("newsletter", "privacy policy", "terms ", "cookie", "skip to", "share ", "follow us", "leave a ", "posted ")
+CUES += ("add to cart", "back to top", "advertisement", "powered by", "comment", "©", "http", "www.")
+"""One of them stands in every notice, and each is found fast."""
 SEPARATED = re.compile(r"^[^|»·•]{1,30}(?:[|»·•][^|»·•]{1,30}){2,}$")
 """A line of a menu: Home | About | Contact."""
 
@@ -115,6 +119,8 @@ class Boilerplate(Step):
     )
 
     def apply(self, document: Document) -> Document | Dropped:
+        lower = document.text.lower()
+        cues = [cue for cue in CUES if cue in lower]
         lines = document.text.split("\n")
         short = [self._is_short(line) for line in lines]
         kept: list[str] = []
@@ -127,7 +133,7 @@ class Boilerplate(Step):
                 place = end
                 continue
             line = lines[place]
-            if not (SEPARATED.match(line) or (NOTICES.search(line) and len(line.split()) <= self.notice_words)):
+            if not (SEPARATED.match(line) or self._is_notice(line, cues)):
                 kept.append(line)
             place += 1
         if len(kept) == len(lines):
@@ -135,7 +141,14 @@ class Boilerplate(Step):
         text = "\n".join(kept).strip()
         return replace(document, text=text) if text else Dropped("boilerplate alone")
 
+    def _is_notice(self, line: str, cues: list[str]) -> bool:
+        lower = line.lower()
+        found = any(cue in lower for cue in cues) and NOTICES.search(line) is not None
+        return found and len(line.split()) <= self.notice_words
+
     def _is_short(self, line: str) -> bool:
         """Whether a line is as short as an entry of a menu, and has no end of a sentence."""
+        if len(line) > 80:
+            return False
         line = line.strip()
         return bool(line) and len(line) < 40 and len(line.split()) <= 4 and line[-1] not in ".?!:;,\"'”’)"

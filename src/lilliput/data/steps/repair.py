@@ -13,7 +13,7 @@ from lilliput.data.document import Document
 from lilliput.data.steps.step import STEPS, Dropped, Step
 
 DAMAGED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufb00-\ufb06\uff01-\uff5e]"  # control characters, ligatures, wide letters
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufb00-\ufb06\uff01-\uff5e]"  # control characters, ligatures, wide
     "|[\u00c2-\u00f4\u0102-\u0111\u0152-\u0178][^\x00-\x7f]"  # UTF-8 that was read as another encoding: Ã©, â€™
     "|&(?:#\\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,31});"
 )
