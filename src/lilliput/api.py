@@ -12,6 +12,7 @@ from lilliput.base.deprecation import warn_renamed
 from lilliput.base.runtime import start
 
 if TYPE_CHECKING:
+    from lilliput.assembly.curating import CorpusConfig, prepare
     from lilliput.assembly.evaluation import evaluate, score_text
     from lilliput.assembly.generating import generate
     from lilliput.assembly.held_out import evaluate_held_out
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from lilliput.assembly.looking_across import compare_inside, look_through
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
-    from lilliput.data.corpus import CorpusConfig, prepare
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push
@@ -81,6 +81,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "lilliput.assembly.curating": ("CorpusConfig", "prepare"),
     "lilliput.assembly.evaluation": ("evaluate", "score_text"),
     "lilliput.assembly.generating": ("generate",),
     "lilliput.assembly.held_out": ("evaluate_held_out",),
@@ -88,7 +89,6 @@ _HOMES = {
     "lilliput.assembly.looking": ("look_inside",),
     "lilliput.assembly.looking_across": ("compare_inside", "look_through"),
     "lilliput.assembly.overlaps": ("overlaps",),
-    "lilliput.data.corpus": ("CorpusConfig", "prepare"),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),

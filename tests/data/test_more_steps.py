@@ -217,3 +217,16 @@ def test_unknown_settings_are_refused() -> None:
     with pytest.raises((ConfigError, ValueError)):
         STEPS["readability"](kind="readability", formula="none")
     assert json.dumps(STEPS["repair"]().fingerprint())
+
+
+# ---------------------------------------------------------------------- datatrove's filters
+
+
+def test_a_filter_of_datatrove_drops() -> None:
+    pytest.importorskip("datatrove", reason="datatrove, whose filters are used, is not installed")
+    made = after("datatrove", "a secret here", "plain", filter="RegexFilter", options={"regex_exp": "secret"})
+    assert made == ["<RegexFilter>", "plain"]
+    with pytest.raises((ConfigError, ValueError), match="RegexFilter"):
+        after("datatrove", "a", filter="RegexFiltr")
+    with pytest.raises(ConfigError, match="RegexFilter"):
+        after("datatrove", "a", filter="RegexFilter", options={"regex": "a"})

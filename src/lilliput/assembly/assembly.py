@@ -31,6 +31,7 @@ from lilliput.evaluation.callbacks import Benchmarks, Evaluation, HeroesKept, Sa
 from lilliput.evaluation.reward_hacking import RewardHacking
 from lilliput.generation.live_engines import LiveEngines
 from lilliput.generation.loading import faster, load
+from lilliput.generation.tagging import install
 from lilliput.generation.text_generator import TextGenerator
 from lilliput.lens.stream import without_patterns
 from lilliput.lens.watching import Watch
@@ -68,6 +69,7 @@ from lilliput.training.usual import AsUsual
 def dataset(recipe: Recipe, notify: Callable[[str], None]) -> Dataset:
     """Return the recipe's documents as token shards, from the cache or made now."""
     objective = recipe.objective
+    install()  # the step `names` may ask a tagger
     return prepare(
         recipe.data,
         recipe.tokenizer,

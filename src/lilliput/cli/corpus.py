@@ -32,8 +32,8 @@ def prepare(
     """Take the documents of sources through curation steps, into a folder: documents/ (JSON lines, for training and any
     other tool), rejects/ with the reasons, and report.html. The same command goes on after an interruption, and after a
     change does only what depends on it."""
+    from lilliput.assembly.curating import prepare
     from lilliput.base import console
-    from lilliput.data.corpus import prepare
     from lilliput.data.corpus.config import load
 
     console.use_json(json)

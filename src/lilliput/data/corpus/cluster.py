@@ -7,6 +7,7 @@ its inputs and its code. A result of ours is a file by its key, so that a task t
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datatrove.executor.base import PipelineExecutor
 
 
-def submit(plan: Plan, out: Path) -> bool:
+def submit(plan: Plan, out: Path, worker: str) -> bool:
     """Run all jobs of a plan in their order. Return whether they were only submitted, as Slurm's are. Raises
     MissingExtra, and ConfigError for options that the executor does not know."""
     try:
@@ -39,8 +40,7 @@ def submit(plan: Plan, out: Path) -> bool:
             self.folder, self.job = folder, job
 
         def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
-            from lilliput.data.corpus.jobs import run_job
-
+            import_module(worker)  # which installs what steps need
             with self.track_time():
                 run_job(Path(self.folder), self.job, rank, world_size, lambda documents, size: None)
             yield from ()

@@ -37,9 +37,15 @@ class Prepared:
     submitted: bool = False
 
 
-def prepare(config: CorpusConfig, out: Path, notify: Callable[[str], None] | None = None) -> Prepared:
+def prepare(
+    config: CorpusConfig,
+    out: Path,
+    notify: Callable[[str], None] | None = None,
+    worker: str = "lilliput.data.corpus.jobs",
+) -> Prepared:
     """Prepare a corpus in the folder `out`, which is made. A call after an interruption goes on where the last one
-    ended; after a change, what does not depend on it is found again. Raises DataError."""
+    ended; after a change, what does not depend on it is found again. `worker` is the module that further
+    processes run. Raises DataError."""
     from filelock import FileLock, Timeout
 
     say = notify or (lambda text: None)
@@ -51,14 +57,14 @@ def prepare(config: CorpusConfig, out: Path, notify: Callable[[str], None] | Non
         except Timeout:
             raise DataError(f"another process prepares {out}", "wait for it, or name another folder: --out") from None
         with lock:
-            return _prepare(config, out, say)
+            return _prepare(config, out, say, worker)
     except OSError as error:
         raise DataError(
             f"cannot write {out}: {error.strerror or error}", "free some space, or name another folder: --out"
         ) from None
 
 
-def _prepare(config: CorpusConfig, out: Path, say: Callable[[str], None]) -> Prepared:
+def _prepare(config: CorpusConfig, out: Path, say: Callable[[str], None], worker: str) -> Prepared:
     made = plan(config)
     for number, (source, given) in enumerate(zip(made.config.sources, config.sources, strict=True)):
         chosen = f" (chosen by its documents; data.sources.{number}.profile)" if given.profile == "auto" else ""
@@ -67,23 +73,23 @@ def _prepare(config: CorpusConfig, out: Path, say: Callable[[str], None]) -> Pre
     if config.executor.kind != "local":
         from lilliput.data.corpus.cluster import submit
 
-        if submit(made, out):
+        if submit(made, out, worker):
             return Prepared(out, {}, submitted=True)
         return Prepared(out, read_sealed(out / "manifest.json"))
     with progress("reading", unit="MB") as bar:
-        _all(out, "read", config, len(made.groups), lambda _, size: bar.advance(size / 1e6), 0)
+        _all(out, "read", worker, config, len(made.groups), lambda _, size: bar.advance(size / 1e6), 0)
     chunks = chunks_of(made, out / "work")
     total = sum(chunk.bytes for chunk in chunks)
     for number in range(made.barriers() + 1):
         name = "curating" if not made.barriers() else f"curating, pass {number + 1} of {made.barriers() + 1}"
         with progress(name, total / 1e6, "MB") as bar:
-            _all(out, "work", config, len(chunks), lambda _, size: bar.advance(size / 1e6), total)
+            _all(out, "work", worker, config, len(chunks), lambda _, size: bar.advance(size / 1e6), total)
         run_job(out, "decide", 0, 1, lambda documents, size: None)
     run_job(out, "finish", 0, 1, lambda documents, size: None)
     return Prepared(out, read_sealed(out / "manifest.json"))
 
 
-def _all(out: Path, job: Job, config: CorpusConfig, items: int, report: Progress, size: int) -> None:
+def _all(out: Path, job: Job, worker: str, config: CorpusConfig, items: int, report: Progress, size: int) -> None:
     """Do a job with all its shares, in this process or in several."""
     count = min(config.executor.workers or machine.physical_cores(), items)
     if count < 2 or (job == "work" and size < IN_PROCESS_BYTES and config.executor.workers is None):
@@ -91,7 +97,7 @@ def _all(out: Path, job: Job, config: CorpusConfig, items: int, report: Progress
         return
     with ExitStack() as stack:
         lines: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-        processes = [stack.enter_context(_process(out, job, rank, count)) for rank in range(count)]
+        processes = [stack.enter_context(_process(out, job, worker, rank, count)) for rank in range(count)]
         stack.callback(lambda: [process.terminate() for process in processes])
         for process in processes:
             Thread(target=_listen, args=(process, lines), daemon=True).start()
@@ -111,9 +117,9 @@ def _all(out: Path, job: Job, config: CorpusConfig, items: int, report: Progress
         )
 
 
-def _process(out: Path, job: Job, rank: int, world: int) -> subprocess.Popen[str]:
+def _process(out: Path, job: Job, worker: str, rank: int, world: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "lilliput.data.corpus.jobs", str(out), job, str(rank), str(world)]
+    command = [sys.executable, "-m", worker, str(out), job, str(rank), str(world)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL)
 
 

@@ -16,14 +16,28 @@ from lilliput.data.steps.step import STEPS, Dropped, Step
 
 Kind = Literal["mail", "iban", "card", "ip", "phone", "address"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-STREETS = "Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Way|Terrace|Close"
+STREETS = """
+    Street St Avenue Ave Road Rd Lane Ln Drive Dr Boulevard Blvd Court Ct Place Pl Square Sq Way Terrace Close
+    Crescent Alley Bend Bluff Branch Bridge Brook Bypass Canyon Cape Causeway Center Centre Circle Cliff Club
+    Common Corner Course Cove Creek Crest Crossing Crossroad Curve Dale Dam Divide Estate Expressway Extension
+    Fall Ferry Field Flat Ford Forest Forge Fork Fort Freeway Garden Gateway Glen Green Grove Harbor Haven
+    Heights Highway Hill Hollow Inlet Island Isle Junction Key Knoll Lake Land Landing Light Loaf Lock Lodge
+    Loop Mall Manor Meadow Mews Mill Mission Motorway Mount Mountain Neck Orchard Oval Overpass Park Parkway
+    Pass Passage Path Pike Pine Plain Plaza Point Port Prairie Radial Ramp Ranch Rapid Rest Ridge River Route
+    Row Run Shoal Shore Skyway Spring Spur Station Stravenue Stream Summit Throughway Trace Track Trafficway
+    Trail Tunnel Turnpike Underpass Union Valley Via Viaduct View Village Ville Vista Walk Wall Well
+"""
+"""Words that end the name of a street: the list of the United States Postal Service (Publication 28, appendix C)."""
+STREET = "|".join(STREETS.split())
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 PHONE = (
     r"\+\d{1,3}(?:[ .-]?(?:\(\d{1,4}\)|\d{1,4})){2,5}"  # +49 30 1234567
     r"|\(\d{2,4}\)[ .-]?\d{3,4}[ .-]?\d{3,4}"  # (212) 555-0123
     r"|\d{3}([ .-])\d{3}\1\d{4}"  # 212-555-0123
     r"|1[ .-]\d{3}[ .-]\d{3}[ .-]\d{4}"
-    r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}"  # 030 1234567, 0171 123 4567
+    r"|0\d{2,5}[ /-]\d{3,4}[ -]?\d{1,5}"  # 030 1234567, 0171 123 4567
+    r"|\(0\d{2,5}\)[ .-]?\d{4,8}"  # (06228) 303883
+    r"|0\d{8,10}"  # 01396937164
 )
 
 
@@ -33,9 +47,13 @@ def luhn(digits: str) -> bool:
     return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0
 
 
+ISSUERS = ("3", "4", "5", "6", "22", "23", "24", "25", "26", "27", "2131", "1800", "0604")
+"""The first digits of payment cards."""
+
+
 def _is_card(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
-    return 13 <= len(digits) <= 19 and digits[0] in "3456" and len(set(digits)) > 1 and luhn(digits)
+    return 12 <= len(digits) <= 19 and digits.startswith(ISSUERS) and len(set(digits)) > 1 and luhn(digits)
 
 
 def _is_iban(text: str) -> bool:
@@ -64,7 +82,7 @@ FORMS: Mapping[Kind, Form] = {
         re.compile(r"(?<![\w.+-])[A-Za-z0-9][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b"), re.compile("@")
     ),
     "iban": Form(re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), DIGITS, _is_iban),
-    "card": Form(re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), DIGITS, _is_card),
+    "card": Form(re.compile(r"(?<![\w-])\d(?:[ -]?\d){11,18}(?![\w-])"), DIGITS, _is_card),
     "ip": Form(
         re.compile(
             rf"(?<![\w.:])(?:(?:{OCTET}\.){{3}}{OCTET}|(?:[0-9a-fA-F]{{1,4}}:){{7}}[0-9a-fA-F]{{1,4}})(?![\w:]|\.\d)"
@@ -72,7 +90,10 @@ FORMS: Mapping[Kind, Form] = {
         re.compile(r"\d[.:]|[0-9a-fA-F]:"),
     ),
     "phone": Form(re.compile(rf"(?<![\w.+/-])(?:{PHONE})(?![\w/-]|\.\d)"), DIGITS, _is_phone),
-    "address": Form(re.compile(rf"\b\d{{1,5}}[A-Za-z]? (?:[A-Z][\w'.-]+ ){{1,4}}(?:{STREETS})\b"), re.compile(r"\d")),
+    "address": Form(
+        re.compile(rf"\b\d{{1,5}}[A-Za-z]? (?:[A-Z][\w'.-]+ ){{1,3}}(?:{STREET})s?\b(?: (?:Suite|Apt\.?|Unit) \d+)?"),
+        re.compile(r"\d"),
+    ),
 }
 
 
@@ -121,7 +142,7 @@ def invented(kind: Kind, found: str, key: str = "") -> str:
     if kind == "ip":
         return f"192.0.2.{random.randrange(256)}" if "." in found else f"2001:db8:0:0:0:0:0:{random.randrange(2**16):x}"
     if kind == "address":
-        return f"{random.randrange(1, 200)} {random.choice(ROADS)} {found.rsplit(' ', 1)[1]}"
+        return f"{random.randrange(1, 200)} {random.choice(ROADS)} Street"
     if kind == "phone":
         return f"555-01{random.randrange(100):02}"
     if kind == "card":
