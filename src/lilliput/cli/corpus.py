@@ -230,3 +230,60 @@ def _download_files(name: str, folder: Path, crawl: str | None, count: int) -> N
             addresses = [found.place]
         paths = [fetch(address, folder, progress) for address in addresses]
     console.print_line(f"read them: lilliput data prepare --data {' '.join(map(console.typed, paths))}")
+
+
+def check(
+    words: Annotated[list[str] | None, typer.Argument(help="Further paths.", show_default=False)] = None,
+    data: Data = None,
+    against: Annotated[list[str] | None, typer.Option(help="Texts that models are evaluated on. Repeatable.")] = None,
+    people: Annotated[list[str] | None, typer.Option(help="Texts that people wrote. Repeatable.")] = None,
+    models: Annotated[list[str] | None, typer.Option(help="Texts that language models wrote. Repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """Check a corpus: words that language models are known by, by year; how diverse it is; and, with --against, how
+    many of the texts that models are evaluated on share a run of 13 words with it."""
+    from lilliput.assembly.checking import check_corpus
+    from lilliput.base import console
+    from lilliput.base.errors import ConfigError
+
+    console.use_json(json)
+    paths = [*(data or ()), *(words or ())]
+    if not paths:
+        raise ConfigError("no data is named", "name files: lilliput data check --data 'texts/*.jsonl'")
+    found = check_corpus(paths, against=against or (), people=people or (), models=models or ())
+    if json:
+        console.emit(found)
+    else:
+        _print_check(found)
+
+
+def _print_check(found: Mapping[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from lilliput.base import console
+
+    markers = ", ".join(f"{word} {count:,}" for word, count in list(found["markers"].items())[:8]) or "none"
+    console.print_line(
+        f"{found['documents']:,} documents, {found['words']:,} words; {found['markers_per_million']:,.0f} marker words "
+        f"a million: {markers}"
+    )
+    for name in ("year", "source", "topic", "form"):
+        shown = Table(box=box.SIMPLE_HEAD)
+        for title in (name, "documents", "words", "share", "markers a million", "triples that occur once", "packed"):
+            shown.add_column(title, justify="left" if title == name else "right")
+        for group, row in found[name]["rows"].items():
+            cells = (f"{row['documents']:,}", f"{row['words']:,}", f"{row['share']:.1%}")
+            marks = f"{row['markers_per_million']:,.0f}"
+            shown.add_row(group, *cells, marks, f"{row['once']:.0%}", f"{row['packed']:.1f} times smaller")
+        console.console.print(shown)
+        console.print_line(f"as diverse as {found[name]['effective_number']:.1f} equal groups by {name}")
+    if "synthetic" in found:
+        share = found["synthetic"]
+        console.print_line(
+            f"share of words by language models: {share['share']:.1%} ({share['low']:.1%} to {share['high']:.1%})"
+        )
+    for name, row in found.get("overlap", {}).items():
+        long = row["items"] - row["short"]
+        example = f", such as: {row['examples'][0]}" if row["examples"] else ""
+        console.print_line(f"{name}: {row['found']:,} of {long:,} texts share {row['n']} words in a row{example}")

@@ -132,11 +132,12 @@ class Belongings(StoryTasks):
         le=MOST_DISTANCE,
         description="sentences between what they have and the first question; null: 0 to 6, a mixture",
     )
+    rounds: int = Field(default=1, ge=1, le=8, description="times that each person is asked about")
 
     def task(self, number: int) -> Task:
         from lilliput.storybook.belongings import belongings_text
 
-        return belongings_text(self.seed, number, self.pairs, self.distance)
+        return belongings_text(self.seed, number, self.pairs, self.distance, self.rounds)
 
 
 @SOURCES.add("refusals")

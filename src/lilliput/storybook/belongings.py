@@ -58,9 +58,15 @@ def belongings(seed: int, number: int, pairs: int = 0, distance: int | None = No
     return Belongings(" ".join(told), tuple(owned))
 
 
-def belongings_text(seed: int, number: int, pairs: int = 0, distance: int | None = None) -> Task:
-    """Return the same as a text to learn."""
-    return Task("text", {"text": belongings(seed, number, pairs, distance).text}, columns("belongings"))
+def belongings_text(seed: int, number: int, pairs: int = 0, distance: int | None = None, rounds: int = 1) -> Task:
+    """Return the same as a text to learn, in which each person is asked about `rounds` times, in a new order each
+    time. A question that comes again can be answered from its first answer, which is the easier thing to learn."""
+    made = belongings(seed, number, pairs, distance)
+    text, asked, random = made.text, list(made.pairs), random_of("rounds", seed, number)
+    for _ in range(rounds - 1):
+        random.shuffle(asked)
+        text += "".join(f" {ASK.format(who=who)} {ANSWER.format(who=who)} {thing}." for who, thing in asked)
+    return Task("text", {"text": text}, columns("belongings"))
 
 
 def judged_owner(seed: int, number: int, pairs: int = 0) -> tuple[str, str, bool]:
