@@ -30,6 +30,7 @@ from lilliput.cli import (
     report,
     score,
     serve,
+    synthesize,
     tokenizer,
     train,
     wtac,
@@ -68,6 +69,7 @@ app.add_typer(tokenizer.app, name="tokenizer")
 data.app.command("prepare")(corpus.prepare)
 data.app.command("report")(corpus.report)
 data.app.command("classifier")(corpus.classifier)
+data.app.command("synthesize")(synthesize.synthesize)
 data.app.command("check")(corpus.check)
 data.app.command("sources")(corpus.sources)
 data.app.command("download")(corpus.download)

@@ -1,0 +1,1 @@
+"""Worlds: data that is made from a person's own text."""
