@@ -28,9 +28,9 @@ def synthesize(
     seed: int = 0,
     json: Json = False,
 ) -> None:
-    """Make training rows from seed texts: a part to fill in with the reasons for it, a question with its answer, the
-    text in other words, or code that runs. A model drafts, a check decides, and only what passes is kept. The texts leave
-    this machine where the endpoint is on another one."""
+    """Make training rows from seed texts: a part to fill in with its reasons, a question with its answer, the text in
+    other words, or code that runs. A model drafts, a check decides, and only what passes is kept. The texts leave this
+    machine where the endpoint is on another one."""
     from itertools import islice
 
     from lilliput.base import console

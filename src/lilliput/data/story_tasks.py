@@ -133,11 +133,12 @@ class Belongings(StoryTasks):
         description="sentences between what they have and the first question; null: 0 to 6, a mixture",
     )
     rounds: int = Field(default=1, ge=1, le=8, description="times that each person is asked about")
+    plain: bool = Field(default=False, description="tell all that people have by the word has, as the answers do")
 
     def task(self, number: int) -> Task:
         from lilliput.storybook.belongings import belongings_text
 
-        return belongings_text(self.seed, number, self.pairs, self.distance, self.rounds)
+        return belongings_text(self.seed, number, self.pairs, self.distance, self.rounds, self.plain)
 
 
 @SOURCES.add("refusals")

@@ -44,24 +44,29 @@ class Belongings:
         return " ".join((self.told, *asked))
 
 
-def belongings(seed: int, number: int, pairs: int = 0, distance: int | None = None) -> Belongings:
+def belongings(seed: int, number: int, pairs: int = 0, distance: int | None = None, plain: bool = False) -> Belongings:
     """Return document `number` of `seed`, always the same: `pairs` people who have a thing each, 1 to MOST_PAIRS, and
-    `distance` sentences of scene before the first question. 0 and None draw them from PAIRS and DISTANCE."""
+    `distance` sentences of scene before the first question. 0 and None draw them from PAIRS and DISTANCE. `plain` tells
+    all that people have by the word "has", as the answers do."""
     random = random_of("belongings", seed, number)
     count, apart = pairs or random.randint(*PAIRS), random.randint(*DISTANCE)
     people = random.sample((*CHILDREN, *ELDERS), count)
     things = [_thing(random, noun) for noun in random.sample(THINGS, count)]
     owned = list(zip(map(str, people), things, strict=True))
-    told = [phrase(random, HAS).format(who=who, thing=thing) for who, thing in owned]
+    told = [
+        ("{who} has {thing}." if plain else phrase(random, HAS)).format(who=who, thing=thing) for who, thing in owned
+    ]
     told += [random.choice(SCENES) for _ in range(apart if distance is None else distance)]
     random.shuffle(owned)
     return Belongings(" ".join(told), tuple(owned))
 
 
-def belongings_text(seed: int, number: int, pairs: int = 0, distance: int | None = None, rounds: int = 1) -> Task:
+def belongings_text(
+    seed: int, number: int, pairs: int = 0, distance: int | None = None, rounds: int = 1, plain: bool = False
+) -> Task:
     """Return the same as a text to learn, in which each person is asked about `rounds` times, in a new order each
     time. A question that comes again can be answered from its first answer, which is the easier thing to learn."""
-    made = belongings(seed, number, pairs, distance)
+    made = belongings(seed, number, pairs, distance, plain)
     text, asked, random = made.text, list(made.pairs), random_of("rounds", seed, number)
     for _ in range(rounds - 1):
         random.shuffle(asked)

@@ -27,12 +27,13 @@ class Recall(Likelihood):
     files = ()
     fields = ("told", "who", "things", "pairs")
     metrics = ("acc", "greedy")
+    plain = False
 
     def made(self) -> Iterator[Record]:
         """Yield ITEMS questions for each of PAIRS."""
         for pairs in PAIRS:
             for number in range(ITEMS):
-                text = belongings(SEED, number, pairs, DISTANCE)
+                text = belongings(SEED, number, pairs, DISTANCE, self.plain)
                 names = [who for who, _ in text.pairs]
                 yield {"told": text.told, "who": names[0], "things": [thing for _, thing in text.pairs], "pairs": pairs}
 
@@ -42,3 +43,11 @@ class Recall(Likelihood):
 
     def group(self, record: Record) -> str:
         return f"{record['pairs']:02} pairs"
+
+
+@TASKS.add("recall_plain")
+class PlainRecall(Recall):
+    """The same with texts that tell all that people have by the word "has", as the answers do: what follows "Tom has"
+    in the text is the answer (the source `belongings` with `plain`)."""
+
+    plain = True

@@ -32,7 +32,7 @@ CHECK = """Read the text.
 
 {question}
 Answer in at most {words} words, with the words of the text."""
-REPHRASE = """Write the text below again in other, {style} words. Keep all names, numbers and events. Write nothing else.
+REPHRASE = """Write the text below again in other, {style} words. Keep all names, numbers and events. Add nothing.
 
 {text}"""
 CODE = """Write a small exercise in Python about this text:
