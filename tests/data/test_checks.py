@@ -41,11 +41,12 @@ def test_the_share_of_synthetic_text_is_found(share: float, tmp_path: Path) -> N
     files = [
         write(tmp_path / f"{number}.jsonl", texts) for number, texts in enumerate((corpus, PLAIN[200:], marked[200:]))
     ]
-    found = synthetic_share(*(check(named([file])) for file in files))
+    corpus_check, people, models = (check(named([file])) for file in files)
+    found = synthetic_share(corpus_check, people, models)
     assert found["share"] == pytest.approx(share, abs=0.1)
     assert found["low"] <= found["share"] <= found["high"]
     with pytest.raises(DataError, match="nothing"):
-        synthetic_share(*(check(named([file])) for file in (files[0], files[2], files[1])))
+        synthetic_share(corpus_check, models, people)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,6 @@ def test_a_profile_sees_its_own_source_alone(tmp_path):
         {"kind": "text", "paths": [str(tmp_path / "b.txt")]},
     ]
     steps = [{"kind": "markup"}]
-    curation = Curation(DataConfig(sources=sources, steps=steps, validation_fraction=0))
+    curation = Curation(DataConfig.model_validate({"sources": sources, "steps": steps, "validation_fraction": 0}))
     assert sorted(item.document.text for item in curation) == ["A bold word.", "Short one."]
     assert curation.drops == {"fewer than 5 words": 3}

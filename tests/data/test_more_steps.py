@@ -182,7 +182,7 @@ def test_words_of_lists_are_counted_whole(tmp_path: Path) -> None:
 def test_topics_are_kept_and_dropped() -> None:
     topics = {"animals": ["fox", "polar bear"], "school": ["teacher", "lesson"]}
     texts = "The fox met a polar bear.", "The teacher gave a lesson.", "It rained."
-    step = STEPS["topics"](kind="topics", topics=topics)
+    step = STEPS["topics"].model_validate({"topics": topics})
     made = step.apply_all([Document(text, text) for text in texts])
     assert [each.meta["topic"] for each in made if isinstance(each, Document)] == ["animals", "school", "other"]
     assert after("topics", *texts, topics=topics, keep=["animals"]) == [
@@ -215,7 +215,7 @@ def test_a_classifier_tells_stories_from_noise(tmp_path: Path) -> None:
 
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises((ConfigError, ValueError)):
-        STEPS["readability"](kind="readability", formula="none")
+        STEPS["readability"].model_validate({"formula": "none"})
     assert json.dumps(STEPS["repair"]().fingerprint())
 
 

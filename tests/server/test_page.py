@@ -340,7 +340,7 @@ def test_the_page_asks_for_a_key_once(browser: Browser, models: dict) -> None:
 
 def without_chance(route: Route) -> None:
     """Send a request of the page on, greedy: the page samples."""
-    route.continue_(post_data=json.dumps({**route.request.post_data_json, "temperature": 0}))
+    route.continue_(post_data=json.dumps({**(route.request.post_data_json or {}), "temperature": 0}))
 
 
 def test_chat_runs_the_calculator(browser: Browser, chatty: Path) -> None:

@@ -82,9 +82,9 @@ def _pages(path: Path) -> Iterator[Element]:
 
 
 def _events(parser: XMLPullParser) -> Iterator[tuple[str, Element]]:
-    for event, element in parser.read_events():
-        if isinstance(element, Element):
-            yield event, element
+    events: Any = parser.read_events()
+    for event, element in events:
+        yield event, element
 
 
 def _name(element: Element) -> str:

@@ -45,10 +45,10 @@ def submit(plan: Plan, out: Path, worker: str) -> bool:
                 run_job(Path(self.folder), self.job, rank, world_size, lambda documents, size: None)
             yield from ()
 
-    chain: list[Job] = ["read"]
-    for _ in range(plan.barriers()):
-        chain += ["work", "decide"]
-    chain += ["work", "finish"]
+    passes: tuple[Job, ...] = ("work", "decide")
+    last_pass: tuple[Job, ...] = ("work", "finish")
+    first: tuple[Job, ...] = ("read",)
+    chain = (*first, *passes * plan.barriers(), *last_pass)
     asked = plan.config.executor
     logs = out.resolve() / "work" / "logs" / hash_of(*[group.result for group in plan.groups])[:24]
     last: PipelineExecutor | None = None

@@ -65,7 +65,9 @@ def recipe(plan: Plan, out: Path, files: Mapping[int, int]) -> dict[str, Any]:
 
 def summary(plan: Plan, chunks: Sequence[Chunk], facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the manifest: counts by source and step, distributions, and examples of rejects and changes."""
-    sources = [{"describe": source.describe(), "profile": source.profile} for source in plan.config.sources]
+    sources: list[dict[str, Any]] = [
+        {"describe": source.describe(), "profile": source.profile} for source in plan.config.sources
+    ]
     for number, source in enumerate(sources):
         mine = [one for chunk, one in zip(chunks, facts, strict=True) if plan.groups[chunk.group].source == number]
         for key in ("documents", "bytes"):
