@@ -25,7 +25,7 @@ from lilliput.base.console import console, emit, use_json
 from lilliput.data.infer import infer_sources
 from lilliput.data.steps.names import TYPES, by_lists
 from lilliput.data.steps.redact import KINDS, Redact
-from lilliput.data.steps.tagging import Span, tagger
+from lilliput.data.steps.tagging import Span, Tagger, tagger
 from lilliput.generation.tagging import install
 
 SENTENCES = {
@@ -103,9 +103,7 @@ def words_in(text: str, spans: Sequence[Span]) -> set[int]:
     return {at for at in starts if any(start <= at < stop for start, stop in known)}
 
 
-def score(
-    rows: Sequence[tuple[str, list[Span]]], find: Callable[[Sequence[str]], list[list[Span]]]
-) -> dict[str, float]:
+def score(rows: Sequence[tuple[str, list[Span]]], find: Tagger) -> dict[str, float]:
     """Return recall, precision and F1 by words."""
     right = ours = theirs = 0
     for (text, wanted), found in zip(rows, find([text for text, _ in rows]), strict=True):
@@ -140,7 +138,7 @@ def main(
     texts = texts_of(news, count)
     found: dict[str, Any] = {"details": details(texts, seed), "names": {}}
     sentences, people = list(conll(wnut)), planted(texts, seed)
-    finders = {"lists": lambda texts: [by_lists(text) for text in texts]}
+    finders: dict[str, Tagger] = {"lists": lambda texts: [by_lists(text) for text in texts]}
     if tagger_run is not None:
         finders[tagger_run] = tagger(tagger_run)
     for name, find in finders.items():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from lilliput.cli.options import Json, whole
 from lilliput.cli.texts import NeededData, Words, sort_words
+
+if TYPE_CHECKING:
+    from lilliput.worlds.exercises import Exercise
 
 
 def synthesize(
@@ -43,7 +46,7 @@ def synthesize(
     console.use_json(json)
     settings, paths = sort_words(words, data)
     own = [word for word in settings if not word.startswith("data.")]
-    exercise = OneOf(EXERCISES).build({"kind": kind, **_values(own)})
+    exercise = cast("Exercise", OneOf(EXERCISES).build({"kind": kind, **_values(own)}))
     if (endpoint is None) == (run is None) or (endpoint is not None) != (model is not None):
         raise ConfigError(
             "name what drafts: an endpoint with its model, or a run",

@@ -104,7 +104,7 @@ def check(documents: Iterable[tuple[str, Document]]) -> Check:
         counts, hits = texts.total(texts.lettered), occurrences(texts, words)
         each.append(np.stack([counts, hits], 1))
         for place in np.flatnonzero(hits):
-            text = Texts([texts.texts[place]])
+            text = Texts([texts.texts[int(place)]])
             found.update({word: int(count) for word in words if (count := occurrences(text, (word,))[0])})
         for (source, document), count, hit in zip(batch, counts.tolist(), hits.tolist(), strict=True):
             places = {

@@ -83,8 +83,7 @@ def _pages(path: Path) -> Iterator[Element]:
 
 def _events(parser: XMLPullParser) -> Iterator[tuple[str, Element]]:
     events: Any = parser.read_events()
-    for event, element in events:
-        yield event, element
+    yield from events
 
 
 def _name(element: Element) -> str:

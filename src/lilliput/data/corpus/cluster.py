@@ -35,6 +35,8 @@ def submit(plan: Plan, out: Path, worker: str) -> bool:
         name = "lilliput"
         type = "curation"
 
+        job: Job
+
         def __init__(self, folder: str, job: Job):
             super().__init__()
             self.folder, self.job = folder, job
