@@ -1,22 +1,24 @@
 """Kinds of attention at equal training FLOPs: full with rotary positions, a window, ALiBi, no positions, linear, and a
-hybrid of linear and full; quality, recall and speed.
+hybrid of linear and full; loss, recall and speed.
 
-    python benchmarks/attention.py quality --seeds 3 --news FILE     # trains every arm on stories, and on news
+    python benchmarks/attention.py quality --seeds 3 [--news FILE]   # trains every arm on stories, or on news
+    python benchmarks/attention.py recall --seeds 3                  # trains two small layers of each on `belongings`
     python benchmarks/attention.py speed                             # training and decoding at contexts 256 and 1,024
     python benchmarks/attention.py quality --smoke                   # every run in seconds, to see that all of it works
 
-`quality` trains the recipe story on stories (or news) and on `belongings`, the texts that teach recall. Every arm has
-as many training FLOPs (model/counts.py) as --steps steps of full attention: an arm whose tokens cost less reads more of
-them. It prints bits per byte of each source and the benchmark `recall` by number of people. `speed` times one thread
-in processor seconds, in interleaved rounds, with random weights: a training step, and decoding after a prompt of nearly
-the whole context. Steps are PyTorch's for all arms; native steps in C++ stand beside them where an arm has them.
+`quality` trains the recipe story, and prints bits per byte. `recall` trains a model of two layers on texts that say who
+has what, and prints the benchmark `recall_plain` by number of people: a model without recall is at chance. Every arm
+has as many training FLOPs (model/counts.py) as --steps steps of full attention, so an arm whose tokens cost less reads
+more of them. `speed` times one thread in processor seconds, in interleaved rounds, with random weights: a training
+step, and decoding after a prompt of nearly the whole context. Steps are PyTorch's for all arms; native steps in C++
+stand beside them where an arm has them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
@@ -30,6 +32,7 @@ from rich.table import Table
 import lilliput
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
+from lilliput.base.statistics import mean_of
 from lilliput.data.infer import infer_sources
 from lilliput.decoding.cache import KVCache
 from lilliput.decoding.native import native, why_not
@@ -37,6 +40,7 @@ from lilliput.model.attention_layers import UNREAD_POSITION
 from lilliput.model.config import ModelConfig, resolve
 from lilliput.model.counts import flops_per_token
 from lilliput.model.transformer import Model
+from lilliput.runs.run_folder import RunFolder
 from teaching import QUICK
 
 STYLE = "story_1.8m"
@@ -51,6 +55,17 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 STEPS, ROWS = 2000, 8
 """Steps of full attention, of rows of 256 tokens."""
+RECALL_SHAPE = {"d_model": 64, "n_layers": 2, "n_heads": 2, "context_length": 128, "vocab_size": 1024}
+RECALL_ARMS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "window": {"window": 16, "window_layers": [0]},
+    "alibi": {"position": "alibi"},
+    "no position": {"position": "none"},
+    "gated_delta": {"attention": "gated_delta", "position": UNREAD_POSITION},
+    "hybrid": {"attention": "gated_delta", "attention_layers": [0]},
+}
+RECALL_STEPS, RECALL_TOKENS = 1500, 4096
+"""Steps of full attention of `recall`, and tokens of a step."""
 SHAPES = ((8, 256), (2, 1024))
 """Rows and contexts whose speed is measured."""
 DECODED = 32
@@ -68,87 +83,118 @@ class Study:
 
 
 def config_of(arm: str, **changes: Any) -> ModelConfig:
-    """Return the model of an arm."""
+    """Return the model of an arm of `quality`."""
     return resolve(STYLE, **ARMS[arm], **changes)
 
 
-def steps_of(arm: str, steps: int) -> int:
+def recall_config_of(arm: str) -> ModelConfig:
+    """Return the model of an arm of `recall`."""
+    return resolve(STYLE, **RECALL_SHAPE, **RECALL_ARMS[arm])
+
+
+def steps_of(arm: str, steps: int, config: Callable[[str], ModelConfig] = config_of) -> int:
     """Return the steps of an arm that cost as many training FLOPs as `steps` steps of full attention."""
-    return round(steps * flops_per_token(config_of("full")).training / flops_per_token(config_of(arm)).training)
+    return round(steps * flops_per_token(config("full")).training / flops_per_token(config(arm)).training)
+
+
+QUIET_RUN = ("evaluate.heroes=0", "evaluate.final_heroes=0", "evaluate.samples=0", "evaluate.baselines=[]")
 
 
 def overrides_of(arm: str, study: Study) -> list[str]:
-    """Return the overrides of the recipe story for an arm. Both sources give enough documents for the longest arm."""
+    """Return the overrides of the recipe story for an arm of `quality`, with enough documents for the longest arm."""
     steps = steps_of(arm, study.steps)
-    count = 400 if study.smoke else 9 * study.steps
-    texts: list[dict[str, Any]] = [{"kind": "story", "stories": count}]
+    sources: list[dict[str, Any]] = [{"kind": "story", "stories": 400 if study.smoke else 9 * study.steps}]
     if study.news:
-        texts = [source.model_dump(mode="json") for source in infer_sources([study.news])]
-    sources = [*texts, {"kind": "belongings", "count": count // 2}]
-    made = [f"data.sources={json.dumps(sources)}", f"train.steps={steps}"]
+        sources = [source.model_dump(mode="json") for source in infer_sources([study.news])]
+    made = [f"data.sources={json.dumps(sources)}", f"train.steps={steps}", f"evaluate.steps={max(1, steps)}"]
     made += [f"model.{key}={json.dumps(value)}" for key, value in ARMS[arm].items()]
-    made += ["evaluate.heroes=0", "evaluate.final_heroes=0", "evaluate.samples=0", f"evaluate.steps={max(1, steps)}"]
+    made += QUIET_RUN
     if study.smoke:
         made += ["model.d_model=64", "model.n_heads=2", f"train.batch_tokens={2 * 256}", *QUICK]
     return made
 
 
-def trained(arm: str, seed: int, study: Study) -> Path:
+def recall_overrides_of(arm: str, study: Study) -> list[str]:
+    """Return the overrides of the recipe story for an arm of `recall`: texts with 2 to 4 people, asked about twice."""
+    steps = steps_of(arm, study.steps, recall_config_of)
+    settings = {"count": 300 if study.smoke else 60_000, "distance": 0, "rounds": 2, "plain": True}
+    sources = [{"kind": "belongings", "pairs": pairs, **settings} for pairs in (2, 3, 4)]
+    made = [f"data.sources={json.dumps(sources)}", "data.packing=best_fit", "train.epochs=null"]
+    made += [f"train.steps={steps}", f"train.batch_tokens={RECALL_TOKENS}", f"evaluate.steps={max(1, steps)}"]
+    shape = {key: value for key, value in RECALL_SHAPE.items() if key != "vocab_size"}
+    made += [f"model.{key}={json.dumps(value)}" for key, value in {**shape, **RECALL_ARMS[arm]}.items()]
+    made += [f"tokenizer.vocab_size={RECALL_SHAPE['vocab_size']}", *QUIET_RUN]
+    return [*made, f"train.batch_tokens={2 * 128}", *QUICK] if study.smoke else made
+
+
+def trained(arm: str, seed: int, study: Study, task: str = "") -> Path:
     """Train a run, or find it finished. Return its folder."""
-    name = f"{'news' if study.news else 'stories'}-{arm.replace(' ', '-')}-{study.steps}-{seed}"
-    overrides = overrides_of(arm, study)
+    text = task or ("news" if study.news else "stories")
+    name = f"{text}-{arm.replace(' ', '-')}-{study.steps}-{seed}"
+    overrides = recall_overrides_of(arm, study) if task else overrides_of(arm, study)
     print_line(f"{name}: {' '.join(overrides)}")
     lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None)
     return study.runs / name
 
 
-def quality_of(run: Path, smoke: bool) -> dict[str, Any]:
-    """Return a run's bits per byte by source, its recall by number of people with the chance, and its cost."""
-    quiet = {"controls": False, "notify": lambda text: None}
-    table = lilliput.score_text(run, orders=(), **quiet).as_dict()
-    acc, greedy = lilliput.benchmark(run, ["recall"], max_items=16 if smoke else None, **quiet)
+def quality_of(run: Path) -> dict[str, Any]:
+    """Return a run's bits per byte and its cost."""
+    summary = RunFolder(run).read_summary()
+    return {"bits": summary["val_bits_per_byte"], **_cost(summary)}
+
+
+def recall_of(run: Path, smoke: bool) -> dict[str, Any]:
+    """Return a run's recall by number of people with the chance, and its cost."""
+    most = 16 if smoke else None
+    acc, greedy = lilliput.benchmark(run, ["recall_plain"], max_items=most, controls=False, notify=lambda text: None)
     parts = {name: {"acc": part["score"], "chance": part["chance"]} for name, part in acc["parts"].items()}
     for name, part in greedy["parts"].items():
         parts[name]["greedy"] = part["score"]
-    summary = json.loads((run / "summary.json").read_text())
-    cost = {key: summary[key] for key in ("tokens", "flops", "seconds") if key in summary}
-    return {"bits": bits_by_source(table), "recall": parts, **cost}
+    return {"recall": parts, **_cost(RunFolder(run).read_summary())}
 
 
-def bits_by_source(table: Mapping[str, Any]) -> dict[str, float]:
-    """Return bits per byte of the texts, and of `belongings`, by the rows of `lilliput evaluate`."""
-    found: dict[str, float] = {}
-    for name, row in table["sources"].items():
-        found["belongings" if name.startswith("belongings") else "text"] = row["bits_per_byte"]
-    return found
+def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: summary[key] for key in ("tokens", "flops", "training_seconds") if key in summary}
 
 
 def quality_rows(arms: Sequence[str], seeds: Sequence[int], study: Study) -> dict[str, list[dict[str, Any]]]:
-    """Train and measure every arm for every seed."""
-    return {arm: [quality_of(trained(arm, seed, study), study.smoke) for seed in seeds] for arm in arms}
+    """Train and measure every arm of `quality` for every seed."""
+    return {arm: [quality_of(trained(arm, seed, study)) for seed in seeds] for arm in arms}
+
+
+def recall_rows(arms: Sequence[str], seeds: Sequence[int], study: Study) -> dict[str, list[dict[str, Any]]]:
+    """Train and measure every arm of `recall` for every seed."""
+    return {arm: [recall_of(trained(arm, seed, study, "recall"), study.smoke) for seed in seeds] for arm in arms}
 
 
 def print_quality(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Print the means over seeds: bits per byte, and recall by likelihood and by generation, beside chance."""
-    first = next(iter(found.values()))[0]
-    shown = Table(box=box.SIMPLE_HEAD)
-    for title in ("", "tokens", "bits a byte", "of belongings"):
-        shown.add_column(title)
-    for name, part in first["recall"].items():
-        shown.add_column(f"recall, {name.lstrip('0')} (chance {part['chance']:.2f})")
+    """Print bits per byte over seeds, and differences from full attention seed by seed."""
+    shown = Table("", "tokens", "minutes", "bits a byte", "less full", box=box.SIMPLE_HEAD)
+    full = next(iter(found.values()))
     for arm, seeds in found.items():
-        bits = [f"{mean(one['bits'].get(key, float('nan')) for one in seeds):.3f}" for key in ("text", "belongings")]
-        recall = [
-            " / ".join(f"{mean(one['recall'][name][metric] for one in seeds):.2f}" for metric in ("acc", "greedy"))
-            for name in first["recall"]
-        ]
-        shown.add_row(arm, f"{first_of(seeds, 'tokens'):,}", *bits, *recall)
+        bits = [one["bits"] for one in seeds]
+        less = mean_of([one - other["bits"] for one, other in zip(bits, full, strict=True)])
+        margin = "" if less.margin is None else f" ± {less.margin:.4f}"
+        minutes = mean(one["training_seconds"] for one in seeds) / 60
+        cells = (f"{seeds[0]['tokens']:,}", f"{minutes:.1f}", ", ".join(f"{one:.4f}" for one in bits))
+        shown.add_row(arm, *cells, "" if seeds is full else f"{less.mean:+.4f}{margin}")
     console.print(shown)
 
 
-def first_of(seeds: Sequence[Mapping[str, Any]], key: str) -> int:
-    """Return a figure that all seeds share."""
-    return int(seeds[0][key])
+def print_recall(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Print recall over seeds, by likelihood and by generation, beside chance."""
+    parts = next(iter(found.values()))[0]["recall"]
+    shown = Table("", "tokens", "minutes", box=box.SIMPLE_HEAD)
+    for name, part in parts.items():
+        shown.add_column(f"{name.lstrip('0')} (chance {part['chance']:.2f})")
+    for arm, seeds in found.items():
+        minutes = mean(one["training_seconds"] for one in seeds) / 60
+        recall = [
+            ", ".join(f"{one['recall'][name]['acc']:.2f}/{one['recall'][name]['greedy']:.2f}" for one in seeds)
+            for name in parts
+        ]
+        shown.add_row(arm, f"{seeds[0]['tokens']:,}", f"{minutes:.1f}", *recall)
+    console.print(shown)
 
 
 # ---------------------------------------------------------------------------- speed
@@ -234,21 +280,42 @@ def chosen(only: Sequence[str] | None) -> list[str]:
     return [arm for arm in ARMS if not only or arm in only]
 
 
-@app.command(help="Bits per byte and recall of every arm, at equal training FLOPs.")
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds.")]
+Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of full attention.")]
+
+
+@app.command(help="Bits per byte of every arm, at equal training FLOPs.")
 def quality(
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/attention"),
+    seeds: Seeds = 1,
+    runs: Runs = Path("runs/attention"),
     news: Annotated[str, typer.Option(help="A file of news in place of stories.")] = "",
-    steps: Annotated[int, typer.Option(min=1, help="Steps of full attention.")] = STEPS,
+    steps: Steps = STEPS,
     only: Only = None,
     smoke: Smoke = False,
     json: Json = False,
 ) -> None:
     use_json(json)
     runs.mkdir(parents=True, exist_ok=True)
-    study = Study(runs, 20 if smoke else steps, news, smoke)
-    found = quality_rows(chosen(only), range(1, seeds + 1), study)
+    found = quality_rows(chosen(only), range(1, seeds + 1), Study(runs, 20 if smoke else steps, news, smoke))
     print_quality(found)
+    if json:
+        emit({"arms": found})
+
+
+@app.command(help="Recall of two layers of every arm, at equal training FLOPs.")
+def recall(
+    seeds: Seeds = 1,
+    runs: Runs = Path("runs/attention"),
+    steps: Steps = RECALL_STEPS,
+    only: Only = None,
+    smoke: Smoke = False,
+    json: Json = False,
+) -> None:
+    use_json(json)
+    runs.mkdir(parents=True, exist_ok=True)
+    found = recall_rows(chosen(only), range(1, seeds + 1), Study(runs, 20 if smoke else steps, smoke=smoke))
+    print_recall(found)
     if json:
         emit({"arms": found})
 
