@@ -77,9 +77,9 @@ def _side(manifest: Mapping[str, Any], side: str, name: str) -> dict[str, Any]:
 
 def _funnel(steps: Sequence[Mapping[str, Any]]) -> str:
     """A bar for each step: the documents that came to it, those that it dropped, and what it changed."""
-    most = max((step["documents"] for step in steps), default=0) or 1
     rows = []
     for step in steps:
+        most = max(other["documents"] for other in steps if other["source"] == step["source"]) or 1
         gone = sum(step["dropped"].values())
         kept = step["documents"] - gone
         where = "" if step["source"] is None else f" (source {step['source']})"
