@@ -98,7 +98,7 @@ def _count(texts: Texts, *marks: str) -> np.ndarray:
     return np.fromiter(found, np.int64, len(texts.texts))
 
 
-PARAGRAPHS, LINES = re.compile(r"\n{2,}"), re.compile(r"\n+")
+PARAGRAPHS = re.compile(r"\n{2,}")
 
 
 @STEPS.add("gopher_repetition")
@@ -128,8 +128,8 @@ class GopherRepetition(Rules):
 
     def by_lines(self, text: str) -> str | None:
         for name, parts, most, characters in (
-            ("paragraphs", PARAGRAPHS.split(text.strip()), self.max_paragraphs, self.max_paragraph_characters),
-            ("lines", LINES.split(text), self.max_lines, self.max_line_characters),
+            ("paragraphs", _paragraphs(text.strip()), self.max_paragraphs, self.max_paragraph_characters),
+            ("lines", _lines(text), self.max_lines, self.max_line_characters),
         ):
             count, size = duplicates(parts)
             if count > most * len(parts) or size > characters * len(text):
@@ -137,8 +137,22 @@ class GopherRepetition(Rules):
         return None
 
 
+def _paragraphs(text: str) -> list[str]:
+    """Cut a text at two line ends or more."""
+    return PARAGRAPHS.split(text) if "\n\n" in text else [text]
+
+
+def _lines(text: str) -> list[str]:
+    """Cut a text at one line end or more, as datatrove does: an end before the first line, or behind the last, makes
+    an empty line."""
+    lines = [line for line in text.split("\n") if line]
+    if text.startswith("\n"):
+        lines.insert(0, "")
+    return [*lines, ""] if text.endswith("\n") or not text else lines
+
+
 @STEPS.add("fineweb")
-class FineWeb(Rules):
+class FineWeb(Step):
     """Drops documents of lines without an end, short lines, repeated lines, and lists."""
 
     kind: Literal["fineweb"] = "fineweb"
@@ -148,10 +162,31 @@ class FineWeb(Rules):
     max_repeated: float = Field(default=0.01, ge=0, le=1, description="largest share of characters in repeated lines")
     max_line_ends: float = Field(default=0.3, ge=0, description="most line ends for each word")
 
-    def reasons(self, texts: Texts) -> Iterator[tuple[str, np.ndarray]]:
-        yield "fineweb: a list", _count(texts, "\n") > self.max_line_ends * texts.counts
+    def apply_all(self, documents: Sequence[Document]) -> list[Document | Dropped]:
+        lists = self._lists([document.text for document in documents])
+        reasons = (
+            "fineweb: a list" if one else self.by_lines(document.text)
+            for document, one in zip(documents, lists, strict=True)
+        )
+        return [
+            document if reason is None else Dropped(reason) for document, reason in zip(documents, reasons, strict=True)
+        ]
+
+    def apply(self, document: Document) -> Document | Dropped:
+        return self.apply_all([document])[0]
+
+    def _lists(self, texts: Sequence[str]) -> list[bool]:
+        """Return which texts have too many line ends for their words. A text has at least as many words as pieces
+        between white space, so most texts need not be split into words."""
+        ends = [text.count("\n") for text in texts]
+        near = [place for place, text in enumerate(texts) if ends[place] > self.max_line_ends * len(text.split())]
+        found = [False] * len(texts)
+        for place, words in zip(near, Texts([texts[place] for place in near]).counts if near else (), strict=True):
+            found[place] = ends[place] > self.max_line_ends * int(words)
+        return found
 
     def by_lines(self, text: str) -> str | None:
+        """Return why a text is dropped by its lines; None where it is kept."""
         lines = [line for line in text.split("\n") if line and not line.isspace()]
         if not lines:
             return "empty"
@@ -201,7 +236,7 @@ class C4(Step):
                 return Dropped("c4: braces")
             if any(policy in lower for policy in POLICIES):
                 continue
-            count += sentences(line) if self.min_sentences else 0
+            count += sentences(line) if count < self.min_sentences else 0
             kept.append(line)
         if count < self.min_sentences:
             return Dropped("c4: few sentences")
