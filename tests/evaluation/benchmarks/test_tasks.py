@@ -64,6 +64,14 @@ def test_other_publishers_forms_give_the_same_records(tmp_path):
     assert question("truthfulqa_mc2", truth).right == (0, 1)
 
 
+def test_a_word_with_train_in_it_is_no_training_file(tmp_path):
+    names = ("coordinate_structure_constraint_object_extraction.jsonl", "principle_A.jsonl", "train-0.jsonl")
+    for name in names:
+        (folder := tmp_path / "blimp").mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert [path.name for path in find_files(TASKS["blimp"](), tmp_path)] == [*names[:2]]
+
+
 def test_folders_are_searched_by_name_and_training_files_come_last(tmp_path):
     write(tmp_path, "raw/piqa.train.jsonl.gz", examples("piqa"))
     task = TASKS["piqa"]()

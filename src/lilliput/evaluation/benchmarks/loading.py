@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ from lilliput.data.tables import Csv, Jsonl
 from lilliput.evaluation.benchmarks.task import TASKS, Record, Task
 
 
+TRAIN = re.compile(r"(?<![a-z])train(?:ing)?(?![a-z])")
+"""The name of a training split. "constraint", as in a set of BLiMP, is none."""
+
+
 def find_files(task: Task, folder: Path) -> list[Path]:
     """Return the files of `task` below `folder`. Files of training splits count only where there are no others. The
     list is empty for a task without files."""
     for pattern in task.files:
         found = [path for path in sorted(folder.rglob(pattern)) if path.is_file()]
-        held_out = [path for path in found if "train" not in path.name.lower()]
+        held_out = [path for path in found if not TRAIN.search(path.name.lower())]
         if held_out or found:
             return held_out or found
     return []
