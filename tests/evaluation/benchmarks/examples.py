@@ -27,6 +27,12 @@ RECORDS = {
         "things": [f"a {a}", f"a {b}"],
         "pairs": 2 + i % 2,
     },
+    "recall_plain": lambda a, b, c, d, e, i: {
+        "told": f"Tom has a {a}. Anna has a {b}.",
+        "who": "Tom",
+        "things": [f"a {a}", f"a {b}"],
+        "pairs": 2 + i % 2,
+    },
     "arc_easy": lambda a, b, c, d, e, i: {
         "question": f"Which {a} is {b}?",
         "choices": letters(f"a {c}", f"the {d} {e}", e, f"{b} and {d} and {c}"),

@@ -172,6 +172,8 @@ def test_recall_is_made_without_files_by_number_of_people(tiny, tmp_path):
         assert record["things"][0] in record["told"]
         assert item.pairs[0][0].endswith(f"What does {record['who']} have? {record['who']} has")
     some = [record for record in found if record["pairs"] <= 4][::25]
+    plain = records("recall_plain", None)
+    assert all(f"{record['who']} has {record['things'][0]}." in record["told"] for record in plain)
     acc, greedy = measure("recall", TASKS["recall"](), some, tiny.generator)
     assert {name: part.chance for name, part in acc.parts.items()} == {"02 pairs": 1 / 2, "04 pairs": 1 / 4}
     assert greedy.total.chance < 1e-3

@@ -16,7 +16,6 @@ from lilliput.data.parquet import whole_rows
 from lilliput.data.tables import Csv, Jsonl
 from lilliput.evaluation.benchmarks.task import TASKS, Record, Task
 
-
 TRAIN = re.compile(r"(?<![a-z])train(?:ing)?(?![a-z])")
 """The name of a training split. "constraint", as in a set of BLiMP, is none."""
 
