@@ -43,7 +43,11 @@ def prepare(
     assignments, paths = sort_words(rest, data)
     config = load(file, paths, assignments, profile)
     folder = out or Path("corpora") / (file.stem if file else "corpus")
-    made = prepare(config, folder, console.print_line)
+    try:
+        made = prepare(config, folder, console.print_line)
+    except KeyboardInterrupt:
+        console.print_line("interrupted; what is done is kept: type the same command again to go on")
+        raise typer.Exit(130) from None
     if made.submitted:
         console.print_line(f"submitted; see its state with squeue, and its logs in {folder / 'work' / 'logs'}")
         return

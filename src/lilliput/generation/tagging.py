@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from lilliput.data.steps.tagging import Span, Tagger, use_taggers
-from lilliput.generation.scoring import score
 
 PIECE = re.compile(r"\S(?:[^\n]{0,400}?[.!?…][\"'”’)]*(?=\s)|[^\n]{0,400}(?=\s|$))")
 """A sentence, or as much of a line: taggers learn sentences, and cut longer texts."""
@@ -14,6 +13,7 @@ PIECE = re.compile(r"\S(?:[^\n]{0,400}?[.!?…][\"'”’)]*(?=\s)|[^\n]{0,400}(
 
 def load_tagger(run: str) -> Tagger:
     """Return the tagger of a run, which reads documents sentence by sentence."""
+    from lilliput.generation.scoring import score  # PyTorch takes seconds to import, in each process that curates
 
     def spans(texts: Sequence[str]) -> list[list[Span]]:
         pieces = [(number, found) for number, text in enumerate(texts) for found in PIECE.finditer(text)]

@@ -9,6 +9,7 @@ finish   the folder that people and tools read
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,7 @@ def run_job(out: Path, job: Job, rank: int, world: int, progress: Progress) -> N
 def main() -> None:
     """Run a job for a parent process: progress and errors are JSON lines on standard output."""
     out, job, rank, world = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
 
     def progress(documents: int, size: int) -> None:
         print(json.dumps({"documents": documents, "bytes": size}), flush=True)

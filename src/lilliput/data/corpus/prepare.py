@@ -110,7 +110,7 @@ def _all(out: Path, job: Job, worker: str, config: CorpusConfig, items: int, rep
                 raise DataError(line["error"], line["hint"])
             else:
                 report(line["documents"], line["bytes"])
-    codes = [process.wait() for process in processes]
+        codes = [process.wait() for process in processes]  # before the others are ended: all have done their work
     if any(codes):
         raise LilliputError(
             f"a process that curated ended with exit code {max(codes, key=abs)}", "prepare the corpus again: it goes on"
