@@ -37,9 +37,9 @@ def test_a_corpus_is_prepared_and_reported(texts: Path, tmp_path: Path) -> None:
     assert "profile stories (chosen by its documents" in printed
     assert "dropped: 1 the same document before" in printed
     assert "kept 29 of 30 documents" in printed
-    (out / "report.html").unlink()
+    (out / "corpus.html").unlink()
     assert "kept 29 of 30 documents" in run("report", out)
-    assert (out / "report.html").is_file()
+    assert (out / "corpus.html").is_file()
     found = json.loads(run("report", out, "--json"))
     assert found["documents"] == {"read": 30, "kept": 29}
     again = json.loads(run("prepare", out / "corpus.yaml", "--out", tmp_path / "again", "--json"))

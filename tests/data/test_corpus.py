@@ -59,7 +59,7 @@ def test_documents_rejects_and_counts(texts: Path, tmp_path: Path) -> None:
     assert [step["documents"] for step in made["steps"]] == [60, 60, 59, 58]
     assert made["steps"][3]["changed"] == 1
     assert made["chunks"] > 4
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "corpus.html").read_text()
     assert "fewer than 5 words: 1" in page
     assert "tom@example.com" in page
 
@@ -69,7 +69,7 @@ def test_other_tools_and_training_read_the_result(texts: Path, tmp_path: Path) -
     prepare(config(texts), tmp_path / "out")
     loaded = datasets.load_dataset(str(tmp_path / "out" / "documents"), split="train")
     assert len(loaded) == 58
-    recipe = load(tmp_path / "out" / "recipe.yaml", (), (), None)
+    recipe = load(tmp_path / "out" / "train.yaml", (), (), None)
     again = prepare(recipe, tmp_path / "again").manifest
     assert again["documents"] == {"read": 58, "kept": 58}
 

@@ -14,7 +14,7 @@ install()
 
 
 def prepare(config: CorpusConfig, out: Path | str, notify: Callable[[str], None] | None = None) -> Prepared:
-    """Prepare a corpus in the folder `out`: documents/, rejects/ and report.html. A call after an interruption goes on
+    """Prepare a corpus in the folder `out`: documents/, rejects/ and corpus.html. A call after an interruption goes on
     where the last one ended; after a change, what does not depend on it is found again. Raises DataError."""
     return prepare_corpus(config, Path(out), notify, worker="lilliput.assembly.curating")
 

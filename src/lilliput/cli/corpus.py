@@ -30,7 +30,7 @@ def prepare(
     json: Json = False,
 ) -> None:
     """Take the documents of sources through curation steps, into a folder: documents/ (JSON lines, for training and any
-    other tool), rejects/ with the reasons, and report.html. The same command goes on after an interruption, and after a
+    other tool), rejects/ with the reasons, and corpus.html. The same command goes on after an interruption, and after a
     change does only what depends on it."""
     from lilliput.assembly.curating import prepare
     from lilliput.base import console
@@ -61,7 +61,7 @@ def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a prepared corpus.")],
     json: Json = False,
 ) -> None:
-    """Print what curation did to a corpus, and write its page anew: report.html, one offline file."""
+    """Print what curation did to a corpus, and write its page anew: corpus.html, one offline file."""
     from lilliput.base import console
     from lilliput.base.damage import read_sealed
     from lilliput.base.errors import DataError
@@ -75,7 +75,7 @@ def report(
         raise DataError(
             f"{folder} is no prepared corpus: {error}", f"prepare it: lilliput data prepare CONFIG --out {folder}"
         ) from None
-    write_text(folder / "report.html", page(manifest))
+    write_text(folder / "corpus.html", page(manifest))
     if json:
         console.emit({"folder": folder, **manifest})
     else:
@@ -111,8 +111,8 @@ def print_corpus(manifest: Mapping[str, Any], folder: Path) -> None:
         f"vocabulary {before['vocabulary']:,} to {after['vocabulary']:,} words, median grade "
         f"{before.get('grade', 0):.1f} to {after.get('grade', 0):.1f}"
     )
-    console.print_line(f"look at it: {console.typed(folder / 'report.html')}")
-    console.print_line(f"train on it: lilliput train {console.typed(folder / 'recipe.yaml')}")
+    console.print_line(f"look at it: {console.typed(folder / 'corpus.html')}")
+    console.print_line(f"train on it: lilliput train {console.typed(folder / 'train.yaml')}")
 
 
 def classifier(

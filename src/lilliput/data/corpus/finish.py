@@ -26,7 +26,7 @@ BINS = 40
 
 
 def finish(plan: Plan, out: Path) -> None:
-    """Write documents/, rejects/, manifest.json, report.html, corpus.yaml and recipe.yaml. Raises DataError where a
+    """Write documents/, rejects/, manifest.json, corpus.html, corpus.yaml and train.yaml. Raises DataError where a
     chunk is not finished."""
     work = out / "work"
     chunks = chunks_of(plan, work)
@@ -48,8 +48,8 @@ def finish(plan: Plan, out: Path) -> None:
     _replace(out / "documents", ((place.with_name(f"{place.name}.jsonl.gz"), name) for place, name in names))
     _replace(out / "rejects", ((place.with_name(f"{place.name}.rejects.jsonl.gz"), name) for place, name in names))
     write_text(out / "corpus.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
-    write_text(out / "recipe.yaml", yaml.safe_dump(recipe(plan, out, numbers), sort_keys=False))
-    write_text(out / "report.html", page(manifest))
+    write_text(out / "train.yaml", yaml.safe_dump(recipe(plan, out, numbers), sort_keys=False))
+    write_text(out / "corpus.html", page(manifest))
     write_sealed(out / "manifest.json", manifest)
 
 
