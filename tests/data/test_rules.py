@@ -5,20 +5,20 @@ import pytest
 from lilliput.data.config import DataConfig
 from lilliput.data.curation import Curation
 from lilliput.data.document import Document
-from lilliput.data.steps import Dropped
-from lilliput.data.steps.rules import C4, FineWeb, GopherQuality, GopherRepetition, Rules
+from lilliput.data.steps import Dropped, Step
+from lilliput.data.steps.rules import C4, FineWeb, GopherQuality, GopherRepetition
 from lilliput.storybook import story
 
 GOOD = "\n".join(" ".join(story(1, number).text.split()) for number in range(3))
 
 
-def reason(step: Rules | C4, text: str) -> str | None:
+def reason(step: Step, text: str) -> str | None:
     outcome = step.apply(Document(text, "a"))
     return outcome.reason if isinstance(outcome, Dropped) else None
 
 
 @pytest.mark.parametrize("step", [GopherQuality(), GopherRepetition(), C4(), FineWeb()])
-def test_a_good_text_stays_as_it_is(step: Rules | C4) -> None:
+def test_a_good_text_stays_as_it_is(step: Step) -> None:
     document = Document(GOOD, "a", {"n": 1})
     assert step.apply(document) == document
 
