@@ -145,6 +145,23 @@ def test_a_killed_run_goes_on(texts: Path, tmp_path: Path) -> None:
     assert kept[0].read_bytes() != cut[: len(cut) // 2]
 
 
+@pytest.mark.parametrize("damaged", ["work/results/*/*-00000.jsonl.gz", "work/steps/*/parts/*-00000.npz"])
+def test_damaged_results_are_made_again(damaged: str, texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(config(texts), out)
+    expected = documents(out)
+    found = [path for path in out.glob(damaged) if "rejects" not in path.name]
+    assert found
+    for path in found:
+        path.write_bytes(path.read_bytes()[:-9])
+    for path in out.glob("work/steps/*/*.jsonl"):
+        path.unlink()
+    for path in out.glob("work/results/*/*.json") if "parts" in damaged else ():
+        path.unlink()
+    prepare(config(texts), out)
+    assert documents(out) == expected
+
+
 def test_errors_name_what_to_do(texts: Path, tmp_path: Path) -> None:
     (texts / "bad.jsonl").write_text('{"text": "a\n')
     with pytest.raises(DataError, match=r"bad.jsonl:1 is not JSON"):

@@ -125,6 +125,7 @@ def test_articles_of_a_dump(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------- downloads
 
+VERSION = {"etag": '"one"'}
 FILES = {"/a.bin": bytes(range(256)) * 40, "/crawl-data/CC-0/warc.paths.gz": gzip.compress(b"x/1.gz\nx/2.gz\nx/3.gz\n")}
 
 
@@ -141,11 +142,14 @@ def site() -> Iterator[tuple[str, list[str | None]]]:
             if body is None:
                 self.send_error(404)
                 return
+            if wanted and self.headers.get("If-Range") != VERSION["etag"]:
+                wanted = None
             start = int(wanted[6:-1]) if wanted else 0
             self.send_response(206 if wanted else 200)
             self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("ETag", VERSION["etag"])
             self.end_headers()
-            cut = self.path == "/a.bin" and not wanted
+            cut = self.path == "/a.bin" and len(asked) == 1
             self.wfile.write(body[start : start + 4096] if cut else body[start:])
 
         def log_message(self, format: str, *args: object) -> None:
@@ -176,6 +180,18 @@ def test_a_download_goes_on(site: tuple[str, list[str | None]], tmp_path: Path) 
         fetch(f"{address}none", tmp_path, lambda done, total: None)
     with pytest.raises(DataError, match="no address"):
         fetch("file:///etc/passwd", tmp_path, lambda done, total: None)
+
+
+def test_a_file_that_changed_is_downloaded_anew(
+    site: tuple[str, list[str | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = site
+    with pytest.raises(DataError, match="bytes came"):
+        fetch(f"{address}a.bin", tmp_path, lambda done, total: None)
+    monkeypatch.setitem(FILES, "/a.bin", b"new" * 9000)
+    monkeypatch.setitem(VERSION, "etag", '"two"')
+    assert fetch(f"{address}a.bin", tmp_path, lambda done, total: None).read_bytes() == b"new" * 9000
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
 def test_the_files_of_a_crawl(site: tuple[str, list[str | None]], tmp_path: Path) -> None:

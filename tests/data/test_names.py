@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.base.errors import ConfigError
+from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.document import Document
 from lilliput.data.steps import tagging
 from lilliput.data.steps.names import Names, by_lists, invented
@@ -63,3 +63,5 @@ def test_fingerprints_name_the_content_of_a_folder(tmp_path: Path) -> None:
     first = json.dumps(Names(by=str(tmp_path)).fingerprint())
     (tmp_path / "model.safetensors").write_bytes(b"three")
     assert json.dumps(Names(by=str(tmp_path)).fingerprint()) != first
+    with pytest.raises(DataError, match="holds no tagger"):
+        Names(by="a-name").fingerprint()

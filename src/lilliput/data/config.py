@@ -13,6 +13,13 @@ from lilliput.data.steps import STEPS, Normalise, Step
 from lilliput.data.story import Stories
 
 
+def listed(value: Any) -> Any:
+    """Return a list as it is. Raises ValueError for another value."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("give a list, such as [{kind: NAME, ...}]")
+    return value
+
+
 class DataConfig(Config):
     """`data`: the sources of documents, the steps that change them, and the packing of their tokens into rows."""
 
@@ -50,12 +57,7 @@ class DataConfig(Config):
     )
     shard_tokens: int = Field(default=100_000_000, gt=0, description="tokens in one file of the cache")
 
-    @field_validator("sources", "steps", mode="before")
-    @classmethod
-    def _is_list(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            raise ValueError("give a list, such as [{kind: NAME, ...}]")
-        return value
+    _is_list = field_validator("sources", "steps", mode="before")(listed)
 
     @field_validator("sources")
     @classmethod

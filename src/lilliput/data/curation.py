@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lilliput.base.errors import DataError
+from lilliput.data.batches import batches
 from lilliput.data.config import DataConfig
 from lilliput.data.document import Document, Tokens
 from lilliput.data.mix import mix
@@ -107,7 +108,7 @@ class Curation:
         sources = self.config.sources
         streams = [documents_of(source, number, self.config.errors) for number, source in enumerate(sources)]
         mixture = mix(streams, [source.weight for source in sources], self.config.mix_until)
-        return _batches(islice(mixture, self.config.max_documents))
+        return batches(islice(mixture, self.config.max_documents), lambda pair: len(pair[1].text))
 
     def _before(self, last: int, source: int | None, decisions: Decisions) -> Iterator[list[Document]]:
         """Yield the documents of a source (None: of all) as they come to step number `last`."""
@@ -179,23 +180,6 @@ class Curation:
                 f"the only document is too short to keep a part of it for validation: {described}",
                 f"give more text: --data MORE, or cut it into more documents: {_cut(self.config.sources)}",
             )
-
-
-BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 2**20
-"""Documents, and characters, that the steps are given at once at most, but for one longer document."""
-
-
-def _batches(documents: Iterator[tuple[int, Document]]) -> Iterator[list[tuple[int, Document]]]:
-    batch: list[tuple[int, Document]] = []
-    size = 0
-    for number, document in documents:
-        batch.append((number, document))
-        size += len(document.text)
-        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _paired(text: str) -> str:

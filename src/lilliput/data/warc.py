@@ -76,8 +76,8 @@ def decoded(raw: bytes, declared: bytes) -> str:
         if found := CHARSET.search(place):
             try:
                 return raw.decode(found[1].decode())
-            except (LookupError, UnicodeDecodeError):
-                continue  # a wrong name
+            except (LookupError, UnicodeError):
+                continue  # a wrong name: the next is tried
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from lilliput.base.config import Config, override, read_yaml, validate
 from lilliput.base.errors import ConfigError
 from lilliput.base.registered import OneOf
+from lilliput.data.config import listed
 from lilliput.data.infer import infer_sources
 from lilliput.data.source import SOURCES, Errors, Source
 from lilliput.data.steps import STEPS, Step
@@ -56,12 +57,7 @@ class CorpusConfig(Config):
     )
     executor: Executor = Field(default_factory=Executor, description="the processes that work")
 
-    @field_validator("sources", "steps", mode="before")
-    @classmethod
-    def _is_list(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            raise ValueError("give a list, such as [{kind: NAME, ...}]")
-        return value
+    _is_list = field_validator("sources", "steps", mode="before")(listed)
 
 
 def load(file: Path | None, data: Sequence[str], assignments: Sequence[str], profile: str | None) -> CorpusConfig:
@@ -80,7 +76,8 @@ def load(file: Path | None, data: Sequence[str], assignments: Sequence[str], pro
         )
     if profile is not None:
         values["sources"] = [{**_mapping(source), "profile": profile} for source in values["sources"]]
-    return validate(CorpusConfig, override(values, assignments), str(file or "the command line"))
+    changes = [text.removeprefix("data.") for text in assignments]  # as in a recipe, and in the hints of sources
+    return validate(CorpusConfig, override(values, changes), str(file or "the command line"))
 
 
 def _mapping(source: Any) -> dict[str, Any]:

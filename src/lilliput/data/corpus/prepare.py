@@ -126,5 +126,8 @@ def _process(out: Path, job: Job, worker: str, rank: int, world: int) -> subproc
 def _listen(process: subprocess.Popen[str], lines: SimpleQueue[dict[str, Any] | None]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        lines.put(json.loads(line))
+        try:
+            lines.put(json.loads(line))
+        except ValueError:  # a library prints
+            sys.stderr.write(line)
     lines.put(None)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lilliput.base.files import write_text
+from lilliput.base.files import sha256, write_text
 from lilliput.data.corpus.chunks import Chunk, rows_of
 from lilliput.data.corpus.outcomes import Outcomes
 from lilliput.data.corpus.plan import Group, Plan
@@ -30,6 +30,8 @@ SAMPLE_BYTES = 2**24
 """Text whose words are measured for the report; of a larger corpus a share of the documents, by a hash of their ids."""
 EXAMPLES, EXCERPT = 5, 400
 """Documents shown for each reason and each changing step, and characters of each."""
+ENDS = ("jsonl.gz", "rejects.jsonl.gz", "before.npy", "after.npy")
+"""The files of a chunk beside its facts."""
 LEVEL = 3
 """gzip: level 6 takes twice as long for 5% less."""
 
@@ -64,8 +66,13 @@ def result_folder(group: Group, work: Path, halvings: int) -> Path:
 
 
 def has_result(group: Group, chunk: Chunk, work: Path, halvings: int) -> bool:
-    """Return whether a chunk is finished. The facts are written last."""
-    return (result_folder(group, work, halvings) / f"{chunk.name}.json").exists()
+    """Return whether a chunk is finished, and its files are those that were written. The facts are written last."""
+    folder = result_folder(group, work, halvings)
+    try:
+        files = json.loads((folder / f"{chunk.name}.json").read_text(encoding="utf-8"))["files"]
+        return all(sha256(folder / name) == digest for name, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # not there, or damaged: it is made again
 
 
 def write_result(plan: Plan, chunk: Chunk, work: Path, passed: Passed, halvings: int) -> None:
@@ -89,6 +96,7 @@ def write_result(plan: Plan, chunk: Chunk, work: Path, passed: Passed, halvings:
         "rejects": _first_of_each(rejects),
         "changes": _changes(plan, group, passed, halvings),
         "steps": [_counts(step) for step in passed.steps],
+        "files": {f"{chunk.name}.{end}": sha256(folder / f"{chunk.name}.{end}") for end in ENDS},
     }
     write_text(folder / f"{chunk.name}.json", json.dumps(facts, ensure_ascii=False))
 

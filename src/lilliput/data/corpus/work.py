@@ -8,12 +8,13 @@ so that a process may end at any moment.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
+from lilliput.data.batches import batches
 from lilliput.data.corpus import outcomes as kept
 from lilliput.data.corpus.chunks import Chunk, chunks_of, documents_in
 from lilliput.data.corpus.outcomes import Outcomes
@@ -22,9 +23,6 @@ from lilliput.data.corpus.results import Passed, has_result, write_result
 from lilliput.data.document import Document
 from lilliput.data.steps import CorpusStep, Dropped, step_into
 
-BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 2**20
-"""Documents, and characters, that a step is given at once at most, but for one longer document."""
-
 
 def work_on(plan: Plan, chunk: Chunk, work: Path, halvings: int) -> bool:
     """Take a chunk through its steps, and write its result. Return whether it is finished: a chunk that comes to a step
@@ -32,8 +30,8 @@ def work_on(plan: Plan, chunk: Chunk, work: Path, halvings: int) -> bool:
     group = plan.groups[chunk.group]
     if has_result(group, chunk, work, halvings):
         return True
-    batches = [[*batch] for batch in _batches(documents_in(plan, chunk, work))]
-    states: list[list[Document | Dropped]] = [[*batch] for batch in batches]
+    documents = documents_in(plan, chunk, work)
+    states: list[list[Document | Dropped]] = [[*batch] for batch in batches(documents, lambda one: len(one.text))]
     done: list[Outcomes] = []
     for planned in group.steps:
         path = outcomes_path(planned, chunk, work)
@@ -53,7 +51,6 @@ def work_on(plan: Plan, chunk: Chunk, work: Path, halvings: int) -> bool:
         else:
             _again(states, found)
         done.append(found)
-    documents = [one for batch in batches for one in batch]
     final = [one for state in states for one in state]
     write_result(plan, chunk, work, Passed(documents, final, done), halvings)
     return True
@@ -99,7 +96,7 @@ def decide(plan: Plan, work: Path) -> int:
     ):
         mine = [chunk for chunk in chunks if chunk.group in scope]
         chosen = [_planned(plan, chunk, planned.step) for chunk in mine]
-        if all(part_path(each, chunk, work).exists() for each, chunk in zip(chosen, mine, strict=True)):
+        if all(_arrays(part_path(each, chunk, work)) is not None for each, chunk in zip(chosen, mine, strict=True)):
             continue
         digests = [_arrays(digest_path(each, chunk, work)) for each, chunk in zip(chosen, mine, strict=True)]
         if any(digest is None for digest in digests):
@@ -155,16 +152,3 @@ def _seconds(path: Path) -> float:
             return float(file["seconds"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return 0.0  # the decision is there, and its digest is not any more
-
-
-def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

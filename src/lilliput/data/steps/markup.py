@@ -20,9 +20,9 @@ BREAK = re.compile(
     r"<(?:br|hr)\b[^<>]*>|</?(?:p|div|li|ul|ol|tr|table|h[1-6]|blockquote|section)\b[^<>]*>", re.IGNORECASE
 )
 TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
-BLANKS = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
+BLANKS = re.compile(r"\n(?:[ \t]*\n){2,}")
 MARKDOWN = (
-    (re.compile(r"^#{1,6} +(.*?)#*$", re.MULTILINE), r"\1"),
+    (re.compile(r"^#{1,6} +", re.MULTILINE), ""),
     (re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),
     (re.compile(r"\[([^\]\n]+)\]\([^)\s]+(?: \"[^\"\n]*\")?\)"), r"\1"),
     (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
@@ -34,7 +34,7 @@ WIKI = (
     (re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]"), r"\1"),
     (re.compile(r"\[https?://\S+ ([^\]\n]*)\]"), r"\1"),
     (re.compile(r"'{2,5}"), ""),
-    (re.compile(r"^=+ *(.*?) *=+$", re.MULTILINE), r"\1"),
+    (re.compile(r"^={1,6} *([^=\n][^\n]{0,200}?) *={1,6} *$", re.MULTILINE), r"\1"),
 )
 
 
@@ -132,10 +132,9 @@ class Boilerplate(Step):
             if sum(short[place:end]) >= self.menu_lines:
                 place = end
                 continue
-            line = lines[place]
-            if not (SEPARATED.match(line) or self._is_notice(line, cues)):
-                kept.append(line)
-            place += 1
+            end = max(end, place + 1)
+            kept += [line for line in lines[place:end] if not (SEPARATED.match(line) or self._is_notice(line, cues))]
+            place = end
         if len(kept) == len(lines):
             return document
         text = "\n".join(kept).strip()

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from lilliput.base.errors import MissingExtra
+from lilliput.base.errors import DataError, MissingExtra
 from lilliput.data.document import Document
 from lilliput.data.steps.step import STEPS, Dropped, Step
 from lilliput.data.steps.tagging import Span, tagger
@@ -70,11 +70,11 @@ COMMON |= {
 @STEPS.add("names")
 class Names(Step):
     """Replaces the names of people, places and organisations. `by: lists` knows frequent English names, countries and
-    states (Faker's lists; extra `curation`), and words beside them that begin with capitals; `by: RUN` asks a tagger of
-    one's own (docs/encoders.md). docs/curation.md has the share that each finds: neither finds all."""
+    states (Faker's lists; extra `curation`), and words beside them that begin with capitals; `by: FOLDER` asks a
+    tagger of one's own (docs/encoders.md). docs/curation.md has the share that the lists find: they do not find all."""
 
     kind: Literal["names"] = "names"
-    by: str = Field(default="lists", description="lists, or the name or folder of a tagger's run")
+    by: str = Field(default="lists", description="lists, or the folder of a tagger's run")
     details: tuple[Kind, ...] = Field(default=KINDS, description=f"what is replaced: {', '.join(KINDS)}")
     instead: Literal["tag", "invented"] = Field(
         default="tag",
@@ -83,8 +83,12 @@ class Names(Step):
     key: str = Field(default="", description="decides the invented names; a secret one keeps others from guessing")
 
     def reads(self) -> tuple[str, ...]:
-        files = Path(self.by).rglob("*.safetensors") if self.by != "lists" and Path(self.by).is_dir() else ()
-        return tuple(map(str, sorted(files)))
+        if self.by == "lists":
+            return ()
+        files = sorted(Path(self.by).expanduser().rglob("*.safetensors"))
+        if not files:  # a name alone would not tell one training of the run from another
+            raise DataError(f"the folder {self.by} holds no tagger", "name the folder of its run: by: runs/NAME")
+        return tuple(map(str, files))
 
     def apply_all(self, documents: Sequence[Document]) -> list[Document | Dropped]:
         texts = [document.text for document in documents]

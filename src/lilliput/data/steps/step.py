@@ -115,6 +115,8 @@ def _in_parts(step: Step, document: Document, outcome: Document | Dropped) -> Do
     """The outcome of a document, with the texts of an example changed one by one."""
     if document.example is None or isinstance(outcome, Dropped) or outcome.example is not document.example:
         return outcome
+    if outcome.meta is not document.meta and outcome.text == document.text:
+        return outcome  # a grade or a topic of the whole, which no part of it has
 
     def change(text: str) -> str:
         part = step.apply(replace(document, text=text, example=None))
