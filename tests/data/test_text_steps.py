@@ -172,6 +172,7 @@ def test_forms(word: str, part: Any, expected: tuple[str, ...]) -> None:
 def test_words_of_lists_are_counted_whole(tmp_path: Path) -> None:
     texts = Texts(["Shut up! You idiot, shut up.", "He shut the door up high. An asset."])
     assert occurrences(texts, ("shut up", "idiot", "ass")).tolist() == [3, 0]
+    assert occurrences(Texts(["son of"]), ("son of a bitch",)).tolist() == [0]
     assert after("word_list", "You idiot.", "A good day.") == ["<word list: toxic>", "A good day."]
     assert after("word_list", "Girls can't climb.", "He can.", words="biased") == ["<word list: biased>", "He can."]
     assert after("word_list", "You idiot." + " a" * 500, most_per_thousand=3)[0].startswith("You")

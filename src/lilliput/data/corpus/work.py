@@ -139,7 +139,7 @@ def _write_arrays(path: Path, arrays: Sequence[np.ndarray], seconds: float = 0.0
 def _arrays(path: Path) -> list[np.ndarray] | None:
     """Return the arrays in a file; None where there is no file, or a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return [file[f"arr_{number}"] for number in range(len(file.files) - 1)]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
@@ -148,7 +148,7 @@ def _arrays(path: Path) -> list[np.ndarray] | None:
 def _seconds(path: Path) -> float:
     """Return the processor seconds that a file's arrays took."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return float(file["seconds"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return 0.0  # the decision is there, and its digest is not any more

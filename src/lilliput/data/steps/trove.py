@@ -42,9 +42,9 @@ class Datatrove(Step):
         return value
 
     def apply_all(self, documents: Sequence[Document]) -> list[Document | Dropped]:
-        from datatrove.data import Document as Theirs
-
         made = _filter(self.filter, self.model_dump_json())
+        from datatrove.data import Document as Theirs  # it is installed: the filter is from there
+
         outcomes: list[Document | Dropped] = []
         for document in documents:
             verdict = made.filter(Theirs(text=document.text, id=document.id, metadata={**document.meta}))

@@ -87,7 +87,7 @@ def occurrences(texts: Texts, phrases: tuple[str, ...]) -> np.ndarray:
     hashes = texts.folded_hashes
     found = texts.total(isin_sorted(hashes, singles))
     for phrase in longer:
-        starts = np.flatnonzero(hashes[: len(hashes) - len(phrase) + 1] == phrase[0])
+        starts = np.flatnonzero(hashes[: max(0, len(hashes) - len(phrase) + 1)] == phrase[0])
         for place, word in enumerate(phrase[1:], start=1):
             starts = starts[hashes[starts + place] == word]
         inside = texts.text_of[starts] == texts.text_of[starts + len(phrase) - 1] if len(starts) else starts
