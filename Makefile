@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help story install dev test check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
+.PHONY: help story install dev test studies check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
   lens-check curation-check hooks constraints clean
 
 help:  ## list the targets
@@ -63,6 +63,9 @@ story: $(VENV)/.core  ## grow a model that tells a story: three minutes at most
 
 test: $(VENV)/.dev  ## run the whole test suite
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+studies: $(VENV)/.dev  ## run each study of benchmarks/ from beginning to end with tiny models
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m study
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

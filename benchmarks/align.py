@@ -33,6 +33,7 @@ from lilliput.evaluation.instructions import Reply, replies, summary
 from lilliput.runs.run_folder import RunFolder
 from side_by_side import Piece, do_all, processes
 from teaching import QUICK, TINY, mismatched, own_pairs, rates
+from whole_runs import train_whole
 
 JUDGED = ("val_accuracy", "val_accuracy_low", "val_accuracy_high", "val_calibration_error")
 """Figures of the reward model on held-out pairs."""
@@ -119,8 +120,7 @@ def trained(stage: Stage, seed: int, runs: Path, smoke: bool) -> Path:
         overrides += SMOKE.get(stage.name, SHORT)
         overrides += () if made or stage.begins is None else SMALL
     print_line(f"{run.name}: {stage.recipe}" + (f" from {given['from_']}" if stage.begins else ""))
-    lilliput.train(stage.recipe, overrides, **given)
-    return run
+    return train_whole(stage.recipe, overrides, **given)
 
 
 def mismatched_rows(runs: Path, seed: int, smoke: bool) -> Path:

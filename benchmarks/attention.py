@@ -42,6 +42,7 @@ from lilliput.model.counts import flops_per_token
 from lilliput.model.transformer import Model
 from lilliput.runs.run_folder import RunFolder
 from teaching import QUICK
+from whole_runs import train_whole
 
 STYLE = "story_1.8m"
 """The model of every arm but for its attention: 4 layers of 128, context 256."""
@@ -133,8 +134,7 @@ def trained(arm: str, seed: int, study: Study, task: str = "") -> Path:
     name = f"{text}-{arm.replace(' ', '-')}-{study.steps}-{seed}"
     overrides = recall_overrides_of(arm, study) if task else overrides_of(arm, study)
     print_line(f"{name}: {' '.join(overrides)}")
-    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None)
-    return study.runs / name
+    return train_whole("story", overrides, name=name, runs=study.runs, seed=seed)
 
 
 def quality_of(run: Path) -> dict[str, Any]:

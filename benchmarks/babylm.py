@@ -34,6 +34,7 @@ from lilliput.evaluation.controls import UNTRAINED
 from lilliput.model.counts import parameters
 from lilliput.runs.run_folder import RunFolder
 from teaching import QUICK
+from whole_runs import train_whole
 
 RECIPE = Path(__file__).parents[1] / "configs" / "babylm.yaml"
 WORDS = {"gutenberg/children.train.jsonl.gz": 7_000_000, "wikinews/train.jsonl.gz": 3_000_000}
@@ -97,10 +98,7 @@ def trained(arm: str, study: Study) -> Path:
     if study.smoke:
         overrides += [*SMALL, *QUICK, "train.epochs=null", "train.steps=4", "tokenizer.sample_bytes=200000"]
     print_line(f"{arm}: {' '.join(overrides)}")
-    run = lilliput.train(RECIPE, overrides, name=arm, runs=study.runs, notify=lambda text: None, live=False)
-    if not run.summary:
-        raise ConfigError(f"the run {arm} was interrupted", "repeat the command: it goes on where the run ended")
-    return run.path
+    return train_whole(RECIPE, overrides, name=arm, runs=study.runs)
 
 
 def measured(arm: str, study: Study) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from lilliput.cli.main import one_line_errors
 from lilliput.data.infer import infer_sources
 from lilliput.data.profiles import PROFILES
 from teaching import QUICK
+from whole_runs import train_whole
 
 STEPS, BATCH_TOKENS = 400, 2048
 """Steps of the raw text: 0.8M tokens."""
@@ -117,8 +118,7 @@ def trained(name: str, path: Path, steps: int, seed: int, tokenizer: Path | None
     if study.smoke:
         made += ["model.d_model=32", "model.n_layers=1", "model.n_heads=2", "train.batch_tokens=256", *QUICK]
         made += [] if tokenizer else ["tokenizer.vocab_size=400"]
-    lilliput.train("story", made, name=f"{name}-{seed}", runs=study.runs, seed=seed, notify=lambda text: None)
-    return study.runs / f"{name}-{seed}"
+    return train_whole("story", made, name=f"{name}-{seed}", runs=study.runs, seed=seed)
 
 
 def measured(run: Path, held: Mapping[str, Path], study: Study) -> dict[str, float]:

@@ -39,6 +39,7 @@ from lilliput.data.story_labels import StoryLabels
 from lilliput.generation.vectors import cosines, means
 from lilliput.model.transformer import Model
 from lilliput.objectives.bag_of_words import baselines
+from whole_runs import train_whole
 
 STYLES = {"modernbert": "modernbert_1.3m", "bert": "bert_1.4m"}
 FOLDS = 5
@@ -70,11 +71,7 @@ class Study:
 def train(study: Study, recipe: str, name: str, overrides: Sequence[str], **given: Any) -> Path:
     """Train a run, or find it finished. Returns its folder. Raises ConfigError for a run that was interrupted."""
     print_line(f"{name}: {recipe} {' '.join(overrides)}")
-    quiet: dict[str, Any] = {"notify": lambda text: None, "live": False}
-    run = lilliput.train(recipe, overrides, name=name, runs=study.runs, **quiet, **given)
-    if not run.summary:
-        raise ConfigError(f"the run {name} was interrupted", "repeat the command: it goes on where the run ended")
-    return run.path
+    return train_whole(recipe, overrides, name=name, runs=study.runs, **given)
 
 
 def pretrained(study: Study, style: str, text: str = "story") -> Path:

@@ -34,6 +34,7 @@ from lilliput.model.transformer import Model
 from lilliput.runs.names import GRADIENTS
 from lilliput.runs.run_folder import RunFolder
 from teaching import QUICK
+from whole_runs import train_whole
 
 EXPERTS: dict[str, dict[str, Any]] = {
     "dense": {"style": "story_1.8m"},
@@ -80,8 +81,7 @@ def trained(study_name: str, arm: str, changes: Mapping[str, Any], seed: int, st
     name = f"{study_name}-{arm.replace(', ', '-').replace(' ', '-')}-{study.tokens}-{seed}"
     overrides = overrides_of(changes, study)
     print_line(f"{name}: {' '.join(overrides)}")
-    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None)
-    return study.runs / name
+    return train_whole("story", overrides, name=name, runs=study.runs, seed=seed)
 
 
 def measured(run: Path) -> dict[str, Any]:

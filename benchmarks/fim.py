@@ -28,7 +28,6 @@ import lilliput
 from lilliput.assembly.assembly import dataset
 from lilliput.assembly.recipe import recipe_of
 from lilliput.base.console import console, emit, print_line, use_json
-from lilliput.base.errors import ConfigError
 from lilliput.base.statistics import mean_of
 from lilliput.base.units import whole
 from lilliput.cli.main import one_line_errors
@@ -42,6 +41,7 @@ from lilliput.objectives.infilling import (
     score_between,
 )
 from teaching import TINY
+from whole_runs import train_whole
 
 ARMS = ("causal", "fim")
 KINDS: tuple[Kind, ...] = ("span", "word", "sentence")
@@ -79,10 +79,7 @@ def trained(arm: str, seed: int, study: Study) -> Path:
     name = f"{arm}{share}-{study.tokens}-{seed}"
     print_line(f"{name}: {' '.join(overrides)}")
     given: dict[str, Any] = {"data": study.data} if study.data else {}
-    run = lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None, **given)
-    if not run.summary:
-        raise ConfigError(f"the run {name} was interrupted", "repeat the command: it goes on where the run ended")
-    return run.path
+    return train_whole("story", overrides, name=name, runs=study.runs, seed=seed, **given)
 
 
 def middles(run: Path, study: Study) -> dict[Kind, list[Parts]]:

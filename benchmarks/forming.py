@@ -24,7 +24,6 @@ import typer
 from rich import box
 from rich.table import Table
 
-import lilliput
 from growth import exponent
 from lilliput.assembly.subject import look_at
 from lilliput.base.console import console, emit, number, print_line, use_json
@@ -32,6 +31,7 @@ from lilliput.base.errors import ConfigError
 from lilliput.decoding.inference import inference
 from lilliput.runs.run_folder import RunFolder
 from teaching import TINY
+from whole_runs import train_whole
 
 LEAST = 0.1
 """A head copies where its attention to the token after an earlier copy exceeds the control's by this."""
@@ -106,8 +106,7 @@ def trained(arm: Arm, seed: int, study: Study) -> Path:
         overrides += ["evaluate.steps=10", f"train.batch_tokens={2 * arm.context}"]
     print_line(f"{name}: {' '.join(overrides)}")
     given: dict[str, Any] = {"data": study.news} if arm.news else {}
-    lilliput.train("story", overrides, name=name, runs=study.runs, seed=seed, notify=lambda text: None, **given)
-    return study.runs / name
+    return train_whole("story", overrides, name=name, runs=study.runs, seed=seed, **given)
 
 
 def formation(run: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from rich import box
 from rich.table import Table
 
 from lilliput.base.console import console, emit, use_json
+from lilliput.cli.main import one_line_errors
 from lilliput.data.infer import infer_sources
 from lilliput.data.steps.names import TYPES, by_lists
 from lilliput.data.steps.redact import KINDS, Redact
@@ -125,6 +126,10 @@ def planted(texts: Sequence[str], seed: int) -> list[tuple[str, list[Span]]]:
     return rows
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(help="Recall and precision of redaction.")
 def main(
     news: Annotated[Path, typer.Option(help="A file of texts without personal details.")],
     wnut: Annotated[Path, typer.Option(help="WNUT-17 in CoNLL's columns.")],
@@ -157,4 +162,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        app()

@@ -23,7 +23,6 @@ import typer
 from rich import box
 from rich.table import Table
 
-import lilliput
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import write_text
@@ -31,6 +30,7 @@ from lilliput.base.statistics import mean_of
 from lilliput.cli.main import one_line_errors
 from lilliput.runs.run_folder import RunFolder
 from teaching import QUICK, write_rows
+from whole_runs import train_whole
 
 LEVELS = ("intermediate", "elementary")
 """Levels whose paragraphs are targets. Sources are those of the level advanced."""
@@ -120,10 +120,7 @@ def news(study: Study) -> Path:
 def train(study: Study, recipe: str, name: str, overrides: Sequence[str], **given: Any) -> Path:
     """Train a run, or find it finished. Returns its folder. Raises ConfigError for a run that was interrupted."""
     print_line(f"{name}: {recipe} {' '.join(overrides)}")
-    run = lilliput.train(recipe, overrides, name=name, runs=study.runs, notify=lambda text: None, live=False, **given)
-    if not run.summary:
-        raise ConfigError(f"the run {name} was interrupted", "repeat the command: it goes on where the run ended")
-    return run.path
+    return train_whole(recipe, overrides, name=name, runs=study.runs, **given)
 
 
 def measured(study: Study, arm: str, seed: int) -> dict[str, float]:

@@ -18,6 +18,7 @@ from rich import box
 from rich.table import Table
 
 from lilliput.base.console import console, emit, use_json
+from lilliput.cli.main import one_line_errors
 from lilliput.data.document import Document
 from lilliput.data.infer import infer_sources
 from lilliput.data.steps import Dropped
@@ -68,6 +69,10 @@ def found(name: str, texts: tuple[str, ...] | list[str]) -> float:
     return sum(isinstance(outcome, Dropped) for outcome in outcomes) / len(texts)
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(help="What each word list drops.")
 def main(
     clean: Annotated[list[Path], typer.Option(help="A file of clean documents. Repeatable.")],
     count: Annotated[int, typer.Option(min=1, help="Documents of each file.")] = 2000,
@@ -91,4 +96,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        app()

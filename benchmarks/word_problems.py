@@ -25,6 +25,7 @@ from lilliput.base.statistics import mean_of, wilson
 from lilliput.data.story_tasks import Arithmetic
 from lilliput.evaluation.instructions import replies
 from teaching import QUICK, TINY, mismatched, rates, write_rows
+from whole_runs import train_whole
 
 PROBLEMS = {"arithmetic": 1.0}
 PRACTICE = (
@@ -95,14 +96,14 @@ def trained(arm: Arm, seed: int, runs: Path, smoke: bool) -> Path:
     """Train the steps of an arm that are not trained yet. Returns the last run's folder."""
     run, name, chats = runs / f"base-{seed}", "", False
     if not arm.steps:
-        lilliput.train("story", TINY if smoke else (), name=run.name, runs=runs, seed=seed)
+        train_whole("story", TINY if smoke else (), name=run.name, runs=runs, seed=seed)
     for each in arm.steps:
         name = f"{name}{each}-"
         recipe, overrides, data = step(each, runs, chats, 200 if smoke else 6000)
         limits = [one for one in SMOKE if not data or not one.startswith("data")] if smoke else []
         given: dict[str, Any] = {"data": data} if data else {}
         print_line(f"{name}{seed}: {recipe} from {run}")
-        lilliput.train(
+        train_whole(
             recipe,
             [*overrides, *limits],
             name=f"{name}{seed}",

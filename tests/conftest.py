@@ -21,7 +21,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 LONGEST = (
-    "faults/test_tenth.py",
+    "faults/test_part.py",
     "cli/test_kill.py",
     "cli/test_readme.py",
     "cli/test_plan.py",

@@ -239,6 +239,7 @@ def test_a_killed_worker_is_distinguished_from_a_failed_one(tmp_path: Path):
             Worker(Arm("ends", sys.executable, script, ""), {"threads": 1})
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("model", [SMALL, GPT2_LIKE], ids=["llama", "gpt2"])
 def test_the_real_workers_train_the_same_model(tmp_path: Path, model: ModelConfig):
     pytest.importorskip("transformers")

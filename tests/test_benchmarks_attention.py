@@ -19,6 +19,7 @@ def test_every_arm_has_the_training_flops_of_full_attention() -> None:
         attention.chosen(["linear"])
 
 
+@pytest.mark.study
 def test_arms_are_trained_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = attention.Study(tmp_path, 20, smoke=True)
     found = attention.quality_rows(["full", "hybrid"], [1], study)
@@ -28,6 +29,7 @@ def test_arms_are_trained_and_measured(tmp_path: Path, capsys: pytest.CaptureFix
     assert "hybrid" in capsys.readouterr().out
 
 
+@pytest.mark.study
 def test_recall_is_measured_beside_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = 1500 * flops_per_token(attention.recall_config_of("full")).training
     for arm in attention.RECALL_ARMS:

@@ -11,6 +11,7 @@ import babylm
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.mark.study
 def test_the_arms_are_trained_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not DATA.is_dir():
         pytest.skip("the folder of real data is not here")

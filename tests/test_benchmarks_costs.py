@@ -116,6 +116,7 @@ def test_an_operation_belongs_to_one_group(names: list[str], expected: str):
     assert profiled.group(event) == expected
 
 
+@pytest.mark.study
 def test_the_groups_of_a_real_step_add_up(capsys: pytest.CaptureFixture):
     words = ["--rows", "1", "--context", "32", "--steps", "2", "--threads", "1", "--precision", "fp32"]
     threads = torch.get_num_threads()

@@ -11,6 +11,7 @@ import encoders
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.mark.study
 def test_the_parts_on_the_story_world(tmp_path: Path) -> None:
     study = encoders.Study(tmp_path, seeds=1, smoke=True)
     rows = {row["model"]: row for row in encoders.plots(study)}
@@ -29,6 +30,7 @@ def test_the_parts_on_the_story_world(tmp_path: Path) -> None:
     assert 0.02 < nearest["chance"] < 0.3
 
 
+@pytest.mark.study
 def test_the_parts_on_real_text(tmp_path: Path) -> None:
     if not DATA.is_dir():
         pytest.skip("the folder of real data is not here")

@@ -12,6 +12,7 @@ from lilliput.model.transformer import Model
 from tests.model.families import config, stirred, tokens
 
 
+@pytest.mark.study
 def test_experts_run_whole_and_are_not_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = ["dense", "experts, equal work"]
     for _ in range(2):

@@ -48,6 +48,7 @@ def test_the_drift_is_the_cosine_of_birth_and_end() -> None:
     assert features_in_time.drift([(0, 0), (1, 0)], seen) == pytest.approx(0.5**0.5)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.study
 def test_a_tiny_run_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     early = ("train.early_checkpoints=true", "train.checkpoint_steps=10", "train.keep_checkpoints=20")

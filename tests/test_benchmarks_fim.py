@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import fim
 
 
+@pytest.mark.study
 def test_both_arms_are_trained_and_measured_on_the_same_middles(tmp_path: Path) -> None:
     study = fim.Study(tmp_path / "runs", documents=12, smoke=True)
     found = fim.compared([1], study)

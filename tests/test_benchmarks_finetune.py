@@ -61,6 +61,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune.machine, "matmul_peak", lambda *_, **__: 1e12)
 
 
+@pytest.mark.study
 @pytest.mark.usefixtures("small")
 def test_both_sides_learn_the_same(capsys: pytest.CaptureFixture):
     pytest.importorskip("trl")
@@ -68,6 +69,7 @@ def test_both_sides_learn_the_same(capsys: pytest.CaptureFixture):
     assert first["ours"] == pytest.approx(first["trl"], abs=1e-4)
 
 
+@pytest.mark.study
 @pytest.mark.usefixtures("small")
 def test_a_step_of_grpo_has_its_parts(capsys: pytest.CaptureFixture):
     grpo = _measured(capsys, "grpo", "ours")

@@ -77,6 +77,7 @@ def test_a_model_that_copies_predicts_a_second_copy_better_than_the_same_text_af
     assert forming.copying(Path("run")) is None
 
 
+@pytest.mark.study
 def test_stories_and_news_are_trained_watched_and_measured(tmp_path: Path) -> None:
     news = tmp_path / "news.txt"
     news.write_text("".join(NEWS.format(f"{name}{at}") for at in range(200) for name in ("Leeds", "Bath", "York")))

@@ -26,6 +26,7 @@ def test_what_makes_no_sense_is_refused():
             generate.options(given)
 
 
+@pytest.mark.study
 def test_workers_of_all_kinds_say_the_same(capsys: pytest.CaptureFixture):
     pytest.importorskip("transformers")
     arms = ["ours", "ours_int8", "transformers", "llama_cpp_f32"]

@@ -16,6 +16,7 @@ def test_speeds_are_medians_and_ratios_within_a_round() -> None:
     assert found["ours_beside"] == {"sae_lens_dense": 2.5}
 
 
+@pytest.mark.study
 def test_it_runs_without_the_peer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def test_paragraphs_are_paired_in_order_by_shared_words() -> None:
     assert len(crossed) == 1  # the order is kept
 
 
+@pytest.mark.study
 def test_every_arm_is_measured(tmp_path: Path) -> None:
     if not DATA.is_dir():
         pytest.skip("the folder of real data is not here")

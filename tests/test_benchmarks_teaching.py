@@ -29,6 +29,7 @@ def found(runs: Path) -> dict:
     return align.study([1], runs, 16, smoke=True)
 
 
+@pytest.mark.study
 def test_every_stage_is_trained_and_measured(found: dict) -> None:
     replying = [stage.name for stage in align.STAGES if stage.replies]
     assert list(found["stages"]) == replying
@@ -42,6 +43,7 @@ def test_every_stage_is_trained_and_measured(found: dict) -> None:
     assert all(f">{name}<" in page for name in replying)
 
 
+@pytest.mark.study
 def test_a_student_that_was_not_taught_to_chat_gets_its_teachers_tokenizer(runs: Path, found: dict) -> None:
     teacher = f"objective.teacher={runs / 'teacher-1'}"
     student = load("distill", [teacher, f"init.from={runs / 'base-1'}"])
@@ -51,6 +53,7 @@ def test_a_student_that_was_not_taught_to_chat_gets_its_teachers_tokenizer(runs:
     assert str(runs / "chat-1") in str(longer.tokenizer.path)  # base has no tokens for turns
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("arms", [word_problems.ORDERS, word_problems.STAGES], ids=["orders", "stages"])
 def test_every_arm_is_trained_and_measured(arms: tuple[word_problems.Arm, ...], runs: Path) -> None:
     found = word_problems.measured(arms, [1], runs, 16, smoke=True)

@@ -1,4 +1,4 @@
-"""`python -m tests.faults` runs every generator at large, and `--tenth SEED` a tenth of them."""
+"""`python -m tests.faults` runs every generator at large, and `--part SEED` a fortieth of them."""
 
 from tests.faults.table import main
 

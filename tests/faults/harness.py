@@ -35,6 +35,7 @@ WALL = 6
 """A case may take this many times its budget by the wall clock: the machine may be busy, and a case that sleeps uses
 no processor at all."""
 POLL_SECONDS = 0.02
+PARTS = 40
 TEXT = 2000
 
 
@@ -47,7 +48,7 @@ class Case:
     """`run(folder)` injects one fault and uses the product, in an empty folder of its own that is also the process's
     current folder; `$LILLIPUT_CACHE` is `folder/cache`. It returns, or raises a LilliputError, when all is well; raises
     `Lost` (or fails an assertion) when a promise was not kept. Any other exception is a traceback that a person would
-    see. `name` is unique and stable, since it decides the tenth that the case belongs to; `group` is its row of the
+    see. `name` is unique and stable, since it decides the part that the case belongs to; `group` is its row of the
     table. `seconds` are of processor time, `memory` bytes beyond those at the start."""
 
     group: str
@@ -69,9 +70,9 @@ class Outcome:
     memory: int
 
 
-def tenth(cases: Iterable[Case], seed: int) -> list[Case]:
-    """The cases whose name falls to `seed`: ten seeds in a row make up all of them, each once."""
-    return [case for case in cases if _digest(case) % 10 == seed % 10]
+def part(cases: Iterable[Case], seed: int) -> list[Case]:
+    """The cases whose name falls to `seed`: PARTS seeds in a row make up all of them, each once."""
+    return [case for case in cases if _digest(case) % PARTS == seed % PARTS]
 
 
 def _digest(case: Case) -> int:

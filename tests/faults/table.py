@@ -1,4 +1,4 @@
-"""The faults at large: all of them or a tenth, as a table whose columns after the first are to be 0."""
+"""The faults at large: all of them or a part, as a table whose columns after the first are to be 0."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _costs(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def default_seed() -> int:
-    """$LILLIPUT_FAULTS_SEED, else the number of commits: each change runs another tenth, and the same one again when
+    """$LILLIPUT_FAULTS_SEED, else the number of commits: each change runs another part, and the same one again when
     it is tested again. 0 outside a git checkout."""
     if given := os.environ.get(SEED):
         return int(given)
@@ -63,7 +63,9 @@ def default_seed() -> int:
 def main() -> None:
     """Runs the cases and prints the table; exit code 1 where one of them was not well."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--tenth", type=int, metavar="SEED", help="a tenth of the cases; ten seeds in a row are all")
+    parser.add_argument(
+        "--part", type=int, metavar="SEED", help=f"a part of the cases; {harness.PARTS} seeds in a row are all"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="cases with TEXT in their group or name")
     parser.add_argument("--from", dest="generator", metavar="MODULE", help="one generator, such as tests.faults.damage")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases side by side")
@@ -75,8 +77,8 @@ def main() -> None:
         root = Path(name)
         cases = harness.collect(root, [asked.generator] if asked.generator else harness.GENERATORS)
         cases = [case for case in cases if asked.only in f"{case.group}: {case.name}"]
-        if asked.tenth is not None:
-            cases = harness.tenth(cases, asked.tenth)
+        if asked.part is not None:
+            cases = harness.part(cases, asked.part)
         outcomes, bad, shown = [], 0, began
         for outcome in harness.run_all(cases, root, asked.jobs):
             outcomes.append(outcome)

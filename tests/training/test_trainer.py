@@ -1,6 +1,7 @@
 """The loop on a small real model: it learns, resumes bit for bit, survives numbers that are not finite, and stops."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -414,7 +415,14 @@ def test_compiled_steps_are_the_eager_steps(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
-@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are traced as ever, and PyTorch's operators compute them: what the compiler makes of a graph takes ten
+    seconds, and its number is the same."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+
+
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("recompute", [False, True])
 def test_one_compiled_block_serves_for_all(recompute: bool) -> None:
     # More layers than PyTorch's limit of compilations of one function, beyond which it would go on eagerly.
@@ -435,7 +443,7 @@ def test_one_compiled_block_serves_for_all(recompute: bool) -> None:
         torch.testing.assert_close(parameter.grad, eager[name], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no C++ compiler here")
+@pytest.mark.usefixtures("traced")
 def test_rows_of_varied_lengths_share_one_graph() -> None:
     model = Model(ModelConfig(d_model=32, n_layers=1, n_heads=2, vocab_size=50, context_length=64))
     torch.compiler.reset()

@@ -23,6 +23,22 @@ def served(labelling: Labelling) -> Iterator[Served]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labelling]:
+    """Labels that no refused request may change."""
+    made = Labelling(tmp_path_factory.mktemp("kept") / "labels.jsonl")
+    yield made
+    for ahead in made.opened:
+        ahead.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(kept: Labelling) -> Iterator[Served]:
+    """One server for all requests that it has to refuse."""
+    with serving(kept.session(samples=3)) as address:
+        yield address
+
+
 def test_an_item_is_shown_answered_skipped_and_undone(served: Served, labelling: Labelling) -> None:
     item = served.get("item").json()
     assert (item["prompt"], item["mode"], item["total"], item["answered"]) == (PROMPTS[0], "rank", 3, 0)
@@ -91,24 +107,24 @@ def test_files_are_sent_under_a_strict_policy(served: Served) -> None:
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", "http://localhost", ""]
 )
 @pytest.mark.parametrize("action", ["answer", "skip", "undo", "quit"])
-def test_another_origin_changes_nothing(served: Served, labelling: Labelling, origin: str, action: str) -> None:
-    item = served.get("item").json()["item"]
-    assert served.post(action, {"item": item}, Origin=origin).status_code == 403
-    assert not labelling.path.exists()
-    assert served.thread.is_alive()
+def test_another_origin_changes_nothing(guarded: Served, kept: Labelling, origin: str, action: str) -> None:
+    item = guarded.get("item").json()["item"]
+    assert guarded.post(action, {"item": item}, Origin=origin).status_code == 403
+    assert not kept.path.exists()
+    assert guarded.thread.is_alive()
 
 
-def test_a_post_without_origin_is_refused(served: Served) -> None:
-    assert httpx.post(served.page + "undo", json={}).status_code == 403
+def test_a_post_without_origin_is_refused(guarded: Served) -> None:
+    assert httpx.post(guarded.page + "undo", json={}).status_code == 403
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil:80", ""]
 )
-def test_another_host_sees_nothing(served: Served, host: str) -> None:
+def test_another_host_sees_nothing(guarded: Served, host: str) -> None:
     for path in ("", "item", "page.js"):
-        assert served.get(path, headers={"Host": host}).status_code in (400, 421)
-    assert served.post("undo", Host=host, Origin=f"http://{host}").status_code in (400, 421)
+        assert guarded.get(path, headers={"Host": host}).status_code in (400, 421)
+    assert guarded.post("undo", Host=host, Origin=f"http://{host}").status_code in (400, 421)
 
 
 def test_localhost_is_a_name_of_this_machine(served: Served) -> None:
@@ -120,14 +136,14 @@ def test_localhost_is_a_name_of_this_machine(served: Served) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "%00", "%ff", "..%2f" + TOKEN])
-def test_without_the_token_there_is_no_page(served: Served, token: str) -> None:
+def test_without_the_token_there_is_no_page(guarded: Served, token: str) -> None:
     for path in ("", "item", "page.js"):
-        assert httpx.get(f"{served.origin}/{token}/{path}").status_code == 404
-    undo = httpx.post(f"{served.origin}/{token}/undo", json={}, headers={"Origin": served.origin})
+        assert httpx.get(f"{guarded.origin}/{token}/{path}").status_code == 404
+    undo = httpx.post(f"{guarded.origin}/{token}/undo", json={}, headers={"Origin": guarded.origin})
     assert undo.status_code == 404
 
 
-def test_no_request_becomes_a_path(served: Served) -> None:
+def test_no_request_becomes_a_path(guarded: Served) -> None:
     for path in (
         "..%2fweb.py",
         "%2e%2e/web.py",
@@ -137,8 +153,8 @@ def test_no_request_becomes_a_path(served: Served) -> None:
         "index.html",
         "%2fetc%2fpasswd",
     ):
-        assert served.get(path).status_code == 404, path
-    assert httpx.get(served.origin + "/").status_code == 404
+        assert guarded.get(path).status_code == 404, path
+    assert httpx.get(guarded.origin + "/").status_code == 404
 
 
 def test_a_huge_body_is_not_read(served: Served, labelling: Labelling, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,24 +206,24 @@ def test_a_slow_body_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch
         ([], 400),
     ],
 )
-def test_what_does_not_fit_is_refused(served: Served, labelling: Labelling, body: object, status: int) -> None:
-    item = served.get("item").json()["item"]
+def test_what_does_not_fit_is_refused(guarded: Served, kept: Labelling, body: object, status: int) -> None:
+    item = guarded.get("item").json()["item"]
     content = json.dumps(body).replace("THE ITEM", item)
-    headers = {"Origin": served.origin, "Content-Type": "application/json"}
-    response = httpx.post(served.page + "answer", content=content, headers=headers)
+    headers = {"Origin": guarded.origin, "Content-Type": "application/json"}
+    response = httpx.post(guarded.page + "answer", content=content, headers=headers)
     assert response.status_code == status
     assert response.json()["error"]
-    assert not labelling.path.exists()
+    assert not kept.path.exists()
 
 
-def test_other_content_is_refused(served: Served) -> None:
-    headers = {"Origin": served.origin}
+def test_other_content_is_refused(guarded: Served) -> None:
+    headers = {"Origin": guarded.origin}
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):  # what a form can send
-        found = httpx.post(served.page + "undo", content="{}", headers={**headers, "Content-Type": kind})
+        found = httpx.post(guarded.page + "undo", content="{}", headers={**headers, "Content-Type": kind})
         assert found.status_code == 415
     for content in (b"{", b"\xff", b"[" * 5000, b'{"a": NaN', b'"\\ud800"'):
         found = httpx.post(
-            served.page + "undo", content=content, headers={**headers, "Content-Type": "application/json"}
+            guarded.page + "undo", content=content, headers={**headers, "Content-Type": "application/json"}
         )
         assert found.status_code == 400
 
