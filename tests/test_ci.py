@@ -87,7 +87,7 @@ def test_the_hooks_come_from_the_projects_own_environment() -> None:
 
 def test_the_suite_begins_with_its_longest_files() -> None:
     (command,) = re.findall(
-        r"^\t.+ -m pytest (--numprocesses .+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
+        r"^test:.*\n\t.+ -m pytest (--numprocesses .+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
     )
     assert command == "--numprocesses auto --dist loadfile --no-loadscope-reorder", "else pytest-xdist orders the files"
     assert len(set(LONGEST)) == len(LONGEST)
