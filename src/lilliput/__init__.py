@@ -25,10 +25,12 @@ if TYPE_CHECKING:
         embed,
         evaluate,
         evaluate_held_out,
+        evaluate_table,
         export,
         fill,
         generate,
         import_file,
+        infer_schema,
         judge,
         label,
         load,
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
         pull,
         push,
         report,
+        sample_table,
         score,
         score_text,
         serve,
         sweep,
         train,
+        train_table,
     )
 
 __version__ = "0.1.0"
@@ -64,10 +68,12 @@ __all__ = [
     "embed",
     "evaluate",
     "evaluate_held_out",
+    "evaluate_table",
     "export",
     "fill",
     "generate",
     "import_file",
+    "infer_schema",
     "judge",
     "label",
     "load",
@@ -80,11 +86,13 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "sample_table",
     "score",
     "score_text",
     "serve",
     "sweep",
     "train",
+    "train_table",
 ]
 
 

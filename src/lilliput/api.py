@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lilliput.assembly.looking_across import compare_inside, look_through
     from lilliput.assembly.overlaps import overlaps
     from lilliput.assembly.recipe import Recipe
+    from lilliput.data.columns.inferring import infer_schema
     from lilliput.evaluation.benchmarks.benchmarking import benchmark
     from lilliput.evaluation.judge.stories import complete
     from lilliput.formats.exchange import export, import_file, pull, push
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from lilliput.runs.reporting import report
     from lilliput.server.serving import serve
     from lilliput.training.callbacks import Callback
+    from lilliput.worlds.tables.generating import sample_table
+    from lilliput.worlds.tables.running import evaluate_table, train_table
 
 if TYPE_CHECKING:
     from lilliput.planning.doctor import Diagnosis
@@ -57,10 +60,12 @@ __all__ = [
     "embed",
     "evaluate",
     "evaluate_held_out",
+    "evaluate_table",
     "export",
     "fill",
     "generate",
     "import_file",
+    "infer_schema",
     "judge",
     "label",
     "load",
@@ -73,11 +78,13 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "sample_table",
     "score",
     "score_text",
     "serve",
     "sweep",
     "train",
+    "train_table",
 ]
 
 _HOMES = {
@@ -89,6 +96,7 @@ _HOMES = {
     "lilliput.assembly.looking": ("look_inside",),
     "lilliput.assembly.looking_across": ("compare_inside", "look_through"),
     "lilliput.assembly.overlaps": ("overlaps",),
+    "lilliput.data.columns.inferring": ("infer_schema",),
     "lilliput.evaluation.benchmarks.benchmarking": ("benchmark",),
     "lilliput.evaluation.judge.stories": ("complete",),
     "lilliput.formats.exchange": ("export", "import_file", "pull", "push"),
@@ -105,6 +113,8 @@ _HOMES = {
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),
     "lilliput.server.serving": ("serve",),
+    "lilliput.worlds.tables.generating": ("sample_table",),
+    "lilliput.worlds.tables.running": ("evaluate_table", "train_table"),
 }
 """The module of each name. A module is imported when its name is first used, because `train` sets variables that
 PyTorch reads while it is loaded."""

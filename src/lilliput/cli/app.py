@@ -31,6 +31,7 @@ from lilliput.cli import (
     score,
     serve,
     synthesize,
+    tables,
     tokenizer,
     train,
     wtac,
@@ -74,6 +75,7 @@ data.app.command("check")(corpus.check)
 data.app.command("sources")(corpus.sources)
 data.app.command("download")(corpus.download)
 app.add_typer(data.app, name="data")
+app.add_typer(tables.app, name="tables")
 app.add_typer(model.app, name="model")
 app.add_typer(lens.app, name="lens")
 app.add_typer(plan.app, name="plan")

@@ -1,32 +1,237 @@
-"""Tables on the console: cells are printed unchanged, never read as markup, and never cut off in a pipe."""
+"""`lilliput tables schema`, `train`, `sample`, `evaluate`: synthetic rows from a table of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lilliput.base import console
+import typer
+
+from lilliput.cli.options import Json, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lilliput.data.columns.schema import TableSchema
+
+app = typer.Typer(
+    no_args_is_help=True, help="Synthetic rows: a model of a table, what it is worth, what it gives away."
+)
+Files = Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files of one table.")]
+Entity = Annotated[str | None, typer.Option(help="The column that names whose rows belong together, such as user_id.")]
+Time = Annotated[str | None, typer.Option(help="The date column that orders the rows of an entity.")]
+Schema = Annotated[Path | None, typer.Option(help="A schema that `lilliput tables schema` wrote, edited or not.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="A condition: COLUMN=VALUE, COLUMN='A|B' or COLUMN=18..30. Repeatable.", show_default=False),
+]
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns under a line. The first column is aligned left, every other column right."""
-    lines = [tuple(head), *map(tuple, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    for number, line in enumerate(lines):
-        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        console.print_line("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
-        if number == 0:
-            console.print_line("  ".join("-" * width for width in widths))
+@app.command()
+def schema(
+    files: Files,
+    entity: Entity = None,
+    time: Time = None,
+    out: Annotated[Path | None, typer.Option(help="Write the schema into this YAML file, for editing.")] = None,
+    json: Json = False,
+) -> None:
+    """Infer what the columns of a table are, and print it: kinds, values, and how well rows hide among each other."""
+    from lilliput.base import console
+    from lilliput.data.columns.inferring import infer_schema, suggestions
+    from lilliput.data.columns.schema import write_schema
+
+    console.use_json(json)
+    found = infer_schema(files, entity, time)
+    if out is not None:
+        write_schema(found, out)
+    if json:
+        console.emit({"schema": found.model_dump(mode="json"), "file": out})
+        return
+    _print_schema(found)
+    for hint in suggestions(list(found.columns), found):
+        console.print_line(hint)
+    words = " ".join(files)
+    given = f" --schema {out}" if out else "".join(f" --{k} {v}" for k, v in (("entity", entity), ("time", time)) if v)
+    console.print_line(f"train on it: lilliput tables train {words}{given}")
 
 
-def print_texts(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns of text side by side, with long cells broken into lines."""
-    from rich.box import SIMPLE
+def _print_schema(found: TableSchema) -> None:
+    from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=SIMPLE, pad_edge=False, show_lines=True, header_style="bold")
-    for name in head:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(console.printable(cell, console.console.encoding)) for cell in row))
-    console.console.print(table)
+    from lilliput.base import console
+
+    shown = Table("column", "kind", "", box=box.SIMPLE_HEAD)
+    for name, column in found.columns.items():
+        role = {found.entity: "entity", found.time: "time"}.get(name, "profile" if name in found.profile else "")
+        details = [role, column.format or "", f"{column.decimals} decimals" if column.decimals else ""]
+        shown.add_row(name, column.kind, ", ".join(filter(None, details)))
+    console.console.print(shown)
+
+
+@app.command()
+def train(
+    words: Annotated[list[str], typer.Argument(help="Files of one table; key=value such as train.epochs=10.")],
+    schema: Schema = None,
+    entity: Entity = None,
+    time: Time = None,
+    name: Annotated[str | None, typer.Option(help="The run's name. Left out: the file's.")] = None,
+    known: Annotated[list[str] | None, typer.Option(help="A column that someone could know of a person.")] = None,
+    json: Json = False,
+) -> None:
+    """Train a model of a table's rows into runs/NAME. Nothing leaves the machine. Before training it is printed how
+    many rows stand alone by columns that others could know."""
+    from lilliput.base import console
+    from lilliput.worlds.tables.running import train_table
+
+    console.use_json(json)
+    assignments = [word for word in words if "=" in word and not Path(word).exists()]
+    files = [word for word in words if word not in assignments]
+    run, found = train_table(
+        files,
+        assignments,
+        schema=schema,
+        entity=entity,
+        time=time,
+        name=name,
+        known=known or (),
+        notify=console.print_line,
+    )
+    if json:
+        console.emit({"run": run.path, "anonymity": found, "summary": run.summary})
+        return
+    console.print_line(f"next: lilliput tables sample {run.path.name} --rows 1000 --out rows.csv")
+    console.print_line(f"      lilliput tables evaluate {run.path.name} --test HELD_OUT_FILE")
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A run of `lilliput tables train`.")],
+    rows: Annotated[int | None, whole(help="Rows, for a table whose rows stand alone. Left out: 1,000.")] = None,
+    entities: Annotated[int | None, whole(help="Entities, each with all of its rows. Left out: 100.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv, .tsv or .parquet file, or a folder of Parquet shards.")
+    ] = None,
+    where: Where = None,
+    seed: int = 0,
+    temperature: Annotated[float, typer.Option(help="1: as the model has learned; less: only likelier rows.")] = 1.0,
+    shard: Annotated[int, whole(help="Rows, or entities, of a shard.")] = 100_000,
+    workers: Annotated[int, whole(help="Processes that make shards side by side.")] = 1,
+    json: Json = False,
+) -> None:
+    """Generate rows, given values or ranges of any columns. A folder as --out gets Parquet shards; the same command
+    goes on where it was interrupted."""
+    from lilliput.base import console
+    from lilliput.base.errors import ConfigError
+    from lilliput.worlds.tables.generating import Sampling, is_folder, sampler_of, write_sample, write_shards
+
+    console.use_json(json)
+    conditions = _conditions(where)
+    _, fitted = sampler_of(run, conditions, temperature)
+    if (rows if fitted.layout.sequences else entities) is not None:
+        kind, other = ("entities", "--entities") if fitted.layout.sequences else ("rows that stand alone", "--rows")
+        raise ConfigError(f"the table has {kind}", f"say how many with {other}")
+    count = (entities or 100) if fitted.layout.sequences else (rows or 1000)
+    sampling = Sampling(run, count, seed, temperature, conditions, shard)
+    if out is None:
+        _print_rows(sampling, json)
+        return
+    if is_folder(out):
+        made = write_shards(sampling, out, workers=workers, notify=console.print_line)
+        found: dict[str, Any] = {"folder": out, "shards": len(made)}
+    else:
+        found = {"file": out, "rows": write_sample(sampling, out)}
+    if json:
+        console.emit(found)
+    else:
+        console.print_line(
+            f"wrote {found.get('rows', found.get('shards')):,} {'rows' if 'rows' in found else 'shards'}: {out}"
+        )
+
+
+def _conditions(where: list[str] | None) -> Mapping[str, str]:
+    from lilliput.base.errors import ConfigError
+
+    found = {}
+    for text in where or []:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ConfigError(f"'{text}' is no condition", "write COLUMN=VALUE, COLUMN='A|B' or COLUMN=18..30")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _print_rows(sampling: Any, json: bool) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from lilliput.base import console
+    from lilliput.worlds.tables.generating import sample_table
+
+    columns = sample_table(
+        sampling.run,
+        sampling.count,
+        conditions=sampling.conditions,
+        seed=sampling.seed,
+        temperature=sampling.temperature,
+    )
+    if json:
+        console.emit({"rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
+        return
+    shown = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in list(zip(*columns.values(), strict=True))[:20]:
+        shown.add_row(*(value or "" for value in row))
+    console.console.print(shown)
+    if sampling.count > 20:
+        console.print_line("the first 20 rows; write all of them: --out rows.csv")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run of `lilliput tables train`.")],
+    test: Annotated[list[str], typer.Option(help="Rows that the run was not trained on. Repeatable.")],
+    made: Annotated[
+        list[str] | None, typer.Option("--synthetic", help="Synthetic rows to judge. Left out: newly generated ones.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="A column that models of trees are trained to predict.")] = None,
+    known: Annotated[list[str] | None, typer.Option(help="A column that someone could know of a person.")] = None,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report. Left out: the run's.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure synthetic rows beside held-out real ones: distributions, pairs, detection, what a model trained on them
+    is worth, and what they give away. Writes tables.html, one offline page."""
+    from lilliput.base import console
+    from lilliput.worlds.tables.running import evaluate_table
+
+    console.use_json(json)
+    found, page = evaluate_table(
+        run, test, synthetic=made or (), target=target, known=known or (), seed=seed, out=out, notify=console.print_line
+    )
+    if json:
+        console.emit({**found, "page": page})
+        return
+    _print_report(found)
+    console.print_line(f"look at it: {page}")
+
+
+def _print_report(found: Mapping[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from lilliput.base import console
+    from lilliput.worlds.tables.page import FIGURES, LEAKAGE, NOTE
+
+    shown = Table("", *found["quality"], box=box.SIMPLE_HEAD)
+    for key, text in FIGURES.items():
+        shown.add_row(text, *(f"{each[key]:.4f}" for each in found["quality"].values()))
+    if "worth" in found:
+        worth = found["worth"]
+        shown.add_row(
+            f"predicting {worth['target']}, trained on real rows {worth['real']:.4f}", f"{worth['synthetic']:.4f}", ""
+        )
+    for key, text in LEAKAGE.items():
+        share = found["leakage"][key]
+        shown.add_row(text, f"{share['share']:.4f} ({share['low']:.4f} to {share['high']:.4f})", "")
+    console.console.print(shown)
+    console.print_line(NOTE)

@@ -1,0 +1,1 @@
+"""Columns of tables: their schema, and the codecs that turn values into tokens and back."""

@@ -1,0 +1,142 @@
+"""sample_table: rows from a trained run, into memory, a file, or shards made by several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lilliput.base.console import print_line
+from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.files import write_json
+from lilliput.base.seeds import generator
+from lilliput.data.columns.reading import Columns
+from lilliput.generation.loading import load
+from lilliput.runs.finding import find
+from lilliput.worlds.tables.entity_sampling import EntitySampler
+from lilliput.worlds.tables.sampling import TableSampler
+from lilliput.worlds.tables.training import FITTED, Fitted, load_fitted
+from lilliput.worlds.tables.writing import SUFFIXES, write_rows
+
+SHARD = 100_000
+"""Rows of a shard, or entities."""
+ASKED = "sampling.json"
+"""What the shards of a folder hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What is asked for: `count` rows, or entities of a table of entities; and how many of them a shard has."""
+
+    run: str
+    count: int
+    seed: int = 0
+    temperature: float = 1.0
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    shard: int = SHARD
+
+
+def sampler_of(run: str | Path, conditions: Mapping[str, str], temperature: float) -> tuple[TableSampler, Fitted]:
+    """Return the sampler of a run's model. Raises LilliputError for a run that is no table's."""
+    folder = fitted_folder(run)
+    fitted = load_fitted(folder)
+    model = load(run, "cpu", lambda text: None).model
+    kind = EntitySampler if fitted.layout.sequences else TableSampler
+    return kind(model, fitted.layout, conditions, temperature), fitted
+
+
+def fitted_folder(run: str | Path) -> Path:
+    """Return the folder of the fitted table of a run. Raises ConfigError for another run."""
+    found = find(run).absolute()
+    for folder in (found, *found.parents[:3]):  # a run, a checkpoint, or a checkpoint's model
+        if (folder / FITTED).is_dir():
+            return folder / FITTED
+    raise ConfigError(f"{run} was not trained on a table", "train on one: lilliput tables train FILE")
+
+
+def sample_table(
+    run: str | Path,
+    count: int = 1000,
+    *,
+    conditions: Mapping[str, str] | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> Columns:
+    """Return rows of a table's model, the values by column: `count` rows, or the rows of `count` entities where the
+    table has entities. A condition is a value, values between bars, or a range such as "18..30". Raises LilliputError.
+    """
+    sampler, _ = sampler_of(run, conditions or {}, temperature)
+    return sampler.sample(count, seed)
+
+
+def write_sample(sampling: Sampling, out: Path) -> int:
+    """Write a sample into a file, and return its number of rows. Raises LilliputError."""
+    sampler, fitted = sampler_of(sampling.run, sampling.conditions, sampling.temperature)
+    columns = sampler.sample(sampling.count, sampling.seed)
+    write_rows(out, fitted.codec, columns)
+    return len(next(iter(columns.values())))
+
+
+def write_shards(
+    sampling: Sampling, out: Path, *, workers: int = 1, notify: Callable[[str], None] = print_line
+) -> list[Path]:
+    """Write a sample into Parquet files of a folder, by several processes. A shard's rows depend on the sampling and
+    its number alone. Shards that are there already are kept, so that the same call goes on after an interruption.
+    Returns the files. Raises LilliputError, and ConfigError for a folder of another sampling."""
+    asked = asdict(sampling)
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / ASKED).is_file():
+        if json.loads((out / ASKED).read_text(encoding="utf-8")) != asked:
+            raise ConfigError(f"{out} holds shards of another sampling", "give another folder, or delete it")
+    elif any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty, and holds no shards", "give another folder")
+    write_json(out / ASKED, asked)
+    files = [out / f"rows-{number:06d}.parquet" for number in range(-(-sampling.count // sampling.shard))]
+    left = [number for number, file in enumerate(files) if not file.is_file()]
+    if len(left) < len(files):
+        notify(f"{len(files) - len(left):,} of {len(files):,} shards are there already")
+    running = [_worker(out, left[place::workers]) for place in range(min(workers, len(left)))]
+    failed = [process for process in running if process.wait() != 0]
+    if failed or not all(file.is_file() for file in files):
+        raise DataError(
+            "a process that made shards failed", "what is made is kept: type the same command again to go on"
+        )
+    return files
+
+
+def _worker(out: Path, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-m", __name__, str(out), ",".join(map(str, numbers))]
+    return subprocess.Popen(words, env=environment)
+
+
+def make_shards(out: Path, numbers: Sequence[int]) -> None:
+    """Make shards of a folder in this process."""
+    given: dict[str, Any] = json.loads((out / ASKED).read_text(encoding="utf-8"))
+    sampling = Sampling(**given)
+    sampler, fitted = sampler_of(sampling.run, sampling.conditions, sampling.temperature)
+    size = sampling.shard
+    for number in numbers:
+        count = min(size, sampling.count - number * size)
+        seed = int(generator(sampling.seed, "shard", number).integers(2**31))
+        columns = sampler.sample(count, seed)
+        if (entity := fitted.codec.table.entity) is not None:
+            columns[entity] = [str(number * size + int(value or 0)) for value in columns[entity]]
+        write_rows(out / f"rows-{number:06d}.parquet", fitted.codec, columns)
+
+
+def is_folder(out: Path) -> bool:
+    """Whether a path is meant as a folder of shards."""
+    return out.suffix not in SUFFIXES
+
+
+if __name__ == "__main__":
+    import torch
+
+    torch.set_num_threads(1)
+    make_shards(Path(sys.argv[1]), [int(number) for number in sys.argv[2].split(",")])

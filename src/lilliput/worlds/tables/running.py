@@ -1,0 +1,120 @@
+"""train_table and evaluate_table: a table's run from its files, and the report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lilliput.assembly.recipe import load
+from lilliput.assembly.training import train
+from lilliput.base.console import print_line
+from lilliput.base.errors import ConfigError
+from lilliput.data.columns.inferring import infer_schema
+from lilliput.data.columns.schema import TableSchema, read_schema
+from lilliput.data.table_rows import TableRows
+from lilliput.generation.run import Run
+from lilliput.runs.finding import RUNS, find
+from lilliput.worlds.tables.evaluating import compare_tables, read_table, write_report
+from lilliput.worlds.tables.generating import fitted_folder, sampler_of
+from lilliput.worlds.tables.leakage import QUERIES, Anonymity, anonymity
+from lilliput.worlds.tables.training import FITTED, fit_table, load_fitted, overrides_of
+
+SAMPLED = 20_000
+"""Most synthetic rows that a report generates."""
+
+
+def train_table(
+    paths: Sequence[str],
+    overrides: Sequence[str] = (),
+    *,
+    schema: str | Path | TableSchema | None = None,
+    entity: str | None = None,
+    time: str | None = None,
+    name: str | None = None,
+    known: Sequence[str] = (),
+    runs: str | Path | None = None,
+    notify: Callable[[str], None] = print_line,
+    live: bool = True,
+) -> tuple[Run, dict[str, Any] | None]:
+    """Train a model of a table into runs/<name>, by the recipe `table` and overrides. The same call again resumes a run
+    that was interrupted.
+
+    `schema` is a schema or its file; without one it is inferred, with `entity` and `time` (see infer_schema). `known`
+    are the columns that someone could know of a person. Returns the run and the k-anonymity of the table by them, which
+    is printed before training. Raises LilliputError."""
+    if not paths:
+        raise ConfigError("no table is named", "give a CSV or Parquet file: lilliput tables train FILE")
+    if schema is not None and (entity or time):
+        raise ConfigError("entity and time stand in the schema", "edit the schema, or leave --schema out")
+    given = read_schema(schema) if isinstance(schema, str | Path) else schema
+    found = given or infer_schema(paths, entity, time)
+    name = name or Path(paths[0]).name.split(".")[0]
+    folder = Path(runs or RUNS) / name
+    said = say_anonymity(found, paths, known, notify)
+    fitted = load_fitted(folder) if (folder / FITTED).is_dir() else fit_table(paths, found, folder / FITTED)
+    if fitted.codec.table != found:
+        raise ConfigError(f"{folder} is of another schema", "give another --name, or delete the folder")
+    recipe = load("table", [*overrides_of(fitted, paths), f"name={name}", *overrides])
+    return train(recipe, runs=runs or RUNS, notify=notify, live=live), said
+
+
+def say_anonymity(
+    schema: TableSchema, paths: Sequence[str], known: Sequence[str], notify: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Print how many rows of a table stand alone by what others could know. Returns the figures; None for a table
+    without such columns."""
+    names = list(known) or [name for name in schema.kept if schema.columns[name].kind == "category"]
+    if not names:
+        return None
+    columns = read_table(paths, schema)
+    for name in names:
+        if name not in columns:
+            raise ConfigError(f"there is no column '{name}'", f"columns: {', '.join(columns)}")
+    found: Anonymity = anonymity(columns, names)
+    notify(
+        f"{found.alone:.1%} of {found.rows:,} rows share their values of {', '.join(names)} with no other row "
+        f"(k-anonymity: k = {found.k})"
+    )
+    return asdict(found)
+
+
+def evaluate_table(
+    run: str | Path,
+    test: Sequence[str],
+    *,
+    synthetic: Sequence[str] = (),
+    target: str | None = None,
+    known: Sequence[str] = (),
+    seed: int = 0,
+    out: str | Path | None = None,
+    notify: Callable[[str], None] = print_line,
+) -> tuple[dict[str, Any], Path]:
+    """Compare synthetic rows, those of files or newly generated ones, with the rows of the run's table and with the
+    held-out rows of `test`. Writes tables.json and tables.html into `out`, else into the run's folder. Returns the
+    figures and the page. Raises LilliputError."""
+    fitted = load_fitted(fitted_folder(run))
+    schema = fitted.codec.table
+    train_rows = read_table(_paths(find(run)), schema)
+    test_rows = read_table(test, schema)
+    if synthetic:
+        made = read_table(synthetic, schema)
+    else:
+        sampler, _ = sampler_of(run, {}, 1.0)
+        per_entity = max(1.0, fitted.codec.rows / max(1, len(set(train_rows.get(str(schema.entity), [])))))
+        rows = max(QUERIES, min(SAMPLED, fitted.codec.rows))
+        notify(f"generating about {rows:,} rows")
+        made = sampler.sample(round(rows / per_entity) if fitted.layout.sequences else rows, seed)
+    found = compare_tables(schema, train_rows, test_rows, made, target=target, known=known, seed=seed)
+    return found, write_report(found, Path(out) if out else find(run))
+
+
+def _paths(folder: Path) -> tuple[str, ...]:
+    """Return the files that a run was trained on. Raises ConfigError where its recipe names none."""
+    for each in (folder, *folder.absolute().parents[:3]):
+        if (each / "recipe.yaml").is_file():
+            source = load(each / "recipe.yaml").data.sources[0]
+            if isinstance(source, TableRows):
+                return source.paths
+    raise ConfigError(f"{folder} does not name the table it was trained on", "name a run of lilliput tables train")

@@ -1,0 +1,94 @@
+"""`lilliput tables`: from a file to a schema, a run, rows, shards and a report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.worlds.tables.examples import people, write_payments, write_people
+
+TINY = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "train.epochs=null", "train.steps=6")
+TINY += ("train.batch_tokens=1024", "evaluate.tokens=2000", "evaluate.final_tokens=2000", "train.compile=false")
+
+
+@pytest.mark.usefixtures("peaks")
+def test_from_a_file_to_a_report(command: Command) -> None:
+    pytest.importorskip("sklearn")
+    pq = pytest.importorskip("pyarrow.parquet")
+    write_people(Path("people.csv"), people(1700))
+    write_people(Path("held.csv"), people(1600, seed=2))
+    result = command("tables", "schema", "people.csv", "--out", "people.yaml")
+    assert result.code == 0, result.err
+    assert "lilliput tables train people.csv --schema people.yaml" in result.err + result.out
+    text = Path("people.yaml").read_text()
+    Path("people.yaml").write_text(text.replace("note: {kind: text}", "note: {kind: skip}") + "rules: [age > 30]\n")
+    result = command("tables", "train", "people.csv", "--schema", "people.yaml", "--known", "city", *TINY, "--json")
+    assert result.code == 0, result.err
+    made = json.loads(result.out)
+    assert made["anonymity"]["alone"] == 0
+    assert made["summary"]["figure"]["validation"] == "val_bits_per_row"
+    for path in Path(made["run"]).rglob("*"):  # no row of the table is kept
+        if path.is_file():
+            assert b"secret0" not in path.read_bytes(), path
+
+    rows = json.loads(command("tables", "sample", "people", "--rows", "3", "--where", "city=Oslo", "--json").out)[
+        "rows"
+    ]
+    assert [row["city"] for row in rows] == ["Oslo"] * 3
+    assert command("tables", "sample", "people", "--rows", "1600", "--out", "rows.csv").code == 0
+    assert len(Path("rows.csv").read_text().splitlines()) == 1601
+    assert command("tables", "sample", "people", "--rows", "20", "--out", "rows.parquet").code == 0
+    columns = pq.read_table("rows.parquet")
+    assert str(columns.schema.field("age").type) == "int64"
+    assert str(columns.schema.field("born").type) == "date32[day]"
+
+    report = command(
+        "tables", "evaluate", "people", "--test", "held.csv", "--synthetic", "rows.csv", "--target", "city", "--json"
+    )
+    assert report.code == 0, report.err
+    found = json.loads(report.out)
+    assert found["quality"]["held out"]["shape_error"] < 0.05
+    assert found["worth"]["real"] > 0.9
+    assert Path(found["page"]).read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.usefixtures("peaks")
+def test_payments_through_time(command: Command) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    write_payments(Path("payments.csv"))
+    result = command("tables", "train", "payments.csv", "--entity", "user_id", "--time", "time", *TINY)
+    assert result.code == 0, result.err
+    assert "lilliput tables sample payments" in result.err + result.out
+    words = ("tables", "sample", "payments", "--entities", "30", "--shard", "12", "--out", "made")
+    result = command(*words, "--workers", "2")
+    assert result.code == 0, result.err
+    files = sorted(Path("made").glob("*.parquet"))
+    assert [file.name for file in files] == [f"rows-00000{number}.parquet" for number in range(3)]
+    tables = [pq.read_table(file).to_pydict() for file in files]
+    assert sorted({int(owner) for table in tables for owner in table["user_id"]}) == list(range(1, 31))
+    files[1].unlink()
+    again = command(*words)
+    assert "2 of 3 shards are there already" in again.err + again.out
+    assert pq.read_table(files[1]).to_pydict() == tables[1]  # whoever makes it, a shard has the same rows
+    other = command("tables", "sample", "payments", "--entities", "31", "--out", "made")
+    assert other.code == 2
+    assert "shards of another sampling" in other.err
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (("tables", "schema", "none.csv"), "none.csv"),
+        (("tables", "train"), "Missing argument"),
+        (("tables", "train", "t.csv", "--schema", "no.yaml"), "there is no schema no.yaml"),
+        (("tables", "train", "t.csv", "--entity", "who"), "no column 'who'"),
+        (("tables", "sample", "none"), "there is no run or model folder 'none'"),
+    ],
+)
+def test_bad_input_gives_one_line_and_2(command: Command, words: tuple[str, ...], printed: str) -> None:
+    Path("t.csv").write_text("a,b\n1,2\n")
+    result = command(*words)
+    assert result.code == 2
+    assert printed in result.err
+    assert "Traceback" not in result.err
