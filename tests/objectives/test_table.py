@@ -32,7 +32,7 @@ def ids_of(tokenizer: Tokenizer, words: str) -> list[int]:
 
 def test_roles_are_read_from_the_tokens(tokenizer: Tokenizer) -> None:
     marker, fixed, known = roles_of(tokenizer)
-    spelled = [[tokenizer.token(number) for number in np.flatnonzero(each)] for each in (marker, fixed, known)]
+    spelled = [[tokenizer.token(number) for number in np.flatnonzero(each).tolist()] for each in (marker, fixed, known)]
     assert spelled[0] == ["<|a|>", "<|b|>", "<|c|>"]
     assert "<|=row|>" in spelled[1]
     assert "<|begin_of_text|>" in spelled[1]

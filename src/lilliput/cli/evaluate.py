@@ -124,7 +124,7 @@ def _has_scores(model: str) -> bool:
 def _print_held_out(found: dict[str, Any]) -> None:
     """Print the accuracies beside each other where there are some, else every figure."""
     from lilliput.base import console
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
     from lilliput.runs.names import VAL_LOSS
 
     if "accuracies" in found and found.get("baselines"):
@@ -167,7 +167,7 @@ def _orders(text: str | None) -> list[int] | None:
 
 def _print_text(model: str, table: TextTable) -> None:
     from lilliput.base import console
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
 
     total = table.total
     console.print_line(f"{total.bits_per_byte:.4f} bits per byte, perplexity {total.perplexity:.3f} a token")
@@ -186,7 +186,7 @@ def _print_text(model: str, table: TextTable) -> None:
 
 def _print_benchmarks(rows: list[dict[str, Any]]) -> None:
     from lilliput.base import console
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
 
     lines = []
     for row in rows:
@@ -211,7 +211,7 @@ def _print_benchmarks(rows: list[dict[str, Any]]) -> None:
 
 
 def _print_overlap(table: dict[str, Any]) -> None:
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
 
     lines = [
         (name, f"{one['items']:,}", f"{one['short']:,}", f"{one['found']:,}", _percent(one["share"]))

@@ -79,7 +79,7 @@ def _sorted(words: list[str], human: list[str] | None) -> tuple[list[str], list[
 
 def _print(result: dict[str, Any]) -> None:
     from lilliput.base import console
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
     from lilliput.evaluation.judge.proxies import PROXIES
 
     rows = result["rows"]
@@ -128,7 +128,7 @@ def complete(
     """Show completions of the same prompts side by side. The default prompts are the three of the TinyStories paper."""
     from lilliput import api
     from lilliput.base import console
-    from lilliput.cli.tables import print_texts
+    from lilliput.cli.printing import print_texts
     from lilliput.evaluation.judge.stories import COMPLETIONS, read_prompts
 
     console.use_json(json)

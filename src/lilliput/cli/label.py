@@ -144,7 +144,7 @@ def _emit(result: dict[str, Any], show: Any) -> None:
 
 def _agreement(files: list[Path]) -> None:
     from lilliput.base.console import print_line
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
     from lilliput.lab.labelling.agreement import agreement
     from lilliput.lab.labelling.store import read_all
 
@@ -201,7 +201,7 @@ def _export(files: list[Path], to: Path | None, labeller: str | None, replace: b
 
 def _print_figures(result: dict[str, Any]) -> None:
     from lilliput.base.console import print_line
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
 
     head = ("labeller", "answers", "skips", "undone", "minutes", "an hour", "median s", "cost", "an answer")
     rows = [_row(name, figures) for name, figures in result["labellers"].items()]

@@ -143,7 +143,7 @@ app.command("evolve", help="Look inside a run's checkpoints. Curves show when th
 def _report(found: Across, json: bool) -> None:
     """Print the figures of models or steps in columns, and the page."""
     from lilliput.base import console
-    from lilliput.cli.tables import print_table
+    from lilliput.cli.printing import print_table
     from lilliput.lens.compare import text_of
     from lilliput.lens.instrument import INSTRUMENTS
 

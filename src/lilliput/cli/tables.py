@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lilliput.data.columns.schema import TableSchema
+    from lilliput.worlds.tables.generating import Sampling
 
 app = typer.Typer(
     no_args_is_help=True, help="Synthetic rows: a model of a table, what it is worth, what it gives away."
@@ -21,6 +22,8 @@ Files = Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files of o
 Entity = Annotated[str | None, typer.Option(help="The column that names whose rows belong together, such as user_id.")]
 Time = Annotated[str | None, typer.Option(help="The date column that orders the rows of an entity.")]
 Schema = Annotated[Path | None, typer.Option(help="A schema that `lilliput tables schema` wrote, edited or not.")]
+SHOWN = 20
+"""Rows that are printed."""
 Where = Annotated[
     list[str] | None,
     typer.Option(help="A condition: COLUMN=VALUE, COLUMN='A|B' or COLUMN=18..30. Repeatable.", show_default=False),
@@ -56,17 +59,14 @@ def schema(
 
 
 def _print_schema(found: TableSchema) -> None:
-    from rich import box
-    from rich.table import Table
+    from lilliput.cli.printing import print_table
 
-    from lilliput.base import console
-
-    shown = Table("column", "kind", "", box=box.SIMPLE_HEAD)
+    rows = []
     for name, column in found.columns.items():
         role = {found.entity: "entity", found.time: "time"}.get(name, "profile" if name in found.profile else "")
         details = [role, column.format or "", f"{column.decimals} decimals" if column.decimals else ""]
-        shown.add_row(name, column.kind, ", ".join(filter(None, details)))
-    console.console.print(shown)
+        rows.append((name, column.kind, ", ".join(filter(None, details))))
+    print_table(("column", "kind", ""), rows)
 
 
 @app.command()
@@ -161,11 +161,9 @@ def _conditions(where: list[str] | None) -> Mapping[str, str]:
     return found
 
 
-def _print_rows(sampling: Any, json: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
+def _print_rows(sampling: Sampling, json: bool) -> None:
     from lilliput.base import console
+    from lilliput.cli.printing import print_table
     from lilliput.worlds.tables.generating import sample_table
 
     columns = sample_table(
@@ -175,15 +173,13 @@ def _print_rows(sampling: Any, json: bool) -> None:
         seed=sampling.seed,
         temperature=sampling.temperature,
     )
+    rows = list(zip(*columns.values(), strict=True))
     if json:
-        console.emit({"rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
+        console.emit({"rows": [dict(zip(columns, row, strict=True)) for row in rows]})
         return
-    shown = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in list(zip(*columns.values(), strict=True))[:20]:
-        shown.add_row(*(value or "" for value in row))
-    console.console.print(shown)
-    if sampling.count > 20:
-        console.print_line("the first 20 rows; write all of them: --out rows.csv")
+    print_table(list(columns), [[value or "" for value in row] for row in rows[:SHOWN]])
+    if len(rows) > SHOWN:
+        console.print_line(f"the first {SHOWN} of {len(rows):,} rows; write all of them: --out rows.csv")
 
 
 @app.command()
@@ -216,22 +212,22 @@ def evaluate(
 
 
 def _print_report(found: Mapping[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
     from lilliput.base import console
+    from lilliput.cli.printing import print_table
     from lilliput.worlds.tables.page import FIGURES, LEAKAGE, NOTE
 
-    shown = Table("", *found["quality"], box=box.SIMPLE_HEAD)
-    for key, text in FIGURES.items():
-        shown.add_row(text, *(f"{each[key]:.4f}" for each in found["quality"].values()))
+    sides = found["quality"].values()
+    rows = [(text, *(f"{each[key]:.4f}" for each in sides)) for key, text in FIGURES.items()]
     if "worth" in found:
         worth = found["worth"]
-        shown.add_row(
-            f"predicting {worth['target']}, trained on real rows {worth['real']:.4f}", f"{worth['synthetic']:.4f}", ""
+        rows.append(
+            (f"predicting {worth['target']}, trained on", f"{worth['synthetic']:.4f}", f"{worth['real']:.4f} (real)")
         )
-    for key, text in LEAKAGE.items():
-        share = found["leakage"][key]
-        shown.add_row(text, f"{share['share']:.4f} ({share['low']:.4f} to {share['high']:.4f})", "")
-    console.console.print(shown)
+    print_table(("", *found["quality"]), rows)
+    console.print_line("")
+    shares = [(text, found["leakage"][key]) for key, text in LEAKAGE.items()]
+    print_table(
+        ("", "share", "95% interval"),
+        [(text, f"{each['share']:.4f}", f"{each['low']:.4f} to {each['high']:.4f}") for text, each in shares],
+    )
     console.print_line(NOTE)

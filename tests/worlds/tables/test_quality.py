@@ -41,7 +41,7 @@ def test_shapes_see_columns_and_pairs_see_their_association() -> None:
     assert max(shapes(SCHEMA, TRAIN, apart(TRAIN)).values()) == 0
     true, broken = (np.mean([*pairs(SCHEMA, TRAIN, made).values()]) for made in (OTHER, apart(TRAIN)))
     assert true < 0.05 < 0.3 < broken
-    moved = {**OTHER, "x": [str(float(value) + 500) for value in OTHER["x"]]}
+    moved = {**OTHER, "x": [str(float(str(value)) + 500) for value in OTHER["x"]]}
     assert shapes(SCHEMA, TRAIN, moved)["x"] > 0.95
 
 
@@ -80,7 +80,9 @@ def test_nearest_distances_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("lilliput.worlds.tables.leakage.BLOCK", 500)
     small = {side: {name: values[:60] for name, values in each.items()} for side, each in (("a", TRAIN), ("b", OTHER))}
     space = Space(SCHEMA, small, "a")
-    numbers = {side: np.array([[float(v) for v in each[name]] for name in ("x", "y")]) for side, each in small.items()}
+    numbers = {
+        side: np.array([[float(str(v)) for v in each[name]] for name in ("x", "y")]) for side, each in small.items()
+    }
     low, high = np.quantile(numbers["a"], (0.01, 0.99), axis=1)
     expected = []
     for row in range(60):

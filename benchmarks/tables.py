@@ -1,0 +1,153 @@
+"""Synthetic rows of UCI Adult: cost, quality and leakage, each beside its goal.
+
+    python benchmarks/tables.py --data ../shared/data                # five CPU-minutes a seed, and two to measure
+    python benchmarks/tables.py --data ../shared/data --smoke        # in a minute, to see that all of it works
+
+The rows are divided into halves by a seed. A model with default settings learns one half and generates as many rows;
+the other half is held out. Trees predict the income on held-out rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import random
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from lilliput.base.console import console, emit, print_line, use_json
+from lilliput.base.errors import ConfigError
+from lilliput.cli.main import one_line_errors
+from lilliput.worlds.tables.evaluating import compare_tables, read_table
+from lilliput.worlds.tables.generating import sampler_of
+from lilliput.worlds.tables.running import train_table
+from lilliput.worlds.tables.training import load_fitted
+
+ADULT = "tables/uci_adult.train.csv.gz"
+GOALS = {
+    "training, CPU-seconds": "at most 300",
+    "rows a CPU-second": "at least 1,000",
+    "shape error": "at most 0.020",
+    "pair error": "",
+    "detection AUC": "at most 0.650",
+    "AUC trained on synthetic rows": "at least 0.900",
+    "AUC trained on real rows": "",
+    "closer to a training row": "0.480 to 0.520",
+    "copies of training less held-out rows": "at most 0.002",
+    "membership AUC": "",
+}
+SMOKE = ("train.epochs=null", "train.steps=6", "train.compile=false")
+
+
+@dataclass(frozen=True)
+class Study:
+    """The folder of real data, the folder of the runs, and whether all is tiny."""
+
+    data: Path
+    runs: Path
+    smoke: bool = False
+
+
+def halves(study: Study, seed: int) -> tuple[Path, Path]:
+    """Write the two halves of the rows as CSV. Raises ConfigError for a folder without the file."""
+    file = study.data / ADULT
+    if not file.is_file():
+        raise ConfigError(f"{study.data} has no {ADULT}", "give the folder that holds it: --data FOLDER")
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+        head, *rows = csv.reader(lines)
+    random.Random(seed).shuffle(rows)
+    cut = len(rows) // 2
+    study.runs.mkdir(parents=True, exist_ok=True)
+    paths = (study.runs / f"train-{seed}.csv", study.runs / f"held-{seed}.csv")
+    for path, part in zip(paths, (rows[:cut], rows[cut : 2 * cut]), strict=True):
+        with open(path, "w", newline="", encoding="utf-8") as out:
+            csv.writer(out).writerows([head, *part])
+    return paths
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of this process and of those that it waited for."""
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, float]:
+    """Train, generate and measure for one seed."""
+    train, held = halves(study, seed)
+    name = f"adult-{seed}"
+    print_line(f"{name}: {' '.join(overrides)}")
+    began = cpu_seconds()
+    given = [*(SMOKE if study.smoke else ()), f"seed={seed}", *overrides]
+    run, _ = train_table([str(train)], given, name=name, runs=study.runs, notify=lambda text: None, live=False)
+    if not run.summary:
+        raise ConfigError(f"the run {name} was interrupted", "delete it, and repeat the command: its cost is measured")
+    spent = cpu_seconds() - began
+    sampler, fitted = sampler_of(run.path, {}, 1.0)
+    count = fitted.codec.rows if not study.smoke else 1600
+    began = time.process_time()
+    made = sampler.sample(count, seed)
+    speed = count / (time.process_time() - began)
+    schema = load_fitted(run.path).codec.table
+    tables = [read_table([str(path)], schema) for path in (train, held)]
+    found = compare_tables(schema, *tables, made, target="income", seed=seed)
+    quality, leakage = found["quality"]["synthetic"], found["leakage"]
+    return {
+        "training, CPU-seconds": spent,
+        "rows a CPU-second": speed,
+        "shape error": quality["shape_error"],
+        "pair error": quality["pair_error"],
+        "detection AUC": quality["detection_auc"],
+        "AUC trained on synthetic rows": found["worth"]["synthetic"],
+        "AUC trained on real rows": found["worth"]["real"],
+        "closer to a training row": leakage["closer_to_train"]["share"],
+        "copies of training less held-out rows": leakage["copies_of_train"]["share"]
+        - leakage["copies_of_test"]["share"],
+        "membership AUC": leakage["membership_auc"]["share"],
+    }
+
+
+def print_table(rows: Sequence[dict[str, float]]) -> None:
+    """Print each figure by seed, its mean, and its goal."""
+    shown = Table("", *(f"seed {number}" for number in range(1, len(rows) + 1)), "mean", "goal", box=box.SIMPLE_HEAD)
+    for key, goal in GOALS.items():
+        values = [row[key] for row in rows]
+        spelled = [f"{value:,.0f}" if "CPU" in key else f"{value:.4f}" for value in (*values, mean(values))]
+        shown.add_row(key, *spelled, goal)
+    console.print(shown)
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(help="Synthetic rows of UCI Adult beside their goals.")
+def main(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value of the recipe, such as train.epochs=4.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder with tables/.")] = Path("../shared/data"),
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/tables"),
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
+    smoke: Annotated[bool, typer.Option("--smoke", help="All of it in a minute.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    use_json(json)
+    study = Study(data, runs, smoke)
+    rows = [measured(study, seed, overrides or ()) for seed in range(1, seeds + 1)]
+    print_table(rows)
+    if json:
+        found: dict[str, Any] = {"seeds": rows, "goals": GOALS}
+        emit(found)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        app()
