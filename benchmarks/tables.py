@@ -97,8 +97,8 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
     made = sampler.sample(count, seed)
     speed = count / (time.process_time() - began)
     schema = load_fitted(run.path).codec.table
-    tables = [read_table([str(path)], schema) for path in (train, held)]
-    found = compare_tables(schema, *tables, made, target="income", seed=seed)
+    real, other = (read_table([str(path)], schema) for path in (train, held))
+    found = compare_tables(schema, real, other, made, target="income", seed=seed)
     quality, leakage = found["quality"]["synthetic"], found["leakage"]
     return {
         "training, CPU-seconds": spent,
