@@ -126,7 +126,10 @@ def fit_dates(values: Sequence[str | None], form: str, rare: int) -> Dates:
     a value of another form, and for too few dates."""
     dates = sorted(read_date(value, form) for value in values if value is not None)
     if len(dates) < 2 * rare:
-        raise DataError(f"{len(dates):,} dates are too few to keep what stands in {rare:,} rows")
+        raise DataError(
+            f"{len(dates):,} dates are too few to keep what stands in {rare:,} rows",
+            "a smaller `rare` in the schema keeps rarer values, which may name persons",
+        )
     kept = dates[rare - 1 : len(dates) - rare + 1]
     years = tuple(sorted({date.year for date in kept}))
     return Dates(format=form, years=years, missing=1 - len(dates) / max(1, len(values)))

@@ -187,7 +187,10 @@ def fit_numbers(values: Sequence[str | None], decimals: int, codec: str, rare: i
     numbers, gone = plain.whole(values)
     numbers, missing = np.sort(numbers[~gone]), float(gone.mean()) if len(gone) else 0.0
     if len(numbers) < 2 * rare:
-        raise DataError(f"{len(numbers):,} numbers are too few to keep what stands in {rare:,} rows")
+        raise DataError(
+            f"{len(numbers):,} numbers are too few to keep what stands in {rare:,} rows",
+            "a smaller `rare` in the schema keeps rarer values, which may name persons",
+        )
     kept = numbers[rare - 1 : len(numbers) - rare + 1]
     known, counts = np.unique(numbers, return_counts=True)
     given = {"decimals": decimals, "missing": missing}

@@ -84,7 +84,8 @@ class EntitySampler(TableSampler):
 
     def _heads(self, count: int, rng: np.random.Generator) -> list[Entity]:
         """Generate the profiles, those with a condition first."""
-        cache = KVCache(self.model.config, count, self.model.config.context_length, self.device)
+        capacity = min(self.model.config.context_length, 1 + self.layout.head_tokens)
+        cache = KVCache(self.model.config, count, capacity, self.device)
         start = torch.full((count, 1), self.layout.tokenizer.bos_id, device=self.device)
         rows, values = Rows(cache, start), Columns()
         for group in self.layout.head:

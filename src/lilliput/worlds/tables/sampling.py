@@ -20,7 +20,7 @@ from lilliput.decoding.inference import inference
 from lilliput.model.transformer import Model
 from lilliput.worlds.tables.ruling import Ruling
 
-BATCH = 512
+BATCH = 1024
 """Rows that are generated side by side."""
 ROUNDS = 50
 """Rounds in which rows that break a rule or a condition are generated anew."""
@@ -99,7 +99,8 @@ class TableSampler:
         """Return `count` rows, whether or not they meet every rule."""
         tokenizer = self.layout.tokenizer
         with inference(self.model):
-            cache = KVCache(self.model.config, count, self.model.config.context_length, self.device)
+            capacity = min(self.model.config.context_length, 1 + self.layout.row_tokens)
+            cache = KVCache(self.model.config, count, capacity, self.device)
             rows = Rows(cache, torch.full((count, 1), tokenizer.bos_id, device=self.device))
             values: Columns = {}
             for group in self.order:
