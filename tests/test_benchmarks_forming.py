@@ -94,9 +94,7 @@ def test_stories_and_news_are_trained_watched_and_measured(tmp_path: Path) -> No
 
 def test_a_longer_run_reads_more_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, list[str]] = {}
-    monkeypatch.setattr(
-        forming.lilliput, "train", lambda recipe, overrides, name, **rest: given.update({name: overrides})
-    )
+    monkeypatch.setattr(forming, "train_whole", lambda recipe, overrides, name, **rest: given.update({name: overrides}))
     arm = forming.arms_of_sizes(news=False)[0]
     forming.trained(arm, 1, forming.Study(tmp_path))
     forming.trained(arm, 1, forming.Study(tmp_path, tokens=24_576_000))

@@ -183,6 +183,34 @@ def _print_rows(sampling: Sampling, json: bool) -> None:
 
 
 @app.command()
+def canaries(
+    files: Files,
+    out: Annotated[Path, typer.Option(help="The .csv or .tsv file of the rows with canaries among them.")],
+    schema: Schema = None,
+    count: Annotated[int, whole(help="Canaries for each number of repeats.")] = 20,
+    repeats: Annotated[str, typer.Option(help="How often they are planted.")] = "1,4,16",
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Plant rows that no one has among the rows of a table, to look for them after training: how well a model
+    remembers single rows."""
+    from lilliput.base import console
+    from lilliput.base.units import whole as number
+    from lilliput.worlds.tables.running import plant_canaries
+
+    console.use_json(json)
+    times = [number(each, least=1) for each in repeats.split(",")]
+    file, secrets = plant_canaries(files, out, schema=schema, count=count, repeats=times, seed=seed)
+    if json:
+        console.emit({"file": file, "canaries": secrets})
+        return
+    console.print_line(f"wrote {count * sum(times):,} canaries among the rows of {file}, and their list into {secrets}")
+    name = file.name.split(".")[0]
+    console.print_line(f"next: lilliput tables train {file} --name {name}")
+    console.print_line(f"      lilliput tables evaluate {name} --test HELD_OUT_FILE --canaries {secrets}")
+
+
+@app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run of `lilliput tables train`.")],
     test: Annotated[list[str], typer.Option(help="Rows that the run was not trained on. Repeatable.")],
@@ -191,6 +219,7 @@ def evaluate(
     ] = None,
     target: Annotated[str | None, typer.Option(help="A column that models of trees are trained to predict.")] = None,
     known: Annotated[list[str] | None, typer.Option(help="A column that someone could know of a person.")] = None,
+    canaries: Annotated[Path | None, typer.Option(help="The canaries that were planted before training.")] = None,
     seed: int = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the report. Left out: the run's.")] = None,
     json: Json = False,
@@ -202,7 +231,15 @@ def evaluate(
 
     console.use_json(json)
     found, page = evaluate_table(
-        run, test, synthetic=made or (), target=target, known=known or (), seed=seed, out=out, notify=console.print_line
+        run,
+        test,
+        synthetic=made or (),
+        target=target,
+        known=known or (),
+        seed=seed,
+        canaries=canaries,
+        out=out,
+        notify=console.print_line,
     )
     if json:
         console.emit({**found, "page": page})
@@ -214,7 +251,7 @@ def evaluate(
 def _print_report(found: Mapping[str, Any]) -> None:
     from lilliput.base import console
     from lilliput.cli.printing import print_table
-    from lilliput.worlds.tables.page import FIGURES, LEAKAGE, NOTE
+    from lilliput.worlds.tables.page import CANARIES, FIGURES, LEAKAGE, NOTE
 
     sides = found["quality"].values()
     rows = [(text, *(f"{each[key]:.4f}" for each in sides)) for key, text in FIGURES.items()]
@@ -225,9 +262,19 @@ def _print_report(found: Mapping[str, Any]) -> None:
         )
     print_table(("", *found["quality"]), rows)
     console.print_line("")
-    shares = [(text, found["leakage"][key]) for key, text in LEAKAGE.items()]
+    shares = [(text, found["leakage"][key]) for key, text in LEAKAGE.items() if key in found["leakage"]]
     print_table(
         ("", "share", "95% interval"),
         [(text, f"{each['share']:.4f}", f"{each['low']:.4f} to {each['high']:.4f}") for text, each in shares],
     )
+    if planted := found.get("canaries"):
+        console.print_line("")
+        print_table(
+            ("canaries planted", "exposure, bits", "generated"),
+            [
+                (f"{repeats} times", f"{each['exposure_bits']:.2f}", f"{each['generated']} of {each['canaries']}")
+                for repeats, each in planted.items()
+            ],
+        )
+        console.print_line(CANARIES)
     console.print_line(NOTE)

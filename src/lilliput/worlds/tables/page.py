@@ -33,7 +33,12 @@ LEAKAGE = {
     "near_copies_of_train": "nearly equal to a training row",
     "near_copies_of_test": "nearly equal to a held-out row",
     "membership_auc": "membership inference by distance, AUC (0.5 is best)",
+    "membership_auc_by_likelihood": "membership inference by the model's likelihood, AUC (0.5 is best)",
 }
+CANARIES = (
+    "Canaries are rows that no one has, planted before training. An exposure of about 1.4 bits means that the model "
+    "knows nothing of them; each further bit means that it ranks them twice as early."
+)
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -58,7 +63,11 @@ def page(found: Mapping[str, Any]) -> str:
             "<h2>Through time</h2>",
             table({name: {side: f"{each[name]:.4f}" for side, each in time.items()} for name in time["synthetic"]}),
         ]
-    body += ["<h2>Leakage</h2>", table({text: _share(found["leakage"][key]) for key, text in LEAKAGE.items()})]
+    leaks = {text: _share(found["leakage"][key]) for key, text in LEAKAGE.items() if key in found["leakage"]}
+    body += ["<h2>Leakage</h2>", table(leaks)]
+    if planted := found.get("canaries"):
+        rows = {f"planted {repeats} times": each for repeats, each in planted.items()}
+        body += [f"<p>{CANARIES}</p>", table(rows)]
     if known := found.get("anonymity"):
         body.append(
             f"<p>Of the {known['rows']:,} training rows, {known['alone']:.1%} share their values of "

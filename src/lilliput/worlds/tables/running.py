@@ -16,10 +16,14 @@ from lilliput.data.columns.schema import TableSchema, read_schema
 from lilliput.data.table_rows import TableRows
 from lilliput.generation.run import Run
 from lilliput.runs.finding import RUNS, find
-from lilliput.worlds.tables.evaluating import compare_tables, read_table, write_report
+from lilliput.runs.names import RECIPE
+from lilliput.worlds.tables.canaries import exposure, plant, read_canaries, write_canaries
+from lilliput.worlds.tables.evaluating import MOST, compare_tables, drawn, read_table, write_report
 from lilliput.worlds.tables.generating import fitted_folder, sampler_of
-from lilliput.worlds.tables.leakage import QUERIES, Anonymity, anonymity
+from lilliput.worlds.tables.leakage import QUERIES, Anonymity, anonymity, area
+from lilliput.worlds.tables.likelihood import nats_of
 from lilliput.worlds.tables.training import FITTED, fit_table, load_fitted, overrides_of
+from lilliput.worlds.tables.writing import write_columns
 
 SAMPLED = 20_000
 """Most synthetic rows that a report generates."""
@@ -88,33 +92,63 @@ def evaluate_table(
     target: str | None = None,
     known: Sequence[str] = (),
     seed: int = 0,
+    canaries: str | Path | None = None,
     out: str | Path | None = None,
     notify: Callable[[str], None] = print_line,
 ) -> tuple[dict[str, Any], Path]:
     """Compare synthetic rows, those of files or newly generated ones, with the rows of the run's table and with the
-    held-out rows of `test`. Writes tables.json and tables.html into `out`, else into the run's folder. Returns the
-    figures and the page. Raises LilliputError."""
+    held-out rows of `test`. `canaries` is the file of the rows that were planted before training (plant_canaries).
+    Writes tables.json and tables.html into `out`, else into the run's folder. Returns the figures and the page. Raises
+    LilliputError."""
+    planted = None if canaries is None else read_canaries(Path(canaries))
     fitted = load_fitted(fitted_folder(run))
     schema = fitted.codec.table
     train_rows = read_table(_paths(find(run)), schema)
     test_rows = read_table(test, schema)
+    sampler, _ = sampler_of(run, {}, 1.0)
     if synthetic:
         made = read_table(synthetic, schema)
     else:
-        sampler, _ = sampler_of(run, {}, 1.0)
         per_entity = max(1.0, fitted.codec.rows / max(1, len(set(train_rows.get(str(schema.entity), [])))))
         rows = max(QUERIES, min(SAMPLED, fitted.codec.rows))
         notify(f"generating about {rows:,} rows")
         made = sampler.sample(round(rows / per_entity) if fitted.layout.sequences else rows, seed)
     found = compare_tables(schema, train_rows, test_rows, made, target=target, known=known, seed=seed)
+    if not fitted.layout.sequences:
+        sides = (nats_of(sampler.model, fitted.layout, drawn(side, MOST, seed)) for side in (train_rows, test_rows))
+        members, others = (-nats for nats in sides)
+        found["leakage"]["membership_auc_by_likelihood"] = asdict(area(members, others))
+    if planted is not None:
+        found["canaries"] = exposure(sampler.model, fitted.layout, train_rows, planted, made, seed)
     return found, write_report(found, Path(out) if out else find(run))
+
+
+def plant_canaries(
+    paths: Sequence[str],
+    out: str | Path,
+    *,
+    schema: str | Path | TableSchema | None = None,
+    count: int = 20,
+    repeats: Sequence[int] = (1, 4, 16),
+    seed: int = 0,
+) -> tuple[Path, Path]:
+    """Write the rows of a table with canaries among them, and the canaries beside it as JSON. Returns both files. Train
+    on the first one, then evaluate with the second. Raises LilliputError."""
+    given = read_schema(schema) if isinstance(schema, str | Path) else schema
+    found = given or infer_schema(paths)
+    planted, made = plant(found, read_table(paths, found), count, repeats, seed)
+    file = Path(out)
+    secrets = file.with_suffix(".canaries.json")
+    write_columns(file, planted)
+    write_canaries(secrets, made)
+    return file, secrets
 
 
 def _paths(folder: Path) -> tuple[str, ...]:
     """Return the files that a run was trained on. Raises ConfigError where its recipe names none."""
     for each in (folder, *folder.absolute().parents[:3]):
-        if (each / "recipe.yaml").is_file():
-            source = load(each / "recipe.yaml").data.sources[0]
+        if (each / RECIPE).is_file():
+            source = load(each / RECIPE).data.sources[0]
             if isinstance(source, TableRows):
                 return source.paths
     raise ConfigError(f"{folder} does not name the table it was trained on", "name a run of lilliput tables train")

@@ -34,10 +34,23 @@ def write_rows(path: Path, codec: TableCodec, columns: Columns) -> None:
         if path.suffix == ".parquet":
             _write_parquet(place, codec, columns)
         else:
-            with open(place, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
-                writer.writerow(columns)
-                writer.writerows([value or "" for value in row] for row in zip(*columns.values(), strict=True))
+            _write_text(place, columns, "\t" if path.suffix == ".tsv" else ",")
+
+
+def write_columns(path: Path, columns: Columns) -> None:
+    """Write columns as CSV or TSV, whole or not at all. Raises OSError, and ConfigError for another suffix."""
+    if path.suffix not in (".csv", ".tsv"):
+        raise ConfigError(f"{path} is no file of texts", "name one that ends in .csv or .tsv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _whole(path) as place:
+        _write_text(place, columns, "\t" if path.suffix == ".tsv" else ",")
+
+
+def _write_text(place: Path, columns: Columns, delimiter: str) -> None:
+    with open(place, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([value or "" for value in row] for row in zip(*columns.values(), strict=True))
 
 
 @contextmanager
