@@ -40,12 +40,15 @@ def schema(
 ) -> None:
     """Infer what the columns of a table are, and print it: kinds, values, and how well rows hide among each other."""
     from lilliput.base import console
+    from lilliput.base.errors import ConfigError
     from lilliput.data.columns.inferring import infer_schema, suggestions
     from lilliput.data.columns.schema import write_schema
 
     console.use_json(json)
     found = infer_schema(files, entity, time)
     if out is not None:
+        if out.exists():
+            raise ConfigError(f"{out} is there already, and may be edited", "give another --out, or delete it")
         write_schema(found, out)
     if json:
         console.emit({"schema": found.model_dump(mode="json"), "file": out})
@@ -123,11 +126,12 @@ def sample(
     goes on where it was interrupted."""
     from lilliput.base import console
     from lilliput.base.errors import ConfigError
-    from lilliput.worlds.tables.generating import Sampling, is_folder, sampler_of, write_sample, write_shards
+    from lilliput.worlds.tables.generating import Sampling, fitted_folder, is_folder, write_sample, write_shards
+    from lilliput.worlds.tables.training import load_fitted
 
     console.use_json(json)
     conditions = _conditions(where)
-    _, fitted = sampler_of(run, conditions, temperature)
+    fitted = load_fitted(fitted_folder(run))
     if (rows if fitted.layout.sequences else entities) is not None:
         kind, other = ("entities", "--entities") if fitted.layout.sequences else ("rows that stand alone", "--rows")
         raise ConfigError(f"the table has {kind}", f"say how many with {other}")

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field
 
 from lilliput.base.errors import ConfigError
-from lilliput.base.seeds import generator
 from lilliput.data.rows import Rows
 from lilliput.objectives.batch import Batch, Loss
 from lilliput.objectives.causal import NextToken
@@ -35,13 +34,13 @@ class TableObjective(NextToken):
     def batch(self, rows: Rows, rng: np.random.Generator) -> Batch:
         tokens = shuffled(rows.tokens, rows.segments, self.marker, self.fixed, rng)
         chosen = rng.random(len(tokens)) < self.config.shuffle
-        return self._values(rows, np.where(chosen[:, None], tokens, rows.tokens))
+        return self._values(rows, np.where(chosen[:, None], tokens, rows.tokens), rng)
 
-    def _values(self, rows: Rows, tokens: np.ndarray) -> Batch:
+    def _values(self, rows: Rows, tokens: np.ndarray, rng: np.random.Generator) -> Batch:
         """Return a batch of rows with these tokens, in which values and marks alone are learned. Columns change places
         within documents, so that what a row learns of padding and beginnings stays where it is."""
         learn = np.where(self.marker[tokens] | self.known[tokens], 0, rows.learn)
-        return NextToken.batch(self, Rows(tokens, learn, rows.segments), generator(0))
+        return NextToken.batch(self, Rows(tokens, learn, rows.segments), rng)
 
     def loss(self, batch: Batch) -> Loss:
         plain = super().loss(batch)
@@ -61,8 +60,8 @@ class TableObjective(NextToken):
         trained, self.view = self.view, self.model
         try:
             with self.measuring():
-                for rows, _ in held.draws():
-                    batch = self._values(rows, rows.tokens).to(self.workshop.device)
+                for rows, rng in held.draws():
+                    batch = self._values(rows, rows.tokens, rng).to(self.workshop.device)
                     nats += float(self.loss(batch).total)
                     values += self.weight(batch)
                     documents += float((rows.tokens[:, 1:] == end).sum())

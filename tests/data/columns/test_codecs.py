@@ -37,7 +37,8 @@ def test_conditions_of_categories() -> None:
     codec = fit_categories(["a"] * 9 + ["b"] * 8 + ["c"] * 7 + [None], rare=2)
     (allowed,) = codec.allowed("a|c")
     assert [label for label, good in zip(codec.labels[0], allowed, strict=True) if good] == ["a", "c"]
-    assert codec.allowed("")[0].tolist() == [True, False, False, False]
+    assert codec.allowed("")[0].tolist() == [True, False, False, False, False]
+    assert codec.encode(["new"]).tolist() == [[4]]  # a value that is not known is no known one
     with pytest.raises(ConfigError, match="no value is 'd'"):
         codec.allowed("d")
 
@@ -91,6 +92,9 @@ def test_missing_numbers_are_missing_in_all_parts() -> None:
     assert there_and_back(codec, [None]) == [None]
     with pytest.raises(DataError, match="holds another value"):
         codec.encode(["many"])
+    for odd in ("nan", "inf", "12345678901234567890"):
+        with pytest.raises(DataError, match="is no number that can be kept"):
+            codec.encode([odd])
 
 
 def test_dates_come_back_by_their_parts() -> None:

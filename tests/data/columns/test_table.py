@@ -92,7 +92,9 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_rows_become_tokens_of_their_columns(tmp_path: Path) -> None:
-    file = write_people(tmp_path / "people.csv")
+    rows = people()
+    rows[5]["city"] = "Xanadu7"
+    file = write_people(tmp_path / "people.csv", rows)
     fitted = fit_table([str(file)], infer_schema([str(file)]), tmp_path / "fit")
     source = TableRows(paths=(str(file),), codec=str(fitted.folder), tokenizer=str(fitted.folder))
     documents = list(source.documents())
@@ -103,7 +105,7 @@ def test_rows_become_tokens_of_their_columns(tmp_path: Path) -> None:
     assert tokens[:2] == ["<|age|>", f"<|age={row['age']}|>"]
     assert f"<|city={row['city']}|>" in tokens
     assert tokens[-1] == "<|=text ends|>"
-    assert "secret" not in (fitted.folder / "table.json").read_text()  # a value of one row is kept nowhere
+    assert "Xanadu7" not in (fitted.folder / "table.json").read_text()  # a value of one row is kept nowhere
     assert source.fingerprint() == source.fingerprint()
 
 

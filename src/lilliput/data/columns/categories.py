@@ -26,12 +26,11 @@ class Categories(Codec):
 
     @property
     def labels(self) -> list[list[str]]:
-        return [self.with_missing([*self.values, *([OTHER] if self.others else [])])]
+        return [self.with_missing([*self.values, OTHER])]
 
     def encode(self, values: Sequence[str | None]) -> np.ndarray:
         known = {value: place for place, value in enumerate(self.values)}
-        other = len(self.values) if self.others else 0  # a value that is new where there were no others: the first one
-        codes = np.array([0 if value is None else known.get(value, other) for value in values], np.int64)
+        codes = np.array([0 if value is None else known.get(value, len(known)) for value in values], np.int64)
         return with_zero(codes[:, None], self.gone(values), self.first)
 
     def gone(self, values: Sequence[str | None]) -> np.ndarray:
@@ -53,7 +52,7 @@ class Categories(Codec):
             return [np.array([True, *[False] * (self.sizes[0] - 1)])]
         if not found.any():
             raise self.none_left(condition, self.values)
-        return [np.array([*[False] * self.first, *found, *([False] if self.others else [])])]
+        return [np.array([*[False] * self.first, *found, False])]
 
 
 def fit_categories(values: Sequence[str | None], rare: int) -> Categories:

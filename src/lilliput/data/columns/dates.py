@@ -107,6 +107,11 @@ def read_date(value: str, form: str) -> datetime:
         ) from None
 
 
+def seconds_of(date: datetime) -> float:
+    """Return the seconds from 1970 to a date. Dates of a table have no time zone, so no hour is left out or twice."""
+    return (date - datetime(1970, 1, 1)).total_seconds()
+
+
 def format_of(values: Sequence[str]) -> str | None:
     """Return the first of FORMATS that all values have; None where none fits."""
     for form in FORMATS:

@@ -20,6 +20,8 @@ ranges of equal shares keep the distribution's form within 1 / (RANGES * PLACES)
 HEAVY = 1 / 64
 """A number of at least this share of a column has a range of its own."""
 DIGITS = "0123456789"
+EXACT = 2**53
+"""Whole numbers below this one have a float64 of their own."""
 
 
 class Numbers(Codec):
@@ -40,7 +42,14 @@ class Numbers(Codec):
             raise DataError(
                 f"row {int(np.argmax(gone)) + 1} has no value, and the column was fitted without missing values"
             )
-        return np.round(numbers * 10**self.decimals), gone
+        whole = np.round(numbers * 10**self.decimals)
+        if not (np.abs(whole) < EXACT).all():
+            row = int(np.argmin(np.abs(whole) < EXACT))
+            raise DataError(
+                f"row {row + 1} holds {values[row]}, which is no number that can be kept to {self.decimals} decimals",
+                "choose kind: category, text or skip for the column, or fewer decimals",
+            )
+        return whole, gone
 
     def spelled(self, numbers: np.ndarray, gone: np.ndarray) -> list[str | None]:
         """Return whole multiples (n,) as values."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -19,7 +19,7 @@ from lilliput.base.reading import read_object
 from lilliput.data.columns.categories import Categories
 from lilliput.data.columns.codec import Codec
 from lilliput.data.columns.dates import Dates
-from lilliput.data.columns.numbers import Digits, Numbers, Quantiles, Values
+from lilliput.data.columns.numbers import Digits, Quantiles, Values
 from lilliput.data.columns.schema import TableSchema
 from lilliput.data.columns.texts import Texts
 from lilliput.data.tokenizer import Tokenizer
@@ -231,8 +231,3 @@ def _group(name: str, codec: Codec, at: int) -> tuple[Group, int]:
         parts.append((at, size))
         at += size
     return Group(name, marker, codec, tuple(parts)), at
-
-
-def numbers_of(codec: Any) -> Numbers | None:
-    """Return the codec where it is of numbers."""
-    return codec if isinstance(codec, Numbers) else None

@@ -75,9 +75,12 @@ def write_canaries(path: Path, canaries: Sequence[Canary]) -> None:
 def read_canaries(path: Path) -> list[Canary]:
     """Read canaries. Raises DataError for another file."""
     try:
-        return [Canary(dict(each["row"]), int(each["repeats"])) for each in read_json(path)]
+        found = [Canary(dict(each["row"]), int(each["repeats"])) for each in read_json(path)]
     except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
         raise DataError(f"{path} holds no canaries: {error}", "plant some: lilliput tables canaries FILE") from None
+    if not found:
+        raise DataError(f"{path} holds no canaries", "plant some: lilliput tables canaries FILE")
+    return found
 
 
 def exposure(
@@ -87,6 +90,8 @@ def exposure(
     them among QUERIES fresh combinations of values than chance would (about 1.4 bits on average where it knows nothing
     of them, and at most log2(QUERIES + 1)), and how many of them are among the synthetic rows."""
     names = [group.name for group in layout.body]
+    if lacking := {*names} - {*canaries[0].row}:
+        raise DataError(f"the canaries lack the column '{min(lacking)}'", "give those of the run's own table")
     fresh = np.sort(nats_of(model, layout, combined(columns, names, QUERIES, np.random.default_rng(seed))))
     rows = {name: [canary.row[name] for canary in canaries] for name in names}
     ranks = 1 + np.searchsorted(fresh, nats_of(model, layout, rows))

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import torch
 
-from lilliput.base.errors import ConfigError
 from lilliput.base.seeds import generator
 from lilliput.data.columns.reading import Columns
 from lilliput.data.columns.table import Group
@@ -47,21 +46,19 @@ class EntitySampler(TableSampler):
         same rows. Raises ConfigError where too few entities meet the rules."""
         table = self.layout.codec.table
         found: Columns = {name: [] for name in table.columns if name in (table.entity, *table.kept, *table.balance)}
-        done = 0
-        for round_ in range(ROUNDS + count // batch):
-            if done == count:
-                return found
-            rng = generator(seed, "entities", round_)
-            for entity in self.entities(min(batch, count - done), rng):
+        done = barren = round_ = 0
+        while done < count:
+            before = done
+            for entity in self.entities(min(batch, count - done), generator(seed, "entities", round_)):
                 rows = self._finished(entity, done + 1, list(found))
                 if self.ruling.holds(rows).all():
                     done += 1
                     for name, values in rows.items():
                         found[name] += values
-        raise ConfigError(
-            f"{count - done:,} of {count:,} entities could not be made to meet: {', '.join(table.rules)}",
-            "ask for what entities of the table meet",
-        )
+            barren, round_ = 0 if done > before else barren + 1, round_ + 1
+            if barren >= ROUNDS:
+                raise self.in_vain(count - done, count, "entities")
+        return found
 
     def entities(self, count: int, rng: np.random.Generator) -> list[Entity]:
         """Return `count` entities with their rows."""
@@ -88,7 +85,7 @@ class EntitySampler(TableSampler):
         cache = KVCache(self.model.config, count, capacity, self.device)
         start = torch.full((count, 1), self.layout.tokenizer.bos_id, device=self.device)
         rows, values = Rows(cache, start), Columns()
-        for group in self.layout.head:
+        for group in sorted(self.layout.head, key=lambda group: group.name not in self.conditions):
             values[group.name] = self.column(rows, group, values, rng)
         table, codec = self.layout.codec.table, self.layout.codec.time
         time, found = table.time, list[Entity]()

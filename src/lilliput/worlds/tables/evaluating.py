@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError, DataError, nearest
 from lilliput.base.files import write_json, write_text
 from lilliput.data.columns.reading import Columns, joined, read_batches
 from lilliput.data.columns.schema import TableSchema
@@ -37,6 +37,15 @@ def read_table(paths: Sequence[str], schema: TableSchema) -> Columns:
     if not columns:
         raise DataError(f"{', '.join(map(str, paths))}: no rows")
     return columns
+
+
+def known_columns(schema: TableSchema, known: Sequence[str]) -> list[str]:
+    """Return the columns that someone could know of a person: those that are named, else all categories. Raises
+    ConfigError for a name that is no column."""
+    for name in known:
+        if name not in schema.kept:
+            raise ConfigError(f"there is no column '{name}'{nearest(name, schema.kept)}", ", ".join(schema.kept))
+    return list(known) or [name for name in schema.kept if schema.columns[name].kind == "category"]
 
 
 def drawn(columns: Columns, count: int, seed: int) -> Columns:
@@ -81,8 +90,7 @@ def compare_tables(
             "held out": through_time(schema, train, test),
         }
     found["leakage"] = _leakage(schema, train, test, made, seed)
-    names = list(known) or [name for name in schema.kept if schema.columns[name].kind == "category"]
-    if names:
+    if names := known_columns(schema, known):
         found["anonymity"] = asdict(anonymity(train, names))
     return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.console import print_line
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError, DataError, LilliputError
 from lilliput.base.files import write_json
 from lilliput.base.seeds import generator
 from lilliput.data.columns.reading import Columns
@@ -21,7 +21,7 @@ from lilliput.runs.finding import find
 from lilliput.worlds.tables.entity_sampling import EntitySampler
 from lilliput.worlds.tables.sampling import TableSampler
 from lilliput.worlds.tables.training import FITTED, Fitted, load_fitted
-from lilliput.worlds.tables.writing import SUFFIXES, write_rows
+from lilliput.worlds.tables.writing import SUFFIXES, check_new, check_suffix, write_rows
 
 SHARD = 100_000
 """Rows of a shard, or entities."""
@@ -76,6 +76,8 @@ def sample_table(
 
 def write_sample(sampling: Sampling, out: Path) -> int:
     """Write a sample into a file, and return its number of rows. Raises LilliputError."""
+    check_suffix(out)
+    check_new(out)
     sampler, fitted = sampler_of(sampling.run, sampling.conditions, sampling.temperature)
     columns = sampler.sample(sampling.count, sampling.seed)
     write_rows(out, fitted.codec, columns)
@@ -88,6 +90,7 @@ def write_shards(
     """Write a sample into Parquet files of a folder, by several processes. A shard's rows depend on the sampling and
     its number alone. Shards that are there already are kept, so that the same call goes on after an interruption.
     Returns the files. Raises LilliputError, and ConfigError for a folder of another sampling."""
+    sampler_of(sampling.run, sampling.conditions, sampling.temperature)  # a wrong condition is reported here
     asked = asdict(sampling)
     out.mkdir(parents=True, exist_ok=True)
     if (out / ASKED).is_file():
@@ -139,4 +142,7 @@ if __name__ == "__main__":
     import torch
 
     torch.set_num_threads(1)
-    make_shards(Path(sys.argv[1]), [int(number) for number in sys.argv[2].split(",")])
+    try:
+        make_shards(Path(sys.argv[1]), [int(number) for number in sys.argv[2].split(",")])
+    except LilliputError as error:
+        sys.exit(f"error: {error}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lilliput.base.errors import DataError
-from lilliput.data.columns.dates import format_of, read_date
+from lilliput.data.columns.dates import format_of, read_date, seconds_of
 from lilliput.data.columns.reading import Columns
 from lilliput.data.columns.schema import TableSchema
 
@@ -34,7 +34,7 @@ def numbers_of(schema: TableSchema, name: str, values: Sequence[str | None]) -> 
         return np.array([np.nan if value is None else float(value) for value in values])
     if column.kind == "date":
         form = column.format or format_of([value for value in values if value is not None]) or "%Y-%m-%d"
-        return np.array([np.nan if value is None else read_date(value, form).timestamp() / 86400 for value in values])
+        return np.array([np.nan if value is None else seconds_of(read_date(value, form)) / 86400 for value in values])
     return np.array([np.nan if value is None else float(len(value)) for value in values])
 
 

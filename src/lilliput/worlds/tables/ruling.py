@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lilliput.data.columns.codec import bounds
-from lilliput.data.columns.dates import Dates, read_date
+from lilliput.data.columns.dates import Dates, read_date, seconds_of
 from lilliput.data.columns.numbers import Numbers, Quantiles, Values
 from lilliput.data.columns.reading import Columns
 from lilliput.data.columns.rules import Rule
@@ -145,8 +145,8 @@ def _ends(codec: Any) -> tuple[np.ndarray, np.ndarray] | None:
         return starts / 10**codec.decimals, np.append(starts[1:] - 1, codec.last) / 10**codec.decimals
     if isinstance(codec, Dates):
         return (
-            np.array([datetime(year, 1, 1).timestamp() for year in codec.years]),
-            np.array([datetime(year, 12, 31, 23, 59, 59).timestamp() for year in codec.years]),
+            np.array([seconds_of(datetime(year, 1, 1)) for year in codec.years]),
+            np.array([seconds_of(datetime(year, 12, 31, 23, 59, 59)) for year in codec.years]),
         )
     return None
 
@@ -157,7 +157,7 @@ def as_numbers(codec: Any, values: Sequence[str | None]) -> np.ndarray:
     if isinstance(codec, Numbers):
         return np.array([np.nan if value is None else float(value) for value in values])
     if isinstance(codec, Dates):
-        return np.array([np.nan if value is None else read_date(value, codec.format).timestamp() for value in values])
+        return np.array([np.nan if value is None else seconds_of(read_date(value, codec.format)) for value in values])
     return np.array([value or "" for value in values], dtype=object)
 
 

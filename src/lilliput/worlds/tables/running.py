@@ -13,17 +13,18 @@ from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.columns.inferring import infer_schema
 from lilliput.data.columns.schema import TableSchema, read_schema
+from lilliput.data.columns.table import FILE
 from lilliput.data.table_rows import TableRows
 from lilliput.generation.run import Run
 from lilliput.runs.finding import RUNS, find
 from lilliput.runs.names import RECIPE
 from lilliput.worlds.tables.canaries import exposure, plant, read_canaries, write_canaries
-from lilliput.worlds.tables.evaluating import MOST, compare_tables, drawn, read_table, write_report
+from lilliput.worlds.tables.evaluating import MOST, compare_tables, drawn, known_columns, read_table, write_report
 from lilliput.worlds.tables.generating import fitted_folder, sampler_of
 from lilliput.worlds.tables.leakage import QUERIES, Anonymity, anonymity, area
 from lilliput.worlds.tables.likelihood import nats_of
 from lilliput.worlds.tables.training import FITTED, fit_table, load_fitted, overrides_of
-from lilliput.worlds.tables.writing import write_columns
+from lilliput.worlds.tables.writing import check_new, write_columns
 
 SAMPLED = 20_000
 """Most synthetic rows that a report generates."""
@@ -57,7 +58,10 @@ def train_table(
     name = name or Path(paths[0]).name.split(".")[0]
     folder = Path(runs or RUNS) / name
     said = say_anonymity(found, paths, known, notify)
-    fitted = load_fitted(folder) if (folder / FITTED).is_dir() else fit_table(paths, found, folder / FITTED)
+    kept = (folder / FITTED / FILE).is_file()  # written last, so that an interrupted fit is done again
+    if not kept and (folder / RECIPE).is_file():
+        raise ConfigError(f"{folder} is a run of something else", "give another --name")
+    fitted = load_fitted(folder) if kept else fit_table(paths, found, folder / FITTED)
     if fitted.codec.table != found:
         raise ConfigError(f"{folder} is of another schema", "give another --name, or delete the folder")
     recipe = load("table", [*overrides_of(fitted, paths), f"name={name}", *overrides])
@@ -69,14 +73,10 @@ def say_anonymity(
 ) -> dict[str, Any] | None:
     """Print how many rows of a table stand alone by what others could know. Returns the figures; None for a table
     without such columns."""
-    names = list(known) or [name for name in schema.kept if schema.columns[name].kind == "category"]
+    names = known_columns(schema, known)
     if not names:
         return None
-    columns = read_table(paths, schema)
-    for name in names:
-        if name not in columns:
-            raise ConfigError(f"there is no column '{name}'", f"columns: {', '.join(columns)}")
-    found: Anonymity = anonymity(columns, names)
+    found: Anonymity = anonymity(read_table(paths, schema), names)
     notify(
         f"{found.alone:.1%} of {found.rows:,} rows share their values of {', '.join(names)} with no other row "
         f"(k-anonymity: k = {found.k})"
@@ -136,8 +136,9 @@ def plant_canaries(
     on the first one, then evaluate with the second. Raises LilliputError."""
     given = read_schema(schema) if isinstance(schema, str | Path) else schema
     found = given or infer_schema(paths)
-    planted, made = plant(found, read_table(paths, found), count, repeats, seed)
     file = Path(out)
+    check_new(file)
+    planted, made = plant(found, read_table(paths, found), count, repeats, seed)
     secrets = file.with_suffix(".canaries.json")
     write_columns(file, planted)
     write_canaries(secrets, made)

@@ -23,7 +23,9 @@ from lilliput.worlds.tables.ruling import Ruling
 BATCH = 1024
 """Rows that are generated side by side."""
 ROUNDS = 50
-"""Rounds in which rows that break a rule or a condition are generated anew."""
+"""Generation is given up after so many rounds in a row of which no row meets the rules and conditions."""
+LEAST = 64
+"""Least rows of a round, where rows that broke a rule are generated anew."""
 
 
 @dataclass
@@ -79,21 +81,23 @@ class TableSampler:
         """Return so many rows by column. The same seed and count give the same rows. Raises ConfigError where too few
         rows meet the rules and conditions."""
         found: Columns = {group.name: [] for group in self.layout.body}
-        for round_ in range(ROUNDS + count // batch):
-            left = count - len(next(iter(found.values())))
-            if left <= 0:
-                return found
-            rng = generator(seed, "rows", round_)
-            made = self.generate(min(batch, left if round_ < count // batch + 1 else 2 * left), rng)
+        left, barren, round_ = count, 0, 0
+        while left > 0:
+            made = self.generate(min(batch, max(left, LEAST)), generator(seed, "rows", round_))
             good = np.flatnonzero(self.ruling.holds(made))[:left]
             for name, values in made.items():
                 found[name] += [values[row] for row in good.tolist()]
-        if left := count - len(next(iter(found.values()))):
-            asked = ", ".join([*self.layout.codec.table.rules, *(f"{k}={v}" for k, v in self.conditions.items())])
-            raise ConfigError(
-                f"{left:,} of {count:,} rows could not be made to meet: {asked}", "ask for what rows of the table meet"
-            )
+            left, barren, round_ = left - len(good), 0 if len(good) else barren + 1, round_ + 1
+            if barren >= ROUNDS:
+                raise self.in_vain(left, count, "rows")
         return found
+
+    def in_vain(self, left: int, count: int, what: str) -> ConfigError:
+        """The error for rules and conditions that hardly anything meets."""
+        asked = ", ".join([*self.layout.codec.table.rules, *(f"{k}={v}" for k, v in self.conditions.items())])
+        return ConfigError(
+            f"{left:,} of {count:,} {what} could not be made to meet: {asked}", f"ask for what {what} of the table meet"
+        )
 
     def generate(self, count: int, rng: np.random.Generator) -> Columns:
         """Return `count` rows, whether or not they meet every rule."""
@@ -136,7 +140,7 @@ class TableSampler:
         """Return which codes of a part may follow, (size,) or (rows, size) bool."""
         codec, size = group.codec, group.parts[part][1]
         allowed = self.masks.get(group.name, [np.ones(size, bool)] * (part + 1))[part]
-        if isinstance(codec, Categories) and codec.others:
+        if isinstance(codec, Categories):
             allowed = allowed & (np.arange(size) != size - 1)  # rare values have no name
         if part > 0 and codec.missing:
             # A value is missing in all of its parts or in none.

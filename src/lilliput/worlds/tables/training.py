@@ -21,7 +21,7 @@ from lilliput.data.tokenizer import Tokenizer
 FITTED = "table"
 """The folder, in a run's folder, of the fitted table and its tokenizer."""
 LONGEST = 1024
-"""Most tokens of a document of an entity."""
+"""Most tokens of the rows in a document of an entity, but for two long rows."""
 TEXT_VOCABULARY = 2048
 
 
@@ -39,7 +39,9 @@ class Fitted:
         if not self.layout.sequences:
             return 2 + self.layout.row_tokens
         most = max(1, (self.codec.rows_per_entity or (1,))[-1])
-        return min(LONGEST, 2 + self.layout.head_tokens + most * self.layout.row_tokens)
+        # Room for two rows at least: one that was read again, and one that is generated.
+        rows = max(2 * self.layout.row_tokens, min(most * self.layout.row_tokens, LONGEST))
+        return 2 + self.layout.head_tokens + rows
 
 
 def load_fitted(folder: str | Path) -> Fitted:

@@ -25,10 +25,17 @@ def check_suffix(path: Path) -> None:
         raise ConfigError(f"{path} is no file of rows", f"name one that ends in {', '.join(SUFFIXES)}")
 
 
+def check_new(path: Path) -> None:
+    """Raise ConfigError for a file that is there: it may be the real table."""
+    if path.exists():
+        raise ConfigError(f"{path} is there already", "give another --out, or delete it")
+
+
 def write_rows(path: Path, codec: TableCodec, columns: Columns) -> None:
     """Write rows into a file that is there whole or not at all. Raises OSError, ConfigError for another suffix, and
     MissingExtra for Parquet without pyarrow."""
     check_suffix(path)
+    check_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as place:
         if path.suffix == ".parquet":
