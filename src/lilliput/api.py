@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from lilliput.runs.reporting import report
     from lilliput.server.serving import serve
     from lilliput.training.callbacks import Callback
+    from lilliput.worlds.agents.simulating import simulate_town
+    from lilliput.worlds.population.running import make_diaries, make_people, report_diaries, report_people
+    from lilliput.worlds.population.training import train_population
     from lilliput.worlds.tables.generating import sample_table
     from lilliput.worlds.tables.running import evaluate_table, train_table
 
@@ -71,6 +74,8 @@ __all__ = [
     "load",
     "look_inside",
     "look_through",
+    "make_diaries",
+    "make_people",
     "neighbours",
     "overlaps",
     "plan",
@@ -78,12 +83,16 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "report_diaries",
+    "report_people",
     "sample_table",
     "score",
     "score_text",
     "serve",
+    "simulate_town",
     "sweep",
     "train",
+    "train_population",
     "train_table",
 ]
 
@@ -113,6 +122,9 @@ _HOMES = {
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),
     "lilliput.server.serving": ("serve",),
+    "lilliput.worlds.agents.simulating": ("simulate_town",),
+    "lilliput.worlds.population.running": ("make_diaries", "make_people", "report_diaries", "report_people"),
+    "lilliput.worlds.population.training": ("train_population",),
     "lilliput.worlds.tables.generating": ("sample_table",),
     "lilliput.worlds.tables.running": ("evaluate_table", "train_table"),
 }

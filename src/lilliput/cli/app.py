@@ -13,6 +13,7 @@ from lilliput.cli import (
     compare,
     corpus,
     data,
+    diaries,
     doctor,
     embed,
     evaluate,
@@ -25,11 +26,13 @@ from lilliput.cli import (
     label,
     lens,
     model,
+    personas,
     plan,
     recipe,
     report,
     score,
     serve,
+    simulate,
     synthesize,
     tables,
     tokenizer,
@@ -76,6 +79,9 @@ data.app.command("sources")(corpus.sources)
 data.app.command("download")(corpus.download)
 app.add_typer(data.app, name="data")
 app.add_typer(tables.app, name="tables")
+app.add_typer(personas.app, name="personas")
+app.add_typer(diaries.app, name="diaries")
+app.command("simulate")(simulate.simulate)
 app.add_typer(model.app, name="model")
 app.add_typer(lens.app, name="lens")
 app.add_typer(plan.app, name="plan")
@@ -107,6 +113,10 @@ COMPUTING = (
         "export",
         "import",
         "plan",
+        "tables",
+        "personas",
+        "diaries",
+        "simulate",
     ),
 )
 """Commands that run PyTorch. The others need nothing prepared, and ask for no cache."""

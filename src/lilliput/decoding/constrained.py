@@ -14,7 +14,6 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from lilliput.base.errors import ConfigError, MissingExtra
 from lilliput.base.reading import from_json
@@ -99,7 +98,7 @@ class Constraint:
 
     def start(self) -> Matcher:
         """A fresh matcher, for one text."""
-        return Matcher(self._fresh.deep_copy(), self.vocab_size)
+        return Matcher(self._fresh.deep_copy())
 
     def _matcher(self) -> LLMatcher:
         llguidance = _library()
@@ -110,24 +109,24 @@ class Constraint:
 class Matcher:
     """A constraint's matcher of one text: it takes each token in turn, and gives the ids that may come next."""
 
-    def __init__(self, matcher: LLMatcher, vocab_size: int):
-        self._matcher, self._vocab_size = matcher, vocab_size
+    def __init__(self, matcher: LLMatcher):
+        self._matcher = matcher
 
     @property
     def complete(self) -> bool:
         """Whether the text is whole and nothing can follow. False for a constraint that has failed."""
         return self._matcher.is_stopped() and not self._matcher.is_error()
 
-    def allowed(self) -> torch.Tensor:
-        """(vocab_size,) bool: the ids that may come next; the end-of-text id where the text may end here. Raises
-        ConfigError where the grammar is too large to be followed, and where no token may come next."""
+    def allowed(self) -> np.ndarray:
+        """(ceil(vocab_size / 8),) uint8: the ids that may come next as bits, the lowest bit first; the end-of-text id
+        where the text may end here. Bits after the last id are 0. Raises ConfigError where the grammar is too large to
+        be followed, and where no token may come next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():
             raise self._error()
-        mask = torch.from_numpy(np.unpackbits(bits, count=self._vocab_size, bitorder="little").astype(bool))
-        if not mask.any():
+        if not bits.any():
             raise ConfigError("no token of this tokenizer can come next")
-        return mask
+        return bits
 
     def push(self, number: int) -> None:
         """Take a token that was allowed. Raises ConfigError where the grammar is too large to be followed."""

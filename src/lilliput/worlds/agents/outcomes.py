@@ -1,0 +1,83 @@
+"""What a town's days come to: euros, tram rides and meetings a day, and the difference that a policy makes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lilliput.base.statistics import interval
+from lilliput.worlds.population.days import PLAN, Day, read_day
+from lilliput.worlds.population.words import CATEGORIES
+
+MEASURES = (
+    *(f"{name} euros" for name in CATEGORIES if name != "Other"),
+    "tram rides",
+    "meetings",
+    "had no money",
+    "declined euros",
+)
+"""The figures of a person and day."""
+
+
+def measures(day: Day, declined: int) -> list[float]:
+    """Return the figures of a day, in the order of MEASURES."""
+    euros = dict.fromkeys(CATEGORIES, 0)
+    for each in day.expenses:
+        euros[each.category] += each.euros
+    return [
+        *(euros[name] for name in CATEGORIES if name != "Other"),
+        float("I took the tram" in day.text),
+        sum(not each.about.startswith(PLAN) for each in day.interactions),
+        float("no money" in day.text),
+        declined,
+    ]
+
+
+def results_of(folder: Path, arms: Sequence[str], days: int, from_day: int) -> dict[str, Any]:
+    """Return the results of a simulation.
+
+    series    for each arm and measure, the mean over people of each day
+    outcomes  for each measure the mean a person and day from `from_day` on in each arm; with a policy also its
+              difference to the control and the 95% interval of it, by bootstrap over people
+    spend     euros that could be spent, and left in the account at the end, means over people
+    """
+    series: dict[str, dict[str, list[float]]] = {}
+    means: dict[str, np.ndarray] = {}
+    left: dict[str, float] = {}
+    for arm in arms:
+        total, rows = None, []
+        for day in range(1, days + 1):
+            kept = folder / arm / f"day-{day:03d}.jsonl.gz"
+            found, left[arm] = _read(kept if kept.is_file() else folder / arms[0] / kept.name)
+            rows.append(found.mean(0))
+            if day >= from_day:
+                total = found if total is None else total + found
+        series[arm] = dict(zip(MEASURES, np.array(rows).T.tolist(), strict=True))
+        assert total is not None
+        means[arm] = total / (days - from_day + 1)
+    return {"series": series, "outcomes": _outcomes(means, arms), "euros_left": left}
+
+
+def _read(file: Path) -> tuple[np.ndarray, float]:
+    """The figures of a day, (people, measures), and the euros left in an account, the mean over people."""
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return np.array([measures(read_day(row["day"]), row["declined"]) for row in rows]), float(
+        np.mean([row["euros"] for row in rows])
+    )
+
+
+def _outcomes(means: dict[str, np.ndarray], arms: Sequence[str]) -> dict[str, dict[str, float]]:
+    found = dict[str, dict[str, float]]()
+    for place, name in enumerate(MEASURES):
+        found[name] = {arm: float(means[arm][:, place].mean()) for arm in arms}
+        if len(arms) > 1:
+            gaps = means[arms[1]][:, place] - means[arms[0]][:, place]
+            low, high = interval(gaps.tolist())
+            found[name] |= {"difference": float(gaps.mean()), "low": low, "high": high}
+    return found
