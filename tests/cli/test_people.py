@@ -20,6 +20,9 @@ def test_people_days_and_a_town_by_a_model(command: Command) -> None:
     result = command("personas", "train", "--people", "40", "--name", "town", *TINY, "--json")
     assert result.code == 0, result.err
     assert json.loads(result.out)["summary"]["steps"] == 2
+    other = command("personas", "train", "--people", "41", "--name", "town", *TINY)
+    assert other.code == 2
+    assert "is of other people" in other.err
     made = command("personas", "make", "2", "--run", "town", "--out", "made.jsonl", "--json")
     assert made.code == 0, made.err
     assert json.loads(made.out)["people"] == 2

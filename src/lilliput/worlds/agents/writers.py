@@ -24,10 +24,10 @@ def writer_for(run: str | Path | None, workers: int = 1) -> Iterator[Writer]:
     if run is None:
         yield rule_writer
     elif workers == 1:
-        made, _ = writer_of(run)
+        made = writer_of(run)
         yield lambda people, headings, seeds: [day for part in _parts(people, headings, seeds) for day in made(*part)]
     else:
-        writer_of(run)  # what is wrong with the run is reported here
+        writer_of(run)  # an error of the run is reported here, and not by a process
         with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (str(run),)) as pool:
             yield lambda people, headings, seeds: [
                 day for days in pool.map(_write, *zip(*_parts(people, headings, seeds), strict=True)) for day in days
@@ -51,7 +51,7 @@ def _begin(run: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _MADE.append(writer_of(run)[0])
+    _MADE.append(writer_of(run))
 
 
 def _write(people: Sequence[Person], headings: Sequence[Heading], seeds: Sequence[int]) -> list[Day]:

@@ -85,15 +85,20 @@ class ModelWriter:
         return Request(ids, sampling, constraint=form)
 
 
-def writer_of(run: str | Path, temperature: float = 1.0) -> tuple[ModelWriter, Marginals]:
-    """Return the writer of a run, and the tables that its people were drawn from. Raises LilliputError."""
+def tables_folder(run: str | Path) -> Path:
+    """Return the folder of the tables that a run's people were drawn from. Raises LilliputError for another run."""
     folder = find(run).absolute()
-    homes = [each / TABLES for each in (folder, *folder.parents[:3]) if (each / TABLES).is_dir()]
-    if not homes:
-        raise ConfigError(f"{run} was not trained on people", "train a model of people: lilliput personas train")
+    for each in (folder, *folder.parents[:3]):  # a run, a checkpoint, or a checkpoint's model
+        if (each / TABLES).is_dir():
+            return each / TABLES
+    raise ConfigError(f"{run} was not trained on people", "train a model of people: lilliput personas train")
+
+
+def writer_of(run: str | Path, temperature: float = 1.0) -> ModelWriter:
+    """Return the writer of a run of `lilliput personas train`. Raises LilliputError."""
+    marginals = read_marginals(tables_folder(run))
     loaded = load(run, "cpu", lambda text: None)
-    marginals = read_marginals(homes[0])
-    return ModelWriter(loaded.decoder, loaded.tokenizer, marginals, temperature), marginals
+    return ModelWriter(loaded.decoder, loaded.tokenizer, marginals, temperature)
 
 
 def _plain(pattern: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from lilliput.base.console import progress
 from lilliput.base.errors import ConfigError
 from lilliput.base.files import write_text
-from lilliput.worlds.population.by_model import writer_of
+from lilliput.worlds.population.by_model import tables_folder, writer_of
 from lilliput.worlds.population.checking import check_diaries, check_people
 from lilliput.worlds.population.files import WEEK, diaries_of, read_diaries, read_people, write_diaries, write_people
 from lilliput.worlds.population.joint import fit_joint
@@ -31,13 +31,13 @@ def people_of(
     if run is not None:
         if tables is not None:
             raise ConfigError("a run has tables of its own", "leave --tables out")
-        return writer_of(run)[0].people(count, seed)
+        return writer_of(run).people(count, seed)
     return draw_people(fit_joint(tables_of(trained, tables)), count, seed)
 
 
 def tables_of(run: str | Path | None, tables: str | Path | None) -> Marginals:
     """Return the aggregate tables of a folder, else of a run, else of the made-up town."""
-    return writer_of(run)[1] if run is not None and tables is None else read_marginals(tables or TOWN)
+    return read_marginals(tables_folder(run) if run is not None and tables is None else tables or TOWN)
 
 
 def make_people(
@@ -70,7 +70,7 @@ def make_diaries(
     """Write a diary for each person of a file, by rule or by a run, and return the report (check_diaries). Raises
     LilliputError."""
     residents = read_people(people)
-    writer = rule_writer if run is None else writer_of(run)[0]
+    writer = rule_writer if run is None else writer_of(run)
     with progress("days of diaries", days * len(residents)) as bar:
         found = list(diaries_of(residents, writer, days, seed, bar.advance))
     write_diaries(out, found)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from lilliput.assembly.recipe import load
 from lilliput.assembly.training import train
 from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import write_text
+from lilliput.base.files import read_json, sha256, write_json, write_text
 from lilliput.base.seeds import generator
 from lilliput.generation.run import Run
 from lilliput.runs.finding import RUNS
@@ -32,7 +33,7 @@ PEOPLE, DAYS = 12_000, 4
 """People whose days by rule are learned, and days of each."""
 DUE, ASKED = 0.15, 0.2
 """How often the home is due, and a friend has asked: more often than in a life, because the model has to learn it."""
-TEXTS = "days.jsonl"
+TEXTS, ASKED = "days.jsonl", "asked.json"
 
 
 def train_population(
@@ -50,22 +51,36 @@ def train_population(
     days by rule, into runs/<name>, by the recipe `people` and overrides. The same call again resumes a run that was
     interrupted. Raises LilliputError."""
     source = Path(tables or TOWN)
-    marginals = read_marginals(source)
-    for line in marginals.differences():
+    for line in read_marginals(source).differences():
         notify(f"the tables differ: {line}")
     folder = Path(runs or RUNS) / name
     texts = folder / TABLES / TEXTS
-    if not texts.is_file():
-        if (folder / RECIPE).is_file():
-            raise ConfigError(f"{folder} is a run of something else", "give another --name")
-        texts.parent.mkdir(parents=True, exist_ok=True)
-        for path in sorted(source.glob("*.csv")):
-            shutil.copyfile(path, texts.parent / path.name)
-        drawn = draw_people(fit_joint(marginals), people, seed)
-        write_text(texts, "".join(json.dumps({"text": text}) + "\n" for text in training_texts(drawn, seed)))
+    asked = {
+        "people": people,
+        "seed": seed,
+        "tables": {each.name: sha256(each) for each in sorted(source.glob("*.csv"))},
+    }
+    if (folder / TABLES / ASKED).is_file():  # written last, so that an interrupted beginning is done again
+        if read_json(folder / TABLES / ASKED) != asked:
+            raise ConfigError(f"{folder} is of other people", "give another --name, or delete the folder")
+    elif (folder / RECIPE).is_file():
+        raise ConfigError(f"{folder} is a run of something else", "give another --name")
+    else:
+        _begin(texts, source, asked)
     files = [{"kind": "jsonl", "paths": [str(texts)]}]
     recipe = load("people", [f"data.sources={json.dumps(files)}", f"name={name}", *overrides])
     return train(recipe, runs=runs or RUNS, notify=notify, live=live)
+
+
+def _begin(texts: Path, source: Path, asked: Mapping[str, Any]) -> None:
+    """Keep the tables of a run, and write the texts that its model learns."""
+    texts.parent.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.glob("*.csv")):
+        shutil.copyfile(path, texts.parent / path.name)
+    people = draw_people(fit_joint(read_marginals(source)), asked["people"], asked["seed"])
+    rows = (json.dumps({"text": text}) + "\n" for text in training_texts(people, asked["seed"]))
+    write_text(texts, "".join(rows))
+    write_json(texts.parent / ASKED, asked)
 
 
 def training_texts(people: Sequence[Person], seed: int) -> Iterator[str]:
