@@ -2,6 +2,7 @@
 
     python benchmarks/babylm.py --data ../shared/data                 # all three: about five hours of one core
     python benchmarks/babylm.py --data ../shared/data --only decoder
+    python benchmarks/babylm.py --data ../shared/data --pairs 6800    # of all sets, where a score by both sides is slow
     python benchmarks/babylm.py --data ../shared/data --smoke         # in seconds, to see that all of it works
 
 The text is 7M words of books for children and 3M words of news, whole documents drawn by a seed. They are cut into
@@ -54,11 +55,13 @@ SMALL = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "model.d_mlp
 
 @dataclass(frozen=True)
 class Study:
-    """The folder of real data, the folder of the runs, and whether all is tiny."""
+    """The folder of real data, the folder of the runs, whether all is tiny, and how many pairs are scored, drawn from
+    all sets by a fixed seed (None: all of them)."""
 
     data: Path
     runs: Path
     smoke: bool = False
+    pairs: int | None = None
 
 
 def corpus(study: Study) -> Path:
@@ -110,9 +113,8 @@ def measured(arm: str, study: Study) -> dict[str, Any]:
     same model with untrained weights."""
     run = trained(arm, study)
     summary = RunFolder(run).read_summary()
-    table = lilliput.benchmark(
-        run, ["blimp"], task_data=study.data / "benchmarks", max_items=68 if study.smoke else None
-    )
+    most = 68 if study.smoke else study.pairs
+    table = lilliput.benchmark(run, ["blimp"], task_data=study.data / "benchmarks", max_items=most)
     (row,) = [row for row in table if row["metric"] == "acc"]
     keys = ("tokens", "epochs", "training_seconds", "val_bits_per_byte", "val_masked_bits_per_byte")
     cost = {key: summary[key] for key in keys if key in summary}
@@ -152,6 +154,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with gutenberg/, wikinews/ and benchmarks/blimp/.")],
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/babylm"),
     only: Annotated[list[str] | None, typer.Option(help="Arms by name. Left out: all of them. Repeatable.")] = None,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Pairs drawn from all sets. Left out: all of them.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Every run in seconds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -159,7 +162,7 @@ def main(
     if unknown := {*(only or ())} - {*ARMS}:
         raise ConfigError(f"no arm is named {', '.join(unknown)}", f"known: {', '.join(ARMS)}")
     runs.mkdir(parents=True, exist_ok=True)
-    found = {arm: measured(arm, Study(data, runs, smoke)) for arm in only or ARMS}
+    found = {arm: measured(arm, Study(data, runs, smoke, pairs)) for arm in only or ARMS}
     if json:
         emit({"arms": found, "published": PUBLISHED})
     else:

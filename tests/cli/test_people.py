@@ -59,6 +59,13 @@ def test_people_by_rule_and_their_report(command: Command) -> None:
     assert "<h3>household</h3>" in Path("people.html").read_text()
     assert command("diaries", "make", "people.jsonl").code == 0
     assert "0.0% of the days" in command("diaries", "report", "diaries.jsonl").out
+    paid = json.loads(command("diaries", "payments", "diaries.jsonl", "--json").out)
+    lines = Path("payments.csv").read_text().splitlines()
+    assert lines[0] == "user_id,time,amount,category,location"
+    assert len(lines) == paid["rows"] + 1 > 1000
+    schema = command("tables", "schema", "payments.csv", "--entity", "user_id", "--time", "time", "--json")
+    kinds = {name: each["kind"] for name, each in json.loads(schema.out)["schema"]["columns"].items()}
+    assert (kinds["time"], kinds["amount"], kinds["category"]) == ("date", "number", "category")
 
 
 @pytest.mark.parametrize(

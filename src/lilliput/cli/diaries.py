@@ -1,4 +1,4 @@
-"""`lilliput diaries make`, `report`: days of people, with expenses and interactions that a program can read."""
+"""`lilliput diaries make`, `report`, `payments`: days of people, with expenses that a program can read."""
 
 from __future__ import annotations
 
@@ -56,6 +56,26 @@ def report(
         return
     _print_report(found)
     console.print_line(f"look at it: {page}")
+
+
+@app.command()
+def payments(
+    diaries: Annotated[Path, typer.Argument(help="A file of `lilliput diaries make`.")],
+    out: Annotated[Path, typer.Option(help="The CSV file of the payments.")] = Path("payments.csv"),
+    json: Json = False,
+) -> None:
+    """Write the expenses of diaries as a table of payments: user_id, time, amount, category, location. It stands in for
+    the bank statements of a company."""
+    from lilliput.base import console
+    from lilliput.worlds.population.files import read_diaries, write_payments
+
+    console.use_json(json)
+    rows = write_payments(out, read_diaries(diaries))
+    if json:
+        console.emit({"file": out, "rows": rows})
+        return
+    console.print_line(f"wrote {rows:,} payments: {out}")
+    console.print_line(f"next: lilliput tables train {out} --entity user_id --time time")
 
 
 def _print_report(found: Mapping[str, Any]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 from lilliput.base.config import validate
@@ -18,6 +21,8 @@ from lilliput.worlds.population.telling import tell
 from lilliput.worlds.population.weeks import Writer, evening, heading, morning, opened, weather
 
 WEEK = 7
+FIRST_DAY = date(2026, 1, 5)
+"""The Monday of the first day of a table of payments."""
 AT_ONCE = 1024
 """People whose days are written side by side."""
 
@@ -35,7 +40,7 @@ class Diary:
 
 def write_people(path: str | Path, people: Iterable[Person]) -> None:
     """Write people, each with the person's text. Raises ConfigError for a file that is there."""
-    _write(path, ({**person.model_dump(mode="json"), "text": tell(person)} for person in people))
+    _write(path, _lines({**person.model_dump(mode="json"), "text": tell(person)} for person in people))
 
 
 def read_people(path: str | Path) -> list[Person]:
@@ -50,7 +55,7 @@ def read_people(path: str | Path) -> list[Person]:
 def write_diaries(path: str | Path, diaries: Iterable[Diary]) -> None:
     """Write diaries, each with its text. Raises ConfigError for a file that is there."""
     rows = ({"person": each.person.model_dump(mode="json"), "text": str(each)} for each in diaries)
-    _write(path, rows)
+    _write(path, _lines(rows))
 
 
 def read_diaries(path: str | Path) -> list[Diary]:
@@ -67,6 +72,23 @@ def read_diaries(path: str | Path) -> list[Diary]:
             raise DataError(f"{place}: {error.message}", error.hint) from None
         found.append(Diary(validate(Person, row["person"], place), days))
     return found
+
+
+def write_payments(path: str | Path, diaries: Iterable[Diary]) -> int:
+    """Write the expenses of diaries as a CSV table of payments, from FIRST_DAY on, for `lilliput tables`. Returns the
+    number of rows. Raises ConfigError for a file that is there."""
+    rows = [
+        (number, FIRST_DAY + timedelta(days=after), each.euros, each.category, each.location)
+        for number, diary in enumerate(diaries, start=1)
+        for after, day in enumerate(diary.days)
+        for each in day.expenses
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("user_id", "time", "amount", "category", "location"))
+    writer.writerows(rows)
+    _write(path, text.getvalue())
+    return len(rows)
 
 
 def diaries_of(
@@ -94,12 +116,16 @@ def diaries_of(
         yield from (Diary(person, tuple(each)) for person, each in zip(some, kept, strict=True))
 
 
-def _write(path: str | Path, rows: Iterable[dict]) -> None:
+def _write(path: str | Path, text: str) -> None:
     path = Path(path)
     if path.exists():
         raise ConfigError(f"{path} is there already", "give another --out, or delete it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, text)
+
+
+def _lines(rows: Iterable[dict]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _rows(path: str | Path) -> Iterator[tuple[int, dict]]:
