@@ -85,10 +85,52 @@ def test_payments_through_time(command: Command) -> None:
     assert "shards of another sampling" in other.err
 
 
+@pytest.mark.usefixtures("peaks")
+def test_training_with_an_epsilon_says_how_much_it_spent_and_what_is_not_counted(command: Command) -> None:
+    pytest.importorskip("sklearn")
+    write_people(Path("people.csv"), people(1700))
+    write_people(Path("held.csv"), people(1600, seed=2))
+    small = [word for word in TINY if "batch_tokens" not in word]
+    result = command("tables", "train", "people.csv", "--epsilon", "8", "--delta", "1e-4", *small, "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    spent = found["summary"]["privacy"]
+    assert 7.8 < spent["epsilon"] <= 8
+    assert spent["delta"] == 1e-4
+    assert spent["examples"] == found["summary"]["data"]["train"]["documents"]  # a row of the table is an example
+    assert "for each row" in result.err
+    assert "This is no guarantee" in result.err
+    report = command("tables", "evaluate", "people", "--test", "held.csv", "--json")
+    assert report.code == 0, report.err
+    assert json.loads(report.out)["privacy"] == spent
+    page = Path(json.loads(report.out)["page"]).read_text()
+    assert "Training spent an epsilon of" in page
+    assert "the schema and the tokenizer, which were read from the data without noise" in page
+
+
+@pytest.mark.usefixtures("peaks")
+def test_an_entity_is_one_example_and_has_to_fit_into_one_document(command: Command) -> None:
+    file = write_payments(Path("payments.csv"))
+    words = ("--entity", "user_id", "--time", "time", "--epsilon", "20", "--delta", "0.01")
+    small = [word for word in TINY if "batch_tokens" not in word]
+    result = command("tables", "train", "payments.csv", *words, *small, "--json")
+    assert result.code == 0, result.err
+    summary = json.loads(result.out)["summary"]
+    assert summary["privacy"]["examples"] == summary["data"]["train"]["documents"] < 60
+    assert "for each entity" in result.err
+    first = file.read_text().splitlines()
+    Path("long.csv").write_text("\n".join([*first, *[first[1]] * 300]) + "\n")
+    result = command("tables", "train", "long.csv", *words)
+    assert result.code == 2
+    assert "epsilon would count the entity more than once" in result.err
+
+
 @pytest.mark.parametrize(
     ("words", "printed"),
     [
         (("tables", "schema", "none.csv"), "none.csv"),
+        (("tables", "train", "t.csv", "--delta", "1e-5"), "a delta is given without an epsilon"),
+        (("tables", "train", "t.csv", "--epsilon", "0"), "epsilon"),
         (("tables", "train"), "Missing argument"),
         (("tables", "train", "t.csv", "--schema", "no.yaml"), "there is no schema no.yaml"),
         (("tables", "train", "t.csv", "--entity", "who"), "no column 'who'"),

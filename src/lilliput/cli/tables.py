@@ -80,6 +80,11 @@ def train(
     time: Time = None,
     name: Annotated[str | None, typer.Option(help="The run's name. Left out: the file's.")] = None,
     known: Annotated[list[str] | None, typer.Option(help="A column that someone could know of a person.")] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(help="Train by DP-SGD with noise that spends this epsilon for each row, or each entity."),
+    ] = None,
+    delta: Annotated[float | None, typer.Option(help="The delta of --epsilon. Left out: 1e-5.")] = None,
     json: Json = False,
 ) -> None:
     """Train a model of a table's rows into runs/NAME. Nothing leaves the machine. Before training it is printed how
@@ -98,6 +103,8 @@ def train(
         time=time,
         name=name,
         known=known or (),
+        epsilon=epsilon,
+        delta=delta,
         notify=console.print_line,
     )
     if json:

@@ -68,7 +68,7 @@ def entities(layout: Layout, columns: Columns, most_tokens: int) -> Iterator[tup
     owners = columns[table.entity]
     columns = with_openings(table, columns)
     days, order = _days(table, columns)
-    per_document = max(1, (most_tokens - layout.head_tokens - 2) // layout.row_tokens)
+    per_document = rows_per_document(layout, most_tokens)
     for owner, places in groupby(order, key=lambda row: owners[row]):
         rows = list(places)
         step = per_document if len(rows) <= per_document else max(1, per_document // 2)
@@ -77,6 +77,11 @@ def entities(layout: Layout, columns: Columns, most_tokens: int) -> Iterator[tup
             yield owner or "", _text(columns, table.kept, part), _document(layout, columns, part, days, start > 0)
             if start + per_document >= len(rows):
                 break
+
+
+def rows_per_document(layout: Layout, most_tokens: int) -> int:
+    """Return how many rows of an entity a document of so many tokens holds for certain."""
+    return max(1, (most_tokens - layout.head_tokens - 2) // layout.row_tokens)
 
 
 def _text(columns: Columns, names: tuple[str, ...], rows: list[int]) -> str:

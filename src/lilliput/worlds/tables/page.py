@@ -68,6 +68,8 @@ def page(found: Mapping[str, Any]) -> str:
     if planted := found.get("canaries"):
         rows = {f"planted {repeats} times": each for repeats, each in planted.items()}
         body += [f"<p>{CANARIES}</p>", table(rows)]
+    if spent := found.get("privacy"):
+        body.append(f"<p>{escape(spent_text(spent, 'entity' if found.get('time') else 'row'))}</p>")
     if known := found.get("anonymity"):
         body.append(
             f"<p>Of the {known['rows']:,} training rows, {known['alone']:.1%} share their values of "
@@ -75,6 +77,16 @@ def page(found: Mapping[str, Any]) -> str:
         )
     body.append(f"<p>{escape(NOTE)}</p>")
     return document("Synthetic rows", "\n".join(body), CSS)
+
+
+def spent_text(spent: Mapping[str, Any], unit: str) -> str:
+    """Return what the accounts of a run with privacy say (Plan.summary), and what they leave out."""
+    return (
+        f"Training spent an epsilon of {spent['epsilon']:.3g} at a delta of {spent['delta']:g} for each {unit}: "
+        f"{spent['steps']:,} steps of about {spent['rows']:,} of {spent['examples']:,}, gradients clipped to "
+        f"{spent['clip']:g}, noise of {spent['noise']:.3g} times that. This is no guarantee for the table. Not counted "
+        f"are {spent['not_covered']}."
+    )
 
 
 def _share(found: Mapping[str, Any]) -> dict[str, str]:

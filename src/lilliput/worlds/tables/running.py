@@ -9,6 +9,7 @@ from typing import Any
 
 from lilliput.assembly.recipe import load
 from lilliput.assembly.training import train
+from lilliput.base.config import validate
 from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
 from lilliput.data.columns.inferring import infer_schema
@@ -17,13 +18,15 @@ from lilliput.data.columns.table import FILE
 from lilliput.data.table_rows import TableRows
 from lilliput.generation.run import Run
 from lilliput.runs.finding import RUNS, find
-from lilliput.runs.names import RECIPE
+from lilliput.runs.names import PRIVACY, RECIPE
+from lilliput.training.config import PrivacyConfig
 from lilliput.worlds.tables.canaries import exposure, plant, read_canaries, write_canaries
 from lilliput.worlds.tables.evaluating import MOST, compare_tables, drawn, known_columns, read_table, write_report
 from lilliput.worlds.tables.generating import fitted_folder, sampler_of
 from lilliput.worlds.tables.leakage import QUERIES, Anonymity, anonymity, area
 from lilliput.worlds.tables.likelihood import nats_of
-from lilliput.worlds.tables.training import FITTED, fit_table, load_fitted, overrides_of
+from lilliput.worlds.tables.page import spent_text
+from lilliput.worlds.tables.training import FITTED, check_units, fit_table, load_fitted, overrides_of
 from lilliput.worlds.tables.writing import check_new, write_columns
 
 SAMPLED = 20_000
@@ -39,6 +42,8 @@ def train_table(
     time: str | None = None,
     name: str | None = None,
     known: Sequence[str] = (),
+    epsilon: float | None = None,
+    delta: float | None = None,
     runs: str | Path | None = None,
     notify: Callable[[str], None] = print_line,
     live: bool = True,
@@ -47,12 +52,14 @@ def train_table(
     that was interrupted.
 
     `schema` is a schema or its file; without one it is inferred, with `entity` and `time` (see infer_schema). `known`
-    are the columns that someone could know of a person. Returns the run and the k-anonymity of the table by them, which
-    is printed before training. Raises LilliputError."""
+    are the columns that someone could know of a person. With `epsilon` it trains by DP-SGD, which spends so much at
+    `delta`, by default 1e-5, for each row, or for all rows of an entity (see training.privacy). Returns the run and the
+    k-anonymity of the table by `known`, which is printed before training. Raises LilliputError."""
     if not paths:
         raise ConfigError("no table is named", "give a CSV or Parquet file: lilliput tables train FILE")
     if schema is not None and (entity or time):
         raise ConfigError("entity and time stand in the schema", "edit the schema, or leave --schema out")
+    privacy = privacy_of(epsilon, delta)
     given = read_schema(schema) if isinstance(schema, str | Path) else schema
     found = given or infer_schema(paths, entity, time)
     name = name or Path(paths[0]).name.split(".")[0]
@@ -64,8 +71,22 @@ def train_table(
     fitted = load_fitted(folder) if kept else fit_table(paths, found, folder / FITTED)
     if fitted.codec.table != found:
         raise ConfigError(f"{folder} is of another schema", "give another --name, or delete the folder")
-    recipe = load("table", [*overrides_of(fitted, paths), f"name={name}", *overrides])
-    return train(recipe, runs=runs or RUNS, notify=notify, live=live), said
+    if privacy is not None:
+        check_units(fitted)
+    recipe = load("table", [*overrides_of(fitted, paths, privacy), f"name={name}", *overrides])
+    run = train(recipe, runs=runs or RUNS, notify=notify, live=live)
+    if spent := run.summary.get(PRIVACY):
+        notify(spent_text(spent, "entity" if fitted.layout.sequences else "row"))
+    return run, said
+
+
+def privacy_of(epsilon: float | None, delta: float | None) -> PrivacyConfig | None:
+    """Return the section train.privacy of a run; None without an epsilon. Raises ConfigError."""
+    if epsilon is None:
+        if delta is not None:
+            raise ConfigError("a delta is given without an epsilon", "give both: --epsilon 8 --delta 1e-6")
+        return None
+    return validate(PrivacyConfig, {"epsilon": epsilon, **({} if delta is None else {"delta": delta})}, "privacy")
 
 
 def say_anonymity(
@@ -120,6 +141,8 @@ def evaluate_table(
         found["leakage"]["membership_auc_by_likelihood"] = asdict(area(members, others))
     if planted is not None:
         found["canaries"] = exposure(sampler.model, fitted.layout, train_rows, planted, made, seed)
+    if spent := Run(find(run)).summary.get(PRIVACY):
+        found["privacy"] = spent
     return found, write_report(found, Path(out) if out else find(run))
 
 
