@@ -1,12 +1,13 @@
 """`lilliput tables`: from a file to a schema, a run, rows, shards and a report."""
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
-from tests.worlds.tables.examples import people, write_payments, write_people
+from tests.worlds.tables.examples import people, write_payments, write_people, write_shop
 
 TINY = ("model.d_model=32", "model.n_layers=1", "model.n_heads=2", "train.epochs=null", "train.steps=6")
 TINY += ("train.batch_tokens=1024", "evaluate.tokens=2000", "evaluate.final_tokens=2000", "train.compile=false")
@@ -86,6 +87,51 @@ def test_payments_through_time(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("peaks")
+def test_two_tables_come_back_as_two_tables(command: Command) -> None:
+    pytest.importorskip("sklearn")
+    pq = pytest.importorskip("pyarrow.parquet")
+    customers, orders = write_shop(Path("."), 2000)
+    for file in write_shop(Path("held"), 2000, seed=2):
+        assert file.is_file()
+    between = ("--parent", "customers.csv", "--key", "customer_id=id", "--time", "day")
+    made = command("tables", "schema", "orders.csv", *between, "--out", "shop.yaml")
+    assert made.code == 0, made.err
+    assert "train orders.csv --schema shop.yaml --parent customers.csv" in made.err + made.out
+    with_schema = ("--schema", "shop.yaml", "--parent", "customers.csv")
+    result = command("tables", "train", "orders.csv", *with_schema, "--name", "shop", *TINY)
+    assert result.code == 0, result.err
+    assert "tables sample shop --parents 500 --out made" in result.err + result.out
+
+    result = command("tables", "sample", "shop", "--parents", "40", "--out", "made", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["files"]["made/customers.csv"] == 40
+    above, below = (
+        list(csv.DictReader(Path("made", name).read_text().splitlines())) for name in ("customers.csv", "orders.csv")
+    )
+    assert [row["id"] for row in above] == [str(number) for number in range(1, 41)]
+    assert list(above[0]) == customers.read_text().splitlines()[0].split(",")
+    assert list(below[0]) == orders.read_text().splitlines()[0].split(",")
+    assert {row["customer_id"] for row in below} <= {row["id"] for row in above}
+
+    words = ("tables", "sample", "shop", "--parents", "25", "--shard", "10", "--out", "shards")
+    assert command(*words, "--workers", "2").code == 0
+    parts = [pq.read_table(f"shards/customers-00000{number}.parquet").to_pydict() for number in range(3)]
+    assert sorted(int(key) for part in parts for key in part["id"]) == list(range(1, 26))
+    assert str(pq.read_schema("shards/orders-000000.parquet").field("price").type) == "int64"
+    for number, part in enumerate(parts):
+        rows = pq.read_table(f"shards/orders-00000{number}.parquet").to_pydict()
+        assert set(rows["customer_id"]) <= set(part["id"])
+
+    asked = ("evaluate", "shop", "--test", "held/orders.csv", "--parent", "held/customers.csv", "--json")
+    report = command("tables", *asked)
+    assert report.code == 0, report.err
+    found = json.loads(report.out)["children"]
+    assert found["held out"]["ks"] < 0.1
+    assert 0.3 < found["train"]["none"] < 0.6
+    assert "Rows of a parent" in Path("runs/shop/tables.html").read_text()
+
+
+@pytest.mark.usefixtures("peaks")
 def test_training_with_an_epsilon_says_how_much_it_spent_and_what_is_not_counted(command: Command) -> None:
     pytest.importorskip("sklearn")
     write_people(Path("people.csv"), people(1700))
@@ -131,6 +177,11 @@ def test_an_entity_is_one_example_and_has_to_fit_into_one_document(command: Comm
         (("tables", "schema", "none.csv"), "none.csv"),
         (("tables", "train", "t.csv", "--delta", "1e-5"), "a delta is given without an epsilon"),
         (("tables", "train", "t.csv", "--epsilon", "0"), "epsilon"),
+        (("tables", "train", "t.csv", "--parent", "p.csv"), "a parent table and its key go together"),
+        (("tables", "train", "t.csv", "--key", "a"), "a parent table and its key go together"),
+        (("tables", "train", "t.csv", "--parent", "p.csv", "--parent", "q.csv", "--key", "a"), "2 parent tables"),
+        (("tables", "train", "t.csv", "--parent", "p.csv", "--key", "a", "--entity", "a"), "leave --entity out"),
+        (("tables", "train", "t.csv", "--parent", "p.csv", "--key", "a"), "1 of 1 rows name a parent that is not"),
         (("tables", "train"), "Missing argument"),
         (("tables", "train", "t.csv", "--schema", "no.yaml"), "there is no schema no.yaml"),
         (("tables", "train", "t.csv", "--entity", "who"), "no column 'who'"),
@@ -139,6 +190,7 @@ def test_an_entity_is_one_example_and_has_to_fit_into_one_document(command: Comm
 )
 def test_bad_input_gives_one_line_and_2(command: Command, words: tuple[str, ...], printed: str) -> None:
     Path("t.csv").write_text("a,b\n1,2\n")
+    Path("p.csv").write_text("a,c\n2,2\n")
     result = command(*words)
     assert result.code == 2
     assert printed in result.err

@@ -41,6 +41,13 @@ CANARIES = (
 )
 
 
+CHILDREN = (
+    "Rows of a parent: their mean number, the share of parents without any, and the Kolmogorov-Smirnov statistic "
+    "beside the training tables. All other figures are of the joined rows: the child's rows with the columns of their "
+    "parents."
+)
+
+
 def page(found: Mapping[str, Any]) -> str:
     """Return the page of a report (see compare_tables)."""
     quality, rows = found["quality"], found["rows"]
@@ -63,6 +70,8 @@ def page(found: Mapping[str, Any]) -> str:
             "<h2>Through time</h2>",
             table({name: {side: f"{each[name]:.4f}" for side, each in time.items()} for name in time["synthetic"]}),
         ]
+    if counted := found.get("children"):
+        body += [f"<p>{CHILDREN}</p>", table({side: _spelled(each) for side, each in counted.items()})]
     leaks = {text: _share(found["leakage"][key]) for key, text in LEAKAGE.items() if key in found["leakage"]}
     body += ["<h2>Leakage</h2>", table(leaks)]
     if planted := found.get("canaries"):
@@ -77,6 +86,10 @@ def page(found: Mapping[str, Any]) -> str:
         )
     body.append(f"<p>{escape(NOTE)}</p>")
     return document("Synthetic rows", "\n".join(body), CSS)
+
+
+def _spelled(found: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.4f}" for name, value in found.items()}
 
 
 def spent_text(spent: Mapping[str, Any], unit: str) -> str:

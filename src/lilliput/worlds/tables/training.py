@@ -14,6 +14,7 @@ from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.columns.dates import Dates
 from lilliput.data.columns.fitting import fit_codecs, fit_gaps
 from lilliput.data.columns.reading import Columns, joined, read_batches
+from lilliput.data.columns.relations import read_related
 from lilliput.data.columns.schema import TableSchema
 from lilliput.data.columns.sequences import rows_per_document, with_openings
 from lilliput.data.columns.table import Layout, TableCodec
@@ -65,13 +66,18 @@ def load_fitted(folder: str | Path) -> Fitted:
     return Fitted(folder, codec, codec.layout(Tokenizer.load(folder)))
 
 
-def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted:
-    """Fit codecs and a tokenizer to a table, and write them into a folder. Raises DataError."""
-    columns = joined(read_batches(paths, {name: schema.columns[name].missing for name in schema.read}))
+def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path, parents: Sequence[str] = ()) -> Fitted:
+    """Fit codecs and a tokenizer to a table, with its parent table where the schema has one, and write them into a
+    folder. Raises DataError."""
+    childless: Columns = {}
+    if schema.parent is not None:
+        columns, childless = read_related(schema, paths, parents)
+    else:
+        columns = joined(read_batches(paths, {name: schema.columns[name].missing for name in schema.read}))
     if not columns:
         raise DataError("the table has no rows")
     columns = with_openings(schema, columns)
-    codecs = fit_codecs(schema, columns)
+    codecs = fit_codecs(schema, columns, childless)
     time = codecs[schema.time] if schema.time else None
     codec = TableCodec.model_validate(
         {
@@ -79,7 +85,7 @@ def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted
             "codecs": codecs,
             "gaps": fit_gaps(schema, columns, time.format) if isinstance(time, Dates) else None,
             "rows": len(columns[schema.read[0]]),
-            **_entities(columns, schema.entity),
+            **_entities(columns, schema.entity, len(next(iter(childless.values()), []))),
         }
     )
     texts = [value for name, each in codecs.items() if each.open for value in columns[name] if value is not None]
@@ -90,11 +96,11 @@ def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted
     return Fitted(folder, codec, codec.layout(Tokenizer.load(folder)))
 
 
-def _entities(columns: Columns, entity: str | None) -> dict[str, Any]:
+def _entities(columns: Columns, entity: str | None, childless: int) -> dict[str, Any]:
     """Return the numbers of a fitted table on its entities: how many there are, and how many rows they have."""
     if entity is None:
         return {}
-    counts = sorted(Counter(columns[entity]).values())
+    counts = sorted([*Counter(columns[entity]).values(), *[0] * childless])
     found: dict[str, Any] = {"entities": len(counts), "most_rows": counts[-1]}
     if len(counts) < 2:
         return {**found, "rows_per_entity": tuple(counts)}
@@ -102,12 +108,15 @@ def _entities(columns: Columns, entity: str | None) -> dict[str, Any]:
     return {**found, "rows_per_entity": (*deciles, counts[int(0.98 * (len(counts) - 1))])}
 
 
-def overrides_of(fitted: Fitted, paths: Sequence[str], privacy: PrivacyConfig | None = None) -> list[str]:
+def overrides_of(
+    fitted: Fitted, paths: Sequence[str], privacy: PrivacyConfig | None = None, parents: Sequence[str] = ()
+) -> list[str]:
     """Return the overrides that make the recipe `table` that of a table. With `privacy` a row of a batch is one
     document, and batch and optimiser are those that noise needs."""
     source = {
         "kind": "table",
         "paths": [str(path) for path in paths],
+        **({"parents": [str(path) for path in parents]} if parents else {}),
         "codec": str(fitted.folder),
         "tokenizer": str(fitted.folder),
         "most_tokens": fitted.context_length,
