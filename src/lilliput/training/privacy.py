@@ -102,7 +102,7 @@ class Alone(nn.Module):
 
     def forward(self, fields: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """fields (T,) each -> the loss, and the sums that are reported."""
-        batch = Batch(**{name: part[None] for name, part in fields.items()})
+        batch = Batch(columns=None, **{name: part[None] for name, part in fields.items()})
         loss = self.objective.loss(batch)
         sums = {"loss": loss.total.detach(), **{name: value.detach() for name, value in loss.metrics.items()}}
         return loss.total / batch.weights.sum().clamp(min=1), sums
@@ -168,8 +168,8 @@ class PrivateGradients:
             ) from error
         flat = {name: each.flatten(1) for name, each in found.items()}
         norms = torch.stack([torch.linalg.vector_norm(each, dim=1) for each in flat.values()]).norm(dim=0)
-        good = norms.isfinite()
-        # An example is dropped whole: its share is then 0, which is within the clipping norm.
+        good = norms.isfinite() & aux["loss"].isfinite()
+        # A skipped step would not be counted, so no step is skipped. An example is dropped whole: its share is then 0, which is within the clipping norm.
         factors = torch.where(good, (self.plan.clip / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
         for name, value in aux.items():
             sums[name] = sums.get(name, 0) + value[good].sum()
@@ -189,7 +189,8 @@ def refuse(objective: Objective) -> None:
         reasons.append(f"the objective '{objective.config.kind}' has a loss that is no sum over documents")
     if objective.modules():
         reasons.append(f"the objective trains modules of its own: {', '.join(objective.modules())}")
-    kept = [name for name in objective.model.state_dict() if name not in dict(objective.model.named_parameters())]
+    weights = dict(objective.model.named_parameters(remove_duplicate=False))
+    kept = [name for name in objective.model.state_dict() if name not in weights]
     if kept:
         reasons.append(f"the model keeps statistics of its batches: {', '.join(kept)}")
     if reasons:

@@ -145,9 +145,9 @@ class Stepper:
     ) -> StepOutcome:
         # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
         numbers = torch.stack([*(value / weight for value in sums.values()), norm, *by_block]).tolist()
-        metrics, norm = dict(zip(sums, numbers, strict=False)), numbers[len(sums)]
-        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
-        return StepOutcome(metrics.pop("loss"), norm, metrics, applied, tuple(numbers[len(sums) + 1 :]))
+        metrics, length = dict(zip(sums, numbers, strict=False)), numbers[len(sums)]
+        applied = math.isfinite(metrics["loss"]) and math.isfinite(length)
+        return StepOutcome(metrics.pop("loss"), length, metrics, applied, tuple(numbers[len(sums) + 1 :]))
 
     def state(self, values: dict[str, Any]) -> checkpoint.TrainerState:
         """The trainer state of a checkpoint, beside the model's weights, with `values`."""

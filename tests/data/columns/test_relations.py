@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from lilliput.base.errors import ConfigError, DataError
-from lilliput.data.columns.reading import joined, read_batches
+from lilliput.data.columns.reading import Columns, joined, read_batches
 from lilliput.data.columns.relations import children, divided, infer_related, read_related
 from lilliput.data.columns.schema import TableSchema
 from lilliput.data.columns.sequences import entities
@@ -59,6 +59,7 @@ def test_a_parent_without_rows_is_a_document_of_its_profile(shop: tuple[list[str
     assert len(made) == len(whole(shop[1])["id"]) == fitted.codec.entities
     empty = [ids for owner, _, ids in made if owner == ""]
     assert len(empty) == len(childless["city"])
+    assert len({text for _, text, _ in made}) == len(made)  # equal profiles do not fall into one split together
     assert not any(fitted.layout.row in ids for ids in empty)
     (time,) = [group for group in fitted.layout.head if group.name == "day"]
     first = [first for first, _ in time.parts]  # code 0 of each part: the time of no first row
@@ -84,7 +85,7 @@ def test_joined_rows_become_two_tables_again() -> None:
             "parent": {"name": "p", "child": "c", "key": "id", "columns": {"p.a": "a", "b": "b"}},
         }
     )
-    rows = {"p.a": ["x", "x", "y"], "b": ["1", "1", "2"], "k": ["3", "3", "1"], "a": ["u", "v", "w"]}
+    rows: Columns = {"p.a": ["x", "x", "y"], "b": ["1", "1", "2"], "k": ["3", "3", "1"], "a": ["u", "v", "w"]}
     above, below = divided(schema, rows, {"k": ["2"], "p.a": ["z"], "b": ["3"]})
     assert above == {"id": ["1", "2", "3"], "a": ["y", "z", "x"], "b": ["2", "3", "1"]}
     assert below == {"k": ["3", "3", "1"], "a": ["u", "v", "w"]}

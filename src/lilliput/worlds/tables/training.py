@@ -29,9 +29,9 @@ TEXT_VOCABULARY = 2048
 PRIVATE_EXAMPLES, PRIVATE_STEPS = 512, 12
 """Examples of a step with privacy, and the least number of steps in which a table is read once."""
 PRIVATE = (
-    "train.epochs=20",
+    "train.epochs=8",
     "train.optimizer.kind=adamw",
-    "train.optimizer.learning_rate=0.004",
+    "train.optimizer.learning_rate=0.01",
     "train.optimizer.embedding_learning_rate=null",
     "train.optimizer.weight_decay=0",
     "train.schedule.warmup_steps=10",
