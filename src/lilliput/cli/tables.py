@@ -195,11 +195,7 @@ def sample(
     if two and not is_folder(out):
         raise ConfigError("a sample of two tables is two files", "name a folder: --out made")
     if two and shard is None and workers == 1:
-        files = write_tables(sampling, out)
-        if json:
-            console.emit({"folder": out, "files": files})
-        for file, size in files.items():
-            console.print_line(f"wrote {size:,} rows: {file}")
+        _print_files(out, write_tables(sampling, out), json)
         return
     if is_folder(out):
         made = write_shards(sampling, out, workers=workers, notify=console.print_line)
@@ -212,6 +208,16 @@ def sample(
         console.print_line(
             f"wrote {found.get('rows', found.get('shards')):,} {'rows' if 'rows' in found else 'shards'}: {out}"
         )
+
+
+def _print_files(folder: Path, files: Mapping[str, int], json: bool) -> None:
+    from lilliput.base import console
+
+    if json:
+        console.emit({"folder": folder, "files": dict(files)})
+        return
+    for file, size in files.items():
+        console.print_line(f"wrote {size:,} rows: {file}")
 
 
 def _count(fitted: Fitted, given: Mapping[str, int | None]) -> int:

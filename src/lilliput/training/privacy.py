@@ -169,7 +169,8 @@ class PrivateGradients:
         flat = {name: each.flatten(1) for name, each in found.items()}
         norms = torch.stack([torch.linalg.vector_norm(each, dim=1) for each in flat.values()]).norm(dim=0)
         good = norms.isfinite() & aux["loss"].isfinite()
-        # A skipped step would not be counted, so no step is skipped. An example is dropped whole: its share is then 0, which is within the clipping norm.
+        # An example is dropped whole: its share is then 0, which is within the clipping norm. A step is never skipped,
+        # because a step that is taken back would not be counted.
         factors = torch.where(good, (self.plan.clip / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
         for name, value in aux.items():
             sums[name] = sums.get(name, 0) + value[good].sum()
