@@ -1,6 +1,7 @@
 """Synthetic rows of UCI Adult: cost, quality and leakage, each beside its goal.
 
     python benchmarks/tables.py --data ../shared/data                # five CPU-minutes a seed, and two to measure
+    python benchmarks/tables.py --data ../shared/data --epsilon 8    # trained by DP-SGD: the price of privacy
     python benchmarks/tables.py --data ../shared/data --smoke        # in a minute, to see that all of it works
 
 The rows are divided into halves by a seed. A model with default settings learns one half and generates as many rows;
@@ -27,6 +28,7 @@ from rich.table import Table
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.cli.main import one_line_errors
+from lilliput.runs.names import EPSILON, PRIVACY
 from lilliput.worlds.tables.evaluating import compare_tables, read_table
 from lilliput.worlds.tables.generating import sampler_of
 from lilliput.worlds.tables.running import train_table
@@ -43,6 +45,7 @@ GOALS = {
     "AUC trained on real rows": "",
     "closer to a training row": "0.480 to 0.520",
     "copies of training less held-out rows": "at most 0.002",
+    "standard error of these, at most": "",
     "membership AUC": "",
 }
 SMOKE = ("train.epochs=null", "train.steps=6", "train.compile=false")
@@ -50,11 +53,12 @@ SMOKE = ("train.epochs=null", "train.steps=6", "train.compile=false")
 
 @dataclass(frozen=True)
 class Study:
-    """The folder of real data, the folder of the runs, and whether all is tiny."""
+    """The folder of real data, the folder of the runs, whether all is tiny, and the epsilon of training."""
 
     data: Path
     runs: Path
     smoke: bool = False
+    epsilon: float | None = None
 
 
 def halves(study: Study, seed: int) -> tuple[Path, Path]:
@@ -83,11 +87,12 @@ def cpu_seconds() -> float:
 def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, float]:
     """Train, generate and measure for one seed."""
     train, held = halves(study, seed)
-    name = f"adult-{seed}"
+    name = f"adult-{seed}" if study.epsilon is None else f"adult-{seed}-epsilon-{study.epsilon:g}"
     print_line(f"{name}: {' '.join(overrides)}")
     began = cpu_seconds()
     given = [*(SMOKE if study.smoke else ()), f"seed={seed}", *overrides]
-    run, _ = train_table([str(train)], given, name=name, runs=study.runs, notify=lambda text: None, live=False)
+    settings: dict[str, Any] = {"epsilon": study.epsilon, "runs": study.runs, "live": False}
+    run, _ = train_table([str(train)], given, name=name, notify=lambda text: None, **settings)
     if not run.summary:
         raise ConfigError(f"the run {name} was interrupted", "delete it, and repeat the command: its cost is measured")
     spent = cpu_seconds() - began
@@ -100,7 +105,9 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
     real, other = (read_table([str(path)], schema) for path in (train, held))
     found = compare_tables(schema, real, other, made, target="income", seed=seed)
     quality, leakage = found["quality"]["synthetic"], found["leakage"]
+    copied = [leakage[f"copies_of_{side}"]["share"] for side in ("train", "test")]
     return {
+        **({EPSILON: run.summary[PRIVACY]["epsilon"]} if study.epsilon is not None else {}),
         "training, CPU-seconds": spent,
         "rows a CPU-second": speed,
         "shape error": quality["shape_error"],
@@ -109,8 +116,9 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
         "AUC trained on synthetic rows": found["worth"]["synthetic"],
         "AUC trained on real rows": found["worth"]["real"],
         "closer to a training row": leakage["closer_to_train"]["share"],
-        "copies of training less held-out rows": leakage["copies_of_train"]["share"]
-        - leakage["copies_of_test"]["share"],
+        "copies of training less held-out rows": copied[0] - copied[1],
+        # As if the two were independent. Rows that equal both make the difference surer.
+        "standard error of these, at most": sum(share * (1 - share) / count for share in copied) ** 0.5,
         "membership AUC": leakage["membership_auc"]["share"],
     }
 
@@ -118,7 +126,9 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
 def print_table(rows: Sequence[dict[str, float]]) -> None:
     """Print each figure by seed, its mean, and its goal."""
     shown = Table("", *(f"seed {number}" for number in range(1, len(rows) + 1)), "mean", "goal", box=box.SIMPLE_HEAD)
-    for key, goal in GOALS.items():
+    for key, goal in ({EPSILON: ""} | GOALS).items():
+        if key not in rows[0]:
+            continue
         values = [row[key] for row in rows]
         spelled = [f"{value:,.0f}" if "CPU" in key else f"{value:.4f}" for value in (*values, mean(values))]
         shown.add_row(key, *spelled, goal)
@@ -136,11 +146,12 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with tables/.")] = Path("../shared/data"),
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/tables"),
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
+    epsilon: Annotated[float | None, typer.Option(help="Train by DP-SGD that spends this epsilon.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="All of it in a minute.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     use_json(json)
-    study = Study(data, runs, smoke)
+    study = Study(data, runs, smoke, epsilon)
     rows = [measured(study, seed, overrides or ()) for seed in range(1, seeds + 1)]
     print_table(rows)
     if json:

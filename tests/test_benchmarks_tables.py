@@ -12,6 +12,20 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.mark.study
+def test_the_epsilon_stands_beside_the_other_figures(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    if not DATA.is_dir():
+        pytest.skip("the folder of real data is not here")
+    words = ["--data", str(DATA), "--runs", str(tmp_path), "--smoke", "--epsilon", "8", "--json"]
+    result = CliRunner().invoke(tables.app, words)
+    tables.use_json(False)
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["seeds"]
+    assert row.keys() == {"epsilon", *tables.GOALS}
+    assert 7.8 < row["epsilon"] <= 8
+
+
+@pytest.mark.study
 def test_every_figure_is_measured(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     if not DATA.is_dir():

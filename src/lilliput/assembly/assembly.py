@@ -124,7 +124,8 @@ class Assembly:
     def _loader(self, name: str, seed: int | None = None) -> Loader:
         """Return the loader of a split, and print which of its examples are cut or left out."""
         length, objective = self.model.config.context_length, self.objective
-        loader = self.dataset.loader(name, length, objective.rows, seed, objective.reserved)
+        rows = "poisson" if name == "train" and self.recipe.train.privacy is not None else objective.rows
+        loader = self.dataset.loader(name, length, rows, seed, objective.reserved)
         if loader.fit is not None and loader.fit.note:
             self.notify(loader.fit.note)
         return loader

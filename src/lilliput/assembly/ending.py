@@ -19,6 +19,7 @@ from lilliput.runs.bands import last_place
 from lilliput.runs.names import (
     BAND,
     PEAK_MEMORY_BYTES,
+    PRIVACY,
     TOKENS_PER_SECOND,
     TRAINING_SECONDS,
     VAL_HERO_KEPT,
@@ -60,6 +61,7 @@ def conclude(assembly: Assembly, trainer: Trainer, outcome: RunOutcome) -> dict[
         **_band(assembly, trainer),
         "baselines": ngrams,
         **work,
+        **({PRIVACY: trainer.private.plan.summary(trainer.step)} if trainer.private else {}),
         "data": _data(assembly),
         **story,
         "sha256": sha256(assembly.run.checkpoint(trainer.step) / "model" / "model.safetensors"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lilliput.data.columns.schema import TableSchema
     from lilliput.worlds.tables.generating import Sampling
+    from lilliput.worlds.tables.training import Fitted
 
 app = typer.Typer(
     no_args_is_help=True, help="Synthetic rows: a model of a table, what it is worth, what it gives away."
@@ -21,6 +22,14 @@ app = typer.Typer(
 Files = Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files of one table.")]
 Entity = Annotated[str | None, typer.Option(help="The column that names whose rows belong together, such as user_id.")]
 Time = Annotated[str | None, typer.Option(help="The date column that orders the rows of an entity.")]
+Parent = Annotated[
+    list[str] | None,
+    typer.Option(help="A file of the parent table, such as customers.csv, whose rows the rows of FILES name."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(help="The column that names the parent, such as customer_id; CHILD=PARENT where names differ."),
+]
 Schema = Annotated[Path | None, typer.Option(help="A schema that `lilliput tables schema` wrote, edited or not.")]
 SHOWN = 20
 """Rows that are printed."""
@@ -35,17 +44,21 @@ def schema(
     files: Files,
     entity: Entity = None,
     time: Time = None,
+    parent: Parent = None,
+    key: Key = None,
     out: Annotated[Path | None, typer.Option(help="Write the schema into this YAML file, for editing.")] = None,
     json: Json = False,
 ) -> None:
     """Infer what the columns of a table are, and print it: kinds, values, and how well rows hide among each other."""
     from lilliput.base import console
     from lilliput.base.errors import ConfigError
-    from lilliput.data.columns.inferring import infer_schema, suggestions
+    from lilliput.data.columns.inferring import suggestions
     from lilliput.data.columns.schema import write_schema
+    from lilliput.worlds.tables.running import schema_of
 
     console.use_json(json)
-    found = infer_schema(files, entity, time)
+    parents = _one_parent(parent)
+    found = schema_of(files, entity, time, parents, key)
     if out is not None:
         if out.exists():
             raise ConfigError(f"{out} is there already, and may be edited", "give another --out, or delete it")
@@ -57,7 +70,9 @@ def schema(
     for hint in suggestions(list(found.columns), found):
         console.print_line(hint)
     words = " ".join(files)
-    given = f" --schema {out}" if out else "".join(f" --{k} {v}" for k, v in (("entity", entity), ("time", time)) if v)
+    options = (("entity", entity), ("time", time), ("key", key))
+    given = f" --schema {out}" if out else "".join(f" --{name} {value}" for name, value in options if value)
+    given += "".join(f" --parent {file}" for file in parents)
     console.print_line(f"train on it: lilliput tables train {words}{given}")
 
 
@@ -78,8 +93,15 @@ def train(
     schema: Schema = None,
     entity: Entity = None,
     time: Time = None,
+    parent: Parent = None,
+    key: Key = None,
     name: Annotated[str | None, typer.Option(help="The run's name. Left out: the file's.")] = None,
     known: Annotated[list[str] | None, typer.Option(help="A column that someone could know of a person.")] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(help="Train by DP-SGD with noise that spends this epsilon for each row, or each entity."),
+    ] = None,
+    delta: Annotated[float | None, typer.Option(help="The delta of --epsilon. Left out: 1e-5.")] = None,
     json: Json = False,
 ) -> None:
     """Train a model of a table's rows into runs/NAME. Nothing leaves the machine. Before training it is printed how
@@ -98,13 +120,32 @@ def train(
         time=time,
         name=name,
         known=known or (),
+        parents=_one_parent(parent),
+        key=key,
+        epsilon=epsilon,
+        delta=delta,
         notify=console.print_line,
     )
     if json:
         console.emit({"run": run.path, "anonymity": found, "summary": run.summary})
         return
-    console.print_line(f"next: lilliput tables sample {run.path.name} --rows 1000 --out rows.csv")
-    console.print_line(f"      lilliput tables evaluate {run.path.name} --test HELD_OUT_FILE")
+    what = "--parents 500 --out made" if parent else "--rows 1000 --out rows.csv"
+    what = "--entities 100 --out rows.csv" if entity else what
+    console.print_line(f"next: lilliput tables sample {run.path.name} {what}")
+    held = " --parent HELD_OUT_PARENTS" if parent else ""
+    console.print_line(f"      lilliput tables evaluate {run.path.name} --test HELD_OUT_FILE{held}")
+
+
+def _one_parent(parent: list[str] | None) -> list[str]:
+    """Return the file of the parent table, as a list. Raises ConfigError for several parent tables."""
+    from lilliput.base.errors import ConfigError
+
+    if parent and len(parent) > 1:
+        raise ConfigError(
+            f"{len(parent)} parent tables are named, and a child table has one: {', '.join(parent)}",
+            "join the others into it before; files of one table are a pattern in quotes: --parent 'customers-*.csv'",
+        )
+    return parent or []
 
 
 @app.command()
@@ -112,13 +153,18 @@ def sample(
     run: Annotated[str, typer.Argument(help="A run of `lilliput tables train`.")],
     rows: Annotated[int | None, whole(help="Rows, for a table whose rows stand alone. Left out: 1,000.")] = None,
     entities: Annotated[int | None, whole(help="Entities, each with all of its rows. Left out: 100.")] = None,
+    parents: Annotated[int | None, whole(help="Parents with their rows, for two tables. Left out: 100.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A .csv, .tsv or .parquet file, or a folder of Parquet shards.")
+        Path | None,
+        typer.Option(
+            help="A .csv, .tsv or .parquet file, or a folder of Parquet shards. For two tables a folder: two CSV "
+            "files, or Parquet shards with --shard."
+        ),
     ] = None,
     where: Where = None,
     seed: int = 0,
     temperature: Annotated[float, typer.Option(help="1: as the model has learned; less: only likelier rows.")] = 1.0,
-    shard: Annotated[int, whole(help="Rows, or entities, of a shard.")] = 100_000,
+    shard: Annotated[int | None, whole(help="Rows, or entities, of a shard. Left out: 100,000.")] = None,
     workers: Annotated[int, whole(help="Processes that make shards side by side.")] = 1,
     json: Json = False,
 ) -> None:
@@ -126,19 +172,30 @@ def sample(
     goes on where it was interrupted."""
     from lilliput.base import console
     from lilliput.base.errors import ConfigError
-    from lilliput.worlds.tables.generating import Sampling, fitted_folder, is_folder, write_sample, write_shards
+    from lilliput.worlds.tables.generating import (
+        SHARD,
+        Sampling,
+        fitted_folder,
+        is_folder,
+        write_sample,
+        write_shards,
+        write_tables,
+    )
     from lilliput.worlds.tables.training import load_fitted
 
     console.use_json(json)
     conditions = _conditions(where)
     fitted = load_fitted(fitted_folder(run))
-    if (rows if fitted.layout.sequences else entities) is not None:
-        kind, other = ("entities", "--entities") if fitted.layout.sequences else ("rows that stand alone", "--rows")
-        raise ConfigError(f"the table has {kind}", f"say how many with {other}")
-    count = (entities or 100) if fitted.layout.sequences else (rows or 1000)
-    sampling = Sampling(run, count, seed, temperature, conditions, shard)
+    two = fitted.codec.table.parent is not None
+    count = _count(fitted, {"--rows": rows, "--entities": entities, "--parents": parents})
+    sampling = Sampling(run, count, seed, temperature, conditions, shard or SHARD)
     if out is None:
         _print_rows(sampling, json)
+        return
+    if two and not is_folder(out):
+        raise ConfigError("a sample of two tables is two files", "name a folder: --out made")
+    if two and shard is None and workers == 1:
+        _print_files(out, write_tables(sampling, out), json)
         return
     if is_folder(out):
         made = write_shards(sampling, out, workers=workers, notify=console.print_line)
@@ -151,6 +208,31 @@ def sample(
         console.print_line(
             f"wrote {found.get('rows', found.get('shards')):,} {'rows' if 'rows' in found else 'shards'}: {out}"
         )
+
+
+def _print_files(folder: Path, files: Mapping[str, int], json: bool) -> None:
+    from lilliput.base import console
+
+    if json:
+        console.emit({"folder": folder, "files": dict(files)})
+        return
+    for file, size in files.items():
+        console.print_line(f"wrote {size:,} rows: {file}")
+
+
+def _count(fitted: Fitted, given: Mapping[str, int | None]) -> int:
+    """Return how many rows, entities or parents are asked for. Raises ConfigError for a number of another kind."""
+    from lilliput.base.errors import ConfigError
+
+    if fitted.codec.table.parent is not None:
+        kind, option, usual = "parents with their rows", "--parents", 100
+    elif fitted.layout.sequences:
+        kind, option, usual = "entities", "--entities", 100
+    else:
+        kind, option, usual = "rows that stand alone", "--rows", 1000
+    if any(value is not None for name, value in given.items() if name != option):
+        raise ConfigError(f"the table has {kind}", f"say how many with {option}")
+    return given[option] or usual
 
 
 def _conditions(where: list[str] | None) -> Mapping[str, str]:
@@ -218,6 +300,9 @@ def canaries(
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run of `lilliput tables train`.")],
     test: Annotated[list[str], typer.Option(help="Rows that the run was not trained on. Repeatable.")],
+    parent: Annotated[
+        list[str] | None, typer.Option(help="The parent table of the held-out rows. Left out: that of training.")
+    ] = None,
     made: Annotated[
         list[str] | None, typer.Option("--synthetic", help="Synthetic rows to judge. Left out: newly generated ones.")
     ] = None,
@@ -237,6 +322,7 @@ def evaluate(
     found, page = evaluate_table(
         run,
         test,
+        parents=_one_parent(parent),
         synthetic=made or (),
         target=target,
         known=known or (),
@@ -271,6 +357,12 @@ def _print_report(found: Mapping[str, Any]) -> None:
         ("", "share", "95% interval"),
         [(text, f"{each['share']:.4f}", f"{each['low']:.4f} to {each['high']:.4f}") for text, each in shares],
     )
+    if counted := found.get("children"):
+        console.print_line("")
+        print_table(
+            ("rows of a parent", "mean", "none", "KS"),
+            [(side, *(f"{each[key]:.4f}" for key in ("mean", "none", "ks"))) for side, each in counted.items()],
+        )
     if planted := found.get("canaries"):
         console.print_line("")
         print_table(

@@ -25,6 +25,7 @@ from lilliput.data.encoders import encoder_count, shared
 from lilliput.data.example_rows import PLURAL
 from lilliput.data.fitting import Reserved
 from lilliput.data.loader import Loader
+from lilliput.data.poisson import PoissonLoader
 from lilliput.data.rows import Encoded, text_bytes
 from lilliput.data.shards import ShardWriter, dtype_for, facts, listed, problem
 from lilliput.data.source import hash_of
@@ -78,11 +79,15 @@ class Dataset:
         reserved: Reserved | None = None,
     ) -> Loader:
         """Return the rows of a split in the order of `seed` (None: the run's seed): packed as configured, or, where
-        `rows` is "documents", a document a row, with `reserved` tokens of the context left free."""
+        `rows` is "documents", a document a row, with `reserved` tokens of the context left free. For "poisson" each
+        document takes part in a batch by a draw of its own."""
         split, tokenizer = self.split(name), self.tokenizer
         packing = rows if rows == "documents" else fitting(split, context_length, self.packing)
         order = self.seed if seed is None else seed
         marks = tokenizer.bos_id, tokenizer.pad_id
+        if rows == "poisson":
+            given = {"bos_id": marks[0], "pad_id": marks[1], "too_long": self.too_long}
+            return PoissonLoader(split, context_length, order, **given)
         return Loader(split, context_length, order, packing, *marks, self.too_long, reserved)
 
     def check_learned(self, check: Callable[[Mapping[str, int]], None]) -> None:

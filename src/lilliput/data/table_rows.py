@@ -11,6 +11,7 @@ from pydantic import Field
 
 from lilliput.base.errors import DataError
 from lilliput.data.columns.reading import joined, read_batches, table_files
+from lilliput.data.columns.relations import read_related
 from lilliput.data.columns.sequences import entities, single_rows
 from lilliput.data.columns.table import TableCodec
 from lilliput.data.document import Document, Tokens
@@ -29,6 +30,9 @@ class TableRows(Source):
 
     kind: Literal["table"] = "table"
     paths: tuple[str, ...] = Field(min_length=1, description="CSV, TSV or Parquet files, globs and folders")
+    parents: tuple[str, ...] = Field(
+        default=(), description="files of the parent table, whose rows the rows of `paths` name by a key"
+    )
     codec: str = Field(description="the file or folder of the fitted table")
     tokenizer: str = Field(description="the table's tokenizer: a file or folder")
     most_tokens: int = Field(default=512, ge=8, description="tokens of a document of an entity; longer ones go on")
@@ -39,7 +43,11 @@ class TableRows(Source):
         batches = read_batches(self.paths, {name: table.columns[name].missing for name in table.read})
         if layout.sequences:
             # Rows of an entity may stand anywhere, so the table is held in memory.
-            for number, (owner, text, ids) in enumerate(entities(layout, joined(batches), self.most_tokens)):
+            columns, childless = (
+                read_related(table, self.paths, self.parents) if table.parent else (joined(batches), None)
+            )
+            made = entities(layout, columns, self.most_tokens, childless)
+            for number, (owner, text, ids) in enumerate(made):
                 yield _document(text, f"{self.paths[0]}#{owner or number}", ids, tokenizer)
             return
         number = 0
@@ -53,7 +61,7 @@ class TableRows(Source):
         codec = codec / "table.json" if codec.is_dir() else codec
         if not codec.is_file():
             raise DataError(f"there is no fitted table {codec}", "make one: lilliput tables train FILE")
-        files = [(path.name, digest(path)) for path in table_files(self.paths)]
+        files = [(path.name, digest(path)) for path in table_files((*self.paths, *self.parents))]
         return hash_of("table", digest(codec), digest(find(Path(self.tokenizer))), self.most_tokens, files)
 
     def describe(self) -> str:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lilliput.base.errors import ModelError
+from lilliput.model import kernels
 from lilliput.model.attention import Cache
 from lilliput.model.block import total
 from lilliput.model.config import ModelConfig
@@ -156,8 +157,9 @@ class Model(Stack):
 
     def _calls_head(self) -> bool:
         """Whether the logits are more than a product by the output matrix, or the head is wrapped or hooked. Such a
-        head has to be called."""
-        more = self.head is not None or self.unembed_bias is not None
+        head has to be called. Function transforms of PyTorch call it too, because they have no rule for the loss
+        without logits."""
+        more = self.head is not None or self.unembed_bias is not None or kernels.transformed()
         return more or (self.unembed is not None and (type(self.unembed) is not Linear or is_hooked(self.unembed)))
 
     def added_loss(self) -> torch.Tensor | None:

@@ -81,3 +81,4 @@ class Causal(NextTokenConfig):
     """Each token is predicted from the tokens before it, in reading order (see NextToken)."""
 
     kind: Literal["causal"] = "causal"
+    by_document: ClassVar[bool] = True

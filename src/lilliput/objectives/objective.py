@@ -80,6 +80,9 @@ class ObjectiveConfig(Config):
     """Roles of special tokens, such as "mask", that a tokenizer for this objective has besides the usual roles."""
     trains: ClassVar[tuple[Family, ...]] = ("decoder",)
     """The kinds of models that it trains (`ModelConfig.family`)."""
+    by_document: ClassVar[bool] = False
+    """Whether the loss of rows of one document each is the sum of the documents' own losses, by nothing but the model.
+    Only then can the gradient of each document be clipped (`train.privacy`)."""
     dropout: ClassVar[bool] = True
     """Whether the model in training may have dropout."""
     figure: ClassVar[Figure] = Figure()

@@ -80,6 +80,7 @@ class Table(ObjectiveConfig):
 
     kind: Literal["table"] = "table"
     shuffle: float = Field(default=1.0, ge=0, le=1, description="share of rows whose columns are in any order")
+    by_document: ClassVar[bool] = True
     figure: ClassVar[Figure] = FIGURE
     tries: ClassVar[tuple[str, ...]] = ("tables sample {run}", "tables evaluate {run}")
 

@@ -86,6 +86,28 @@ class GrowthConfig(Config):
     fraction: float = Field(default=0.3, gt=0, le=1, description="fraction of the run after which the size is full")
 
 
+class PrivacyConfig(Config):
+    """`train.privacy`: DP-SGD (Abadi et al. 2016). The gradient of each example is clipped and noise is added to their
+    sum. An example is a document: a row of a table, or all rows of an entity."""
+
+    epsilon: float | None = Field(
+        default=None, gt=0, description="the epsilon that the whole run may spend: the noise follows from it"
+    )
+    noise: float | None = Field(
+        default=None, gt=0, description="deviation of the noise, as a multiple of `clip`: the epsilon follows from it"
+    )
+    delta: float = Field(
+        default=1e-5, gt=0, lt=1, description="the delta at which epsilon is counted: below 1 / examples"
+    )
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient of an example")
+
+    @model_validator(mode="after")
+    def _either(self) -> PrivacyConfig:
+        if (self.epsilon is None) == (self.noise is None):
+            raise ValueError("give one of epsilon and noise: the other one follows from it")
+        return self
+
+
 class TrainConfig(Config):
     """`train`: the budget (whichever of steps, tokens, epochs, seconds is reached first ends the run), the batch,
     the optimiser, and the files that are saved.
@@ -136,6 +158,10 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="the optimiser and its rates")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="the learning rate over the run")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down")
+    privacy: PrivacyConfig | None = Field(
+        default=None,
+        description="clip the gradient of each example, and add noise to their sum (DP-SGD); null: train as usual",
+    )
     skip_limit: int = Field(
         default=5,
         gt=0,
@@ -174,4 +200,21 @@ class TrainConfig(Config):
     def _has_a_budget(self) -> TrainConfig:
         if self.steps is None and self.tokens is None and self.epochs is None and self.seconds is None:
             raise ValueError("the run has no end: give one of steps, tokens, epochs or seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_privacy(self) -> TrainConfig:
+        if self.privacy is None:
+            return self
+        wrong = {
+            "growth": (self.growth != GrowthConfig(), "each step counts as many examples as the last"),
+            "compile: true": (self.compile is True, "gradients of single examples are not compiled"),
+            "precision: bf16": (self.precision == "bf16", "clipped norms need fp32"),
+            "activation_checkpointing": (self.activation_checkpointing, "gradients of examples are computed at once"),
+            "clip": (self.clip != TrainConfig.model_fields["clip"].default, "privacy.clip clips each example instead"),
+            "seconds": (self.seconds is not None, "the number of steps decides the noise: give steps or epochs"),
+        }
+        for key, (given, reason) in wrong.items():
+            if given:
+                raise ValueError(f"{key} and privacy cannot be used together: {reason}")
         return self

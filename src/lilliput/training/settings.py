@@ -108,7 +108,8 @@ def choose(
     batch of the run, with which an eager step is timed; the weights are not changed."""
     device = next(model.parameters()).device
     threads = configure_threads(config.threads)
-    precision = choose_precision(config.precision, device, threads)
+    # Clipped norms of single examples need fp32.
+    precision = choose_precision("fp32" if config.privacy else config.precision, device, threads)
     notify(f"{device.type}, {counted(threads)}, {precision.reason}")
     length = row_length(sample(), model.config.context_length)
     tokens = config.micro_batch_tokens or MICRO_TOKENS[device.type]
@@ -119,7 +120,7 @@ def choose(
         notify(f"{settings.micro_batch_rows} rows of {length} tokens a pass, the most that memory holds")
     if config.compile is True and not can_compile(device):
         notify("train.compile=true, but no compiler was found (install g++); training continues uncompiled")
-    if config.compile is False or not can_compile(device):
+    if config.compile is False or config.privacy is not None or not can_compile(device):
         return settings
     compile_it = config.compile is True or _repays(model, objective, sample(), settings, budget, notify)
     return replace(settings, compile=compile_it)

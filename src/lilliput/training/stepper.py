@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lilliput.model.transformer import Model
     from lilliput.objectives.batch import Batch
     from lilliput.objectives.objective import Objective
+    from lilliput.training.privacy import PrivateGradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,20 @@ class StepOutcome:
 
 class Stepper:
     """Steps of one run. `context_length` is the length of the loader's rows. A step's random numbers depend on `seed`
-    and the step's number alone."""
+    and the step's number alone. With `private` the gradients are those of DP-SGD, which are clipped by example."""
 
     def __init__(
-        self, objective: Objective, config: TrainConfig, settings: Settings, *, seed: int, context_length: int
+        self,
+        objective: Objective,
+        config: TrainConfig,
+        settings: Settings,
+        *,
+        seed: int,
+        context_length: int,
+        private: PrivateGradients | None = None,
     ):
         self.objective, self.model, self.settings = objective, objective.model, settings
-        self.clip, self.seed, self.context_length = config.clip, seed, context_length
+        self.clip, self.seed, self.context_length, self.private = config.clip, seed, context_length, private
         self.device = next(self.model.parameters()).device
         self.modules = {name: module.to(self.device) for name, module in objective.modules().items()}
         self.optimizers = optim.build(self.model, config.optimizer, settings.precision == "bf16", self.modules)
@@ -115,6 +123,10 @@ class Stepper:
         for module in self._trained:
             module.train()
         weight = max(self.objective.weight(batch), 1e-9)
+        if self.private is not None:
+            sums = self.private(batch, step)
+            norm = torch.nn.utils.get_total_norm(_gradients_of(self.model))
+            return self._outcome(sums, weight, norm, self._norms_by_block())
         sums = {"loss": torch.zeros((), device=self.device)}
         for part in passes(batch, self.settings, self.context_length):
             with self.autocast():
@@ -122,13 +134,20 @@ class Stepper:
             (loss.total / weight).backward()
             for name, value in {"loss": loss.total, **loss.metrics}.items():
                 sums[name] = sums.get(name, 0) + value.detach()
-        by_block = [torch.nn.utils.get_total_norm(_gradients_of(block)).to(self.device) for block in self._blocks]
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.clip)
+        by_block = self._norms_by_block()
+        return self._outcome(sums, weight, torch.nn.utils.clip_grad_norm_(self._parameters, self.clip), by_block)
+
+    def _norms_by_block(self) -> list[torch.Tensor]:
+        return [torch.nn.utils.get_total_norm(_gradients_of(block)).to(self.device) for block in self._blocks]
+
+    def _outcome(
+        self, sums: dict[str, torch.Tensor], weight: float, norm: torch.Tensor, by_block: Sequence[torch.Tensor] = ()
+    ) -> StepOutcome:
         # One transfer for all numbers: on a GPU each `.item()` would wait for the device.
         numbers = torch.stack([*(value / weight for value in sums.values()), norm, *by_block]).tolist()
-        metrics, norm = dict(zip(sums, numbers, strict=False)), numbers[len(sums)]
-        applied = math.isfinite(metrics["loss"]) and math.isfinite(norm)
-        return StepOutcome(metrics.pop("loss"), norm, metrics, applied, tuple(numbers[len(sums) + 1 :]))
+        metrics, length = dict(zip(sums, numbers, strict=False)), numbers[len(sums)]
+        applied = math.isfinite(metrics["loss"]) and math.isfinite(length)
+        return StepOutcome(metrics.pop("loss"), length, metrics, applied, tuple(numbers[len(sums) + 1 :]))
 
     def state(self, values: dict[str, Any]) -> checkpoint.TrainerState:
         """The trainer state of a checkpoint, beside the model's weights, with `values`."""

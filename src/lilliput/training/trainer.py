@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from lilliput.base.errors import TrainingError
 from lilliput.base.seeds import generator
 from lilliput.runs import checkpoint
-from lilliput.runs.names import GRADIENTS, TOKENS_PER_SECOND
+from lilliput.runs.names import EPSILON, GRADIENTS, TOKENS_PER_SECOND
 from lilliput.runs.run_folder import RunFolder
 from lilliput.training import schedule
 from lilliput.training.callbacks import LINES, Callback, Record, in_phases, keys, see_step
 from lilliput.training.config import TrainConfig
 from lilliput.training.interrupt import Abandoned, Interrupt
 from lilliput.training.outcome import FINISHED, OutcomeKind, RunOutcome
+from lilliput.training.privacy import private_gradients
 from lilliput.training.settings import Settings
 from lilliput.training.stepper import StepOutcome, Stepper
 
@@ -89,12 +90,15 @@ class Trainer:
         self.callbacks, self.notify = in_phases(callbacks), notify
         self.write_model, self.read_model = write_model, read_model
         self.device = next(self.model.parameters()).device
-        self.stepper = Stepper(objective, config, settings, seed=seed, context_length=loader.context_length)
-        self.optimizers = self.stepper.optimizers
         self.counters = Counters()
         self.context_length, self.row_tokens = loader.context_length, loader.row_tokens
         schedule.row_length(config, self.context_length)  # a wrong value is reported before anything is written
         self.budget = schedule.Budget.of(config, self.row_tokens, loader.rows_per_epoch)
+        self.private = private_gradients(objective, config, loader, self.budget, seed)
+        self.stepper = Stepper(
+            objective, config, settings, seed=seed, context_length=self.context_length, private=self.private
+        )
+        self.optimizers = self.stepper.optimizers
         self.stopped: RunOutcome | None = None
         self._interrupt = Interrupt()
         self._resume_from, self._saved_step = resume_from, -1
@@ -234,6 +238,7 @@ class Trainer:
             **self.objective.reported(outcome.loss),
             "learning_rate": self.optimizers.learning_rate,
             "grad_norm": outcome.grad_norm,
+            **({EPSILON: self.private.plan.epsilon(self.step)} if self.private else {}),
             TOKENS_PER_SECOND: tokens / max(seconds, 1e-9),
             "step_tokens": tokens,
             "step_seconds": seconds,
@@ -291,6 +296,7 @@ class Trainer:
             "counters": {**asdict(self.counters), "seconds": self.seconds},
             "settings": asdict(self.settings),
             "objective": self.objective.state(),
+            **({"privacy": asdict(self.private.plan)} if self.private else {}),
             "callbacks": {key: callback.state() for key, callback in keys(self.callbacks).items()},
         }
         state = self.stepper.state(values)
@@ -312,6 +318,8 @@ class Trainer:
     def _load(self, folder: Path) -> None:
         self.read_model(folder / "model")
         state = checkpoint.read_state(folder)
+        if self.private is not None:
+            self.private.plan.check(state.values.get("privacy"))
         self.stepper.load_state(state, folder)
         self.counters = Counters(**state.values["counters"])
         self._clock = time.perf_counter()

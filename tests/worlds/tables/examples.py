@@ -50,6 +50,24 @@ def write_payments(path: Path, users: int = 60, seed: int = 1) -> Path:
     return write(path, rows)
 
 
+def write_shop(folder: Path, customers: int = 80, seed: int = 1) -> tuple[Path, Path]:
+    """Customers with orders that name them, as customers.csv and orders.csv: nobody of Bonn orders anything, and those
+    of Rome order most. Both tables have a column `kind`."""
+    rng, above, below = random.Random(seed), [], []
+    for number in range(customers):
+        city = rng.choice(list(CITIES))
+        above.append({"id": f"c{number}", "city": city, "kind": rng.choice(["firm", "person"])})
+        day = datetime(2024, 1, 1) + timedelta(days=rng.randrange(60))
+        for _ in range({"Bonn": 0, "Oslo": rng.randrange(0, 3), "Rome": rng.randrange(3, 9)}[city]):
+            day += timedelta(days=rng.choice([0, 1, 7]))
+            kind = "gift" if city == "Oslo" else rng.choice(["food", "book"])
+            below.append({"customer_id": f"c{number}", "day": day.strftime("%Y-%m-%d"), "kind": kind})
+            below[-1]["price"] = str(rng.randrange(5, 40))
+    rng.shuffle(below)
+    folder.mkdir(parents=True, exist_ok=True)
+    return write(folder / "customers.csv", above), write(folder / "orders.csv", below)
+
+
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

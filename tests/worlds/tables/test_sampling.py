@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +10,16 @@ import torch
 
 from lilliput.base.errors import ConfigError
 from lilliput.data.columns.inferring import infer_schema
+from lilliput.data.columns.relations import infer_related
 from lilliput.data.columns.schema import TableSchema
 from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from lilliput.worlds.tables import sampling
-from lilliput.worlds.tables.entity_sampling import EntitySampler
+from lilliput.worlds.tables.entity_sampling import Entity, EntitySampler
+from lilliput.worlds.tables.generating import related
 from lilliput.worlds.tables.sampling import Rows, TableSampler
 from lilliput.worlds.tables.training import Fitted, fit_table
-from tests.worlds.tables.examples import CITIES, write_payments, write_people
+from tests.worlds.tables.examples import CITIES, write_payments, write_people, write_shop
 
 
 def untrained(fitted: Fitted, context: int = 256) -> Model:
@@ -129,8 +132,10 @@ def test_entities_have_rows_in_the_order_of_time_and_running_sums(payers: Fitted
 def test_a_long_entity_goes_on_beyond_the_context(payers: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = []
 
-    def ends(sampler: EntitySampler, rows: Rows, rng: np.random.Generator, first: bool) -> np.ndarray:
-        drawn = usual(sampler, rows, rng, first=True)  # no end is drawn
+    def ends(
+        sampler: EntitySampler, rows: Rows, running: list[Entity], rng: np.random.Generator, first: bool
+    ) -> np.ndarray:
+        drawn = usual(sampler, rows, running, rng, first=True)  # no end is drawn
         steps.append(max(rows.cache.lengths))
         return drawn | (len(steps) > 30)
 
@@ -161,3 +166,26 @@ def test_a_condition_decides_on_the_rest_of_the_profile(payers: Fitted, monkeypa
 def test_conditions_of_entities_are_of_the_profile(payers: Fitted) -> None:
     with pytest.raises(ConfigError, match=r"'amount'.* which can have none"):
         EntitySampler(untrained(payers), payers.layout, {"amount": "5"})
+
+
+@pytest.mark.parametrize("time", [None, "day"])
+def test_children_name_parents_that_are_there(tmp_path: Path, time: str | None) -> None:
+    customers, orders = write_shop(tmp_path)
+    schema = infer_related([str(orders)], [str(customers)], "customer_id=id", time)
+    fitted = fit_table([str(orders)], schema, tmp_path / "fit", [str(customers)])
+    sampler = EntitySampler(untrained(fitted), fitted.layout, {"city": "Oslo|Bonn"})
+    above, below = related(sampler, fitted, 90, seed=2, before=100)
+    assert above["id"] == [str(number) for number in range(101, 191)]
+    assert set(below["customer_id"]) < set(above["id"])  # every key is there, and some parents have no row
+    assert list(above) == ["id", "city", "kind"]
+    assert list(below) == ["customer_id", "day", "kind", "price"]
+    assert set(above["city"]) == {"Oslo", "Bonn"}
+    assert set(above["kind"]) <= {"firm", "person"}
+    assert set(below["kind"]) <= {"gift", "food", "book"}
+    assert None not in below["day"]
+    assert related(sampler, fitted, 90, seed=2, before=100) == (above, below)
+    if time is not None:
+        days: dict[str | None, list[str | None]] = {}
+        for key, day in zip(below["customer_id"], below["day"], strict=True):
+            days.setdefault(key, []).append(day)
+        assert all(each == sorted(map(str, each)) for each in days.values())

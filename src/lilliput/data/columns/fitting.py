@@ -17,11 +17,30 @@ LONGEST = 96
 """Most tokens of a text."""
 
 
-def fit_codecs(schema: TableSchema, columns: Columns) -> dict[str, Codec]:
-    """Return the codec of each kept column. Raises DataError that names the column."""
-    found = {name: _fitted(schema, name, columns[name]) for name in schema.kept}
+def fit_codecs(schema: TableSchema, columns: Columns, childless: Columns | None = None) -> dict[str, Codec]:
+    """Return the codec of each kept column. A profile counts once for each entity, so that a value of one entity with
+    many rows is rare. `childless` are the profiles of parents without rows. Raises DataError that names the column."""
+    profiles = _profiles(schema, columns, childless or {})
+    found = {name: _fitted(schema, name, profiles.get(name, columns[name])) for name in schema.kept}
     for opening, total in schema.openings.items():
         found[opening] = _numbers(opening, columns[opening], schema.columns[total].decimals, schema.rare)
+    return found
+
+
+def _profiles(schema: TableSchema, columns: Columns, childless: Columns) -> Columns:
+    """Return the values that heads of documents have: each profile once, and the time of a parent without rows, which
+    is missing."""
+    if schema.entity is None:
+        return {}
+    first: dict[str | None, int] = {}
+    for row, owner in enumerate(columns[schema.entity]):
+        first.setdefault(owner, row)
+    found: Columns = {
+        name: [*(columns[name][row] for row in first.values()), *childless.get(name, [])] for name in schema.profile
+    }
+    alone = len(next(iter(childless.values()), []))
+    if schema.time is not None and alone:
+        found[schema.time] = [*columns[schema.time], *[None] * alone]
     return found
 
 

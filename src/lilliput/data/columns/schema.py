@@ -33,6 +33,17 @@ class Column(Config):
     missing: tuple[str, ...] = Field(default=("",), description="values that mean that there is none")
 
 
+class Relation(Config):
+    """The table above a table: each row of the child table names a row of the parent table."""
+
+    name: str = Field(description="the name of the parent table, after which its file is called")
+    child: str = Field(description="the name of the child table, after which its file is called")
+    key: str = Field(description="the parent's column that the child's `entity` column refers to")
+    columns: dict[str, str] = Field(
+        min_length=1, description="the parent's columns but its key: the name beside the child's columns, and its own"
+    )
+
+
 class TableSchema(Config):
     """The columns of a table by name, in order, and how its rows belong together."""
 
@@ -43,6 +54,9 @@ class TableSchema(Config):
     time: str | None = Field(default=None, description="the date column by which the rows of an entity are ordered")
     profile: tuple[str, ...] = Field(
         default=(), description="columns that are the same in all rows of an entity, and are generated once"
+    )
+    parent: Relation | None = Field(
+        default=None, description="the table whose rows are the entities; its columns are the profile"
     )
     balance: dict[str, str] = Field(
         default={},
@@ -74,6 +88,8 @@ class TableSchema(Config):
         for name in self.profile:
             if name in (self.entity, self.time):
                 raise ValueError(f"profile: '{name}' is the entity or the time itself")
+        if self.parent is not None:
+            self._check_parent(self.parent)
         for total, part in self.balance.items():
             for name in (total, part):
                 if name not in self.columns or self.columns[name].kind != "number" or name in self.profile:
@@ -81,6 +97,13 @@ class TableSchema(Config):
         for text in self.rules:
             self._check(parse_rule(text))
         return self
+
+    def _check_parent(self, parent: Relation) -> None:
+        if self.entity is None or self.balance:
+            raise ValueError("parent goes with entity, the column of the key, and not with balance")
+        kept = {name for name in parent.columns if name in self.columns and self.columns[name].kind != "skip"}
+        if not kept or set(self.profile) != kept:
+            raise ValueError(f"profile has to be the parent's kept columns, which are: {', '.join(sorted(kept))}")
 
     def _check(self, rule: Rule) -> None:
         for name in rule.names:

@@ -60,15 +60,18 @@ def with_openings(table: TableSchema, columns: Columns) -> Columns:
     return found
 
 
-def entities(layout: Layout, columns: Columns, most_tokens: int) -> Iterator[tuple[str, str, np.ndarray]]:
+def entities(
+    layout: Layout, columns: Columns, most_tokens: int, childless: Columns | None = None
+) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield the entity, the text and the ids of each document of a table of entities. A document of more than
-    `most_tokens` goes on in another one, which begins with the profile again and half of the rows before it."""
+    `most_tokens` goes on in another one, which begins with the profile again and half of the rows before it.
+    `childless` are the profiles of parents without rows."""
     table = layout.codec.table
     assert table.entity is not None
     owners = columns[table.entity]
     columns = with_openings(table, columns)
     days, order = _days(table, columns)
-    per_document = max(1, (most_tokens - layout.head_tokens - 2) // layout.row_tokens)
+    per_document = rows_per_document(layout, most_tokens)
     for owner, places in groupby(order, key=lambda row: owners[row]):
         rows = list(places)
         step = per_document if len(rows) <= per_document else max(1, per_document // 2)
@@ -77,6 +80,18 @@ def entities(layout: Layout, columns: Columns, most_tokens: int) -> Iterator[tup
             yield owner or "", _text(columns, table.kept, part), _document(layout, columns, part, days, start > 0)
             if start + per_document >= len(rows):
                 break
+    if childless:
+        count = len(next(iter(childless.values())))
+        # No first row, so no time of it.
+        heads = {group.name: childless.get(group.name, [None] * count) for group in layout.head}
+        for row, ids in enumerate(layout.rows_of(layout.head, heads, count)):
+            # Few profiles differ. With their key, equal ones do not all fall into the validation split.
+            yield "", text_of(childless, (*table.profile, table.entity), row), ids
+
+
+def rows_per_document(layout: Layout, most_tokens: int) -> int:
+    """Return how many rows of an entity a document of so many tokens holds for certain."""
+    return max(1, (most_tokens - layout.head_tokens - 2) // layout.row_tokens)
 
 
 def _text(columns: Columns, names: tuple[str, ...], rows: list[int]) -> str:

@@ -62,6 +62,8 @@ class TableCodec(Config):
     codecs: dict[str, AnyCodec] = Field(description="the codec of each kept column, by name")
     gaps: AnyNumbers | None = Field(default=None, description="the codec of the days between two rows of an entity")
     rows: int = Field(default=0, ge=0, description="rows that it was fitted to")
+    entities: int = Field(default=0, ge=0, description="entities that it was fitted to")
+    most_rows: int = Field(default=0, ge=0, description="the most rows of an entity")
     rows_per_entity: tuple[int, ...] = Field(default=(), description="deciles of the number of rows of an entity")
 
     def save(self, folder: str | Path) -> None:

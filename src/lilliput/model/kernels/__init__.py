@@ -7,7 +7,7 @@ kernels do not know, PyTorch's operators compute the same. docs/studies/speed.md
 
 from lilliput.model.kernels.attention import attend, can_attend
 from lilliput.model.kernels.checks import DTYPES
-from lilliput.model.kernels.library import CHOICES, FALLS_BACK, VARIABLE, available, name, state
+from lilliput.model.kernels.library import CHOICES, FALLS_BACK, VARIABLE, available, name, state, transformed
 from lilliput.model.kernels.rows import add, can_drop, can_gate, can_norm, dropout, rms_norm, softmax_gradient, swiglu
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "softmax_gradient",
     "state",
     "swiglu",
+    "transformed",
 ]

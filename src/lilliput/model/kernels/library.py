@@ -39,9 +39,15 @@ available._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMember
 
 def fits(x: torch.Tensor) -> bool:
     """Return whether the kernels support an operation on `x`, of any shape: in training, on a CPU, in fp32 or bf16. An
-    exported graph does not use them, because it runs in programs without the kernels."""
-    trained = torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu"
+    exported graph does not use them, because it runs in programs without the kernels. Neither does a function transform
+    of PyTorch, because the kernels have no rules for it."""
+    trained = torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu" and not transformed()
     return trained and x.dtype in DTYPES and not torch.compiler.is_exporting() and available()
+
+
+def transformed() -> bool:
+    """Return whether a function transform of PyTorch (`torch.func.vmap`, `grad`) is at work here."""
+    return torch._C._functorch.maybe_current_level() is not None
 
 
 def state() -> str:

@@ -44,12 +44,23 @@ class EntitySampler(TableSampler):
         """Return all rows of so many entities by column, in the order of the table, each entity's in the order of
         time. Entities are numbered from 1. Those that break a rule are generated anew. The same seed and count give the
         same rows. Raises ConfigError where too few entities meet the rules."""
+        return self.families(count, seed, batch)[0]
+
+    def families(self, count: int, seed: int = 0, batch: int = BATCH) -> tuple[Columns, Columns]:
+        """Return the rows of `sample`, and the numbers and profiles of the entities without rows, which only a table
+        with a parent table has."""
         table = self.layout.codec.table
         found: Columns = {name: [] for name in table.columns if name in (table.entity, *table.kept, *table.balance)}
+        childless: Columns = {name: [] for name in (str(table.entity), *table.profile)}
         done = barren = round_ = 0
         while done < count:
             before = done
             for entity in self.entities(min(batch, count - done), generator(seed, "entities", round_)):
+                if not entity.values:
+                    done += 1
+                    for name, value in {**entity.profile, str(table.entity): str(done)}.items():
+                        childless[name].append(value)
+                    continue
                 rows = self._finished(entity, done + 1, list(found))
                 if self.ruling.holds(rows).all():
                     done += 1
@@ -58,7 +69,7 @@ class EntitySampler(TableSampler):
             barren, round_ = 0 if done > before else barren + 1, round_ + 1
             if barren >= ROUNDS:
                 raise self.in_vain(count - done, count, "entities")
-        return found
+        return found, childless
 
     def entities(self, count: int, rng: np.random.Generator) -> list[Entity]:
         """Return `count` entities with their rows."""
@@ -66,18 +77,23 @@ class EntitySampler(TableSampler):
             made = self._heads(count, rng)
             running = list(made)
             rows = self._read_again(running)
-            self._ends(rows, rng, first=True)
+            running = self._going(rows, running, self._ends(rows, running, rng, first=True))
             while running:
                 self._rows(rows, running, rng)
                 if max(rows.cache.lengths) + 2 * self.layout.row_tokens + 2 > rows.cache.capacity:
                     rows = self._read_again(running)
-                ended = self._ends(rows, rng, first=False)
+                ended = self._ends(rows, running, rng, first=False)
                 too_many = np.array([len(entity.rows) >= MOST_ROWS for entity in running])
-                going = np.flatnonzero(~(ended | too_many)).tolist()
-                running = [running[row] for row in going]
-                rows.cache.select(going)
-                rows.waiting = rows.waiting[going]
+                running = self._going(rows, running, ended | too_many)
         return made
+
+    def _going(self, rows: Rows, running: list[Entity], ended: np.ndarray) -> list[Entity]:
+        """Return the entities that have not ended, and keep theirs alone of the rows under way."""
+        going = np.flatnonzero(~ended).tolist()
+        if len(going) < len(running):
+            rows.cache.select(going)
+            rows.waiting = rows.waiting[going]
+        return [running[row] for row in going]
 
     def _heads(self, count: int, rng: np.random.Generator) -> list[Entity]:
         """Generate the profiles, those with a condition first."""
@@ -125,11 +141,17 @@ class EntitySampler(TableSampler):
             cache.advance(lengths)
         return Rows(cache, torch.tensor([[ids[-1]] for ids in prompts], device=self.device).view(len(running), -1))
 
-    def _ends(self, rows: Rows, rng: np.random.Generator, first: bool) -> np.ndarray:
-        """Draw whether each entity has another row, (B,) bool where it has none. The row's mark waits then."""
+    def _ends(self, rows: Rows, running: list[Entity], rng: np.random.Generator, first: bool) -> np.ndarray:
+        """Draw whether each entity has another row, (B,) bool where it has none. The row's mark waits then. Only a row
+        of a parent table may have no row at all: where rows have a time, one whose first row has none."""
         row, end = self.layout.row, self.layout.tokenizer.eos_id
         logits = self._read(rows)[:, [row, end]]
-        drawn = self._draw(logits, np.array([True, not first]), rng)
+        allowed = np.array([True, not first])
+        if first and self.layout.codec.table.parent is not None:
+            without = np.array([entity.at is None for entity in running])
+            timed = self.layout.gap is not None
+            allowed = np.stack((~without, without), 1) if timed else np.array([True, True])
+        drawn = self._draw(logits, allowed, rng)
         rows.waiting = torch.full((len(drawn), 1), row, device=self.device)
         return drawn == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -13,6 +13,7 @@ import numpy as np
 from lilliput.base.errors import ConfigError, DataError, nearest
 from lilliput.base.files import write_json, write_text
 from lilliput.data.columns.reading import Columns, joined, read_batches
+from lilliput.data.columns.relations import read_related
 from lilliput.data.columns.schema import TableSchema
 from lilliput.worlds.tables.leakage import (
     NEAR,
@@ -24,7 +25,7 @@ from lilliput.worlds.tables.leakage import (
     membership_by_distance,
 )
 from lilliput.worlds.tables.page import page
-from lilliput.worlds.tables.quality import detection, pairs, shapes, worth
+from lilliput.worlds.tables.quality import detection, ks, pairs, shapes, worth
 from lilliput.worlds.tables.time_quality import through_time
 
 MOST = 20_000
@@ -37,6 +38,28 @@ def read_table(paths: Sequence[str], schema: TableSchema) -> Columns:
     if not columns:
         raise DataError(f"{', '.join(map(str, paths))}: no rows")
     return columns
+
+
+def read_both(paths: Sequence[str], schema: TableSchema, parents: Sequence[str] = ()) -> tuple[Columns, Columns]:
+    """Return the columns of `read_table`. Of two tables, return the child's rows with the columns of their parents, and
+    the parents without rows. Raises DataError."""
+    if schema.parent is None:
+        return read_table(paths, schema), {}
+    columns, childless = read_related(schema, paths, parents)
+    if not _size(columns):
+        raise DataError(f"{', '.join(map(str, paths))}: no rows")
+    return columns, childless
+
+
+def children_per_parent(counts: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float]]:
+    """Return, for each side, the mean number of rows of a parent, the share of parents without rows, and the
+    Kolmogorov-Smirnov statistic of the numbers beside those of training. `counts` are the rows of each parent."""
+    real = np.array(counts["train"], float)
+    sides = {name: np.array(each, float) for name, each in counts.items()}
+    return {
+        name: {"mean": float(each.mean()), "none": float((each == 0).mean()), "ks": ks(real, each)}
+        for name, each in sides.items()
+    }
 
 
 def known_columns(schema: TableSchema, known: Sequence[str]) -> list[str]:

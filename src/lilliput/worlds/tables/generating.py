@@ -16,12 +16,13 @@ from lilliput.base.errors import ConfigError, DataError, LilliputError
 from lilliput.base.files import write_json
 from lilliput.base.seeds import generator
 from lilliput.data.columns.reading import Columns
+from lilliput.data.columns.relations import divided
 from lilliput.generation.loading import load
 from lilliput.runs.finding import find
 from lilliput.worlds.tables.entity_sampling import EntitySampler
 from lilliput.worlds.tables.sampling import TableSampler
 from lilliput.worlds.tables.training import FITTED, Fitted, load_fitted
-from lilliput.worlds.tables.writing import SUFFIXES, check_new, check_suffix, write_rows
+from lilliput.worlds.tables.writing import SUFFIXES, check_new, check_suffix, write_columns, write_rows
 
 SHARD = 100_000
 """Rows of a shard, or entities."""
@@ -84,13 +85,43 @@ def write_sample(sampling: Sampling, out: Path) -> int:
     return len(next(iter(columns.values())))
 
 
+def write_tables(sampling: Sampling, out: Path) -> dict[str, int]:
+    """Write a sample of a parent and a child table as two CSV files of a folder. Returns their rows by file. Raises
+    LilliputError."""
+    sampler, fitted = sampler_of(sampling.run, sampling.conditions, sampling.temperature)
+    files = [out / f"{name}.csv" for name in names_of(fitted)]
+    for file in files:
+        check_new(file)
+    tables = related(sampler, fitted, sampling.count, sampling.seed)
+    for file, columns in zip(files, tables, strict=True):
+        write_columns(file, columns)
+    return {str(file): len(next(iter(columns.values()))) for file, columns in zip(files, tables, strict=True)}
+
+
+def names_of(fitted: Fitted) -> list[str]:
+    """Return the names of the files of a sample: those of the parent and the child table."""
+    parent = fitted.codec.table.parent
+    return ["rows"] if parent is None else [parent.name, parent.child]
+
+
+def related(sampler: TableSampler, fitted: Fitted, count: int, seed: int, before: int = 0) -> tuple[Columns, Columns]:
+    """Return `count` parents and the rows of their children. Parents are numbered from `before` + 1."""
+    assert isinstance(sampler, EntitySampler)
+    table = fitted.codec.table
+    rows, childless = sampler.families(count, seed)
+    for columns in (rows, childless):
+        columns[str(table.entity)] = [str(before + int(value or 0)) for value in columns[str(table.entity)]]
+    return divided(table, rows, childless)
+
+
 def write_shards(
     sampling: Sampling, out: Path, *, workers: int = 1, notify: Callable[[str], None] = print_line
 ) -> list[Path]:
     """Write a sample into Parquet files of a folder, by several processes. A shard's rows depend on the sampling and
     its number alone. Shards that are there already are kept, so that the same call goes on after an interruption.
     Returns the files. Raises LilliputError, and ConfigError for a folder of another sampling."""
-    sampler_of(sampling.run, sampling.conditions, sampling.temperature)  # a wrong condition is reported here
+    # A wrong condition is reported here.
+    _, fitted = sampler_of(sampling.run, sampling.conditions, sampling.temperature)
     asked = asdict(sampling)
     out.mkdir(parents=True, exist_ok=True)
     if (out / ASKED).is_file():
@@ -99,10 +130,11 @@ def write_shards(
     elif any(out.iterdir()):
         raise ConfigError(f"{out} is not empty, and holds no shards", "give another folder")
     write_json(out / ASKED, asked)
-    files = [out / f"rows-{number:06d}.parquet" for number in range(-(-sampling.count // sampling.shard))]
-    left = [number for number, file in enumerate(files) if not file.is_file()]
-    if len(left) < len(files):
-        notify(f"{len(files) - len(left):,} of {len(files):,} shards are there already")
+    shards = range(-(-sampling.count // sampling.shard))
+    files = [_shard(out, name, number) for number in shards for name in names_of(fitted)]
+    left = [number for number in shards if not all(_shard(out, name, number).is_file() for name in names_of(fitted))]
+    if len(left) < len(shards):
+        notify(f"{len(shards) - len(left):,} of {len(shards):,} shards are there already")
     running = [_worker(out, left[place::workers]) for place in range(min(workers, len(left)))]
     failed = [process for process in running if process.wait() != 0]
     if failed or not all(file.is_file() for file in files):
@@ -110,6 +142,10 @@ def write_shards(
             "a process that made shards failed", "what is made is kept: type the same command again to go on"
         )
     return files
+
+
+def _shard(out: Path, name: str, number: int) -> Path:
+    return out / f"{name}-{number:06d}.parquet"
 
 
 def _worker(out: Path, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
@@ -127,10 +163,17 @@ def make_shards(out: Path, numbers: Sequence[int]) -> None:
     for number in numbers:
         count = min(size, sampling.count - number * size)
         seed = int(generator(sampling.seed, "shard", number).integers(2**31))
+        if (parent := fitted.codec.table.parent) is not None:
+            both = related(sampler, fitted, count, seed, before=number * size)
+            own = {source: joint for joint, source in parent.columns.items()}
+            for name, columns, names in zip(names_of(fitted), both, (own, None), strict=True):
+                if not _shard(out, name, number).is_file():
+                    write_rows(_shard(out, name, number), fitted.codec, columns, names)
+            continue
         columns = sampler.sample(count, seed)
         if (entity := fitted.codec.table.entity) is not None:
             columns[entity] = [str(number * size + int(value or 0)) for value in columns[entity]]
-        write_rows(out / f"rows-{number:06d}.parquet", fitted.codec, columns)
+        write_rows(_shard(out, "rows", number), fitted.codec, columns)
 
 
 def is_folder(out: Path) -> bool:

@@ -41,6 +41,13 @@ CANARIES = (
 )
 
 
+CHILDREN = (
+    "Rows of a parent: their mean number, the share of parents without any, and the Kolmogorov-Smirnov statistic "
+    "beside the training tables. All other figures are of the joined rows: the child's rows with the columns of their "
+    "parents."
+)
+
+
 def page(found: Mapping[str, Any]) -> str:
     """Return the page of a report (see compare_tables)."""
     quality, rows = found["quality"], found["rows"]
@@ -63,11 +70,15 @@ def page(found: Mapping[str, Any]) -> str:
             "<h2>Through time</h2>",
             table({name: {side: f"{each[name]:.4f}" for side, each in time.items()} for name in time["synthetic"]}),
         ]
+    if counted := found.get("children"):
+        body += [f"<p>{CHILDREN}</p>", table({side: _spelled(each) for side, each in counted.items()})]
     leaks = {text: _share(found["leakage"][key]) for key, text in LEAKAGE.items() if key in found["leakage"]}
     body += ["<h2>Leakage</h2>", table(leaks)]
     if planted := found.get("canaries"):
         rows = {f"planted {repeats} times": each for repeats, each in planted.items()}
         body += [f"<p>{CANARIES}</p>", table(rows)]
+    if spent := found.get("privacy"):
+        body.append(f"<p>{escape(spent_text(spent, 'entity' if found.get('time') else 'row'))}</p>")
     if known := found.get("anonymity"):
         body.append(
             f"<p>Of the {known['rows']:,} training rows, {known['alone']:.1%} share their values of "
@@ -75,6 +86,20 @@ def page(found: Mapping[str, Any]) -> str:
         )
     body.append(f"<p>{escape(NOTE)}</p>")
     return document("Synthetic rows", "\n".join(body), CSS)
+
+
+def _spelled(found: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.4f}" for name, value in found.items()}
+
+
+def spent_text(spent: Mapping[str, Any], unit: str) -> str:
+    """Return what the accounts of a run with privacy say (Plan.summary), and what they leave out."""
+    return (
+        f"Training spent an epsilon of {spent['epsilon']:.3g} at a delta of {spent['delta']:g} for each {unit}: "
+        f"{spent['steps']:,} steps of about {spent['rows']:,} of {spent['examples']:,}, gradients clipped to "
+        f"{spent['clip']:g}, noise of {spent['noise']:.3g} times that. This is no guarantee for the table. Not counted "
+        f"are {spent['not_covered']}."
+    )
 
 
 def _share(found: Mapping[str, Any]) -> dict[str, str]:

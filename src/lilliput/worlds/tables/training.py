@@ -8,21 +8,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
-from lilliput.base.errors import DataError
+from lilliput.base.errors import ConfigError, DataError
 from lilliput.data.columns.dates import Dates
 from lilliput.data.columns.fitting import fit_codecs, fit_gaps
 from lilliput.data.columns.reading import Columns, joined, read_batches
+from lilliput.data.columns.relations import read_related
 from lilliput.data.columns.schema import TableSchema
-from lilliput.data.columns.sequences import with_openings
+from lilliput.data.columns.sequences import rows_per_document, with_openings
 from lilliput.data.columns.table import Layout, TableCodec
 from lilliput.data.tokenizer import Tokenizer
+from lilliput.training.config import PrivacyConfig
 
 FITTED = "table"
 """The folder, in a run's folder, of the fitted table and its tokenizer."""
 LONGEST = 1024
 """Most tokens of the rows in a document of an entity, but for two long rows."""
 TEXT_VOCABULARY = 2048
+PRIVATE_EXAMPLES, PRIVATE_STEPS = 512, 12
+"""Examples of a step with privacy, and the least number of steps in which a table is read once."""
+PRIVATE = (
+    "train.epochs=8",
+    "train.optimizer.kind=adamw",
+    "train.optimizer.learning_rate=0.01",
+    "train.optimizer.embedding_learning_rate=null",
+    "train.optimizer.weight_decay=0",
+    "train.schedule.warmup_steps=10",
+)
+"""Values of the recipe under noise: docs/tables.md has the measurements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +66,18 @@ def load_fitted(folder: str | Path) -> Fitted:
     return Fitted(folder, codec, codec.layout(Tokenizer.load(folder)))
 
 
-def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted:
-    """Fit codecs and a tokenizer to a table, and write them into a folder. Raises DataError."""
-    columns = joined(read_batches(paths, {name: schema.columns[name].missing for name in schema.read}))
+def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path, parents: Sequence[str] = ()) -> Fitted:
+    """Fit codecs and a tokenizer to a table, with its parent table where the schema has one, and write them into a
+    folder. Raises DataError."""
+    childless: Columns = {}
+    if schema.parent is not None:
+        columns, childless = read_related(schema, paths, parents)
+    else:
+        columns = joined(read_batches(paths, {name: schema.columns[name].missing for name in schema.read}))
     if not columns:
         raise DataError("the table has no rows")
     columns = with_openings(schema, columns)
-    codecs = fit_codecs(schema, columns)
+    codecs = fit_codecs(schema, columns, childless)
     time = codecs[schema.time] if schema.time else None
     codec = TableCodec.model_validate(
         {
@@ -66,7 +85,7 @@ def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted
             "codecs": codecs,
             "gaps": fit_gaps(schema, columns, time.format) if isinstance(time, Dates) else None,
             "rows": len(columns[schema.read[0]]),
-            "rows_per_entity": _deciles(columns, schema.entity),
+            **_entities(columns, schema.entity, len(next(iter(childless.values()), []))),
         }
     )
     texts = [value for name, each in codecs.items() if each.open for value in columns[name] if value is not None]
@@ -77,20 +96,27 @@ def fit_table(paths: Sequence[str], schema: TableSchema, folder: Path) -> Fitted
     return Fitted(folder, codec, codec.layout(Tokenizer.load(folder)))
 
 
-def _deciles(columns: Columns, entity: str | None) -> tuple[int, ...]:
+def _entities(columns: Columns, entity: str | None, childless: int) -> dict[str, Any]:
+    """Return the numbers of a fitted table on its entities: how many there are, and how many rows they have."""
     if entity is None:
-        return ()
-    counts = sorted(Counter(columns[entity]).values())
+        return {}
+    counts = sorted([*Counter(columns[entity]).values(), *[0] * childless])
+    found: dict[str, Any] = {"entities": len(counts), "most_rows": counts[-1]}
     if len(counts) < 2:
-        return tuple(counts)
-    return *(round(each) for each in quantiles(counts, n=10)), counts[int(0.98 * (len(counts) - 1))]
+        return {**found, "rows_per_entity": tuple(counts)}
+    deciles = (round(each) for each in quantiles(counts, n=10))
+    return {**found, "rows_per_entity": (*deciles, counts[int(0.98 * (len(counts) - 1))])}
 
 
-def overrides_of(fitted: Fitted, paths: Sequence[str]) -> list[str]:
-    """Return the overrides that make the recipe `table` that of a table."""
+def overrides_of(
+    fitted: Fitted, paths: Sequence[str], privacy: PrivacyConfig | None = None, parents: Sequence[str] = ()
+) -> list[str]:
+    """Return the overrides that make the recipe `table` that of a table. With `privacy` a row of a batch is one
+    document, and batch and optimiser are those that noise needs."""
     source = {
         "kind": "table",
         "paths": [str(path) for path in paths],
+        **({"parents": [str(path) for path in parents]} if parents else {}),
         "codec": str(fitted.folder),
         "tokenizer": str(fitted.folder),
         "most_tokens": fitted.context_length,
@@ -98,10 +124,33 @@ def overrides_of(fitted: Fitted, paths: Sequence[str]) -> list[str]:
     return [
         f"data.sources={json.dumps([source])}",
         f"tokenizer.path={json.dumps(str(fitted.folder))}",
-        f"model.context_length={rounded(fitted)}",
+        *([f"model.context_length={rounded(fitted)}"] if privacy is None else _private(fitted, privacy)),
     ]
 
 
 def rounded(fitted: Fitted) -> int:
     """Return the context: several rows side by side where a row is short, so that little of it is padding."""
     return max(256, fitted.context_length)
+
+
+def _private(fitted: Fitted, privacy: PrivacyConfig) -> list[str]:
+    table = fitted.codec.table
+    units = fitted.codec.rows if table.entity is None else fitted.codec.entities
+    examples = max(1, min(PRIVATE_EXAMPLES, units // PRIVATE_STEPS))
+    return [
+        f"train.privacy={json.dumps(privacy.model_dump(exclude_defaults=True))}",
+        f"train.batch_tokens={examples * fitted.context_length}",
+        f"model.context_length={fitted.context_length}",
+        *PRIVATE,
+    ]
+
+
+def check_units(fitted: Fitted) -> None:
+    """Raise ConfigError where the rows of an entity fill more than one document: privacy is counted by document."""
+    layout, most = fitted.layout, fitted.codec.most_rows
+    if layout.sequences and most > (fits := rows_per_document(layout, fitted.context_length)):
+        raise ConfigError(
+            f"an entity has {most:,} rows, and one document holds {fits:,}: epsilon would count the entity more than "
+            "once",
+            f"leave out all but {fits:,} rows of each entity, or leave out --epsilon",
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,15 +31,16 @@ def check_new(path: Path) -> None:
         raise ConfigError(f"{path} is there already", "give another --out, or delete it")
 
 
-def write_rows(path: Path, codec: TableCodec, columns: Columns) -> None:
-    """Write rows into a file that is there whole or not at all. Raises OSError, ConfigError for another suffix, and
+def write_rows(path: Path, codec: TableCodec, columns: Columns, names: Mapping[str, str] | None = None) -> None:
+    """Write rows into a file that is there whole or not at all. `names` are the codec's names of the columns, where
+    these are called otherwise. Raises OSError, ConfigError for another suffix, and
     MissingExtra for Parquet without pyarrow."""
     check_suffix(path)
     check_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as place:
         if path.suffix == ".parquet":
-            _write_parquet(place, codec, columns)
+            _write_parquet(place, codec, columns, names or {})
         else:
             _write_text(place, columns, "\t" if path.suffix == ".tsv" else ",")
 
@@ -70,13 +71,13 @@ def _whole(path: Path) -> Iterator[Path]:
         place.unlink(missing_ok=True)
 
 
-def _write_parquet(place: Path, codec: TableCodec, columns: Columns) -> None:
+def _write_parquet(place: Path, codec: TableCodec, columns: Columns, names: Mapping[str, str]) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtra("pyarrow", "tables", "writing Parquet") from None
-    arrays = {name: pa.array(*_typed(codec, name, values)) for name, values in columns.items()}
+    arrays = {name: pa.array(*_typed(codec, names.get(name, name), values)) for name, values in columns.items()}
     pq.write_table(pa.table(arrays), place, compression="zstd")
 
 
@@ -84,7 +85,9 @@ def _typed(codec: TableCodec, name: str, values: list[str | None]) -> tuple[list
     """Return the values and the Arrow type of a column."""
     import pyarrow as pa
 
-    each, column = codec.codecs.get(name), codec.table.columns[name]
+    each, column = codec.codecs.get(name), codec.table.columns.get(name)
+    if column is None:  # the key of a parent
+        return list(values), pa.string()
     if isinstance(each, Numbers) or name in codec.table.balance:
         kind = float if column.decimals else int
         return [
