@@ -108,6 +108,7 @@ def train(
     many rows stand alone by columns that others could know."""
     from lilliput.base import console
     from lilliput.worlds.tables.running import train_table
+    from lilliput.worlds.tables.training import load_fitted
 
     console.use_json(json)
     assignments = [word for word in words if "=" in word and not Path(word).exists()]
@@ -130,7 +131,8 @@ def train(
         console.emit({"run": run.path, "anonymity": found, "summary": run.summary})
         return
     what = "--parents 500 --out made" if parent else "--rows 1000 --out rows.csv"
-    what = "--entities 100 --out rows.csv" if entity else what
+    if not parent and load_fitted(run.path).layout.sequences:
+        what = "--entities 100 --out rows.csv"
     console.print_line(f"next: lilliput tables sample {run.path.name} {what}")
     held = " --parent HELD_OUT_PARENTS" if parent else ""
     console.print_line(f"      lilliput tables evaluate {run.path.name} --test HELD_OUT_FILE{held}")
