@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         doctor,
         embed,
         evaluate,
+        evaluate_extractor,
         evaluate_held_out,
         evaluate_table,
         export,
+        extract,
         fill,
         generate,
         import_file,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         serve,
         sweep,
         train,
+        train_extractor,
         train_table,
     )
 
@@ -67,9 +70,11 @@ __all__ = [
     "doctor",
     "embed",
     "evaluate",
+    "evaluate_extractor",
     "evaluate_held_out",
     "evaluate_table",
     "export",
+    "extract",
     "fill",
     "generate",
     "import_file",
@@ -92,6 +97,7 @@ __all__ = [
     "serve",
     "sweep",
     "train",
+    "train_extractor",
     "train_table",
 ]
 

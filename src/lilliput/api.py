@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from lilliput.runs.reporting import report
     from lilliput.server.serving import serve
     from lilliput.training.callbacks import Callback
+    from lilliput.worlds.extraction.evaluating import evaluate_extractor
+    from lilliput.worlds.extraction.extracting import extract
+    from lilliput.worlds.extraction.training import train_extractor
     from lilliput.worlds.tables.generating import sample_table
     from lilliput.worlds.tables.running import evaluate_table, train_table
 
@@ -59,9 +62,11 @@ __all__ = [
     "doctor",
     "embed",
     "evaluate",
+    "evaluate_extractor",
     "evaluate_held_out",
     "evaluate_table",
     "export",
+    "extract",
     "fill",
     "generate",
     "import_file",
@@ -84,6 +89,7 @@ __all__ = [
     "serve",
     "sweep",
     "train",
+    "train_extractor",
     "train_table",
 ]
 
@@ -113,6 +119,9 @@ _HOMES = {
     "lilliput.planning.sweep": ("sweep",),
     "lilliput.runs.reporting": ("report",),
     "lilliput.server.serving": ("serve",),
+    "lilliput.worlds.extraction.evaluating": ("evaluate_extractor",),
+    "lilliput.worlds.extraction.extracting": ("extract",),
+    "lilliput.worlds.extraction.training": ("train_extractor",),
     "lilliput.worlds.tables.generating": ("sample_table",),
     "lilliput.worlds.tables.running": ("evaluate_table", "train_table"),
 }

@@ -18,6 +18,7 @@ from lilliput.cli import (
     evaluate,
     exchange,
     experiments,
+    extract,
     fill,
     generate,
     init,
@@ -76,6 +77,7 @@ data.app.command("sources")(corpus.sources)
 data.app.command("download")(corpus.download)
 app.add_typer(data.app, name="data")
 app.add_typer(tables.app, name="tables")
+app.add_typer(extract.app, name="extract")
 app.add_typer(model.app, name="model")
 app.add_typer(lens.app, name="lens")
 app.add_typer(plan.app, name="plan")
@@ -103,6 +105,7 @@ COMPUTING = (
         "label",
         "serve",
         "doctor",
+        "extract",
         "lens",
         "export",
         "import",
