@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 20
 """Entries of a list."""
-LONGEST = 200
-"""Characters of a text, as JSON writes them."""
+PART_CHUNKS = 24
+"""Words and marks of a verbatim value: so many are always possible, and never more than twice as many."""
 YEAR = r"(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
 DAYS = r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 LEAP = r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"
@@ -54,11 +54,25 @@ def grammar_of(template: Object, source: SourceText) -> str:
     lines = [f"start: {_rule(template, bool(source.words))}"]
     lines += [f"{name}: {terminal}" for name, terminal in TERMINALS.items() if re.search(rf"\b{name}\b", lines[0])]
     if "PART" in lines[0]:
-        chunks = [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in source.chunks]
-        # The parts of a text are an automaton; what it leaves out are the empty part and very long ones.
-        lines.append(f"PART: PARTS & /.{{1,{LONGEST}}}/")
-        lines.append(f'PARTS: %regex {{ "substring_chunks": {json.dumps(chunks)} }}')
+        lines += _parts(source)
     return "\n".join(lines)
+
+
+def _parts(source: SourceText) -> list[str]:
+    """Return the lines of PART. The parts of a stretch of text are an automaton of llguidance. Stretches overlap by
+    half, so that each part of up to PART_CHUNKS chunks lies in one of them. A bound on characters would leave texts
+    that begin a part and cannot end it."""
+    chunks = [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in source.chunks]
+    starts = range(0, max(1, len(chunks) - PART_CHUNKS), PART_CHUNKS)
+    stretches = [json.dumps(chunks[start : start + 2 * PART_CHUNKS]) for start in starts]
+    names = [f"PART{number}" for number in range(len(stretches))]
+    return [
+        f"PART: ({' | '.join(names)}) & /.+/",
+        *(
+            f'{name}: %regex {{ "substring_chunks": {stretch} }}'
+            for name, stretch in zip(names, stretches, strict=True)
+        ),
+    ]
 
 
 def _rule(node: Node, words: bool) -> str:

@@ -37,8 +37,7 @@ class SourceText:
         them. Joined they are `shown`."""
         made: list[str] = []
         for character in self.shown:
-            joins = made and _in_word(character) and _in_word(made[-1][-1])
-            if made and (joins or made[-1] == " "):
+            if made and (made[-1] == " " or _joined(made[-1][-1], character)):
                 made[-1] += character
             else:
                 made.append(character)
@@ -67,6 +66,15 @@ class SourceText:
         for chunk in self.chunks:
             found.append(found[-1] + len(chunk))
         return found
+
+
+def _joined(before: str, character: str) -> bool:
+    """Return whether a word goes on from one character to the next. Scripts without spaces have wide letters, and each
+    of them is a word here."""
+    if unicodedata.category(character)[0] == "M":
+        return _in_word(before)
+    wide = any(unicodedata.east_asian_width(each) in "WF" for each in (before, character))
+    return _in_word(before) and _in_word(character) and not wide
 
 
 def _in_word(character: str) -> bool:
