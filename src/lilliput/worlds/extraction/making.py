@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 from lilliput.base.config import Config
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError, DataError, FileError
 from lilliput.base.files import write_text
-from lilliput.base.reading import read_text
+from lilliput.base.reading import from_json, read_text
 from lilliput.base.registry import Registry
 from lilliput.base.seeds import derive
 from lilliput.worlds.extraction.source_text import SourceText
@@ -136,10 +136,12 @@ def read_examples(paths: Sequence[str | Path]) -> list[Example]:
 def _example(line: str, where: str) -> Example:
     hint = 'a line is {"text": ..., "template": {...}, "values": {...}}'
     try:
-        row = json.loads(line)
-        made = Example(row["text"], read_template(row["template"]), row["values"])
+        row = from_json(line)
+        made = Example(str(row["text"]), read_template(row["template"]), row["values"])
+        if made.text != row["text"]:
+            raise TypeError
         completion_of(made)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (FileError, KeyError, TypeError):
         raise DataError(f"{where} is no example of extraction", hint) from None
     except (ConfigError, DataError) as error:
         raise DataError(f"{where}: {error.message}", error.hint) from None
