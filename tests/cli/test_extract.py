@@ -18,24 +18,24 @@ TINY += ("tokenizer.vocab_size=400", "tokenizer.sample_bytes=100000")
 def test_from_made_examples_to_filled_templates(command: Command) -> None:
     for package in ("llguidance", "jinja2", "scipy"):
         pytest.importorskip(package)
-    made = command("extract", "make", "own.jsonl", "--kind", "biography", "--count", "30", "--held-out", "--json")
-    assert json.loads(made.out) == {"file": "own.jsonl", "examples": 30}
+    made = command("extract", "make", "own.jsonl", "--kind", "biography", "--count", "6", "--held-out", "--json")
+    assert json.loads(made.out) == {"file": "own.jsonl", "examples": 6}
     again = command("extract", "make", "own.jsonl")
     assert again.code == 2
     assert "is there already" in again.err
 
-    result = command("extract", "train", "own.jsonl", "--count", "60", *TINY, "--json")
+    result = command("extract", "train", "own.jsonl", "--count", "40", *TINY, "--json")
     assert result.code == 0, result.err
     run = Path(json.loads(result.out)["run"])
     rows = [json.loads(line) for line in (run / "extraction.jsonl").read_text().splitlines()]
-    assert len(rows) == 90
+    assert len(rows) == 46
     assert all([turn["role"] for turn in row["messages"]] == ["user", "assistant"] for row in rows)
 
     other = command("extract", "train", "--count", "50", *TINY)
     assert other.code == 2
     assert "is a run on other examples" in other.err
 
-    filled = command("extract", "extract", "--example", "--json")
+    filled = command("extract", "extractor", "--example", "--json")
     assert filled.code == 0, filled.err
     found = json.loads(filled.out)["texts"]
     assert len(found) == len(TEXTS) == 3
@@ -46,18 +46,18 @@ def test_from_made_examples_to_filled_templates(command: Command) -> None:
                 assert text[field["start"] : field["end"]] == field["value"]
     Path("bo.txt").write_text("Bo ran.")
     Path("template.json").write_text('{"n": "verbatim-string"}')
-    shown = command("extract", "run", "extract", "bo.txt", "--template", "template.json", "--text", "Ida swam.")
+    shown = command("extract", "run", "extractor", "bo.txt", "--template", "template.json", "--text", "Ida swam.")
     assert shown.code == 0, shown.err
     assert "log-probability" in shown.out
     assert shown.out.count('{"n":') == 2
     assert shown.out.index("Ida swam.") < shown.out.index("Bo ran.")
 
-    figures = command("extract", "evaluate", "extract", "own.jsonl", "--json")
+    figures = command("extract", "evaluate", "extractor", "own.jsonl", "--json")
     assert figures.code == 0, figures.err
     figure = json.loads(figures.out)["sets"]["own.jsonl"]
-    assert figure["texts"] == 30
+    assert figure["texts"] == 6
     assert all(0 <= figure[name] <= 1 for name in ("f1", "exact", "valid", "grounded", "f1_unconstrained"))
-    table = command("extract", "evaluate", "extract", "--count", "2")
+    table = command("extract", "evaluate", "extractor", "--count", "1")
     assert table.code == 0, table.err
     assert "biography" in table.out
     assert "verbatim values in the text" in table.out

@@ -92,7 +92,7 @@ def train(
         bool, typer.Option("--only", help="Train on the given files alone, without made examples.")
     ] = False,
     count: Annotated[int | None, whole(help="Made examples. Left out: 16,000.")] = None,
-    name: Annotated[str, typer.Option(help="The run's name.")] = "extract",
+    name: Annotated[str, typer.Option(help="The run's name.")] = "extractor",
     json: Json = False,
 ) -> None:
     """Train a model that fills templates into runs/NAME, on biographies and stories that are made for it, and on files
@@ -123,6 +123,7 @@ def train(
 def evaluate(
     run: Run,
     files: Annotated[list[str] | None, typer.Argument(help="Files of examples. Left out: made ones.")] = None,
+    kind: Kind = None,
     tagged: Tagged = None,
     count: Annotated[int, whole(help="Made examples of each kind.")] = 100,
     device: Device = "auto",
@@ -135,7 +136,7 @@ def evaluate(
     from lilliput.worlds.extraction.evaluating import FIGURES, evaluate_extractor
 
     console.use_json(json)
-    found = evaluate_extractor(run, files or (), tagged=tagged or (), count=count, device=device)
+    found = evaluate_extractor(run, files or (), kinds=kind or (), tagged=tagged or (), count=count, device=device)
     if json:
         console.emit({"sets": found})
         return

@@ -29,8 +29,8 @@ from lilliput.worlds.extraction.three_biographies import RIGHT, TEMPLATE, TEXTS
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_made_examples_are_right_and_depend_on_their_number_alone(held_out: bool) -> None:
-    every = list(make_examples(makers_of(KINDS), 200, seed=3, held_out=held_out))
-    assert every == list(make_examples(makers_of(KINDS), 200, seed=3, held_out=held_out))
+    every = list(make_examples(makers_of(KINDS), 60, seed=3, held_out=held_out))
+    assert every == list(make_examples(makers_of(KINDS), 60, seed=3, held_out=held_out))
     assert every[:9] == list(make_examples(makers_of(KINDS), 9, seed=3, held_out=held_out))
     filled = 0
     for each in every:
@@ -38,7 +38,7 @@ def test_made_examples_are_right_and_depend_on_their_number_alone(held_out: bool
         written = json.loads(completion_of(each))  # raises where a verbatim value is not in the text
         assert list(written) == [name for name, _ in each.template.fields]
         filled += each.values != empty(each.template)
-    assert filled > 190
+    assert filled > 55
 
 
 def test_a_word_of_a_value_has_the_space_that_it_has_in_the_text() -> None:
@@ -53,7 +53,7 @@ def test_a_word_of_a_value_has_the_space_that_it_has_in_the_text() -> None:
 
 
 def test_biographies_tell_what_they_know() -> None:
-    lives = [biography(Random(number)) for number in range(300)]
+    lives = [biography(Random(number)) for number in range(150)]
     assert sum(it.born is None for _, it in lives) > 10
     for text, it in lives:
         known = [it.name, it.birthplace, it.profession, it.spouse, it.deathplace, it.parent, *it.towns]
@@ -65,7 +65,7 @@ def test_biographies_tell_what_they_know() -> None:
 
 def test_held_out_names_are_not_those_of_training() -> None:
     def names(held_out: bool) -> set[str]:
-        found = [biography(Random(number), held_out)[1].name.split()[0] for number in range(400)]
+        found = [biography(Random(number), held_out)[1].name.split()[0] for number in range(250)]
         return {name for name in found if name in GIVEN["she"] or name in GIVEN["he"]}
 
     assert len(names(True)) > 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lilliput.base.errors import FileError
 from lilliput.base.reading import from_json
-from lilliput.worlds.extraction.extracting import extract, messages_of, windows_of
+from lilliput.worlds.extraction.extracting import answers_of, extract_each, windows_of
 from lilliput.worlds.extraction.making import KINDS, Example, make_examples, makers_of, read_examples
 from lilliput.worlds.extraction.scoring import Score, score
 from lilliput.worlds.extraction.source_text import SourceText
@@ -36,28 +36,29 @@ def evaluate_extractor(
     run: str | Path | TextGenerator,
     files: Sequence[str | Path] = (),
     *,
+    kinds: Sequence[str] = (),
     tagged: Sequence[str] = (),
     count: int = 100,
     seed: int = HELD_OUT,
     device: str = "auto",
 ) -> dict[str, dict[str, float]]:
-    """Measure a run on examples that it was not trained on: those of `files`, or `count` made ones of each built-in
-    kind with held-out names, or of the held-out sentences of `tagged`. Returns the figures of each file or kind (see
-    FIGURES), and the number of `texts`. Raises LilliputError."""
+    """Measure a run on examples that it was not trained on: those of `files`, `count` made ones of each of `kinds` (left
+    out: all built-in kinds) with held-out names, and the held-out sentences of `tagged`. Returns the figures of each
+    file or kind (see FIGURES), and the number of `texts`. Raises LilliputError."""
     from lilliput.generation.loading import load
 
     generator = load(run, device, notify=lambda text: None) if isinstance(run, str | Path) else run
     sets: dict[str, list[Example]] = {str(path): read_examples([path]) for path in files}
-    makers = {maker.kind: maker for maker in makers_of(() if files or tagged else KINDS, tagged)}
+    makers = {maker.kind: maker for maker in makers_of(kinds or (() if files or tagged else KINDS), tagged)}
     sets |= {kind: list(make_examples([maker], count, seed, held_out=True)) for kind, maker in makers.items()}
     return {name: measure(generator, examples) for name, examples in sets.items()}
 
 
 def measure(generator: TextGenerator, examples: Sequence[Example]) -> dict[str, float]:
     """Return the figures of evaluate_extractor on examples."""
-    made = [extract(generator, example.text, example.template)[0] for example in examples]
+    made = extract_each(generator, [(example.text, example.template) for example in examples])
     scores = [score(each.template, one.values, each.values) for each, one in zip(examples, made, strict=True)]
-    free = [_free(generator, example) for example in examples]
+    free = _free(generator, examples)
     total = sum(scores, Score())
     loose = sum(
         (score(each.template, values, each.values) for each, (_, values) in zip(examples, free, strict=True)), Score()
@@ -84,14 +85,18 @@ def _exact(one: Score) -> bool:
     return one.found == one.right and one.agree > one.right - 1e-9
 
 
-def _free(generator: TextGenerator, example: Example) -> tuple[bool, Any]:
-    """Return whether the answer without the constraint to the text's first window is valid, and its values."""
-    parts = windows_of(generator, example.template, SourceText(example.text))
-    if not parts:
-        return True, empty(example.template)
-    most = generator.model.config.context_length
-    asked = [messages_of(example.template, parts[0])]
-    text = generator.reply_each(asked, [None], temperature=0, max_tokens=most)[0].text
+def _free(generator: TextGenerator, examples: Sequence[Example]) -> list[tuple[bool, Any]]:
+    """Return whether each answer without the constraint, to the first window of a text, is valid, and its values."""
+    windows = [windows_of(generator, each.template, SourceText(each.text))[:1] for each in examples]
+    every = [(part, each.template) for each, parts in zip(examples, windows, strict=True) for part in parts]
+    texts = iter(reply.text for reply in answers_of(generator, every, [None] * len(every)))
+    return [
+        _read_free(next(texts), each) if parts else (True, empty(each.template))
+        for each, parts in zip(examples, windows, strict=True)
+    ]
+
+
+def _read_free(text: str, example: Example) -> tuple[bool, Any]:
     try:
         values = from_json(text)
     except FileError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from lilliput.worlds.extraction.template import Leaf, ListOf, Node, Object, comp
 from lilliput.worlds.extraction.windows import PIECE, cut_windows, merge
 
 if TYPE_CHECKING:
+    from lilliput.decoding.completion import Completion
+    from lilliput.decoding.constrained import Constraint
     from lilliput.generation.text_generator import TextGenerator
 
 VALUE_TOKENS, LIST_TOKENS = 10, 40
@@ -66,42 +69,50 @@ def extract(
 ) -> list[Extraction]:
     """Fill a template from each text, with a run of `lilliput extract train`.
 
-    >>> lilliput.extract("extract", "Ida Moss was born in Oslo.", {"name": "verbatim-string"})[0].values
+    >>> lilliput.extract("extractor", "Ida Moss was born in Oslo.", {"name": "verbatim-string"})[0].values
     {'name': 'Ida Moss'}
 
     `template` is an object, JSON, or a JSON file. Verbatim values are parts of the text. A text that is longer than the
     context is read in overlapping windows. Raises LilliputError."""
     wanted = template if isinstance(template, Object) else read_template(template)
     generator = _loaded(run, device) if isinstance(run, str | Path) else run
-    sources = [SourceText(text) for text in ([texts] if isinstance(texts, str) else texts)]
-    parts = [windows_of(generator, wanted, source) for source in sources]
-    answers = iter(_answers(generator, wanted, [part for each in parts for part in each]))
+    return extract_each(generator, [(text, wanted) for text in ([texts] if isinstance(texts, str) else texts)])
+
+
+def extract_each(generator: TextGenerator, asked: Sequence[tuple[str, Object]]) -> list[Extraction]:
+    """Fill a template of its own from each text, side by side. Raises ConfigError as `extract` does."""
+    parts = [windows_of(generator, template, SourceText(text)) for text, template in asked]
+    every = [(part, template) for each, (_, template) in zip(parts, asked, strict=True) for part in each]
+    limits = [constraint_of(template, part, generator.tokenizer) for part, template in every]
+    replies = iter(zip(every, answers_of(generator, every, limits), strict=True))
     found = []
-    for each in parts:
-        filled = [next(answers) for _ in each]
-        merged = merge(wanted, [one for one, _ in filled]) if filled else nothing(wanted)
-        found.append(Extraction(merged, len(each), any(cut for _, cut in filled)))
+    for each, (_, template) in zip(parts, asked, strict=True):
+        filled: list[Filled] = []
+        any_cut = False
+        for (part, _), reply in islice(replies, len(each)):
+            one, cut = read_filled(template, reply, generator.tokenizer, part)
+            filled.append(one)
+            any_cut |= cut
+        found.append(Extraction(merge(template, filled) if filled else nothing(template), len(each), any_cut))
     return found
+
+
+def answers_of(
+    generator: TextGenerator, every: Sequence[tuple[SourceText, Object]], limits: Sequence[Constraint | None]
+) -> list[Completion]:
+    """Return the likeliest answer to each text and template, side by side, each under its constraint or None."""
+    if not every:
+        return []
+    # The context ends an answer before this number of tokens does.
+    most = generator.model.config.context_length
+    asked = [messages_of(template, part) for part, template in every]
+    return generator.reply_each(asked, limits, temperature=0, max_tokens=most)
 
 
 def _loaded(run: str | Path, device: str) -> TextGenerator:
     from lilliput.generation.loading import load
 
     return load(run, device, notify=lambda text: None)
-
-
-def _answers(generator: TextGenerator, template: Object, parts: Sequence[SourceText]) -> list[tuple[Filled, bool]]:
-    limits = [constraint_of(template, part, generator.tokenizer) for part in parts]
-    asked = [messages_of(template, part) for part in parts]
-    # The context ends an answer before this number of tokens does.
-    most = generator.model.config.context_length
-    replies = generator.reply_each(asked, limits, temperature=0, max_tokens=most) if parts else []
-    return [
-        (dict(filled), cut)
-        for filled, cut in (
-            read_filled(template, reply, generator.tokenizer, part) for reply, part in zip(replies, parts, strict=True)
-        )
-    ]
 
 
 def messages_of(template: Object, source: SourceText) -> list[dict[str, str]]:

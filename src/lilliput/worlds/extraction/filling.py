@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +152,7 @@ class Reader:
 
 def read_filled(
     template: Object, completion: Completion, tokenizer: Tokenizer, source: SourceText
-) -> tuple[Mapping[str, Filled], bool]:
+) -> tuple[Filled, bool]:
     """Return a filled template, and whether its text ended too early."""
     reader = Reader(completion, tokenizer, source)
-    filled = reader.read(template)
-    assert isinstance(filled, dict)
-    return filled, reader.cut
+    return reader.read(template), reader.cut

@@ -50,8 +50,8 @@ SHARES = {"biography": 2}
 def makers_of(kinds: Sequence[str], tagged: Sequence[str] = ()) -> list[Maker]:
     """Return the makers of built-in kinds, and of files of tagged entities. Raises ConfigError for an unknown kind."""
     for kind in kinds:
-        if kind in MAKERS and kind not in KINDS:
-            raise ConfigError(f"examples of the kind '{kind}' are made of files", "name them: --tagged FILE")
+        if kind == "entities":
+            raise ConfigError("entities are those of files", "name them: --tagged FILE")
     made = [MAKERS[kind]() for kind in kinds for _ in range(SHARES.get(kind, 1))]
     return [*made, *([MAKERS["entities"](paths=tuple(map(str, tagged)))] if tagged else [])]  # pyright: ignore
 

@@ -31,7 +31,7 @@ def train_extractor(
     kinds: Sequence[str] = KINDS,
     tagged: Sequence[str] = (),
     count: int = COUNT,
-    name: str = "extract",
+    name: str = "extractor",
     runs: str | Path | None = None,
     notify: Callable[[str], None] = print_line,
     live: bool = True,
