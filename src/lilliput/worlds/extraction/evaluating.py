@@ -42,7 +42,7 @@ def evaluate_extractor(
     seed: int = HELD_OUT,
     device: str = "auto",
 ) -> dict[str, dict[str, float]]:
-    """Measure a run on examples that it was not trained on: those of `files`, `count` made ones of each of `kinds` (left
+    """Measure a run on examples that it was not trained on: those of `files`, `count` made ones of `kinds` (left
     out: all built-in kinds) with held-out names, and the held-out sentences of `tagged`. Returns the figures of each
     file or kind (see FIGURES), and the number of `texts`. Raises LilliputError."""
     from lilliput.generation.loading import load
