@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from lilliput.server.serving import serve
     from lilliput.training.callbacks import Callback
     from lilliput.worlds.agents.simulating import simulate_town
+    from lilliput.worlds.extraction.evaluating import evaluate_extractor
+    from lilliput.worlds.extraction.extracting import extract
+    from lilliput.worlds.extraction.training import train_extractor
     from lilliput.worlds.population.running import make_diaries, make_people, report_diaries, report_people
     from lilliput.worlds.population.training import train_population
     from lilliput.worlds.tables.generating import sample_table
@@ -62,9 +65,11 @@ __all__ = [
     "doctor",
     "embed",
     "evaluate",
+    "evaluate_extractor",
     "evaluate_held_out",
     "evaluate_table",
     "export",
+    "extract",
     "fill",
     "generate",
     "import_file",
@@ -92,6 +97,7 @@ __all__ = [
     "simulate_town",
     "sweep",
     "train",
+    "train_extractor",
     "train_population",
     "train_table",
 ]
@@ -125,6 +131,9 @@ _HOMES = {
     "lilliput.worlds.agents.simulating": ("simulate_town",),
     "lilliput.worlds.population.running": ("make_diaries", "make_people", "report_diaries", "report_people"),
     "lilliput.worlds.population.training": ("train_population",),
+    "lilliput.worlds.extraction.evaluating": ("evaluate_extractor",),
+    "lilliput.worlds.extraction.extracting": ("extract",),
+    "lilliput.worlds.extraction.training": ("train_extractor",),
     "lilliput.worlds.tables.generating": ("sample_table",),
     "lilliput.worlds.tables.running": ("evaluate_table", "train_table"),
 }

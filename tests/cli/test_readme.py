@@ -30,6 +30,7 @@ TAUGHT = {
     "lilliput train grpo --from chat": (
         *ROOM, "train.steps=2", "objective.num_generations=2", "objective.max_completion_length=8",
     ),
+    "lilliput extract train": (*TINY, "model.context_length=800", "--count", "40"),
 }  # fmt: skip
 """Further overrides of commands that teach the story world's own tasks, whose rows are longer than TINY's."""
 

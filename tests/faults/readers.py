@@ -251,6 +251,18 @@ def _prompts(path: Path) -> None:
     read_prompts(path)
 
 
+def _template(path: Path) -> None:
+    from lilliput.worlds.extraction.template import read_template
+
+    read_template(path)
+
+
+def _examples(path: Path) -> None:
+    from lilliput.worlds.extraction.making import read_examples
+
+    read_examples([path])
+
+
 def _schema(path: Path) -> None:
     from lilliput.generation.constraints import constraint
 
@@ -288,6 +300,12 @@ evaluate: {prompts: [Once], sample_tokens: 5, baselines: [1, 2]}
 QUEUE = "experiments:\n- {name: a, config: story, overrides: [train.steps=5], status: todo}\n"
 JSONL = "".join(json.dumps({"text": text, "n": 1}) + "\n" for text in TEXTS)
 CSV = "text,n\n" + "".join(f'"{text}",1\n' for text in TEXTS)
+TEMPLATE = {
+    "name": "verbatim-string",
+    "sizes": [["small", "large"]],
+    "children": [{"name": "string", "age": "integer"}],
+}
+EXAMPLE = json.dumps({"text": "Ida Moss ran.", "template": {"name": "verbatim-string"}, "values": {"name": "Ida Moss"}})
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 5}}, "required": ["name"]}
 LLAMA = {"qk_norm": False}
 
@@ -343,6 +361,8 @@ READERS = (
     Reader("token file", "data.bin", "binary", _tokens, _data, endless=True),
     Reader("benchmark", "items.json", "json", _text("items.json", json.dumps([{"question": "x"}])), _items),
     Reader("benchmark Parquet", "data.parquet", "binary", _parquet, _items, "pyarrow"),
+    Reader("template", "template.json", "json", _text("template.json", json.dumps(TEMPLATE)), _template),
+    Reader("examples of extraction", "examples.jsonl", "text", _text("examples.jsonl", EXAMPLE), _examples),
     Reader("JSON schema", "schema.json", "json", _text("schema.json", json.dumps(SCHEMA)), _schema, "llguidance"),
     Reader("metrics", "metrics.jsonl", "text", _run, _record),
     Reader("summary", "summary.json", "json", _run, _record),

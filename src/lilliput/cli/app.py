@@ -19,6 +19,7 @@ from lilliput.cli import (
     evaluate,
     exchange,
     experiments,
+    extract,
     fill,
     generate,
     init,
@@ -82,6 +83,7 @@ app.add_typer(tables.app, name="tables")
 app.add_typer(personas.app, name="personas")
 app.add_typer(diaries.app, name="diaries")
 app.command("simulate")(simulate.simulate)
+app.add_typer(extract.app, name="extract")
 app.add_typer(model.app, name="model")
 app.add_typer(lens.app, name="lens")
 app.add_typer(plan.app, name="plan")
@@ -109,6 +111,7 @@ COMPUTING = (
         "label",
         "serve",
         "doctor",
+        "extract",
         "lens",
         "export",
         "import",

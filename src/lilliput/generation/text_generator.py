@@ -23,13 +23,14 @@ from lilliput.objectives.turns import turn_ends
 
 if TYPE_CHECKING:
     from lilliput.data.tokenizer import Tokenizer
+    from lilliput.decoding.constrained import Constraint
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
 
 Faster = Callable[["Model"], "Model"]
 
 ANSWERS_AT_ONCE = 16
-"""The number of prompts that `answer` completes side by side."""
+"""The number of prompts that `answer` and `reply_each` complete side by side."""
 
 
 class TextGenerator:
@@ -218,6 +219,19 @@ class TextGenerator:
         tools = options.pop("tools", ())
         ids = self._asked(messages, tools)
         return _pieces(self._run(ids, self.turn_ends, True, **{**options, "n": 1}))
+
+    def reply_each(
+        self, conversations: Sequence[Sequence[Message]], constraints: Sequence[Constraint | None], **sampling: Any
+    ) -> list[Completion]:
+        """The assistant's replies to several conversations with their tokens, generated side by side, each under its
+        own constraint or None. Raises ConfigError as `chat` does."""
+        config = validate(SamplingConfig, {**sampling, "n": 1}, "sampling")
+        requests = [
+            Request(tuple(self._asked(messages)), config, stop_ids=self.turn_ends, constraint=limit)
+            for messages, limit in zip(conversations, constraints, strict=True)
+        ]
+        slots = max(1, min(len(requests), ANSWERS_AT_ONCE))
+        return finished(complete(Engine(self.decoder, slots), requests, self.tokenizer))
 
     def prompt_length(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> int:
         """The tokens of the prompt for the next message of the assistant. Raises ConfigError as `chat` does."""
