@@ -2,21 +2,27 @@
 
     python benchmarks/tables.py --data ../shared/data                # five CPU-minutes a seed, and two to measure
     python benchmarks/tables.py --data ../shared/data --epsilon 8    # trained by DP-SGD: the price of privacy
+    python benchmarks/tables.py --data ../shared/data --peer tabular-argn=ENV/bin/python --peer copula=ENV2/bin/python
     python benchmarks/tables.py --data ../shared/data --smoke        # in a minute, to see that all of it works
 
 The rows are divided into halves by a seed. A model with default settings learns one half and generates as many rows;
-the other half is held out. Trees predict the income on held-out rows.
+the other half is held out. Trees predict the income on held-out rows. A peer (tabular-argn, copula, ctgan, tvae) learns
+the same half with its own defaults, in the environment of its Python (workers/tables_peers.py), on one thread.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import json
+import os
 import random
 import resource
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
@@ -28,12 +34,16 @@ from rich.table import Table
 from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.errors import ConfigError
 from lilliput.cli.main import one_line_errors
+from lilliput.data.columns.inferring import infer_schema
+from lilliput.data.columns.reading import Columns
+from lilliput.data.columns.schema import TableSchema
 from lilliput.runs.names import EPSILON, PRIVACY
 from lilliput.worlds.tables.evaluating import compare_tables, read_table
 from lilliput.worlds.tables.generating import sampler_of
 from lilliput.worlds.tables.running import train_table
 from lilliput.worlds.tables.training import load_fitted
 
+WORKER = Path(__file__).with_name("workers") / "tables_peers.py"
 ADULT = "tables/uci_adult.train.csv.gz"
 GOALS = {
     "training, CPU-seconds": "at most 300",
@@ -101,15 +111,39 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
     began = time.process_time()
     made = sampler.sample(count, seed)
     speed = count / (time.process_time() - began)
-    schema = load_fitted(run.path).codec.table
+    figures = judged(load_fitted(run.path).codec.table, train, held, made, seed)
+    spelled = {EPSILON: run.summary[PRIVACY]["epsilon"]} if study.epsilon is not None else {}
+    return {**spelled, "training, CPU-seconds": spent, "rows a CPU-second": speed, **figures}
+
+
+def peer_measured(study: Study, seed: int, name: str, python: str) -> dict[str, float]:
+    """Have a peer learn and generate, and measure its rows. Raises ConfigError where the peer is absent or fails."""
+    train, held = halves(study, seed)
+    out = study.runs / f"{name}-{seed}.csv"
+    schema = infer_schema([str(train)])
+    rows = len(read_table([str(train)], schema)["income"])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    words = [python, str(WORKER), name, str(train), str(out), str(rows)]
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
+        raise ConfigError(f"the peer {name} failed with {done.returncode}", "its own words stand above")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "absent" in found:
+        raise ConfigError(f"the peer {name} is absent: {found['absent']}", f"name another Python: --peer {name}=PYTHON")
+    print_line(f"{name}: {found['versions']}")
+    speed = rows / max(found["sample"], 1e-9)
+    figures = judged(schema, train, held, read_table([str(out)], schema), seed)
+    return {"training, CPU-seconds": found["fit"], "rows a CPU-second": speed, **figures}
+
+
+def judged(schema: TableSchema, train: Path, held: Path, made: Columns, seed: int) -> dict[str, float]:
+    """Return the quality and the leakage of synthetic rows."""
     real, other = (read_table([str(path)], schema) for path in (train, held))
+    count = len(next(iter(made.values())))
     found = compare_tables(schema, real, other, made, target="income", seed=seed)
     quality, leakage = found["quality"]["synthetic"], found["leakage"]
     copied = [leakage[f"copies_of_{side}"]["share"] for side in ("train", "test")]
     return {
-        **({EPSILON: run.summary[PRIVACY]["epsilon"]} if study.epsilon is not None else {}),
-        "training, CPU-seconds": spent,
-        "rows a CPU-second": speed,
         "shape error": quality["shape_error"],
         "pair error": quality["pair_error"],
         "detection AUC": quality["detection_auc"],
@@ -123,15 +157,17 @@ def measured(study: Study, seed: int, overrides: Sequence[str]) -> dict[str, flo
     }
 
 
-def print_table(rows: Sequence[dict[str, float]]) -> None:
-    """Print each figure by seed, its mean, and its goal."""
-    shown = Table("", *(f"seed {number}" for number in range(1, len(rows) + 1)), "mean", "goal", box=box.SIMPLE_HEAD)
+def print_table(rows: Sequence[dict[str, float]], peers: Mapping[str, Sequence[dict[str, float]]]) -> None:
+    """Print each figure by seed, its mean, its goal, and the mean of each peer."""
+    seeds = (f"seed {number}" for number in range(1, len(rows) + 1))
+    shown = Table("", *seeds, "mean", "goal", *peers, box=box.SIMPLE_HEAD)
     for key, goal in ({EPSILON: ""} | GOALS).items():
         if key not in rows[0]:
             continue
         values = [row[key] for row in rows]
-        spelled = [f"{value:,.0f}" if "CPU" in key else f"{value:.4f}" for value in (*values, mean(values))]
-        shown.add_row(key, *spelled, goal)
+        theirs = [mean(row[key] for row in each) if key in each[0] else nan for each in peers.values()]
+        spelled = [f"{value:,.0f}" if "CPU" in key else f"{value:.4f}" for value in (*values, mean(values), *theirs)]
+        shown.add_row(key, *spelled[: len(values) + 1], goal, *spelled[len(values) + 1 :])
     console.print(shown)
 
 
@@ -147,15 +183,23 @@ def main(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/tables"),
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
     epsilon: Annotated[float | None, typer.Option(help="Train by DP-SGD that spends this epsilon.")] = None,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="NAME=PYTHON: a peer, and the Python of its environment. Repeatable.")
+    ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="All of it in a minute.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    use_json(json)
+    use_json(as_json)
+    pythons = dict(each.partition("=")[::2] for each in peer or ())
     study = Study(data, runs, smoke, epsilon)
     rows = [measured(study, seed, overrides or ()) for seed in range(1, seeds + 1)]
-    print_table(rows)
-    if json:
-        found: dict[str, Any] = {"seeds": rows, "goals": GOALS}
+    peers = {
+        name: [peer_measured(study, seed, name, python) for seed in range(1, seeds + 1)]
+        for name, python in pythons.items()
+    }
+    print_table(rows, peers)
+    if as_json:
+        found: dict[str, Any] = {"seeds": rows, "peers": peers, "goals": GOALS}
         emit(found)
 
 

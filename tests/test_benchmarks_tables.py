@@ -1,6 +1,7 @@
 """The benchmark of tables at its smallest size."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,12 @@ def test_every_figure_is_measured(tmp_path: Path) -> None:
 def test_a_folder_without_the_file_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(tables.app, ["--data", str(tmp_path), "--runs", str(tmp_path / "runs")])
     assert "uci_adult" in str(result.exception)
+
+
+@pytest.mark.study
+def test_an_absent_peer_is_named(tmp_path: Path) -> None:
+    if not DATA.is_dir():
+        pytest.skip("the folder of real data is not here")
+    words = ["--data", str(DATA), "--runs", str(tmp_path), "--smoke", "--peer", f"copula={sys.executable}"]
+    result = CliRunner().invoke(tables.app, words)
+    assert "has no module 'sdv'" in str(result.exception)

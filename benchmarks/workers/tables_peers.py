@@ -1,12 +1,12 @@
 """The peers of benchmarks/tables.py, each in an environment of its own: TabularARGN, and the models of SDV.
 
-python tables_peers.py PEER TRAIN.csv OUT.csv ROWS    # fits with the peer's defaults, writes rows, prints one JSON object
+python tables_peers.py PEER TRAIN.csv OUT.csv ROWS    # fits with the peer's defaults, writes rows, prints one object
 
     {"fit": 31.5, "sample": 1.2, "versions": {...}}    CPU seconds of this process and of its children
     {"absent": "why"}                                  the environment lacks the peer
 
-This file runs without Lilliput. mostlyai-engine takes no CPU build of torchvision or torchaudio: remove both. SDV 2 needs
-pandas below 3.
+This file runs without Lilliput. mostlyai-engine works where torchvision and torchaudio are removed. SDV 2 needs pandas
+below 3.
 """
 
 # pyright: reportMissingImports=false
