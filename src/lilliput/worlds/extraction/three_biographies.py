@@ -1,4 +1,4 @@
-"""The example of three biographies: one template and three short texts of real people, who are in no training example."""
+"""The example of three biographies: a template, and short texts of three real people who are in no training example."""
 
 from __future__ import annotations
 
