@@ -59,3 +59,9 @@ def test_lists_are_united_in_the_order_of_the_text() -> None:
     merged = values_of(merge(node, answers))
     assert merged["l"] == ["Ida", "Bo", "Ulf"]
     assert merged["o"] == [{"n": "Bo", "age": 3}, {"n": "Ulf", "age": 4}]  # the entry with more values stays
+
+
+def test_a_single_answer_loses_its_duplicates() -> None:
+    node = read_template({"l": ["verbatim-string"], "e": [["x", "y"]]})
+    alone: Filled = {"l": [leaf("Bo", start=3), leaf("Bo", start=9)], "e": [leaf("y"), leaf("x"), leaf("y")]}
+    assert values_of(merge(node, [alone])) == {"l": ["Bo"], "e": ["y", "x"]}

@@ -25,14 +25,13 @@ GIVEN = {
 }
 """First names by pronoun."""
 ONSETS = _of("""
-    b br c ch d dr f fr g gr h j k kl l m n p pr r s sch sh st t tr v w z
+    b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sch sh sk sl sp st t th tr v w y z
 """)
-VOWELS = _of("""
-    a e i o u ai ea ie ou
-""")
+VOWELS = _of("a a a e e e i i o o u ai au ea ee ei ia ie io oa oo ou y")
+CODAS = _of("b ck d ff g l ll m mb n nd ng nn nt p r rd rl rm rn rr rt s sh ss st t th tt v x z")
 ENDS = _of("""
-    berg by croft da dell don er field ford hart ini ins ko land ler man mann mond ner ov ova owski ra ran sen
-    ska son stad stein ston ton ville well wick wood y
+    a ard bella berg bert by croft da dell don ella er ette field ford hart ia in ina ine ini ins is ko la land ler ly
+    man mann mond ner o on ov ova owski ra ran rick sen ska son stad stein ston ton us ville well wick win wood
 """)
 PLACES = _of("""
     Aarhus Accra Adelaide Algiers Amsterdam Ankara Antwerp Athens Baku Basel Beirut Belgrade Bergen Bern Bilbao
@@ -81,35 +80,39 @@ NUMBERS = _of("""
 """)
 
 
-def _syllable(random: Random) -> str:
-    return random.choice(ONSETS) + random.choice(VOWELS)
-
-
-def made_up(random: Random) -> str:
-    """Return a word that no list has, with a capital, such as Kloubra or Wem."""
-    word = _syllable(random) + random.choice(ONSETS)
-    return (word + random.choice(VOWELS) if random.random() < 0.6 else word).capitalize()
+def made_up(random: Random, most: int = 3) -> str:
+    """Return a word that no list has, with a capital, such as Kloubra, Wemberg or Steath. A model that sees a new name
+    in most examples learns to copy names, not to know them."""
+    word = ""
+    for _ in range(random.randrange(1, most + 1)):
+        word += random.choice(ONSETS) + random.choice(VOWELS)
+        word += random.choice(CODAS) if random.random() < 0.4 else ""
+    if len(word) < 4 or random.random() < 0.3:
+        word += random.choice(ENDS)
+    return word[:12].capitalize()
 
 
 def surname(random: Random) -> str:
-    """Return a surname of syllables, one of some millions, such as Brofield or Steamond."""
-    word = _syllable(random) + (_syllable(random) if random.random() < 0.5 else "")
-    return (word + random.choice(ENDS)).capitalize()
+    """Return a surname: of syllables, or a noun such as Stone."""
+    if random.random() < 0.1:
+        return random.choice(NOUNS)
+    return (made_up(random, 2).lower() + (random.choice(ENDS) if random.random() < 0.6 else "")).capitalize()
 
 
 def given_name(random: Random, pronoun: str, held_out: bool) -> str:
-    """Return a first name: of the list, or made up. A held-out name is of the third of the list that training examples
-    lack, or made up."""
-    if random.random() < 0.4:
+    """Return a first name: made up, or of the list. A held-out name is more often of the list, of the third of it that
+    training examples lack."""
+    if random.random() < (0.3 if held_out else 0.7):
         return made_up(random)
     names = GIVEN[pronoun]
     return random.choice([name for place, name in enumerate(names) if (place % 3 == 2) == held_out])
 
 
 def place(random: Random, held_out: bool) -> str:
-    """Return a town; held-out towns are those that training examples lack, or made up."""
-    if random.random() < 0.35:
-        return made_up(random) + random.choice(("", "", "burg", "ham", "ton", "stad"))
+    """Return a town: made up, or of the list. Held-out towns are more often of the quarter of the list that training
+    examples lack."""
+    if random.random() < (0.3 if held_out else 0.65):
+        return made_up(random)
     if random.random() < 0.12:
         return random.choice(TWO_WORDS)
     return random.choice([name for number, name in enumerate(PLACES) if (number % 4 == 3) == held_out])

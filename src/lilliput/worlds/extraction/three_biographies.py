@@ -1,4 +1,4 @@
-"""The example of three biographies: one template and three short texts of people whom no training example knows."""
+"""The example of three biographies: a template, and short texts of three real people who are in no training example."""
 
 from __future__ import annotations
 

@@ -40,9 +40,8 @@ def cut_windows(places: Sequence[tuple[int, int]], sizes: Sequence[int], most: i
 
 def merge(node: Node, answers: Sequence[Filled]) -> Filled:
     """Return one filled template of the answers of several windows, in the order of the windows. A leaf is the most
-    probable value that is not null; lists are united without duplicates, in the order of their spans."""
-    if len(answers) == 1:
-        return answers[0]
+    probable value that is not null; lists are united without duplicates, in the order of their spans. A single answer
+    loses the duplicates in its lists."""
     if isinstance(node, Object):
         objects = [each for each in answers if isinstance(each, dict)]
         return {name: merge(inner, [each[name] for each in objects]) for name, inner in node.fields}
