@@ -190,7 +190,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     use_json(as_json)
-    pythons = dict(each.partition("=")[::2] for each in peer or ())
+    pythons = {name: python for name, _, python in (each.partition("=") for each in peer or ())}
     study = Study(data, runs, smoke, epsilon)
     rows = [measured(study, seed, overrides or ()) for seed in range(1, seeds + 1)]
     peers = {

@@ -251,7 +251,7 @@ def _prompts(path: Path) -> None:
     read_prompts(path)
 
 
-def _template(path: Path) -> None:
+def _extraction_template(path: Path) -> None:
     from lilliput.worlds.extraction.template import read_template
 
     read_template(path)
@@ -361,7 +361,7 @@ READERS = (
     Reader("token file", "data.bin", "binary", _tokens, _data, endless=True),
     Reader("benchmark", "items.json", "json", _text("items.json", json.dumps([{"question": "x"}])), _items),
     Reader("benchmark Parquet", "data.parquet", "binary", _parquet, _items, "pyarrow"),
-    Reader("template", "template.json", "json", _text("template.json", json.dumps(TEMPLATE)), _template),
+    Reader("template", "template.json", "json", _text("template.json", json.dumps(TEMPLATE)), _extraction_template),
     Reader("examples of extraction", "examples.jsonl", "text", _text("examples.jsonl", EXAMPLE), _examples),
     Reader("JSON schema", "schema.json", "json", _text("schema.json", json.dumps(SCHEMA)), _schema, "llguidance"),
     Reader("metrics", "metrics.jsonl", "text", _run, _record),

@@ -1,6 +1,7 @@
 """A tiny model without training that chats: under the constraint, its answers are filled templates all the same."""
 
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def untrained(seed: int = 0, context_length: int = 512) -> TextGenerator:
     objective = ChatConfig()
     plain = Tokenizer.train(texts, TokenizerConfig(vocab_size=500, sample_bytes=100_000))
     tokenizer = objective.equip(plain)
-    shape = {"d_model": 32, "n_layers": 1, "n_heads": 2, "context_length": context_length}
+    shape: dict[str, Any] = {"d_model": 32, "n_layers": 1, "n_heads": 2, "context_length": context_length}
     torch.manual_seed(seed)
     model = Model(ModelConfig(**shape, vocab_size=tokenizer.vocab_size)).eval()
     with torch.no_grad():  # weights at random, large enough that answers differ

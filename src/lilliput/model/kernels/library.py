@@ -47,7 +47,7 @@ def fits(x: torch.Tensor) -> bool:
 
 def transformed() -> bool:
     """Return whether a function transform of PyTorch (`torch.func.vmap`, `grad`) is at work here."""
-    return torch._C._functorch.maybe_current_level() is not None
+    return torch._C._functorch.maybe_current_level() is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def state() -> str:

@@ -26,7 +26,7 @@ MEASURES = (
 
 def measures(day: Day, declined: int) -> list[float]:
     """Return the figures of a day, in the order of MEASURES."""
-    euros = dict.fromkeys(CATEGORIES, 0)
+    euros: dict[str, int] = dict.fromkeys(CATEGORIES, 0)
     for each in day.expenses:
         euros[each.category] += each.euros
     return [

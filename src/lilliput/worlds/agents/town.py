@@ -37,7 +37,7 @@ class Resident(mesa.Agent):
     """A person of the town. `number` is the place in the list of people; `declined` are the euros of today's expenses
     that the account could not pay."""
 
-    model: Town
+    model: Town  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, model: Town, number: int, person: Person, state: State):
         super().__init__(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -101,7 +101,7 @@ def _person(joint: Joint, cumulative: np.ndarray, rng: np.random.Generator) -> P
         interests=tuple(interests),
         friends=(),
         fare=int(rng.choice(FARES)),
-        shops=str(rng.choice(WEEKDAYS)),
+        shops=cast(Weekday, str(rng.choice(WEEKDAYS))),
         shop=str(rng.choice(SHOPS)),
     )
 

@@ -72,14 +72,16 @@ def read(text: str, form: re.Pattern[str]) -> Person | None:
     back = {words: name for names in (SEXES, HOUSEHOLDS, TENURES, NOT_WORKING) for name, words in names.items()}
     sector = given.get("sector") or back.get(given["free"], given["free"])
     friends = re.split(", | and ", given["friends"]) if "friends" in given else []
-    return Person(
-        **{key: back.get(given[key], given[key]) for key in ("sex", "household", "tenure")},
-        **{key: given[key] for key in ("name", "place", "education", "shops", "shop")},  # type: ignore[arg-type]
-        **{key: int(given.get(key, 0)) for key in ("age", "income", "home", "fare")},
-        sector=sector,
-        job=given.get("job"),
-        interests=(given["like"], given["also"], given["too"]),
-        friends=tuple(friends),
+    return Person.model_validate(
+        {
+            **{key: back.get(given[key], given[key]) for key in ("sex", "household", "tenure")},
+            **{key: given[key] for key in ("name", "place", "education", "shops", "shop")},
+            **{key: int(given.get(key, 0)) for key in ("age", "income", "home", "fare")},
+            "sector": sector,
+            "job": given.get("job"),
+            "interests": (given["like"], given["also"], given["too"]),
+            "friends": tuple(friends),
+        }
     )
 
 

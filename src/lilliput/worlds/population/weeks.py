@@ -78,4 +78,5 @@ def weather(seed: int, day: int) -> str:
 
 def rule_writer(people: Sequence[Person], headings: Sequence[Heading], seeds: Sequence[int]) -> list[Day]:
     """Write days by rule."""
-    return [by_rule(*each, generator(seed, "day")) for *each, seed in zip(people, headings, seeds, strict=True)]
+    asked = zip(people, headings, seeds, strict=True)
+    return [by_rule(person, head, generator(seed, "day")) for person, head, seed in asked]
