@@ -8,8 +8,8 @@ from lilliput.runs import names
 
 SOURCE = Path(names.__file__).parents[1]
 SPELLING = {Path(names.__file__), Path(figure.__file__)}
-EVERYWHERE = {"tokens_per_second", "training_seconds", "checkpoints", "val_"}
-"""Names that also belong to other things than runs: a forecast has a speed as well."""
+EVERYWHERE = {"tokens_per_second", "training_seconds", "checkpoints", "val_", "epsilon", "privacy"}
+"""Names that also belong to other things than runs: a forecast has a speed as well, and a recipe an epsilon."""
 
 
 def literals(file: Path) -> set[str]:

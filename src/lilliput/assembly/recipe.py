@@ -249,8 +249,8 @@ def _taking(kind: str) -> str:
     objective learns from the same kinds of documents, with the objective to put in its place."""
     kinds = {name: read_yaml(path).get("objective") or {} for name, path in shipped().items()}
     kinds = {name: str(values.get("kind", Causal().kind)) for name, values in kinds.items()}
-    if own := next((name for name, its in kinds.items() if its == kind), None):
-        return own
+    if own := [name for name, its in kinds.items() if its == kind]:
+        return min(own, key=len)  # story rather than people
     examples = OBJECTIVES[kind].examples
     names = [name for name, its in kinds.items() if OBJECTIVES[its].examples == examples]
     return f"{min(names or ['story'], key=len)} objective={kind}"  # dpo rather than reward, story than story-reversed
