@@ -33,7 +33,7 @@ PEOPLE, DAYS = 12_000, 4
 """People whose days by rule are learned, and days of each."""
 DUE, ASKED = 0.15, 0.2
 """How often the home is due, and a friend has asked: more often than in a life, because the model has to learn it."""
-TEXTS, SETTINGS = "days.jsonl", "settings.json"
+TEXTS, DRAWN = "days.jsonl", "drawn.json"
 
 
 def train_population(
@@ -60,8 +60,8 @@ def train_population(
         "seed": seed,
         "tables": {each.name: sha256(each) for each in sorted(source.glob("*.csv"))},
     }
-    if (folder / TABLES / SETTINGS).is_file():  # written last, so that an interrupted beginning is done again
-        if read_json(folder / TABLES / SETTINGS) != asked:
+    if (folder / TABLES / DRAWN).is_file():  # written last, so that an interrupted beginning is done again
+        if read_json(folder / TABLES / DRAWN) != asked:
             raise ConfigError(f"{folder} is of other people", "give another --name, or delete the folder")
     elif (folder / RECIPE).is_file():
         raise ConfigError(f"{folder} is a run of something else", "give another --name")
@@ -80,7 +80,7 @@ def _begin(texts: Path, source: Path, asked: Mapping[str, Any]) -> None:
     people = draw_people(fit_joint(read_marginals(source)), asked["people"], asked["seed"])
     rows = (json.dumps({"text": text}) + "\n" for text in training_texts(people, asked["seed"]))
     write_text(texts, "".join(rows))
-    write_json(texts.parent / SETTINGS, asked)
+    write_json(texts.parent / DRAWN, asked)
 
 
 def training_texts(people: Sequence[Person], seed: int) -> Iterator[str]:
