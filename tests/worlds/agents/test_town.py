@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("mesa")
 
 from lilliput.base.errors import ConfigError, DataError
+from lilliput.worlds.agents.outcomes import day_file
 from lilliput.worlds.agents.policy import Policy, policy_of
-from lilliput.worlds.agents.simulating import day_file, simulate_town
+from lilliput.worlds.agents.simulating import simulate_town
 from lilliput.worlds.agents.town import State, Town
 from lilliput.worlds.population.days import Expense, day
 from lilliput.worlds.population.joint import fit_joint
@@ -94,6 +95,13 @@ def test_an_interrupted_town_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     day_file(tmp_path / "cut", "control", 5).write_bytes(b"\x1f\x8b damaged")
     with pytest.raises(DataError, match="damaged"):
         simulate_town(None, tmp_path / "cut", **options)
+    day_file(tmp_path / "whole", "control", 2).write_bytes(day_file(tmp_path / "whole", "control", 2).read_bytes()[:99])
+    with pytest.raises(DataError, match="day-002"):
+        simulate_town(None, tmp_path / "whole", **options)
+    with pytest.raises(ConfigError, match="another simulation"):
+        simulate_town(None, tmp_path / "cut", **options, tables="elsewhere")
+    with pytest.raises(ConfigError, match="nothing begins on day 3"):
+        simulate_town(None, tmp_path / "none", people=3, days=4, from_day=3)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(ConfigError, match="not empty"):

@@ -25,6 +25,8 @@ def page(found: Mapping[str, Any]) -> str:
         + (f", from day {given['from_day']} on.</p>" if given["policy"] else ".</p>"),
         "<h2>A person and day</h2>",
         table({name: _row(row) for name, row in found["outcomes"].items()}),
+        "<h2>At the end</h2>",
+        table({arm: {f"{name}, mean": f"{each[name]:.0f}" for name in each} for arm, each in found["left"].items()}),
         f"<p>{NOTE}</p>",
         "<h2>Day by day</h2>",
     ]

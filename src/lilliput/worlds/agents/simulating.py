@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.base.console import print_line, progress
-from lilliput.base.errors import ConfigError, DataError
+from lilliput.base.errors import ConfigError
 from lilliput.base.files import read_json, sync, write_json, write_text
-from lilliput.worlds.agents.outcomes import results_of
+from lilliput.worlds.agents.outcomes import day_file, read_day_file, results_of
 from lilliput.worlds.agents.page import page
 from lilliput.worlds.agents.policy import Policy, policy_of
 from lilliput.worlds.agents.town import State, Town
@@ -38,6 +38,7 @@ class Simulation:
     seed: int = 0
     policy: tuple[str, ...] = ()
     from_day: int = 1
+    tables: str | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -63,8 +64,12 @@ def simulate_town(
     policy's arm begins with the control's days before `from_day`. `tables` is the folder of aggregate tables of people
     by rule (a run has its own). Returns the results and the page. Raises LilliputError, and ConfigError for a folder of
     another simulation."""
-    asked = Simulation(None if run is None else str(run), people, days, seed, tuple(policy), from_day)
+    asked = Simulation(
+        None if run is None else str(run), people, days, seed, tuple(policy), from_day, tables and str(tables)
+    )
     changed = policy_of(policy)
+    if from_day > 1 and not policy:
+        raise ConfigError(f"nothing begins on day {from_day}", "give a policy too: --policy tram=0")
     if not 1 <= from_day <= days:
         raise ConfigError(f"the policy begins on day {from_day} of {days}", f"give a --from-day from 1 to {days}")
     folder = Path(out)
@@ -82,11 +87,6 @@ def simulate_town(
     write_text(folder / PAGE, page(found))
     notify(f"{folder / PAGE}: {people:,} people, {days} days, {len(asked.arms)} arms")
     return found, folder / PAGE
-
-
-def day_file(folder: Path, arm: str, day: int) -> Path:
-    """The file of a day, counted from 1."""
-    return folder / arm / f"day-{day:03d}.jsonl.gz"
 
 
 def _claim(folder: Path, asked: Simulation) -> None:
@@ -128,15 +128,9 @@ def _live(
 
 
 def _states(file: Path) -> list[State]:
-    """The states of all residents after a day. Raises DataError for a damaged file."""
-    try:
-        with gzip.open(file, "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-        return [State(row["euros"], row["owed"], tuple(row["asked"]) if row["asked"] else None) for row in rows]
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{file} is damaged: {error}", "delete it and the days after it, and type the command again"
-        ) from None
+    """The states of all residents after a day."""
+    rows = read_day_file(file)
+    return [State(row["euros"], row["owed"], tuple(row["asked"]) if row["asked"] else None) for row in rows]
 
 
 def _write_day(file: Path, town: Town) -> None:

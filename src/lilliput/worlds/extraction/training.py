@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lilliput.assembly.recipe import load
 from lilliput.assembly.training import train
 from lilliput.base.console import print_line
 from lilliput.base.errors import ConfigError
-from lilliput.base.files import write_json
+from lilliput.base.files import sha256, write_json
 from lilliput.base.reading import read_json
 from lilliput.generation.run import Run
 from lilliput.runs.finding import RUNS
@@ -45,7 +46,8 @@ def train_extractor(
         raise ConfigError("there is nothing to train on", f"give a kind ({', '.join(KINDS)}) or a file of examples")
     folder = Path(runs or RUNS) / name
     rows, kept = folder / ROWS, folder / CHOICE
-    choice = {"kinds": list(kinds), "tagged": list(map(str, tagged)), "count": count, "given": len(given)}
+    choice: dict[str, Any] = {"kinds": list(kinds), "tagged": list(map(str, tagged)), "count": count}
+    choice["files"] = {str(path): sha256(Path(path)) for path in (*files, *tagged)}
     begun = (folder / RECIPE).is_file()
     if begun and not (rows.is_file() and kept.is_file()):
         raise ConfigError(f"{folder} is a run of something else", "give another --name")

@@ -15,7 +15,7 @@ from lilliput.decoding.engine import Engine, Request
 from lilliput.decoding.sampling import SamplingConfig
 from lilliput.generation.loading import load
 from lilliput.model.transformer import Model
-from lilliput.runs.finding import find
+from lilliput.runs.finding import inside
 from lilliput.worlds.population.days import TEXT, Day, Heading, day
 from lilliput.worlds.population.marginals import Marginals, read_marginals
 from lilliput.worlds.population.people import Person
@@ -87,10 +87,8 @@ class ModelWriter:
 
 def tables_folder(run: str | Path) -> Path:
     """Return the folder of the tables that a run's people were drawn from. Raises LilliputError for another run."""
-    folder = find(run).absolute()
-    for each in (folder, *folder.parents[:3]):  # a run, a checkpoint, or a checkpoint's model
-        if (each / TABLES).is_dir():
-            return each / TABLES
+    if found := inside(run, TABLES):
+        return found
     raise ConfigError(f"{run} was not trained on people", "train a model of people: lilliput personas train")
 
 

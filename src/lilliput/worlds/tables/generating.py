@@ -18,7 +18,7 @@ from lilliput.base.seeds import generator
 from lilliput.data.columns.reading import Columns
 from lilliput.data.columns.relations import divided
 from lilliput.generation.loading import load
-from lilliput.runs.finding import find
+from lilliput.runs.finding import inside
 from lilliput.worlds.tables.entity_sampling import EntitySampler
 from lilliput.worlds.tables.sampling import TableSampler
 from lilliput.worlds.tables.training import FITTED, Fitted, load_fitted
@@ -53,10 +53,8 @@ def sampler_of(run: str | Path, conditions: Mapping[str, str], temperature: floa
 
 def fitted_folder(run: str | Path) -> Path:
     """Return the folder of the fitted table of a run. Raises ConfigError for another run."""
-    found = find(run).absolute()
-    for folder in (found, *found.parents[:3]):  # a run, a checkpoint, or a checkpoint's model
-        if (folder / FITTED).is_dir():
-            return folder / FITTED
+    if found := inside(run, FITTED):
+        return found
     raise ConfigError(f"{run} was not trained on a table", "train on one: lilliput tables train FILE")
 
 
