@@ -72,7 +72,7 @@ def test_people_by_rule_and_their_report(command: Command) -> None:
     ("words", "message"),
     [
         (("simulate", "--policy", "trams=0"), "did you mean 'tram'"),
-        (("simulate", "--from-day", "20"), "a --from-day from 1 to 14"),
+        (("simulate", "--policy", "tram=0", "--from-day", "20"), "a --from-day from 1 to 14"),
         (("simulate", "nowhere"), "nowhere"),
         (("diaries", "make", "nobody.jsonl"), "nobody.jsonl cannot be read"),
         (("personas", "make", "--tables", "."), "holds no CSV file"),
