@@ -8,9 +8,9 @@
 
 Both kinds of run have the same tokenizer, validation text, batches and number of tokens. A rearranged document has
 three tokens more, so a fim run reads a little less text. All models predict the same missing spans, words and sentences
-of held-out documents: a fim run given both sides, and every run given the text before. A word or a sentence is exact
-where the likeliest tokens are the right ones; given both sides the model also has to end it. A run that was finished in
---runs is not trained again.
+of held-out documents: a fim run given both sides, and every run given the text before. A word or a sentence is right
+where the likeliest tokens are its own. It is exact where, given both sides, the model also ends it there. A run that
+was finished in --runs is not trained again.
 """
 
 from __future__ import annotations
@@ -97,10 +97,15 @@ def measured(run: Path, study: Study) -> dict[str, Any]:
     found: dict[str, Any] = {"left_to_right": lilliput.Run(run).summary["val_bits_per_byte"]}
     for kind, parts in middles(run, study).items():
         scores = {"before": score_after(model, tokenizer, parts)}
-        if generator.objective.fills:
-            scores["both"] = score_between(model, tokenizer, parts)
+        if order := generator.objective.asked:
+            scores["both"] = score_between(model, tokenizer, parts, order)
         found[kind] = {
-            given: {"bits_per_byte": score.bits_per_byte, "exact": score.exact, "count": score.count}
+            given: {
+                "bits_per_byte": score.bits_per_byte,
+                "right": score.right,
+                "exact": score.exact,
+                "count": score.count,
+            }
             for given, score in scores.items()
             if score is not None
         }
@@ -119,13 +124,13 @@ def compared(seeds: Sequence[int], study: Study) -> dict[str, Any]:
 def print_table(found: dict[str, Any]) -> None:
     """Print a row for each arm and what it was given: the means over the seeds."""
     shown = Table(box=box.SIMPLE_HEAD)
-    for title in ("", "given", "left to right", "missing span", "word exact", "sentence exact"):
+    for title in ("", "given", "left to right", "span", "word right", "word exact", "sentence right", "sentence exact"):
         shown.add_column(title)
     for arm, given in (("causal", "before"), ("fim", "before"), ("fim", "both")):
         rows = found[arm]
         whole_text = f"{mean_of([row['left_to_right'] for row in rows]).mean:.4f}" if given == "before" else ""
         cells = [_mean(rows, "span", given, "bits_per_byte", ".3f")]
-        cells += [_mean(rows, kind, given, "exact", ".1%") for kind in ("word", "sentence")]
+        cells += [_mean(rows, kind, given, key, ".1%") for kind in ("word", "sentence") for key in ("right", "exact")]
         sides = {"before": "the text before", "both": "both sides"}
         shown.add_row(arm, sides[given], whole_text, *cells)
     console.print(shown)

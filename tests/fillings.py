@@ -31,7 +31,7 @@ CONTEXT, STEPS = 96, 120
 def learned_by_heart() -> TextGenerator:
     """Train for two seconds on the text from left to right and on each of its middles."""
     tokenizer = Tokenizer.train([TEXT, "Lily ran. "] * 9, TokenizerConfig(vocab_size=320))
-    rows = [arranged(parts, "psm", tokenizer) for parts in parts_of(WORDS, tokenizer)]
+    rows = [arranged(parts, "spm", tokenizer) for parts in parts_of(WORDS, tokenizer)]
     (plain,) = Causal().encode([Document(TEXT, "text")], tokenizer)
     ids, weights = padded([Encoded(row) for row in rows] + [plain] * 4)
     shape = {"d_model": 64, "n_layers": 2, "n_heads": 4, "context_length": CONTEXT}

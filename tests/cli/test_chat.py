@@ -156,3 +156,30 @@ def test_ctrl_c_ends_a_reply_and_ctrl_d_the_program(chatty: Path) -> None:
         terminal.process.kill()
         terminal.process.wait()
         os.close(terminal.master)
+
+
+@pytest.mark.parametrize("where", ["ask", "regenerate", "reset"])
+def test_ctrl_c_between_a_message_and_its_reply_does_not_end_the_program(
+    where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Talk:
+        """A conversation that Ctrl-C interrupts before it answers."""
+
+        dropped = 0
+
+        def __getattr__(self, name: str):
+            assert name == where
+            raise KeyboardInterrupt
+
+    lines = iter(["Say" if where == "ask" else f"/{where}", "/help"])
+
+    def type_line(prompt: str) -> str:
+        assert prompt == "> "
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", type_line)
+    command_file._Terminal(Talk(), interactive=True).run("chatty")  # type: ignore[arg-type]
+    assert capsys.readouterr().out.endswith(f"(Ctrl-D ends)\n{command_file.HELP}\n\n")

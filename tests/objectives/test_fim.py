@@ -20,7 +20,7 @@ from lilliput.data.tokenizer import Tokenizer
 from lilliput.objectives.accepted import encode_to_score
 from lilliput.objectives.causal import Causal
 from lilliput.objectives.fim import Fim
-from lilliput.objectives.infilling import arranged, parts_of
+from lilliput.objectives.infilling import Order, arranged, parts_of
 from lilliput.objectives.workshop import Workshop
 from tests.cli.conftest import TINY, write_tales
 
@@ -138,12 +138,14 @@ def test_tokens_of_a_source_are_kept_where_a_document_stays_and_cut_by_their_tex
     assert list(whole.ids)[1:-1] == letters
 
 
-def test_prompts_are_those_of_training(tokenizer: Tokenizer) -> None:
-    objective, special = Fim(), tokenizer.specials
+@pytest.mark.parametrize(("spm", "order"), [(0.5, "spm"), (1, "spm"), (0.4, "psm")])
+def test_prompts_are_those_of_training(tokenizer: Tokenizer, spm: float, order: Order) -> None:
+    objective, special = Fim(spm=spm), tokenizer.specials
+    assert objective.asked == order
     assert objective.prompt(tokenizer, "Day 1", None) == Causal().prompt(tokenizer, "Day 1", None)
     pieces, _ = cut_of(TEXTS[0])
     (parts,) = parts_of([pieces], tokenizer)
-    row = arranged(parts, "psm", tokenizer).tolist()
+    row = arranged(parts, order, tokenizer).tolist()
     prompt = objective.prompt(tokenizer, pieces.prefix, pieces.suffix)
     assert prompt.ids == row[: len(row) - 1 - len(parts.middle)]
     assert objective.text_of(tokenizer, pieces.prefix, pieces.suffix, parts.middle.tolist()) == TEXTS[0]
@@ -164,7 +166,7 @@ def test_a_reader_gives_the_middle_piece_by_piece(kind: str, prefix: str | None,
 
 
 def test_what_cannot_be_is_refused(tokenizer: Tokenizer) -> None:
-    for wrong in ({"rate": 0}, {"rate": 1.1}, {"spm": 1}, {"spm": -0.1}, {"seed": -1}, {"middle": 1}):
+    for wrong in ({"rate": 0}, {"rate": 1.1}, {"spm": 1.1}, {"spm": -0.1}, {"seed": -1}, {"middle": 1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Fim(**wrong)  # type: ignore[arg-type]
     without = Tokenizer(tokenizer.content.replace("<|fim_middle|>", "<|none|>"))

@@ -15,6 +15,7 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.transformer import Model
 from lilliput.objectives.infilling import (
     Kind,
+    Order,
     Pieces,
     arranged,
     fitting,
@@ -120,25 +121,26 @@ def test_a_cut_between_words_cuts_no_token(tokenizer: Tokenizer) -> None:
         assert np.concatenate((parts.prefix, parts.middle, parts.suffix)).tolist() == whole
 
 
-def test_scores_are_those_of_one_row_at_a_time(model: Model, tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("order", ["psm", "spm"])
+def test_scores_are_those_of_one_row_at_a_time(model: Model, tokenizer: Tokenizer, order: Order) -> None:
     middles = fitting(middles_of(TEXTS, "span"), tokenizer, 96)
     assert len(middles) == len(TEXTS)
     nats = {"between": 0.0, "after": 0.0}
     for parts in middles:
         end = len(parts.middle)
-        filled = arranged(parts, "psm", tokenizer).tolist()
+        filled = arranged(parts, order, tokenizer).tolist()
         plain = [tokenizer.bos_id, *parts.prefix.tolist(), *parts.middle.tolist()]
         for name, ids, last in (("between", filled, len(filled) - 1), ("after", plain, len(plain))):
             logs = log_probabilities(model, ids)
             nats[name] -= sum(float(logs[place - 1, ids[place]]) for place in range(last - end, last))
     size = sum(parts.size for parts in middles)
-    between, after = score_between(model, tokenizer, middles), score_after(model, tokenizer, middles)
+    between, after = score_between(model, tokenizer, middles, order), score_after(model, tokenizer, middles)
     assert between is not None
     assert after is not None
     assert between.bits_per_byte == pytest.approx(nats["between"] / math.log(2) / size, rel=1e-4)
     assert after.bits_per_byte == pytest.approx(nats["after"] / math.log(2) / size, rel=1e-4)
     assert between.count == after.count == len(TEXTS)
-    assert score_between(model, tokenizer, []) is None
+    assert score_between(model, tokenizer, [], "psm") is None
 
 
 def test_a_middle_is_exact_where_greedy_generation_gives_it_and_ends(tokenizer: Tokenizer) -> None:
@@ -164,8 +166,8 @@ def test_a_middle_is_exact_where_greedy_generation_gives_it_and_ends(tokenizer: 
 
     ends: Model = Follows([between, *right.middle.tolist(), tokenizer.eos_id])  # type: ignore[assignment]
     goes_on: Model = Follows([between, *right.middle.tolist(), before])  # type: ignore[assignment]
-    scores = [score_between(model, tokenizer, [right, wrong]) for model in (ends, goes_on)]
-    assert [score.exact for score in scores if score is not None] == [0.5, 0]
+    scores = [score_between(model, tokenizer, [right, wrong], "psm") for model in (ends, goes_on)]
+    assert [(score.right, score.exact) for score in scores if score is not None] == [(0.5, 0.5), (0.5, 0)]
     joined = [*right.prefix.tolist(), *right.middle.tolist(), after]
     continues: Model = Follows(joined)  # type: ignore[assignment]
     score = score_after(continues, tokenizer, [right, wrong])

@@ -259,7 +259,7 @@ class Assembly:
         card = model_card(
             *(self.recipe.name, model, kind, forwards, trained),
             generates=text,
-            fills=objective.fills,
+            fills=objective.asked,
             source=objective.example,
             head=head,
             begun=begun,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,31 +92,26 @@ class _Terminal:
             with contextlib.suppress(ImportError):
                 import readline  # noqa: F401  (arrow keys in `input`)
             print(f"{model}: type a message. /help lists commands, Ctrl-D ends.")
-        for line in self._lines():
-            try:
-                if line in ("/exit", "/quit"):
-                    return
-                self._take(line)
-            except LilliputError as error:
-                if not self.interactive:
-                    raise
-                print(". ".join(filter(None, (error.message, error.hint))))
-
-    def _lines(self) -> Iterator[str]:
         while True:
             try:
                 line = input("> " if self.interactive else "").strip()
+                if line in ("/exit", "/quit"):
+                    return
+                if line:
+                    self._take(line)
             except EOFError:
                 if self.interactive:
                     print()
                 return
             except KeyboardInterrupt:
+                # It may come at any moment, also between the message and the first piece of its reply.
                 if not self.interactive:
                     raise
                 print("\n(Ctrl-D ends)")
-                continue
-            if line:
-                yield line
+            except LilliputError as error:
+                if not self.interactive:
+                    raise
+                print(". ".join(filter(None, (error.message, error.hint))))
 
     def _take(self, line: str) -> None:
         from lilliput.base.errors import ConfigError, nearest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -61,9 +61,11 @@ class FillInTheMiddle(NextToken):
         """Return the figures of a causal model on the left-to-right form of the held-out text, and figures of middles
         of at most DOCUMENTS of its documents. A figure is left out where no document has such a middle."""
         model, tokenizer, middles = self.model, self.workshop.tokenizer, self._middles(held)
-        spans, after = score_between(model, tokenizer, middles["span"]), score_after(model, tokenizer, middles["span"])
-        words = score_between(model, tokenizer, middles["word"])
-        sentences = score_between(model, tokenizer, middles["sentence"])
+        order = self.config.asked
+        spans = score_between(model, tokenizer, middles["span"], order)
+        after = score_after(model, tokenizer, middles["span"])
+        words = score_between(model, tokenizer, middles["word"], order)
+        sentences = score_between(model, tokenizer, middles["sentence"], order)
         found = super().evaluate(held)
         if spans is not None and after is not None:
             found |= {VAL_MIDDLE_BITS: spans.bits_per_byte, VAL_MIDDLE_AFTER: after.bits_per_byte}
@@ -106,12 +108,17 @@ class Fim(NextTokenConfig):
     spm: float = Field(
         default=0.5,
         ge=0,
-        lt=1,
+        le=1,
         description="share of the rearranged documents that are in the order suffix, prefix, middle; the rest are in "
-        "the order prefix, suffix, middle, by which a model is asked for a middle",
+        "the order prefix, suffix, middle; a model is asked for a middle in the more frequent order",
     )
     seed: int = Field(default=0, ge=0, description="decides with a document's text whether and where it is cut")
-    fills: ClassVar[bool] = True
+
+    @property
+    def asked(self) -> Order:
+        """The order in which the model is asked for a middle: the one of which it reads more. In SPM a middle follows
+        its prefix directly, so that a small model needs no more than to continue a text."""
+        return "spm" if self.spm >= 0.5 else "psm"
 
     def equip(self, tokenizer: Tokenizer) -> Tokenizer:
         return tokenizer.with_specials(ROLES)
@@ -140,9 +147,8 @@ class Fim(NextTokenConfig):
     def prompt(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Prompt:
         if ending is None:
             return super().prompt(tokenizer, opening, None)
-        before, after, middle = marks_of(tokenizer)
-        prefix, suffix = tokenizer.encode(opening or ""), tokenizer.encode(ending, continuing=True)
-        return Prompt([*tokenizer.beginning, before, *prefix, after, *suffix, middle])
+        [parts] = parts_of([Pieces(opening or "", "", ending)], tokenizer)
+        return Prompt(arranged(parts, self.asked, tokenizer)[:-1].tolist())
 
     def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         continuing = bool(opening) or ending is not None

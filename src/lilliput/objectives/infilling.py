@@ -106,11 +106,13 @@ class Score:
     """How well middles were predicted.
 
     bits_per_byte  bits of the tokens of all middles / their UTF-8 bytes; the end mark does not count
-    exact          the share of middles that greedy generation gives to the letter, 0 to 1
+    right          the share of middles that greedy generation begins with to the letter, 0 to 1
+    exact          the share of middles that it also ends there, where an end is asked for
     count          the number of middles
     """
 
     bits_per_byte: float
+    right: float
     exact: float
     count: int
 
@@ -158,10 +160,10 @@ def fitting(pieces: Iterable[Pieces], tokenizer: Tokenizer, context_length: int)
     return [parts for parts in parts_of(list(pieces), tokenizer) if len(parts) + MARKS <= context_length]
 
 
-def score_between(model: Model, tokenizer: Tokenizer, middles: Sequence[Parts]) -> Score | None:
-    """Score middles given what stands before and behind them, in the order PSM. A middle is exact where the likeliest
+def score_between(model: Model, tokenizer: Tokenizer, middles: Sequence[Parts], order: Order) -> Score | None:
+    """Score middles given what stands before and behind them, in the order given. A middle is exact where the likeliest
     token is the right one at each of its tokens and at its end mark. None where there are no middles."""
-    rows = [arranged(parts, "psm", tokenizer).astype(np.int64) for parts in middles]
+    rows = [arranged(parts, order, tokenizer).astype(np.int64) for parts in middles]
     starts = [len(row) - len(parts.middle) - 1 for row, parts in zip(rows, middles, strict=True)]
     return _score(model, middles, rows, starts)
 
@@ -179,7 +181,7 @@ def _score(model: Model, middles: Sequence[Parts], rows: Sequence[np.ndarray], s
     exactness alone."""
     if not middles:
         return None
-    nats, exact = 0.0, 0
+    nats, begun, exact = 0.0, 0, 0
     device = next(model.parameters()).device
     with inference(model):
         for chosen in _batches([len(row) for row in rows]):
@@ -199,9 +201,11 @@ def _score(model: Model, middles: Sequence[Parts], rows: Sequence[np.ndarray], s
             nats += float(losses[counted[wanted]].sum())
             right = np.ones_like(wanted)
             right[wanted] = (logits.argmax(-1) == targets).cpu().numpy()
+            begun += int((right | ~counted).all(-1).sum())
             exact += int(right.all(-1).sum())
     size = sum(parts.size for parts in middles)
-    return Score(nats / math.log(2) / max(size, 1), exact / len(middles), len(middles))
+    count = len(middles)
+    return Score(nats / math.log(2) / max(size, 1), begun / count, exact / count, count)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

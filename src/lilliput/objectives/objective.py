@@ -61,9 +61,6 @@ class ObjectiveConfig(Config):
     """Whether the model generates text. Only then are `prompt`, `text_of` and `reader` called."""
     reads_forwards: ClassVar[bool] = True
     """Whether text is generated in reading order, from an opening; else it leads to an ending."""
-    fills: ClassVar[bool] = False
-    """Whether it generates the middle of a text, between an opening and an ending, which `prompt`, `text_of` and
-    `reader` then take together."""
     predicts_hidden: ClassVar[bool] = False
     """Whether a model that reads from left to right is also trained to predict a hidden token from both sides, at the
     position before it."""
@@ -94,6 +91,17 @@ class ObjectiveConfig(Config):
     def learns_from(self) -> tuple[str, ...]:
         """The kinds of `examples` that it learns from as it is configured."""
         return self.examples
+
+    @property
+    def asked(self) -> Literal["psm", "spm"] | None:
+        """The order of prefix, suffix and middle in which it is asked for a middle; None: it fills in no middle."""
+        return None
+
+    @property
+    def fills(self) -> bool:
+        """Whether it generates the middle of a text, between an opening and an ending, which `prompt`, `text_of` and
+        `reader` then take together."""
+        return self.asked is not None
 
     def fitted(self, model: ModelConfig) -> ObjectiveConfig:
         """Return this config with the settings that follow from the model where a person left them open."""

@@ -45,8 +45,11 @@ BACKWARDS = """It generates backwards, from a story's end to its beginning:
 `lilliput generate {name} --ending "They were happy."`."""
 FILLS = """It fills in the middle between two texts:
 `lilliput generate {name} --prefix "Once upon a time" --suffix "They were happy."`. For other tools the prompt is
-`<|fim_prefix|>Once upon a time<|fim_suffix|>They were happy.<|fim_middle|>` behind the beginning mark, each of the
-three marks one token."""
+`{form}` behind the beginning mark, each of the three marks one token."""
+FORMS = {
+    "psm": "<|fim_prefix|>Once upon a time<|fim_suffix|>They were happy.<|fim_middle|>",
+    "spm": "<|fim_prefix|><|fim_suffix|>They were happy.<|fim_middle|>Once upon a time",
+}
 NO_TEXT = "It generates no text."
 
 
@@ -128,7 +131,7 @@ def model_card(
     trained: Trained | None = None,
     *,
     generates: bool = True,
-    fills: bool = False,
+    fills: str | None = None,
     head: Head | None = None,
     source: str | None = None,
     begun: str | None = None,
@@ -136,10 +139,10 @@ def model_card(
     licence: str | None = None,
 ) -> str:
     """Markdown with Hugging Face's metadata block for a model called `name`, whose tokenizer is of the kind `tokenizer`
-    and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where
-    `generates` is false, the card has no code that would generate text. `head` is the head in the folder. Where `fills`
-    is true, the card shows how the model fills in the middle of a text. `source` is an example of what the encoder of
-    an encoder-decoder reads. `begun` is the folder whose weights the run began with; without it, that of the run's
+    and which reads `forwards` or not. `trained` has its run's facts; None for an imported model. Where `generates` is
+    false, the card has no code that would generate text. `head` is the head in the folder. Where `fills` is an order of
+    FORMS, the card shows how the model fills in the middle of a text. `source` is an example of what the encoder of an
+    encoder-decoder reads. `begun` is the folder whose weights the run began with; without it, that of the run's
     summary. `repo` is the repository on the hub that the card is for, `licence` an identifier of the hub's, such as
     apache-2.0."""
     config, counts = model.config, parameters(model.config)
@@ -167,7 +170,7 @@ def model_card(
     if generates and not forwards:
         lines += [BACKWARDS.format(name=own), ""]
     if fills:
-        lines += [FILLS.format(name=own), ""]
+        lines += [FILLS.format(name=own, form=FORMS[fills]), ""]
     lines += [
         f"- class: {stock or 'none of transformers'}; {config.n_layers} layers of width {config.d_model}, "
         f"{config.n_heads} heads, context {config.context_length}",
