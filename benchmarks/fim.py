@@ -9,8 +9,9 @@
 Both kinds of run have the same tokenizer, validation text, batches and number of tokens. A rearranged document has
 three tokens more, so a fim run reads a little less text. All models predict the same missing spans, words and sentences
 of held-out documents: a fim run given both sides, and every run given the text before. A word or a sentence is right
-where the likeliest tokens are its own. It is exact where, given both sides, the model also ends it there. A run that
-was finished in --runs is not trained again.
+where the likeliest tokens are its own. It is generated where, given both sides, greedy generation gives it and nothing
+more: it stops at the end mark, or where the text goes on as the suffix does. A run that was finished in --runs is not
+trained again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from lilliput.base.console import console, emit, print_line, use_json
 from lilliput.base.statistics import mean_of
 from lilliput.base.units import whole
 from lilliput.cli.main import one_line_errors
+from lilliput.generation.text_generator import TextGenerator
 from lilliput.objectives.infilling import (
     Kind,
     Parts,
@@ -109,7 +111,22 @@ def measured(run: Path, study: Study) -> dict[str, Any]:
             for given, score in scores.items()
             if score is not None
         }
+        if generator.objective.fills and kind != "span":
+            found[kind]["both"]["generated"] = generated(generator, parts)
     return found
+
+
+def generated(filler: TextGenerator, middles: Sequence[Parts]) -> float:
+    """The share of middles that greedy generation gives to the letter, as `lilliput generate` does."""
+    right = 0
+    for parts in middles:
+        prefix, middle, suffix = (
+            filler.tokenizer.decode(ids.tolist(), continuing=place > 0)
+            for place, ids in enumerate((parts.prefix, parts.middle, parts.suffix))
+        )
+        found = filler.generate_detailed(prefix, suffix, temperature=0, max_tokens=2 * len(parts.middle) + 16)
+        right += found[0].text == middle
+    return right / len(middles)
 
 
 def compared(seeds: Sequence[int], study: Study) -> dict[str, Any]:
@@ -124,13 +141,15 @@ def compared(seeds: Sequence[int], study: Study) -> dict[str, Any]:
 def print_table(found: dict[str, Any]) -> None:
     """Print a row for each arm and what it was given: the means over the seeds."""
     shown = Table(box=box.SIMPLE_HEAD)
-    for title in ("", "given", "left to right", "span", "word right", "word exact", "sentence right", "sentence exact"):
+    for title in ("", "given", "left to right", "span", "word right", "generated", "sentence right", "generated"):
         shown.add_column(title)
     for arm, given in (("causal", "before"), ("fim", "before"), ("fim", "both")):
         rows = found[arm]
         whole_text = f"{mean_of([row['left_to_right'] for row in rows]).mean:.4f}" if given == "before" else ""
         cells = [_mean(rows, "span", given, "bits_per_byte", ".3f")]
-        cells += [_mean(rows, kind, given, key, ".1%") for kind in ("word", "sentence") for key in ("right", "exact")]
+        cells += [
+            _mean(rows, kind, given, key, ".1%") for kind in ("word", "sentence") for key in ("right", "generated")
+        ]
         sides = {"before": "the text before", "both": "both sides"}
         shown.add_row(arm, sides[given], whole_text, *cells)
     console.print(shown)
@@ -140,8 +159,8 @@ def print_table(found: dict[str, Any]) -> None:
 
 
 def _mean(rows: Sequence[dict[str, Any]], kind: str, given: str, key: str, form: str) -> str:
-    values = [row[kind][given][key] for row in rows if given in row[kind]]
-    return format(mean_of(values).mean, form) if values else "none"
+    values = [row[kind][given][key] for row in rows if key in row[kind].get(given, {})]
+    return format(mean_of(values).mean, form) if values else ""
 
 
 app = typer.Typer(add_completion=False)

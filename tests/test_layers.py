@@ -20,7 +20,8 @@ ORDER = (
     ("lens",),
     ("assembly",),
     ("planning",),
-    ("formats", "worlds", "server", "lab"),
+    ("formats", "worlds", "lab"),
+    ("server",),
     ("api",),
     ("cli",),
 )

@@ -129,3 +129,16 @@ def test_what_cannot_be_is_refused_with_what_to_type(filler: TextGenerator, mode
         filler.generate(**SIDES, window=True)
     with pytest.raises(ConfigError, match="context"):
         filler.generate(prefix=TEXT * 9, suffix=TEXT)
+
+
+def test_a_middle_stops_where_it_goes_on_as_the_suffix_does(filler: TextGenerator) -> None:
+    assert Fim().stops(" saw a red ball.") == (" saw a red ball.",)
+    assert Fim().stops(" saw a red ball. It was his.") == (" saw a red ball.",)
+    assert Fim().stops(" saw a ball.") == ()
+    prefix, suffix = "Once upon a time,", TEXT.partition("time, Tom")[2]
+    # A model that does not end: it has to go on as the suffix does.
+    limit = Constraint.regex(r" Tom saw a red ball\. It was his\.", filler.tokenizer)
+    (found,) = filler.generate_detailed(prefix, suffix, temperature=0, max_tokens=60, constraint=limit)
+    assert (found.text, found.finish) == (" Tom", "stop")
+    (whole,) = filler.generate(prefix=prefix, suffix=suffix, temperature=0, max_tokens=60, constraint=limit)
+    assert whole == TEXT

@@ -297,6 +297,7 @@ class TextGenerator:
             )
         continuing = filling or (bool(opening) and not self.objective.reads_source)
         options["source"] = tuple(prompt.source)
+        stop = (*stop, *self.objective.stops(ending)) if filling and ending is not None else stop
         return self._run(prompt.ids, self.ends, continuing, stop, tuple(prompt.forbidden), **options)
 
     def _run(

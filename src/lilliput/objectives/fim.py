@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 DOCUMENTS, TOKENS = 256, 0.5
 """Bounds of an evaluation's middles: this many held-out documents, and this share of the tokens that are scored as
 text. A middle of each kind is a row of its own, so all of them take about as long as the text does."""
+MEETING = 16
+"""Characters of a suffix before which a middle stops."""
 NOT_LEARNED = 2
 """Ids at the beginning of a rearranged document that are not targets: the beginning mark and the prefix token."""
 
@@ -149,6 +151,11 @@ class Fim(NextTokenConfig):
             return super().prompt(tokenizer, opening, None)
         [parts] = parts_of([Pieces(opening or "", "", ending)], tokenizer)
         return Prompt(arranged(parts, self.asked, tokenizer)[:-1].tolist())
+
+    def stops(self, ending: str) -> tuple[str, ...]:
+        # A small model seldom puts the end mark where the middle meets the suffix. It then goes on with the suffix. A
+        # shorter text may well stand in the middle itself.
+        return (ending[:MEETING],) if len(ending) >= MEETING else ()
 
     def text_of(self, tokenizer: Tokenizer, opening: str | None, ending: str | None, ids: Sequence[int]) -> str:
         continuing = bool(opening) or ending is not None

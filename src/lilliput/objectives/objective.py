@@ -193,6 +193,10 @@ class ObjectiveConfig(Config):
         """Return the whole text in reading order, from the prompt and the generated `ids` (without bounds)."""
         raise self.no_text()
 
+    def stops(self, ending: str) -> tuple[str, ...]:
+        """Return the texts before which the middle before an ending stops, besides the end mark."""
+        return ()
+
     def reader(self, tokenizer: Tokenizer, opening: str | None, ending: str | None) -> Reader:
         """Return a reader that yields the text of `text_of` without the prompt, piece by piece, for ids that come one
         at a time. Each piece goes behind the earlier pieces, or in front of them where `reads_forwards` is false."""

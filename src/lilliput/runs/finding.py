@@ -27,10 +27,11 @@ def find(path: str | Path) -> Path:
 
 
 def inside(path: str | Path, name: str) -> Path | None:
-    """Return the folder `name` of a run, which is given itself, or by a checkpoint or its model; None without one."""
+    """Return the file or folder `name` of a run, which is given itself, or by a checkpoint or its model; None without
+    one."""
     found = find(path).absolute()
     places = (each / name for each in (found, *found.parents[:3]))
-    return next((place for place in places if place.is_dir()), None)
+    return next((place for place in places if place.exists()), None)
 
 
 def model_folder(path: str | Path, notify: Callable[[str], None]) -> Path:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Response
 
 from lilliput import __version__
 from lilliput.base.local_pages import HEADERS, page_files
-from lilliput.server import calling, chats, completions, errors, looking, runs
+from lilliput.server import calling, chats, completions, errors, looking, runs, worlds
 from lilliput.server.errors import Refused
 from lilliput.server.guard import BODY_SECONDS, Calls, Guard, Rules
 from lilliput.server.meters import Meters
@@ -80,6 +80,7 @@ def create_app(
         chats.router(service),
         calling.router(),
         looking.router(service),
+        worlds.router(service),
         _about(service, meters),
         _tokenizing(service),
         runs.router(runs_folder),
@@ -117,6 +118,8 @@ def _card(served: Served) -> ModelCard:
         created=served.created,
         context_length=served.context_length,
         parameters=sum(parameter.numel() for parameter in served.model.parameters()),
+        generates=served.objective.generates,
+        world=worlds.world_of(served),
         reads_forwards=served.objective.reads_forwards,
         fills_middle=served.objective.fills,
         reads_source=served.objective.reads_source,

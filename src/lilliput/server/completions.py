@@ -64,6 +64,9 @@ class _Prompt:
 def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
     """Return `n` orders for each prompt, in OpenAI's order. Raises LilliputError for a request that cannot be
     answered."""
+    if not served.objective.generates:
+        refusal = served.objective.no_text()
+        raise Refused(refusal.message, refusal.hint, param="model")
     forced = body.forced_token_ids or []
     _check_ids(served, forced, "forced_token_ids", param="forced_token_ids")
     limit = answers.constraint(body, served)
@@ -73,7 +76,8 @@ def make_orders(served: Served, body: CompletionRequest) -> list[Order]:
     new = DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
     if not new and not body.echo and not forced:
         raise Refused("max_tokens 0 generates no text", 'add "echo": true to score the prompt', param="max_tokens")
-    sampling, stops = answers.sampling(body, max(new, 1)), answers.stops(body)
+    sampling = answers.sampling(body, max(new, 1))
+    stops = (*answers.stops(body), *served.objective.stops(body.suffix or ""))
     alternatives = answers.alternatives(body.logprobs, served, "logprobs")
     parts_off = altered.off(served, body.ablate, body.ablation)
     orders = []

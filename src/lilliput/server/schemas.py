@@ -11,6 +11,8 @@ from lilliput.server.neutral import Body, Neutral, NeutralChat, NeutralMessage
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Ids = Annotated[list[TokenId], Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
+World = Literal["people", "table", "extraction"]
+"""What a model was trained for where it was trained on people, on a table, or to fill templates."""
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
@@ -329,6 +331,8 @@ class ModelCard(BaseModel):
     owned_by: Literal["lilliput"] = "lilliput"
     context_length: int
     parameters: int
+    generates: bool
+    world: World | None
     reads_forwards: bool
     fills_middle: bool
     reads_source: bool

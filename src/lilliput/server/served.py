@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,10 +26,11 @@ REFERENCE_ROWS, REFERENCE_TOKENS = 8, 64
 
 @dataclass(frozen=True)
 class Served:
-    """`created` is in seconds since 1970."""
+    """`folder` is the model's folder where it has one of its own, `created` is in seconds since 1970."""
 
     name: str
     generator: TextGenerator
+    folder: Path | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property

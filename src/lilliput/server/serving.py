@@ -13,6 +13,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.finding import RUNS, model_folder, model_name
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
+from lilliput.server.worlds import world_of
 
 
 def serve(
@@ -69,13 +70,14 @@ def load_served(
     """Return a model ready to be served, named after its run or folder, and after its step where a checkpoint is
     named."""
     folder = model_folder(path, notify)
-    return _ready(model_name(path, folder), load(folder, device, notify, int8))
+    return _ready(model_name(path, folder), load(folder, device, notify, int8), folder)
 
 
-def _ready(name: str, generator: TextGenerator) -> Served:
-    if not generator.objective.generates:
+def _ready(name: str, generator: TextGenerator, folder: Path | None = None) -> Served:
+    served = Served(name, generator, folder)
+    if not generator.objective.generates and world_of(served) is None:
         raise generator.objective.no_text()
     if generator.chat_template is not None:
         generator.chat_template.check()  # an invalid template is reported now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it
-    return Served(name, generator)
+    return served

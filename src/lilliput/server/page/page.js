@@ -1,11 +1,15 @@
-// The page: its three views, what a story is asked for, and the keys.
+// The page: its views, what a story is asked for, and the keys.
 
-import { command, get } from "./api.js";
+import { get } from "./api.js";
 import * as chat from "./chat.js";
 import { close, open } from "./choices.js";
+import { copy } from "./copying.js";
+import * as extract from "./extract.js";
 import * as inside from "./inside.js";
+import * as people from "./people.js";
 import * as runs from "./runs.js";
 import { element, Story } from "./story.js";
+import * as tables from "./tables.js";
 
 const at = (id) => document.getElementById(id);
 let models = [];
@@ -71,17 +75,9 @@ function widen() {
   document.body.classList.toggle("pair", stories.length > 1 && !at("read").hidden);
 }
 
-async function copyCommand() {
+function copyCommand() {
   const story = stories[0] ?? begun(wanted()[0]);
-  const text = command("/v1/completions", story.request(asked()));
-  at("command-text").textContent = text;
-  try {
-    await navigator.clipboard.writeText(text);
-    at("copied").textContent = "Copied. In a terminal this generates the same text:";
-  } catch {
-    at("copied").textContent = "This browser lets no page copy; in a terminal this generates the same text:";
-  }
-  at("command").showModal();
+  copy("/v1/completions", story.request(asked()), "generates the same text");
 }
 
 // ---- views
@@ -148,18 +144,25 @@ async function begin() {
     at("stories").replaceChildren(element("p", "error", error.message));
     return;
   }
+  const world = (name) => models.filter((model) => model.world === name);
+  people.start(world("people"));
+  tables.start(world("table"));
+  extract.start(world("extraction"));
+  models = models.filter((model) => model.generates);
+  at("tab-read").hidden = models.length === 0;
   at("model").replaceChildren(...models.map((model) => new Option(model.id)));
   at("beside").append(...models.map((model) => new Option(model.id)));
   at("beside-field").hidden = models.length < 2;
   // As far as a text goes: most end by themselves before the context is full.
-  at("tokens").max = Math.max(...models.map((model) => model.context_length));
+  at("tokens").max = Math.max(1, ...models.map((model) => model.context_length));
   at("tokens").value = at("tokens").max;
   const chatting = models.filter((model) => model.chat);
   at("tab-chat").hidden = chatting.length === 0;
   if (chatting.length) chat.start(chatting);
-  fit();
+  if (models.length) fit();
   const asked = location.hash.slice(1);
-  view(tabs.some((tab) => tab.id === `tab-${asked}` && !tab.hidden) ? asked : "read");
+  const shown = tabs.filter((tab) => !tab.hidden).map((tab) => tab.id.replace("tab-", ""));
+  view(shown.includes(asked) ? asked : models.length ? "read" : shown.includes("tables") ? "tables" : shown[0]);
 }
 
 begin();

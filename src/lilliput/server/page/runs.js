@@ -2,9 +2,9 @@
 
 import { get } from "./api.js";
 import { element } from "./story.js";
+import { compact, label, shape, ticks } from "./svg.js";
 
 const EVERY = 2000; // ms
-const SVG = "http://www.w3.org/2000/svg";
 const list = document.getElementById("run-list");
 const view = document.getElementById("run");
 let chosen = null;
@@ -135,29 +135,6 @@ function heads(run) {
   const words = "The share of attention, from 0 to 1, of the strongest head of each kind over the steps. The control of the induction head is the same measurement on shuffled tokens.";
   return [element("h2", "", "What its heads look at"), element("p", "hint", words), made];
 }
-
-function ticks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((size) => size >= rough);
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step);
-  return found;
-}
-
-function shape(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
-
-function label(x, y, anchor, text) {
-  const made = shape("text", { x, y, "text-anchor": anchor });
-  made.textContent = text;
-  return made;
-}
-
-const compact = (value) => new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(value);
 
 function duration(seconds) {
   const whole = Math.round(seconds);

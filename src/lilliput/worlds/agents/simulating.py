@@ -45,6 +45,16 @@ class Simulation:
         """The arms of the experiment."""
         return ARMS if self.policy else ARMS[:1]
 
+    def check(self) -> None:
+        """Raise ConfigError for an unknown policy, and for a first day without a policy or outside of the days."""
+        policy_of(self.policy)
+        if self.from_day > 1 and not self.policy:
+            raise ConfigError(f"nothing begins on day {self.from_day}", "give a policy too: --policy tram=0")
+        if not 1 <= self.from_day <= self.days:
+            raise ConfigError(
+                f"the policy begins on day {self.from_day} of {self.days}", f"give a --from-day from 1 to {self.days}"
+            )
+
 
 def simulate_town(
     run: str | Path | None = None,
@@ -67,11 +77,7 @@ def simulate_town(
     asked = Simulation(
         None if run is None else str(run), people, days, seed, tuple(policy), from_day, tables and str(tables)
     )
-    changed = policy_of(policy)
-    if from_day > 1 and not policy:
-        raise ConfigError(f"nothing begins on day {from_day}", "give a policy too: --policy tram=0")
-    if not 1 <= from_day <= days:
-        raise ConfigError(f"the policy begins on day {from_day} of {days}", f"give a --from-day from 1 to {days}")
+    asked.check()
     folder = Path(out)
     _claim(folder, asked)
     file = folder / PEOPLE
@@ -79,14 +85,26 @@ def simulate_town(
         write_people(file, people_of(people, run=None, tables=tables, seed=seed, trained=run))
     residents = read_people(file)
     with writer_for(run, workers) as writer, progress("days of people", len(asked.arms) * days * people) as bar:
-        for arm in asked.arms:
-            _live(folder, arm, asked, changed, residents, writer, bar.advance)
-    found = results_of(folder, asked.arms, days, from_day)
-    found = {"settings": asdict(asked), **found}
+        found = live(folder, asked, residents, writer, bar.advance)
     write_json(folder / RESULTS, found)
     write_text(folder / PAGE, page(found))
     notify(f"{folder / PAGE}: {people:,} people, {days} days, {len(asked.arms)} arms")
     return found, folder / PAGE
+
+
+def live(
+    folder: Path,
+    asked: Simulation,
+    people: Sequence[Person],
+    writer: Writer,
+    advance: Callable[[float], None] = lambda days: None,
+) -> dict[str, Any]:
+    """Simulate the days that the folder does not hold yet, and return the results of all days (results_of) with the
+    settings. `advance` is told the days of people that are done. Raises LilliputError."""
+    policy = policy_of(asked.policy)
+    for arm in asked.arms:
+        _live(folder, arm, asked, policy, people, writer, advance)
+    return {"settings": asdict(asked), **results_of(folder, asked.arms, asked.days, asked.from_day)}
 
 
 def _claim(folder: Path, asked: Simulation) -> None:

@@ -18,6 +18,7 @@ from lilliput.base.seeds import generator
 from lilliput.data.columns.reading import Columns
 from lilliput.data.columns.relations import divided
 from lilliput.generation.loading import load
+from lilliput.model.transformer import Model
 from lilliput.runs.finding import inside
 from lilliput.worlds.tables.entity_sampling import EntitySampler
 from lilliput.worlds.tables.sampling import TableSampler
@@ -44,11 +45,14 @@ class Sampling:
 
 def sampler_of(run: str | Path, conditions: Mapping[str, str], temperature: float) -> tuple[TableSampler, Fitted]:
     """Return the sampler of a run's model. Raises LilliputError for a run that is no table's."""
-    folder = fitted_folder(run)
-    fitted = load_fitted(folder)
-    model = load(run, "cpu", lambda text: None).model
+    fitted = load_fitted(fitted_folder(run))
+    return sampler_for(load(run, "cpu", lambda text: None).model, fitted, conditions, temperature), fitted
+
+
+def sampler_for(model: Model, fitted: Fitted, conditions: Mapping[str, str], temperature: float) -> TableSampler:
+    """Return the sampler of a model of a fitted table. Raises LilliputError for conditions that it cannot keep."""
     kind = EntitySampler if fitted.layout.sequences else TableSampler
-    return kind(model, fitted.layout, conditions, temperature), fitted
+    return kind(model, fitted.layout, conditions, temperature)
 
 
 def fitted_folder(run: str | Path) -> Path:
@@ -100,6 +104,13 @@ def names_of(fitted: Fitted) -> list[str]:
     """Return the names of the files of a sample: those of the parent and the child table."""
     parent = fitted.codec.table.parent
     return ["rows"] if parent is None else [parent.name, parent.child]
+
+
+def tables_of(sampler: TableSampler, fitted: Fitted, count: int, seed: int) -> dict[str, Columns]:
+    """Return the tables of a sample by name (names_of): `count` rows, or the rows of `count` entities or parents."""
+    two = fitted.codec.table.parent is not None
+    found = related(sampler, fitted, count, seed) if two else (sampler.sample(count, seed),)
+    return dict(zip(names_of(fitted), found, strict=True))
 
 
 def related(sampler: TableSampler, fitted: Fitted, count: int, seed: int, before: int = 0) -> tuple[Columns, Columns]:
