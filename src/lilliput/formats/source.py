@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -19,12 +20,14 @@ from lilliput.runs.card import Trained, model_card
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`direction` is the objective that the model was trained with ("causal" where no file names it)."""
+    """`direction` is the objective that the model was trained with ("causal" where no file names it), `asked` the order
+    in which it is asked for a middle (ObjectiveConfig.asked)."""
 
     model: Model
     tokenizer: Tokenizer
     name: str
     direction: str = "causal"
+    asked: Literal["psm", "spm"] | None = None
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Source:
@@ -38,15 +41,16 @@ class Source:
             tokenizer=generator.tokenizer,
             name=name,
             direction=str(generator.objective.kind),
+            asked=generator.objective.asked,
         )
 
     def card(self, trained: Trained | None, repo: str | None = None, licence: str | None = None) -> str:
         """The model card, as in runs/card.py."""
         forwards = self.direction != "reversed"
         objective = objective_of(self.direction)
-        fills, source = (False, None) if objective is None else (objective.fills, objective.example)
+        source = None if objective is None else objective.example
         names = self.name, self.model, self.tokenizer.kind
-        return model_card(*names, forwards, trained, fills=fills, source=source, repo=repo, licence=licence)
+        return model_card(*names, forwards, trained, fills=self.asked, source=source, repo=repo, licence=licence)
 
     def sample_ids(self) -> torch.Tensor:
         """(8, T) int64: texts that the model generates itself, as in TextGenerator.sample_ids, T at most 64."""

@@ -19,7 +19,7 @@ Days = Annotated[int, Field(ge=1, le=60, description="days that follow each othe
 class ExtractRequest(Body):
     model: Model = None
     template: dict[str, Any] = Field(description='types by name of field, such as {"name": "verbatim-string"}')
-    texts: Annotated[list[Annotated[str, Field(max_length=100_000)]], Field(min_length=1, max_length=64)]
+    texts: Annotated[list[str], Field(min_length=1, max_length=64)]
 
 
 class Leaf(BaseModel):

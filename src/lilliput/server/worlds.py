@@ -21,6 +21,7 @@ from lilliput.server.world_schemas import (
     Diaries,
     DiariesRequest,
     Extracted,
+    ExtractedText,
     ExtractRequest,
     People,
     PeopleRequest,
@@ -108,7 +109,7 @@ def extracted(served: Served, body: ExtractRequest) -> Extracted:
     """Fill the template from each text. Called in the worker's thread."""
     with about("template"):
         found = extract(served.generator, body.texts, body.template)
-    return Extracted(model=served.name, texts=[each.as_dict() for each in found])
+    return Extracted(model=served.name, texts=[ExtractedText.model_validate(each.as_dict()) for each in found])
 
 
 def sampled(served: Served, body: TableRequest) -> Tables:
