@@ -24,15 +24,26 @@ ELSEWHERE = {
 SMALLER = {"train": TINY, "plan": ("model.style=story_1m", "train.batch_tokens=512")}
 
 ROOM = ("model.context_length=800", "data.sources.0.count=40", "evaluate.tokens=100", "evaluate.final_tokens=100")
+WORLD = ("model.d_model=16", "model.n_layers=1", "model.n_heads=2", "model.d_mlp=16", "train.compile=false")
+WORLD += (
+    "train.epochs=null",
+    "train.steps=2",
+    "train.batch_tokens=2048",
+    "evaluate.tokens=2000",
+    "evaluate.final_tokens=2000",
+)
 TAUGHT = {
     "lilliput train chat --from story": (*ROOM, "data.sources.1.count=20"),
     "lilliput train dpo --from chat": ROOM,
     "lilliput train grpo --from chat": (
         *ROOM, "train.steps=2", "objective.num_generations=2", "objective.max_completion_length=8",
     ),
+    "lilliput tables train payments.csv --entity user_id --time time": WORLD,
+    "lilliput personas train": (*WORLD, "model.context_length=2048", "--people", "40"),
     "lilliput extract train": (*TINY, "model.context_length=800", "--count", "40"),
 }  # fmt: skip
-"""Further overrides of commands that teach the story world's own tasks, whose rows are longer than TINY's."""
+"""Further overrides of commands that teach the story world's own tasks, whose rows are longer than TINY's,
+and of models of people and of tables."""
 
 
 def commands() -> list[str]:
