@@ -64,6 +64,28 @@ def test_documents_rejects_and_counts(texts: Path, tmp_path: Path) -> None:
     assert "tom@example.com" in page
 
 
+def test_a_duplicate_is_shown_beside_what_it_repeats(texts: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (texts / "b.jsonl").read_text().splitlines()]
+    words = rows[25]["text"].split(" ")
+    words[30] = "Zanzibar"
+    rows[27]["text"] = " ".join(words)
+    (texts / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = prepare(config(texts, [*STEPS, {"kind": "near_duplicates"}]), tmp_path / "out").manifest
+    kept = {row["id"]: row["text"] for row in documents(tmp_path / "out")}
+    assert set(made["pairs"]) == {"exact_duplicates", "near_duplicates"}
+    ((first, stayed, second, dropped),) = made["pairs"]["exact_duplicates"]
+    assert kept[first].startswith(stayed)
+    assert (second not in kept, stayed) == (True, dropped)
+    # The near duplicate comes after steps that dropped documents of its own chunk and of those before.
+    ((first, stayed, second, dropped),) = made["pairs"]["near_duplicates"]
+    assert (first in kept, second in kept) == (True, False)
+    assert "Zanzibar" in dropped
+    assert stayed in kept[first]
+    assert stayed.split("Zanzibar")[0][:40] == dropped[:40]
+    page = (tmp_path / "out" / "corpus.html").read_text()
+    assert "<ins>Zanzibar</ins>" in page
+
+
 def test_other_tools_and_training_read_the_result(texts: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     prepare(config(texts), tmp_path / "out")

@@ -81,7 +81,8 @@ def read(path: Path) -> Outcomes | None:
         for line in lines:
             values = json.loads(line)
             dropped = values.get("dropped")
-            found.changed.append((values["n"], Dropped(dropped) if dropped is not None else document_of(values)))
+            outcome = document_of(values) if dropped is None else Dropped(dropped, values.get("like"))
+            found.changed.append((values["n"], outcome))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None  # not there, or damaged
     return found
@@ -89,7 +90,8 @@ def read(path: Path) -> Outcomes | None:
 
 def _line(place: int, outcome: Document | Dropped) -> dict[str, Any]:
     if isinstance(outcome, Dropped):
-        return {"n": place, "dropped": outcome.reason}
+        like = {} if outcome.like is None else {"like": outcome.like}
+        return {"n": place, "dropped": outcome.reason, **like}
     return {"n": place, **values_of(outcome)}
 
 

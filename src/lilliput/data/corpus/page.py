@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from lilliput.base.chart import STYLE, Chart, Series, figure
@@ -17,6 +19,7 @@ CSS = """
 .funnel .kept { background: var(--s0, #0f766e); }
 .funnel .gone { background: var(--s1, #c2711c); }
 .funnel .number { font-variant-numeric: tabular-nums; text-align: right; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20em), 1fr)); gap: 1em; }
 details { margin: .5em 0; } summary { cursor: pointer; }
 .text {
   white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--line, #e5e0d4);
@@ -42,6 +45,7 @@ def page(manifest: Mapping[str, Any]) -> str:
         table({side: _side(manifest, side, name) for side, name in (("before", "read"), ("after", "kept"))}),
         _charts(manifest),
         _rejects(manifest),
+        _pairs(manifest.get("pairs", {})),
         _changes(manifest["steps"]),
     ]
     return document("Corpus", "\n".join(body), STYLE + CSS)
@@ -122,6 +126,32 @@ def _rejects(manifest: Mapping[str, Any]) -> str:
         )
         parts.append(f"<details><summary>{escape(reason)}: {count:,}</summary>{shown}</details>")
     return "\n".join(parts)
+
+
+def _pairs(pairs: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """Duplicates, each beside the document that it repeats, with the words that only one of the two has marked."""
+    if not pairs:
+        return ""
+    parts = ["<h2>Duplicates</h2>", "<p>Left the document that stayed, right the one that was dropped.</p>"]
+    for kind, each in pairs.items():
+        shown = "".join(
+            f"<div class='pair'><div><code>{escape(first)}</code><div class='text'>{_marked(stayed, dropped, 'del')}"
+            f"</div></div><div><code>{escape(second)}</code><div class='text'>{_marked(dropped, stayed, 'ins')}"
+            "</div></div></div>"
+            for first, stayed, second, dropped in each
+        )
+        parts.append(f"<details><summary>{escape(kind)}: {len(each)} pairs</summary>{shown}</details>")
+    return "\n".join(parts)
+
+
+def _marked(text: str, other: str, tag: str) -> str:
+    """Return a text with the words marked that the other one does not have at their place."""
+    words, others = re.split(r"(\s+)", text), re.split(r"(\s+)", other)
+    parts = []
+    for kind, start, stop, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        piece = escape("".join(words[start:stop]))
+        parts.append(piece if kind == "equal" or not piece else f"<{tag}>{piece}</{tag}>")
+    return "".join(parts)
 
 
 def _changes(steps: Sequence[Mapping[str, Any]]) -> str:

@@ -94,6 +94,7 @@ def write_result(plan: Plan, chunk: Chunk, work: Path, passed: Passed, halvings:
         "before": {"words": before.words, "grades": before.grades},
         "after": {"words": after.words, "grades": after.grades},
         "rejects": _first_of_each(rejects),
+        "repeats": _repeats(group, passed),
         "changes": _changes(plan, group, passed, halvings),
         "steps": [_counts(step) for step in passed.steps],
         "files": {f"{chunk.name}.{end}": sha256(folder / f"{chunk.name}.{end}") for end in ENDS},
@@ -129,6 +130,18 @@ def _first_of_each(rejects: Sequence[Mapping[str, Any]]) -> dict[str, list[list[
     return found
 
 
+def _repeats(group: Group, passed: Passed) -> list[list[Any]]:
+    """Return some documents that repeat another: the number of the step, the id, the text, and the place of the other
+    among the documents that came to the step. They are those with the smallest hashes of each step."""
+    found: list[list[Any]] = []
+    for planned, step in zip(group.steps, passed.steps, strict=True):
+        dropped = [(passed.documents[place], one) for place, one in step.changed if isinstance(one, Dropped)]
+        there = [(document, one.like) for document, one in dropped if one.like is not None]
+        there.sort(key=lambda pair: _share_of(pair[0].id))
+        found += [[planned.step, document.id, document.text, like] for document, like in there[:EXAMPLES]]
+    return found
+
+
 def _changes(plan: Plan, group: Group, passed: Passed, halvings: int) -> dict[str, dict[str, Any]]:
     """Return of each changing step the share of changed words in the sample, and places that it changed."""
     texts = [one.text for one in passed.documents]
@@ -143,7 +156,7 @@ def _changes(plan: Plan, group: Group, passed: Passed, halvings: int) -> dict[st
                 here["words"] += words
                 here["changed_words"] += changed
             if len(here["examples"]) < EXAMPLES:
-                here["examples"].append([outcome.id, *_difference(texts[place], outcome.text)])
+                here["examples"].append([outcome.id, *difference(texts[place], outcome.text)])
             texts[place] = outcome.text
         if here["examples"]:
             found[str(planned.step)] = here
@@ -164,7 +177,7 @@ def changed_words(old: str, new: str) -> tuple[int, int]:
     return len(before), gone
 
 
-def _difference(old: str, new: str) -> tuple[str, str]:
+def difference(old: str, new: str) -> tuple[str, str]:
     """Return both texts around the first place where they differ."""
     place = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
     begin = max(0, place - 60)

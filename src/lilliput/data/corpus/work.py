@@ -71,6 +71,19 @@ def _apply(
     return found
 
 
+def came_to(plan: Plan, chunk: Chunk, step: int, work: Path) -> list[Document] | None:
+    """Return the documents of a chunk that came to a step; None where the outcomes of a step before are not there."""
+    state: list[Document | Dropped] = [*documents_in(plan, chunk, work)]
+    for planned in plan.groups[chunk.group].steps:
+        if planned.step == step:
+            break
+        found = kept.read(outcomes_path(planned, chunk, work))
+        if found is None:
+            return None
+        _again([state], found)
+    return [one for one in state if isinstance(one, Document)]
+
+
 def _again(states: list[list[Document | Dropped]], found: Outcomes) -> None:
     """Do to the batches what a step did before."""
     places = [(number, place) for number, state in enumerate(states) for place in range(len(state))]

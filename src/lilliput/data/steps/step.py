@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from lilliput.data.files import digest
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A document that a step drops. `reason` is a key of the manifest's counts, so it names no single document."""
+    """A document that a step drops. `reason` is a key of the manifest's counts, so it names no single document. `like`
+    is the place, among all documents that came to the step, of the document that it repeats."""
 
     reason: str
+    like: int | None = field(default=None, compare=False)
 
 
 class Step(Config):
