@@ -23,8 +23,9 @@ from lilliput.training.config import PrivacyConfig
 
 FITTED = "table"
 """The folder, in a run's folder, of the fitted table and its tokenizer."""
-LONGEST = 1024
-"""Most tokens of the rows in a document of an entity, but for two long rows."""
+LONGEST, LONGEST_WHOLE = 1024, 1900
+"""Most tokens of the rows in a document of an entity, but for two long rows; and where all of its rows have to be in
+one document."""
 TEXT_VOCABULARY = 2048
 PRIVATE_EXAMPLES, PRIVATE_STEPS = 512, 12
 """Examples of a step with privacy, and the least number of steps in which a table is read once."""
@@ -52,9 +53,16 @@ class Fitted:
         """Tokens of the longest document, and its marks."""
         if not self.layout.sequences:
             return 2 + self.layout.row_tokens
-        most = max(1, (self.codec.rows_per_entity or (1,))[-1])
+        return self._room((self.codec.rows_per_entity or (1,))[-1], LONGEST)
+
+    @property
+    def whole_context(self) -> int:
+        """Tokens of a document that holds all rows of any entity, where they fit into LONGEST_WHOLE."""
+        return self._room(self.codec.most_rows, LONGEST_WHOLE) if self.layout.sequences else self.context_length
+
+    def _room(self, most: int, longest: int) -> int:
         # Room for two rows at least: one that was read again, and one that is generated.
-        rows = max(2 * self.layout.row_tokens, min(most * self.layout.row_tokens, LONGEST))
+        rows = max(2 * self.layout.row_tokens, min(most * self.layout.row_tokens, longest))
         return 2 + self.layout.head_tokens + rows
 
 
@@ -119,7 +127,7 @@ def overrides_of(
         **({"parents": [str(path) for path in parents]} if parents else {}),
         "codec": str(fitted.folder),
         "tokenizer": str(fitted.folder),
-        "most_tokens": fitted.context_length,
+        "most_tokens": fitted.context_length if privacy is None else fitted.whole_context,
     }
     return [
         f"data.sources={json.dumps([source])}",
@@ -139,8 +147,8 @@ def _private(fitted: Fitted, privacy: PrivacyConfig) -> list[str]:
     examples = max(1, min(PRIVATE_EXAMPLES, units // PRIVATE_STEPS))
     return [
         f"train.privacy={json.dumps(privacy.model_dump(exclude_defaults=True))}",
-        f"train.batch_tokens={examples * fitted.context_length}",
-        f"model.context_length={fitted.context_length}",
+        f"train.batch_tokens={examples * fitted.whole_context}",
+        f"model.context_length={fitted.whole_context}",
         *PRIVATE,
     ]
 
@@ -148,7 +156,7 @@ def _private(fitted: Fitted, privacy: PrivacyConfig) -> list[str]:
 def check_units(fitted: Fitted) -> None:
     """Raise ConfigError where the rows of an entity fill more than one document: privacy is counted by document."""
     layout, most = fitted.layout, fitted.codec.most_rows
-    if layout.sequences and most > (fits := rows_per_document(layout, fitted.context_length)):
+    if layout.sequences and most > (fits := rows_per_document(layout, fitted.whole_context)):
         raise ConfigError(
             f"an entity has {most:,} rows, and one document holds {fits:,}: epsilon would count the entity more than "
             "once",
