@@ -53,9 +53,15 @@ def sdv(name: str) -> Callable[[Any], Fitted]:
         from sdv import single_table
         from sdv.metadata import Metadata
 
-        model = getattr(single_table, name)(Metadata.detect_from_dataframe(frame))
-        model.fit(frame)
-        return model.sample
+        tables = {"rows": frame}
+        model = getattr(single_table, name)(Metadata.detect_from_dataframes(tables))
+        model.fit(tables)
+
+        def sample(rows: int) -> Any:
+            made = model.sample(rows)
+            return made["rows"] if isinstance(made, dict) else made
+
+        return sample
 
     return fit
 
