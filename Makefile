@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help story install dev test studies check lint types bench time-to-loss align list run-next run-specific run-all faults sanitize \
-  lens-check curation-check hooks constraints clean
+  lens-check curation-check tables-check hooks constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,14 @@ $(VENV)-curation/.peers: pyproject.toml constraints.txt | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)-curation
 	$(VENV)-curation/bin/python -m pip --disable-pip-version-check --quiet install -e . \
 	  'datatrove[processing]>=0.10,<0.11' 'spacy>=3.8,<4' 'rensa>=0.5,<0.6' pytest pytest-timeout hypothesis
+	@touch $@
+
+# sdmetrics needs an older pandas than the development tools do.
+$(VENV)-tables/.peers: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing sdmetrics into $(VENV)-tables ..."
+	$(PYTHON) -m venv $(VENV)-tables
+	$(VENV)-tables/bin/python -m pip --disable-pip-version-check --quiet install -e '.[tables]' \
+	  'sdmetrics>=0.32,<0.33' pytest pytest-timeout hypothesis
 	@touch $@
 
 install: $(VENV)/.core  ## install Lilliput into .venv
@@ -106,6 +114,9 @@ lens-check: $(VENV)/.dev $(VENV)-lens/.peers $(VENV)-bridge/.peers  ## compare t
 curation-check: $(VENV)/.dev $(VENV)-curation/.peers  ## compare the rules of curation with datatrove's, and their speed
 	$(VENV)-curation/bin/python -m pytest tests/data/test_rules_datatrove.py
 	$(BIN)/python benchmarks/curation.py --data ../shared/data
+
+tables-check: $(VENV)-tables/.peers  ## compare the figures of synthetic tables with those of SDMetrics
+	$(VENV)-tables/bin/python -m pytest tests/worlds/tables/test_sdmetrics.py
 
 list: $(VENV)/.core  ## list the experiments of experiments.yaml
 	@$(BIN)/lilliput experiments list
