@@ -27,18 +27,19 @@ from lilliput.worlds.extraction.template import empty, misfits, read_template
 from lilliput.worlds.extraction.three_biographies import RIGHT, TEMPLATE, TEXTS
 
 
+@pytest.mark.parametrize("kinds", [KINDS, ("persona", "diary")])
 @pytest.mark.parametrize("held_out", [False, True])
-def test_made_examples_are_right_and_depend_on_their_number_alone(held_out: bool) -> None:
-    every = list(make_examples(makers_of(KINDS), 60, seed=3, held_out=held_out))
-    assert every == list(make_examples(makers_of(KINDS), 60, seed=3, held_out=held_out))
-    assert every[:9] == list(make_examples(makers_of(KINDS), 9, seed=3, held_out=held_out))
+def test_made_examples_are_right_and_depend_on_their_number_alone(held_out: bool, kinds: tuple[str, ...]) -> None:
+    every = list(make_examples(makers_of(kinds), 60, seed=3, held_out=held_out))
+    assert every == list(make_examples(makers_of(kinds), 60, seed=3, held_out=held_out))
+    assert every[:9] == list(make_examples(makers_of(kinds), 9, seed=3, held_out=held_out))
     filled = 0
     for each in every:
         assert list(misfits(each.template, each.values)) == []
         written = json.loads(completion_of(each))  # raises where a verbatim value is not in the text
         assert list(written) == [name for name, _ in each.template.fields]
         filled += each.values != empty(each.template)
-    assert filled > 55
+    assert filled > 50
 
 
 def test_a_word_of_a_value_has_the_space_that_it_has_in_the_text() -> None:

@@ -40,9 +40,9 @@ class Maker(Config):
 
 
 MAKERS: Registry[type[Maker]] = Registry("kind of extraction examples", "lilliput.worlds.extraction")
-"""Kinds of examples: biographies, stories, and the entities of a file."""
+"""Kinds of examples: biographies, stories, people, days of diaries, and the entities of a file."""
 KINDS = ("biography", "story")
-"""Kinds that need no file."""
+"""Kinds that are made unless others are asked for."""
 SHARES = {"biography": 2}
 """Examples of a kind for each example of another kind."""
 
