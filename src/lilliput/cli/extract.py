@@ -22,7 +22,10 @@ app = typer.Typer(
     "model, measure it, and make examples.",
 )
 Run = Annotated[str, typer.Argument(help="A run of `lilliput extract train`.")]
-Kind = Annotated[list[str] | None, typer.Option(help="A kind of made examples: biography, story, persona, diary. Left out: two.")]
+Kind = Annotated[
+    list[str] | None,
+    typer.Option(help="A kind of made examples: biography, story, persona, diary. Left out: the first two."),
+]
 Tagged = Annotated[list[str] | None, typer.Option(help="A CoNLL file of tagged entities to make examples of.")]
 
 
