@@ -43,7 +43,8 @@ def finish(plan: Plan, out: Path) -> None:
         names.append((place, f"{source}/{numbers[source]:05d}.jsonl.gz"))
         numbers[source] += 1
     facts = [json.loads(place.with_name(f"{place.name}.json").read_text(encoding="utf-8")) for _, place in places]
-    manifest = summary(plan, chunks, facts) | {"pairs": pairs_of(plan, chunks, facts, work)}
+    manifest = summary(plan, chunks, facts)
+    manifest["pairs"] = pairs_of(plan, chunks, facts, work)
     for side in ("before", "after"):
         manifest[side]["vocabulary"] = _vocabulary(place.with_name(f"{place.name}.{side}.npy") for _, place in places)
     _replace(out / "documents", ((place.with_name(f"{place.name}.jsonl.gz"), name) for place, name in names))
