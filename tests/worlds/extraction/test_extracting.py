@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lilliput.base.errors import ConfigError
+from lilliput.worlds.extraction import extracting
 from lilliput.worlds.extraction.extracting import extract, messages_of, windows_of
 from lilliput.worlds.extraction.grammar import constraint_of
 from lilliput.worlds.extraction.source_text import SourceText
@@ -55,7 +56,9 @@ def test_a_text_without_words_gives_nothing(text: str) -> None:
     assert not found.cut
 
 
-def test_texts_side_by_side_are_as_alone() -> None:
+@pytest.mark.parametrize("at_once", [64, 2])
+def test_texts_side_by_side_are_as_alone(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extracting, "AT_ONCE", at_once)
     texts, template = TEXTS[:3], {"name": "verbatim-string", "size": ["small", "large"]}
     together = extract(untrained(), texts, template)
     assert [each.values for each in together] == [extract(untrained(), text, template)[0].values for text in texts]

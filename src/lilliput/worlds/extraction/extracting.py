@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 VALUE_TOKENS, LIST_TOKENS = 10, 40
 """Tokens that are kept free for each value and for each list. Both leave the text at least half of the context."""
+AT_ONCE = 64
+"""Texts whose grammars are held at once."""
 LEAST_TEXT = 32
 """Tokens of text that have to fit beside a template."""
 
@@ -80,7 +82,12 @@ def extract(
 
 
 def extract_each(generator: TextGenerator, asked: Sequence[tuple[str, Object]]) -> list[Extraction]:
-    """Fill a template of its own from each text, side by side. Raises ConfigError as `extract` does."""
+    """Fill a template of its own from each text, AT_ONCE of them side by side. Raises ConfigError as `extract` does."""
+    groups = (asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE))
+    return [each for group in groups for each in _together(generator, group)]
+
+
+def _together(generator: TextGenerator, asked: Sequence[tuple[str, Object]]) -> list[Extraction]:
     parts = [windows_of(generator, template, SourceText(text)) for text, template in asked]
     every = [(part, template) for each, (_, template) in zip(parts, asked, strict=True) for part in each]
     limits = [constraint_of(template, part, generator.tokenizer) for part, template in every]
