@@ -39,6 +39,7 @@ def test_every_arm_is_measured(tmp_path: Path) -> None:
     arms = json.loads(result.stdout)["arms"]
     assert list(arms) == list(simplify.ARMS)
     assert all(0 < one["target_bits_per_byte"] < 20 for each in arms.values() for one in each)
+    assert all(0 < one["with_another_source"] < 20 for each in arms.values() for one in each)
 
 
 def test_a_folder_without_the_file_is_named(tmp_path: Path) -> None:
