@@ -238,11 +238,15 @@ def sentiment(study: Study) -> list[Row]:
         for arm in ARMS:
             run = _sentiment_run(study, arm, fold, rest)
             found = lilliput.score(run, texts[1], notify=lambda text: None)
-            right[f"modernbert, {arm}"] += sum(
+            right[f"{_title(study)}, {arm}"] += sum(
                 one["label"] == ("negative", "positive")[label] for one, label in zip(found, labels[1], strict=True)
             )
     items = sum(place % FOLDS < (2 if study.smoke else FOLDS) for place in range(len(given)))
     return [accuracy(name, [count / items], items) for name, count in right.items()]
+
+
+def _title(study: Study) -> str:
+    return "modernbert" if study.source is None else study.source.name
 
 
 def _sentiment_run(study: Study, arm: str, fold: int, rows: Sequence[Row]) -> Path:
@@ -272,7 +276,7 @@ def entities(study: Study) -> list[Row]:
         run = train(study, "tag", f"wnut-{name}", [*overrides, *usual], **options)
         summary = lilliput.Run(run).summary
         keys = {"f1": "val_f1", "precision": "val_precision", "recall": "val_recall", "items": "val_entities"}
-        rows.append({"model": f"modernbert, {arm}", **{ours: summary[key] for ours, key in keys.items()}})
+        rows.append({"model": f"{_title(study)}, {arm}", **{ours: summary[key] for ours, key in keys.items()}})
         simple = summary["baselines"]
     return [*({"model": name, "f1": 1 - error} for name, error in simple.items()), *rows]
 
