@@ -231,5 +231,9 @@ def test_the_views_of_the_page(browser: Any, server: Address) -> None:
     page.fill("#extract-template", "name")
     page.click("text=Fill the template")
     assert re.search("no JSON", page.eval_on_selector("#extract-template", "field => field.validationMessage"))
+    page.set_viewport_size({"width": 390, "height": 800})
+    for view in ("people", "tables", "extract"):
+        page.click(f"#tab-{view}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
     assert [line for line in complaints if "400" not in line] == []
