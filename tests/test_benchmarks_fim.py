@@ -29,10 +29,14 @@ def test_both_arms_are_trained_and_measured_on_the_same_middles(tmp_path: Path) 
 
 
 def test_the_table_has_the_mean_of_the_seeds(capsys: pytest.CaptureFixture[str]) -> None:
-    def row(bits: float, exact: float, *given: str) -> dict:
+    def row(bits: float, right: float, *given: str) -> dict:
         kinds = {
-            kind: {side: {"bits_per_byte": bits, "exact": exact, "count": 9} for side in given} for kind in fim.KINDS
+            kind: {side: {"bits_per_byte": bits, "right": right, "exact": 0.0, "count": 9} for side in given}
+            for kind in fim.KINDS
         }
+        for kind in ("word", "sentence"):
+            if "both" in given:
+                kinds[kind]["both"]["generated"] = right / 2
         return {"left_to_right": bits, **kinds}
 
     causal = [row(1.0, 0.25, "before"), row(3.0, 0.75, "before")]
@@ -43,7 +47,7 @@ def test_the_table_has_the_mean_of_the_seeds(capsys: pytest.CaptureFixture[str])
     lines = [line.split() for line in printed.splitlines() if line.strip().startswith(("causal", "fim"))]
     assert lines[0][-4:] == ["2.0000", "2.000", "50.0%", "50.0%"]
     assert lines[1][-4:] == ["3.0000", "3.000", "75.0%", "75.0%"]
-    assert lines[2][-4:] == ["sides", "3.000", "75.0%", "75.0%"]
+    assert lines[2][-6:] == ["sides", "3.000", "75.0%", "37.5%", "75.0%", "37.5%"]
     assert "+1.0000 ± 0.1250 bits per byte" in printed
 
 
