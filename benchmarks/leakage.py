@@ -12,10 +12,7 @@ in the training rows. A run that was finished in --runs is not trained again.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +29,7 @@ from lilliput.cli.main import one_line_errors
 from lilliput.worlds.population.files import read_diaries, write_payments
 from lilliput.worlds.population.running import make_diaries, make_people
 from lilliput.worlds.tables.running import evaluate_table, plant_canaries, train_table
-from tables import ADULT, SMOKE
+from tables import SMOKE, divided
 
 ROWS, PEOPLE, DAYS = 4000, 400, 21
 SMALL = ("model.d_model=32", "model.n_layers=2", "model.d_mlp=88")
@@ -60,21 +57,13 @@ class Study:
 def adult(study: Study, seed: int) -> dict[str, Any]:
     """Write training rows with canaries among them, and held-out rows. Returns what training and evaluation need.
     Raises ConfigError for a folder without the file."""
-    file = study.data / ADULT
-    if not file.is_file():
-        raise ConfigError(f"{study.data} has no {ADULT}", "give the folder that holds it: --data FOLDER")
-    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
-        head, *rows = csv.reader(lines)
-    random.Random(seed).shuffle(rows)
-    paths = [study.runs / f"adult-{side}-{seed}.csv" for side in ("rows", "held", "train")]
-    for path, part in zip(paths, (rows[:ROWS], rows[ROWS : 2 * ROWS]), strict=False):
-        with open(path, "w", newline="", encoding="utf-8") as out:
-            csv.writer(out).writerows([head, *part])
-    secrets = paths[2].with_suffix(".canaries.json")
+    plain, held, planted = (study.runs / f"adult-{side}-{seed}.csv" for side in ("rows", "held", "train"))
+    divided(study.data, seed, (plain, held), ROWS)
+    secrets = planted.with_suffix(".canaries.json")
     if not secrets.is_file():
-        paths[2].unlink(missing_ok=True)
-        plant_canaries([str(paths[0])], paths[2], seed=seed)
-    return {"train": paths[2], "held": paths[1], "fit": {}, "judge": {"target": "income", "canaries": secrets}}
+        planted.unlink(missing_ok=True)
+        plant_canaries([str(plain)], planted, seed=seed)
+    return {"train": planted, "held": held, "fit": {}, "judge": {"target": "income", "canaries": secrets}}
 
 
 def payments(study: Study, seed: int) -> dict[str, Any]:

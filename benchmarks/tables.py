@@ -71,20 +71,26 @@ class Study:
     epsilon: float | None = None
 
 
-def halves(study: Study, seed: int) -> tuple[Path, Path]:
-    """Write the two halves of the rows as CSV. Raises ConfigError for a folder without the file."""
-    file = study.data / ADULT
+def divided(data: Path, seed: int, paths: tuple[Path, Path], size: int | None = None) -> None:
+    """Write two parts of `size` rows of UCI Adult as CSV, drawn by a seed; without a size two halves. Raises
+    ConfigError for a folder without the file."""
+    file = data / ADULT
     if not file.is_file():
-        raise ConfigError(f"{study.data} has no {ADULT}", "give the folder that holds it: --data FOLDER")
+        raise ConfigError(f"{data} has no {ADULT}", "give the folder that holds it: --data FOLDER")
     with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
         head, *rows = csv.reader(lines)
     random.Random(seed).shuffle(rows)
-    cut = len(rows) // 2
-    study.runs.mkdir(parents=True, exist_ok=True)
-    paths = (study.runs / f"train-{seed}.csv", study.runs / f"held-{seed}.csv")
+    cut = size or len(rows) // 2
     for path, part in zip(paths, (rows[:cut], rows[cut : 2 * cut]), strict=True):
         with open(path, "w", newline="", encoding="utf-8") as out:
             csv.writer(out).writerows([head, *part])
+
+
+def halves(study: Study, seed: int) -> tuple[Path, Path]:
+    """Write the two halves of the rows as CSV, and return their files."""
+    study.runs.mkdir(parents=True, exist_ok=True)
+    paths = (study.runs / f"train-{seed}.csv", study.runs / f"held-{seed}.csv")
+    divided(study.data, seed, paths)
     return paths
 
 

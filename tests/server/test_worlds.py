@@ -57,7 +57,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Served:
     tokenizer = Tokenizer.train([tell(each) for each in PEOPLE], TokenizerConfig(vocab_size=400))
     shape: dict[str, Any] = {"d_model": 16, "n_layers": 1, "n_heads": 2, "context_length": 2048}
     model = Model(resolve("story_1m", **shape, vocab_size=tokenizer.vocab_size)).eval()
-    return Served("town", TextGenerator(model, tokenizer, Causal()), folder)
+    return Served("town", TextGenerator(model, tokenizer, Causal()), folder, worlds.world_in(folder, Causal()))
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def models(fitted: Fitted, town: Served, tmp_path_factory: pytest.TempPathFactor
     table = TextGenerator(untrained(fitted), fitted.layout.tokenizer, Table())
     return [
         town,
-        Served("rows", table, fitted.folder.parent),
-        Served("extractor", untrained_extractor(), folder),
+        Served("rows", table, fitted.folder.parent, worlds.world_in(fitted.folder.parent, Table())),
+        Served("extractor", untrained_extractor(), folder, worlds.world_in(folder, untrained_extractor().objective)),
     ]
 
 
@@ -173,8 +173,10 @@ def test_a_table_generates_no_text(server: Address) -> None:
 
 
 def test_a_model_of_no_world_has_none(models: list[Served], tmp_path: Path) -> None:
-    assert worlds.world_of(Served("alone", models[0].generator)) is None
-    assert worlds.world_of(Served("elsewhere", models[0].generator, tmp_path)) is None
+    assert worlds.world_in(tmp_path, models[0].objective) is None
+    assert models[0].folder is not None
+    assert worlds.world_in(models[0].folder, models[0].objective) == "people"
+    assert worlds.world_in(models[0].folder, Table()) is None
 
 
 # ---------------------------------------------------------------------------- the page

@@ -119,7 +119,7 @@ def _card(served: Served) -> ModelCard:
         context_length=served.context_length,
         parameters=sum(parameter.numel() for parameter in served.model.parameters()),
         generates=served.objective.generates,
-        world=worlds.world_of(served),
+        world=served.world,
         reads_forwards=served.objective.reads_forwards,
         fills_middle=served.objective.fills,
         reads_source=served.objective.reads_source,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lilliput.generation.text_generator import TextGenerator
     from lilliput.model.transformer import Model
     from lilliput.objectives.objective import ObjectiveConfig
+    from lilliput.server.schemas import World
 
 
 REFERENCE_ROWS, REFERENCE_TOKENS = 8, 64
@@ -26,11 +27,13 @@ REFERENCE_ROWS, REFERENCE_TOKENS = 8, 64
 
 @dataclass(frozen=True)
 class Served:
-    """`folder` is the model's folder where it has one of its own, `created` is in seconds since 1970."""
+    """`folder` is the model's folder where it has one of its own, `world` what its run was trained for (see
+    worlds.world_in), `created` is in seconds since 1970."""
 
     name: str
     generator: TextGenerator
     folder: Path | None = None
+    world: World | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property

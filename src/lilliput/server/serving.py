@@ -13,7 +13,7 @@ from lilliput.generation.text_generator import TextGenerator
 from lilliput.runs.finding import RUNS, model_folder, model_name
 from lilliput.server.served import Served
 from lilliput.server.server import serve as run_server
-from lilliput.server.worlds import world_of
+from lilliput.server.worlds import world_in
 
 
 def serve(
@@ -74,10 +74,11 @@ def load_served(
 
 
 def _ready(name: str, generator: TextGenerator, folder: Path | None = None) -> Served:
-    served = Served(name, generator, folder)
-    if not generator.objective.generates and world_of(served) is None:
+    # Known from now on, also where somebody removes the folder.
+    world = None if folder is None else world_in(folder, generator.objective)
+    if not generator.objective.generates and world is None:
         raise generator.objective.no_text()
     if generator.chat_template is not None:
         generator.chat_template.check()  # an invalid template is reported now, not at the first conversation
     _ = generator.decoder  # built before the first request waits for it
-    return served
+    return Served(name, generator, folder, world)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 
+from lilliput.objectives.objective import ObjectiveConfig
 from lilliput.runs.finding import inside
 from lilliput.server import answers
 from lilliput.server.errors import Refused, about
@@ -51,11 +52,11 @@ MARKS: dict[World, str] = {"table": FITTED, "people": TABLES, "extraction": CHOI
 """What the folder of a run of each world holds."""
 
 
-def world_of(served: Served) -> World | None:
+def world_in(folder: Path, objective: ObjectiveConfig) -> World | None:
     """Return what a model was trained for, by its objective and what its run's folder holds; None for other models."""
     wanted: dict[str, World] = {"table": "table", "causal": "people", "chat": "extraction"}
-    world = wanted.get(served.objective.kind)
-    return world if world and served.folder and inside(served.folder, MARKS[world]) else None
+    world = wanted.get(objective.kind)
+    return world if world and inside(folder, MARKS[world]) else None
 
 
 def router(service: Service) -> APIRouter:
@@ -78,7 +79,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/worlds/tables")
     async def table(request: Request, body: TableRequest) -> Tables:
         served = service.worker(body.model).served
-        if world_of(served) != "table":
+        if served.world != "table":
             raise Refused(f"'{served.name}' has no table", "serve a run of lilliput tables train", param="model")
         return await computed(request, body.model, lambda: sampled(served, body))
 
@@ -134,7 +135,7 @@ def maker_of(service: Service, model: str | None) -> Maker:
     if model is None:
         return Maker(None, TOWN)
     served = service.worker(model).served
-    if world_of(served) != "people":
+    if served.world != "people":
         hint = "serve a run of lilliput personas train, or leave 'model' out: people by rule"
         raise Refused(f"'{served.name}' was not trained on people", hint, param="model")
     assert served.folder is not None
